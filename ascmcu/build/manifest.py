@@ -1,0 +1,104 @@
+"""``manifest.json``: what an export holds, for every later step (build, flash, bench, report)."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ascmcu.errors import InputError
+
+MANIFEST_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """A network input or output as the user of the firmware sees it.
+
+    ``rows`` × ``row_bytes`` is how an input is pushed (row axis first, C order within a row); an output
+    has one row. ``permutation`` gives the axes by which a caller's array of the ``.tflite``'s shape must be
+    transposed before it is cut into rows (identity unless the streaming axis was W).
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float
+    zero_point: int
+    rows: int
+    row_bytes: int
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer in execution order; ``index`` is its place in the firmware's per-layer cycle counters."""
+
+    index: int
+    name: str
+    op: str
+    macs: int
+    parameters: int
+    weights_bytes: int
+    output_shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``."""
+
+    version: int
+    tool_version: str
+    model: str
+    model_sha256: str
+    board: str
+    schedule: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    layers: tuple[Layer, ...]
+    labels: tuple[str, ...] = ()
+    features: dict[str, Any] | None = None
+    macs: int = 0
+    parameters: int = 0
+    ram_bytes: dict[str, int] = field(default_factory=dict)
+    flash_bytes: dict[str, int] = field(default_factory=dict)
+    compiler: str = ""
+    flags: str = ""
+    fits: bool = True
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``."""
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    @staticmethod
+    def load(folder: Path) -> Manifest:
+        """Read ``folder/manifest.json``.
+
+        Raises:
+            InputError: there is none, or it was written by another version.
+        """
+        path = folder / "manifest.json"
+        try:
+            raw = json.loads(path.read_text())
+            version = raw["version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                "no export found", where=str(path), found=str(error), hint="run `ascmcu export MODEL.tflite` first"
+            ) from error
+        if version != MANIFEST_VERSION:
+            raise InputError(
+                "the export was written by another version of ascmcu",
+                where=str(path),
+                expected=f"manifest version {MANIFEST_VERSION}",
+                found=version,
+                hint="export the model again",
+            )
+        for key in ("inputs", "outputs"):
+            raw[key] = tuple(
+                TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])}) for t in raw[key]
+            )
+        raw["layers"] = tuple(Layer(**{**x, "output_shape": tuple(x["output_shape"])}) for x in raw["layers"])
+        raw["labels"] = tuple(raw["labels"])
+        return Manifest(**raw)

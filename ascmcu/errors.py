@@ -1,0 +1,101 @@
+"""Everything that ascmcu raises on purpose.
+
+AscmcuError                 one message in one form: what, where, expected, found, hint
+├── InputError              what the user gave cannot be used (exit status 2)
+│   ├── ModelError          a model file, or an operator, tensor or shape in it
+│   ├── BoardError          a board or chip description
+│   ├── FeatureError        a feature specification
+│   └── DataError           recordings, labels, tensors
+├── ToolError               the environment: a missing program, library or source (exit status 2)
+│   └── BuildError          a compiler or linker that failed; carries its output whole
+├── LinkError               the device stopped talking, or talks something else (exit status 2)
+├── LimitError              done, but a budget or limit was exceeded (exit status 1)
+└── VerifyError             an internal invariant of the IR, a plan or a schedule is broken
+"""
+
+from __future__ import annotations
+
+
+class AscmcuError(Exception):
+    """A message with its context.
+
+    Args:
+        what: one sentence, no trailing period.
+        where: the thing at fault: file, op and tensor with their index in the source file, line.
+        expected: what would have been right.
+        found: what there was.
+        hint: what to do next.
+        details: longer text shown whole below the message, such as a compiler's own output.
+    """
+
+    exit_status = 2
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        where: str | None = None,
+        expected: object = None,
+        found: object = None,
+        hint: str | None = None,
+        details: str | None = None,
+    ) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.expected = expected
+        self.found = found
+        self.hint = hint
+        self.details = details
+
+    def __str__(self) -> str:
+        lines = [self.what]
+        for label in ("where", "expected", "found", "hint"):
+            value = getattr(self, label)
+            if value is not None:
+                lines.append(f"  {label + ':':<10}{value}")
+        if self.details:
+            lines.append(self.details.rstrip())
+        return "\n".join(lines)
+
+
+class InputError(AscmcuError):
+    """What the user gave cannot be used."""
+
+
+class ModelError(InputError):
+    """A model file, or an operator, tensor or shape in it."""
+
+
+class BoardError(InputError):
+    """A board or chip description."""
+
+
+class FeatureError(InputError):
+    """A feature specification."""
+
+
+class DataError(InputError):
+    """Recordings, labels or tensors."""
+
+
+class ToolError(AscmcuError):
+    """A program, library or source that the environment lacks."""
+
+
+class BuildError(ToolError):
+    """A compiler or linker failed; ``details`` holds its output whole."""
+
+
+class LinkError(AscmcuError):
+    """The device stopped talking, or talks something else."""
+
+
+class LimitError(AscmcuError):
+    """The work was done, but a budget or limit was exceeded."""
+
+    exit_status = 1
+
+
+class VerifyError(AscmcuError):
+    """An internal invariant of the IR, a plan or a schedule is broken."""

@@ -1,0 +1,42 @@
+"""Where bundled data lies, in a checkout and in an installed wheel, and where caches go."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+_PACKAGE = Path(__file__).resolve().parent
+
+
+def _bundled(name: str) -> Path:
+    """A bundled folder: beside the package in a checkout, inside it (``_bundle``) in a wheel."""
+    installed = _PACKAGE / "_bundle" / name
+    return installed if installed.is_dir() else _PACKAGE.parent / name
+
+
+def templates() -> Path:
+    """The Jinja templates of the generated C."""
+    return _bundled("templates")
+
+
+def boards() -> Path:
+    """The board descriptions; chips lie in ``chips/`` below."""
+    return _bundled("boards")
+
+
+def firmware() -> Path:
+    """The hand-written C of the firmware."""
+    return _bundled("firmware")
+
+
+def recipes() -> Path:
+    """The training recipes that ship with the package."""
+    return _PACKAGE / "recipes"
+
+
+def cache() -> Path:
+    """The user's cache folder for fetched sources and tuned kernels: ``$ASCMCU_CACHE``, else XDG."""
+    explicit = os.environ.get("ASCMCU_CACHE")
+    if explicit:
+        return Path(explicit)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascmcu"
