@@ -1,0 +1,478 @@
+"""Boards and chips as data: ``boards/<board>.toml`` and ``boards/chips/<chip>.toml``, loaded and checked.
+
+A board names its chip, its clock, its serial pins and its stand-ins; a chip holds what is true of the part
+wherever it is soldered. Every rule that a description must meet is one named function in ``CHECKS``.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import itertools
+import tomllib
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ascmcu import paths
+from ascmcu.errors import BoardError
+
+MemoryKind = Literal["flash", "ram", "ccm"]
+ClockSource = Literal["hse-bypass", "hse-crystal", "hsi"]
+
+
+@dataclass(frozen=True)
+class Memory:
+    """One address range. ``ccm`` is RAM that the core reaches but DMA and code fetches do not."""
+
+    name: str
+    kind: MemoryKind
+    origin: int
+    size_bytes: int
+
+    @property
+    def end(self) -> int:
+        """The first address behind the range."""
+        return self.origin + self.size_bytes
+
+
+@dataclass(frozen=True)
+class FlashWait:
+    """Highest HCLK for 0, 1, 2, … wait states at a supply of at least ``min_mv``."""
+
+    min_mv: int
+    max_hz: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Regulator:
+    """Highest SYSCLK for a setting of the voltage regulator (PWR_CR.VOS), without over-drive."""
+
+    vos: int
+    max_hz: int
+
+
+@dataclass(frozen=True)
+class PllLimits:
+    """Ranges, both ends included, of the main PLL's factors and of the frequencies inside it."""
+
+    m: tuple[int, int]
+    n: tuple[int, int]
+    p: tuple[int, ...]
+    vco_in_hz: tuple[int, int]
+    vco_out_hz: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class ClockLimits:
+    """``over_drive_hz`` is the highest SYSCLK with over-drive, 0 on parts that have none."""
+
+    sysclk_hz: int
+    apb1_hz: int
+    apb2_hz: int
+    hsi_hz: int
+    hse_hz: tuple[int, int]
+    over_drive_hz: int
+    pll: PllLimits
+
+
+@dataclass(frozen=True)
+class Chip:
+    """A part: what holds on every board that carries it. ``reference`` names its manuals."""
+
+    name: str
+    title: str
+    family: str
+    core: str
+    reference: str
+    memory: tuple[Memory, ...]
+    clock: ClockLimits
+    regulator: tuple[Regulator, ...]
+    flash_wait: tuple[FlashWait, ...]
+
+
+@dataclass(frozen=True)
+class Pll:
+    """SYSCLK = source / m · n / p."""
+
+    m: int
+    n: int
+    p: int
+
+
+@dataclass(frozen=True)
+class Clock:
+    """The clock tree as a board runs it."""
+
+    source: ClockSource
+    source_hz: int
+    pll: Pll
+    sysclk_hz: int
+    apb1_divider: int
+    apb2_divider: int
+    wait_states: int
+    over_drive: bool
+
+
+@dataclass(frozen=True)
+class Serial:
+    """The port that carries the protocol. ``fallback_baud`` is for the case that only the HSI runs."""
+
+    usart: int
+    tx: str
+    rx: str
+    alternate: int
+    baud: int
+    fallback_baud: int
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Emulators that can stand in: a QEMU machine and the part that it really models."""
+
+    qemu_machine: str = ""
+    qemu_models: str = ""
+
+
+@dataclass(frozen=True)
+class Board:
+    """A board with its chip, checked. All figures are of the description, none is measured."""
+
+    name: str
+    title: str
+    chip: Chip
+    supply_mv: int
+    stack_bytes: int
+    clock: Clock
+    serial: Serial
+    stand: Stand
+
+    @property
+    def flash(self) -> Memory:
+        """Where the code goes."""
+        return next(m for m in self.chip.memory if m.kind == "flash")
+
+    @property
+    def ram(self) -> Memory:
+        """Where stack, data and buffers go: the largest RAM that everything can reach."""
+        return max((m for m in self.chip.memory if m.kind == "ram"), key=lambda m: m.size_bytes)
+
+    @property
+    def hsi_pll_m(self) -> int:
+        """The PLL's divider that gives the same SYSCLK from the internal oscillator, 0 when none does."""
+        m, rest = divmod(self.chip.clock.hsi_hz * self.clock.pll.m, self.clock.source_hz)
+        low, high = self.chip.clock.pll.m
+        return m if rest == 0 and low <= m <= high else 0
+
+    @property
+    def regulator_vos(self) -> int:
+        """The lowest setting of the voltage regulator that allows the clock."""
+        wanted = min(self.clock.sysclk_hz, self.chip.clock.sysclk_hz)
+        settings = sorted(self.chip.regulator, key=lambda r: r.max_hz)
+        return next((r.vos for r in settings if r.max_hz >= wanted), settings[-1].vos)
+
+    def summary(self) -> dict[str, Any]:
+        """What ``ascmcu boards list --json`` says of a board."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "chip": self.chip.name,
+            "family": self.chip.family,
+            "core": self.chip.core,
+            "clock_hz": self.clock.sysclk_hz,
+            "wait_states": self.clock.wait_states,
+            "flash_bytes": self.flash.size_bytes,
+            "ram_bytes": self.ram.size_bytes,
+            "serial": f"USART{self.serial.usart} {self.serial.tx}/{self.serial.rx}",
+            "baud": self.serial.baud,
+            "qemu": self.stand.qemu_machine,
+        }
+
+
+def names() -> list[str]:
+    """Every board that has a description, sorted."""
+    return sorted(p.stem for p in paths.boards().glob("*.toml"))
+
+
+def load(name: str) -> Board:
+    """The board of that name, or of the file if ``name`` is the path of a ``.toml``.
+
+    Raises:
+        BoardError: no such board (near matches are suggested), or a description that breaks a rule.
+    """
+    path = Path(name) if name.endswith(".toml") else paths.boards() / f"{name}.toml"
+    if not path.is_file():
+        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
+        raise BoardError(
+            "unknown board",
+            found=name,
+            expected=", ".join(names()),
+            hint=f"did you mean {' or '.join(near)}?" if near else "`ascmcu boards list` shows them all",
+        )
+    raw = _read(path)
+    chip_name = raw.get("chip")
+    if not isinstance(chip_name, str):
+        raise BoardError("a board must name its chip", where=str(path), found=chip_name)
+    beside = path.parent / "chips" / f"{chip_name}.toml"
+    chip_path = beside if beside.is_file() else paths.boards() / "chips" / f"{chip_name}.toml"
+    if not chip_path.is_file():
+        known = sorted(p.stem for p in chip_path.parent.glob("*.toml"))
+        near = difflib.get_close_matches(chip_name, known, n=3, cutoff=0.5)
+        raise BoardError(
+            "unknown chip",
+            where=str(path),
+            found=chip_name,
+            expected=", ".join(known),
+            hint=f"did you mean {' or '.join(near)}?" if near else None,
+        )
+    raw["chip"] = _build(Chip, _read(chip_path), f"{chip_path}")
+    board: Board = _build(Board, raw, str(path))
+    for check in CHECKS:
+        check(board, str(path))
+    return board
+
+
+def that_hold(flash_bytes: int, ram_bytes: int) -> list[str]:
+    """The known boards with at least that much flash and RAM."""
+    known = [load(name) for name in names()]
+    return [b.name for b in known if b.flash.size_bytes >= flash_bytes and b.ram.size_bytes >= ram_bytes]
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BoardError("not a readable TOML file", where=str(path), found=str(error)) from error
+
+
+def _build(kind: Any, raw: Any, where: str) -> Any:
+    """Turn parsed TOML into the frozen dataclass ``kind``; every key must be known, every type right."""
+    if not isinstance(raw, dict):
+        raise BoardError("expected a table", where=where, found=raw)
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    unknown = sorted(set(raw) - set(fields))
+    if unknown:
+        near = difflib.get_close_matches(unknown[0], list(fields), n=1)
+        raise BoardError(
+            "unknown key",
+            where=where,
+            found=unknown[0],
+            expected=", ".join(fields),
+            hint=f"did you mean {near[0]}?" if near else None,
+        )
+    missing = [n for n, f in fields.items() if n not in raw and f.default is dataclasses.MISSING]
+    if missing:
+        raise BoardError("missing key", where=where, expected=", ".join(missing))
+    hints = typing.get_type_hints(kind)
+    return kind(**{key: _convert(hints[key], value, f"{where}, {key}") for key, value in raw.items()})
+
+
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is Literal:
+        if value not in args:
+            raise BoardError("unknown value", where=where, found=value, expected=", ".join(args))
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise BoardError("expected a list", where=where, found=value)
+        if len(args) == 2 and args[1] is not Ellipsis and len(value) != 2:
+            raise BoardError("expected two values: lowest and highest", where=where, found=value)
+        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
+    if isinstance(hint, types.UnionType):
+        raise TypeError(f"{where}: unions have no place in a description")
+    if dataclasses.is_dataclass(hint):
+        return value if isinstance(value, typing.cast(type, hint)) else _build(hint, value, where)
+    if type(value) is not hint:  # bool is an int, but `usart = true` is a mistake
+        raise BoardError(f"expected {hint.__name__}", where=where, found=repr(value))
+    return value
+
+
+def _refuse(check: str, what: str, where: str, **facts: Any) -> BoardError:
+    return BoardError(f"{check}: {what}", where=where, **facts)
+
+
+# Chip families that have firmware (firmware/soc/<family>), with the USARTs and the pins that it can drive.
+FAMILIES: dict[str, tuple[int, ...]] = {"stm32f4": (1, 2, 3, 6)}
+
+
+def check_name(board: Board, where: str) -> None:
+    """A board is found by its file name."""
+    if Path(where).stem != board.name:
+        raise _refuse(
+            "name", "a board is named as its file", where, expected=Path(where).stem, found=board.name
+        )
+
+
+def check_family(board: Board, where: str) -> None:
+    """There must be firmware for the family."""
+    family = board.chip.family
+    if family not in FAMILIES:
+        raise _refuse(
+            "family", "no firmware for this family", where, expected=", ".join(FAMILIES), found=family
+        )
+
+
+def check_memory(board: Board, where: str) -> None:
+    """Flash and RAM are there, no size is zero, no two ranges overlap."""
+    for kind in ("flash", "ram"):
+        if not any(m.kind == kind for m in board.chip.memory):
+            raise _refuse("memory", f"the chip has no {kind}", where)
+    regions = sorted(board.chip.memory, key=lambda m: m.origin)
+    for region in regions:
+        if region.size_bytes <= 0 or region.origin % 4 or not 0 <= region.origin < region.end <= 1 << 32:
+            raise _refuse("memory", f"{region.name} is empty, unaligned or beyond 4 GiB", where)
+    for low, high in itertools.pairwise(regions):
+        if low.end > high.origin:
+            raise _refuse(
+                "memory",
+                f"{low.name} and {high.name} overlap",
+                where,
+                found=f"{low.name} ends at {low.end:#010x}, {high.name} begins at {high.origin:#010x}",
+            )
+
+
+def check_stack(board: Board, where: str) -> None:
+    """The stack is a multiple of 8 bytes (AAPCS alignment) and leaves room for data."""
+    if board.stack_bytes % 8 or not 1024 <= board.stack_bytes <= board.ram.size_bytes // 2:
+        raise _refuse(
+            "stack",
+            "not a multiple of 8, or out of range",
+            where,
+            expected=f"1024 … {board.ram.size_bytes // 2} bytes",
+            found=board.stack_bytes,
+        )
+
+
+def check_source(board: Board, where: str) -> None:
+    """The oscillator is one that the chip accepts."""
+    clock, limits = board.clock, board.chip.clock
+    low, high = (limits.hsi_hz, limits.hsi_hz) if clock.source == "hsi" else limits.hse_hz
+    if not low <= clock.source_hz <= high:
+        raise _refuse(
+            "source",
+            f"{clock.source} out of range",
+            where,
+            expected=f"{low} … {high} Hz",
+            found=clock.source_hz,
+        )
+
+
+def check_pll(board: Board, where: str) -> None:
+    """Factors and inner frequencies are within the chip's ranges, and the outcome is what is claimed."""
+    pll, limits = board.clock.pll, board.chip.clock.pll
+    for name, value, (low, high) in (("m", pll.m, limits.m), ("n", pll.n, limits.n)):
+        if not low <= value <= high:
+            raise _refuse(
+                "pll", f"factor {name} out of range", where, expected=f"{low} … {high}", found=value
+            )
+    if pll.p not in limits.p:
+        raise _refuse("pll", "factor p out of range", where, expected=limits.p, found=pll.p)
+    vco_in_hz = board.clock.source_hz / pll.m
+    inner = (("input", vco_in_hz, limits.vco_in_hz), ("output", vco_in_hz * pll.n, limits.vco_out_hz))
+    for name, value_hz, (low, high) in inner:
+        if not low <= value_hz <= high:
+            raise _refuse(
+                "pll",
+                f"VCO {name} out of range",
+                where,
+                expected=f"{low} … {high} Hz",
+                found=f"{value_hz:.0f} Hz",
+            )
+    sysclk_hz = vco_in_hz * pll.n / pll.p
+    if sysclk_hz != board.clock.sysclk_hz:
+        raise _refuse(
+            "pll",
+            "the factors give another clock than sysclk_hz says",
+            where,
+            expected=board.clock.sysclk_hz,
+            found=f"{sysclk_hz:.0f} Hz",
+        )
+
+
+def check_limit(board: Board, where: str) -> None:
+    """No clock is beyond the part: SYSCLK with or without over-drive, APB1, APB2."""
+    clock, limits = board.clock, board.chip.clock
+    if clock.over_drive and not limits.over_drive_hz:
+        raise _refuse("limit", f"{board.chip.name} has no over-drive", where)
+    highest = limits.over_drive_hz if clock.over_drive else limits.sysclk_hz
+    if clock.sysclk_hz > highest:
+        beyond = "" if clock.over_drive or not limits.over_drive_hz else " without over-drive"
+        raise _refuse(
+            "limit",
+            f"SYSCLK beyond the part's limit{beyond}",
+            where,
+            expected=f"≤ {highest} Hz",
+            found=f"{clock.sysclk_hz} Hz",
+        )
+    buses = (("apb1", clock.apb1_divider, limits.apb1_hz), ("apb2", clock.apb2_divider, limits.apb2_hz))
+    for name, divider, bus_hz in buses:
+        if divider not in (1, 2, 4, 8, 16):
+            raise _refuse("limit", f"{name}_divider", where, expected="1, 2, 4, 8, 16", found=divider)
+        if clock.sysclk_hz > bus_hz * divider:
+            raise _refuse(
+                "limit",
+                f"{name.upper()} beyond the part's limit",
+                where,
+                expected=f"≤ {bus_hz} Hz",
+                found=f"{clock.sysclk_hz // divider} Hz",
+            )
+
+
+def check_wait_states(board: Board, where: str) -> None:
+    """The flash latency is the lowest that the manual allows at this clock and supply voltage."""
+    rows = [w for w in board.chip.flash_wait if board.supply_mv >= w.min_mv]
+    if not rows:
+        raise _refuse(
+            "wait states", "the chip does not run at this supply", where, found=f"{board.supply_mv} mV"
+        )
+    limits_hz = max(rows, key=lambda w: w.min_mv).max_hz
+    right = next((n for n, hz in enumerate(limits_hz) if board.clock.sysclk_hz <= hz), None)
+    if board.clock.wait_states != right:
+        raise _refuse(
+            "wait states",
+            f"wrong for {board.clock.sysclk_hz} Hz at {board.supply_mv} mV",
+            where,
+            expected="no setting allows this clock" if right is None else right,
+            found=board.clock.wait_states,
+        )
+
+
+def check_serial(board: Board, where: str) -> None:
+    """The port exists, the pins read as pins, and both baud rates come out within 2 %."""
+    serial = board.serial
+    usarts = FAMILIES[board.chip.family]
+    if serial.usart not in usarts:
+        raise _refuse("serial", "no such USART in this family", where, expected=usarts, found=serial.usart)
+    for pin in (serial.tx, serial.rx):
+        if not (pin[:1] == "P" and pin[1:2] in "ABCDEFGH" and pin[2:].isdecimal() and int(pin[2:]) < 16):
+            raise _refuse("serial", "not a pin", where, expected="PA0 … PH15", found=pin)
+    if not 0 <= serial.alternate <= 15:
+        raise _refuse(
+            "serial", "no such alternate function", where, expected="0 … 15", found=serial.alternate
+        )
+    divider = board.clock.apb2_divider if serial.usart in (1, 6) else board.clock.apb1_divider
+    clocks = (
+        (board.clock.sysclk_hz // divider, serial.baud),
+        (board.chip.clock.hsi_hz, serial.fallback_baud),
+    )
+    for clock_hz, baud in clocks:
+        ticks = round(clock_hz / baud) if baud > 0 else 0
+        if ticks < 16 or abs(clock_hz / ticks - baud) > 0.02 * baud:
+            raise _refuse("serial", f"baud rate not possible from {clock_hz} Hz", where, found=baud)
+
+
+CHECKS: tuple[Callable[[Board, str], None], ...] = (
+    check_name,
+    check_family,
+    check_memory,
+    check_stack,
+    check_source,
+    check_pll,
+    check_limit,
+    check_wait_states,
+    check_serial,
+)
