@@ -1,0 +1,456 @@
+"""``FeatureSpec``: the one description of an audio front end, shared by training, export and firmware.
+
+The order of the stages is fixed; each field says how one of them is done::
+
+    PCM → channels → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
+        → normalization (before_deltas) → deltas → normalization (after_deltas) → features
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ascmcu.errors import FeatureError
+
+SPECS = Path(__file__).resolve().parent / "specs"
+
+_CHOICES: dict[str, tuple[Any, ...]] = {
+    "channels": ("mono", "stereo", "mid_side"),
+    "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq"),
+    "window": ("hann", "hamming"),
+    "pad_mode": ("reflect", "constant"),
+    "power": (1, 2),
+    "mel_scale": ("htk", "slaney"),
+    "mel_norm": ("none", "slaney"),
+    "log": ("ln", "log10", "db"),
+    "db_reference": ("unit", "clip_max"),
+    "top_db_mode": ("clip", "running", "fixed"),
+    "deltas": (0, 1, 2),
+    "delta_edges": ("valid", "nearest", "replicate"),
+    "normalization": ("none", "mean_std", "range", "clip_zscore", "clip_minmax"),
+    "normalization_stage": ("before_deltas", "after_deltas"),
+    "normalization_scope": ("channel", "joint"),
+    "normalization_ddof": (0, 1),
+    "layout": ("time_mel", "mel_time"),
+}
+_FFT_SIZES = (256, 512, 1024, 2048, 4096)
+
+
+@dataclass(frozen=True)
+class FeatureSpec:
+    """How PCM becomes the network's input. Immutable; every constructor validates.
+
+    Fields, in the order of the stages:
+        sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
+        clip_samples: sample frames of one clip at ``sample_rate_hz``.
+        channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2).
+        resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
+        n_fft, win_length, hop_length: in samples; a window shorter than ``n_fft`` is centred in it.
+        window: ``hann`` | ``hamming``, periodic.
+        center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
+            (``constant``); without ``center`` frame t begins at sample t × hop.
+        power: 1 for the magnitude, 2 for the power spectrum.
+        n_mels, fmin_hz, fmax_hz, mel_scale, mel_norm: triangular filters as in ``librosa.filters.mel``.
+        log, log_offset, log_floor: log(max(mel + offset, floor)); ``db`` is 10 log10 of a power and 20 log10
+            of a magnitude.
+        db_reference: ``unit``, or ``clip_max``: the clip's largest value becomes 0 dB.
+        top_db, top_db_mode, top_db_peak: with ``db``, values are raised to at least peak - ``top_db``, where
+            peak is the largest value of the ``clip`` (librosa), of the frames so far (``running``), or the
+            constant ``top_db_peak`` (``fixed``). ``None``: no limit.
+        n_mfcc: coefficients kept of an orthonormal DCT-II over the bands, or ``None``.
+        crop_frames: frames dropped at either end of the clip.
+        deltas: highest order of regression coefficients appended as channels: [x, Δx, ΔΔx], each with all
+            audio channels.
+        delta_width: frames in one regression, odd.
+        delta_edges: ``valid`` drops the frames that have no full neighbourhood (ΔΔ is Δ of Δ);
+            ``replicate`` repeats the first and last (ΔΔ is Δ of Δ); ``nearest`` is
+            ``librosa.feature.delta(mode="nearest")``.
+        normalization: ``none``; ``mean_std``: (x - mean) / std by band and channel; ``range``: ``range_low``…
+            ``range_high`` to 0…1; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself.
+        normalization_stage: before the deltas (which then inherit the scale) or after them, on all channels.
+        normalization_scope: a clip's figures are taken per ``channel`` or ``joint``\\ ly.
+        normalization_ddof: 1 for an unbiased standard deviation in ``clip_zscore``.
+        mean, std: one row per channel of the stage, one figure per band; empty until fitted.
+        layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
+    """
+
+    sample_rate_hz: int = 16000
+    clip_samples: int = 16000
+    channels: str = "mono"
+    resampler: str = "soxr_hq"
+    n_fft: int = 1024
+    win_length: int = 1024
+    hop_length: int = 512
+    window: str = "hann"
+    center: bool = True
+    pad_mode: str = "reflect"
+    power: int = 2
+    n_mels: int = 64
+    fmin_hz: float = 0.0
+    fmax_hz: float = 8000.0
+    mel_scale: str = "slaney"
+    mel_norm: str = "slaney"
+    log: str = "ln"
+    log_offset: float = 1e-8
+    log_floor: float = 0.0
+    db_reference: str = "unit"
+    top_db: float | None = None
+    top_db_mode: str = "clip"
+    top_db_peak: float = 0.0
+    n_mfcc: int | None = None
+    crop_frames: int = 0
+    deltas: int = 0
+    delta_width: int = 5
+    delta_edges: str = "valid"
+    normalization: str = "none"
+    normalization_stage: str = "after_deltas"
+    normalization_scope: str = "channel"
+    normalization_ddof: int = 0
+    range_low: float = 0.0
+    range_high: float = 1.0
+    mean: tuple[tuple[float, ...], ...] = ()
+    std: tuple[tuple[float, ...], ...] = ()
+    layout: str = "time_mel"
+
+    def __post_init__(self) -> None:
+        for check in _CHECKS:
+            check(self)
+
+    # ---- what follows from the fields
+
+    @property
+    def audio_channels(self) -> int:
+        """Interleaved channels of the PCM."""
+        return 1 if self.channels == "mono" else 2
+
+    @property
+    def bands(self) -> int:
+        """Values per frame and channel: mel bands, or MFCCs."""
+        return self.n_mfcc or self.n_mels
+
+    @property
+    def frames(self) -> int:
+        """STFT frames of one clip, before cropping and deltas."""
+        if self.center:
+            return 1 + self.clip_samples // self.hop_length
+        return 1 + (self.clip_samples - self.n_fft) // self.hop_length
+
+    @property
+    def static_frames(self) -> int:
+        """Frames that the deltas see."""
+        return self.frames - 2 * self.crop_frames
+
+    @property
+    def rows(self) -> int:
+        """Rows of the network's input along time."""
+        lost = 2 * (self.delta_width // 2) * self.deltas if self.delta_edges == "valid" else 0
+        return self.static_frames - lost
+
+    @property
+    def output_channels(self) -> int:
+        """Feature channels: audio channels, their deltas, their delta-deltas."""
+        return self.audio_channels * (1 + self.deltas)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(time rows, bands, channels) of one clip's features."""
+        return (self.rows, self.bands, self.output_channels)
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """The network's input, NHWC with a batch of one, as ``layout`` orders it."""
+        rows, bands, channels = self.shape
+        return (1, rows, bands, channels) if self.layout == "time_mel" else (1, bands, rows, channels)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of one clip in seconds."""
+        return self.clip_samples / self.sample_rate_hz
+
+    @property
+    def normalized_channels(self) -> int:
+        """Channels that ``mean`` and ``std`` describe."""
+        return self.audio_channels if self.normalization_stage == "before_deltas" else self.output_channels
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether all constants are there (``mean_std`` needs its ``mean`` and ``std``)."""
+        return self.normalization != "mean_std" or bool(self.mean)
+
+    @property
+    def needs_whole_clip(self) -> bool:
+        """Whether the first row depends on the last sample: the device must then hold every frame."""
+        return (
+            self.normalization in ("clip_zscore", "clip_minmax")
+            or self.db_reference == "clip_max"
+            or (self.top_db is not None and self.top_db_mode == "clip")
+        )
+
+    # ---- other specs
+
+    def replace(self, **changes: Any) -> FeatureSpec:
+        """This spec with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    def unnormalized(self) -> FeatureSpec:
+        """The same features before any normalization: what ``mean`` and ``std`` are fitted on."""
+        return self.replace(normalization="none", mean=(), std=())
+
+    # ---- storage
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready fields; ``from_dict`` restores an equal spec."""
+        fields = dataclasses.asdict(self)
+        for name in ("mean", "std"):
+            fields[name] = [list(row) for row in fields[name]]
+        return fields
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any], where: str | None = None) -> FeatureSpec:
+        """A spec from plain fields; absent ones take their defaults.
+
+        ``duration_s`` may stand for ``clip_samples``; ``fmax_hz`` and ``win_length`` follow from the sample
+        rate and ``n_fft`` when absent.
+
+        Raises:
+            FeatureError: an unknown field, a value of the wrong type or out of range; ``where`` is named.
+        """
+        try:
+            return cls(**_coerce(_derive(dict(fields))))
+        except FeatureError as error:
+            error.where = f"{where}: {error.where}" if where else error.where
+            raise
+
+    @classmethod
+    def from_toml(cls, path: Path) -> FeatureSpec:
+        """A spec from a TOML file of fields.
+
+        Raises:
+            FeatureError: no such file, no TOML, or fields that make no spec.
+        """
+        try:
+            fields = tomllib.loads(path.read_text())
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise FeatureError(
+                "cannot read the feature specification", where=str(path), found=str(error)
+            ) from error
+        return cls.from_dict(fields, where=str(path))
+
+    def hash(self) -> str:
+        """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def names() -> tuple[str, ...]:
+    """The specs that ship with the package."""
+    return tuple(sorted(path.stem for path in SPECS.glob("*.toml")))
+
+
+def load(name_or_path: str | Path) -> FeatureSpec:
+    """A shipped spec by name, or a TOML file by path.
+
+    Raises:
+        FeatureError: neither; near matches are suggested.
+    """
+    text = str(name_or_path)
+    if text in names():
+        return FeatureSpec.from_toml(SPECS / f"{text}.toml")
+    path = Path(text)
+    if path.suffix == ".toml" or path.exists():
+        return FeatureSpec.from_toml(path)
+    import difflib
+
+    near = difflib.get_close_matches(text, names(), n=3)
+    raise FeatureError(
+        "no such feature specification",
+        where=text,
+        expected="a TOML file, or one of " + ", ".join(names()),
+        hint="did you mean " + " or ".join(near) + "?" if near else None,
+    )
+
+
+# ---- building from plain fields
+
+
+def _derive(fields: dict[str, Any]) -> dict[str, Any]:
+    rate = fields.get("sample_rate_hz", FeatureSpec.sample_rate_hz)
+    duration = fields.pop("duration_s", None)
+    if duration is not None:
+        if "clip_samples" in fields:
+            raise FeatureError("a clip has one length", where="duration_s", hint="give it or clip_samples")
+        if not _is_number(duration) or not _is_number(rate):
+            raise FeatureError("a duration is a number of seconds", where="duration_s", found=duration)
+        fields["clip_samples"] = round(duration * rate)
+    if _is_number(rate):
+        fields.setdefault("fmax_hz", rate / 2)
+    if "n_fft" in fields:
+        fields.setdefault("win_length", fields["n_fft"])
+    return fields
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(
+        isinstance(row, list | tuple) and all(_is_number(x) for x in row) for row in value
+    )
+
+
+_TYPES: dict[str, tuple[str, Callable[[object], bool], Callable[[Any], Any]]] = {
+    "int": ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool), int),
+    "float": ("a number", _is_number, float),
+    "str": ("a word", lambda v: isinstance(v, str), str),
+    "bool": ("true or false", lambda v: isinstance(v, bool), bool),
+    "float | None": (
+        "a number",
+        lambda v: v is None or _is_number(v),
+        lambda v: None if v is None else float(v),
+    ),
+    "int | None": (
+        "an integer",
+        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool)),
+        lambda v: v,
+    ),
+    "tuple[tuple[float, ...], ...]": (
+        "a list of lists of numbers",
+        _is_table,
+        lambda v: tuple(tuple(float(x) for x in row) for row in v),
+    ),
+}
+
+
+def _coerce(fields: dict[str, Any]) -> dict[str, Any]:
+    known = {field.name: str(field.type) for field in dataclasses.fields(FeatureSpec)}
+    for name in fields:
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            raise FeatureError(
+                "unknown field in a feature specification",
+                where=name,
+                hint=f"did you mean {near[0]}?" if near else None,
+            )
+    coerced = {}
+    for name, value in fields.items():
+        expected, accepts, convert = _TYPES[known[name]]
+        if not accepts(value):
+            raise FeatureError("a field has the wrong type", where=name, expected=expected, found=repr(value))
+        coerced[name] = convert(value)
+    return coerced
+
+
+# ---- named checks
+
+
+def _require(condition: bool, where: str, expected: str, found: object, hint: str | None = None) -> None:
+    if not condition:
+        raise FeatureError(
+            "the feature specification is not valid", where=where, expected=expected, found=found, hint=hint
+        )
+
+
+def _check_choices(spec: FeatureSpec) -> None:
+    for name, allowed in _CHOICES.items():
+        value = getattr(spec, name)
+        _require(value in allowed, name, " | ".join(str(a) for a in allowed), repr(value))
+
+
+def _check_frame(spec: FeatureSpec) -> None:
+    rate = spec.sample_rate_hz
+    _require(8000 <= rate <= 48000, "sample_rate_hz", "8000 to 48000", rate)
+    _require(
+        spec.n_fft in _FFT_SIZES,
+        "n_fft",
+        " | ".join(map(str, _FFT_SIZES)),
+        spec.n_fft,
+        "a shorter window in a longer FFT is set by win_length",
+    )
+    _require(2 <= spec.win_length <= spec.n_fft, "win_length", f"2 to n_fft = {spec.n_fft}", spec.win_length)
+    _require(1 <= spec.hop_length <= spec.n_fft, "hop_length", f"1 to n_fft = {spec.n_fft}", spec.hop_length)
+
+
+def _check_mel(spec: FeatureSpec) -> None:
+    nyquist = spec.sample_rate_hz / 2
+    _require(8 <= spec.n_mels <= 512, "n_mels", "8 to 512", spec.n_mels)
+    _require(
+        0 <= spec.fmin_hz < spec.fmax_hz, "fmin_hz", f"0 to below fmax_hz = {spec.fmax_hz}", spec.fmin_hz
+    )
+    _require(spec.fmax_hz <= nyquist, "fmax_hz", f"at most half the sample rate, {nyquist:g}", spec.fmax_hz)
+    if spec.n_mfcc is not None:
+        _require(1 <= spec.n_mfcc <= spec.n_mels, "n_mfcc", f"1 to n_mels = {spec.n_mels}", spec.n_mfcc)
+
+
+def _check_log(spec: FeatureSpec) -> None:
+    _require(spec.log_offset >= 0, "log_offset", "0 or more", spec.log_offset)
+    _require(spec.log_floor >= 0, "log_floor", "0 or more", spec.log_floor)
+    _require(
+        max(spec.log_offset, spec.log_floor) >= 1e-30,
+        "log_offset, log_floor",
+        "one of them at least 1e-30, as the logarithm of silence is not finite",
+        (spec.log_offset, spec.log_floor),
+    )
+    if spec.log != "db":
+        _require(spec.top_db is None, "top_db", 'none, as log is not "db"', spec.top_db)
+        _require(spec.db_reference == "unit", "db_reference", '"unit", as log is not "db"', spec.db_reference)
+    if spec.top_db is not None:
+        _require(spec.top_db > 0, "top_db", "a positive number of dB", spec.top_db)
+
+
+def _check_deltas(spec: FeatureSpec) -> None:
+    width = spec.delta_width
+    _require(width % 2 == 1 and 3 <= width <= 31, "delta_width", "an odd number from 3 to 31", width)
+    _require(spec.crop_frames >= 0, "crop_frames", "0 or more", spec.crop_frames)
+
+
+def _check_normalization(spec: FeatureSpec) -> None:
+    if spec.normalization == "range":
+        _require(spec.range_low < spec.range_high, "range_high", f"above {spec.range_low}", spec.range_high)
+    if spec.normalization != "mean_std":
+        _require(
+            not spec.mean and not spec.std, "mean, std", 'none, as normalization is not "mean_std"', "some"
+        )
+        return
+    _require(bool(spec.mean) == bool(spec.std), "mean, std", "both or neither", "one of them")
+    for name in ("mean", "std"):
+        rows = getattr(spec, name)
+        shape = (spec.normalized_channels, spec.bands)
+        found = (len(rows), len(rows[0]) if rows else 0)
+        even = all(len(row) == spec.bands for row in rows)
+        _require(not rows or (found == shape and even), name, f"{shape} figures", found)
+    _require(all(s > 0 for row in spec.std for s in row), "std", "positive figures", "zero or less")
+
+
+def _check_clip(spec: FeatureSpec) -> None:
+    least = spec.n_fft if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
+    _require(
+        spec.clip_samples >= least,
+        "clip_samples",
+        f"at least {least} for this n_fft and padding",
+        spec.clip_samples,
+    )
+    least = spec.delta_width if spec.deltas and spec.delta_edges != "valid" else 1
+    _require(spec.static_frames >= least, "clip_samples", f"at least {least} frames", spec.static_frames)
+    _require(spec.rows >= 1, "clip_samples", "long enough for one row after deltas", f"{spec.frames} frames")
+
+
+_CHECKS: tuple[Callable[[FeatureSpec], None], ...] = (
+    _check_choices,
+    _check_frame,
+    _check_mel,
+    _check_log,
+    _check_deltas,
+    _check_normalization,
+    _check_clip,
+)
