@@ -122,7 +122,8 @@ def fit(spec: FeatureSpec, clips: Iterable[Features]) -> FeatureSpec:
     if not count:
         raise FeatureError("no clips to fit the normalization on", where="mean, std")
     mean = total / count
-    std = np.maximum(np.sqrt(np.maximum(squares / count - mean**2, 0)), 1e-3)
+    std = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    std = np.where(std < 1e-3, 1.0, std)  # a band without any FFT bin never changes
     # Nine digits restore a float32 exactly and keep the metadata short.
     rows = [tuple(tuple(float(f"{v:.9g}") for v in row) for row in table.T) for table in (mean, std)]
     return dataclasses.replace(spec, mean=rows[0], std=rows[1])
