@@ -119,7 +119,9 @@ def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Datas
     for label in dataset.labels:
         groups = sorted({_group(r) for r in dataset.recordings if r.label == label})
         if len(groups) < len(fractions):
-            raise DataError("too few recordings to split", where=label, expected=len(fractions), found=len(groups))
+            raise DataError(
+                "too few recordings to split", where=label, expected=len(fractions), found=len(groups)
+            )
         ends = np.round(np.cumsum(list(fractions.values())) * len(groups))
         for position, chosen in enumerate(rng.permutation(len(groups))):
             number = int(np.searchsorted(ends, position, side="right"))
@@ -167,9 +169,13 @@ def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str
 
 
 def _no_duplicates(recordings: list[Recording], table: Path) -> None:
-    path, count = Counter(recording.path for recording in recordings).most_common(1)[0] if recordings else ("", 1)
+    path, count = (
+        Counter(recording.path for recording in recordings).most_common(1)[0] if recordings else ("", 1)
+    )
     if count > 1:
-        raise DataError("a recording is listed more than once", where=str(table), found=f"{path} ({count} times)")
+        raise DataError(
+            "a recording is listed more than once", where=str(table), found=f"{path} ({count} times)"
+        )
 
 
 def _from_folders(root: Path) -> list[Recording]:

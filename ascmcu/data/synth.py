@@ -116,25 +116,26 @@ def _record(device: str, signal: Signal, rng: Generator, rate_hz: int) -> Signal
 
 def _handset_response(f: Signal) -> Signal:
     band = (f / 220.0) ** 2 / (1.0 + (f / 220.0) ** 2) / (1.0 + (f / 5200.0) ** 4)
-    return band * (1.0 + 1.5 * np.exp(-(((f - 2900.0) / 500.0) ** 2)))
+    return np.asarray(band * (1.0 + 1.5 * np.exp(-(((f - 2900.0) / 500.0) ** 2))))
 
 
 # --- building blocks ------------------------------------------------------------------------------
 
 
-def _gain(db: float | Signal) -> Signal:
+def _gain(db: npt.ArrayLike) -> Signal:
     return np.asarray(10.0 ** (np.asarray(db) / 20.0))
 
 
 def _unit(signal: Signal) -> Signal:
     """Scaled to a root mean square of one."""
-    return signal / np.sqrt(np.mean(signal**2) + 1e-12)
+    return np.asarray(signal / np.sqrt(np.mean(signal**2) + 1e-12))
 
 
 def _shape(signal: Signal, rate_hz: int, response: Callable[[Signal], Signal]) -> Signal:
     """Zero-phase filter: the spectrum times ``response(frequency_hz)``."""
-    spectrum = np.fft.rfft(signal) * response(np.fft.rfftfreq(len(signal), 1.0 / rate_hz))
-    return np.fft.irfft(spectrum, len(signal))
+    at_hz = np.asarray(np.fft.rfftfreq(len(signal), 1.0 / rate_hz), np.float64)
+    spectrum = np.fft.rfft(signal) * response(at_hz)
+    return np.asarray(np.fft.irfft(spectrum, len(signal)), np.float64)
 
 
 def _noise(rng: Generator, samples: int, rate_hz: int, response: Callable[[Signal], Signal]) -> Signal:
@@ -165,7 +166,7 @@ def _babble(rng: Generator, samples: int, rate_hz: int) -> Signal:
     out = np.zeros(samples)
     for _ in range(rng.integers(3, 8)):
         pitch_hz, level = rng.uniform(90.0, 240.0), rng.uniform(0.4, 1.0)
-        start = -rng.integers(0, rate_hz // 4)
+        start = -int(rng.integers(0, rate_hz // 4))
         while start < samples:
             length = int(rng.uniform(0.12, 0.35) * rate_hz)
             syllable = level * _syllable(rng, length, rate_hz, pitch_hz)
@@ -181,8 +182,10 @@ def _syllable(rng: Generator, samples: int, rate_hz: int, pitch_hz: float) -> Si
     formants_hz = rng.uniform([300.0, 900.0, 2300.0], [800.0, 2200.0, 3300.0])
     harmonics = np.arange(1, int(min(3800.0, 0.45 * rate_hz) / glide.max()))
     at_hz = harmonics[:, None] * pitch_hz
-    weights = np.sum(np.exp(-(((at_hz - formants_hz) / 180.0) ** 2)) * [1.0, 0.6, 0.3], axis=1) + 0.02 / harmonics
-    return np.hanning(samples) * (weights @ np.sin(harmonics[:, None] * phase))
+    weights = (
+        np.sum(np.exp(-(((at_hz - formants_hz) / 180.0) ** 2)) * [1.0, 0.6, 0.3], axis=1) + 0.02 / harmonics
+    )
+    return np.asarray(np.hanning(samples) * (weights @ np.sin(harmonics[:, None] * phase)))
 
 
 def _traffic(rng: Generator, samples: int, rate_hz: int) -> Signal:

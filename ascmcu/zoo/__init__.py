@@ -6,10 +6,15 @@ that an exported network answers with probabilities.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
+import io
 import os
 import pkgutil
+import sys
+import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from ascmcu.errors import InputError, ToolError
@@ -27,7 +32,43 @@ def names() -> list[str]:
     return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
 
 
-def build(name: str, shape: tuple[int, ...], classes: int, options: dict[str, Any] | None = None) -> keras.Model:
+def load_tensorflow() -> None:
+    """Import TensorFlow and let it look for devices, without its notices.
+
+    Raises:
+        ToolError: it is not installed.
+    """
+    try:
+        with quiet():
+            tensorflow = importlib.import_module("tensorflow")
+            tensorflow.config.list_physical_devices()
+            importlib.import_module("keras")
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            "this step needs TensorFlow", found=str(error), hint='run `pip install "ascmcu[train]"`'
+        ) from error
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Hide TensorFlow's notices, which it writes from C++ to file descriptor 2; exceptions still pass."""
+    sys.stderr.flush()
+    saved = os.dup(2)
+    sink = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(sink, 2)
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        os.dup2(saved, 2)
+        os.close(sink)
+        os.close(saved)
+
+
+def build(
+    name: str, shape: tuple[int, ...], classes: int, options: dict[str, Any] | None = None
+) -> keras.Model:
     """Build a network with fresh weights.
 
     Raises:
@@ -36,15 +77,13 @@ def build(name: str, shape: tuple[int, ...], classes: int, options: dict[str, An
     """
     if name not in names():
         raise InputError("no such network", where=name, expected=", ".join(names()))
-    try:
-        builder = importlib.import_module(f"{__name__}.{name}").build
-    except ModuleNotFoundError as error:
-        raise ToolError(
-            "training needs TensorFlow", found=str(error), hint='run `pip install "ascmcu[train]"`'
-        ) from error
+    load_tensorflow()
+    builder = importlib.import_module(f"{__name__}.{name}").build
     known = list(inspect.signature(builder).parameters)[2:]
     for option in options or {}:
         if option not in known:
-            raise InputError(f"{name} takes no option {option!r}", where="[network]", expected=", ".join(known))
+            raise InputError(
+                f"{name} takes no option {option!r}", where="[network]", expected=", ".join(known)
+            )
     model: keras.Model = builder(shape, classes, **(options or {}))
     return model

@@ -52,7 +52,7 @@ def build(
 
 
 def _normalised(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
-    # A data set of some hundred clips gives few steps per epoch; the default 0.99 would lag behind the weights.
+    # Some hundred clips give few steps per epoch: the default of 0.99 would lag behind the weights.
     x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 

@@ -1,0 +1,88 @@
+"""``ascmcu train``: data set in, quantized model out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+from ascmcu import zoo
+from ascmcu.data import datasets
+from ascmcu.data.scores import Scores
+from ascmcu.train import recipe as recipes
+
+
+@click.command("train")
+@click.argument("recipe")
+@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set: a folder or a table.")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."
+)
+@click.option("--seed", type=int, help="In place of the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
+@click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
+def command(
+    recipe: str, data: Path, output: Path | None, seed: int | None, epochs: int | None, as_json: bool
+) -> None:
+    """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
+
+    The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
+    """
+    chosen = recipes.load(recipe)
+    changes: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
+    chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **changes))
+    dataset = datasets.load(data)
+    folder = output or Path("runs") / chosen.name
+    zoo.load_tensorflow()
+    from ascmcu.quantize import run as quantize
+    from ascmcu.train import run as train
+    from ascmcu.train.loop import Epoch
+
+    console = Console(stderr=True)
+    with _progress(console) as bars:
+        reading = bars.add_task("features", total=None, note="")
+        learning = bars.add_task("training", total=chosen.training.epochs, note="")
+
+        def on_epoch(epoch: Epoch) -> None:
+            note = f"loss {epoch.loss:.3f}, {epoch.examples_per_second:.0f} clips/s"
+            if chosen.data.validate:
+                note += f", validation {epoch.validation_accuracy:.1%}"
+            bars.update(learning, completed=epoch.epoch, note=note)
+
+        finished = train.train(
+            chosen,
+            dataset,
+            folder,
+            on_features=lambda done, total: bars.update(reading, completed=done, total=total),
+            on_epoch=on_epoch,
+        )
+        bars.update(reading, total=1, completed=1)
+        path, scores = quantize.finish(finished)
+    for form, figures in (("float", finished.scores), ("int8", scores)):
+        if figures:
+            console.print(_summary(form, figures))
+    console.print(f"{path}  {path.stat().st_size} bytes")
+    if as_json:
+        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
+
+
+def _progress(console: Console) -> Progress:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total}"),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    return Progress(*columns, console=console)
+
+
+def _summary(form: str, scores: Scores) -> str:
+    devices = "".join(f", {device} {share:.1%}" for device, share in scores.by_device.items())
+    accuracy = f"accuracy {scores.accuracy:.1%} of {scores.clips} clips"
+    return f"{form}: {accuracy}, log loss {scores.log_loss:.3f}{devices}"

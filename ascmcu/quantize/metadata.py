@@ -1,0 +1,67 @@
+"""The ``ascmcu`` metadata of a ``.tflite``: its feature specification and labels, for whoever exports it.
+
+TensorFlow Lite's schema keeps named buffers beside the graph (``Model.metadata``); interpreters skip them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from tensorflow.lite.python import schema_py_generated as schema
+from tensorflow.lite.tools import flatbuffer_utils
+
+from ascmcu.errors import ModelError
+from ascmcu.features.spec import FeatureSpec
+
+NAME = "ascmcu"
+VERSION = 1
+
+
+def embedded(model: bytes, features: FeatureSpec, labels: Sequence[str]) -> bytes:
+    """The model with this metadata; what it had under the name is replaced.
+
+    Raises:
+        ModelError: the bytes are no ``.tflite``.
+    """
+    content = {"version": VERSION, "features": features.to_dict(), "labels": list(labels)}
+    tree = _parse(model)
+    buffer = schema.BufferT()
+    buffer.data = list(json.dumps(content, separators=(",", ":")).encode())
+    tree.buffers.append(buffer)
+    entry = schema.MetadataT()
+    entry.name = NAME
+    entry.buffer = len(tree.buffers) - 1
+    tree.metadata = [other for other in tree.metadata or [] if _name(other) != NAME] + [entry]
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
+
+
+def read(model: bytes) -> tuple[FeatureSpec, tuple[str, ...]] | None:
+    """The specification and labels in a model; None without them.
+
+    Raises:
+        ModelError: the bytes are no ``.tflite``, or the metadata is of another version.
+        FeatureError: the specification cannot be.
+    """
+    tree = _parse(model)
+    for entry in tree.metadata or []:
+        if _name(entry) == NAME:
+            content = json.loads(bytes(tree.buffers[entry.buffer].data))
+            if content.get("version") != VERSION:
+                raise ModelError(
+                    "the model's metadata is of another version",
+                    expected=VERSION,
+                    found=content.get("version"),
+                )
+            return FeatureSpec.from_dict(content["features"]), tuple(content["labels"])
+    return None
+
+
+def _parse(model: bytes) -> schema.ModelT:
+    if model[4:8] != b"TFL3":
+        raise ModelError("this is no .tflite", expected="file identifier TFL3", found=repr(model[4:8]))
+    return flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+
+
+def _name(entry: schema.MetadataT) -> str:
+    return entry.name.decode() if isinstance(entry.name, bytes) else str(entry.name)

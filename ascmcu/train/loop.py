@@ -1,0 +1,143 @@
+"""The training loop: arrays and a recipe in, fitted weights and a history out."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.train.augment import augmented
+from ascmcu.train.recipe import Augment, Training
+
+Array = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Normalised features, float32 (clips, *network input), and their class indices (clips,).
+
+    ``time_axis`` of ``x`` is 1 or 2, as the network has it.
+    """
+
+    x: Array
+    y: Labels
+    time_axis: int = 1
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One line of the history; without validation its two values are NaN."""
+
+    epoch: int
+    learning_rate: float
+    loss: float
+    validation_loss: float
+    validation_accuracy: float
+    examples_per_second: float
+
+
+def fit(
+    model: keras.Model,
+    train: Examples,
+    validate: Examples | None,
+    augment: Augment,
+    training: Training,
+    progress: Callable[[Epoch], None] = lambda epoch: None,
+) -> list[Epoch]:
+    """Train ``model`` in place.
+
+    With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
+    else the last. Every epoch draws from its own generator, seeded by the recipe and the epoch's number.
+    """
+    model.compile(
+        optimizer=_optimizer(training),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
+    )
+    steps = math.ceil(len(train.x) / training.batch)
+    history: list[Epoch] = []
+    best: tuple[float, float] | None = None
+    best_epoch, best_weights = 0, model.get_weights()
+    for number in range(training.epochs):
+        started = time.perf_counter()
+        loss = 0.0
+        for step, (x, y) in enumerate(_batches(model, train, augment, training, number)):
+            model.optimizer.learning_rate = _rate(training, number * steps + step, steps)
+            loss += float(model.train_on_batch(x, y)) / steps
+        speed = len(train.x) / (time.perf_counter() - started)
+        validation_loss, accuracy = _validate(model, validate) if validate else (math.nan, math.nan)
+        history.append(
+            Epoch(number + 1, float(model.optimizer.learning_rate), loss, validation_loss, accuracy, speed)
+        )
+        progress(history[-1])
+        if validate and (best is None or (accuracy, -validation_loss) > best):
+            best, best_epoch, best_weights = (
+                (accuracy, -validation_loss),
+                number,
+                _final_weights(model, training),
+            )
+        if best and training.early_stop_epochs and number - best_epoch >= training.early_stop_epochs:
+            break
+    model.set_weights(best_weights if best else _final_weights(model, training))
+    return history
+
+
+def probabilities(model: keras.Model, x: Array) -> Array:
+    """The model's answers, float32 (clips, classes)."""
+    return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in _chunks(x, 64)])
+
+
+def _optimizer(training: Training) -> keras.optimizers.Optimizer:
+    average = {"use_ema": True, "ema_momentum": training.average} if training.average else {}
+    if training.optimizer == "sgd":
+        return keras.optimizers.SGD(
+            training.learning_rate, momentum=0.9, weight_decay=training.weight_decay or None, **average
+        )
+    return keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay, **average)
+
+
+def _rate(training: Training, step: int, steps_per_epoch: int) -> float:
+    """Linear warm-up, then half a cosine to zero."""
+    warmup = training.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return training.learning_rate * (step + 1) / warmup
+    total = training.epochs * steps_per_epoch
+    return training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+
+
+def _batches(
+    model: keras.Model, train: Examples, augment: Augment, training: Training, epoch: int
+) -> Iterator[tuple[Array, Array]]:
+    rng = np.random.default_rng([training.seed, epoch])
+    one_hot = np.eye(model.output_shape[-1], dtype=np.float32)
+    for chosen in _chunks(rng.permutation(len(train.x)), training.batch):
+        yield augmented(train.x[chosen], one_hot[train.y[chosen]], augment, rng, train.time_axis)
+
+
+def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:
+    """Mean log loss and accuracy."""
+    answers = probabilities(model, examples.x)
+    chosen = answers[np.arange(len(answers)), examples.y]
+    return float(-np.log(np.maximum(chosen, 1e-7)).mean()), float((answers.argmax(1) == examples.y).mean())
+
+
+def _final_weights(model: keras.Model, training: Training) -> list[Array]:
+    """The weights to keep: the moving average where the recipe asks for it; the model is left as it was."""
+    if not training.average:
+        weights: list[Array] = model.get_weights()
+        return weights
+    current = model.get_weights()
+    model.optimizer.finalize_variable_values(model.trainable_variables)
+    averaged: list[Array] = model.get_weights()
+    model.set_weights(current)
+    return averaged
+
+
+def _chunks(x: npt.NDArray[np.generic], size: int) -> Iterator[npt.NDArray[np.generic]]:
+    for start in range(0, len(x), size):
+        yield x[start : start + size]
