@@ -1,0 +1,411 @@
+"""TensorFlow Lite flatbuffer → Graph. Whatever the file holds, the answer is a graph or one ModelError."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import tflite
+
+import ascmcu.ops
+from ascmcu.errors import AscmcuError, ModelError
+from ascmcu.ir import registry
+from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.op import Op
+from ascmcu.ir.types import Array, DType, Quantization, Tensor
+from ascmcu.ir.verify import verify
+
+assert ascmcu.ops is not None  # importing it registers the ops
+
+_IDENTIFIER = b"TFL3"
+# Far above anything that a microcontroller runs; keeps corrupt files from asking for the host's whole memory.
+_MAX_ELEMENTS = 1 << 26
+_MAX_RANK = 5
+_DTYPES = {
+    tflite.TensorType.INT8: DType.INT8,
+    tflite.TensorType.UINT8: DType.UINT8,
+    tflite.TensorType.INT16: DType.INT16,
+    tflite.TensorType.INT32: DType.INT32,
+    tflite.TensorType.INT64: DType.INT64,
+    tflite.TensorType.FLOAT32: DType.FLOAT32,
+    tflite.TensorType.FLOAT16: DType.FLOAT16,
+    tflite.TensorType.BOOL: DType.BOOL,
+}
+_TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
+_BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if k.isupper()}
+_OPTION_CLASSES = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int) and v > 0}
+# What reading offsets of a corrupt file can raise inside flatbuffers and numpy.
+_CORRUPT = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError, MemoryError)
+
+T = TypeVar("T")
+
+
+def load(path: Path) -> tuple[Graph, bytes]:
+    """The graph of a ``.tflite`` file, and the file's bytes.
+
+    Raises:
+        ModelError: the file cannot be read or is not a model that can be compiled.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError("the model cannot be read", where=str(path), found=error.strerror) from error
+    return parse(data, path.name), data
+
+
+def parse(data: bytes, name: str) -> Graph:
+    """The graph of a flatbuffer.
+
+    Raises:
+        ModelError: it is no model, is corrupt, or holds something that cannot be compiled.
+    """
+    model = _root(data, name)
+    with _corruption(name):
+        if model.SubgraphsLength() != 1:
+            raise ModelError("the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength())
+        graph = _Importer(model, data, name).run()
+    return verify(graph, "import")
+
+
+def metadata(data: bytes, name: str) -> dict[str, bytes]:
+    """The model's metadata buffers by name."""
+    model = _root(data, name)
+    with _corruption(name):
+        found = {}
+        for i in _indices(model.MetadataLength(), data):
+            entry = model.Metadata(i)
+            key = (entry.Name() or b"").decode("utf-8", "replace")
+            found[key] = bytes(_buffer(model, entry.Buffer(), name) or b"")
+        return found
+
+
+def sha256(data: bytes) -> str:
+    """The model's identity: SHA-256 over the whole file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _root(data: bytes, name: str) -> Any:
+    if len(data) < 16 or data[4:8] != _IDENTIFIER:
+        raise ModelError(
+            "the file is not a TensorFlow Lite model",
+            where=name,
+            expected=f"flatbuffer identifier {_IDENTIFIER.decode()}",
+            found=f"{len(data)} bytes beginning {data[:8]!r}",
+        )
+    with _corruption(name):
+        return tflite.Model.GetRootAsModel(data, 0)
+
+
+@contextmanager
+def _corruption(name: str) -> Iterator[None]:
+    try:
+        yield
+    except AscmcuError:
+        raise
+    except _CORRUPT as error:
+        raise ModelError(
+            "the model file is truncated or corrupt",
+            where=name,
+            found=f"{type(error).__name__}: {error}"[:200],
+            hint="copy or convert the model again",
+        ) from error
+
+
+def _indices(count: int, data: bytes) -> range:
+    """``range(count)``, refused where the file could not hold that many entries."""
+    if not 0 <= count <= len(data) // 4:
+        raise ValueError(f"a vector claims {count} entries")
+    return range(count)
+
+
+def _buffer(model: Any, index: int, name: str) -> Array | None:
+    if not 0 <= index < model.BuffersLength():
+        raise ModelError("buffer index is out of range", where=name, expected=model.BuffersLength(), found=index)
+    raw = model.Buffers(index).DataAsNumpy()
+    return None if isinstance(raw, int) or len(raw) == 0 else raw
+
+
+class _Importer:
+    """Builds the graph of the only subgraph; one ``_OperatorContext`` per operator."""
+
+    def __init__(self, model: Any, data: bytes, name: str) -> None:
+        self.model = model
+        self.data = data
+        self.name = name
+        self.subgraph = model.Subgraphs(0)
+        self.tensors: dict[str, Tensor] = {}
+        self.by_index: list[Tensor | None] = []
+        self.nodes: list[Node] = []
+
+    def run(self) -> Graph:
+        """Import tensors, then operators in file order."""
+        sub = self.subgraph
+        self.by_index = [self._tensor(i) for i in _indices(sub.TensorsLength(), self.data)]
+        inputs = [self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)]
+        for i in _indices(sub.OperatorsLength(), self.data):
+            self._operator(i)
+        outputs = [self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)]
+        if not inputs or not outputs:
+            raise ModelError("the model has no input or no output", where=self.name)
+        # ``define`` may have made an output tensor a constant since.
+        names = tuple(t.name for t in outputs)
+        graph = Graph(self.name, self.tensors, tuple(self.nodes), tuple(t.name for t in inputs), names)
+        self._check_computed(graph)
+        return graph.replace()
+
+    def _check_computed(self, graph: Graph) -> None:
+        known = set(graph.inputs) | {n for n, t in self.tensors.items() if t.is_const}
+        for node in graph.nodes:
+            for name in node.inputs:
+                if name and name not in known:
+                    raise ModelError(
+                        "a tensor is used before any operator computes it",
+                        where=f"{self.name}: {node.describe()}, {self.tensors[name].describe()}",
+                    )
+            if node.output in known:
+                raise ModelError(
+                    "a tensor is written twice", where=f"{self.name}: {self.tensors[node.output].describe()}"
+                )
+            known.add(node.output)
+        for name in graph.outputs:
+            if name not in known:
+                raise ModelError("an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}")
+
+    def _tensor(self, index: int) -> Tensor | None:
+        raw = self.subgraph.Tensors(index)
+        name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
+        where = f"{self.name}: tensor {index} '{name}'"
+        dtype = _DTYPES.get(raw.Type())
+        if dtype is None:
+            # Refused only when an operator uses it: string and resource tensors may lie around unused.
+            return None
+        shape = tuple(int(raw.Shape(i)) for i in _indices(raw.ShapeLength(), self.data))
+        if any(d < 1 for d in shape) or len(shape) > _MAX_RANK or math.prod(shape) > _MAX_ELEMENTS:
+            raise ModelError(
+                "tensor has a dynamic or absurd shape",
+                where=where,
+                expected=f"up to {_MAX_RANK} fixed positive extents, at most {_MAX_ELEMENTS} elements",
+                found=list(shape[:8]),
+                hint="convert the model with a fixed input shape and batch size 1",
+            )
+        if raw.Sparsity() is not None:
+            raise ModelError(
+                "sparse tensors are not supported", where=where, hint="convert the model without sparsity"
+            )
+        tensor = Tensor(name, shape, dtype, self._quantization(raw, shape, where), None, index)
+        constant = self._constant(raw, tensor, where)
+        tensor = Tensor(name, shape, dtype, tensor.quant, constant, index)
+        self.tensors[name] = tensor
+        return tensor
+
+    def _unique_name(self, raw: str, index: int) -> str:
+        name = re.sub(r"[^\w./;:\-]", "_", raw)[:200] or f"tensor_{index}"
+        return name if name not in self.tensors else f"{name}:{index}"
+
+    def _quantization(self, raw: Any, shape: tuple[int, ...], where: str) -> Quantization | None:
+        q = raw.Quantization()
+        if q is None or q.ScaleLength() == 0:
+            return None
+        scales = tuple(float(q.Scale(i)) for i in _indices(q.ScaleLength(), self.data))
+        zero_points = tuple(int(q.ZeroPoint(i)) for i in _indices(q.ZeroPointLength(), self.data)) or (0,)
+        axis = int(q.QuantizedDimension())
+        per_axis = len(scales) > 1
+        fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
+        if not fits or not all(math.isfinite(s) for s in scales) or len(zero_points) not in (1, len(scales)):
+            raise ModelError(
+                "tensor has an impossible quantization",
+                where=where,
+                expected="finite scales, one per slice of the quantized axis",
+                found=f"{len(scales)} scales, {len(zero_points)} zero points, axis {axis}, shape {list(shape)}",
+            )
+        if any(abs(z) > 1 << 16 for z in zero_points) or len(set(zero_points)) > 1:
+            raise ModelError("tensor has unusable zero points", where=where, found=zero_points[:8])
+        return Quantization(scales, (zero_points[0],), axis if per_axis else 0)
+
+    def _constant(self, raw: Any, tensor: Tensor, where: str) -> Array | None:
+        buffer = _buffer(self.model, raw.Buffer(), where)
+        if buffer is None:
+            return None
+        if len(buffer) != tensor.size_bytes:
+            raise ModelError(
+                "a constant's buffer does not have the tensor's size",
+                where=where,
+                expected=f"{tensor.size_bytes} bytes",
+                found=f"{len(buffer)} bytes",
+            )
+        return np.frombuffer(buffer.tobytes(), tensor.dtype.numpy).reshape(tensor.shape)
+
+    def _tensor_at(self, index: int, role: str) -> Tensor:
+        if not 0 <= index < len(self.by_index):
+            raise ModelError(
+                f"{role} is not a tensor of the file", where=self.name, expected=f"< {len(self.by_index)}", found=index
+            )
+        tensor = self.by_index[index]
+        if tensor is None:
+            kind = _TYPE_NAMES.get(self.subgraph.Tensors(index).Type(), "unknown")
+            raise ModelError(
+                f"{role} has an element type that is not supported",
+                where=f"{self.name}: tensor {index}",
+                expected="int8, uint8, int32 or float32",
+                found=kind.lower(),
+            )
+        return tensor
+
+    def _operator(self, index: int) -> None:
+        raw = self.subgraph.Operators(index)
+        builtin = self._builtin(raw, index)
+        role = f"operator {index} ({builtin})"
+        inputs = [
+            None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
+            for i in _indices(raw.InputsLength(), self.data)
+        ]
+        outputs = [
+            self._tensor_at(raw.Outputs(i), f"an output of {role}") for i in _indices(raw.OutputsLength(), self.data)
+        ]
+        op = registry.importer(builtin)
+        ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
+        if op is None:
+            raise ctx.error(
+                "operator is not supported",
+                outputs[0] if outputs else None,
+                expected=", ".join(registry.supported_builtins()),
+                found=builtin,
+                hint="replace the layer, or run it outside the network",
+            )
+        if not outputs or not inputs:
+            raise ctx.error("operator has no inputs or no outputs")
+        try:
+            op.import_tflite(ctx)
+        except _CORRUPT as error:
+            raise ctx.error("operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}") from error
+
+    def _builtin(self, raw: Any, index: int) -> str:
+        code_index = raw.OpcodeIndex()
+        if not 0 <= code_index < self.model.OperatorCodesLength():
+            raise ModelError("operator code is out of range", where=f"{self.name}: operator {index}", found=code_index)
+        code = self.model.OperatorCodes(code_index)
+        # schema.fbs: the larger of the old 8-bit field and the new one is valid.
+        value = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+        if value == tflite.BuiltinOperator.CUSTOM:
+            return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
+        return _BUILTIN_NAMES.get(value, f"builtin {value}")
+
+
+def _options(raw: Any) -> Any:
+    class_name = _OPTION_CLASSES.get(raw.BuiltinOptionsType())
+    table = raw.BuiltinOptions()
+    if class_name is None or table is None or not hasattr(tflite, class_name):
+        return None
+    options = getattr(tflite, class_name)()
+    options.Init(table.Bytes, table.Pos)
+    return options
+
+
+class _OperatorContext:
+    """The ``ImportContext`` of one operator."""
+
+    def __init__(
+        self,
+        importer: _Importer,
+        builtin: str,
+        index: int,
+        inputs: Sequence[Tensor | None],
+        outputs: Sequence[Tensor],
+        options: Any,
+    ) -> None:
+        self._importer = importer
+        self.builtin = builtin
+        self._index = index
+        # A tensor that an earlier operator defined as constant is seen as such.
+        self.inputs = [None if t is None else importer.tensors.get(t.name, t) for t in inputs]
+        self.outputs = list(outputs)
+        self._options = options
+
+    def option(self, name: str, default: Any = None) -> Any:
+        """A builtin option."""
+        reader: Callable[[], Any] | None = getattr(self._options, name, None) if self._options is not None else None
+        return default if reader is None else reader()
+
+    def const(self, index: int) -> Array:
+        """The value of a constant input."""
+        tensor = self.inputs[index] if index < len(self.inputs) else None
+        value = None if tensor is None else self._fold(tensor)
+        if value is None:
+            raise self.error("operand must be constant", tensor, expected="a constant", found="a computed tensor")
+        return value
+
+    def _fold(self, tensor: Tensor) -> Array | None:
+        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
+        if tensor.data is not None:
+            return tensor.data
+        node = next((n for n in self._importer.nodes if n.output == tensor.name), None)
+        if node is None:
+            return None
+        sources = [self._importer.tensors[name] if name else None for name in node.inputs]
+        values = [None if t is None else self._fold(t) for t in sources]
+        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
+            return None
+        return node.op.evaluate(values, sources, tensor)
+
+    def emit(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> None:
+        """Append a node."""
+        self._importer.tensors.setdefault(output.name, output)
+        names = tuple("" if t is None else t.name for t in inputs)
+        self._importer.nodes.append(Node(output.name, op, names, output.name, self._index))
+
+    def define(self, output: Tensor, value: Array) -> None:
+        """Make ``output`` a constant."""
+        if tuple(value.shape) != output.shape:
+            raise self.error("constant result has another shape", output, expected=output.shape, found=value.shape)
+        self._importer.tensors[output.name] = Tensor(
+            output.name, output.shape, output.dtype, output.quant, value, output.source_index
+        )
+
+    def temporary(self, like: Tensor, shape: tuple[int, ...], stem: str) -> Tensor:
+        """A new tensor."""
+        return self._add(Tensor(self._fresh(stem), shape, like.dtype, like.quant))
+
+    def constant(self, stem: str, value: Array, like: Tensor | None = None) -> Tensor:
+        """A new constant."""
+        dtype = like.dtype if like is not None else DType(_numpy_name(value))
+        quant = like.quant if like is not None else None
+        return self._add(Tensor(self._fresh(stem), tuple(value.shape), dtype, quant, value))
+
+    def _add(self, tensor: Tensor) -> Tensor:
+        self._importer.tensors[tensor.name] = tensor
+        return tensor
+
+    def _fresh(self, stem: str) -> str:
+        name, number = stem, 1
+        while name in self._importer.tensors:
+            name, number = f"{stem}.{number}", number + 1
+        return name
+
+    def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
+        """An error at this operator."""
+        where = f"{self._importer.name}: {self.builtin}, operator {self._index}"
+        if tensor is not None:
+            where += f", {tensor.describe()}"
+        return ModelError(what, where=where, **context)
+
+    def require_dtype(self, tensor: Tensor, *allowed: DType) -> None:
+        """Refuse other element types."""
+        if tensor.dtype not in allowed:
+            raise self.error(
+                "element type is not supported here",
+                tensor,
+                expected=", ".join(d.name.lower() for d in allowed),
+                found=tensor.dtype.name.lower(),
+                hint="make the model int8 with `ascmcu quantize`",
+            )
+
+
+def _numpy_name(value: Array) -> str:
+    return next(d.value for d in DType if d.numpy == value.dtype)

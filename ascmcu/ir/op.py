@@ -1,0 +1,152 @@
+"""What an operation is: attributes, shape rule, bit-exact reference, cost, and how rows flow through it."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from ascmcu.ir.types import Array, DType, Tensor
+
+if TYPE_CHECKING:
+    from ascmcu.ir.importing import ImportContext
+
+Inputs = Sequence[Tensor | None]
+
+
+class RowMode(enum.Enum):
+    """How an op turns input rows into output rows."""
+
+    MAP = "map"  # step s writes output row s
+    ACCUMULATE = "accumulate"  # step s takes input row s; the last step writes the output
+    WHOLE = "whole"  # one step reads everything and writes everything
+
+
+@dataclass(frozen=True)
+class RowReads:
+    """Rows of one input that step s reads: ``count`` rows from ``s × stride + first``, clipped to the tensor."""
+
+    stride: int
+    first: int
+    count: int
+
+    def span(self, step: int, rows: int) -> tuple[int, int]:
+        """The clipped half-open range of rows that ``step`` reads of a tensor with ``rows`` rows."""
+        low = step * self.stride + self.first
+        return min(max(low, 0), rows), min(max(low + self.count, 0), rows)
+
+
+@dataclass(frozen=True)
+class RowRule:
+    """``steps`` of an op and what each reads; ``reads`` is ``None`` for constants and absent inputs."""
+
+    mode: RowMode
+    steps: int
+    reads: tuple[RowReads | None, ...]
+
+    def rows_done(self, steps_done: int, output_rows: int) -> int:
+        """Output rows that are complete after ``steps_done`` steps."""
+        if self.mode is RowMode.MAP:
+            return steps_done
+        return output_rows if steps_done == self.steps else 0
+
+
+def whole_rule(inputs: Inputs) -> RowRule:
+    """One step over everything."""
+    reads = tuple(None if t is None or t.is_const else RowReads(0, 0, t.rows) for t in inputs)
+    return RowRule(RowMode.WHOLE, 1, reads)
+
+
+def elementwise_rule(inputs: Inputs, output: Tensor) -> RowRule:
+    """Output row s reads row s of every input, or its only row where that one is broadcast."""
+    reads: list[RowReads | None] = []
+    for t in inputs:
+        if t is None or t.is_const:
+            reads.append(None)
+        elif t.rows == output.rows and t.has_row_axis == output.has_row_axis:
+            reads.append(RowReads(1, 0, 1))
+        elif t.rows == 1:
+            reads.append(RowReads(0, 0, 1))
+        else:
+            return whole_rule(inputs)
+    return RowRule(RowMode.MAP, output.rows, tuple(reads))
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """What a shape rule answers: the shape and element type of the output."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What the op's template needs to become C.
+
+    Attributes:
+        params: a frozen dataclass of compile-time constants; layers with equal kind and params share one C function.
+        constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
+        state: element type and count of the accumulators that live from the first step to the last, if any.
+    """
+
+    params: object
+    constants: tuple[tuple[str, Array], ...] = ()
+    state: tuple[DType, int] | None = None
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all operations; a subclass is a frozen dataclass whose fields are its attributes.
+
+    Attribute values are Python literals (numbers, strings, booleans, tuples of them), so that the textual dump
+    parses back. The class lives in ``ascmcu/ops/<kind>.py`` and registers itself with ``@register``.
+    """
+
+    KIND: ClassVar[str] = ""
+    # An op that a pass always rewrites has no template of its own.
+    LOWERED: ClassVar[bool] = False
+
+    @classmethod
+    def kind(cls) -> str:
+        """The op's name, which is also the stem of its module, template and case rows."""
+        return cls.KIND
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit this op (or several) for the TFLite operator that ``ctx`` describes."""
+        raise NotImplementedError
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """Shape and element type of the output.
+
+        Raises:
+            ModelError: the inputs do not fit the op or each other.
+        """
+        raise NotImplementedError
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """The output's values, bit for bit those of LiteRT's reference kernel (``BUILTIN_REF``)."""
+        raise NotImplementedError
+
+    def macs(self, inputs: Inputs, output: Tensor) -> int:
+        """Multiply–accumulates of one evaluation."""
+        return 0
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Parameters and constants of the C kernel in ``templates/ops/<kind>.c.j2``."""
+        raise NotImplementedError
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """How rows flow; the default is one step over everything."""
+        return whole_rule(inputs)
+
+    def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
+        """The inputs that count as parameters when they are constant."""
+        return inputs
+
+    def attributes(self) -> tuple[tuple[str, object], ...]:
+        """Attribute names and values in declaration order."""
+        return tuple((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))

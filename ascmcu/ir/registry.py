@@ -1,0 +1,50 @@
+"""Where ops register themselves: dropping a file into ``ascmcu/ops/`` is all that it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from ascmcu.errors import VerifyError
+from ascmcu.ir.op import Op
+
+_KINDS: dict[str, type[Op]] = {}
+_IMPORTERS: dict[str, type[Op]] = {}
+
+T = TypeVar("T", bound=type[Op])
+
+
+def register(*tflite_builtins: str) -> Callable[[T], T]:
+    """Class decorator: make an op known by its kind, and as the importer of TFLite builtin operators."""
+
+    def decorate(op: T) -> T:
+        if not op.KIND or op.KIND in _KINDS:
+            raise VerifyError(f"op kind '{op.KIND}' is empty or registered twice", where=op.__name__)
+        _KINDS[op.KIND] = op
+        for builtin in tflite_builtins:
+            if builtin in _IMPORTERS:
+                raise VerifyError(f"{builtin} is imported by two ops", where=f"{op.KIND}, {_IMPORTERS[builtin].KIND}")
+            _IMPORTERS[builtin] = op
+        return op
+
+    return decorate
+
+
+def kinds() -> dict[str, type[Op]]:
+    """All registered ops by kind (import ``ascmcu.ops`` first)."""
+    return dict(_KINDS)
+
+
+def by_kind(kind: str) -> type[Op] | None:
+    """The op of that kind."""
+    return _KINDS.get(kind)
+
+
+def importer(builtin: str) -> type[Op] | None:
+    """The op that imports the TFLite builtin operator of that name."""
+    return _IMPORTERS.get(builtin)
+
+
+def supported_builtins() -> tuple[str, ...]:
+    """Names of all TFLite operators that can be imported."""
+    return tuple(sorted(_IMPORTERS))

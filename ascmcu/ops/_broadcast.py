@@ -1,0 +1,99 @@
+"""What the broadcasting two-operand ops share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.types import Tensor
+from ascmcu.ops import _loops, _quant
+from ascmcu.ops._loops import Loop
+from ascmcu.ops.reshape import Reshape
+
+
+def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
+    """Both operands with the output's rank, reshaped where theirs is lower."""
+    output = ctx.outputs[0]
+    operands = []
+    for tensor in ctx.inputs[:2]:
+        if tensor is None:
+            raise ctx.error("both operands are needed")
+        _quant.require_quantized(ctx, tensor)
+        missing = len(output.shape) - len(tensor.shape)
+        if missing > 0:
+            shape = (1,) * missing + tensor.shape
+            if tensor.data is not None:
+                tensor = ctx.constant(f"{tensor.name}.expanded", tensor.data.reshape(shape), tensor)
+            else:
+                expanded = ctx.temporary(tensor, shape, f"{tensor.name}.expanded")
+                ctx.emit(Reshape(shape), (tensor,), expanded)
+                tensor = expanded
+        operands.append(tensor)
+    _quant.require_quantized(ctx, output)
+    return operands[0], operands[1]
+
+
+def infer(inputs: Inputs) -> TensorType:
+    """NumPy's broadcasting.
+
+    Raises:
+        ModelError: the shapes do not broadcast.
+    """
+    a, b = inputs
+    assert a is not None and b is not None
+    try:
+        shape = np.broadcast_shapes(a.shape, b.shape)
+    except ValueError as error:
+        raise _quant.incompatible("operands do not broadcast", a.shape, b.shape) from error
+    return TensorType(tuple(int(d) for d in shape), a.dtype)
+
+
+def row_rule(inputs: Inputs, output: Tensor) -> RowRule:
+    """Row s of the output reads row s of each operand, or all rows of one that is broadcast along the row axis."""
+    reads: list[RowReads | None] = []
+    for t in inputs:
+        if t is None or t.is_const:
+            reads.append(None)
+        elif not output.has_row_axis:
+            reads.append(RowReads(0, 0, t.rows))
+        elif not t.has_row_axis:
+            return whole_rule(inputs)
+        else:
+            reads.append(RowReads(1, 0, 1) if t.rows == output.rows else RowReads(0, 0, 1))
+    return RowRule(RowMode.MAP, output.rows, tuple(reads))
+
+
+def loops(inputs: Inputs, output: Tensor) -> tuple[Loop, ...]:
+    """The loops over one output row; steps are (output, first operand, second operand)."""
+    target = output.row_shape
+    strides = [_loops.contiguous_strides(target)]
+    for t in inputs[:2]:
+        assert t is not None
+        strides.append(_loops.broadcast_strides(_loops.row_shape_of(output, t.shape), target))
+    return _loops.loops(target, strides)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An int8 or uint8 operand in C; a constant one is an array in flash and does not have a ring."""
+
+    zero_point: int
+    c_type: str
+
+
+def operand(tensor: Tensor) -> Operand:
+    """The operand's facts."""
+    return Operand(tensor.zero_point, tensor.dtype.c_name)
+
+
+def constant_operands(inputs: Inputs) -> tuple[tuple[str, object], ...]:
+    """Constant operands as (C name, data)."""
+    names = ("a", "b")
+    return tuple(
+        (name, t.data) for name, t in zip(names, inputs, strict=False) if t is not None and t.data is not None
+    )
+
+

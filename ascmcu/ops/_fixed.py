@@ -1,0 +1,173 @@
+"""Fixed-point arithmetic of TFLite and gemmlowp on NumPy arrays; the same functions stand in ``quant.h`` for C.
+
+Arrays are int64 holding int32 values, so that products never overflow. Sources: tflite/kernels/internal/common.h,
+common.cc and quantization_util.cc of LiteRT 2.3.0; gemmlowp fixedpoint/fixedpoint.h.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.ir.types import Array
+
+I64 = npt.NDArray[np.int64]
+INT32_MIN = -(1 << 31)
+INT32_MAX = (1 << 31) - 1
+
+
+def wrap32(x: Array) -> I64:
+    """Reduce to int32 modulo 2³², as an int32 accumulator does."""
+    return x.astype(np.int64).astype(np.int32).astype(np.int64)
+
+
+def round_half_away(value: float) -> int:
+    """C's ``round``: halves away from zero (Python's rounds them to even)."""
+    return int(math.floor(abs(value) + 0.5)) * (1 if value >= 0 else -1)
+
+
+def quantize_multiplier(real: float) -> tuple[int, int]:
+    """``QuantizeMultiplier``: the mantissa in [2³⁰, 2³¹) and exponent with real ≈ mantissa × 2^(shift − 31)."""
+    if real == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(real)
+    mantissa = round_half_away(fraction * (1 << 31))
+    if mantissa == 1 << 31:
+        mantissa //= 2
+        shift += 1
+    if shift < -31:
+        return 0, 0
+    if shift > 30:
+        return INT32_MAX, 30
+    return mantissa, shift
+
+
+def saturating_rounding_doubling_high_mul(a: Array, b: Array | int) -> I64:
+    """gemmlowp's product of two Q0.31 numbers: (2ab + 2³¹·sign) / 2³² truncated, saturated at −1 × −1."""
+    product = a.astype(np.int64) * b
+    nudge = np.where(product >= 0, 1 << 30, 1 - (1 << 30))
+    total = product + nudge
+    quotient = np.where(total >= 0, total >> 31, -((-total) >> 31))
+    return np.minimum(quotient, INT32_MAX)
+
+
+def rounding_divide_by_pot(x: Array, exponent: Array | int) -> I64:
+    """gemmlowp's division by 2^exponent, halves away from zero."""
+    exponents = np.asarray(exponent, np.int64)
+    mask = (np.int64(1) << exponents) - 1
+    remainder = x & mask
+    threshold = (mask >> 1) + (x < 0)
+    result: I64 = (x >> exponents) + (remainder > threshold)
+    return result
+
+
+def multiply_by_quantized_multiplier(x: Array, multiplier: Array | int, shift: Array | int) -> I64:
+    """``MultiplyByQuantizedMultiplier`` (int32, the variant that rounds twice)."""
+    shifts = np.asarray(shift, np.int64)
+    left = np.maximum(shifts, 0)
+    right = np.maximum(-shifts, 0)
+    shifted = wrap32(x.astype(np.int64) << left)
+    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier)), right)
+
+
+def scale_once(x: Array, scale: Array | float) -> I64:
+    """``round(double(x) × scale)``: one rounding, halves away from zero (reference FULLY_CONNECTED)."""
+    real = x.astype(np.float64) * scale
+    rounded = np.copysign(np.floor(np.abs(real) + 0.5), real)
+    # floor(|x| + 0.5) is off by one for the largest double below 0.5, where the sum rounds up to 1.
+    rounded = np.where(np.abs(real) < 0.5, 0.0, rounded)
+    return rounded.astype(np.int64)
+
+
+def round_float32(x: npt.NDArray[np.float32]) -> Array:
+    """``TfLiteRound`` on float32: halves away from zero, without leaving single precision."""
+    truncated = np.trunc(x)
+    away = np.abs(x - truncated) >= np.float32(0.5)
+    return truncated + np.where(away, np.copysign(np.float32(1), x), np.float32(0))
+
+
+def _saturate(x: Array) -> I64:
+    return np.clip(x.astype(np.int64), INT32_MIN, INT32_MAX)
+
+
+_MUL = saturating_rounding_doubling_high_mul
+
+
+def _exp_between_negative_quarter_and_zero(a: I64) -> I64:
+    """gemmlowp ``exp_on_interval_between_negative_one_quarter_and_0_excl`` on Q0.31."""
+    constant_term = 1895147668  # exp(-1/8)
+    one_third = 715827883
+    x = a + (1 << 28)
+    x2 = _MUL(x, x)
+    x3 = _MUL(x2, x)
+    x4_over_4 = rounding_divide_by_pot(_MUL(x2, x2), 2)
+    tail = rounding_divide_by_pot(_MUL(x4_over_4 + x3, one_third) + x2, 1)
+    return constant_term + _MUL(x + tail, constant_term)
+
+
+# exp(-2^k) in Q0.31 for k = -2 … 4 (gemmlowp's barrel shifter).
+_EXP_STEPS = {-2: 1672461947, -1: 1302514674, 0: 790015084, 1: 290630308, 2: 39332535, 3: 720401, 4: 242}
+
+
+def exp_on_negative_values(a: I64, integer_bits: int) -> I64:
+    """gemmlowp ``exp_on_negative_values``: Q``integer_bits`` in, Q0.31 out."""
+    fraction_bits = 31 - integer_bits
+    quarter = 1 << (fraction_bits - 2)
+    a_mod = (a & (quarter - 1)) - quarter
+    result = _exp_between_negative_quarter_and_zero(_saturate(a_mod << integer_bits))
+    remainder = a_mod - a
+    for exponent, factor in _EXP_STEPS.items():
+        if integer_bits > exponent:
+            bit = 1 << (fraction_bits + exponent)
+            result = np.where(remainder & bit, _MUL(result, factor), result)
+    if integer_bits > 5:
+        result = np.where(a < -(1 << (fraction_bits + 5)), 0, result)
+    return np.where(a == 0, INT32_MAX, result)
+
+
+def _rounding_half_sum(a: I64, b: int) -> I64:
+    total = a + b
+    total = total + np.where(total >= 0, 1, -1)
+    return np.where(total >= 0, total >> 1, -((-total) >> 1))
+
+
+def _newton_reciprocal(half_denominator: I64) -> I64:
+    """Three Newton–Raphson steps towards 1/(2 × half_denominator) … as Q2.29."""
+    x = 1515870810 + _MUL(half_denominator, -1010580540)  # 48/17 − 32/17 × d
+    for _ in range(3):
+        one_minus = (1 << 29) - _MUL(half_denominator, x)
+        x = x + _saturate(_MUL(x, one_minus) << 2)
+    return x
+
+
+def one_over_one_plus_x(a: I64) -> I64:
+    """gemmlowp ``one_over_one_plus_x_for_x_in_0_1`` on Q0.31."""
+    return _saturate(_newton_reciprocal(_rounding_half_sum(a, INT32_MAX)) << 1)
+
+
+def logistic_q31(a: I64, integer_bits: int) -> I64:
+    """gemmlowp ``logistic``: Q``integer_bits`` in, Q0.31 out."""
+    magnitude = np.abs(a)
+    result_if_positive = one_over_one_plus_x(exp_on_negative_values(-magnitude, integer_bits))
+    result = np.where(a > 0, result_if_positive, INT32_MAX - result_if_positive)
+    return np.where(a == 0, 1 << 30, result)
+
+
+def tanh_q31(a: I64, integer_bits: int) -> I64:
+    """gemmlowp ``tanh``: Q``integer_bits`` in, Q0.31 out."""
+    magnitude = np.abs(a)
+    # exp(−2x): the argument doubles by reading it with one more integer bit.
+    e = exp_on_negative_values(-magnitude, integer_bits + 1)
+    half_denominator = _rounding_half_sum(e, INT32_MAX)
+    x = _newton_reciprocal(half_denominator)
+    result_if_positive = _saturate((x - (1 << 29)) << 2)
+    result = np.where(a < 0, -result_if_positive, result_if_positive)
+    return np.where(a == 0, 0, result)
+
+
+def clamp(x: Any, low: int, high: int) -> Any:
+    """Clip to a closed range."""
+    return np.clip(x, low, high)

@@ -1,0 +1,84 @@
+"""What average and max pooling share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowRule, TensorType
+from ascmcu.ir.types import Tensor
+from ascmcu.ops import _quant, _window
+
+
+@dataclass(frozen=True)
+class PoolParams:
+    """Compile-time constants of the row kernel."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    channels: int
+    out_w: int
+    low: int
+    high: int
+    c_type: str
+
+
+@dataclass(frozen=True)
+class PoolAttributes:
+    """Attributes of a pooling operator."""
+
+    kernel: _window.Pair
+    stride: _window.Pair
+    padding: _window.Padding
+    clamp: tuple[int, int]
+
+
+def import_attributes(ctx: ImportContext) -> tuple[PoolAttributes, Tensor]:
+    """The operator's attributes and its input."""
+    x, output = ctx.inputs[0], ctx.outputs[0]
+    if x is None or len(x.shape) != 4:
+        raise ctx.error("input must have four dimensions", x)
+    _quant.require_quantized(ctx, x, output)
+    if x.quant != output.quant:
+        raise ctx.error("pooling must not change the quantization", output, expected=x.quant, found=output.quant)
+    kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
+    stride = _window.import_strides(ctx)
+    padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
+    return PoolAttributes(kernel, stride, padding, _quant.import_activation(ctx, output)), x
+
+
+def infer(attributes: PoolAttributes, inputs: Inputs) -> TensorType:
+    """(1, out_h, out_w, C)."""
+    x = inputs[0]
+    assert x is not None
+    size = _window.output_size(x.shape[1:3], attributes.kernel, attributes.stride, (1, 1), attributes.padding)
+    return TensorType((x.shape[0], *size, x.shape[3]), x.dtype)
+
+
+def row_rule(attributes: PoolAttributes, output: Tensor) -> RowRule:
+    """Window-height rows per output row."""
+    reads = _window.window_reads(attributes.kernel[0], attributes.stride[0], 1, attributes.padding[0])
+    return RowRule(RowMode.MAP, output.rows, (reads,))
+
+
+def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor) -> Lowered:
+    """The parameters of the row kernel."""
+    x = inputs[0]
+    assert x is not None
+    params = PoolParams(
+        *attributes.kernel,
+        *attributes.stride,
+        attributes.padding[0],
+        attributes.padding[2],
+        *x.shape[1:],
+        output.shape[2],
+        *attributes.clamp,
+        x.dtype.c_name,
+    )
+    return Lowered(params)

@@ -1,0 +1,142 @@
+"""What several quantized ops share: activation ranges, requantization of accumulators, type checks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.errors import ModelError
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops._fixed import (
+    I64,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+    round_half_away,
+    scale_once,
+    wrap32,
+)
+
+QUANTIZED = (DType.INT8, DType.UINT8)
+# tflite.ActivationFunctionType
+_ACTIVATIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
+
+
+def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
+    """``CalculateActivationRangeQuantized``: the output's integer range under a fused activation."""
+    low, high = output.dtype.integer_range
+    if activation == "none":
+        return low, high
+
+    def quantize(value: float) -> int:
+        # tflite/kernels/kernel_util.cc divides in float32 before rounding.
+        return output.zero_point + round_half_away(float(np.float32(value) / np.float32(output.scale)))
+
+    bounds = {"relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[activation]
+    low = max(low, quantize(bounds[0]))
+    return low, high if bounds[1] is None else min(high, quantize(bounds[1]))
+
+
+def import_activation(ctx: ImportContext, output: Tensor) -> tuple[int, int]:
+    """The integer clamp of the operator's fused activation.
+
+    Raises:
+        ModelError: the activation is not one of none, RELU, RELU6, RELU_N1_TO_1.
+    """
+    code = int(ctx.option("FusedActivationFunction", 0))
+    if code not in _ACTIVATIONS:
+        raise ctx.error("fused activation is not supported", expected=list(_ACTIVATIONS.values()), found=code)
+    return activation_range(_ACTIVATIONS[code], output)
+
+
+def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
+    """Every tensor is int8 or uint8 with a per-tensor scale; otherwise a ModelError with the way out."""
+    for tensor in tensors:
+        if tensor is None:
+            continue
+        if tensor.dtype not in QUANTIZED:
+            raise ctx.error(
+                "only fully quantized operators can be compiled",
+                tensor,
+                expected="int8 or uint8",
+                found=tensor.dtype.name.lower(),
+                hint="make the model int8 with `ascmcu quantize`",
+            )
+        if tensor.quant is None or tensor.quant.per_axis or tensor.quant.scale <= 0:
+            raise ctx.error(
+                "tensor has no usable per-tensor quantization",
+                tensor,
+                expected="one positive scale and one zero point",
+                found="none" if tensor.quant is None else f"scales {tensor.quant.scales[:3]}",
+            )
+
+
+def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, channels: int) -> None:
+    """Weights are constant symmetric int8 and the bias is int32 of ``channels`` elements."""
+    if not weights.is_const:
+        raise ctx.error("weights must be constant", weights)
+    if weights.dtype is not DType.INT8 or weights.quant is None:
+        raise ctx.error(
+            "weights must be int8",
+            weights,
+            expected="quantized int8",
+            found=weights.dtype.name.lower(),
+            hint="make the model int8 with `ascmcu quantize`",
+        )
+    scales = len(weights.quant.scales)
+    if scales not in (1, channels) or min(weights.quant.scales) <= 0:
+        raise ctx.error("weights have unusable scales", weights, expected=f"1 or {channels} positive", found=scales)
+    if bias is not None and (bias.dtype is not DType.INT32 or bias.elements != channels or not bias.is_const):
+        raise ctx.error(
+            "bias does not fit", bias, expected=f"constant int32 [{channels}]", found=bias.describe()
+        )
+
+
+@dataclass(frozen=True)
+class Requantization:
+    """From int32 accumulators to the output's integers, per output channel.
+
+    ``scales`` are the exact double products; ``multipliers``/``shifts`` their fixed-point forms. ``once`` says
+    that the reference kernel rounds ``acc × scale`` a single time in double precision.
+    """
+
+    scales: tuple[float, ...]
+    multipliers: tuple[int, ...]
+    shifts: tuple[int, ...]
+    zero_point: int
+    low: int
+    high: int
+    once: bool
+
+    def apply(self, accumulators: Array) -> I64:
+        """Requantize accumulators whose last axis is the channel."""
+        acc = wrap32(accumulators)
+        if self.once:
+            scaled = scale_once(acc, np.array(self.scales))
+        else:
+            scaled = multiply_by_quantized_multiplier(acc, np.array(self.multipliers), np.array(self.shifts))
+        return np.clip(scaled + self.zero_point, self.low, self.high)
+
+
+def requantization(
+    x: Tensor, weights: Tensor, output: Tensor, channels: int, clamp: tuple[int, int], *, once: bool
+) -> Requantization:
+    """The requantization of a convolution or dense layer (``PopulateConvolutionQuantizationParams``)."""
+    assert weights.quant is not None
+    weight_scales = weights.quant.scales if weights.quant.per_axis else weights.quant.scales * channels
+    scales = tuple(x.scale * w / output.scale for w in weight_scales)
+    fixed = [quantize_multiplier(s) for s in scales]
+    return Requantization(
+        scales, tuple(m for m, _ in fixed), tuple(s for _, s in fixed), output.zero_point, *clamp, once=once
+    )
+
+
+def zero_bias(channels: int) -> Array:
+    """The bias of an operator that has none."""
+    return np.zeros(channels, np.int32)
+
+
+def incompatible(what: str, expected: object, found: object) -> ModelError:
+    """A shape rule's complaint; ``verify`` adds the node."""
+    return ModelError(what, expected=expected, found=found)

@@ -1,0 +1,84 @@
+"""What MEAN, SUM and REDUCE_MAX share: axes, shapes, and accumulation over rows."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.types import Tensor
+from ascmcu.ops import _loops, _quant
+from ascmcu.ops._loops import Loop
+
+Axes = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ReduceGeometry:
+    """The loops over one input row (steps: input, output) and how many elements the output has.
+
+    ``steps`` input rows are accumulated into ``outputs`` accumulators; when ``steps`` is 1 each step is complete.
+    """
+
+    loops: tuple[Loop, ...]
+    outputs: int
+    steps: int
+    count: int
+
+
+def import_reduction(ctx: ImportContext) -> tuple[Tensor, Axes, bool]:
+    """Input, sorted axes without duplicates, and whether reduced axes stay as ones."""
+    x, output = ctx.inputs[0], ctx.outputs[0]
+    if x is None:
+        raise ctx.error("input is missing")
+    _quant.require_quantized(ctx, x, output)
+    rank = len(x.shape)
+    axes = sorted({int(a) + (rank if a < 0 else 0) for a in ctx.const(1).reshape(-1)})
+    if any(not 0 <= a < rank for a in axes):
+        raise ctx.error("axis is out of range", x, expected=f"-{rank} … {rank - 1}", found=axes)
+    return x, tuple(axes), bool(ctx.option("KeepDims", False))
+
+
+def infer(inputs: Inputs, axes: Axes, keep_dims: bool) -> TensorType:
+    """The input's shape with ones in place of the axes, or without them."""
+    x = inputs[0]
+    assert x is not None
+    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape) if keep_dims or i not in axes)
+    return TensorType(kept, x.dtype)
+
+
+def count(x: Tensor, axes: Axes) -> int:
+    """Elements that go into one output element."""
+    return math.prod(x.shape[a] for a in axes)
+
+
+def _reduces_rows(x: Tensor, axes: Axes) -> bool:
+    return x.has_row_axis and 1 in axes
+
+
+def row_rule(inputs: Inputs, output: Tensor, axes: Axes) -> RowRule:
+    """Accumulating when the row axis is reduced, else row by row where the output keeps it."""
+    x = inputs[0]
+    assert x is not None
+    if _reduces_rows(x, axes):
+        return RowRule(RowMode.ACCUMULATE, x.rows, (RowReads(1, 0, 1),))
+    if x.rows == output.rows and x.has_row_axis == output.has_row_axis:
+        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
+    return whole_rule(inputs)
+
+
+def geometry(inputs: Inputs, output: Tensor, axes: Axes) -> ReduceGeometry:
+    """The loops over what one step reads."""
+    x = inputs[0]
+    assert x is not None
+    rule = row_rule(inputs, output, axes)
+    shape = x.shape if rule.mode is RowMode.WHOLE else x.row_shape
+    first = len(x.shape) - len(shape)
+    kept = [1 if first + i in axes else d for i, d in enumerate(shape)]
+    out_strides = [
+        0 if first + i in axes else stride for i, stride in enumerate(_loops.contiguous_strides(kept))
+    ]
+    levels = _loops.loops(shape, (_loops.contiguous_strides(shape), out_strides))
+    steps = rule.steps if rule.mode is RowMode.ACCUMULATE else 1
+    return ReduceGeometry(levels, math.prod(kept), steps, count(x, axes))

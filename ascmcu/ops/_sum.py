@@ -1,0 +1,77 @@
+"""ADD and SUB: both operands are brought to a common fine scale, combined, and scaled to the output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _broadcast
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+
+_LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
+
+
+@dataclass(frozen=True)
+class SumParams:
+    """Compile-time constants: per operand zero point, multiplier and shift; then the output's."""
+
+    loops: tuple[_broadcast.Loop, ...]
+    a: _broadcast.Operand
+    b: _broadcast.Operand
+    a_multiplier: int
+    a_shift: int
+    b_multiplier: int
+    b_shift: int
+    y_multiplier: int
+    y_shift: int
+    y_zero_point: int
+    left_shift: int
+    low: int
+    high: int
+    y_type: str
+    subtract: bool
+
+
+def _multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int], ...]:
+    twice_largest = 2.0 * max(a.scale, b.scale)
+    return (
+        quantize_multiplier(a.scale / twice_largest),
+        quantize_multiplier(b.scale / twice_largest),
+        quantize_multiplier(twice_largest / ((1 << _LEFT_SHIFT) * output.scale)),
+    )
+
+
+def evaluate(a: Array, b: Array, inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool) -> Array:
+    """tflite reference_integer_ops::Add; SUB differs by the sign."""
+    x, y = inputs
+    assert x is not None and y is not None
+    m_a, m_b, m_y = _multipliers(x, y, output)
+    scaled_a = multiply_by_quantized_multiplier((a.astype(np.int64) - x.zero_point) << _LEFT_SHIFT, *m_a)
+    scaled_b = multiply_by_quantized_multiplier((b.astype(np.int64) - y.zero_point) << _LEFT_SHIFT, *m_b)
+    total = scaled_a - scaled_b if subtract else scaled_a + scaled_b
+    result = multiply_by_quantized_multiplier(total, *m_y) + output.zero_point
+    return np.clip(result, *clamp).astype(output.dtype.numpy)
+
+
+def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool) -> Lowered:
+    """The parameters; constant operands go to flash."""
+    a, b = inputs
+    assert a is not None and b is not None
+    m_a, m_b, m_y = _multipliers(a, b, output)
+    params = SumParams(
+        _broadcast.loops(inputs, output),
+        _broadcast.operand(a),
+        _broadcast.operand(b),
+        *m_a,
+        *m_b,
+        *m_y,
+        output.zero_point,
+        _LEFT_SHIFT,
+        *clamp,
+        output.dtype.c_name,
+        subtract,
+    )
+    return Lowered(params, _broadcast.constant_operands(inputs))

@@ -1,0 +1,128 @@
+"""CONCATENATION and PACK: tensors joined along an axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import math
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _quant
+from ascmcu.ops.reshape import Reshape
+
+
+@dataclass(frozen=True)
+class ConcatenationParams:
+    """Compile-time constants.
+
+    Along the row axis (``by_row``), input i supplies output rows [starts[i], starts[i + 1]). Otherwise each step
+    copies ``outer`` runs of ``chunks[i]`` elements from every input; ``whole`` says that a step is the whole tensor.
+    """
+
+    by_row: bool
+    starts: tuple[int, ...]
+    outer: int
+    chunks: tuple[int, ...]
+    c_type: str
+    constant: tuple[bool, ...]
+
+
+@register("CONCATENATION", "PACK")
+@dataclass(frozen=True)
+class Concatenation(Op):
+    """Inputs one after the other along ``axis`` (tflite reference_ops::Concatenation, Pack)."""
+
+    KIND = "concatenation"
+    axis: int
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """PACK is a concatenation of inputs that were given the new axis."""
+        output = ctx.outputs[0]
+        axis = int(ctx.option("Axis", 0))
+        axis += len(output.shape) if axis < 0 else 0
+        parts = []
+        for t in ctx.inputs:
+            if t is None:
+                raise ctx.error("input is missing")
+            if t.dtype in _quant.QUANTIZED and t.quant != output.quant:
+                raise ctx.error("joined tensors must share one quantization", t, expected=output.quant, found=t.quant)
+            parts.append(_with_axis(ctx, t, axis) if ctx.builtin == "PACK" else t)
+        if ctx.builtin == "CONCATENATION" and int(ctx.option("FusedActivationFunction", 0)) != 0:
+            raise ctx.error("a fused activation on a concatenation is not supported", output)
+        if not 0 <= axis < len(output.shape):
+            raise ctx.error("axis is out of range", output, found=axis)
+        ctx.emit(cls(axis), parts, output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """Extents add up along the axis."""
+        tensors = [t for t in inputs if t is not None]
+        first = tensors[0]
+        for t in tensors:
+            others = [d for i, d in enumerate(t.shape) if i != self.axis]
+            if len(t.shape) != len(first.shape) or others != [
+                d for i, d in enumerate(first.shape) if i != self.axis
+            ]:
+                raise _quant.incompatible("joined tensors differ beside the axis", first.shape, t.shape)
+        shape = list(first.shape)
+        shape[self.axis] = sum(t.shape[self.axis] for t in tensors)
+        return TensorType(tuple(shape), first.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """A copy."""
+        return np.concatenate([a for a in arrays if a is not None], axis=self.axis)
+
+    def _by_row(self, output: Tensor) -> bool:
+        return output.has_row_axis and self.axis == 1
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Each output row comes from one input along the row axis, else from the same row of all."""
+        if output.has_row_axis and self.axis == 0:
+            return whole_rule(inputs)
+        reads: list[RowReads | None] = []
+        start = 0
+        for t in inputs:
+            assert t is not None
+            offset = start if self._by_row(output) else 0
+            reads.append(None if t.is_const else RowReads(1, -offset, 1))
+            start += t.shape[self.axis]
+        if not output.has_row_axis:
+            return whole_rule(inputs)
+        return RowRule(RowMode.MAP, output.rows, tuple(reads))
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Copies in C order; constant inputs go to flash as c0, c1, …"""
+        tensors = [t for t in inputs if t is not None]
+        by_row = self._by_row(output)
+        rule = self.row_rule(inputs, output)
+        outer_axes = output.shape[: self.axis] if rule.mode is RowMode.WHOLE else output.shape[2 : self.axis]
+        chunks = tuple(math.prod(t.shape[self.axis :]) for t in tensors)
+        starts = [0]
+        for t in tensors:
+            starts.append(starts[-1] + t.shape[self.axis])
+        if by_row:
+            chunks = tuple(t.row_elements for t in tensors)
+        params = ConcatenationParams(
+            by_row,
+            tuple(starts) if by_row else (),
+            1 if by_row else math.prod(outer_axes),
+            chunks,
+            output.dtype.c_name,
+            tuple(t.is_const for t in tensors),
+        )
+        return Lowered(params, tuple((f"c{i}", t.data) for i, t in enumerate(tensors) if t.data is not None))
+
+
+def _with_axis(ctx: ImportContext, tensor: Tensor, axis: int) -> Tensor:
+    shape = (*tensor.shape[:axis], 1, *tensor.shape[axis:])
+    if tensor.data is not None:
+        return ctx.constant(f"{tensor.name}.expanded", tensor.data.reshape(shape), tensor)
+    expanded = ctx.temporary(tensor, shape, f"{tensor.name}.expanded")
+    ctx.emit(Reshape(shape), (tensor,), expanded)
+    return expanded

@@ -1,0 +1,144 @@
+"""CONV_2D: a convolution with any kernel, stride, dilation, padding and number of groups."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, TensorType
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _quant, _window
+from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+
+
+@dataclass(frozen=True)
+class Conv2DParams:
+    """Compile-time constants of the row kernel."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    in_c: int
+    out_w: int
+    out_c: int
+    groups: int
+    x_zero_point: int
+    x_type: str
+    y_type: str
+    requant: RequantParams
+
+
+@register("CONV_2D")
+@dataclass(frozen=True)
+class Conv2D(Op):
+    """y[n,oy,ox,o] = clamp(requant(b[o] + Σ w[o,ky,kx,i] · (x[n,iy,ix,g·I+i] − zero point))); inputs x, w, b.
+
+    x is (1, H, W, C), w (O, kernel_h, kernel_w, C / groups), b int32 (O). Rounds twice
+    (tflite reference_integer_ops::ConvPerChannel).
+    """
+
+    KIND = "conv2d"
+    stride: _window.Pair
+    dilation: _window.Pair
+    padding: _window.Padding
+    clamp: tuple[int, int]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the convolution; a missing bias becomes zeros."""
+        x, weights, bias = (*ctx.inputs, None)[:3]
+        output = ctx.outputs[0]
+        if x is None or weights is None or len(weights.shape) != 4 or len(x.shape) != 4:
+            raise ctx.error("input and weights must have four dimensions", x)
+        _quant.require_quantized(ctx, x, output)
+        _quant.require_weights(ctx, weights, bias, weights.shape[0])
+        stride, dilation = _window.import_strides(ctx), _window.import_dilations(ctx)
+        kernel = (weights.shape[1], weights.shape[2])
+        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, dilation)
+        if bias is None:
+            bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[0]))
+        clamp = _quant.import_activation(ctx, output)
+        ctx.emit(cls(stride, dilation, padding, clamp), (x, weights, bias), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """(1, out_h, out_w, O)."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        channels, kernel_h, kernel_w, depth = weights.shape
+        if depth == 0 or x.shape[3] % depth or channels % (x.shape[3] // depth):
+            raise _quant.incompatible("input channels do not fit the weights", f"a multiple of {depth}", x.shape[3])
+        size = _window.output_size(x.shape[1:3], (kernel_h, kernel_w), self.stride, self.dilation, self.padding)
+        return TensorType((x.shape[0], *size, channels), x.dtype)
+
+    def groups(self, x: Tensor, weights: Tensor) -> int:
+        """Number of groups, as the shapes tell."""
+        return x.shape[3] // weights.shape[3]
+
+    def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
+        """Accumulator → output."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        return _quant.requantization(x, weights, output, weights.shape[0], self.clamp, once=False)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Products are summed in float64, which is exact below 2⁵³."""
+        x, weights, bias = arrays
+        assert x is not None and weights is not None and bias is not None and inputs[0] is not None
+        kernel = weights.shape[1:3]
+        centred = x.astype(np.float64) - inputs[0].zero_point
+        view = _window.windows(centred, kernel, self.stride, self.dilation, self.padding)
+        groups = x.shape[3] // weights.shape[3]
+        parts = []
+        for g, w in enumerate(np.split(weights.astype(np.float64), groups)):
+            depth = w.shape[3]
+            taps = view[:, :, :, g * depth : (g + 1) * depth]
+            parts.append(np.tensordot(taps, w, axes=((3, 4, 5), (3, 1, 2))))
+        acc = np.concatenate(parts, axis=-1).astype(np.int64) + bias
+        return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy)
+
+    def macs(self, inputs: Inputs, output: Tensor) -> int:
+        """One per tap and output element, padding included."""
+        weights = inputs[1]
+        assert weights is not None
+        return output.elements * weights.elements // weights.shape[0]
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Kernel-height rows per output row."""
+        weights = inputs[1]
+        assert weights is not None
+        reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
+        return RowRule(RowMode.MAP, output.rows, (reads, None, None))
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Weights stay (O, kernel_h, kernel_w, I)."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        bounds = accumulator_bounds(weights.data.reshape(weights.shape[0], -1), bias.data, x)
+        requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
+        params = Conv2DParams(
+            *weights.shape[1:3],
+            *self.stride,
+            *self.dilation,
+            self.padding[0],
+            self.padding[2],
+            *x.shape[1:],
+            *output.shape[2:],
+            self.groups(x, weights),
+            x.zero_point,
+            x.dtype.c_name,
+            output.dtype.c_name,
+            requant,
+        )
+        return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))

@@ -1,0 +1,65 @@
+"""DEQUANTIZE: 8 bits to float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _quant
+
+
+@dataclass(frozen=True)
+class DequantizeParams:
+    """Compile-time constants."""
+
+    elements: int
+    scale: float
+    zero_point: int
+    x_type: str
+
+
+@register("DEQUANTIZE")
+@dataclass(frozen=True)
+class Dequantize(Op):
+    """scale × (x − zero point) in double precision, rounded to float32 (tflite reference_ops::Dequantize)."""
+
+    KIND = "dequantize"
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        _quant.require_quantized(ctx, x)
+        ctx.require_dtype(output, DType.FLOAT32)
+        ctx.emit(cls(), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The input's shape as float32."""
+        x = inputs[0]
+        assert x is not None
+        return TensorType(x.shape, DType.FLOAT32)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """The product of a float32 scale and a 9-bit integer, rounded once, is the same in single precision."""
+        x = arrays[0]
+        assert x is not None and inputs[0] is not None
+        centred = (x.astype(np.int32) - inputs[0].zero_point).astype(np.float32)
+        return centred * np.float32(inputs[0].scale)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row."""
+        return elementwise_rule(inputs, output)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """No constants."""
+        x = inputs[0]
+        assert x is not None
+        return Lowered(DequantizeParams(output.row_elements, x.scale, x.zero_point, x.dtype.c_name))

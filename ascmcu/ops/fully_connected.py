@@ -1,0 +1,125 @@
+"""FULLY_CONNECTED: a dense layer over the last axis, or over a whole feature map row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _quant
+from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+
+
+@dataclass(frozen=True)
+class FullyConnectedParams:
+    """Compile-time constants: ``rows`` × ``depth`` inputs are reduced to ``out_c`` outputs, ``batch`` times a row."""
+
+    rows: int
+    depth: int
+    out_c: int
+    batch: int
+    x_zero_point: int
+    w_zero_point: int
+    x_type: str
+    y_type: str
+    requant: RequantParams
+
+
+@register("FULLY_CONNECTED")
+@dataclass(frozen=True)
+class FullyConnected(Op):
+    """y[…,o] = clamp(requant(b[o] + Σ (w[o,i] − w zero point) · (x[…,i] − zero point))); inputs x, w, b.
+
+    With ``flatten`` all of x is one vector (the shape is (1, O)); else the last axis is the vector and
+    ``keep_dims`` tells whether the leading axes stay. The reference kernel rounds once, in double precision
+    (tflite reference_integer_ops::FullyConnected with scales; CMSIS-NN and the optimised resolver round twice).
+    """
+
+    KIND = "fully_connected"
+    output_shape: tuple[int, ...]
+    clamp: tuple[int, int]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the layer; a missing bias becomes zeros."""
+        x, weights, bias = (*ctx.inputs, None)[:3]
+        output = ctx.outputs[0]
+        if x is None or weights is None or len(weights.shape) != 2:
+            raise ctx.error("weights must have two dimensions", weights)
+        if int(ctx.option("WeightsFormat", 0)) != 0:
+            raise ctx.error("shuffled weights are not supported", weights, expected="DEFAULT weights format")
+        _quant.require_quantized(ctx, x, output)
+        _quant.require_weights(ctx, weights, bias, weights.shape[0])
+        if bias is None:
+            bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[0]))
+        ctx.emit(cls(output.shape, _quant.import_activation(ctx, output)), (x, weights, bias), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The stated shape, if it holds as many vectors as the input."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        channels, depth = weights.shape
+        vectors, rest = divmod(x.elements, depth) if depth else (0, 1)
+        expected = vectors * channels
+        if rest or int(np.prod(self.output_shape)) != expected or self.output_shape[-1] != channels:
+            raise _quant.incompatible("input does not fit the weights", f"a multiple of {depth}", x.shape)
+        return TensorType(self.output_shape, x.dtype)
+
+    def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
+        """Accumulator → output."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        return _quant.requantization(x, weights, output, weights.shape[0], self.clamp, once=True)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Products are summed in float64, which is exact below 2⁵³."""
+        x, weights, bias = arrays
+        assert x is not None and weights is not None and bias is not None
+        assert inputs[0] is not None and inputs[1] is not None
+        centred = x.astype(np.float64).reshape(-1, weights.shape[1]) - inputs[0].zero_point
+        acc = (centred @ (weights.astype(np.float64) - inputs[1].zero_point).T).astype(np.int64) + bias
+        return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy).reshape(output.shape)
+
+    def macs(self, inputs: Inputs, output: Tensor) -> int:
+        """One per weight and vector."""
+        weights = inputs[1]
+        assert weights is not None
+        return output.elements * weights.shape[1]
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row where rows are vectors; accumulating where the rows together are one vector."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        depth = weights.shape[1]
+        if x.rows == output.rows and x.row_elements % depth == 0:
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))
+        if x.elements == depth:
+            return RowRule(RowMode.ACCUMULATE, x.rows, (RowReads(1, 0, 1), None, None))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Weights are (O, depth), or (rows, O, row elements) when rows are accumulated."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        channels, depth = weights.shape
+        zero_point = weights.zero_point
+        bounds = accumulator_bounds(weights.data.astype(np.int64) - zero_point, bias.data, x)
+        requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
+        rule = self.row_rule(inputs, output)
+        data, rows, batch, state = weights.data, 1, x.row_elements // depth, None
+        if rule.mode is RowMode.ACCUMULATE:
+            rows, batch = x.rows, 1
+            data = np.ascontiguousarray(data.reshape(channels, rows, -1).transpose(1, 0, 2))
+            state = (DType.INT32, channels) if rows > 1 else None
+        elif rule.mode is RowMode.WHOLE:
+            batch = x.elements // depth
+        params = FullyConnectedParams(
+            rows, depth // rows, channels, batch, x.zero_point, zero_point, x.dtype.c_name, output.dtype.c_name, requant
+        )
+        return Lowered(params, (("weights", data), ("bias", bias.data), *constants), state)

@@ -1,0 +1,40 @@
+"""LEAKY_RELU."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops._unary import Unary
+
+
+@register("LEAKY_RELU")
+@dataclass(frozen=True)
+class LeakyRelu(Unary):
+    """x for x ≥ 0, else alpha·x, each side with its own multiplier (tflite reference_ops::QuantizeLeakyRelu)."""
+
+    KIND = "leaky_relu"
+    alpha: float
+
+    @classmethod
+    def build(cls, ctx: ImportContext) -> LeakyRelu:
+        """The slope of the negative side."""
+        return cls(float(ctx.option("Alpha", 0.0)))
+
+    def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        centred = x.astype(np.int64) - source.zero_point
+        # activations.cc forms both products in float32 arithmetic promoted to double.
+        positive = quantize_multiplier(source.scale / output.scale)
+        negative = quantize_multiplier(source.scale * self.alpha / output.scale)
+        scaled = np.where(
+            centred >= 0,
+            multiply_by_quantized_multiplier(centred, *positive),
+            multiply_by_quantized_multiplier(centred, *negative),
+        )
+        return np.clip(scaled + output.zero_point, *output.dtype.integer_range)

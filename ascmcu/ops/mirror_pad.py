@@ -1,0 +1,94 @@
+"""MIRROR_PAD: a border that mirrors the tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _loops, _quant
+from ascmcu.ops.pad import Pairs, import_paddings
+
+_MODES = {0: "reflect", 1: "symmetric"}  # tflite.MirrorPadMode
+
+
+@dataclass(frozen=True)
+class MirrorPadAxis:
+    """One axis: output index i reads input index mirror(i − before) with period reflection about the edges."""
+
+    extent: int
+    before: int
+    in_extent: int
+    in_stride: int
+
+
+@dataclass(frozen=True)
+class MirrorPadParams:
+    """Compile-time constants; ``edge`` is 0 for symmetric (the edge repeats) and 1 for reflect (it does not)."""
+
+    axes: tuple[MirrorPadAxis, ...]
+    edge: int
+    c_type: str
+
+
+@register("MIRROR_PAD")
+@dataclass(frozen=True)
+class MirrorPad(Op):
+    """x with a mirrored border; ``mode`` is ``reflect`` or ``symmetric``."""
+
+    KIND = "mirror_pad"
+    paddings: Pairs
+    mode: str
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the padding."""
+        x = ctx.inputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        mode = _MODES.get(int(ctx.option("Mode", 0)))
+        if mode is None:
+            raise ctx.error("mirror mode is not known", x, expected=list(_MODES.values()))
+        ctx.emit(cls(import_paddings(ctx, x), mode), (x,), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """Extents grow by at most themselves."""
+        x = inputs[0]
+        assert x is not None
+        for d, (before, after) in zip(x.shape, self.paddings, strict=True):
+            limit = d - (1 if self.mode == "reflect" else 0)
+            if max(before, after) > limit:
+                raise _quant.incompatible("mirror padding is wider than the tensor", f"at most {limit}", (before, after))
+        return TensorType(tuple(d + a + b for d, (a, b) in zip(x.shape, self.paddings, strict=True)), x.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """A padded copy."""
+        assert arrays[0] is not None
+        if self.mode == "reflect":
+            return np.pad(arrays[0], self.paddings, mode="reflect")
+        return np.pad(arrays[0], self.paddings, mode="symmetric")
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row unless rows themselves are mirrored."""
+        x = inputs[0]
+        assert x is not None
+        if x.has_row_axis and output.has_row_axis and self.paddings[1] == (0, 0):
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Per-axis mirrored indexing."""
+        x = inputs[0]
+        assert x is not None
+        first = 2 if self.row_rule(inputs, output).mode is RowMode.MAP else 0
+        strides = _loops.contiguous_strides(x.shape)
+        axes = tuple(
+            MirrorPadAxis(output.shape[i], self.paddings[i][0], x.shape[i], strides[i])
+            for i in range(first, len(x.shape))
+        )
+        return Lowered(MirrorPadParams(axes, int(self.mode == "reflect"), output.dtype.c_name))

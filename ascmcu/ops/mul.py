@@ -1,0 +1,83 @@
+"""MUL: x × y with broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _broadcast, _quant
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+
+
+@dataclass(frozen=True)
+class MulParams:
+    """Compile-time constants of the row kernel."""
+
+    loops: tuple[_broadcast.Loop, ...]
+    a: _broadcast.Operand
+    b: _broadcast.Operand
+    multiplier: int
+    shift: int
+    y_zero_point: int
+    low: int
+    high: int
+    y_type: str
+
+
+@register("MUL")
+@dataclass(frozen=True)
+class Mul(Op):
+    """clamp(requant((x − zero point) × (y − zero point))); rounds twice (tflite reference_integer_ops::Mul)."""
+
+    KIND = "mul"
+    clamp: tuple[int, int]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op on operands of equal rank."""
+        operands = _broadcast.import_operands(ctx)
+        ctx.emit(cls(_quant.import_activation(ctx, ctx.outputs[0])), operands, ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The broadcast shape."""
+        return _broadcast.infer(inputs)
+
+    @staticmethod
+    def _multiplier(inputs: Inputs, output: Tensor) -> tuple[int, int]:
+        a, b = inputs
+        assert a is not None and b is not None
+        # mul.cc multiplies the float32 scales as doubles.
+        return quantize_multiplier(a.scale * b.scale / output.scale)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        a, b = arrays
+        assert a is not None and b is not None and inputs[0] is not None and inputs[1] is not None
+        product = (a.astype(np.int64) - inputs[0].zero_point) * (b.astype(np.int64) - inputs[1].zero_point)
+        result = multiply_by_quantized_multiplier(product, *self._multiplier(inputs, output)) + output.zero_point
+        return np.clip(result, *self.clamp).astype(output.dtype.numpy)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row."""
+        return _broadcast.row_rule(inputs, output)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Constant operands go to flash."""
+        a, b = inputs
+        assert a is not None and b is not None
+        params = MulParams(
+            _broadcast.loops(inputs, output),
+            _broadcast.operand(a),
+            _broadcast.operand(b),
+            *self._multiplier(inputs, output),
+            output.zero_point,
+            *self.clamp,
+            output.dtype.c_name,
+        )
+        return Lowered(params, _broadcast.constant_operands(inputs))

@@ -1,0 +1,100 @@
+"""PAD and PADV2: a border of one value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _loops
+from ascmcu.ops._loops import Loop
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class PadParams:
+    """Compile-time constants: each step fills ``out_elements`` with ``value`` and copies the input's part into it.
+
+    A step whose input row lies outside [0, in_rows) has no copy. Loops have steps (output, input).
+    """
+
+    loops: tuple[Loop, ...]
+    out_elements: int
+    base: int
+    top: int
+    in_rows: int
+    value: int
+    c_type: str
+
+
+@register("PAD", "PADV2")
+@dataclass(frozen=True)
+class Pad(Op):
+    """x with ``before`` and ``after`` elements of the raw integer ``value`` around it, per axis."""
+
+    KIND = "pad"
+    paddings: Pairs
+    value: int
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """PAD fills with the zero point; PADV2 with its constant's raw integer (tflite pad.cc)."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        if x.quant != output.quant:
+            raise ctx.error("padding must not change the quantization", output, expected=x.quant, found=output.quant)
+        value = x.zero_point
+        if ctx.builtin == "PADV2" and len(ctx.inputs) > 2:
+            value = int(ctx.const(2).reshape(-1)[0])
+        ctx.emit(cls(import_paddings(ctx, x), value), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """Extents grow."""
+        x = inputs[0]
+        assert x is not None
+        return TensorType(tuple(d + a + b for d, (a, b) in zip(x.shape, self.paddings, strict=True)), x.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """A padded copy."""
+        assert arrays[0] is not None
+        return np.pad(arrays[0], self.paddings, constant_values=self.value)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Output row s is input row s − top, if there is one."""
+        x = inputs[0]
+        assert x is not None
+        if x.has_row_axis and output.has_row_axis:
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, -self.paddings[1][0], 1),))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Fill and copy."""
+        x = inputs[0]
+        assert x is not None
+        mapped = self.row_rule(inputs, output).mode is RowMode.MAP
+        first = 2 if mapped else 0
+        into = _loops.contiguous_strides(output.shape)[first:]
+        levels = _loops.loops(x.shape[first:], (into, _loops.contiguous_strides(x.shape)[first:]))
+        base = sum(s * before for s, (before, _) in zip(into, self.paddings[first:], strict=True))
+        elements = output.row_elements if mapped else output.elements
+        top, rows = (self.paddings[1][0], x.rows) if mapped else (0, 1)
+        return Lowered(PadParams(levels, elements, base, top, rows, self.value, output.dtype.c_name))
+
+
+def import_paddings(ctx: ImportContext, x: Tensor) -> Pairs:
+    """(before, after) per axis.
+
+    Raises:
+        ModelError: the operand does not name every axis, or a padding is negative.
+    """
+    raw = ctx.const(1)
+    if raw.shape != (len(x.shape), 2) or int(raw.min(initial=0)) < 0:
+        raise ctx.error("paddings must be (axes, 2) and not negative", x, expected=(len(x.shape), 2), found=raw.shape)
+    return tuple((int(a), int(b)) for a, b in raw)

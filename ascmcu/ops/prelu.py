@@ -1,0 +1,92 @@
+"""PRELU: a leaky ReLU whose slope is learnt, usually per channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _broadcast
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+
+
+@dataclass(frozen=True)
+class PreluParams:
+    """Compile-time constants: one multiplier for x ≥ 0, one for x × slope."""
+
+    loops: tuple[_broadcast.Loop, ...]
+    a: _broadcast.Operand
+    b: _broadcast.Operand
+    positive_multiplier: int
+    positive_shift: int
+    negative_multiplier: int
+    negative_shift: int
+    y_zero_point: int
+    low: int
+    high: int
+    y_type: str
+
+
+@register("PRELU")
+@dataclass(frozen=True)
+class Prelu(Op):
+    """x for x ≥ 0, else slope × x; inputs x and slope (tflite reference_ops::BroadcastPrelu4DSlow)."""
+
+    KIND = "prelu"
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op on operands of equal rank."""
+        ctx.emit(cls(), _broadcast.import_operands(ctx), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The broadcast shape."""
+        return _broadcast.infer(inputs)
+
+    @staticmethod
+    def _multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+        x, slope = inputs
+        assert x is not None and slope is not None
+        positive = x.scale / output.scale
+        return quantize_multiplier(positive), quantize_multiplier(x.scale * slope.scale / output.scale)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        x, slope = arrays
+        assert x is not None and slope is not None and inputs[0] is not None and inputs[1] is not None
+        positive, negative = self._multipliers(inputs, output)
+        centred, slope_centred = np.broadcast_arrays(
+            x.astype(np.int64) - inputs[0].zero_point, slope.astype(np.int64) - inputs[1].zero_point
+        )
+        scaled = np.where(
+            centred >= 0,
+            multiply_by_quantized_multiplier(centred, *positive),
+            multiply_by_quantized_multiplier(centred * slope_centred, *negative),
+        )
+        return np.clip(scaled + output.zero_point, *output.dtype.integer_range).astype(output.dtype.numpy)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row."""
+        return _broadcast.row_rule(inputs, output)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Constant slopes go to flash."""
+        x, slope = inputs
+        assert x is not None and slope is not None
+        positive, negative = self._multipliers(inputs, output)
+        params = PreluParams(
+            _broadcast.loops(inputs, output),
+            _broadcast.operand(x),
+            _broadcast.operand(slope),
+            *positive,
+            *negative,
+            output.zero_point,
+            *output.dtype.integer_range,
+            output.dtype.c_name,
+        )
+        return Lowered(params, _broadcast.constant_operands(inputs))

@@ -1,0 +1,79 @@
+"""QUANTIZE: float32 to 8 bits, or 8 bits to another scale, zero point or signedness."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _quant
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_float32
+
+
+@dataclass(frozen=True)
+class QuantizeParams:
+    """Compile-time constants of the float32 form."""
+
+    elements: int
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+    y_type: str
+
+
+@register("QUANTIZE")
+@dataclass(frozen=True)
+class Quantize(Op):
+    """round(x / scale) + zero point in float32 (tflite reference_ops::AffineQuantize), or, from 8 bits,
+    the fixed-point requantization that rounds twice (reference_ops::Requantize)."""
+
+    KIND = "quantize"
+    dtype: str
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        ctx.require_dtype(x, DType.FLOAT32, *_quant.QUANTIZED)
+        _quant.require_quantized(ctx, output, None if x.dtype is DType.FLOAT32 else x)
+        ctx.emit(cls(output.dtype.value), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The input's shape."""
+        x = inputs[0]
+        assert x is not None
+        return TensorType(x.shape, DType(self.dtype))
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        x = arrays[0]
+        assert x is not None and inputs[0] is not None
+        low, high = output.dtype.integer_range
+        if inputs[0].dtype is DType.FLOAT32:
+            # Clipped before the zero point is added, so that huge inputs stay in range.
+            real = round_float32(x.astype(np.float32) / np.float32(output.scale))
+            scaled = np.clip(real, -1024.0, 1024.0).astype(np.int64)
+        else:
+            centred = x.astype(np.int64) - inputs[0].zero_point
+            scaled = multiply_by_quantized_multiplier(centred, *quantize_multiplier(inputs[0].scale / output.scale))
+        return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row."""
+        return elementwise_rule(inputs, output)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """The float32 form; the 8-bit one became a lookup."""
+        low, high = output.dtype.integer_range
+        params = QuantizeParams(
+            output.row_elements, output.scale, output.zero_point, low, high, output.dtype.c_name
+        )
+        return Lowered(params)

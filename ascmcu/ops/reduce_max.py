@@ -1,0 +1,57 @@
+"""REDUCE_MAX over any axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _reduce
+
+
+@dataclass(frozen=True)
+class ReduceMaxParams:
+    """Compile-time constants."""
+
+    geometry: _reduce.ReduceGeometry
+    lowest: int
+    c_type: str
+
+
+@register("REDUCE_MAX")
+@dataclass(frozen=True)
+class ReduceMax(Op):
+    """The largest raw integer over ``axes`` (tflite reference_ops::ReduceGeneric)."""
+
+    KIND = "reduce_max"
+    axes: tuple[int, ...]
+    keep_dims: bool
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the reduction; input and output must share their quantization."""
+        x, axes, keep_dims = _reduce.import_reduction(ctx)
+        if x.quant != ctx.outputs[0].quant:
+            raise ctx.error("the maximum must not change the quantization", x, expected=x.quant)
+        ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The reduced shape."""
+        return _reduce.infer(inputs, self.axes, self.keep_dims)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        assert arrays[0] is not None
+        return arrays[0].max(axis=self.axes).reshape(output.shape)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Accumulating over rows, or row by row."""
+        return _reduce.row_rule(inputs, output, self.axes)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """The output itself holds the running maximum."""
+        geometry = _reduce.geometry(inputs, output, self.axes)
+        return Lowered(ReduceMaxParams(geometry, output.dtype.integer_range[0], output.dtype.c_name))

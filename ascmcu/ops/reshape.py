@@ -1,0 +1,65 @@
+"""RESHAPE, SQUEEZE, EXPAND_DIMS: the same elements under another shape."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _quant
+
+
+@dataclass(frozen=True)
+class ReshapeParams:
+    """Elements that one step copies."""
+
+    elements: int
+    c_type: str
+
+
+@register("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
+@dataclass(frozen=True)
+class Reshape(Op):
+    """y has x's elements in C order."""
+
+    KIND = "reshape"
+    shape: tuple[int, ...]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """The target shape is the output's: the new_shape operand may be computed, shapes here are static."""
+        x = ctx.inputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        ctx.emit(cls(ctx.outputs[0].shape), (x,), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The target shape."""
+        x = inputs[0]
+        assert x is not None
+        if int(np.prod(self.shape)) != x.elements:
+            raise _quant.incompatible("reshape changes the number of elements", x.elements, self.shape)
+        return TensorType(self.shape, x.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """C-order reshape."""
+        assert arrays[0] is not None
+        return np.ascontiguousarray(arrays[0]).reshape(self.shape)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row when rows stay rows."""
+        x = inputs[0]
+        assert x is not None
+        if x.rows == output.rows and x.row_elements == output.row_elements:
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """A copy; the planner makes it an alias where it can."""
+        rule = self.row_rule(inputs, output)
+        return Lowered(ReshapeParams(output.elements // rule.steps, output.dtype.c_name))

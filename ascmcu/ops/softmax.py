@@ -1,0 +1,121 @@
+"""SOFTMAX over the last axis."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _quant
+from ascmcu.ops._fixed import (
+    I64,
+    INT32_MIN,
+    exp_on_negative_values,
+    one_over_one_plus_x,
+    quantize_multiplier,
+    rounding_divide_by_pot,
+    saturating_rounding_doubling_high_mul,
+    wrap32,
+)
+
+_DIFF_INTEGER_BITS = 5
+_ACCUMULATION_INTEGER_BITS = 12
+
+
+@dataclass(frozen=True)
+class SoftmaxParams:
+    """Compile-time constants: ``vectors`` of ``depth`` elements per step.
+
+    The flash table holds exp(−beta × scale × d) in Q0.31 for the difference d = 0 … entries − 1 to the maximum;
+    larger differences give the lowest output.
+    """
+
+    vectors: int
+    depth: int
+    entries: int
+    low: int
+    high: int
+    x_type: str
+    y_type: str
+
+
+@register("SOFTMAX")
+@dataclass(frozen=True)
+class Softmax(Op):
+    """exp(beta·x) / Σ exp(beta·x) in gemmlowp fixed point (tflite reference_ops::Softmax)."""
+
+    KIND = "softmax"
+    beta: float
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        _quant.require_quantized(ctx, x, output)
+        lowest = output.dtype.integer_range[0]
+        if output.zero_point != lowest or abs(output.scale * 256 - 1) > 0.001:
+            raise ctx.error("softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}")
+        ctx.emit(cls(float(ctx.option("Beta", 1.0))), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The input's shape."""
+        x = inputs[0]
+        assert x is not None
+        return TensorType(x.shape, x.dtype)
+
+    def _exponentials(self, x: Tensor) -> I64:
+        """exp of −d for d = 0 … as Q0.31, as far as the reference takes it into account."""
+        real = min(self.beta * x.scale * (1 << (31 - _DIFF_INTEGER_BITS)), (1 << 31) - 1.0)
+        multiplier, left_shift = quantize_multiplier(real)
+        limit = ((1 << _DIFF_INTEGER_BITS) - 1) * float(1 << (31 - _DIFF_INTEGER_BITS)) / 2.0**left_shift
+        difference = -np.arange(min(math.floor(limit), 255) + 1, dtype=np.int64)
+        shifted = wrap32(difference << left_shift)
+        scaled = saturating_rounding_doubling_high_mul(shifted, multiplier)
+        return exp_on_negative_values(scaled, _DIFF_INTEGER_BITS)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        x = arrays[0]
+        assert x is not None and inputs[0] is not None
+        table = self._exponentials(inputs[0])
+        difference = x.max(axis=-1, keepdims=True).astype(np.int64) - x
+        counted = difference < len(table)
+        exps = np.where(counted, table[np.minimum(difference, len(table) - 1)], 0)
+        total = wrap32(rounding_divide_by_pot(exps, _ACCUMULATION_INTEGER_BITS).sum(axis=-1, keepdims=True))
+        headroom = 32 - np.vectorize(lambda v: int(v).bit_length())(total)
+        shifted = wrap32((total << headroom) + INT32_MIN)
+        exponent = _ACCUMULATION_INTEGER_BITS - headroom + 31 - 8
+        unsaturated = rounding_divide_by_pot(
+            saturating_rounding_doubling_high_mul(one_over_one_plus_x(shifted), exps), exponent
+        )
+        low, high = output.dtype.integer_range
+        return np.where(counted, np.clip(unsaturated + low, low, high), low).astype(output.dtype.numpy)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row: the last axis never is the row axis."""
+        return elementwise_rule(inputs, output)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """The table of exponentials goes to flash."""
+        x = inputs[0]
+        assert x is not None
+        table = self._exponentials(x).astype(np.int32)
+        assert self.row_rule(inputs, output).mode is RowMode.MAP
+        depth = output.shape[-1]
+        params = SoftmaxParams(
+            output.row_elements // depth,
+            depth,
+            len(table),
+            *output.dtype.integer_range,
+            x.dtype.c_name,
+            output.dtype.c_name,
+        )
+        return Lowered(params, (("exponentials", table),))

@@ -1,0 +1,67 @@
+"""TRANSPOSE: axes in another order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _loops, _quant
+from ascmcu.ops._copy import CopyParams
+
+
+@register("TRANSPOSE")
+@dataclass(frozen=True)
+class Transpose(Op):
+    """Axis i of the output is axis ``permutation[i]`` of the input."""
+
+    KIND = "transpose"
+    permutation: tuple[int, ...]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the transpose."""
+        x = ctx.inputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        rank = len(x.shape)
+        permutation = tuple(int(p) + (rank if p < 0 else 0) for p in ctx.const(1).reshape(-1))
+        ctx.emit(cls(permutation), (x,), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The permuted shape."""
+        x = inputs[0]
+        assert x is not None
+        if sorted(self.permutation) != list(range(len(x.shape))):
+            raise _quant.incompatible("not a permutation of the axes", list(range(len(x.shape))), self.permutation)
+        return TensorType(tuple(x.shape[p] for p in self.permutation), x.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """A copy."""
+        assert arrays[0] is not None
+        return np.ascontiguousarray(arrays[0].transpose(self.permutation))
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row when batch and rows stay in place."""
+        x = inputs[0]
+        assert x is not None
+        if x.has_row_axis and self.permutation[:2] == (0, 1):
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """A strided copy."""
+        x = inputs[0]
+        assert x is not None
+        mapped = self.row_rule(inputs, output).mode is RowMode.MAP
+        first = 2 if mapped else 0
+        strides = _loops.contiguous_strides(x.shape)
+        walk = [strides[p] for p in self.permutation[first:]]
+        extents = output.shape[first:]
+        levels = _loops.loops(extents, (_loops.contiguous_strides(extents), walk))
+        return Lowered(CopyParams(levels, 0, int(mapped), 0, output.dtype.c_name))
