@@ -1,0 +1,78 @@
+"""Augmentation: what each step keeps, and what it may change."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ascmcu.train import augment
+from ascmcu.train.recipe import Augment
+
+RNG = np.random.default_rng(0)
+X = RNG.standard_normal((6, 20, 8, 2)).astype(np.float32)
+Y = np.eye(6, dtype=np.float32)
+ALL = Augment(
+    mixup_alpha=0.4, time_roll=True, time_mask_rows=5, freq_mask_bands=3, gain_std=0.5, tilt_std=0.5
+)
+
+
+def rng(seed: int = 1) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_rolling_keeps_the_rows_in_their_circle() -> None:
+    for rolled, clip in zip(augment.time_rolled(X, rng()), X, strict=True):
+        start = next(n for n in range(20) if np.array_equal(clip[n], rolled[0]))
+        assert np.array_equal(np.roll(clip, -start, axis=0), rolled)
+
+
+@pytest.mark.parametrize(("axis", "widest"), [(1, 7), (2, 3)])
+def test_masks_are_stripes_of_at_most_their_width(axis: int, widest: int) -> None:
+    widths = set()
+    for seed in range(20):
+        hidden = augment.masked(X, widest, axis, rng(seed)) != X
+        across = hidden.any(axis=tuple(a for a in (1, 2, 3) if a != axis))
+        assert np.array_equal(hidden.all(axis=tuple(a for a in (1, 2, 3) if a != axis)), across)
+        for stripe in across:
+            at = np.flatnonzero(stripe)
+            assert len(at) == 0 or at[-1] - at[0] + 1 == len(at)
+            widths.add(len(at))
+    assert widths == set(range(widest + 1))
+
+
+def test_recolouring_adds_a_line_over_the_bands() -> None:
+    added = augment.recoloured(X, 0.5, 0.5, rng()) - X
+    assert np.allclose(np.diff(added, n=2, axis=2), 0, atol=1e-5)
+    assert np.allclose(added, added[:, :1, :, :1], atol=1e-5)
+    assert np.abs(added).max() > 0.1
+
+
+@pytest.mark.parametrize("per_batch", [False, True])
+def test_mixup_mixes_labels_as_it_mixes_clips(per_batch: bool) -> None:
+    x, y = augment.mixed(X, Y, 0.4, per_batch, rng())
+    assert np.allclose(y.sum(axis=1), 1)
+    assert np.allclose(np.einsum("ij,jabc->iabc", y, X), x, atol=1e-5)
+    own = np.unique(np.round(np.diag(y)[np.diag(y) < 1], 6))
+    assert (len(own) == 1) == per_batch
+
+
+def test_all_together_is_seeded_and_leaves_its_input() -> None:
+    before = X.copy()
+    first = augment.augmented(X, Y, ALL, rng())
+    assert all(np.array_equal(a, b) for a, b in zip(first, augment.augmented(X, Y, ALL, rng()), strict=True))
+    assert not np.array_equal(first[0], augment.augmented(X, Y, ALL, rng(2))[0])
+    assert np.array_equal(X, before)
+    assert first[0].dtype == first[1].dtype == np.float32
+
+
+def test_nothing_asked_changes_nothing() -> None:
+    x, y = augment.augmented(X, Y, Augment(), rng())
+    assert np.array_equal(x, X)
+    assert np.array_equal(y, Y)
+
+
+def test_bands_in_front_are_treated_alike() -> None:
+    x, y = augment.augmented(X, Y, ALL, rng())
+    swapped, y2 = augment.augmented(np.swapaxes(X, 1, 2), Y, ALL, rng(), time_axis=2)
+    assert np.array_equal(np.swapaxes(swapped, 1, 2), x)
+    assert np.array_equal(y, y2)
