@@ -1,0 +1,307 @@
+"""Plan → ``model.c`` and ``model.h``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from ascmcu import __version__
+from ascmcu.codegen.render import environment, render
+from ascmcu.errors import VerifyError
+from ascmcu.ir.graph import Graph, node_macs
+from ascmcu.ir.op import RowMode, RowReads
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.schedule.plan import ROWS, Layer, Plan, state_name
+
+_C_TYPES = {
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float", "float64": "double",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class TensorView:
+    """A run-time tensor as the templates see it."""
+
+    symbol: str
+    tensor: Tensor
+    offset: int
+    ring_rows: int
+
+    @property
+    def row_offset(self) -> str:
+        """C expression of the byte offset of ``row``."""
+        if self.ring_rows == 1:
+            return "0"
+        slot = "row" if self.ring_rows >= self.tensor.rows else f"row % {self.ring_rows}"
+        return f"({slot}) * {self.tensor.row_bytes}"
+
+    def at(self, row: str) -> str:
+        """C expression: pointer to a row."""
+        return f"{self.symbol}({row})"
+
+
+@dataclass(frozen=True)
+class Constant:
+    """An array in flash."""
+
+    symbol: str
+    c_type: str
+    values: Array
+
+    @property
+    def count(self) -> int:
+        """Elements."""
+        return int(self.values.size)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes in flash."""
+        return int(self.values.nbytes)
+
+    @property
+    def lines(self) -> list[str]:
+        """The initialiser, wrapped."""
+        flat = self.values.reshape(-1)
+        words = [_float_literal(v) for v in flat] if flat.dtype.kind == "f" else [str(v) for v in flat.tolist()]
+        per_line = {1: 24, 2: 16, 4: 10, 8: 4}[flat.dtype.itemsize]
+        return [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """A layer as the templates see it."""
+
+    layer: Layer
+    graph: Graph
+    kernel: str
+    views: tuple[TensorView | None, ...]
+    y: TensorView
+    constants: tuple[Constant, ...]
+    state: str
+    macs: int
+
+    @property
+    def index(self) -> int:
+        """Place in execution order."""
+        return self.layer.index
+
+    @property
+    def op(self) -> str:
+        """The op's kind, which names its template."""
+        return self.layer.node.op.kind()
+
+    @property
+    def k(self) -> object:
+        """The kernel's compile-time constants."""
+        return self.layer.lowered.params
+
+    @property
+    def steps(self) -> int:
+        """How often the layer runs per clip."""
+        return self.layer.rule.steps
+
+    @cached_property
+    def c(self) -> Mapping[str, str]:
+        """C symbols of the constants by the kernel's names."""
+        names = (name for name, _ in self.layer.lowered.constants)
+        return {name: constant.symbol for name, constant in zip(names, self.constants, strict=True)}
+
+    @property
+    def x(self) -> TensorView:
+        """The first run-time input."""
+        return next(v for v in self.views if v is not None)
+
+    def operand(self, index: int, row: str = "", name: str = "") -> str:
+        """C expression of operand ``index`` of a step, be it a tensor's row or a constant in flash.
+
+        A constant with rows advances with the step; a broadcast tensor stays at its only row.
+        """
+        view = self.views[index]
+        tensor = self.graph.tensors[self.layer.node.inputs[index]]
+        if view is None:
+            symbol = self.c[name or "ab"[index]]
+            rows = tensor.has_row_axis and self.y.tensor.has_row_axis and tensor.rows > 1
+            return f"{symbol} + ({row or 'step'}) * {tensor.row_elements}" if rows else symbol
+        reads = self.layer.rule.reads[index]
+        assert reads is not None
+        return view.at(row or ("step" if reads.stride else "0"))
+
+    @property
+    def comment(self) -> str:
+        """One line on what the layer does."""
+        shapes = " , ".join(_dims(v.tensor) for v in self.views if v is not None)
+        macs = f", {self.macs} MACs" if self.macs else ""
+        return f"Layer {self.index}: {self.op} '{self.layer.node.name}', {shapes} -> {_dims(self.y.tensor)}{macs}."
+
+    @property
+    def conditions(self) -> list[str]:
+        """C conditions under which the next step can run (row schedule)."""
+        found = [f"done_{self.index} < {self.steps}"]
+        for view, reads in zip(self.views, self.layer.rule.reads, strict=True):
+            if view is not None and reads is not None:
+                found.append(f"rows_{view.symbol} >= {_needed_rows(reads, view.tensor.rows, self.index)}")
+        return found
+
+    @property
+    def rows_done(self) -> str:
+        """C expression of the output's complete rows once ``done`` steps ran."""
+        if self.layer.rule.mode is RowMode.MAP:
+            return f"done_{self.index}"
+        return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
+
+
+def _needed_rows(reads: RowReads, rows: int, index: int) -> str:
+    """Rows of the input that must be complete before step ``done``."""
+    if reads.stride == 0:
+        return str(min(max(reads.first + reads.count, 0), rows))
+    ahead = reads.first + reads.count
+    return f"clamp_i32(done_{index} * {reads.stride} + {ahead}, 0, {rows})"
+
+
+@dataclass(frozen=True)
+class StreamView:
+    """One entry of the row schedule: a layer, or an alias whose rows are another tensor's rows."""
+
+    symbol: str
+    rows_done: str
+    layer: LayerView | None
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """The rendered files and what they weigh."""
+
+    files: Mapping[str, str]
+    weights_bytes: int
+    layer_weights_bytes: tuple[int, ...]
+
+
+def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
+    """``model.c`` and ``model.h`` of a plan.
+
+    Args:
+        plan: the scheduled and placed network.
+        name: the model's name, for comments and the hello message.
+        sha256: hexadecimal SHA-256 of the source file.
+    """
+    environment().filters["c_float"] = _float_literal
+    layers = _layer_views(plan)
+    kernels = _kernels(layers)
+    graph = plan.graph
+    tensors = {v.symbol: v for layer in layers for v in (*layer.views, layer.y) if v is not None}
+    source, outputs = _tensor_view(plan, graph.inputs[0]), [_tensor_view(plan, n) for n in graph.outputs]
+    for view in (source, *outputs):
+        tensors.setdefault(view.symbol, view)
+    constants = tuple({c.symbol: c for layer in layers for c in layer.constants}.values())
+    context = {
+        "plan": plan,
+        "name": name,
+        "guard": re.sub(r"\W", "_", name).upper(),
+        "sha256": sha256,
+        "tool_version": __version__,
+        "layers": layers,
+        "kernels": kernels,
+        "tensors": sorted(tensors.values(), key=lambda v: int(v.symbol[1:])),
+        "constants": constants,
+        "weights_bytes": sum(c.size_bytes for c in constants),
+        "input": source,
+        "outputs": outputs,
+        "streaming": plan.mode == ROWS,
+        "stream": _stream_views(plan, layers),
+        "macs": graph.macs,
+        "parameters": graph.parameters,
+    }
+    files = {"model.c": render("model.c.j2", **context), "model.h": render("model.h.j2", **context)}
+    per_layer = tuple(sum(c.size_bytes for c in layer.constants) for layer in layers)
+    return ModelSource(files, sum(c.size_bytes for c in constants), per_layer)
+
+
+def _stream_views(plan: Plan, layers: list[LayerView]) -> list[StreamView]:
+    by_index = {layer.index: layer for layer in layers}
+    views = []
+    for layer in plan.layers:
+        output = _tensor_view(plan, layer.node.output)
+        if layer.index in by_index:
+            views.append(StreamView(output.symbol, by_index[layer.index].rows_done, by_index[layer.index]))
+            continue
+        source = _tensor_view(plan, layer.node.inputs[0])
+        rows = f"rows_{source.symbol}"
+        if layer.rule.mode is not RowMode.MAP:
+            rows = f"{rows} == {source.tensor.rows} ? {output.tensor.rows} : 0"
+        views.append(StreamView(output.symbol, rows, None))
+    return views
+
+
+def _layer_views(plan: Plan) -> list[LayerView]:
+    kernels: dict[tuple[str, object], str] = {}
+    views = []
+    aliases = dict(plan.aliases)
+    for layer in plan.layers:
+        if layer.node.output in aliases:
+            continue
+        kind = layer.node.op.kind()
+        kernel = kernels.setdefault((kind, layer.lowered.params), f"{kind}_{layer.index}")
+        views.append(_layer_view(plan, layer, kernel))
+    return views
+
+
+def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
+    graph = plan.graph
+    inputs = tuple(None if t is None or t.is_const else _tensor_view(plan, t.name) for t in graph.input_tensors(layer.node))
+    constants = tuple(
+        Constant(f"{name}_{layer.index}", _C_TYPES[str(values.dtype)], values)
+        for name, values in layer.lowered.constants
+    )
+    state = ""
+    if layer.lowered.state is not None:
+        state = f"((model_int32 *)(void *)(arena + {plan.buffer(state_name(layer)).offset}))"
+    macs = node_macs(graph, layer.node)
+    return LayerView(layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, macs)
+
+
+def _tensor_view(plan: Plan, name: str) -> TensorView:
+    names = [n for n, t in plan.graph.tensors.items() if not t.is_const]
+    tensor, buffer = plan.graph.tensors[name], plan.buffer(name)
+    rows = buffer.ring_rows if buffer.name == name or buffer.ring_rows < tensor.rows else tensor.rows
+    if buffer.name != name and plan.graph.tensors[buffer.name].rows == buffer.ring_rows:
+        rows = tensor.rows
+    return TensorView(f"t{names.index(name)}", tensor, buffer.offset, rows)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """One specialised C function and its source."""
+
+    name: str
+    source: str
+
+
+def _kernels(layers: list[LayerView]) -> list[Kernel]:
+    """Every distinct kernel once, in order of first use."""
+    seen: dict[str, Kernel] = {}
+    for layer in layers:
+        if layer.kernel not in seen:
+            template = f"ops/{layer.op}.c.j2"
+            if not (environment().loader and template in environment().list_templates()):
+                raise VerifyError("op has no template", where=layer.layer.node.describe(), expected=template)
+            module = environment().get_template(template).make_module()
+            source = str(module.kernel(layer.kernel, layer.k))  # type: ignore[attr-defined]
+            seen[layer.kernel] = Kernel(layer.kernel, source.strip())
+    return list(seen.values())
+
+
+def _dims(tensor: Tensor) -> str:
+    return "x".join(str(d) for d in (tensor.shape[1:] if tensor.has_row_axis else tensor.shape))
+
+
+def _float_literal(value: float | np.floating) -> str:  # type: ignore[type-arg]
+    """A C literal that reads back as the same float or double."""
+    if isinstance(value, np.float64):
+        return float(value).hex()
+    return float(np.float32(value)).hex() + "f"
+
+

@@ -1,0 +1,42 @@
+"""Reshapes that move nothing are dropped: before a dense layer, behind another reshape, and at the input."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ascmcu.ir.graph import Graph, Node
+from ascmcu.ops.fully_connected import FullyConnected
+from ascmcu.ops.reshape import Reshape
+
+
+def drop_reshapes(graph: Graph) -> Graph:
+    """A dense layer reads its input in C order whatever its shape; so do a reshape's elements."""
+    graph = _through_inputs(graph)
+    nodes = []
+    for node in graph.nodes:
+        if isinstance(node.op, FullyConnected | Reshape):
+            node = _past_reshapes(graph, node)
+        nodes.append(node)
+    return graph.replace(nodes=nodes)
+
+
+def _past_reshapes(graph: Graph, node: Node) -> Node:
+    source = node.inputs[0]
+    while (producer := graph.producer(source)) is not None and isinstance(producer.op, Reshape):
+        source = producer.inputs[0]
+    return dataclasses.replace(node, inputs=(source, *node.inputs[1:]))
+
+
+def _through_inputs(graph: Graph) -> Graph:
+    """An input that is only reshaped is taken in the new shape: its bytes are the same."""
+    for name in graph.inputs:
+        readers = graph.consumers(name)
+        if len(readers) == 1 and isinstance(readers[0].op, Reshape) and name not in graph.outputs:
+            reshaped = graph.output_tensor(readers[0])
+            if reshaped.name in graph.outputs:
+                continue
+            nodes = [node for node in graph.nodes if node is not readers[0]]
+            renamed = dataclasses.replace(reshaped, source_index=graph.tensors[name].source_index)
+            inputs = tuple(renamed.name if n == name else n for n in graph.inputs)
+            graph = graph.replace(nodes=nodes, tensors=(renamed,), inputs=inputs)
+    return graph

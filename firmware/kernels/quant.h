@@ -1,0 +1,98 @@
+/* Fixed-point arithmetic of the generated kernels: the same functions as ascmcu/ops/_fixed.py, bit for bit.
+ *
+ * Reference: tflite/kernels/internal/common.h and gemmlowp fixedpoint/fixedpoint.h (LiteRT 2.3.0).
+ * Right shifts of negative numbers are arithmetic on every compiler that this project supports.
+ */
+#ifndef ASCMCU_QUANT_H
+#define ASCMCU_QUANT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+_Static_assert((-3 >> 1) == -2, "right shifts must be arithmetic");
+
+static inline int32_t clamp_i32(int32_t value, int32_t low, int32_t high)
+{
+    return value < low ? low : (value > high ? high : value);
+}
+
+/* ((acc * multiplier) >> 32 + 2^(shift - 1)) >> shift. Export proved for each channel that this gives the
+ * reference's bits for every accumulator that can occur. shift is 1 … 30. */
+static inline int32_t requantize_high(int32_t acc, int32_t multiplier, int32_t shift)
+{
+    const int32_t high = (int32_t)(((int64_t)acc * multiplier) >> 32);
+    return (high + ((int32_t)1 << (shift - 1))) >> shift;
+}
+
+/* gemmlowp SaturatingRoundingDoublingHighMul for b != INT32_MIN, so that it cannot saturate. */
+static inline int32_t doubling_high_mul(int32_t a, int32_t b)
+{
+    const int64_t product = (int64_t)a * b;
+    const int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
+    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+}
+
+/* gemmlowp RoundingDivideByPOT: halves away from zero; exponent is 0 … 31. */
+static inline int32_t rounding_divide_by_pot(int32_t x, int32_t exponent)
+{
+    const int32_t mask = (int32_t)(((int64_t)1 << exponent) - 1);
+    const int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
+    return (x >> exponent) + ((x & mask) > threshold ? 1 : 0);
+}
+
+/* MultiplyByQuantizedMultiplier, the variant that rounds twice; the left shift wraps as the reference's does. */
+static inline int32_t multiply_by_quantized_multiplier(int32_t x, int32_t multiplier, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    const int32_t shifted = (int32_t)((uint32_t)x << left);
+    return rounding_divide_by_pot(doubling_high_mul(shifted, multiplier), shift > 0 ? 0 : -shift);
+}
+
+/* round(acc * scale) in double precision, halves away from zero (reference FULLY_CONNECTED). */
+static inline int32_t scale_once(int32_t acc, double scale)
+{
+    const double real = (double)acc * scale;
+    const double magnitude = real < 0 ? -real : real;
+    /* Far outside any 8-bit range the exact value no longer matters, but the conversion must stay defined. */
+    const int32_t floor_value = magnitude < 1e9 ? (int32_t)magnitude : 1000000000;
+    const int32_t rounded = floor_value + (magnitude - (double)floor_value >= 0.5 ? 1 : 0);
+    return real < 0 ? -rounded : rounded;
+}
+
+static inline int32_t saturate_i64(int64_t value)
+{
+    return value > INT32_MAX ? INT32_MAX : (value < INT32_MIN ? INT32_MIN : (int32_t)value);
+}
+
+/* gemmlowp one_over_one_plus_x_for_x_in_0_1 on Q0.31: three Newton-Raphson steps. */
+static inline int32_t one_over_one_plus_x(int32_t a)
+{
+    const int64_t sum = (int64_t)a + INT32_MAX;
+    const int32_t half_denominator = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+    int32_t x = 1515870810 + doubling_high_mul(half_denominator, -1010580540); /* 48/17 - 32/17 d, Q2.29 */
+    for (int32_t step = 0; step < 3; ++step) {
+        const int32_t one_minus = ((int32_t)1 << 29) - doubling_high_mul(half_denominator, x);
+        x += saturate_i64((int64_t)doubling_high_mul(x, one_minus) * 4);
+    }
+    return saturate_i64((int64_t)x * 2);
+}
+
+static inline int32_t leading_zeros(uint32_t x)
+{
+    int32_t count = 0;
+    while (count < 32 && !(x & 0x80000000u)) {
+        x <<= 1;
+        ++count;
+    }
+    return count;
+}
+
+/* (acc + count / 2) / count with halves away from zero, as AveragePool rounds. */
+static inline int32_t rounded_quotient(int32_t acc, int32_t count)
+{
+    return acc > 0 ? (acc + count / 2) / count : (acc - count / 2) / count;
+}
+
+#endif
