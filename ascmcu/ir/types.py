@@ -63,7 +63,7 @@ _C_NAMES = {
     DType.INT16: "int16_t",
     DType.INT32: "int32_t",
     DType.INT64: "int64_t",
-    DType.FLOAT32: "float",
+    DType.FLOAT32: "model_float",
     DType.FLOAT16: "uint16_t",
     DType.BOOL: "uint8_t",
 }
