@@ -1,0 +1,103 @@
+"""Memory-mapped registers: what a device is, and the plain ones."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+
+from ascmcu.sim.engine import NEVER
+
+
+class Device(abc.ABC):
+    """A block of 32-bit registers.
+
+    Offsets are multiples of four. Accesses narrower than a word are composed by the bus from ``peek``,
+    which must have no side effects.
+    """
+
+    def __init__(self, name: str, base: int, size_bytes: int) -> None:
+        self.name = name
+        self.base = base
+        self.size_bytes = size_bytes
+
+    @abc.abstractmethod
+    def read(self, offset: int, cycle: int) -> int:
+        """A register as the program reads it at ``cycle``, side effects included."""
+
+    @abc.abstractmethod
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        """The program writes a register."""
+
+    def peek(self, offset: int, cycle: int) -> int:
+        """A register's value without side effects."""
+        return self.read(offset, cycle)
+
+    def next_event(self) -> int:
+        """The cycle at which the device next does something by itself."""
+        return NEVER
+
+    def advance(self, cycle: int) -> None:
+        """Do what is due up to ``cycle``."""
+
+
+class Registers(Device):
+    """Registers that hold what was written: configuration without which nothing here works differently."""
+
+    def __init__(self, name: str, base: int, size_bytes: int, reset: Mapping[int, int] | None = None) -> None:
+        super().__init__(name, base, size_bytes)
+        self.values = dict(reset or {})
+
+    def read(self, offset: int, cycle: int) -> int:
+        return self.values.get(offset, 0)
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        self.values[offset] = value
+
+
+class Following(Registers):
+    """Registers with ready bits that follow their enable bits at once.
+
+    Args:
+        follows: (control offset, control bit, status offset, status bit, width) rows.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base: int,
+        size_bytes: int,
+        reset: Mapping[int, int],
+        follows: tuple[tuple[int, int, int, int, int], ...],
+    ) -> None:
+        super().__init__(name, base, size_bytes, reset)
+        self._follows = follows
+
+    def read(self, offset: int, cycle: int) -> int:
+        value = self.values.get(offset, 0)
+        for control, bit, status, status_bit, width in self._follows:
+            if status == offset:
+                mask = (1 << width) - 1
+                followed = self.values.get(control, 0) >> bit & mask
+                value = value & ~(mask << status_bit) | followed << status_bit
+        return value
+
+
+class RandomNumbers(Registers):
+    """A random number generator that is always ready and, for repeatable runs, not random (xorshift32)."""
+
+    def __init__(self, name: str, base: int) -> None:
+        super().__init__(name, base, 0x400)
+        self._state = 0x2545F491
+
+    def read(self, offset: int, cycle: int) -> int:
+        if offset == 4:
+            return 1
+        if offset == 8:
+            for shift in (13, -17, 5):
+                moved = self._state << shift if shift > 0 else self._state >> -shift
+                self._state = (self._state ^ moved) & 0xFFFFFFFF
+            return self._state
+        return super().read(offset, cycle)
+
+    def peek(self, offset: int, cycle: int) -> int:
+        return self._state if offset == 8 else self.read(offset, cycle)

@@ -1,0 +1,365 @@
+"""The native half of the simulator: what runs at every basic block, compiled by Numba.
+
+Unicorn calls ``block_hook`` before each translated block and ``site_hook`` before the few instructions whose
+cost depends on data. Both work on one flat array of 64-bit integers, laid out below, that Python shares.
+
+The array is a finite automaton. A node is a block together with the pipeline state in which it is entered; an
+edge says which address was seen next, what the node cost when left that way, and which node follows. The hook
+adds the edge's cost, counts it, and goes on. An edge that is not there stops the emulation; Python analyses
+the block, adds node and edge, and resumes at the same address.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import cfunc, njit, types
+from numba.extending import intrinsic
+
+# Control words.
+CYCLES = 0  # up to the start of the current block, extras so far included
+INSTRUCTIONS = 1  # of all blocks entered
+NODE = 2  # the block being executed
+DEADLINE = 3  # stop at the first block that starts at or behind this cycle
+REASON = 4  # why the hook asked for a stop
+LOG_COUNT = 5
+SITE = 6  # address of the last site instruction in this block, 0 when none was reached yet
+INTERRUPT = 7  # an interrupt waits for PRIMASK to clear
+RESUME = 8  # the block of NODE was entered, accounted for, and not executed
+STACK_LIMIT = 9
+REG_READ = 10  # address of uc_reg_read
+EMU_STOP = 11  # address of uc_emu_stop
+SCRATCH = 12  # address of the word that uc_reg_read fills
+SCRATCH_WORD = 13
+BANK_START = 14  # RAM whose first access of a group waits, as [start, end)
+BANK_END = 15
+MARKS_SEEN = 16
+MARK = 17  # four words each: cycles, instructions, node, address
+STACK_POINTER = 33  # where it stood when REASON is STACK
+FP_USED = 34  # an FP instruction was executed in this context (CONTROL.FPCA)
+LOG = 64  # pairs of address and size
+LOG_SIZE = 32
+
+REASON_NONE = 0
+REASON_UNKNOWN = 1
+REASON_DEADLINE = 2
+REASON_STACK = 3
+REASON_IDLE = 4
+
+NODES = 1 << 16
+EDGES = 1 << 18
+TABLE = 1 << 19
+SITES = 1 << 13
+WORDS = 1 << 19
+
+NODE_ADDRESS = 256
+NODE_SIZE = NODE_ADDRESS + NODES
+NODE_INSTRUCTIONS = NODE_SIZE + NODES
+NODE_ACCESS = NODE_INSTRUCTIONS + NODES  # index into ACCESS, 0 for none
+NODE_EXTRA = NODE_ACCESS + NODES  # dynamic cycles, summed
+EDGE_COST = NODE_EXTRA + NODES
+EDGE_NEXT = EDGE_COST + EDGES
+EDGE_COUNT = EDGE_NEXT + EDGES
+TABLE_KEY = EDGE_COUNT + EDGES  # (node + 1) << 32 | address, 0 for empty
+TABLE_EDGE = TABLE_KEY + TABLE
+SITE_KEY = TABLE_EDGE + TABLE  # address, 0 for empty
+SITE_WORDS = SITE_KEY + SITES  # SITE_FIELDS words each
+SITE_FIELDS = 8
+ACCESS = SITE_WORDS + SITES * SITE_FIELDS
+TOTAL = ACCESS + WORDS
+
+# A site: what to look at, and the operands.
+SITE_DIVIDE = 1  # fields 1, 2: dividend's and divisor's register; 3: signed
+SITE_ALIGN = 2  # fields 1, 2: base and index register (-1 none); 3: shift; 4: offset; 5: access bytes
+SITE_CONDITION = 4  # field 6: condition << 8 | cycles to take back when it fails
+SITE_MARK = 8  # field 7: which mark
+
+# An access record of a node: kind, base slot, index slot (-1), shift, offset, weight.
+RECORD_WORD = 0
+RECORD_HALF = 1
+RECORD_BANK = 2
+RECORD_STACK = 3
+RECORD_FP = 4
+RECORD_ALWAYS = 5
+RECORD_IDLE = 6
+RECORD_FIELDS = 6
+
+# Unicorn's register numbers (unicorn.arm_const).
+_UC_R0 = 66
+_UC_CPSR = 3
+_UC_PRIMASK = 123
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _words_at(typing_context: Any, address: Any) -> Any:
+    """The integer as a pointer to 64-bit words."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
+
+    return types.CPointer(types.int64)(types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_register_read(typing_context: Any, function: Any, engine: Any, register: Any, into: Any) -> Any:
+    """Call ``uc_reg_read`` at an address known only at run time, which keeps the compiled hook cacheable."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, half = ir.IntType(64), ir.IntType(32)
+        kind = ir.FunctionType(half, [word, half, word])
+        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.sext(builder.call(pointer, arguments[1:]), word)
+
+    return types.int64(types.int64, types.int64, types.int32, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
+    """Call ``uc_emu_stop``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, half = ir.IntType(64), ir.IntType(32)
+        kind = ir.FunctionType(half, [word])
+        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.sext(builder.call(pointer, [arguments[1]]), word)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _hash(key: int) -> int:
+    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64(mixed >> np.uint64(45))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _site_hash(address: int) -> int:
+    mixed = np.uint64(address) * np.uint64(0x9E3779B97F4A7C15)
+    return np.int64(mixed >> np.uint64(51))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _register(m: Any, engine: int, register: int) -> int:
+    """A 32-bit register's value, zero-extended."""
+    _call_register_read(m[REG_READ], engine, np.int32(register), m[SCRATCH])
+    return m[SCRATCH_WORD] & 0xFFFFFFFF
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _core(m: Any, engine: int, number: int) -> int:
+    """R0 to R15; Unicorn numbers R13 to R15 apart."""
+    if number < 13:
+        return _register(m, engine, _UC_R0 + number)
+    return _register(m, engine, 12 if number == 13 else (10 if number == 14 else 11))
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _holds(m: Any, engine: int, condition: int) -> bool:
+    """Whether a condition holds now."""
+    flags = _register(m, engine, _UC_CPSR)
+    negative, zero = (flags >> 31) & 1, (flags >> 30) & 1
+    carry, overflow = (flags >> 29) & 1, (flags >> 28) & 1
+    pair = condition >> 1
+    if pair == 0:
+        result = zero == 1
+    elif pair == 1:
+        result = carry == 1
+    elif pair == 2:
+        result = negative == 1
+    elif pair == 3:
+        result = overflow == 1
+    elif pair == 4:
+        result = carry == 1 and zero == 0
+    elif pair == 5:
+        result = negative == overflow
+    elif pair == 6:
+        result = negative == overflow and zero == 0
+    else:
+        return True
+    return result != bool(condition & 1)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _bits(value: int) -> int:
+    count = 0
+    while value:
+        value >>= 1
+        count += 1
+    return count
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
+    """Cycles of a divide beyond two; the same rule as ``timing.divide_cycles``."""
+    if dividend == 0 or divisor == 0:
+        return 0
+    adjust = 0
+    if signed:
+        if divisor >> 31:
+            divisor = (-divisor) & 0xFFFFFFFF
+            power = divisor & (divisor - 1) == 0
+            if power and dividend != 0x80000000:
+                adjust = 1
+            elif not power and dividend == 0x80000000:
+                adjust = -1
+        if dividend >> 31:
+            dividend = (-dividend) & 0xFFFFFFFF
+    bits = _bits(dividend) - _bits(divisor) + adjust
+    return 1 if bits < 0 else 3 + bits // 4
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _align_extra(address: int, access_bytes: int) -> int:
+    """Further bus accesses of an unaligned one: + 1, or + 2 for a word at an odd address (TRM)."""
+    if access_bytes == 2:
+        return address & 1
+    return 0 if address & 3 == 0 else (2 if address & 1 else 1)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
+    count = m[LOG_COUNT]
+    if count < LOG_SIZE:
+        m[LOG + 2 * count] = address
+        m[LOG + 2 * count + 1] = size
+        m[LOG_COUNT] = count + 1
+    m[REASON] = REASON_UNKNOWN
+    _call_stop(m[EMU_STOP], engine)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _accesses(m: Any, engine: int, node: int, start: int) -> int:
+    """Cycles that depend on the registers at the block's entry. A reason to stop, 0 for none."""
+    registers = m[ACCESS + start]
+    records = m[ACCESS + start + 1]
+    values = ACCESS + start + 2
+    # Register numbers stand in even words, their values are put beside them.
+    for i in range(registers):
+        m[values + 2 * i + 1] = _core(m, engine, m[values + 2 * i])
+    extra = 0
+    record = values + 2 * registers
+    for _ in range(records):
+        kind = m[record]
+        address = m[record + 4] + m[values + 2 * m[record + 1] + 1]
+        if m[record + 2] >= 0:
+            address += m[values + 2 * m[record + 2] + 1] << m[record + 3]
+        address &= 0xFFFFFFFF
+        if kind == RECORD_WORD:
+            extra += m[record + 5] * _align_extra(address, 4)
+        elif kind == RECORD_HALF:
+            extra += m[record + 5] * _align_extra(address, 2)
+        elif kind == RECORD_BANK:
+            if m[BANK_START] <= address < m[BANK_END]:
+                extra += m[record + 5]
+        elif kind == RECORD_ALWAYS:
+            extra += m[record + 5]
+        elif kind == RECORD_FP:
+            m[FP_USED] = 1
+        elif kind == RECORD_IDLE:
+            return REASON_IDLE
+        elif address < m[STACK_LIMIT]:
+            m[STACK_POINTER] = address
+            return REASON_STACK
+        record += RECORD_FIELDS
+    if extra:
+        m[CYCLES] += extra
+        m[NODE_EXTRA + node] += extra
+    return REASON_NONE
+
+
+@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
+def block_hook(engine: int, address: int, size: int, user: int) -> None:
+    """UC_HOOK_BLOCK: account for the block just left, enter the one at ``address``."""
+    m = _words_at(user)
+    if m[REASON] == REASON_UNKNOWN:  # the stop was put off by an IT block: keep the path
+        _log_and_stop(m, engine, address, size)
+        return
+    if m[RESUME]:
+        m[RESUME] = 0
+        if m[NODE_ADDRESS + m[NODE]] == address:
+            return
+    key = ((m[NODE] + 1) << 32) | address
+    slot = _hash(key)
+    while m[TABLE_KEY + slot] != key:
+        if m[TABLE_KEY + slot] == 0:
+            _log_and_stop(m, engine, address, size)
+            return
+        slot = (slot + 1) & (TABLE - 1)
+    edge = m[TABLE_EDGE + slot]
+    node = m[EDGE_NEXT + edge]
+    if m[NODE_SIZE + node] != size:
+        _log_and_stop(m, engine, address, size)
+        return
+    m[CYCLES] += m[EDGE_COST + edge]
+    m[EDGE_COUNT + edge] += 1
+    m[NODE] = node
+    m[SITE] = 0
+    m[INSTRUCTIONS] += m[NODE_INSTRUCTIONS + node]
+    start = m[NODE_ACCESS + node]
+    reason = _accesses(m, engine, node, start) if start else REASON_NONE
+    if reason != REASON_NONE:
+        m[REASON] = reason
+        m[RESUME] = 1
+        _call_stop(m[EMU_STOP], engine)
+    elif m[CYCLES] >= m[DEADLINE] or (m[INTERRUPT] and not _register(m, engine, _UC_PRIMASK) & 1):
+        m[REASON] = REASON_DEADLINE
+        m[RESUME] = 1
+        _call_stop(m[EMU_STOP], engine)
+
+
+@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
+def site_hook(engine: int, address: int, size: int, user: int) -> None:
+    """UC_HOOK_CODE on one instruction: what its operands add, and that it was reached."""
+    m = _words_at(user)
+    m[SITE] = address
+    slot = _site_hash(address)
+    while m[SITE_KEY + slot] != address:
+        if m[SITE_KEY + slot] == 0:
+            return
+        slot = (slot + 1) & (SITES - 1)
+    site = SITE_WORDS + slot * SITE_FIELDS
+    kinds = m[site]
+    extra = 0
+    executes = True
+    if kinds & SITE_CONDITION:
+        executes = _holds(m, engine, m[site + 6] >> 8)
+        if not executes:
+            extra = -(m[site + 6] & 0xFF)
+    if executes and kinds & SITE_DIVIDE:
+        dividend = _core(m, engine, m[site + 1])
+        extra += _divide_extra(dividend, _core(m, engine, m[site + 2]), m[site + 3])
+    if executes and kinds & SITE_ALIGN:
+        target = _core(m, engine, m[site + 1]) + m[site + 4]
+        if m[site + 2] >= 0:
+            target += _core(m, engine, m[site + 2]) << m[site + 3]
+        extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
+    m[CYCLES] += extra
+    m[NODE_EXTRA + m[NODE]] += extra
+    if kinds & SITE_MARK:
+        which = m[site + 7]
+        seen = m[MARKS_SEEN]
+        if not seen & (1 << which) and (which == 0 or seen & 1):
+            m[MARKS_SEEN] = seen | (1 << which)
+            mark = MARK + 4 * which
+            m[mark] = m[CYCLES]
+            m[mark + 1] = m[INSTRUCTIONS]
+            m[mark + 2] = m[NODE]
+            m[mark + 3] = address
+
+
+def table_slot(m: np.ndarray, key: int) -> int:
+    """Where an edge's key is or belongs in the table."""
+    slot = ((key * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) >> 45
+    while m[TABLE_KEY + slot] not in (0, key):
+        slot = (slot + 1) & (TABLE - 1)
+    return slot
+
+
+def site_slot(m: np.ndarray, address: int) -> int:
+    """Where a site is or belongs in the table."""
+    slot = ((address * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) >> 51
+    while m[SITE_KEY + slot] not in (0, address):
+        slot = (slot + 1) & (SITES - 1)
+    return slot

@@ -1,0 +1,223 @@
+"""An ELF file as the simulator needs it: what to load, where symbols are, which source line an address is."""
+
+from __future__ import annotations
+
+import bisect
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
+
+from ascmcu.errors import InputError
+
+_EXECUTABLE = 1
+_WRITABLE = 2
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Bytes to load at ``load_address``; the program expects them at ``run_address`` (start-up code copies)."""
+
+    load_address: int
+    run_address: int
+    data: bytes
+    memory_bytes: int
+    executable: bool
+    writable: bool
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A named address, without the Thumb bit."""
+
+    name: str
+    address: int
+    size_bytes: int
+    function: bool
+
+
+class Image:
+    """A bare-metal Arm ELF.
+
+    Args:
+        path: the file.
+
+    Raises:
+        InputError: not readable, not an ELF, not a 32-bit little-endian Arm executable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            self._file = path.open("rb")
+            self._elf = ELFFile(self._file)
+        except (OSError, ELFError) as error:
+            raise InputError("not a readable ELF file", where=str(path), found=str(error)) from error
+        header = self._elf.header
+        if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
+            raise InputError(
+                "not a program for a Cortex-M4", where=str(path), found=header["e_machine"],
+                expected="32-bit little-endian Arm",
+            )  # fmt: skip
+        if header["e_type"] != "ET_EXEC":
+            raise InputError(
+                "not an executable", where=str(path), found=header["e_type"], expected="a linked program",
+                hint="link it with the board's linker script",
+            )  # fmt: skip
+        self.entry: int = header["e_entry"]
+
+    @cached_property
+    def segments(self) -> tuple[Segment, ...]:
+        """The loadable segments that hold bytes or reserve memory."""
+        return tuple(
+            Segment(
+                load_address=s["p_paddr"] if s["p_filesz"] else s["p_vaddr"],
+                run_address=s["p_vaddr"],
+                data=s.data(),
+                memory_bytes=s["p_memsz"],
+                executable=bool(s["p_flags"] & _EXECUTABLE),
+                writable=bool(s["p_flags"] & _WRITABLE),
+            )
+            for s in self._elf.iter_segments()
+            if s["p_type"] == "PT_LOAD" and s["p_memsz"]
+        )
+
+    @cached_property
+    def vector_table(self) -> int:
+        """Where the initial stack pointer and reset vector are: the lowest loaded address that can be one."""
+        for segment in sorted(self.segments, key=lambda s: s.load_address):
+            if len(segment.data) >= 8:
+                stack, reset = (int.from_bytes(segment.data[n : n + 4], "little") for n in (0, 4))
+                if stack % 4 == 0 and 0x1000_0000 <= stack < 0x4000_0000 and reset & 1:
+                    return segment.load_address
+        raise InputError(
+            "no vector table found", where=str(self.path),
+            expected="initial stack pointer and reset handler at the start of a loadable segment",
+        )  # fmt: skip
+
+    @cached_property
+    def symbols(self) -> tuple[Symbol, ...]:
+        """All named addresses of functions, objects and labels."""
+        found = []
+        for section in self._elf.iter_sections():
+            if not isinstance(section, SymbolTableSection):
+                continue
+            for symbol in section.iter_symbols():
+                kind = symbol["st_info"]["type"]
+                if not symbol.name or symbol.name.startswith("$") or symbol["st_shndx"] == "SHN_UNDEF":
+                    continue
+                if kind in ("STT_FUNC", "STT_OBJECT", "STT_NOTYPE"):
+                    function = kind == "STT_FUNC"
+                    address = symbol["st_value"] & ~1 if function else symbol["st_value"]
+                    found.append(Symbol(symbol.name, address, symbol["st_size"], function))
+        return tuple(found)
+
+    def symbol(self, name: str) -> Symbol:
+        """The symbol of that name; functions are preferred.
+
+        Raises:
+            InputError: there is none.
+        """
+        named = sorted((s for s in self.symbols if s.name == name), key=lambda s: not s.function)
+        if not named:
+            import difflib
+
+            near = difflib.get_close_matches(name, [s.name for s in self.symbols], n=3)
+            raise InputError(
+                "no such symbol", where=str(self.path), found=name,
+                hint=f"did you mean {' or '.join(near)}?" if near else "is the file stripped?",
+            )  # fmt: skip
+        return named[0]
+
+    def find(self, name: str) -> int | None:
+        """The address of a symbol, None when there is none."""
+        return next((s.address for s in self.symbols if s.name == name), None)
+
+    @cached_property
+    def functions(self) -> tuple[Symbol, ...]:
+        """Functions by address, one per address; labels in code stand in where nothing better is known."""
+        chosen: dict[int, Symbol] = {}
+        code = [(s.run_address, s.run_address + s.memory_bytes) for s in self.segments if s.executable]
+        for symbol in self.symbols:
+            if not any(start <= symbol.address < end for start, end in code):
+                continue
+            if not symbol.function and symbol.size_bytes:
+                continue
+            current = chosen.get(symbol.address)
+            if current is None or _rank(symbol) > _rank(current):
+                chosen[symbol.address] = symbol
+        real = [s for s in chosen.values() if s.function]
+        labels = [s for s in chosen.values() if not s.function and not _inside(s, real)]
+        return tuple(sorted(real + labels, key=lambda s: s.address))
+
+    @cached_property
+    def _function_starts(self) -> list[int]:
+        return [s.address for s in self.functions]
+
+    def function_at(self, address: int) -> Symbol | None:
+        """The function that holds an address, None when nothing is known."""
+        position = bisect.bisect_right(self._function_starts, address) - 1
+        if position < 0:
+            return None
+        found = self.functions[position]
+        if found.size_bytes and address >= found.address + found.size_bytes:
+            return None
+        return found
+
+    def place(self, address: int) -> str:
+        """An address for people: function and offset, with the source line where DWARF has it."""
+        function = self.function_at(address)
+        name = f"{function.name}+{address - function.address:#x}" if function else "?"
+        line = self.line_at(address)
+        return f"{address:#010x} {name}" + (f" ({line})" if line else "")
+
+    @cached_property
+    def _lines(self) -> list[tuple[int, int, str]]:
+        """(start, end, "file:line") from DWARF, sorted; empty without debug information."""
+        rows: list[tuple[int, int, str]] = []
+        if not self._elf.has_dwarf_info():
+            return rows
+        dwarf = self._elf.get_dwarf_info()
+        for unit in dwarf.iter_CUs():
+            program = dwarf.line_program_for_CU(unit)
+            if program is not None:
+                rows += _unit_lines(program)
+        return sorted(rows)
+
+    def line_at(self, address: int) -> str | None:
+        """ "file:line" of an address, None without debug information."""
+        position = bisect.bisect_right(self._lines, (address, 1 << 32, "")) - 1
+        if position < 0:
+            return None
+        start, end, line = self._lines[position]
+        return line if start <= address < end else None
+
+
+def _rank(symbol: Symbol) -> tuple[bool, int, bool]:
+    return (symbol.function, symbol.size_bytes, not symbol.name.startswith("_"))
+
+
+def _inside(symbol: Symbol, functions: list[Symbol]) -> bool:
+    return any(f.address < symbol.address < f.address + f.size_bytes for f in functions)
+
+
+def _unit_lines(program: Any) -> list[tuple[int, int, str]]:
+    """The address ranges of one compilation unit's line program."""
+    rows = []
+    files = program.header["file_entry"]
+    first = 0 if program.header["version"] >= 5 else 1
+    previous = None
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
+            continue
+        if previous is not None and not previous.end_sequence and state.address > previous.address:
+            position = previous.file - first
+            name = files[position].name.decode(errors="replace") if 0 <= position < len(files) else "?"
+            rows.append((previous.address, state.address, f"{name}:{previous.line}"))
+        previous = None if state.end_sequence else state
+    return rows

@@ -1,0 +1,188 @@
+"""What is around the core: memories, peripheral family, console port; from a board, a name, or the ELF itself."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+
+from ascmcu import boards
+from ascmcu.boards import Board
+from ascmcu.errors import InputError
+from ascmcu.sim.image import Image
+
+KIB = 1024
+PAGE = 4096
+
+
+@dataclass(frozen=True)
+class Region:
+    """Memory at an address. ``alias`` is a second address of the same bytes, -1 for none."""
+
+    name: str
+    origin: int
+    size_bytes: int
+    writable: bool
+    alias: int = -1
+
+
+@dataclass(frozen=True)
+class FlashTiming:
+    """Wait states of a flash with prefetch and an accelerator in front; 0 wait states make the rest moot."""
+
+    wait_states: int = 0
+    line_bytes: int = 16
+    instruction_lines: int = 64
+    data_lines: int = 8
+    prefetch: bool = True
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A machine to simulate.
+
+    ``family`` chooses the peripherals; ``console`` is the number of the USART that carries text or the wire
+    protocol; ``slow_bank`` is RAM whose first access of a group waits a cycle. ``origin`` says, for reports,
+    where the description came from.
+    """
+
+    name: str
+    regions: tuple[Region, ...]
+    family: str
+    console: int
+    clock_hz: int
+    slow_bank: tuple[int, int]
+    origin: str
+
+
+# Parts that the simulator knows beyond those with a board description: for programs built elsewhere.
+_L4R5 = Layout(
+    name="stm32l4r5",
+    regions=(
+        Region("flash", 0x0800_0000, 2048 * KIB, False, alias=0),
+        Region("sram", 0x2000_0000, 640 * KIB, True),
+        Region("sram2", 0x1000_0000, 64 * KIB, True),
+    ),
+    family="stm32l4",
+    console=0,
+    clock_hz=16_000_000,
+    # SRAM2 and SRAM3 follow SRAM1's 192 KB; the first access of a group waits (mupq/pqm4 pull request 193).
+    slow_bank=(0x2003_0000, 0x200A_0000),
+    origin="built in",
+)
+_MPS2 = Layout(
+    name="mps2-an386",
+    regions=(
+        Region("code", 0x0000_0000, 4096 * KIB, True),
+        Region("ram", 0x2000_0000, 4096 * KIB, True),
+        Region("psram", 0x2100_0000, 16384 * KIB, True),
+    ),
+    family="none",
+    console=-1,
+    clock_hz=25_000_000,
+    slow_bank=(0, 0),
+    origin="built in",
+)
+NAMED = {
+    "stm32l4r5": _L4R5,
+    "nucleo-l4r5zi": replace(_L4R5, name="nucleo-l4r5zi"),
+    "mps2-an386": _MPS2,
+}
+_FAMILY_OF_BOARD = {"stm32f4": "stm32f4", "stm32l4": "stm32l4"}
+
+
+def of_board(board: Board) -> Layout:
+    """A board description as a machine."""
+    regions = tuple(
+        Region(m.name, m.origin, m.size_bytes, m.kind != "flash", alias=0 if m.kind == "flash" else -1)
+        for m in board.chip.memory
+    )
+    return Layout(
+        name=board.name,
+        regions=regions,
+        family=_FAMILY_OF_BOARD.get(board.chip.family, "none"),
+        console=board.serial.usart,
+        clock_hz=board.clock.sysclk_hz,
+        slow_bank=(0, 0),
+        origin=f"board {board.name}",
+    )
+
+
+def named(name: str) -> Layout:
+    """A machine by the name of a board or of a part that the simulator knows.
+
+    Raises:
+        InputError: neither.
+    """
+    if name in NAMED:
+        return NAMED[name]
+    if name.endswith(".toml") or name in boards.names():
+        return of_board(boards.load(name))
+    known = sorted([*NAMED, *boards.names()])
+    near = difflib.get_close_matches(name, known, n=3)
+    raise InputError(
+        "unknown board", found=name, expected=", ".join(known),
+        hint=f"did you mean {' or '.join(near)}?" if near else None,
+    )  # fmt: skip
+
+
+def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
+    """A machine for an ELF of which nothing is said.
+
+    The part with 640 KB of RAM is recognised by the initial stack pointer, the peripheral family by the base
+    addresses that the program holds as constants; the rest is generous.
+    """
+    vectors = image.vector_table
+    stack = _word(image, vectors)
+    if stack == 0x2000_0000 + 640 * KIB:
+        return replace(_L4R5, origin="guessed from the initial stack pointer, 640 KB into RAM")
+    family = _family(image)
+    ram_end = max([0x2000_0000 + ram_kib * KIB, stack, *(_end(s) for s in _ram(image))])
+    flash_base = 0x0800_0000 if vectors >= 0x0800_0000 else 0
+    regions = [
+        Region("flash", flash_base, flash_kib * KIB, False, alias=0 if flash_base else 0x0800_0000),
+        Region("ram", 0x2000_0000, _pages(ram_end - 0x2000_0000), True),
+        Region("ccm", 0x1000_0000, 64 * KIB, True),
+    ]
+    return Layout(
+        name=f"generic ({family})",
+        regions=tuple(regions),
+        family=family,
+        console={"stm32f4": 2, "stm32l4": 0}.get(family, -1),
+        clock_hz=16_000_000,
+        slow_bank=(0, 0),
+        origin="guessed from the ELF",
+    )
+
+
+def _ram(image: Image) -> list[tuple[int, int]]:
+    return [(s.run_address, s.memory_bytes) for s in image.segments if 0x2000_0000 <= s.run_address < 0x4000_0000]
+
+
+def _end(span: tuple[int, int]) -> int:
+    return span[0] + span[1]
+
+
+def _pages(size_bytes: int) -> int:
+    return -(-size_bytes // PAGE) * PAGE
+
+
+def _word(image: Image, address: int) -> int:
+    for segment in image.segments:
+        offset = address - segment.load_address
+        if 0 <= offset <= len(segment.data) - 4:
+            return int.from_bytes(segment.data[offset : offset + 4], "little")
+    raise InputError("address not in the file", where=str(image.path), found=f"{address:#010x}")
+
+
+def _family(image: Image) -> str:
+    """Count constants that are register addresses of one family only."""
+    votes = {"stm32f4": 0, "stm32l4": 0}
+    for segment in image.segments:
+        data = segment.data[: len(segment.data) // 4 * 4]
+        for word in memoryview(data).cast("I") if data else ():
+            if 0x4002_3800 <= word < 0x4002_4000 or 0x4002_0000 <= word < 0x4002_0C00:
+                votes["stm32f4"] += 1
+            elif 0x4800_0000 <= word < 0x4800_2400 or 0x4002_1000 <= word < 0x4002_1100:
+                votes["stm32l4"] += 1
+    best = max(votes, key=lambda family: votes[family])
+    return best if votes[best] else "none"

@@ -1,0 +1,476 @@
+"""A Cortex-M4 with its memories and peripherals: loads a program, runs it, takes exceptions, ends it."""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+from dataclasses import dataclass
+from typing import Any
+
+import unicorn
+from unicorn import arm_const as reg
+from unicorn import unicorn_const as const
+
+from ascmcu.errors import LimitError
+from ascmcu.sim import hook, semihosting, timing
+from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
+from ascmcu.sim.devices import Device, Registers
+from ascmcu.sim.engine import CORE_REGISTERS, NEVER, Engine, register_dump
+from ascmcu.sim.faults import GuestFault, describe
+from ascmcu.sim.image import Image
+from ascmcu.sim.layout import Layout
+from ascmcu.sim.stm32 import Usart, f4_devices, l4_devices
+
+PERIPHERALS = (0x4000_0000, 0x6000_0000)
+PRIVATE = (0xE000_0000, 0xE010_0000)
+WAITING_READS = 100_000  # reads of one register, all alike, before the program counts as waiting for good
+_PAGE = 4096
+_INTERRUPT_SVC, _INTERRUPT_BKPT, _INTERRUPT_RETURN = 2, 7, 8
+_WFI, _WFE, _SEV, _YIELD = 0xBF30, 0xBF20, 0xBF40, 0xBF10
+_STACK_LIMITS = ("__stack_limit", "_stack_limit", "__StackLimit", "__stack_start__", "_sstack")
+
+
+@dataclass(frozen=True)
+class End:
+    """How a program ended: ``exit_code`` by semihosting, 0 for the other ways; ``reason`` in words."""
+
+    reason: str
+    exit_code: int
+
+
+class Machine:
+    """A machine with a program in it, at reset.
+
+    Args:
+        image: the program.
+        layout: what is around the core.
+    """
+
+    def __init__(self, image: Image, layout: Layout) -> None:
+        self.image = image
+        self.layout = layout
+        self.console = bytearray()
+        self.end: End | None = None
+        self.idle = ""
+        self.interrupts_taken = 0
+        self._buffers: list[mmap.mmap] = []
+        self._error: BaseException | None = None
+        self._trap: int | None = None
+        self._invalid: tuple[int, int, int] | None = None
+        self._repeats = 0
+        self._last_read: tuple[int, int, int] = (0, 0, 0)
+        self._contexts: list[int] = []
+        self.uc = unicorn.Uc(const.UC_ARCH_ARM, const.UC_MODE_THUMB | const.UC_MODE_MCLASS)
+        self.uc.ctl_set_cpu_model(reg.UC_CPU_ARM_CORTEX_M4)
+        self._map()
+        self._load()
+        self._attach_devices()
+        self.engine = Engine(
+            self.uc,
+            constant=tuple((r.origin, r.origin + r.size_bytes) for r in layout.regions if not r.writable),
+            mmio=(PERIPHERALS, PRIVATE),
+            slow_bank=layout.slow_bank,
+            stack_limit=self._stack_limit(),
+        )
+        self._hook()
+        self._reset()
+
+    # Building.
+
+    def _map(self) -> None:
+        for region in self.layout.regions:
+            size = -(-region.size_bytes // _PAGE) * _PAGE
+            buffer = mmap.mmap(-1, size)
+            self._buffers.append(buffer)
+            pointer = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
+            rights = const.UC_PROT_ALL if region.writable else const.UC_PROT_READ | const.UC_PROT_EXEC
+            self.uc.mem_map_ptr(region.origin, size, rights, pointer)
+            if region.alias >= 0:
+                self.uc.mem_map_ptr(region.alias, size, rights, pointer)
+        for start, end in (PERIPHERALS, PRIVATE):
+            self.uc.mmio_map(start, end - start, self._on_read, start, self._on_write, start)
+
+    def _load(self) -> None:
+        for segment in self.image.segments:
+            if not segment.data:
+                continue
+            try:
+                self.uc.mem_write(segment.load_address, segment.data)
+            except unicorn.UcError as error:
+                regions = ", ".join(f"{r.name} {r.origin:#x}+{r.size_bytes:#x}" for r in self.layout.regions)
+                raise LimitError(
+                    "the program does not fit the machine", where=str(self.image.path),
+                    found=f"{len(segment.data)} bytes at {segment.load_address:#010x}", expected=regions,
+                    hint="name the board that it was built for with --board",
+                ) from error  # fmt: skip
+
+    def _attach_devices(self) -> None:
+        self.nvic = Nvic()
+        self.control = SystemControl(self.nvic)
+        self.dwt = Dwt()
+        devices: list[Device] = [
+            self.control, self.dwt, Itm(self.console), Registers("FPB", 0xE0002000, 0x1000),
+            Registers("TPIU", 0xE0040000, 0x1000), Registers("DBGMCU", 0xE0042000, 0x400, {0: 0x10006421}),
+        ]  # fmt: skip
+        self.usarts: dict[int, Usart] = {}
+        if self.layout.family == "stm32f4":
+            family, self.usarts = f4_devices(self.nvic)
+            devices += family
+        elif self.layout.family == "stm32l4":
+            family, self.usarts = l4_devices(self.nvic)
+            devices += family
+        self.devices = devices
+        self._pages: dict[int, Device] = {}
+        for device in devices:
+            for page in range(device.base >> 10, (device.base + device.size_bytes) >> 10):
+                self._pages[page] = device
+        self._timed = [self.control, *self.usarts.values()]
+
+    def _stack_limit(self) -> int:
+        """The lowest address that the stack may use: a symbol, else the end of static data below it."""
+        stack = self._word(self.image.vector_table)
+        for name in _STACK_LIMITS:
+            address = self.image.find(name)
+            if address is not None and address < stack:
+                return address
+        below = [s.run_address + s.memory_bytes for s in self.image.segments if s.writable]
+        below = [end for end in below if end <= stack]
+        region = next((r for r in self.layout.regions if r.origin < stack <= r.origin + r.size_bytes), None)
+        if region is None:
+            return 0
+        return max([region.origin, *(end for end in below if end > region.origin)])
+
+    def _hook(self) -> None:
+        self.uc.hook_add(const.UC_HOOK_INTR, self._on_interrupt)
+        self.uc.hook_add(const.UC_HOOK_MEM_INVALID, self._on_invalid)
+
+    def _reset(self) -> None:
+        table = self.image.vector_table
+        self.control.values[0xD08] = table
+        self.uc.reg_write(reg.UC_ARM_REG_MSP, self._word(table))
+        self.uc.reg_write(reg.UC_ARM_REG_SP, self._word(table))
+        self.uc.reg_write(reg.UC_ARM_REG_LR, 0xFFFFFFFF)
+        self.pc = self._word(table + 4) & ~1
+
+    def _word(self, address: int) -> int:
+        return int.from_bytes(self.uc.mem_read(address, 4), "little")
+
+    # The bus.
+
+    def _device(self, address: int) -> Device | None:
+        return self._pages.get(address >> 10)
+
+    def _on_read(self, uc: Any, offset: int, size: int, base: int) -> int:
+        address = base + offset
+        try:
+            cycle, site = self.engine.position(address)
+            device = self._device(address)
+            if device is None:
+                raise self._unmodelled("read of", address, site)
+            at = address - device.base
+            value = device.read(at & ~3, cycle) if size == 4 or at & 3 == 0 else device.peek(at & ~3, cycle)
+            value = value >> 8 * (at & 3) & ((1 << 8 * size) - 1)
+            self._watch_waiting(site, address, value)
+            self._reschedule()
+            return value
+        except BaseException as error:  # must not cross into C
+            self._error = error
+            uc.emu_stop()
+            return 0
+
+    def _on_write(self, uc: Any, offset: int, size: int, value: int, base: int) -> None:
+        address = base + offset
+        try:
+            cycle, site = self.engine.position(address, store=True)
+            device = self._device(address)
+            if device is None:
+                raise self._unmodelled("write to", address, site)
+            at = address - device.base
+            if size < 4:
+                mask = ((1 << 8 * size) - 1) << 8 * (at & 3)
+                kept = device.peek(at & ~3, cycle) & ~mask
+                value = kept | (value << 8 * (at & 3) & mask)
+            device.write(at & ~3, value, cycle)
+            self._last_read, self._repeats = (0, 0, 0), 0
+            self._reschedule()
+        except BaseException as error:  # must not cross into C
+            self._error = error
+            uc.emu_stop()
+
+    def _watch_waiting(self, site: int, address: int, value: int) -> None:
+        """A program that reads one register over and over, with nothing left to happen, waits for good."""
+        seen = (site, address, value)
+        self._repeats = self._repeats + 1 if seen == self._last_read else 0
+        self._last_read = seen
+        if self._repeats > WAITING_READS and self._next_event() == NEVER:
+            self.end = End(f"waits for good on {address:#010x} at {self.image.place(site)}", 0)
+            self.uc.emu_stop()
+
+    def _unmodelled(self, action: str, address: int, site: int) -> GuestFault:
+        return self._fault(
+            f"{action} {address:#010x}, which this machine does not model", site,
+            f"the machine is {self.layout.name} ({self.layout.origin}); name another with --board",
+        )  # fmt: skip
+
+    def _fault(self, what: str, address: int, hint: str | None = None) -> GuestFault:
+        registers = register_dump(self.uc) | {"pc": address}
+        stack = []
+        for n in range(64):
+            try:
+                stack.append(self._word(registers["sp"] + 4 * n))
+            except unicorn.UcError:
+                break
+        return describe(what, address, registers, self.image, stack, hint)
+
+    def _on_invalid(self, uc: Any, access: int, address: int, size: int, value: int, data: Any) -> bool:
+        self._invalid = (access, address, size)
+        return False
+
+    def _on_interrupt(self, uc: Any, number: int, data: Any) -> None:
+        self._trap = number
+        uc.emu_stop()
+
+    # Time.
+
+    def _next_event(self) -> int:
+        return min(device.next_event() for device in self._timed)
+
+    def _reschedule(self) -> None:
+        """After anything a register access may have changed."""
+        words = self.engine.words
+        words[hook.DEADLINE] = min(self._next_event(), self._limit)
+        if self.nvic.pending or self.control.reset_requested:
+            words[hook.INTERRUPT] = int(bool(self._takeable(ignore_primask=True)))
+            if self.control.reset_requested:
+                words[hook.DEADLINE] = 0
+
+    _limit = NEVER
+
+    def _takeable(self, ignore_primask: bool = False) -> int:
+        if not self.nvic.pending:
+            return 0
+        primask = bool(self.uc.reg_read(reg.UC_ARM_REG_PRIMASK) & 1) and not ignore_primask
+        basepri = self.uc.reg_read(reg.UC_ARM_REG_BASEPRI)
+        faultmask = bool(self.uc.reg_read(reg.UC_ARM_REG_FAULTMASK) & 1)
+        return self.nvic.to_take(primask, basepri, faultmask)
+
+    def advance(self) -> None:
+        """Let the devices catch up with the core."""
+        cycle = self.engine.cycles
+        for device in self._timed:
+            device.advance(cycle)
+
+    # Exceptions.
+
+    def _enter(self, exception: int, chained: bool = False) -> None:
+        """Stack the context and go to the handler (DDI 0403 B1.5.6)."""
+        uc, words = self.uc, self.engine.words
+        if not chained:
+            self.engine.flush_pipeline()
+            self._push_context()
+        self.nvic.pending.discard(exception)
+        self.nvic.active.append(exception)
+        self.interrupts_taken += 1
+        words[hook.FP_USED] = 0
+        uc.reg_write(reg.UC_ARM_REG_XPSR, 1 << 24 | exception)
+        uc.reg_write(reg.UC_ARM_REG_IPSR, exception)
+        uc.reg_write(reg.UC_ARM_REG_LR, self._contexts[-1])
+        self.pc = self._word(self.control.vector_table + 4 * exception) & ~1
+        self.engine.flush_pipeline(timing.TAIL_CHAIN_CYCLES if chained else timing.EXCEPTION_ENTRY_CYCLES)
+
+    def _push_context(self) -> None:
+        uc, words = self.uc, self.engine.words
+        xpsr = uc.reg_read(reg.UC_ARM_REG_XPSR)
+        nested = bool(self.nvic.active)
+        process = not nested and bool(uc.reg_read(reg.UC_ARM_REG_CONTROL) & 2)
+        with_fp = bool(words[hook.FP_USED]) and self.control.fp_automatic
+        sp = uc.reg_read(reg.UC_ARM_REG_SP)
+        aligned = sp & 4
+        frame = (sp - (104 if with_fp else 32)) & ~7
+        values = [uc.reg_read(CORE_REGISTERS[n]) for n in (0, 1, 2, 3, 12, 14)]
+        values += [self.pc, xpsr & ~0x200 | bool(aligned) << 9]
+        if with_fp:
+            values += [uc.reg_read(reg.UC_ARM_REG_S0 + n) for n in range(16)] + [uc.reg_read(reg.UC_ARM_REG_FPSCR), 0]
+        try:
+            uc.mem_write(frame, b"".join(v.to_bytes(4, "little") for v in values))
+        except unicorn.UcError:
+            raise self._fault("stack overflow: an exception frame does not fit into memory", self.pc) from None
+        uc.reg_write(reg.UC_ARM_REG_SP, frame)
+        base = 0xFFFFFFE1 if with_fp else 0xFFFFFFF1
+        self._contexts.append(base | (0 if nested else 8) | (4 if process else 0))
+
+    def _return(self, target: int) -> None:
+        """EXC_RETURN was branched to: unstack, or chain to the next handler (DDI 0403 B1.5.8)."""
+        uc, words = self.uc, self.engine.words
+        if not self.nvic.active:
+            raise self._fault("exception return outside an exception", self.engine.block.address)
+        self.engine.flush_pipeline()
+        handler_fp = bool(words[hook.FP_USED])
+        self.nvic.returned(self.nvic.active[-1])
+        self.advance()
+        exception = self._takeable()
+        if exception:
+            self._enter(exception, chained=True)
+            return
+        self._contexts.pop()
+        with_fp = not target & 0x10
+        if target & 4:
+            uc.reg_write(reg.UC_ARM_REG_IPSR, 0)
+        frame = uc.reg_read(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP)
+        count = 26 if with_fp else 8
+        data = bytes(uc.mem_read(frame, 4 * count))
+        values = [int.from_bytes(data[4 * n : 4 * n + 4], "little") for n in range(count)]
+        for number, value in zip((0, 1, 2, 3, 12, 14), values, strict=False):
+            uc.reg_write(CORE_REGISTERS[number], value)
+        if with_fp:
+            for n in range(16):
+                uc.reg_write(reg.UC_ARM_REG_S0 + n, values[8 + n])
+            uc.reg_write(reg.UC_ARM_REG_FPSCR, values[24])
+        xpsr = values[7]
+        number = self.nvic.active[-1] if self.nvic.active else 0
+        uc.reg_write(reg.UC_ARM_REG_XPSR, xpsr & ~0x3FF | number)
+        uc.reg_write(reg.UC_ARM_REG_IPSR, number)
+        sp = frame + 4 * count + (4 if xpsr & 0x200 else 0)
+        uc.reg_write(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP, sp)
+        if target & 4:
+            uc.reg_write(reg.UC_ARM_REG_SP, sp)
+        words[hook.FP_USED] = int(with_fp)
+        self.pc = values[6] & ~1
+        # Lazy stacking: the FP registers are only written out when the handler uses the FP unit.
+        extra = timing.EXCEPTION_FP_CYCLES if with_fp and handler_fp else 0
+        self.engine.flush_pipeline(timing.EXCEPTION_EXIT_CYCLES + extra)
+
+    # Running.
+
+    def run(self, until_cycle: int = NEVER) -> None:
+        """Run until the program ends (``end``), ``until_cycle`` is reached, or nothing can happen any more by itself.
+
+        In the last case ``idle`` says why; bytes fed to a serial port would go on from there.
+
+        Raises:
+            GuestFault: the program did what it must not.
+        """
+        self._limit = until_cycle
+        self.idle = ""
+        while self.end is None and self.engine.cycles < until_cycle:
+            self.advance()
+            exception = self._takeable()
+            if exception:
+                self._enter(exception)
+            self._reschedule()
+            self._step()
+            if self.idle:
+                return
+
+    def _step(self) -> None:
+        """One stretch of native execution and what ended it."""
+        self._trap = None
+        try:
+            reason = self.engine.run(self.pc)
+        except unicorn.UcError as error:
+            self._raise_pending()
+            self._unicorn_error(error)
+            return
+        self._raise_pending()
+        self.pc = self.uc.reg_read(reg.UC_ARM_REG_PC)
+        if self._trap is not None:
+            self._serve_trap(self._trap)
+        elif reason == hook.REASON_STACK:
+            low = int(self.engine.words[hook.STACK_POINTER])
+            limit = int(self.engine.words[hook.STACK_LIMIT])
+            raise self._fault(
+                f"stack overflow: {limit - low} bytes below its limit {limit:#010x}", self.pc,
+                "give the program more stack, or find the recursion",
+            )  # fmt: skip
+        elif reason == hook.REASON_IDLE:
+            self._sleep("branches to itself for good")
+        elif reason == hook.REASON_NONE and self.end is None:
+            self._stopped()
+
+    def _raise_pending(self) -> None:
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _stopped(self) -> None:
+        """Unicorn stopped by itself: WFI."""
+        if self._half(self.pc - 2) == _WFI:
+            self._sleep("waits for an interrupt that cannot come")
+
+    def _half(self, address: int) -> int:
+        try:
+            return int.from_bytes(self.uc.mem_read(address, 2), "little")
+        except unicorn.UcError:
+            return 0
+
+    def _sleep(self, why: str) -> None:
+        """Nothing to do until an interrupt: skip to the next event."""
+        self.advance()
+        while not self._wakes():
+            event = self._next_event()
+            if event == NEVER:
+                self.idle = f"{why}, at {self.image.place(self.pc)}"
+                return
+            if event >= self._limit:
+                self.engine.wait_until(self._limit)
+                return
+            self.engine.wait_until(event)
+            self.advance()
+
+    def _wakes(self) -> bool:
+        """Whether WFI ends: an exception that would preempt if PRIMASK were clear."""
+        return bool(self._takeable(ignore_primask=True))
+
+    def _serve_trap(self, number: int) -> None:
+        if number == _INTERRUPT_BKPT:
+            self._breakpoint()
+        elif number == _INTERRUPT_SVC:
+            self.nvic.pending.add(SVCALL)
+        elif number == _INTERRUPT_RETURN:
+            self._return(self.pc | 1)
+        else:
+            raise self._fault(f"exception {number}", self.pc)
+
+    def _breakpoint(self) -> None:
+        code = self._half(self.pc)
+        if code & 0xFF != 0xAB:
+            self.end = End(f"breakpoint {code & 0xFF} at {self.image.place(self.pc)}", 0)
+            return
+        operation, parameter = self.uc.reg_read(reg.UC_ARM_REG_R0), self.uc.reg_read(reg.UC_ARM_REG_R1)
+        try:
+            answer = semihosting.call(
+                operation, parameter, lambda a, n: bytes(self.uc.mem_read(a, n)), self.uc.mem_write,
+                self.console, self.engine.cycles, self.layout.clock_hz,
+            )  # fmt: skip
+        except unicorn.UcError:
+            raise self._fault(f"semihosting call {operation:#x} with a bad pointer", self.pc) from None
+        if answer is None:
+            raise self._fault(f"semihosting call {operation:#x} is not served", self.pc)
+        self.uc.reg_write(reg.UC_ARM_REG_R0, answer.r0)
+        self.pc += 2
+        if answer.exit_code is not None:
+            self.end = End("exit by semihosting", answer.exit_code)
+
+    def _unicorn_error(self, error: unicorn.UcError) -> None:
+        pc = self.uc.reg_read(reg.UC_ARM_REG_PC)
+        code = self._half(pc)
+        if error.errno == const.UC_ERR_INSN_INVALID and code in (_WFE, _SEV, _YIELD):
+            # Unicorn has no event register; WFE that returns at once is always allowed.
+            self.pc = pc + 2
+            return
+        invalid, self._invalid = self._invalid, None
+        if invalid is not None and error.errno != const.UC_ERR_INSN_INVALID:
+            access, address, size = invalid
+            kinds = {
+                const.UC_MEM_READ_UNMAPPED: "read of", const.UC_MEM_WRITE_UNMAPPED: "write to",
+                const.UC_MEM_FETCH_UNMAPPED: "jump to", const.UC_MEM_WRITE_PROT: "write to read-only",
+            }  # fmt: skip
+            action = kinds.get(access, "access to")
+            raise self._fault(f"bus fault: {action} {address:#010x} ({size} bytes), where no memory is", pc)
+        if error.errno == const.UC_ERR_INSN_INVALID:
+            raise self._fault(f"undefined instruction {code:04x} {self._half(pc + 2):04x}", pc)
+        raise self._fault(f"the emulator stopped: {error}", pc)
+
+    def interrupt_number(self, exception: int) -> int:
+        """The IRQ number of an exception number, negative for the core's own."""
+        return exception - FIRST_IRQ

@@ -1,0 +1,125 @@
+"""One run of one program, start to end: the Python interface of the simulator."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ascmcu.errors import InputError, LimitError
+from ascmcu.sim.engine import Mark
+from ascmcu.sim.image import Image
+from ascmcu.sim.layout import Layout, guessed, named
+from ascmcu.sim.machine import End, Machine
+
+DEFAULT_LIMIT_CYCLES = 1_000_000_000_000
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a run came to.
+
+    ``cycles`` and ``instructions`` are between the two symbols when ``between`` was given, else of the whole
+    run from reset. ``total_cycles`` and ``total_instructions`` are always of the whole run.
+    """
+
+    cycles: int
+    instructions: int
+    exit_code: int
+    ended: str
+    console: bytes
+    total_cycles: int
+    total_instructions: int
+    machine: str
+    wait_states: int
+    host_s: float
+
+    @property
+    def instructions_per_host_second(self) -> float:
+        """The simulator's speed."""
+        return self.total_instructions / self.host_s if self.host_s > 0 else 0.0
+
+
+def run(
+    elf: Path | str,
+    *,
+    between: tuple[str, str] | None = None,
+    board: str | Layout | None = None,
+    limit_cycles: int = DEFAULT_LIMIT_CYCLES,
+) -> Result:
+    """Run a program to its end.
+
+    Args:
+        elf: a linked bare-metal program with a vector table.
+        between: count from the first execution of the first symbol's first instruction to the first
+            execution of the second's behind it.
+        board: a board's or part's name, or a machine; guessed from the ELF when absent.
+        limit_cycles: give up there.
+
+    Raises:
+        InputError: not a program, no such symbol, a symbol that was never reached.
+        GuestFault: the program crashed.
+        LimitError: it did not end within ``limit_cycles``.
+    """
+    machine = build(Path(elf), board)
+    return finish(machine, between, limit_cycles)
+
+
+def build(elf: Path, board: str | Layout | None = None) -> Machine:
+    """A machine with the program in it, at reset."""
+    image = Image(elf)
+    if board is None:
+        layout = guessed(image)
+    else:
+        layout = named(board) if isinstance(board, str) else board
+    return Machine(image, layout)
+
+
+def finish(
+    machine: Machine,
+    between: tuple[str, str] | None = None,
+    limit_cycles: int = DEFAULT_LIMIT_CYCLES,
+) -> Result:
+    """Run a machine to its end; see ``run``."""
+    engine = machine.engine
+    if between is not None:
+        for which, name in enumerate(between):
+            engine.mark(which, machine.image.symbol(name).address)
+    started = time.perf_counter()
+    machine.run(limit_cycles)
+    host_s = time.perf_counter() - started
+    end = machine.end or (End(machine.idle, 0) if machine.idle else None)
+    if end is None:
+        raise LimitError(
+            "the program did not end", where=machine.image.place(machine.pc),
+            expected=f"an end within {limit_cycles} cycles", found=f"{engine.cycles} cycles",
+        )  # fmt: skip
+    first, last = Mark(0, 0), Mark(engine.cycles, engine.instructions)
+    if between is not None:
+        first, last = (_reached(machine, between, which, end) for which in (0, 1))
+    for usart in machine.usarts.values():
+        machine.console += usart.sent
+        usart.sent.clear()
+    return Result(
+        cycles=last.cycles - first.cycles,
+        instructions=last.instructions - first.instructions,
+        exit_code=end.exit_code,
+        ended=end.reason,
+        console=bytes(machine.console),
+        total_cycles=engine.cycles,
+        total_instructions=engine.instructions,
+        machine=f"{machine.layout.name}, {machine.layout.origin}",
+        wait_states=0,
+        host_s=host_s,
+    )
+
+
+def _reached(machine: Machine, names: tuple[str, str], which: int, end: End) -> Mark:
+    mark = machine.engine.marked(which)
+    if mark is None:
+        behind = f" behind {names[0]}" if which else ""
+        raise InputError(
+            f"{names[which]} was never executed{behind}", where=str(machine.image.path),
+            found=f"the program ended: {end.reason}",
+        )  # fmt: skip
+    return mark

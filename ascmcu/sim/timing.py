@@ -1,0 +1,282 @@
+"""The Cortex-M4 timing rules at zero wait states: a pure function from pipeline state and instruction to cycles.
+
+Every rule stands here once, with its source; ``docs/timing-model.md`` lists them in one table.
+
+TRM: Arm Cortex-M4 Technical Reference Manual (100166), instruction set summary and load/store timings.
+i0: the Cortex-M3/M4 timing compendium (compendium.i-0.nl), measured on an STM32L4.
+PT: pipeline cycle tests on an STM32F407 (github.com/jnk0le/random).
+CM: cmemu, a cycle-accurate Cortex-M3 emulator verified against CC2650 silicon.
+V: inferred from published cycle counts of whole programs.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+
+from ascmcu.sim.decode import LOADS, MEMORY, STORES, Instruction, Kind
+
+# Refill after a taken branch: the prefetch unit forwards direct branches, registers come a cycle later, and a
+# loaded PC later still (TRM "P"; which value is V).
+REFILL_DIRECT_CYCLES = 1
+REFILL_REGISTER_CYCLES = 2
+REFILL_LOADED_CYCLES = 3
+
+EXCEPTION_ENTRY_CYCLES = 12  # TRM: zero wait states, no FP state
+EXCEPTION_EXIT_CYCLES = 12
+TAIL_CHAIN_CYCLES = 6  # TRM: between two handlers, no unstacking
+EXCEPTION_FP_CYCLES = 17  # S0–S15 and FPSCR with their reserved word, when they are really stacked
+
+FP_DIVIDE_CYCLES = 14
+FP_ACCUMULATE_CYCLES = 3
+DIVIDE_MIN_CYCLES = 2
+RUN_LENGTH = 3
+RUN_MULTIPLIES = 2
+
+
+class Previous(enum.IntEnum):
+    """What the load/store unit was left doing by the instruction before."""
+
+    NOTHING = 0
+    LOAD = 1
+    STORE = 2
+    FP_STORE = 3
+
+
+@dataclass(frozen=True)
+class State:
+    """What of the past still matters for the next instruction.
+
+    ``computed`` are core registers written by the instruction just before by other means than a load,
+    ``loaded`` those that a load just before wrote (its base included); ``fp_results`` are S registers that
+    FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
+    ``run`` and ``run_multiplies`` describe the current run of halfword-aligned 32-bit instructions.
+    """
+
+    refilled: bool = False
+    previous: Previous = Previous.NOTHING
+    computed: int = 0
+    loaded: int = 0
+    fp_results: int = 0
+    narrow: bool = False
+    run: int = 0
+    run_multiplies: int = 0
+    fp_busy_cycles: int = 0
+
+
+REFILLED = State(refilled=True)
+
+
+@dataclass(frozen=True)
+class Step:
+    """The cycles that one instruction adds, why, and the state behind it."""
+
+    cycles: int
+    state: State
+    leads_group: bool
+    reasons: tuple[str, ...]
+
+
+def refill_cycles(instruction: Instruction) -> int:
+    """The cycles between a taken branch and its target's execution, beyond the branch's own."""
+    if instruction.kind is Kind.BRANCH:
+        return REFILL_DIRECT_CYCLES
+    if instruction.kind is Kind.BRANCH_REGISTER:
+        return REFILL_REGISTER_CYCLES
+    return REFILL_LOADED_CYCLES
+
+
+def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
+    """SDIV's and UDIV's cycles, 2 to 12 by operands (TRM); the formula is CM's, measured.
+
+    Zero operands end at once; else four quotient bits per cycle. A divisor that is a negative power of two
+    costs a quotient bit more.
+
+    Args:
+        dividend: 32 bits, unsigned.
+        divisor: 32 bits, unsigned.
+        signed: SDIV.
+    """
+    if dividend == 0 or divisor == 0:
+        return DIVIDE_MIN_CYCLES
+    adjust = 0
+    if signed:
+        if divisor >> 31:
+            divisor = -divisor & 0xFFFFFFFF
+            power = divisor & (divisor - 1) == 0
+            if power and dividend != 0x80000000:
+                adjust = 1
+            elif not power and dividend == 0x80000000:
+                adjust = -1
+        if dividend >> 31:
+            dividend = -dividend & 0xFFFFFFFF
+    bits = dividend.bit_length() - divisor.bit_length() + adjust
+    return 3 if bits < 0 else 5 + bits // 4
+
+
+def step(state: State, instruction: Instruction) -> Step:
+    """One instruction's cycles, executed and not branching away, and the state it leaves."""
+    reasons: list[str] = []
+    cycles = _own_cycles(state, instruction, reasons)
+    cycles += _fetch_cycles(state, instruction, reasons)
+    cycles += _address_cycles(state, instruction, reasons)
+    cycles += _fp_wait_cycles(state, instruction, reasons)
+    after, run_cycles = _run(state, instruction)
+    if run_cycles:
+        reasons.append("run of unaligned 32-bit instructions with multiplies")
+    cycles += run_cycles
+    leads = instruction.kind in MEMORY and state.previous is Previous.NOTHING
+    return Step(cycles, _after(state, after, instruction, cycles), leads, tuple(reasons))
+
+
+def skipped(state: State, instruction: Instruction) -> Step:
+    """An instruction whose condition failed: one cycle (TRM), and nothing written."""
+    after, run_cycles = _run(state, instruction)
+    cycles = 1 + run_cycles + _fetch_cycles(state, instruction, [])
+    busy = max(0, state.fp_busy_cycles - cycles)
+    clean = replace(
+        after, refilled=False, previous=Previous.NOTHING, computed=0, loaded=0, fp_results=0,
+        narrow=not instruction.wide, fp_busy_cycles=busy,
+    )  # fmt: skip
+    return Step(cycles, clean, False, ("condition failed",))
+
+
+def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
+    """What the instruction costs by itself and by the load or store just before it."""
+    kind = instruction.kind
+    if kind in (Kind.LOAD, Kind.FP_LOAD):
+        return _load_cycles(state, instruction, reasons)
+    if kind is Kind.STORE:
+        # PT: a store right behind a load takes the load's second cycle; forwarding is not needed.
+        if _follows_load(state, instruction):
+            reasons.append("in the load's second cycle")
+            return 0
+        return 1
+    if kind in (Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE):
+        chained = kind is Kind.FP_STORE and state.previous is Previous.FP_STORE
+        words = instruction.registers if kind is Kind.FP_STORE else 1
+        if _follows_load(state, instruction) or chained:
+            reasons.append("pipelined")
+            return words
+        return 1 + words
+    if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
+        stalled = kind is Kind.LOAD_MULTIPLE and state.previous in (Previous.STORE, Previous.FP_STORE)
+        if stalled:
+            reasons.append("load after store")
+        return 1 + instruction.registers + int(stalled)
+    if kind is Kind.IT:
+        # TRM: IT folds; V: only as the second half of a fetched word, behind a 16-bit instruction.
+        folds = state.narrow and instruction.address % 4 == 2
+        if folds:
+            reasons.append("folded")
+        return 0 if folds else 1
+    if kind is Kind.TABLE_BRANCH:
+        return 2
+    if kind is Kind.DIVIDE:
+        return DIVIDE_MIN_CYCLES
+    if kind is Kind.FP_ACCUMULATE:
+        return FP_ACCUMULATE_CYCLES
+    if kind is Kind.FP_MOVE:
+        return instruction.registers
+    return 1
+
+
+def _load_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
+    words = instruction.registers if instruction.kind is Kind.FP_LOAD else 1
+    if instruction.branches:
+        return 2
+    if state.previous in (Previous.STORE, Previous.FP_STORE):
+        # TRM: nothing pipelines after a store.
+        reasons.append("load after store")
+        return 2 + words
+    if _follows_load(state, instruction):
+        reasons.append("pipelined")
+        return words
+    return 1 + words
+
+
+def _follows_load(state: State, instruction: Instruction) -> bool:
+    """Whether the address phase overlaps the data phase of the load just before (TRM).
+
+    Not when the address needs what that load brings, nor its written-back base (PT: on the M4, indexed
+    loads chain only on different bases).
+    """
+    return state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
+
+
+def _fetch_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
+    """TRM, i0: a branch to a 32-bit instruction across a word boundary needs a second fetch."""
+    if state.refilled and instruction.wide and instruction.address % 4 == 2:
+        reasons.append("unaligned branch target")
+        return 1
+    return 0
+
+
+def _address_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
+    """TRM: no forwarding into address generation, so an address from the instruction before waits a cycle."""
+    if instruction.kind not in MEMORY and instruction.kind is not Kind.TABLE_BRANCH:
+        return 0
+    needed = state.computed & instruction.address_registers
+    # A load behind a store already waits; the written-back base is there by then.
+    if not needed or (instruction.kind in LOADS and state.previous is not Previous.NOTHING):
+        return 0
+    reasons.append("address from the instruction before")
+    return 1
+
+
+def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
+    """Waiting for the FP unit: a divide in the background, a result just computed."""
+    kind = instruction.kind
+    if kind not in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE, Kind.FP_MOVE, Kind.FP_STORE, Kind.FP_LOAD) and not (
+        instruction.fp_reads or instruction.fp_writes
+    ):
+        return 0
+    waits = state.fp_busy_cycles
+    if waits:
+        reasons.append("FP divide still running")
+    # TRM: an arithmetic result costs a cycle more when the next instruction consumes it, except as the
+    # addend of a multiply-accumulate, which is read a cycle later.
+    multiplied = instruction.fp_reads & ~instruction.fp_addend
+    if state.fp_results & multiplied:
+        reasons.append("FP result used at once")
+        waits += 1
+    return waits
+
+
+def _run(state: State, instruction: Instruction) -> tuple[State, int]:
+    """i0, V: three or more halfword-aligned 32-bit instructions in a row, two multiplies among them: + 1."""
+    if not instruction.wide or instruction.address % 4 == 0:
+        return replace(state, run=0, run_multiplies=0), 0
+    multiplies = min(RUN_MULTIPLIES, state.run_multiplies + (instruction.kind is Kind.MULTIPLY))
+    run = min(RUN_LENGTH, state.run + 1)
+    before = state.run >= RUN_LENGTH and state.run_multiplies >= RUN_MULTIPLIES
+    charged = run >= RUN_LENGTH and multiplies >= RUN_MULTIPLIES and not before
+    return replace(state, run=run, run_multiplies=multiplies), int(charged)
+
+
+def _after(state: State, after: State, instruction: Instruction, cycles: int) -> State:
+    """The state behind an instruction that executed."""
+    kind = instruction.kind
+    busy = max(0, state.fp_busy_cycles - cycles)
+    if kind is Kind.FP_DIVIDE:
+        busy = FP_DIVIDE_CYCLES - 1
+    if kind is Kind.IT and cycles == 0:
+        return replace(after, refilled=False, narrow=True, fp_busy_cycles=busy)
+    single = kind in (Kind.LOAD, Kind.FP_LOAD)
+    previous = Previous.NOTHING
+    if single:
+        previous = Previous.LOAD
+    elif kind is Kind.FP_STORE:
+        previous = Previous.FP_STORE
+    elif kind in STORES:
+        previous = Previous.STORE
+    arithmetic = kind in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE)
+    written = instruction.writes | instruction.base_writeback
+    if kind in STORES:
+        computed = instruction.base_writeback if kind is not Kind.STORE_MULTIPLE else 0
+    else:
+        computed = 0 if kind in LOADS else written
+    return replace(
+        after, refilled=False, previous=previous, computed=computed, loaded=written if single else 0,
+        fp_results=instruction.fp_writes if arithmetic else 0, narrow=not instruction.wide, fp_busy_cycles=busy,
+    )  # fmt: skip
