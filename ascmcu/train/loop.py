@@ -58,6 +58,8 @@ def fit(
     model.compile(
         optimizer=_optimizer(training),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
+        # XLA compiles for seconds and trains no faster on a processor; networks of this size are short runs.
+        jit_compile=False,
     )
     steps = math.ceil(len(train.x) / training.batch)
     history: list[Epoch] = []

@@ -30,7 +30,7 @@ def test_a_run_learns_and_leaves_its_files(scenes: Dataset, tiny: Recipe, folder
     finished = run.train(plain, scenes, folder)
     path, scores = quantize.finish(finished)
     history = list(csv.DictReader((folder / "history.csv").open()))
-    assert float(history[-1]["loss"]) < 0.5 * float(history[0]["loss"])
+    assert float(history[-1]["loss"]) < 0.7 * float(history[0]["loss"])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert scores is not None
     assert metrics["float"]["clips"] == metrics["int8"]["clips"] == 12
