@@ -1,0 +1,313 @@
+"""The stages put together: what the command line is a thin shell of."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ascmcu import __version__, boards, passes, paths
+from ascmcu.boards import Board
+from ascmcu.build import gcc
+from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
+from ascmcu.codegen import board as board_code
+from ascmcu.codegen.frontend import render_frontend
+from ascmcu.codegen.model import ModelSource, render_model
+from ascmcu.errors import BoardError, FeatureError, InputError, ModelError
+from ascmcu.features import spec as feature_specs
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.frontends import tflite
+from ascmcu.ir import text
+from ascmcu.ir.graph import Graph, node_macs
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
+from ascmcu.schedule.describe import describe
+
+Schedule = Literal["rows", "layers", "auto"]
+Format = Literal["firmware", "library"]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model after all passes, with what its file says beside the graph.
+
+    ``stages`` holds the graph after the import and after every pass, by name.
+    """
+
+    name: str
+    sha256: str
+    source: Graph
+    graph: Graph
+    stages: tuple[tuple[str, Graph], ...]
+    features: FeatureSpec | None
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export."""
+
+    folder: Path
+    manifest: Manifest
+    plan: Plan
+
+
+def compile_model(model: Path, *, features: str | Path | None = None) -> Compiled:
+    """Import a ``.tflite`` and run all passes.
+
+    Args:
+        model: the file.
+        features: a feature specification (name or TOML) in place of the one that the file carries.
+
+    Raises:
+        ModelError: the file is no model, or one that cannot be compiled.
+        FeatureError: the feature specification is wrong, or does not fit the network's input.
+    """
+    source, data = tflite.load(model)
+    if len(source.inputs) != 1:
+        raise ModelError("the network must have one input", where=model.name, expected=1, found=len(source.inputs))
+    stages = [("import", source), *passes.run(source)]
+    embedded, labels = _metadata(data, model.name)
+    spec = feature_specs.load(features) if features is not None else embedded
+    name = re.sub(r"[^\w.\-]", "_", model.stem)
+    compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
+    if spec is not None:
+        _check_features(compiled, spec)
+    return compiled
+
+
+def _metadata(data: bytes, name: str) -> tuple[FeatureSpec | None, tuple[str, ...]]:
+    raw = tflite.metadata(data, name).get("ascmcu")
+    if raw is None:
+        return None, ()
+    try:
+        content = json.loads(raw)
+        labels = tuple(str(label) for label in content["labels"])
+        features = content["features"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError("the model's ascmcu metadata is unreadable", where=name, found=error) from error
+    return FeatureSpec.from_dict(features), labels
+
+
+def _check_features(compiled: Compiled, spec: FeatureSpec) -> None:
+    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    time, mel, channels = spec.shape
+    expected = (1, time, mel, channels) if spec.layout == "time_mel" else (1, mel, time, channels)
+    if shape != expected:
+        raise FeatureError(
+            "the features do not have the shape of the network's input",
+            where=compiled.name,
+            expected=f"input {list(expected)} for {time} frames of {mel} bands and {channels} channel(s)",
+            found=f"input {list(shape)}",
+            hint="check clip length, hop_length, n_mels, deltas and layout",
+        )
+
+
+def export(
+    model: Path,
+    board: str,
+    folder: Path,
+    *,
+    schedule: Schedule = "auto",
+    features: str | Path | None = None,
+    optimize: gcc.Optimize = "cycles",
+    output: Format = "firmware",
+    max_ram_bytes: int | None = None,
+) -> Export:
+    """Compile a ``.tflite`` for a board into ``folder``, which appears whole or not at all.
+
+    Args:
+        model: the file.
+        board: a board's name, or the path of a board's TOML.
+        folder: replaced if it is an earlier export; refused if it holds anything else.
+        schedule: ``auto`` takes whole layers if they fit, else streamed rows.
+        features: a feature specification in place of the model's own.
+        optimize: what the compiler optimises for.
+        output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
+        max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+
+    Raises:
+        InputError: model, board, features or folder are unusable, or the firmware does not fit.
+        ToolError: a compiler or source is missing.
+    """
+    target = boards.load(board)
+    _check_folder(folder)
+    compiled = compile_model(model, features=features)
+    plans = _candidates(compiled.graph, schedule, max_ram_bytes, target)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+        part = Path(scratch) / "export"
+        plan, manifest = _write_first_that_fits(compiled, plans, target, part, optimize, output)
+        _replace(folder, part)
+    return Export(folder, manifest, plan)
+
+
+def _check_folder(folder: Path) -> None:
+    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())):
+        raise InputError(
+            "the output folder holds something that is not an export",
+            where=str(folder),
+            expected="a new or empty folder, or an earlier export",
+            hint="choose another with -o",
+        )
+
+
+def _replace(folder: Path, part: Path) -> None:
+    """Swap the finished export in; an earlier one is removed only then."""
+    if folder.exists():
+        folder.rename(part.parent / "previous")
+    part.rename(folder)
+
+
+def _candidates(graph: Graph, schedule: Schedule, limit: int | None, board: Board) -> list[Plan]:
+    modes = [LAYERS, ROWS] if schedule == "auto" else [schedule]
+    plans = [make_plan(graph, mode) for mode in modes]
+    room = board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
+    fitting = [p for p in plans if p.arena_bytes <= room]
+    if not fitting:
+        smallest = min(plans, key=lambda p: p.arena_bytes)
+        others = boards.that_hold(0, smallest.arena_bytes)
+        raise BoardError(
+            "the network's activations do not fit",
+            where=board.name if limit is None else f"{board.name}, --max-ram {limit}",
+            expected=f"≤ {room} bytes",
+            found="; ".join(f"{p.arena_bytes} bytes with --schedule {p.mode}" for p in plans),
+            hint=f"their size alone fits {', '.join(others)}" if others else "no known board is large enough",
+        )
+    return fitting
+
+
+def _write_first_that_fits(
+    compiled: Compiled, plans: Sequence[Plan], board: Board, part: Path, optimize: gcc.Optimize, output: Format
+) -> tuple[Plan, Manifest]:
+    for plan in plans:
+        part.mkdir()
+        manifest = write_sources(compiled, plan, plans, board, part)
+        if output == "library":
+            _write_library(compiled, part)
+            return plan, _finish(part, manifest)
+        try:
+            report = gcc.build_firmware(part, board, frontend=compiled.features is not None, optimize=optimize)
+        except BoardError:
+            if plan is plans[-1]:
+                raise
+            shutil.rmtree(part)
+            continue
+        built = dataclasses.replace(
+            manifest,
+            ram_bytes=report.ram_bytes,
+            flash_bytes=report.flash_bytes,
+            compiler=report.compiler,
+            flags=report.flags,
+        )
+        return plan, _finish(part, built)
+    raise AssertionError("there is always a plan")
+
+
+def _finish(part: Path, manifest: Manifest) -> Manifest:
+    (part / "manifest.json").write_text(manifest.to_json())
+    return manifest
+
+
+def write_sources(
+    compiled: Compiled, plan: Plan, plans: Sequence[Plan], board: Board | None, folder: Path
+) -> Manifest:
+    """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler."""
+    for number, (name, graph) in enumerate(compiled.stages):
+        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
+    large = {key: data for _, graph in compiled.stages for key, data in text.constants(graph).items()}
+    np.savez(folder / "constants.npz", **large)
+    (folder / "plan.txt").write_text(describe(plan, plans))
+    source = render_model(plan, name=compiled.name, sha256=compiled.sha256)
+    files: dict[str, str] = dict(source.files)
+    if compiled.features is not None:
+        x = compiled.source.tensors[compiled.source.inputs[0]]
+        scale, zero_point = (1.0, 0) if x.dtype is DType.FLOAT32 else (x.scale, x.zero_point)
+        files.update(render_frontend(compiled.features, scale, zero_point, str(x.dtype.numpy)))
+    if board is not None:
+        files.update(board_code.files(board))
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    return _manifest(compiled, plan, source, board)
+
+
+def _manifest(compiled: Compiled, plan: Plan, source: ModelSource, board: Board | None) -> Manifest:
+    return Manifest(
+        version=MANIFEST_VERSION,
+        tool_version=__version__,
+        model=compiled.name,
+        model_sha256=compiled.sha256,
+        board=board.name if board is not None else "",
+        schedule=plan.mode,
+        inputs=(_input_spec(compiled),),
+        outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
+        layers=_layers(plan, source),
+        labels=compiled.labels,
+        features=None if compiled.features is None else compiled.features.to_dict(),
+        macs=plan.graph.macs,
+        parameters=plan.graph.parameters,
+        ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
+        flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
+    )
+
+
+def _input_spec(compiled: Compiled) -> TensorSpec:
+    tensor = compiled.source.tensors[compiled.source.inputs[0]]
+    pushed = compiled.graph.tensors[compiled.graph.inputs[0]]
+    return dataclasses.replace(_tensor_spec(tensor), rows=pushed.rows, row_bytes=pushed.row_bytes)
+
+
+def _output_spec(tensor: Tensor) -> TensorSpec:
+    return dataclasses.replace(_tensor_spec(tensor), rows=1, row_bytes=tensor.size_bytes)
+
+
+def _tensor_spec(tensor: Tensor) -> TensorSpec:
+    return TensorSpec(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=str(tensor.dtype.numpy),
+        scale=1.0 if tensor.quant is None else tensor.scale,
+        zero_point=tensor.zero_point,
+        rows=tensor.rows,
+        row_bytes=tensor.row_bytes,
+        permutation=tuple(range(len(tensor.shape))),
+    )
+
+
+def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
+    graph = plan.graph
+    aliased = dict(plan.aliases)
+    running = [layer for layer in plan.layers if layer.node.output not in aliased]
+    return tuple(
+        Layer(
+            index=index,
+            name=layer.node.name,
+            op=layer.node.op.kind(),
+            macs=node_macs(graph, layer.node),
+            parameters=sum(
+                graph.tensors[name].elements
+                for name in layer.node.op.parameter_inputs(layer.node.inputs)
+                if name and graph.tensors[name].is_const
+            ),
+            weights_bytes=source.layer_weights_bytes[index],
+            output_shape=graph.output_tensor(layer.node).shape,
+        )
+        for index, layer in enumerate(running)
+    )
+
+
+def _write_library(compiled: Compiled, folder: Path) -> None:
+    """What makes the sources stand alone: the kernels' header and a build file."""
+    shutil.copyfile(paths.firmware() / "kernels" / "quant.h", folder / "quant.h")
+    context: Mapping[str, Any] = {"name": compiled.name, "frontend": compiled.features is not None}
+    from ascmcu.codegen.render import render
+
+    (folder / "CMakeLists.txt").write_text(render("CMakeLists.txt.j2", **context))

@@ -1,0 +1,88 @@
+"""``ascmcu export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("export")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--board", required=True, help="Board name (see `ascmcu boards list`) or a board's TOML file.")
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build"), show_default=True,
+    help="Folder of the export.",
+)  # fmt: skip
+@click.option(
+    "--schedule", type=click.Choice(["auto", "layers", "rows"]), default="auto", show_default=True,
+    help="Whole layers, streamed rows, or the fastest that fits.",
+)  # fmt: skip
+@click.option("--features", default=None, help="Feature specification: a name or a TOML file.")
+@click.option(
+    "--optimize", type=click.Choice(["cycles", "flash", "balanced"]), default="cycles", show_default=True,
+    help="What to optimise for.",
+)  # fmt: skip
+@click.option(
+    "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,
+    help="A firmware image, or sources to drop into your own.",
+)  # fmt: skip
+@click.option("--max-ram", type=click.IntRange(min=1), default=None, help="Limit on the activations in bytes.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def command(
+    model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
+    max_ram: int | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Compile MODEL (.tflite) to C and firmware for a board."""
+    from ascmcu import api
+
+    result = api.export(
+        model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
+        max_ram_bytes=max_ram,
+    )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(_report(result), indent=2))
+    else:
+        _show(result)
+
+
+def _report(result: Any) -> dict[str, Any]:
+    m = result.manifest
+    elf = result.folder / "firmware.elf"
+    return {
+        "model": m.model,
+        "model_sha256": m.model_sha256,
+        "board": m.board,
+        "elf": str(elf) if elf.is_file() else None,
+        "folder": str(result.folder),
+        "fits": m.fits,
+        "schedule": m.schedule,
+        "macs": m.macs,
+        "parameters": m.parameters,
+        "ram_bytes": m.ram_bytes,
+        "flash_bytes": m.flash_bytes,
+        "compiler": m.compiler,
+        "flags": m.flags,
+        "layers": [vars(layer) for layer in m.layers],
+    }
+
+
+def _show(result: Any) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from ascmcu import boards
+
+    m, board = result.manifest, boards.load(result.manifest.board)
+    console = Console()
+    console.print(f"[bold]{m.model}[/] for {board.title}: {len(m.layers)} layers, {m.macs:,} MACs, {m.parameters:,} parameters")
+    table = Table("memory", "part", "bytes", "of the board", box=None, header_style="bold", pad_edge=False)
+    for name, parts, size in (("RAM", m.ram_bytes, board.ram.size_bytes), ("flash", m.flash_bytes, board.flash.size_bytes)):
+        for part, used in parts.items():
+            if used:
+                share = f"{100 * used / size:.1f} %" if part == "total" else ""
+                table.add_row(name if part == "total" else "", part, f"{used:,}", share)
+    console.print(table)
+    console.print(f"schedule {m.schedule}; files in {result.folder}/")
