@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ascmcu.sim import timing
 from ascmcu.sim.decode import MEMORY, SP, Instruction, Kind
@@ -71,6 +71,17 @@ class Block:
         refill = timing.refill_cycles(last) if last.branches else 0
         return before + final.cycles + refill, timing.REFILLED
 
+    def conditional_cycles(self) -> dict[int, int]:
+        """Cycles by address that instructions under a condition add when they execute."""
+        found: dict[int, int] = {}
+        state = self.entry
+        for instruction, counted in zip(self.instructions, self.steps, strict=True):
+            one = timing.step(state, instruction)
+            if one.cycles > counted.cycles:
+                found[instruction.address] = one.cycles - counted.cycles
+            state = one.state
+        return found
+
     def cycles_before(self, address: int) -> int:
         """Static cycles between the block's entry and the start of the instruction at ``address``."""
         pairs = zip(self.instructions, self.steps, strict=True)
@@ -105,10 +116,18 @@ def analyse(
     state = entry
     for instruction in instructions:
         one = timing.step(state, instruction)
-        steps.append(one)
+        steps.append(replace(one, cycles=1) if pays_when_executed(instruction, one) else one)
         state = one.state
     accesses, opaque = _follow(instructions, steps, constant_at)
     return Block(address, size_bytes, entry, instructions, tuple(steps), accesses, opaque)
+
+
+def pays_when_executed(instruction: Instruction, one: Step) -> bool:
+    """Whether the cycles beyond the first depend on the condition: conditional loads, divides and the like.
+
+    A block counts one cycle for them; the rest is added when they are seen to execute.
+    """
+    return instruction.conditional and not instruction.branches and one.cycles > 1
 
 
 def _follow(

@@ -14,7 +14,7 @@ from unicorn.unicorn_py3 import unicorn as binding
 
 from ascmcu.errors import LimitError
 from ascmcu.sim import hook
-from ascmcu.sim.blocks import Block, Form, analyse, stack_drop_bytes
+from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.decode import Instruction, Kind, decode
 from ascmcu.sim.timing import REFILLED, State
 
@@ -129,7 +129,42 @@ class Engine:
             site = self._likely_access(block, address, store)
         step = next((s for i, s in zip(block.instructions, block.steps, strict=True) if i.address == site), None)
         inside = block.cycles_before(site) + (max(step.cycles, 1) - 1 if step else 0)
-        return self.cycles + inside, site
+        registers = {n: int(self.uc.reg_read(CORE_REGISTERS[n])) for n in range(15)}
+        return self.cycles + inside - self._charged_ahead(block, site, registers), site
+
+    def _charged_ahead(self, block: Block, address: int, registers: dict[int, int]) -> int:
+        """Cycles charged at the block's entry for unaligned and waiting accesses that come at or behind ``address``.
+
+        ``registers`` as at ``address``; those that the block changed up to there make the answer uncertain only
+        for accesses through them, which then are taken as aligned.
+        """
+        changed = 0
+        for instruction in block.instructions:
+            if instruction.address < address:
+                changed |= instruction.writes | instruction.base_writeback
+        total = 0
+        for access in block.accesses:
+            form = access.form
+            used = (1 << form.a if form.a >= 0 else 0) | (1 << form.b if form.b >= 0 else 0)
+            if access.instruction.address < address or form.a < 0 or used & changed:
+                continue
+            target = form.constant + registers[form.a]
+            target += registers[form.b] << form.shift if form.b >= 0 else 0
+            total += self._entry_extra(access, target & 0xFFFFFFFF)
+        return total
+
+    def _entry_extra(self, access: Access, target: int) -> int:
+        """What ``hook._accesses`` charged for one access."""
+        if access.instruction.conditional:
+            return 0
+        kind = _record_kind(access.instruction, access.form)
+        extra = 0
+        if kind == hook.RECORD_HALF:
+            extra = target & 1
+        elif kind == hook.RECORD_WORD:
+            extra = (0, 2, 1, 2)[target & 3]
+        start, end = (int(self.words[w]) for w in (hook.BANK_START, hook.BANK_END))
+        return extra + (self._slow_bank and access.leads_group and start <= target < end)
 
     def _likely_access(self, block: Block, address: int, store: bool) -> int:
         """The first load or store of the block that the registers do not rule out; its address from now on known."""
@@ -306,13 +341,11 @@ class Engine:
 
     def _watch(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> None:
         """Put sites on divides, on conditional accesses, and on accesses that reach beyond memory."""
-        for instruction, step in zip(block.instructions, block.steps, strict=True):
+        for address, cycles in block.conditional_cycles().items():
+            self._site_at(address, hook.SITE_CONDITIONAL, {6: cycles})
+        for instruction in block.instructions:
             if instruction.kind is Kind.DIVIDE:
                 self._divide_site(instruction)
-            elif instruction.conditional and not instruction.branches and step.cycles > 1:
-                self._site_at(
-                    instruction.address, hook.SITE_CONDITION, {6: instruction.condition << 8 | (step.cycles - 1)}
-                )
         for access in block.accesses:
             if self._beyond_memory(self._value(access.form)):
                 self._site_at(access.instruction.address, 0, {})
@@ -373,11 +406,7 @@ class Engine:
     def _divide_site(self, instruction: Instruction) -> None:
         dividend, divisor = _divide_operands(instruction)
         fields = {1: dividend, 2: divisor, 3: int(instruction.text.startswith("s"))}
-        kinds = hook.SITE_DIVIDE
-        if instruction.conditional:
-            kinds |= hook.SITE_CONDITION
-            fields[6] = instruction.condition << 8 | 1
-        self._site_at(instruction.address, kinds, fields)
+        self._site_at(instruction.address, hook.SITE_DIVIDE, fields)
 
     def _align_site(self, instruction: Instruction) -> None:
         memory = instruction.memory
@@ -395,10 +424,13 @@ class Engine:
         m = self.words
         if not m[hook.MARKS_SEEN] >> which & 1:
             return None
-        cycles, instructions, node, address = (int(v) for v in m[hook.MARK + 4 * which : hook.MARK + 4 * which + 4])
+        base = hook.MARK + hook.MARK_FIELDS * which
+        cycles, instructions, node, address = (int(v) for v in m[base : base + 4])
         block = self.nodes[node]
         behind = len(block.instructions) - block.instructions_before(address)
-        return Mark(cycles + block.cycles_before(address), instructions - behind)
+        registers = {n: int(m[base + 4 + n]) for n in range(15)}
+        early = self._charged_ahead(block, address, registers)
+        return Mark(cycles + block.cycles_before(address) - early, instructions - behind)
 
     def _site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:
         m = self.words

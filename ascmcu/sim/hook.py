@@ -36,9 +36,10 @@ SCRATCH_WORD = 13
 BANK_START = 14  # RAM whose first access of a group waits, as [start, end)
 BANK_END = 15
 MARKS_SEEN = 16
-MARK = 17  # four words each: cycles, instructions, node, address
 STACK_POINTER = 33  # where it stood when REASON is STACK
 FP_USED = 34  # an FP instruction was executed in this context (CONTROL.FPCA)
+MARK = 144  # MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14
+MARK_FIELDS = 20
 LOG = 64  # pairs of address and size
 LOG_SIZE = 32
 
@@ -73,7 +74,7 @@ TOTAL = ACCESS + WORDS
 # A site: what to look at, and the operands.
 SITE_DIVIDE = 1  # fields 1, 2: dividend's and divisor's register; 3: signed
 SITE_ALIGN = 2  # fields 1, 2: base and index register (-1 none); 3: shift; 4: offset; 5: access bytes
-SITE_CONDITION = 4  # field 6: condition << 8 | cycles to take back when it fails
+SITE_CONDITIONAL = 4  # field 6: cycles beyond those of a failed condition; the hook only sees it when it holds
 SITE_MARK = 8  # field 7: which mark
 
 # An access record of a node: kind, base slot, index slot (-1), shift, offset, weight.
@@ -88,7 +89,6 @@ RECORD_FIELDS = 6
 
 # Unicorn's register numbers (unicorn.arm_const).
 _UC_R0 = 66
-_UC_CPSR = 3
 _UC_PRIMASK = 123
 
 
@@ -153,32 +153,6 @@ def _core(m: Any, engine: int, number: int) -> int:
     if number < 13:
         return _register(m, engine, _UC_R0 + number)
     return _register(m, engine, 12 if number == 13 else (10 if number == 14 else 11))
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _holds(m: Any, engine: int, condition: int) -> bool:
-    """Whether a condition holds now."""
-    flags = _register(m, engine, _UC_CPSR)
-    negative, zero = (flags >> 31) & 1, (flags >> 30) & 1
-    carry, overflow = (flags >> 29) & 1, (flags >> 28) & 1
-    pair = condition >> 1
-    if pair == 0:
-        result = zero == 1
-    elif pair == 1:
-        result = carry == 1
-    elif pair == 2:
-        result = negative == 1
-    elif pair == 3:
-        result = overflow == 1
-    elif pair == 4:
-        result = carry == 1 and zero == 0
-    elif pair == 5:
-        result = negative == overflow
-    elif pair == 6:
-        result = negative == overflow and zero == 0
-    else:
-        return True
-    return result != bool(condition & 1)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -322,31 +296,30 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
     site = SITE_WORDS + slot * SITE_FIELDS
     kinds = m[site]
     extra = 0
-    executes = True
-    if kinds & SITE_CONDITION:
-        executes = _holds(m, engine, m[site + 6] >> 8)
-        if not executes:
-            extra = -(m[site + 6] & 0xFF)
-    if executes and kinds & SITE_DIVIDE:
+    if kinds & SITE_MARK:
+        which = m[site + 7]
+        seen = m[MARKS_SEEN]
+        if not seen & (1 << which) and (which == 0 or seen & 1):
+            m[MARKS_SEEN] = seen | (1 << which)
+            mark = MARK + MARK_FIELDS * which
+            m[mark] = m[CYCLES]
+            m[mark + 1] = m[INSTRUCTIONS]
+            m[mark + 2] = m[NODE]
+            m[mark + 3] = address
+            for n in range(15):
+                m[mark + 4 + n] = _core(m, engine, n)
+    if kinds & SITE_CONDITIONAL:
+        extra += m[site + 6]
+    if kinds & SITE_DIVIDE:
         dividend = _core(m, engine, m[site + 1])
         extra += _divide_extra(dividend, _core(m, engine, m[site + 2]), m[site + 3])
-    if executes and kinds & SITE_ALIGN:
+    if kinds & SITE_ALIGN:
         target = _core(m, engine, m[site + 1]) + m[site + 4]
         if m[site + 2] >= 0:
             target += _core(m, engine, m[site + 2]) << m[site + 3]
         extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
     m[CYCLES] += extra
     m[NODE_EXTRA + m[NODE]] += extra
-    if kinds & SITE_MARK:
-        which = m[site + 7]
-        seen = m[MARKS_SEEN]
-        if not seen & (1 << which) and (which == 0 or seen & 1):
-            m[MARKS_SEEN] = seen | (1 << which)
-            mark = MARK + 4 * which
-            m[mark] = m[CYCLES]
-            m[mark + 1] = m[INSTRUCTIONS]
-            m[mark + 2] = m[NODE]
-            m[mark + 3] = address
 
 
 def table_slot(m: np.ndarray, key: int) -> int:
