@@ -1,0 +1,87 @@
+"""The published networks have the published sizes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ascmcu import zoo
+
+zoo.load_tensorflow()
+
+import keras  # noqa: E402  (after TensorFlow was told to be quiet)
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+
+# Network, input, classes, options, parameters, MACs: counted in the released files, but zhao's inferred.
+SIZES = [
+    ("mobnet", (128, 461, 6), 3, {}, 152_838, 133_961_984),
+    ("small_fcnn", (128, 461, 6), 3, {}, 234_166, 654_710_700),
+    # The table leaves out the attention's 12 MACs here; the released network's figure has them.
+    (
+        "small_fcnn",
+        (128, 461, 6),
+        3,
+        {"widths": [48, 84, 120], "wide_last": False},
+        350_470,
+        981_252_864 + 12,
+    ),
+    ("tmsic", (140, 8, 1), 10, {}, 51_986, 25_376_896),
+    ("tmsic", (140, 8, 1), 2, {}, 49_930, 25_376_896 - 256 * 8),
+    ("zhao", (128, 423, 3), 10, {}, 59_797, 93_154_560),
+]
+
+
+def macs(model: keras.Model) -> int:
+    """Multiplications of convolutions and dense layers, one inference; a shared layer counts every time."""
+    total = 0
+    for layer in model.layers:
+        kernel = getattr(layer, "kernel", None)
+        if isinstance(layer, keras.layers.DepthwiseConv2D):
+            total += int(np.prod(layer.output.shape[1:]) * np.prod(layer.kernel_size))
+        elif isinstance(layer, keras.layers.Conv2D):
+            total += int(np.prod(layer.output.shape[1:3]) * np.prod(kernel.shape))
+        elif isinstance(layer, keras.layers.Dense):
+            total += int(np.prod(kernel.shape)) * len(layer._inbound_nodes)
+    return total
+
+
+@pytest.mark.parametrize(("name", "shape", "classes", "options", "parameters", "operations"), SIZES)
+def test_published_sizes(
+    name: str, shape: tuple[int, ...], classes: int, options: dict[str, Any], parameters: int, operations: int
+) -> None:
+    model = zoo.build(name, shape, classes, options)
+    assert model.count_params() == parameters
+    assert macs(model) == operations
+
+
+def test_zhao_answers_twice_or_once() -> None:
+    twice = zoo.build("zhao", (128, 400, 3), 10)
+    assert [tuple(output.shape) for output in twice.outputs] == [(None, 10), (None, 3)]
+    assert zoo.build("zhao", (128, 400, 3), 10, {"groups": 0}).output_shape == (None, 10)
+
+
+@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="the released models are not here")
+def test_the_released_mobnet_fits_layer_for_layer() -> None:
+    from ai_edge_litert.interpreter import Interpreter
+
+    model = zoo.build("mobnet", (128, 461, 6), 3)
+    model.load_weights(SHARED / "models" / "dcase2020_task1b_mobnet.h5")
+    released = Interpreter(str(SHARED / "models" / "dcase2020_task1b_mobnet_drq.tflite"))
+    released.allocate_tensors()
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        x = rng.random((1, 128, 461, 6), np.float32)
+        x[..., 2:] = (x[..., 2:] - 0.5) * 0.1
+        if number % 2:  # slowly rising noise reaches other answers than white noise does
+            x = np.cumsum(x, axis=2)
+            x /= x.max()
+        released.set_tensor(released.get_input_details()[0]["index"], x)
+        released.invoke()
+        answer = released.get_tensor(released.get_output_details()[0]["index"])
+        # The released file has int8 weights with one scale per layer: some hundredths from the float network.
+        assert np.abs(answer - model.predict_on_batch(x)).max() < 0.06
+        assert answer.argmax() == model.predict_on_batch(x).argmax()
