@@ -1,0 +1,245 @@
+"""A benchmark's conversation with a firmware: hello, clips, layers, statistics, over any runner's link.
+
+The device says which byte it wants next (READY) and never takes another; the host sends that. Everything that
+can be lost is asked for again by the side that misses it: the device after 250 ms of silence in an open clip,
+or when a frame arrives damaged; the host when an answer stays away. What was scored is proved by the CRC that
+the device returns over all input bytes, so a clip is either right, repeated, or an error.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from ascmcu.bench import wire
+from ascmcu.bench.wire import Cause, ErrorCode, Kind, Message, Type
+from ascmcu.errors import LinkError
+
+# An answer to a small request comes at once; asked again this often until the runner's patience ends.
+_ASK_AGAIN_S = 1.0
+_WRITE_S = 10.0
+_CLIP_ATTEMPTS = 5
+
+M = TypeVar("M")
+
+
+class Link(Protocol):
+    """What a session needs of a runner (``ascmcu.runners.base.Runner``)."""
+
+    def read(self, timeout_s: float) -> bytes:
+        """At least one byte, or none after ``timeout_s``."""
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """All bytes, or LinkError."""
+
+
+@dataclass
+class Repairs:
+    """What the host has had to mend since the session's begin."""
+
+    bad_frames: int = 0
+    asked_again: int = 0
+    sent_again: int = 0
+    clips_repeated: int = 0
+
+
+class _Restarted(Exception):
+    """The device has started anew, or does not know the clip: it must be begun again."""
+
+
+class Session:
+    """One conversation. Not thread-safe; the link must be open.
+
+    Args:
+        link: the runner.
+        response_s: how long the device may stay silent before the link counts as dead.
+        seed: of the clip numbers, which tell late frames of an earlier conversation from this one's.
+    """
+
+    def __init__(self, link: Link, *, response_s: float, seed: int | None = None) -> None:
+        self._link = link
+        self._response_s = response_s
+        self._decoder = wire.Decoder()
+        self._request = 0
+        self._clip = random.Random(seed).getrandbits(32)
+        self._waiting: list[wire.Frame] = []
+        self._hello: wire.Hello | None = None
+        self.repairs = Repairs()
+
+    @property
+    def hello(self) -> wire.Hello:
+        """What the device says of itself; asked once.
+
+        Raises:
+            LinkError: nothing answers, or something that speaks another protocol.
+        """
+        if self._hello is None:
+            self._hello = self._ask(wire.Hello, Type.HELLO)
+        return self._hello
+
+    def run(self, data: bytes, kind: Kind) -> wire.Result:
+        """Send one clip, return what the device computed from exactly these bytes.
+
+        Raises:
+            LinkError: the device stays silent, refuses the clip, faults, or the link cannot be mended.
+        """
+        for _ in range(_CLIP_ATTEMPTS):
+            self._clip = (self._clip + 1) & 0xFFFFFFFF
+            try:
+                result = self._run_once(data, kind)
+            except _Restarted:
+                self.repairs.clips_repeated += 1
+                continue
+            if result.input_crc == zlib.crc32(data) and len(result.outputs) == self.hello.output_bytes:
+                return result
+            self.repairs.clips_repeated += 1
+        raise LinkError(
+            "a clip could not be brought to its end",
+            found=f"{_CLIP_ATTEMPTS} attempts",
+            expected="one without a loss",
+        )
+
+    def layers(self, result: wire.Result) -> tuple[int, ...]:
+        """The counts per layer of the clip that was just run.
+
+        Raises:
+            LinkError: the device has meanwhile begun another clip, or does not answer.
+        """
+        counts: list[int] = []
+        while len(counts) < self.hello.layers:
+            part = self._ask(wire.Layers, Type.LAYERS, body=wire.layers_body(len(counts)))
+            if part.clip != result.clip or part.first != len(counts) or not part.counts:
+                raise LinkError(
+                    "the device's layer counts are of another clip", expected=result.clip, found=part.clip
+                )
+            counts += part.counts
+        return tuple(counts)
+
+    def statistics(self) -> wire.Statistics:
+        """The device's counters since its start."""
+        return self._ask(wire.Statistics, Type.STATISTICS)
+
+    # ------------------------------------------------------------------ one clip
+
+    def _run_once(self, data: bytes, kind: Kind) -> wire.Result:
+        window_bytes = self.hello.credits * self.hello.chunk_bytes
+        message: Message = self._ask(
+            wire.Ready, Type.BEGIN, flags=kind, body=wire.begin_body(self._clip, len(data))
+        )
+        wanted = sent = furthest = (
+            0  # the byte the device wants next, how far we have sent, how far it ever came
+        )
+        progress_s = time.monotonic()
+        while not (isinstance(message, wire.Result) and message.clip == self._clip):
+            self._check(message)
+            if isinstance(message, wire.Ready) and message.clip == self._clip:
+                if message.cause is Cause.AGAIN:
+                    self.repairs.sent_again += message.offset < sent
+                    wanted = sent = message.offset
+                else:
+                    wanted = max(wanted, message.offset)
+                    sent = max(wanted, sent)
+            while sent < len(data) and sent - wanted < window_bytes:
+                self._send_chunk(data, sent)
+                sent = min(len(data), sent + self.hello.chunk_bytes)
+            if wanted > furthest:
+                furthest, progress_s = wanted, time.monotonic()
+            message = self._next(f"byte {wanted} of {len(data)} of a clip", progress_s)
+        return message
+
+    def _send_chunk(self, data: bytes, offset: int) -> None:
+        chunk = data[offset : offset + self.hello.chunk_bytes]
+        self._link.write(wire.encode(Type.DATA, body=wire.data_body(self._clip, offset, chunk)), _WRITE_S)
+
+    def _check(self, message: Message) -> None:
+        if isinstance(message, wire.Hello):
+            if message.model_sha256 != self.hello.model_sha256:
+                raise LinkError("the device has restarted with another firmware", found=message.model)
+            raise _Restarted
+        if isinstance(message, wire.Refusal) and message.clip == self._clip:
+            if message.code == ErrorCode.NO_CLIP:
+                raise _Restarted
+            raise _refused(message)
+
+    def _next(self, where: str, progress_s: float) -> Message:
+        """The next message about a clip; silence, and talk without progress, are bounded."""
+        deadline_s = min(time.monotonic() + self._response_s, progress_s + 3 * self._response_s)
+        for frame in self._frames(deadline_s):
+            message = wire.parse(frame)
+            if isinstance(message, wire.Fault):
+                raise _faulted(message)
+            if isinstance(message, wire.Hello) and frame.request != 0:
+                continue  # a late answer; the unasked one says that the device has started
+            return message
+        raise LinkError(
+            "the device has stopped answering",
+            where=where,
+            found=f"nothing of use for {self._response_s:.0f} s",
+            hint="is the power on, and is nobody else using the port?",
+        )
+
+    # ------------------------------------------------------------------ messages
+
+    def _ask(self, kind: type[M], type_: Type, flags: int = 0, body: bytes = b"") -> M:
+        """Send a request until its answer is there; late answers to earlier requests are dropped."""
+        self._request = self._request % 0xFFFF + 1
+        deadline = time.monotonic() + self._response_s
+        while True:
+            self._link.write(wire.encode(type_, flags, self._request, body), _WRITE_S)
+            again_s = min(deadline, time.monotonic() + _ASK_AGAIN_S)
+            for frame in self._frames(again_s):
+                message = wire.parse(frame)
+                if isinstance(message, wire.Fault):
+                    raise _faulted(message)
+                if frame.request != self._request:
+                    continue
+                if isinstance(message, kind):
+                    return message
+                if isinstance(message, wire.Refusal) and message.code != ErrorCode.BAD_FRAME:
+                    raise _refused(message)
+            if time.monotonic() >= deadline:
+                raise LinkError(
+                    "the device does not answer",
+                    found=f"nothing to {type_.name} for {self._response_s:.0f} s, "
+                    f"{self._decoder.bad_frames} damaged frames",
+                    hint="is the firmware of this export on the board, and the baud rate right?",
+                )
+            self.repairs.asked_again += 1
+
+    def _frames(self, deadline_s: float) -> Iterator[wire.Frame]:
+        """Frames as they come, those that wait first, until ``deadline_s``."""
+        while True:
+            while self._waiting:
+                yield self._waiting.pop(0)
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                return
+            # Types below 0x80 are the host's own: a link that echoes is no reason to stop.
+            self._waiting += [f for f in self._decoder.feed(self._link.read(left_s)) if f.type >= 0x80]
+            self.repairs.bad_frames = self._decoder.bad_frames
+
+
+def _refused(message: wire.Refusal) -> LinkError:
+    names = {code.value: code.name for code in ErrorCode}
+    return LinkError(
+        "the device refuses", found=f"{names.get(message.code, message.code)}, detail {message.detail}"
+    )
+
+
+_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
+
+
+def _faulted(fault: wire.Fault) -> LinkError:
+    name = _EXCEPTIONS.get(fault.exception, f"exception {fault.exception}")
+    overflow = " (the stack has overflowed)" if fault.pc == 0 else ""
+    return LinkError(
+        f"the firmware faulted: {name}{overflow}",
+        where=f"pc {fault.pc:#010x}, lr {fault.lr:#010x}",
+        found=f"CFSR {fault.cfsr:#010x}, HFSR {fault.hfsr:#010x}, BFAR {fault.bfar:#010x}, "
+        f"MMFAR {fault.mmfar:#010x}, stack peak {fault.stack_peak_bytes} bytes",
+        hint="arm-none-eabi-addr2line -e firmware.elf <pc> shows the line",
+    )

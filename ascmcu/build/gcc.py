@@ -1,0 +1,229 @@
+"""Compiles an export: for its board with arm-none-eabi-gcc, or for this machine with the host's compiler.
+
+All flags are constants here and travel into the manifest and the firmware's hello. Floating-point code is
+compiled without contraction in both builds, so that the front end computes the same bits in both.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import importlib
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ascmcu import __version__, boards, paths
+from ascmcu.boards import Board
+from ascmcu.build.size import sizes
+from ascmcu.errors import BoardError, BuildError, ToolError
+
+Optimize = Literal["cycles", "flash", "balanced"]
+
+_LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
+_LANGUAGE = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-g")
+_WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes")
+_CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+_LINK = (
+    "-nostartfiles",
+    "-Wl,--gc-sections",
+    "-Wl,--fatal-warnings",
+    "--specs=nano.specs",
+    "-Wl,--no-warn-rwx-segments",
+)
+_SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.build.size`."""
+
+    elf: Path
+    compiler: str
+    flags: str
+    ram_bytes: dict[str, int] = field(default_factory=dict)
+    flash_bytes: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Unit:
+    """One C file and what it needs beyond the common flags; ``name`` is its object file."""
+
+    source: Path
+    name: str
+    flags: tuple[str, ...]
+
+
+def find_tool(name: str, package: str) -> str:
+    """The full path of a program on PATH.
+
+    Raises:
+        ToolError: it is not there; says how to install it.
+    """
+    found = shutil.which(name)
+    if found is None:
+        raise ToolError("a program is missing", where=name, hint=f"sudo apt-get install {package}")
+    return found
+
+
+def compiler_version(compiler: str) -> str:
+    """The first line that the compiler says of itself."""
+    return subprocess.run(
+        [compiler, "--version"], capture_output=True, text=True, check=True
+    ).stdout.splitlines()[0]
+
+
+def build_firmware(
+    folder: Path, board: Board, *, frontend: bool, optimize: Optimize = "balanced", profile: bool = True
+) -> BuildReport:
+    """Compile and link ``folder`` for ``board``: firmware.elf, .bin and .hex appear in it, all or none.
+
+    ``profile`` counts cycles per layer. Same input, same bytes: nothing of time or place enters.
+
+    Raises:
+        ToolError: the cross compiler is missing.
+        BuildError: it failed; its output is in the error.
+        BoardError: the firmware does not fit; says what it needs, what there is, and which boards would do.
+    """
+    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
+    flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
+    units = _units(folder, f"soc/{board.chip.family}", frontend=frontend, profile=profile, flags=flags)
+    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
+        scratch = Path(scratch_name)
+        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
+        elf = scratch / "firmware.elf"
+        _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
+        ram, flash = sizes(elf)
+        for ending, form in ((".bin", "binary"), (".hex", "ihex")):
+            _run([objcopy, "-O", form, str(elf), str(elf.with_suffix(ending))], "objcopy failed")
+        for ending in (".elf", ".bin", ".hex"):
+            shutil.copyfile(elf.with_suffix(ending), folder / f"firmware{ending}")
+    return BuildReport(folder / "firmware.elf", compiler_version(gcc), " ".join(flags), ram, flash)
+
+
+def build_host(
+    folder: Path, *, frontend: bool, sanitize: bool = False, profile: bool = True, to: Path | None = None
+) -> Path:
+    """Compile ``folder`` with the same application for this machine; serial port on stdin and stdout.
+
+    The program is ``to``, else ``folder/host/firmware`` (``firmware-sanitized`` with address and
+    undefined-behaviour checks, which end the program at the first finding).
+
+    Raises:
+        ToolError: no C compiler.
+        BuildError: it failed; its output is in the error.
+    """
+    gcc = find_tool("gcc", "gcc libc6-dev")
+    flags = (*_LANGUAGE, "-O2", *(_SANITIZE if sanitize else ()))
+    units = _units(folder, "soc/host", frontend=frontend, profile=profile, flags=flags)
+    program = to or folder / "host" / ("firmware-sanitized" if sanitize else "firmware")
+    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
+        scratch = Path(scratch_name)
+        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
+        made = scratch / "firmware"
+        _run([gcc, *flags, *map(str, objects), "-lm", "-o", str(made)], "the host's linker failed")
+        program.parent.mkdir(parents=True, exist_ok=True)
+        program.unlink(missing_ok=True)  # a running program's file cannot be written to
+        shutil.copy(made, program)
+    return program
+
+
+def _maps(folder: Path) -> tuple[str, ...]:
+    """Replace this machine's paths in debug information and messages, for equal bytes everywhere."""
+    return (f"-ffile-prefix-map={folder.resolve()}=.", f"-ffile-prefix-map={paths.firmware()}=firmware")
+
+
+def _units(folder: Path, soc: str, *, frontend: bool, profile: bool, flags: Sequence[str]) -> list[_Unit]:
+    firmware = paths.firmware()
+    includes = tuple(
+        f"-I{p}" for p in (folder, firmware, firmware / "app", firmware / "kernels", firmware / soc)
+    )
+    common = (*_WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
+    if profile:
+        common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
+    about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
+    own = [folder / "model.c"] + ([folder / "frontend.c"] if frontend else [])
+    own += sorted((firmware / "app").glob("*.c")) + sorted((firmware / soc).glob("*.c"))
+    own += sorted((firmware / "kernels").rglob("*.c"))
+    units = [
+        _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
+    ]
+    fft_size = _fft_size(folder) if frontend else None
+    if fft_size is not None:
+        dsp = importlib.import_module("ascmcu.build.cmsis_dsp").sources(fft_size)
+        dsp_includes = tuple(f"-I{p}" for p in dsp.include_dirs)
+        units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
+        # Third-party code is compiled as its makers do; its warnings are not ours to mend.
+        units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
+    return units
+
+
+def _fft_size(folder: Path) -> int | None:
+    """The size of the FFT that frontend.c calls, None when it calls none."""
+    found = re.search(r"#define FRONTEND_N_FFT (\d+)", (folder / "frontend.h").read_text())
+    return int(found[1]) if found else None
+
+
+def _compile(gcc: str, units: Sequence[_Unit], flags: Sequence[str], scratch: Path) -> list[Path]:
+    def one(unit: _Unit) -> Path:
+        to = scratch / unit.name
+        _run(
+            [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(to)],
+            f"compiling {unit.source.name} failed",
+        )
+        return to
+
+    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
+        return list(pool.map(one, units))
+
+
+def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subprocess.CompletedProcess[str]:
+    command = [gcc, *_CORE, *_LINK, f"-Wl,-T,{script}", *map(str, objects), "-lm", "-o", str(elf)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> None:
+    linked = _link(gcc, objects, script, elf)
+    if linked.returncode == 0:
+        return
+    if "overflowed by" not in linked.stderr:
+        raise BuildError("linking failed", where=script.name, details=linked.stderr)
+    # Linked again into memories that are large enough for anything, so that the needs can be told.
+    roomy = elf.with_name("roomy.ld")
+    roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))
+    measured = _link(gcc, objects, roomy, elf)
+    if measured.returncode != 0:
+        raise BuildError("linking failed", where=script.name, details=linked.stderr)
+    ram, flash = sizes(elf)
+    raise does_not_fit(board, flash, ram)
+
+
+def does_not_fit(board: Board, flash_bytes: dict[str, int], ram_bytes: dict[str, int]) -> BoardError:
+    """The error for a firmware that is too large: what it needs, what there is, which boards would do."""
+    rows = []
+    for name, needs, has in (
+        ("flash", flash_bytes, board.flash.size_bytes),
+        ("RAM", ram_bytes, board.ram.size_bytes),
+    ):
+        if needs["total"] > has:
+            parts = sorted(((v, k) for k, v in needs.items() if k != "total" and v), reverse=True)[:3]
+            rows.append((name, needs["total"], has, ", ".join(f"{k} {v}" for v, k in parts)))
+    others = boards.that_hold(flash_bytes["total"], ram_bytes["total"])
+    return BoardError(
+        "the model does not fit the board",
+        where=board.name,
+        expected="; ".join(f"{name} ≤ {has} bytes" for name, _, has, _ in rows),
+        found="; ".join(f"{name} {needs} bytes ({parts})" for name, needs, _, parts in rows),
+        hint=f"it fits {', '.join(others)}" if others else "no known board is large enough",
+    )
+
+
+def _run(command: Sequence[str], what: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BuildError(what, where=Path(command[0]).name, details=done.stderr)

@@ -1,0 +1,62 @@
+"""RAM and flash of a firmware, whole and by what they are for, read from its ELF file.
+
+``firmware.ld`` gives every kind of memory its own output section, so that the sizes of the sections are the
+report: nothing is estimated, and the parts add up to the total.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from elftools.elf.elffile import ELFFile
+
+# Output section of firmware.ld → the name it is reported under.
+_FLASH = {
+    ".vectors": "code",
+    ".text": "code",
+    ".weights": "weights",
+    ".feature_tables": "feature_tables",
+    ".dsp_tables": "dsp_tables",
+    ".rodata": "constants",
+    ".ARM.exidx": "constants",
+    ".data": "data",
+}
+_RAM = {
+    ".activations": "activations",
+    ".feature_buffers": "features",
+    ".protocol_buffers": "protocol",
+    ".stack": "stack",
+    ".data": "data",
+    ".bss": "data",
+}
+_ALLOCATED = 0x2  # SHF_ALLOC: the section takes room in the device's memory
+
+
+def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
+    """RAM and flash in bytes by purpose, each with a ``total`` that is the sum of the others.
+
+    ``padding`` is what the alignment between sections costs. ``stack`` is what is reserved; the peak is
+    measured on the running firmware.
+
+    Raises:
+        KeyError: a section that firmware.ld does not name takes room.
+    """
+    ram = {"total": 0, **dict.fromkeys(_RAM.values(), 0), "padding": 0}
+    flash = {"total": 0, **dict.fromkeys(_FLASH.values(), 0), "padding": 0}
+    with elf.open("rb") as file:
+        sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED and s["sh_size"]]
+        sections.sort(key=lambda s: int(s["sh_addr"]))
+        for section in sections:
+            if section.name not in _RAM and section.name not in _FLASH:
+                raise KeyError(f"{elf.name}: section {section.name} has no place in the report")
+    for table, names in ((ram, _RAM), (flash, _FLASH)):
+        end = None
+        for section in (s for s in sections if s.name in names):
+            start, size = int(section["sh_addr"]), int(section["sh_size"])
+            table[names[section.name]] += size
+            if section.name in _RAM and names is _FLASH:
+                continue  # .data: its initial values follow the rest of the flash
+            table["padding"] += 0 if end is None else start - end
+            end = start + size
+        table["total"] = sum(table.values())
+    return ram, flash

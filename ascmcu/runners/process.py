@@ -1,0 +1,115 @@
+"""A runner whose device is a child process: its link is the child's standard streams, or a socket to it."""
+
+from __future__ import annotations
+
+import abc
+import contextlib
+import os
+import select
+import socket
+import subprocess
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Self
+
+from ascmcu.errors import LinkError
+from ascmcu.runners.base import Runner
+
+_EXIT_S = 2.0
+
+
+class ProcessRunner(Runner):
+    """Starts ``_command`` with a socket pair as its standard input and output, keeps its standard error.
+
+    A subclass whose child opens its own socket overrides ``_open_link``.
+    """
+
+    def __enter__(self) -> Self:
+        self._cleanup = contextlib.ExitStack()
+        try:
+            scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ascmcu-")))
+            self._errors = self._cleanup.enter_context(tempfile.TemporaryFile())
+            self._link = self._open_link(scratch)
+        except BaseException:
+            self._cleanup.close()
+            raise
+        self._link.setblocking(False)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        self._cleanup.close()
+
+    @abc.abstractmethod
+    def _command(self, scratch: Path) -> list[str]:
+        """The child's command line; ``scratch`` is a folder that lives as long as the link."""
+
+    def _open_link(self, scratch: Path) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        self._cleanup.enter_context(ours)
+        with theirs:
+            self._start(self._command(scratch), theirs.fileno())
+        return ours
+
+    def _start(self, command: list[str], stream: int) -> None:
+        """Start the child; it ends with the link."""
+        self._child = subprocess.Popen(command, stdin=stream, stdout=stream, stderr=self._errors)
+        self._cleanup.callback(self._stop)
+
+    def _stop(self) -> None:
+        if self._child.poll() is None:
+            self._child.terminate()
+        try:
+            self._child.wait(_EXIT_S)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()
+
+    def _closed(self) -> LinkError:
+        try:
+            status: int | None = self._child.wait(_EXIT_S)
+        except subprocess.TimeoutExpired:
+            status = None
+        return LinkError(
+            f"the {self.name} runner has closed the link",
+            found="still running" if status is None else f"exit status {status}",
+            details=self._said(),
+        )
+
+    def _said(self) -> str:
+        """What the child has written to its standard error, its last 4000 bytes."""
+        end = os.fstat(self._errors.fileno()).st_size
+        return os.pread(self._errors.fileno(), 4000, max(0, end - 4000)).decode(errors="replace")
+
+    def read(self, timeout_s: float) -> bytes:
+        if not select.select([self._link], [], [], max(0.0, timeout_s))[0]:
+            return b""
+        try:
+            data = self._link.recv(65536)
+        except BlockingIOError:
+            return b""
+        except OSError:
+            data = b""
+        if not data:
+            raise self._closed()
+        return data
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        left = memoryview(data)
+        deadline = time.monotonic() + timeout_s
+        while left:
+            wait_s = deadline - time.monotonic()
+            if wait_s <= 0 or not select.select([], [self._link], [], wait_s)[1]:
+                raise LinkError(f"the {self.name} runner takes no bytes", found=f"none in {timeout_s:.1f} s")
+            try:
+                left = left[self._link.send(left) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise self._closed() from error

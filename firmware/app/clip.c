@@ -1,0 +1,155 @@
+#include "clip.h"
+
+#include <string.h>
+
+#include "hal.h"
+
+static struct {
+    enum clip_kind kind;
+    bool complete;
+    size_t row_filled;
+    uint64_t hop;
+    uint32_t overhead;
+    struct clip_counts counts;
+} protocol_clip;
+
+static uint32_t elapsed(uint32_t since)
+{
+    const uint32_t raw = hal_cycles() - since;
+    return raw > protocol_clip.overhead ? raw - protocol_clip.overhead : 0;
+}
+
+static void account(uint64_t *total, uint32_t count)
+{
+    *total += count;
+    protocol_clip.hop += count;
+    protocol_clip.counts.latency += count;
+}
+
+void clip_init(void)
+{
+    uint32_t least = UINT32_MAX;
+
+    protocol_clip.overhead = 0;
+    for (int i = 0; i < 8; i++) {
+        const uint32_t pair = elapsed(hal_cycles());
+        least = pair < least ? pair : least;
+    }
+    protocol_clip.overhead = least;
+}
+
+uint32_t clip_bytes(enum clip_kind kind)
+{
+    if (kind == CLIP_TENSOR) {
+        return (uint32_t)MODEL_INPUT_ROWS * (uint32_t)MODEL_INPUT_ROW_BYTES;
+    }
+#if ASCMCU_FRONTEND
+    return (uint32_t)FRONTEND_CLIP_SAMPLES * (uint32_t)FRONTEND_CHANNELS * (uint32_t)sizeof(int16_t);
+#else
+    return 0;
+#endif
+}
+
+void clip_begin(enum clip_kind kind)
+{
+    protocol_clip.kind = kind;
+    protocol_clip.complete = false;
+    protocol_clip.row_filled = 0;
+    protocol_clip.hop = 0;
+    memset(&protocol_clip.counts, 0, sizeof protocol_clip.counts);
+    model_reset();
+#if ASCMCU_FRONTEND
+    frontend_reset();
+#endif
+}
+
+static void push_row(void)
+{
+    const uint32_t start = hal_cycles();
+    protocol_clip.complete = model_push();
+    account(&protocol_clip.counts.network, elapsed(start));
+
+    protocol_clip.counts.rows++;
+    if (protocol_clip.hop > protocol_clip.counts.worst_hop) {
+        protocol_clip.counts.worst_hop = protocol_clip.hop;
+    }
+    protocol_clip.hop = 0;
+}
+
+static void feed_tensor(const uint8_t *data, size_t size)
+{
+    while (size > 0) {
+        const size_t room = (size_t)MODEL_INPUT_ROW_BYTES - protocol_clip.row_filled;
+        const size_t taken = size < room ? size : room;
+
+        memcpy((uint8_t *)model_input() + protocol_clip.row_filled, data, taken);
+        protocol_clip.row_filled += taken;
+        data += taken;
+        size -= taken;
+        if (protocol_clip.row_filled == (size_t)MODEL_INPUT_ROW_BYTES) {
+            protocol_clip.row_filled = 0;
+            protocol_clip.counts.latency = 0;
+            push_row();
+        }
+    }
+}
+
+#if ASCMCU_FRONTEND
+static void push_due_rows(void)
+{
+    bool due = true;
+
+    while (due) {
+        const uint32_t start = hal_cycles();
+        due = frontend_next(model_input());
+        account(&protocol_clip.counts.frontend, elapsed(start));
+        if (due) {
+            push_row();
+        }
+    }
+}
+
+static void feed_audio(const int16_t *pcm, size_t frames)
+{
+    while (frames > 0) {
+        protocol_clip.counts.latency = 0;
+        const uint32_t start = hal_cycles();
+        const size_t taken = frontend_feed(pcm, frames);
+        account(&protocol_clip.counts.frontend, elapsed(start));
+        pcm += taken * (size_t)FRONTEND_CHANNELS;
+        frames -= taken;
+        push_due_rows();
+    }
+}
+
+static void finish_audio(void)
+{
+    const uint32_t start = hal_cycles();
+    frontend_finish();
+    account(&protocol_clip.counts.frontend, elapsed(start));
+    push_due_rows();
+}
+#endif
+
+void clip_feed(const uint8_t *data, size_t size)
+{
+#if ASCMCU_FRONTEND
+    if (protocol_clip.kind == CLIP_AUDIO) {
+        feed_audio((const int16_t *)(const void *)data, size / (sizeof(int16_t) * (size_t)FRONTEND_CHANNELS));
+        return;
+    }
+#endif
+    feed_tensor(data, size);
+}
+
+bool clip_finish(void)
+{
+#if ASCMCU_FRONTEND
+    if (protocol_clip.kind == CLIP_AUDIO) {
+        finish_audio();
+    }
+#endif
+    return protocol_clip.complete;
+}
+
+const struct clip_counts *clip_counts(void) { return &protocol_clip.counts; }

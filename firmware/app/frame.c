@@ -1,0 +1,167 @@
+#include "frame.h"
+
+#include "hal.h"
+
+#define COBS_BLOCK_BYTES 254u
+
+/* Two steps of four bits per byte: 64 bytes of table instead of 1024, at some 15 cycles per byte. */
+uint32_t frame_crc(uint32_t crc, const uint8_t *data, size_t size)
+{
+    static const uint32_t table[16] = {
+        0x00000000u, 0x1DB71064u, 0x3B6E20C8u, 0x26D930ACu, 0x76DC4190u, 0x6B6B51F4u, 0x4DB26158u, 0x5005713Cu,
+        0xEDB88320u, 0xF00F9344u, 0xD6D6A3E8u, 0xCB61B38Cu, 0x9B64C2B0u, 0x86D3D2D4u, 0xA00AE278u, 0xBDBDF21Cu,
+    };
+
+    crc = ~crc;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        crc = (crc >> 4) ^ table[crc & 15u];
+        crc = (crc >> 4) ^ table[crc & 15u];
+    }
+    return ~crc;
+}
+
+static void decoder_restart(struct frame_decoder *decoder)
+{
+    decoder->size = 0;
+    decoder->block_left = 0;
+    decoder->block_zero = false;
+    decoder->started = false;
+    decoder->broken = false;
+}
+
+void frame_decoder_init(struct frame_decoder *decoder, uint8_t *buffer, size_t capacity)
+{
+    decoder->buffer = buffer;
+    decoder->capacity = capacity;
+    decoder_restart(decoder);
+}
+
+static void decoder_store(struct frame_decoder *decoder, uint8_t byte)
+{
+    if (decoder->size < decoder->capacity) {
+        decoder->buffer[decoder->size++] = byte;
+    } else {
+        decoder->broken = true;
+    }
+}
+
+static uint32_t load_u32(const uint8_t *from)
+{
+    return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 | (uint32_t)from[3] << 24;
+}
+
+static enum frame_event decoder_finish(struct frame_decoder *decoder)
+{
+    const bool whole = !decoder->broken && decoder->block_left == 0 && decoder->size > FRAME_CRC_BYTES;
+    const bool empty = !decoder->started;
+    const size_t size = decoder->size;
+
+    decoder_restart(decoder);
+    if (empty) {
+        return FRAME_NONE; /* delimiters may be repeated, so that a sender can end what a disturbance began */
+    }
+    if (!whole) {
+        return FRAME_BAD;
+    }
+    const size_t payload = size - FRAME_CRC_BYTES;
+    if (frame_crc(0, decoder->buffer, payload) != load_u32(&decoder->buffer[payload])) {
+        return FRAME_BAD;
+    }
+    decoder->size = payload;
+    return FRAME_READY;
+}
+
+enum frame_event frame_decode(struct frame_decoder *decoder, uint8_t byte)
+{
+    if (!decoder->started) {
+        decoder->size = 0; /* the payload of the last frame has been used by now */
+    }
+    if (byte == 0) {
+        return decoder_finish(decoder);
+    }
+    if (decoder->block_left > 0) {
+        decoder->block_left--;
+        decoder_store(decoder, byte);
+        return FRAME_NONE;
+    }
+    if (decoder->started && decoder->block_zero) {
+        decoder_store(decoder, 0);
+    }
+    decoder->started = true;
+    decoder->block_left = (uint8_t)(byte - 1u);
+    decoder->block_zero = byte != COBS_BLOCK_BYTES + 1u;
+    return FRAME_NONE;
+}
+
+/* One COBS block: the code byte is known only when the block is complete. */
+static struct {
+    uint8_t block[COBS_BLOCK_BYTES + 1u];
+    uint8_t used;
+    bool failed;
+    uint32_t crc;
+} protocol_out;
+
+static void out_flush(void)
+{
+    protocol_out.block[0] = (uint8_t)(protocol_out.used + 1u);
+    protocol_out.failed |= !hal_write(protocol_out.block, (size_t)protocol_out.used + 1u);
+    protocol_out.used = 0;
+}
+
+static void out_raw(const uint8_t *data, size_t size)
+{
+    /* A receiver drops what follows a failed write: its CRC cannot be right. Time must not be spent on it either. */
+    for (size_t i = 0; i < size && !protocol_out.failed; i++) {
+        if (data[i] == 0) {
+            out_flush();
+            continue;
+        }
+        protocol_out.block[++protocol_out.used] = data[i];
+        if (protocol_out.used == COBS_BLOCK_BYTES) {
+            out_flush();
+        }
+    }
+}
+
+void frame_begin(void)
+{
+    protocol_out.used = 0;
+    protocol_out.failed = false;
+    protocol_out.crc = 0;
+}
+
+void frame_put(const void *data, size_t size)
+{
+    protocol_out.crc = frame_crc(protocol_out.crc, data, size);
+    out_raw(data, size);
+}
+
+void frame_put_u8(uint8_t value) { frame_put(&value, 1); }
+
+void frame_put_u16(uint16_t value)
+{
+    const uint8_t bytes[2] = {(uint8_t)value, (uint8_t)(value >> 8)};
+    frame_put(bytes, sizeof bytes);
+}
+
+void frame_put_u32(uint32_t value)
+{
+    frame_put_u16((uint16_t)value);
+    frame_put_u16((uint16_t)(value >> 16));
+}
+
+void frame_put_u64(uint64_t value)
+{
+    frame_put_u32((uint32_t)value);
+    frame_put_u32((uint32_t)(value >> 32));
+}
+
+void frame_end(void)
+{
+    static const uint8_t delimiter = 0;
+
+    frame_put_u32(protocol_out.crc);
+    out_flush();
+    (void)hal_write(&delimiter, 1);
+}

@@ -1,0 +1,42 @@
+/* Frames on a byte stream: COBS(payload, CRC-32 little-endian) and a zero byte behind it (docs/protocol.md). */
+#ifndef ASCMCU_FRAME_H
+#define ASCMCU_FRAME_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define FRAME_CRC_BYTES 4u
+
+/* Continues a CRC-32 (IEEE 802.3, reflected); start with 0. */
+uint32_t frame_crc(uint32_t crc, const uint8_t *data, size_t size);
+
+/* A decoder over the caller's buffer, which must hold the largest payload and its CRC. */
+struct frame_decoder {
+    uint8_t *buffer;
+    size_t capacity;
+    size_t size;
+    uint8_t block_left;  /* data bytes to come in the open COBS block */
+    bool block_zero;     /* a zero belongs behind the open block, if another block follows */
+    bool started, broken;
+};
+
+enum frame_event {
+    FRAME_NONE,  /* more bytes needed */
+    FRAME_READY, /* `size` payload bytes (CRC checked and cut off) lie in the buffer until the next byte */
+    FRAME_BAD,   /* something ended here that is no frame */
+};
+
+void frame_decoder_init(struct frame_decoder *decoder, uint8_t *buffer, size_t capacity);
+enum frame_event frame_decode(struct frame_decoder *decoder, uint8_t byte);
+
+/* Sends one frame piece by piece: begin, any number of puts, end. */
+void frame_begin(void);
+void frame_put(const void *data, size_t size);
+void frame_put_u8(uint8_t value);
+void frame_put_u16(uint16_t value);
+void frame_put_u32(uint32_t value);
+void frame_put_u64(uint64_t value);
+void frame_end(void);
+
+#endif

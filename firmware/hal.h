@@ -1,0 +1,73 @@
+/* All that the application asks of a chip. A new family implements these eight functions and calls app_fault(). */
+#ifndef ASCMCU_HAL_H
+#define ASCMCU_HAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What hal_cycles() counts with. Whether a count is a cycle or an emulated instruction, only the host can know. */
+enum hal_counter {
+    HAL_COUNTER_NONE = 0,
+    HAL_COUNTER_DWT = 1,   /* the core's own cycle counter */
+    HAL_COUNTER_TIMER = 2, /* a timer of the chip, where the core's counter stands still */
+};
+
+/* How far the start-up came with the clock that the board describes. */
+enum hal_clock {
+    HAL_CLOCK_AS_CONFIGURED = 0,
+    HAL_CLOCK_PLL_FROM_HSI = 1, /* the external oscillator is silent */
+    HAL_CLOCK_HSI_ALONE = 2,    /* the PLL, the regulator or the flash did not answer in time */
+};
+
+struct hal_status {
+    uint32_t clock_hz;
+    uint32_t stack_bytes;    /* reserved, 0 where the host's system owns the stack */
+    uint32_t received_bytes; /* taken by the receive interrupt since start-up, wraps */
+    uint32_t overruns;       /* bytes lost in the receiver, or because nobody emptied the ring */
+    uint32_t line_errors;    /* framing, noise */
+    uint32_t send_timeouts;  /* frames given up because the transmitter did not empty */
+    uint8_t wait_states;
+    uint8_t counter; /* enum hal_counter */
+    uint8_t clock;   /* enum hal_clock */
+};
+
+struct hal_fault {
+    uint32_t exception; /* IPSR: 3 HardFault, 4 MemManage, 5 BusFault, 6 UsageFault */
+    uint32_t pc;        /* 0 when the frame could not be pushed: the stack has overflowed */
+    uint32_t lr;
+    uint32_t cfsr; /* PM0214 4.4.14 to 4.4.17: cause, and the addresses where the cause has one */
+    uint32_t hfsr;
+    uint32_t mmfar;
+    uint32_t bfar;
+};
+
+/* Clock, counter, serial port. Never fails: whatever does not answer in time is done without. */
+void hal_init(void);
+
+/* Moves up to `max` received bytes to `to`; how many. */
+size_t hal_read(uint8_t *to, size_t max);
+
+/* Sends all bytes or gives up after a bounded wait. */
+bool hal_write(const uint8_t *from, size_t size);
+
+/* Sleeps until a byte is there (true) or `limit_ms` have passed (false). */
+bool hal_wait(uint32_t limit_ms);
+
+/* Until the next hal_wait() nothing interrupts but the receiver: a measurement follows. */
+void hal_quiet(void);
+
+void hal_status(struct hal_status *status);
+
+/* Most bytes of stack in use at any time since start-up, 0 when unknown. */
+uint32_t hal_stack_peak(void);
+
+/* The counter, wrapping; differences are what it is for. The pointer is set by hal_init(), so that reading costs
+ * two loads wherever the counter lies. */
+extern const volatile uint32_t *hal_counter_register;
+static inline uint32_t hal_cycles(void) { return *hal_counter_register; }
+
+/* Implemented by the application, called by a fault handler on a usable stack; the chip is reset afterwards. */
+void app_fault(const struct hal_fault *fault);
+
+#endif

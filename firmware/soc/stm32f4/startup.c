@@ -1,0 +1,121 @@
+/* From reset to main(), and from a fault to app_fault(). Vector numbers: RM0390 10.2, table 38. */
+#include <stdint.h>
+
+#include "board_config.h"
+#include "hal.h"
+#include "registers.h"
+#include "soc.h"
+
+extern uint32_t __stack_limit[], __stack_top[];
+extern uint32_t __data_load[], __data_start[], __data_end[];
+extern uint32_t __zero_start[], __zero_end[];
+
+int main(void);
+_Noreturn void reset_handler(void);
+void fault_entry(void);
+_Noreturn void fault_report(const uint32_t *frame, uint32_t exc_return);
+void spare_handler(void);
+
+typedef void (*vector)(void);
+
+#define CORE_VECTORS 16
+#define CHIP_VECTORS 97 /* the F446 has most of the family */
+
+/* An interrupt that nobody enabled. Staying here would look like a hang, so it is reported like a fault. */
+__attribute__((naked)) void spare_handler(void) { __asm volatile("b fault_entry"); }
+
+__attribute__((used, section(".vectors"))) static const struct {
+    uint32_t *stack;
+    vector core[CORE_VECTORS - 1];
+    vector chip[CHIP_VECTORS];
+} vectors = {
+    .stack = __stack_top,
+    .core = {reset_handler, fault_entry, fault_entry, fault_entry, fault_entry, fault_entry, 0, 0, 0, 0,
+             spare_handler, spare_handler, 0, spare_handler, soc_tick_handler},
+    .chip = {
+#define SPARE4 spare_handler, spare_handler, spare_handler, spare_handler
+#define SPARE16 SPARE4, SPARE4, SPARE4, SPARE4
+        SPARE16, SPARE16, SPARE4, spare_handler, /* 0 … 36 */
+        soc_usart_handler,                       /* 37: USART1 */
+        soc_usart_handler,                       /* 38: USART2 */
+        soc_usart_handler,                       /* 39: USART3 */
+        SPARE16, SPARE4, SPARE4, SPARE4,
+        spare_handler, spare_handler, spare_handler, /* 40 … 70 */
+        soc_usart_handler,                           /* 71: USART6 */
+        SPARE16, SPARE4, SPARE4, spare_handler,      /* 72 … 96 */
+    },
+};
+
+static void prepare_memory(void)
+{
+    const uint32_t *from = __data_load;
+
+    for (uint32_t *to = __data_start; to < __data_end; to++) {
+        *to = *from++;
+    }
+    for (uint32_t *to = __zero_start; to < __zero_end; to++) {
+        *to = 0;
+    }
+}
+
+/* main() may use the FPU in its first instruction, and so may anything the compiler vectorises in here. */
+__attribute__((naked)) _Noreturn void reset_handler(void)
+{
+    __asm volatile("ldr r0, =0xE000ED88 \n" /* CPACR: PM0214 4.6.1 */
+                   "ldr r1, [r0]        \n"
+                   "orr r1, r1, #0xF00000 \n"
+                   "str r1, [r0]        \n"
+                   "dsb                 \n"
+                   "isb                 \n"
+                   "b reset_continue    \n");
+}
+
+_Noreturn __attribute__((used)) void reset_continue(void);
+_Noreturn void reset_continue(void)
+{
+    SCB_VTOR = (uint32_t)&vectors;
+    SCB_SHCSR |= SCB_SHCSR_FAULTS;
+    SCB_CCR |= SCB_CCR_DIV_0_TRP;
+    soc_paint_stack();
+    prepare_memory();
+    (void)main();
+    soc_reset();
+}
+
+/* The stack pointer is of use only if it still has room below it; after an overflow it points out of the RAM, and
+ * the report takes the whole stack, whose content is lost anyway. */
+__attribute__((naked, used)) void fault_entry(void)
+{
+    __asm volatile("tst lr, #4           \n"
+                   "ite eq               \n"
+                   "mrseq r0, msp        \n"
+                   "mrsne r0, psp        \n"
+                   "mov r1, lr           \n"
+                   "ldr r2, =__stack_limit + 1024 \n"
+                   "cmp r0, r2           \n"
+                   "bhs 1f               \n"
+                   "ldr r2, =__stack_top \n"
+                   "msr msp, r2          \n"
+                   "1: b fault_report    \n");
+}
+
+__attribute__((used)) void fault_report(const uint32_t *frame, uint32_t exc_return)
+{
+    /* R0-R3, R12, LR, PC, xPSR: PM0214 2.3.7 */
+    const uintptr_t at = (uintptr_t)frame;
+    const bool readable = at >= (uintptr_t)__stack_limit && at + 32u <= (uintptr_t)__stack_top;
+    uint32_t exception;
+
+    __asm volatile("mrs %0, ipsr" : "=r"(exception));
+    const struct hal_fault fault = {
+        .exception = exception,
+        .pc = readable ? frame[6] : 0,
+        .lr = readable ? frame[5] : exc_return,
+        .cfsr = SCB_CFSR,
+        .hfsr = SCB_HFSR,
+        .mmfar = SCB_MMFAR,
+        .bfar = SCB_BFAR,
+    };
+    app_fault(&fault);
+    soc_reset();
+}

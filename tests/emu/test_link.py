@@ -1,0 +1,201 @@
+"""The firmware behind the protocol, on this machine and on QEMU: right answers, and right ones only."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ascmcu.bench.session import Session
+from ascmcu.bench.wire import ClockState, Counter, Kind
+from ascmcu.build.gcc import build_firmware
+from ascmcu.errors import LinkError
+from ascmcu.runners import base
+from ascmcu.runners.base import Runner, Target
+from ascmcu.runners.host import HostRunner
+from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
+
+needs_qemu = pytest.mark.skipif(
+    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
+    reason="no QEMU or cross compiler",
+)
+RUNNERS = ["sanitized", pytest.param("qemu", marks=needs_qemu)]
+
+
+class Sanitized(HostRunner):
+    """The host build with address and undefined-behaviour checks, which end it at the first finding."""
+
+    sanitize = True
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    made = mixer_target(tmp_path_factory.mktemp("mixer"), frontend=True)
+    if shutil.which("arm-none-eabi-gcc"):
+        build_firmware(made.folder, made.board, frontend=True)
+    return made
+
+
+def _runner(name: str, target: Target) -> Runner:
+    return Sanitized(target) if name == "sanitized" else base.create(name, target)
+
+
+@pytest.mark.parametrize("name", RUNNERS)
+def test_audio_and_tensors_give_the_defined_outputs(name: str, target: Target) -> None:
+    rng = random.Random(7)
+    with _runner(name, target) as link:
+        session = Session(link, response_s=link.facts.response_s)
+        assert session.hello.has_frontend
+        for _ in range(3):
+            tensor = rng.randbytes(ROWS * ROW_BYTES)
+            assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+            pcm = rng.randbytes(CLIP_SAMPLES * CHANNELS * 2)
+            assert session.run(pcm, Kind.AUDIO).outputs == mixed(audio_rows(pcm))
+        statistics = session.statistics()
+        assert (statistics.overruns, statistics.bad_frames, statistics.duplicates) == (0, 0, 0)
+
+
+@needs_qemu
+def test_qemu_counts_instructions_exactly_and_repeatably(target: Target) -> None:
+    with base.create("qemu", target) as link:
+        assert link.facts.count_kind == "instructions"
+        session = Session(link, response_s=link.facts.response_s)
+        hello = session.hello
+        assert (hello.counter, hello.clock, hello.wait_states) == (Counter.TIMER, ClockState.HSI_ALONE, 0)
+        seen = set()
+        for _ in range(3):
+            result = session.run(bytes(ROWS * ROW_BYTES), Kind.TENSOR)
+            layers = session.layers(result)
+            seen.add((result.network, result.latency, result.worst_hop, layers))
+            assert result.disturbed == 0
+        assert len(seen) == 1, "the same clip must give the same counts"
+        # 100 NOPs a row, and the few instructions of reading the counter around them
+        assert ROWS * 100 <= layers[1] <= ROWS * 110
+        assert sum(layers) < result.network
+        statistics = session.statistics()
+        assert 100 < statistics.stack_peak_bytes < statistics.stack_bytes == target.board.stack_bytes
+
+
+@dataclass
+class Noise:
+    """Damages what passes: each byte by ``rate`` lost, flipped or doubled; frames held back and sent later."""
+
+    link: Runner
+    rng: random.Random
+    rate: float
+
+    def __post_init__(self) -> None:
+        self.held: dict[str, list[bytes]] = {"in": [], "out": []}
+        self.faults = 0
+
+    def _damage(self, data: bytes, way: str) -> bytes:
+        if self.rng.random() < 10 * self.rate:  # a whole burst goes missing, comes late, or comes twice
+            self.faults += 1
+            kind = self.rng.randrange(3)
+            if kind == 0:
+                return b""
+            if kind == 1:
+                self.held[way].append(data)
+                return b""
+            return data + data
+        out = bytearray()
+        for byte in data:
+            if self.rng.random() >= self.rate / 100:
+                out.append(byte)
+                continue
+            self.faults += 1
+            out += [b"", bytes([byte ^ (1 << self.rng.randrange(8))]), bytes([byte, byte])][
+                self.rng.randrange(3)
+            ]
+        if self.held[way] and self.rng.random() < 0.3:
+            out += self.held[way].pop(0)
+        return bytes(out)
+
+    def read(self, timeout_s: float) -> bytes:
+        data = self.link.read(timeout_s)
+        return self._damage(data, "in") if data else data
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        damaged = self._damage(data, "out")
+        if damaged:
+            self.link.write(damaged, timeout_s)
+
+
+@pytest.fixture
+def noisy(target: Target) -> Iterator[Noise]:
+    with Sanitized(target) as link:
+        yield Noise(link, random.Random(20), rate=0.01)
+
+
+def test_a_noisy_link_never_gives_a_wrong_result(noisy: Noise) -> None:
+    rng = random.Random(3)
+    session = Session(noisy, response_s=10.0, seed=1)
+    for _ in range(12):
+        pcm = rng.randbytes(CLIP_SAMPLES * CHANNELS * 2)
+        assert session.run(pcm, Kind.AUDIO).outputs == mixed(audio_rows(pcm))
+    assert noisy.faults > 30, "the test must have disturbed something"
+    assert session.repairs.sent_again > 0
+
+
+def test_garbage_before_and_between_is_ignored(target: Target) -> None:
+    rng = random.Random(4)
+    with Sanitized(target) as link:
+        session = Session(link, response_s=10.0)
+        for _ in range(5):
+            link.write(rng.randbytes(5000), 1.0)
+            tensor = rng.randbytes(ROWS * ROW_BYTES)
+            assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+        assert session.statistics().bad_frames > 5
+
+
+def test_a_dead_device_is_reported_with_its_end(target: Target) -> None:
+    with Sanitized(target) as link:
+        assert Session(link, response_s=5.0).hello.model == "mixer"
+        link._child.kill()
+        with pytest.raises(LinkError, match="closed the link"):
+            Session(link, response_s=5.0).statistics()
+
+
+FAULTS = {
+    "bus fault": ("*(volatile uint32_t *)0x60000000u = 1u", "BusFault", "pc 0x080"),
+    "undefined instruction": ('__asm volatile("udf #0")', "UsageFault", "pc 0x080"),
+    "stack overflow": ("model_dive(model_row)", "stack has overflowed", "pc 0x00000000"),
+}
+DIVE = """
+static void model_dive(const uint8_t *from)
+{
+    volatile uint8_t room[512];
+    for (unsigned i = 0; i < sizeof room; i++) {
+        room[i] = from[i % 8u];
+    }
+    if (room[3] != from[0] + 1) {
+        model_dive((const uint8_t *)room);
+    }
+    room[0] = 1;
+}
+"""
+
+
+@needs_qemu
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_is_reported_and_the_device_comes_back(case: str, tmp_path: Path) -> None:
+    statement, *expected = FAULTS[case]
+    target = mixer_target(tmp_path)
+    source = (target.folder / "model.c").read_text()
+    define = f"#define MIXER_FAULT {statement}\n"
+    dive = DIVE if "dive" in statement else ""
+    marker = "static uint32_t model_state;"
+    (target.folder / "model.c").write_text(define + source.replace(marker, dive + marker))
+    build_firmware(target.folder, target.board, frontend=False)
+    with base.create("qemu", target) as link:
+        session = Session(link, response_s=20.0)
+        with pytest.raises(LinkError) as caught:
+            session.run(b"\xfa" * (ROWS * ROW_BYTES), Kind.TENSOR)
+        for text in expected:
+            assert text in str(caught.value)
+        good = bytes(ROWS * ROW_BYTES)
+        assert Session(link, response_s=20.0).run(good, Kind.TENSOR).outputs == mixed(good)
