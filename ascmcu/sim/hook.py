@@ -37,6 +37,7 @@ BANK_START = 14  # RAM whose first access of a group waits, as [start, end)
 BANK_END = 15
 MARKS_SEEN = 16
 STACK_POINTER = 33  # where it stood when REASON is STACK
+DIVIDE_TRAP = 35  # CCR.DIV_0_TRP
 FP_USED = 34  # an FP instruction was executed in this context (CONTROL.FPCA)
 MARK = 144  # MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14
 MARK_FIELDS = 20
@@ -48,6 +49,7 @@ REASON_UNKNOWN = 1
 REASON_DEADLINE = 2
 REASON_STACK = 3
 REASON_IDLE = 4
+REASON_DIVIDE = 5
 
 NODES = 1 << 16
 EDGES = 1 << 18
@@ -311,8 +313,11 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
     if kinds & SITE_CONDITIONAL:
         extra += m[site + 6]
     if kinds & SITE_DIVIDE:
-        dividend = _core(m, engine, m[site + 1])
-        extra += _divide_extra(dividend, _core(m, engine, m[site + 2]), m[site + 3])
+        dividend, divisor = _core(m, engine, m[site + 1]), _core(m, engine, m[site + 2])
+        extra += _divide_extra(dividend, divisor, m[site + 3])
+        if divisor == 0 and m[DIVIDE_TRAP]:
+            m[REASON] = REASON_DIVIDE
+            _call_stop(m[EMU_STOP], engine)
     if kinds & SITE_ALIGN:
         target = _core(m, engine, m[site + 1]) + m[site + 4]
         if m[site + 2] >= 0:

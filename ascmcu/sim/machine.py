@@ -53,6 +53,7 @@ class Machine:
         self.end: End | None = None
         self.idle = ""
         self.interrupts_taken = 0
+        self.slept_cycles = 0
         self._buffers: list[mmap.mmap] = []
         self._error: BaseException | None = None
         self._trap: int | None = None
@@ -73,7 +74,7 @@ class Machine:
             stack_limit=self._stack_limit(),
         )
         self._hook()
-        self._reset()
+        self._start()
 
     # Building.
 
@@ -144,7 +145,23 @@ class Machine:
         self.uc.hook_add(const.UC_HOOK_INTR, self._on_interrupt)
         self.uc.hook_add(const.UC_HOOK_MEM_INVALID, self._on_invalid)
 
-    def _reset(self) -> None:
+    def reset(self) -> None:
+        """A system reset: core and peripherals start anew, RAM and the cycle count stay. What was sent is kept."""
+        self.engine.flush_pipeline()
+        sent = {number: usart.sent for number, usart in self.usarts.items()}
+        self._attach_devices()
+        for number, data in sent.items():
+            self.usarts[number].sent = data
+        self._contexts.clear()
+        for register in (reg.UC_ARM_REG_PRIMASK, reg.UC_ARM_REG_BASEPRI, reg.UC_ARM_REG_FAULTMASK, reg.UC_ARM_REG_CONTROL):
+            self.uc.reg_write(register, 0)
+        self.uc.reg_write(reg.UC_ARM_REG_IPSR, 0)
+        self.resets += 1
+        self._start()
+
+    resets = 0
+
+    def _start(self) -> None:
         table = self.image.vector_table
         self.control.values[0xD08] = table
         self.uc.reg_write(reg.UC_ARM_REG_MSP, self._word(table))
@@ -239,6 +256,7 @@ class Machine:
         """After anything a register access may have changed."""
         words = self.engine.words
         words[hook.DEADLINE] = min(self._next_event(), self._limit)
+        words[hook.DIVIDE_TRAP] = self.control.values[0xD14] >> 4 & 1
         if self.nvic.pending or self.control.reset_requested:
             words[hook.INTERRUPT] = int(bool(self._takeable(ignore_primask=True)))
             if self.control.reset_requested:
@@ -342,10 +360,19 @@ class Machine:
 
     # Running.
 
-    def run(self, until_cycle: int = NEVER) -> None:
+    def port(self, name: str) -> Usart:
+        """A serial port by name. Ask each time: a reset makes new ones."""
+        return next(usart for usart in self.usarts.values() if usart.name == name)
+
+    def _answered(self) -> bool:
+        """Whether a serial port has sent something and has nothing more to send at the moment."""
+        return any(usart.sent and not usart.sending for usart in self.usarts.values())
+
+    def run(self, until_cycle: int = NEVER, stop_on_sent: bool = False) -> None:
         """Run until the program ends (``end``), ``until_cycle`` is reached, or nothing can happen any more by itself.
 
         In the last case ``idle`` says why; bytes fed to a serial port would go on from there.
+        ``stop_on_sent``: also return when a serial port has sent all that it was given.
 
         Raises:
             GuestFault: the program did what it must not.
@@ -353,13 +380,15 @@ class Machine:
         self._limit = until_cycle
         self.idle = ""
         while self.end is None and self.engine.cycles < until_cycle:
+            if self.control.reset_requested:
+                self.reset()
             self.advance()
             exception = self._takeable()
             if exception:
                 self._enter(exception)
             self._reschedule()
             self._step()
-            if self.idle:
+            if self.idle or (stop_on_sent and self._answered()):
                 return
 
     def _step(self) -> None:
@@ -382,6 +411,8 @@ class Machine:
                 f"stack overflow: {limit - low} bytes below its limit {limit:#010x}", self.pc,
                 "give the program more stack, or find the recursion",
             )  # fmt: skip
+        elif reason == hook.REASON_DIVIDE:
+            raise self._fault("division by zero, with CCR.DIV_0_TRP set", self.pc)
         elif reason == hook.REASON_IDLE:
             self._sleep("branches to itself for good")
         elif reason == hook.REASON_NONE and self.end is None:
@@ -411,10 +442,11 @@ class Machine:
             if event == NEVER:
                 self.idle = f"{why}, at {self.image.place(self.pc)}"
                 return
+            until = min(event, self._limit)
+            self.slept_cycles += max(0, until - self.engine.cycles)
+            self.engine.wait_until(until)
             if event >= self._limit:
-                self.engine.wait_until(self._limit)
                 return
-            self.engine.wait_until(event)
             self.advance()
 
     def _wakes(self) -> bool:

@@ -128,6 +128,11 @@ class Usart(Device):
         """Whether bytes are still on their way in."""
         return bool(self._incoming)
 
+    @property
+    def sending(self) -> bool:
+        """Whether bytes are still on their way out."""
+        return self._shifting is not None
+
     def next_event(self) -> int:
         return min(self._arrival, self._shifted)
 

@@ -1,0 +1,78 @@
+"""The simulator as a runner: the board's own ELF on the cycle model, over its serial port, in one process.
+
+Nothing here looks at a clock of the host: the simulated time stands still between calls, so the same firmware
+and the same bytes give the same cycle counts, always.
+"""
+
+from __future__ import annotations
+
+import types
+from typing import ClassVar, Self
+
+from ascmcu.errors import LinkError
+from ascmcu.runners.base import Runner, RunnerFacts
+from ascmcu.sim import layout
+from ascmcu.sim.faults import GuestFault
+from ascmcu.sim.image import Image
+from ascmcu.sim.machine import Machine
+
+# Simulated time that one read may take while the firmware works and sends nothing.
+_SILENT_S = 3600.0
+
+
+class SimRunner(Runner):
+    """A ``Machine`` whose serial port is the link."""
+
+    name: ClassVar[str] = "sim"
+    machine: Machine
+
+    @property
+    def facts(self) -> RunnerFacts:
+        detail = f"{self.machine.layout.name} at 0 wait states, zero-wait cycle model"
+        return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0)
+
+    def __enter__(self) -> Self:
+        self.machine = Machine(Image(self.target.elf), layout.of_board(self.target.board))
+        self._port = self.machine.usarts[self.machine.layout.console]
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: types.TracebackType | None,
+    ) -> None:
+        del self.machine, self._port
+
+    def read(self, timeout_s: float) -> bytes:
+        """Bytes that the firmware sent. ``timeout_s`` is simulated time, and only runs while the firmware sleeps."""
+        machine = self.machine
+        slept_cycles = machine.slept_cycles
+        limit_cycles = int(timeout_s * machine.layout.clock_hz)
+        give_up = machine.engine.cycles + int(_SILENT_S * machine.layout.clock_hz)
+        while not machine.port(self._port.name).sent:
+            slept = machine.slept_cycles - slept_cycles
+            if slept >= limit_cycles or machine.engine.cycles >= give_up:
+                return b""
+            self._advance(machine.engine.cycles + max(1, limit_cycles - slept))
+            if machine.end is not None:
+                raise LinkError("the firmware has ended", found=machine.end.reason)
+            if machine.idle and not machine.port(self._port.name).sent:
+                return b""
+        sent = machine.port(self._port.name).sent
+        data = bytes(sent)
+        sent.clear()
+        return data
+
+    def _advance(self, until_cycle: int) -> None:
+        try:
+            self.machine.run(until_cycle, stop_on_sent=True)
+        except GuestFault as fault:
+            raise LinkError("the firmware crashed", where=fault.where, details=str(fault)) from fault
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Hand bytes to the serial line, on which they follow each other at the firmware's baud rate."""
+        self.machine.port(self._port.name).feed(data, self.machine.engine.cycles)
+
+
+RUNNER = SimRunner
