@@ -73,7 +73,9 @@ def compile_model(model: Path, *, features: str | Path | None = None) -> Compile
     """
     source, data = tflite.load(model)
     if len(source.inputs) != 1:
-        raise ModelError("the network must have one input", where=model.name, expected=1, found=len(source.inputs))
+        raise ModelError(
+            "the network must have one input", where=model.name, expected=1, found=len(source.inputs)
+        )
     stages = [("import", source), *passes.run(source)]
     embedded, labels = _metadata(data, model.name)
     spec = feature_specs.load(features) if features is not None else embedded
@@ -151,7 +153,9 @@ def export(
 
 
 def _check_folder(folder: Path) -> None:
-    if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())):
+    if folder.exists() and (
+        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())
+    ):
         raise InputError(
             "the output folder holds something that is not an export",
             where=str(folder),
@@ -186,7 +190,12 @@ def _candidates(graph: Graph, schedule: Schedule, limit: int | None, board: Boar
 
 
 def _write_first_that_fits(
-    compiled: Compiled, plans: Sequence[Plan], board: Board, part: Path, optimize: gcc.Optimize, output: Format
+    compiled: Compiled,
+    plans: Sequence[Plan],
+    board: Board,
+    part: Path,
+    optimize: gcc.Optimize,
+    output: Format,
 ) -> tuple[Plan, Manifest]:
     for plan in plans:
         part.mkdir()
@@ -195,7 +204,9 @@ def _write_first_that_fits(
             _write_library(compiled, part)
             return plan, _finish(part, manifest)
         try:
-            report = gcc.build_firmware(part, board, frontend=compiled.features is not None, optimize=optimize)
+            report = gcc.build_firmware(
+                part, board, frontend=compiled.features is not None, optimize=optimize
+            )
         except BoardError:
             if plan is plans[-1]:
                 raise

@@ -29,7 +29,9 @@ import click
     "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,
     help="A firmware image, or sources to drop into your own.",
 )  # fmt: skip
-@click.option("--max-ram", type=click.IntRange(min=1), default=None, help="Limit on the activations in bytes.")
+@click.option(
+    "--max-ram", type=click.IntRange(min=1), default=None, help="Limit on the activations in bytes."
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
@@ -77,9 +79,14 @@ def _show(result: Any) -> None:
 
     m, board = result.manifest, boards.load(result.manifest.board)
     console = Console()
-    console.print(f"[bold]{m.model}[/] for {board.title}: {len(m.layers)} layers, {m.macs:,} MACs, {m.parameters:,} parameters")
+    console.print(
+        f"[bold]{m.model}[/] for {board.title}: {len(m.layers)} layers, {m.macs:,} MACs, {m.parameters:,} parameters"
+    )
     table = Table("memory", "part", "bytes", "of the board", box=None, header_style="bold", pad_edge=False)
-    for name, parts, size in (("RAM", m.ram_bytes, board.ram.size_bytes), ("flash", m.flash_bytes, board.flash.size_bytes)):
+    for name, parts, size in (
+        ("RAM", m.ram_bytes, board.ram.size_bytes),
+        ("flash", m.flash_bytes, board.flash.size_bytes),
+    ):
         for part, used in parts.items():
             if used:
                 share = f"{100 * used / size:.1f} %" if part == "total" else ""

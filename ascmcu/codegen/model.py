@@ -66,7 +66,9 @@ class Constant:
     def lines(self) -> list[str]:
         """The initialiser, wrapped."""
         flat = self.values.reshape(-1)
-        words = [_float_literal(v) for v in flat] if flat.dtype.kind == "f" else [str(v) for v in flat.tolist()]
+        words = (
+            [_float_literal(v) for v in flat] if flat.dtype.kind == "f" else [str(v) for v in flat.tolist()]
+        )
         per_line = {1: 24, 2: 16, 4: 10, 8: 4}[flat.dtype.itemsize]
         return [", ".join(words[i : i + per_line]) for i in range(0, len(words), per_line)]
 
@@ -251,7 +253,10 @@ def _layer_views(plan: Plan) -> list[LayerView]:
 
 def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
     graph = plan.graph
-    inputs = tuple(None if t is None or t.is_const else _tensor_view(plan, t.name) for t in graph.input_tensors(layer.node))
+    inputs = tuple(
+        None if t is None or t.is_const else _tensor_view(plan, t.name)
+        for t in graph.input_tensors(layer.node)
+    )
     constants = tuple(
         Constant(f"{name}_{layer.index}", _C_TYPES[str(values.dtype)], values)
         for name, values in layer.lowered.constants
@@ -260,7 +265,9 @@ def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
     if layer.lowered.state is not None:
         state = f"((model_int32 *)(void *)(arena + {plan.buffer(state_name(layer)).offset}))"
     macs = node_macs(graph, layer.node)
-    return LayerView(layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, macs)
+    return LayerView(
+        layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, macs
+    )
 
 
 def _tensor_view(plan: Plan, name: str) -> TensorView:
@@ -303,5 +310,3 @@ def _float_literal(value: float | np.floating) -> str:  # type: ignore[type-arg]
     if isinstance(value, np.float64):
         return float(value).hex()
     return float(np.float32(value)).hex() + "f"
-
-

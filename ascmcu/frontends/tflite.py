@@ -42,7 +42,16 @@ _TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
 _BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if k.isupper()}
 _OPTION_CLASSES = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int) and v > 0}
 # What reading offsets of a corrupt file can raise inside flatbuffers and numpy.
-_CORRUPT = (struct.error, IndexError, ValueError, TypeError, OverflowError, AttributeError, KeyError, MemoryError)
+_CORRUPT = (
+    struct.error,
+    IndexError,
+    ValueError,
+    TypeError,
+    OverflowError,
+    AttributeError,
+    KeyError,
+    MemoryError,
+)
 
 T = TypeVar("T")
 
@@ -69,7 +78,9 @@ def parse(data: bytes, name: str) -> Graph:
     model = _root(data, name)
     with _corruption(name):
         if model.SubgraphsLength() != 1:
-            raise ModelError("the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength())
+            raise ModelError(
+                "the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength()
+            )
         graph = _Importer(model, data, name).run()
     return verify(graph, "import")
 
@@ -82,7 +93,8 @@ def metadata(data: bytes, name: str) -> dict[str, bytes]:
         for i in _indices(model.MetadataLength(), data):
             entry = model.Metadata(i)
             key = (entry.Name() or b"").decode("utf-8", "replace")
-            found[key] = bytes(_buffer(model, entry.Buffer(), name) or b"")
+            content = _buffer(model, entry.Buffer(), name)
+            found[key] = b"" if content is None else content.tobytes()
         return found
 
 
@@ -127,7 +139,9 @@ def _indices(count: int, data: bytes) -> range:
 
 def _buffer(model: Any, index: int, name: str) -> Array | None:
     if not 0 <= index < model.BuffersLength():
-        raise ModelError("buffer index is out of range", where=name, expected=model.BuffersLength(), found=index)
+        raise ModelError(
+            "buffer index is out of range", where=name, expected=model.BuffersLength(), found=index
+        )
     raw = model.Buffers(index).DataAsNumpy()
     return None if isinstance(raw, int) or len(raw) == 0 else raw
 
@@ -148,10 +162,14 @@ class _Importer:
         """Import tensors, then operators in file order."""
         sub = self.subgraph
         self.by_index = [self._tensor(i) for i in _indices(sub.TensorsLength(), self.data)]
-        inputs = [self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)]
+        inputs = [
+            self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)
+        ]
         for i in _indices(sub.OperatorsLength(), self.data):
             self._operator(i)
-        outputs = [self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)]
+        outputs = [
+            self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)
+        ]
         if not inputs or not outputs:
             raise ModelError("the model has no input or no output", where=self.name)
         # ``define`` may have made an output tensor a constant since.
@@ -176,7 +194,9 @@ class _Importer:
             known.add(node.output)
         for name in graph.outputs:
             if name not in known:
-                raise ModelError("an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}")
+                raise ModelError(
+                    "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
+                )
 
     def _tensor(self, index: int) -> Tensor | None:
         raw = self.subgraph.Tensors(index)
@@ -206,7 +226,8 @@ class _Importer:
         return tensor
 
     def _unique_name(self, raw: str, index: int) -> str:
-        name = re.sub(r"[^\w./;:\-]", "_", raw)[:200] or f"tensor_{index}"
+        # Converters chain the names of fused layers with semicolons; the first one says enough.
+        name = re.sub(r"[^\w./:\-]", "_", raw.split(";")[0])[:80] or f"tensor_{index}"
         return name if name not in self.tensors else f"{name}:{index}"
 
     def _quantization(self, raw: Any, shape: tuple[int, ...], where: str) -> Quantization | None:
@@ -245,7 +266,10 @@ class _Importer:
     def _tensor_at(self, index: int, role: str) -> Tensor:
         if not 0 <= index < len(self.by_index):
             raise ModelError(
-                f"{role} is not a tensor of the file", where=self.name, expected=f"< {len(self.by_index)}", found=index
+                f"{role} is not a tensor of the file",
+                where=self.name,
+                expected=f"< {len(self.by_index)}",
+                found=index,
             )
         tensor = self.by_index[index]
         if tensor is None:
@@ -267,7 +291,8 @@ class _Importer:
             for i in _indices(raw.InputsLength(), self.data)
         ]
         outputs = [
-            self._tensor_at(raw.Outputs(i), f"an output of {role}") for i in _indices(raw.OutputsLength(), self.data)
+            self._tensor_at(raw.Outputs(i), f"an output of {role}")
+            for i in _indices(raw.OutputsLength(), self.data)
         ]
         op = registry.importer(builtin)
         ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
@@ -284,12 +309,16 @@ class _Importer:
         try:
             op.import_tflite(ctx)
         except _CORRUPT as error:
-            raise ctx.error("operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}") from error
+            raise ctx.error(
+                "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
+            ) from error
 
     def _builtin(self, raw: Any, index: int) -> str:
         code_index = raw.OpcodeIndex()
         if not 0 <= code_index < self.model.OperatorCodesLength():
-            raise ModelError("operator code is out of range", where=f"{self.name}: operator {index}", found=code_index)
+            raise ModelError(
+                "operator code is out of range", where=f"{self.name}: operator {index}", found=code_index
+            )
         code = self.model.OperatorCodes(code_index)
         # schema.fbs: the larger of the old 8-bit field and the new one is valid.
         value = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
@@ -330,7 +359,9 @@ class _OperatorContext:
 
     def option(self, name: str, default: Any = None) -> Any:
         """A builtin option."""
-        reader: Callable[[], Any] | None = getattr(self._options, name, None) if self._options is not None else None
+        reader: Callable[[], Any] | None = (
+            getattr(self._options, name, None) if self._options is not None else None
+        )
         return default if reader is None else reader()
 
     def const(self, index: int) -> Array:
@@ -338,7 +369,9 @@ class _OperatorContext:
         tensor = self.inputs[index] if index < len(self.inputs) else None
         value = None if tensor is None else self._fold(tensor)
         if value is None:
-            raise self.error("operand must be constant", tensor, expected="a constant", found="a computed tensor")
+            raise self.error(
+                "operand must be constant", tensor, expected="a constant", found="a computed tensor"
+            )
         return value
 
     def _fold(self, tensor: Tensor) -> Array | None:
@@ -363,7 +396,9 @@ class _OperatorContext:
     def define(self, output: Tensor, value: Array) -> None:
         """Make ``output`` a constant."""
         if tuple(value.shape) != output.shape:
-            raise self.error("constant result has another shape", output, expected=output.shape, found=value.shape)
+            raise self.error(
+                "constant result has another shape", output, expected=output.shape, found=value.shape
+            )
         self._importer.tensors[output.name] = Tensor(
             output.name, output.shape, output.dtype, output.quant, value, output.source_index
         )

@@ -23,7 +23,9 @@ def register(*tflite_builtins: str) -> Callable[[T], T]:
         _KINDS[op.KIND] = op
         for builtin in tflite_builtins:
             if builtin in _IMPORTERS:
-                raise VerifyError(f"{builtin} is imported by two ops", where=f"{op.KIND}, {_IMPORTERS[builtin].KIND}")
+                raise VerifyError(
+                    f"{builtin} is imported by two ops", where=f"{op.KIND}, {_IMPORTERS[builtin].KIND}"
+                )
             _IMPORTERS[builtin] = op
         return op
 

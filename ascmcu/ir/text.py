@@ -86,7 +86,9 @@ def parse(text: str, stored: Mapping[str, Array] | None = None) -> Graph:
                 nodes.append(node)
                 tensors[tensor.name] = tensor
         except (ValueError, KeyError, IndexError, SyntaxError, AttributeError, TypeError) as error:
-            raise InputError("line is not of the dump's form", where=f"line {number}: {line}", found=error) from error
+            raise InputError(
+                "line is not of the dump's form", where=f"line {number}: {line}", found=error
+            ) from error
     return Graph(name, tensors, tuple(nodes), tuple(inputs), tuple(outputs))
 
 
@@ -133,7 +135,9 @@ def _parse_type(name: str, text: str) -> Tensor:
     quant = None
     if scales is not None:
         quant = Quantization(
-            tuple(float(s) for s in scales.split(",")), tuple(int(z) for z in zero_points.split(",")), int(axis or 0)
+            tuple(float(s) for s in scales.split(",")),
+            tuple(int(z) for z in zero_points.split(",")),
+            int(axis or 0),
         )
     shape = tuple(int(d) for d in dims.split(",") if d)
     return Tensor(name, shape, DType(dtype), quant, None, -1 if index is None else int(index))

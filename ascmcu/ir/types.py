@@ -102,7 +102,9 @@ class Quantization:
             return self
         zero_points = self.zero_points if len(self.zero_points) > 1 else self.zero_points * len(self.scales)
         return Quantization(
-            tuple(self.scales[int(i)] for i in indices), tuple(zero_points[int(i)] for i in indices), self.axis
+            tuple(self.scales[int(i)] for i in indices),
+            tuple(zero_points[int(i)] for i in indices),
+            self.axis,
         )
 
 

@@ -15,7 +15,9 @@ def verify(graph: Graph, stage: str) -> Graph:
     known = set(graph.inputs) | {name for name, t in graph.tensors.items() if t.is_const}
     for name, tensor in graph.tensors.items():
         if name != tensor.name:
-            raise VerifyError("tensor stored under another name", where=stage, expected=name, found=tensor.name)
+            raise VerifyError(
+                "tensor stored under another name", where=stage, expected=name, found=tensor.name
+            )
         if tensor.data is not None and (
             tuple(tensor.data.shape) != tensor.shape or tensor.data.dtype != tensor.dtype.numpy
         ):

@@ -95,5 +95,3 @@ def constant_operands(inputs: Inputs) -> tuple[tuple[str, object], ...]:
     return tuple(
         (name, t.data) for name, t in zip(names, inputs, strict=False) if t is not None and t.data is not None
     )
-
-

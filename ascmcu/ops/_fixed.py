@@ -70,7 +70,9 @@ def multiply_by_quantized_multiplier(x: Array, multiplier: Array | int, shift: A
     left = np.maximum(shifts, 0)
     right = np.maximum(-shifts, 0)
     shifted = wrap32(x.astype(np.int64) << left)
-    return rounding_divide_by_pot(saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier)), right)
+    return rounding_divide_by_pot(
+        saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier)), right
+    )
 
 
 def scale_once(x: Array, scale: Array | float) -> I64:

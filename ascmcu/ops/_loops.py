@@ -31,7 +31,9 @@ def loops(extents: Sequence[int], strides: Sequence[Sequence[int]]) -> tuple[Loo
         steps = tuple(s[axis] for s in strides)
         if extent == 1:
             continue
-        if levels and all(outer == inner * extent for outer, inner in zip(levels[-1].steps, steps, strict=True)):
+        if levels and all(
+            outer == inner * extent for outer, inner in zip(levels[-1].steps, steps, strict=True)
+        ):
             levels[-1] = Loop(levels[-1].extent * extent, steps)
         else:
             levels.append(Loop(extent, steps))

@@ -1,4 +1,8 @@
-"""MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum)."""
+"""MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum<int8_t>).
+
+LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 input of SUM as uint8 and so answers nonsense there (MEAN is right).
+This is what its source function says, and what its BUILTIN resolver computes; the case rows of SUM say so.
+"""
 
 from __future__ import annotations
 
@@ -14,16 +18,12 @@ from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multipl
 
 @dataclass(frozen=True)
 class MeanSumParams:
-    """Compile-time constants; the sum of a whole output element is centred by ``offset`` before scaling.
-
-    ``divide`` is the plain truncating division of a mean that keeps its quantization.
-    """
+    """Compile-time constants; the sum of a whole output element is centred by ``offset`` before scaling."""
 
     geometry: _reduce.ReduceGeometry
     offset: int
     multiplier: int
     shift: int
-    divide: bool
     y_zero_point: int
     low: int
     high: int
@@ -40,11 +40,6 @@ def _multiplier(x: Tensor, output: Tensor, count: int, *, mean: bool) -> tuple[i
     return (multiplier << extra) // count, shift - extra
 
 
-def _plain_division(x: Tensor, output: Tensor, *, mean: bool) -> bool:
-    """reduce.cc takes the plain mean when input and output share one quantization."""
-    return mean and x.quant == output.quant
-
-
 def evaluate(x: Array, inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Array:
     """Bit-exact reference."""
     t = inputs[0]
@@ -52,13 +47,9 @@ def evaluate(x: Array, inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, me
     total = wrap32(x.astype(np.int64).sum(axis=axes)).reshape(output.shape)
     count = _reduce.count(t, axes)
     low, high = output.dtype.integer_range
-    if _plain_division(t, output, mean=mean):
-        result = np.sign(total) * (np.abs(total) // count)
-    else:
-        centred = wrap32(total - t.zero_point * count)
-        scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count, mean=mean))
-        result = np.clip(scaled + output.zero_point, low, high)
-    return result.astype(output.dtype.numpy)
+    centred = wrap32(total - t.zero_point * count)
+    scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count, mean=mean))
+    return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
 
 
 def lower(inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Lowered:
@@ -70,7 +61,6 @@ def lower(inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> 
         geometry,
         -x.zero_point * geometry.count,
         *_multiplier(x, output, geometry.count, mean=mean),
-        _plain_division(x, output, mean=mean),
         output.zero_point,
         *output.dtype.integer_range,
         x.dtype.c_name,

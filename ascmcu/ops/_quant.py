@@ -86,7 +86,9 @@ def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, ch
         )
     scales = len(weights.quant.scales)
     if scales not in (1, channels) or min(weights.quant.scales) <= 0:
-        raise ctx.error("weights have unusable scales", weights, expected=f"1 or {channels} positive", found=scales)
+        raise ctx.error(
+            "weights have unusable scales", weights, expected=f"1 or {channels} positive", found=scales
+        )
     if bias is not None and (bias.dtype is not DType.INT32 or bias.elements != channels or not bias.is_const):
         raise ctx.error(
             "bias does not fit", bias, expected=f"constant int32 [{channels}]", found=bias.describe()

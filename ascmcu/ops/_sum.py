@@ -44,7 +44,9 @@ def _multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int],
     )
 
 
-def evaluate(a: Array, b: Array, inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool) -> Array:
+def evaluate(
+    a: Array, b: Array, inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool
+) -> Array:
     """tflite reference_integer_ops::Add; SUB differs by the sign."""
     x, y = inputs
     assert x is not None and y is not None

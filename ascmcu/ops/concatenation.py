@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import math
 
 import numpy as np
 
@@ -52,7 +51,9 @@ class Concatenation(Op):
             if t is None:
                 raise ctx.error("input is missing")
             if t.dtype in _quant.QUANTIZED and t.quant != output.quant:
-                raise ctx.error("joined tensors must share one quantization", t, expected=output.quant, found=t.quant)
+                raise ctx.error(
+                    "joined tensors must share one quantization", t, expected=output.quant, found=t.quant
+                )
             parts.append(_with_axis(ctx, t, axis) if ctx.builtin == "PACK" else t)
         if ctx.builtin == "CONCATENATION" and int(ctx.option("FusedActivationFunction", 0)) != 0:
             raise ctx.error("a fused activation on a concatenation is not supported", output)

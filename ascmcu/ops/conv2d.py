@@ -77,8 +77,12 @@ class Conv2D(Op):
         assert x is not None and weights is not None
         channels, kernel_h, kernel_w, depth = weights.shape
         if depth == 0 or x.shape[3] % depth or channels % (x.shape[3] // depth):
-            raise _quant.incompatible("input channels do not fit the weights", f"a multiple of {depth}", x.shape[3])
-        size = _window.output_size(x.shape[1:3], (kernel_h, kernel_w), self.stride, self.dilation, self.padding)
+            raise _quant.incompatible(
+                "input channels do not fit the weights", f"a multiple of {depth}", x.shape[3]
+            )
+        size = _window.output_size(
+            x.shape[1:3], (kernel_h, kernel_w), self.stride, self.dilation, self.padding
+        )
         return TensorType((x.shape[0], *size, channels), x.dtype)
 
     def groups(self, x: Tensor, weights: Tensor) -> int:

@@ -58,7 +58,13 @@ class DepthwiseConv2D(Op):
         """Emit the convolution; a missing bias becomes zeros."""
         x, weights, bias = (*ctx.inputs, None)[:3]
         output = ctx.outputs[0]
-        if x is None or weights is None or len(weights.shape) != 4 or len(x.shape) != 4 or weights.shape[0] != 1:
+        if (
+            x is None
+            or weights is None
+            or len(weights.shape) != 4
+            or len(x.shape) != 4
+            or weights.shape[0] != 1
+        ):
             raise ctx.error("input and weights must have four dimensions, the weights' first being 1", x)
         _quant.require_quantized(ctx, x, output)
         _quant.require_weights(ctx, weights, bias, weights.shape[3])
@@ -75,7 +81,9 @@ class DepthwiseConv2D(Op):
         x, weights, _ = inputs
         assert x is not None and weights is not None
         if x.shape[3] == 0 or weights.shape[3] % x.shape[3]:
-            raise _quant.incompatible("channels do not fit the weights", f"a divisor of {weights.shape[3]}", x.shape[3])
+            raise _quant.incompatible(
+                "channels do not fit the weights", f"a divisor of {weights.shape[3]}", x.shape[3]
+            )
         size = _window.output_size(x.shape[1:3], weights.shape[1:3], self.stride, self.dilation, self.padding)
         return TensorType((x.shape[0], *size, weights.shape[3]), x.dtype)
 

@@ -120,6 +120,14 @@ class FullyConnected(Op):
         elif rule.mode is RowMode.WHOLE:
             batch = x.elements // depth
         params = FullyConnectedParams(
-            rows, depth // rows, channels, batch, x.zero_point, zero_point, x.dtype.c_name, output.dtype.c_name, requant
+            rows,
+            depth // rows,
+            channels,
+            batch,
+            x.zero_point,
+            zero_point,
+            x.dtype.c_name,
+            output.dtype.c_name,
+            requant,
         )
         return Lowered(params, (("weights", data), ("bias", bias.data), *constants), state)

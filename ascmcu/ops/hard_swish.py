@@ -37,7 +37,9 @@ class HardSwish(Unary):
         if relu_exponent < 0:
             reluish = rounding_divide_by_pot(reluish, -relu_exponent)
         reluish = (reluish + (1 << 15)) >> 1
-        product = (reluish * on_output_scale * 2) >> 16  # SaturatingDoublingHighMul: truncated, not rounded
+        product = reluish * on_output_scale
+        # SaturatingDoublingHighMul truncates toward zero where its sibling rounds.
+        product = np.where(product >= 0, product >> 15, -((-product) >> 15))
         scaled = _shift_exponent(product, out_exponent)
         return np.clip(scaled + output.zero_point, *output.dtype.integer_range)
 
@@ -61,5 +63,3 @@ def _saturating_left_shift(a: I64, bits: int) -> I64:
 
 def _shift_exponent(x: I64, exponent: int) -> I64:
     return rounding_divide_by_pot(x, -exponent) if exponent <= 0 else _saturating_left_shift(x, exponent)
-
-

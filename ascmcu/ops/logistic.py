@@ -33,7 +33,9 @@ class Logistic(Unary):
         radius = input_radius(_INPUT_INTEGER_BITS, left_shift)
         centred = x.astype(np.int64) - source.zero_point
         inside = np.clip(centred, -radius + 1, radius - 1)
-        q31 = logistic_q31(multiply_by_quantized_multiplier(inside, multiplier, left_shift), _INPUT_INTEGER_BITS)
+        q31 = logistic_q31(
+            multiply_by_quantized_multiplier(inside, multiplier, left_shift), _INPUT_INTEGER_BITS
+        )
         low, high = output.dtype.integer_range
         scaled = np.clip(rounding_divide_by_pot(q31, 31 - 8) + low, low, high)
         return np.where(centred <= -radius, low, np.where(centred >= radius, high, scaled))

@@ -63,7 +63,9 @@ class MirrorPad(Op):
         for d, (before, after) in zip(x.shape, self.paddings, strict=True):
             limit = d - (1 if self.mode == "reflect" else 0)
             if max(before, after) > limit:
-                raise _quant.incompatible("mirror padding is wider than the tensor", f"at most {limit}", (before, after))
+                raise _quant.incompatible(
+                    "mirror padding is wider than the tensor", f"at most {limit}", (before, after)
+                )
         return TensorType(tuple(d + a + b for d, (a, b) in zip(x.shape, self.paddings, strict=True)), x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:

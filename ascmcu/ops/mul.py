@@ -60,7 +60,9 @@ class Mul(Op):
         a, b = arrays
         assert a is not None and b is not None and inputs[0] is not None and inputs[1] is not None
         product = (a.astype(np.int64) - inputs[0].zero_point) * (b.astype(np.int64) - inputs[1].zero_point)
-        result = multiply_by_quantized_multiplier(product, *self._multiplier(inputs, output)) + output.zero_point
+        result = (
+            multiply_by_quantized_multiplier(product, *self._multiplier(inputs, output)) + output.zero_point
+        )
         return np.clip(result, *self.clamp).astype(output.dtype.numpy)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:

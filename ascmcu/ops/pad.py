@@ -49,7 +49,9 @@ class Pad(Op):
         if x is None:
             raise ctx.error("input is missing")
         if x.quant != output.quant:
-            raise ctx.error("padding must not change the quantization", output, expected=x.quant, found=output.quant)
+            raise ctx.error(
+                "padding must not change the quantization", output, expected=x.quant, found=output.quant
+            )
         value = x.zero_point
         if ctx.builtin == "PADV2" and len(ctx.inputs) > 2:
             value = int(ctx.const(2).reshape(-1)[0])
@@ -96,5 +98,7 @@ def import_paddings(ctx: ImportContext, x: Tensor) -> Pairs:
     """
     raw = ctx.const(1)
     if raw.shape != (len(x.shape), 2) or int(raw.min(initial=0)) < 0:
-        raise ctx.error("paddings must be (axes, 2) and not negative", x, expected=(len(x.shape), 2), found=raw.shape)
+        raise ctx.error(
+            "paddings must be (axes, 2) and not negative", x, expected=(len(x.shape), 2), found=raw.shape
+        )
     return tuple((int(a), int(b)) for a, b in raw)

@@ -63,7 +63,9 @@ class Quantize(Op):
             scaled = np.clip(real, -1024.0, 1024.0).astype(np.int64)
         else:
             centred = x.astype(np.int64) - inputs[0].zero_point
-            scaled = multiply_by_quantized_multiplier(centred, *quantize_multiplier(inputs[0].scale / output.scale))
+            scaled = multiply_by_quantized_multiplier(
+                centred, *quantize_multiplier(inputs[0].scale / output.scale)
+            )
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:

@@ -44,10 +44,14 @@ class Slice(Op):
         """``size``."""
         x = inputs[0]
         assert x is not None
-        for axis, (b, n, s, extent) in enumerate(zip(self.begin, self.size, self.strides, x.shape, strict=True)):
+        for axis, (b, n, s, extent) in enumerate(
+            zip(self.begin, self.size, self.strides, x.shape, strict=True)
+        ):
             last = b + (n - 1) * s
             if n < 1 or s == 0 or not (0 <= b < extent and 0 <= last < extent):
-                raise _quant.incompatible(f"slice leaves the tensor along axis {axis}", f"0 … {extent - 1}", (b, last))
+                raise _quant.incompatible(
+                    f"slice leaves the tensor along axis {axis}", f"0 … {extent - 1}", (b, last)
+                )
         return TensorType(self.size, x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
@@ -94,7 +98,9 @@ def _data_input(ctx: ImportContext) -> Tensor:
 def _axis(ctx: ImportContext, value: int, x: Tensor) -> int:
     axis = value + (len(x.shape) if value < 0 else 0)
     if not 0 <= axis < len(x.shape):
-        raise ctx.error("axis is out of range", x, expected=f"-{len(x.shape)} … {len(x.shape) - 1}", found=value)
+        raise ctx.error(
+            "axis is out of range", x, expected=f"-{len(x.shape)} … {len(x.shape) - 1}", found=value
+        )
     return axis
 
 
@@ -108,7 +114,9 @@ def _import_slice(ctx: ImportContext, x: Tensor) -> list[Part]:
     begin = [int(v) for v in ctx.const(1).reshape(-1)]
     size = [int(v) for v in ctx.const(2).reshape(-1)]
     if len(begin) != len(x.shape) or len(size) != len(x.shape):
-        raise ctx.error("begin and size must name every axis", x, expected=len(x.shape), found=(len(begin), len(size)))
+        raise ctx.error(
+            "begin and size must name every axis", x, expected=len(x.shape), found=(len(begin), len(size))
+        )
     full = tuple(x.shape[i] - begin[i] if n == -1 else n for i, n in enumerate(size))
     return [(tuple(begin), full, (1,) * len(full), ctx.outputs[0])]
 

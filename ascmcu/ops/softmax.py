@@ -62,7 +62,9 @@ class Softmax(Op):
         _quant.require_quantized(ctx, x, output)
         lowest = output.dtype.integer_range[0]
         if output.zero_point != lowest or abs(output.scale * 256 - 1) > 0.001:
-            raise ctx.error("softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}")
+            raise ctx.error(
+                "softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}"
+            )
         ctx.emit(cls(float(ctx.option("Beta", 1.0))), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:

@@ -38,7 +38,9 @@ class Transpose(Op):
         x = inputs[0]
         assert x is not None
         if sorted(self.permutation) != list(range(len(x.shape))):
-            raise _quant.incompatible("not a permutation of the axes", list(range(len(x.shape))), self.permutation)
+            raise _quant.incompatible(
+                "not a permutation of the axes", list(range(len(x.shape))), self.permutation
+            )
         return TensorType(tuple(x.shape[p] for p in self.permutation), x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:

@@ -13,7 +13,9 @@ def fold_constants(graph: Graph) -> Graph:
     for node in graph.nodes:
         inputs = [tensors[name] if name else None for name in node.inputs]
         if all(t is None or t.is_const for t in inputs):
-            value = node.op.evaluate([None if t is None else t.data for t in inputs], inputs, tensors[node.output])
+            value = node.op.evaluate(
+                [None if t is None else t.data for t in inputs], inputs, tensors[node.output]
+            )
             tensors[node.output] = with_tensor(tensors[node.output], data=value)
         else:
             kept.append(node)

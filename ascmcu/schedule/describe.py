@@ -42,7 +42,14 @@ def _buffers(plan: Plan) -> list[str]:
     rows = [("offset", "bytes", "ring rows", "row bytes", "events", "tensor")]
     for b in sorted(plan.buffers, key=lambda b: (b.offset, b.first)):
         rows.append(
-            (str(b.offset), str(b.size_bytes), str(b.ring_rows), str(b.row_bytes), f"{b.first}-{b.last}", b.name)
+            (
+                str(b.offset),
+                str(b.size_bytes),
+                str(b.ring_rows),
+                str(b.row_bytes),
+                f"{b.first}-{b.last}",
+                b.name,
+            )
         )
     return _table(rows)
 

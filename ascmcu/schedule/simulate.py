@@ -83,7 +83,12 @@ class _Simulation:
             self.states[state_name(layer)] = (first, self.event)
         step = self.done[layer.index]
         output = self.lives[layer.node.output]
-        if layer.rule.mode is not RowMode.MAP and output.first < 0 and step == 0 and not _finishes_late(layer):
+        if (
+            layer.rule.mode is not RowMode.MAP
+            and output.first < 0
+            and step == 0
+            and not _finishes_late(layer)
+        ):
             output.first = self.event
         # The row is written while the rows it is made of are still held.
         self.produce(layer.node.output, layer.rule.rows_done(step + 1, output.rows))
@@ -143,5 +148,7 @@ def _buffers(sim: _Simulation) -> list[Buffer]:
     for layer in sim.layers:
         if layer.lowered.state is not None:
             dtype, count = layer.lowered.state
-            buffers.append(Buffer(state_name(layer), 1, dtype.size_bytes * count, *sim.states[state_name(layer)]))
+            buffers.append(
+                Buffer(state_name(layer), 1, dtype.size_bytes * count, *sim.states[state_name(layer)])
+            )
     return buffers

@@ -30,7 +30,16 @@ class HostModel:
             (folder / name).write_text(text)
         library = folder / "model.so"
         extra = ["-fsanitize=undefined", "-fno-sanitize-recover=all"] if sanitize else []
-        command = ["gcc", *FLAGS, *extra, "-shared", "-fPIC", f"-I{paths.firmware() / 'kernels'}", "-o", str(library)]
+        command = [
+            "gcc",
+            *FLAGS,
+            *extra,
+            "-shared",
+            "-fPIC",
+            f"-I{paths.firmware() / 'kernels'}",
+            "-o",
+            str(library),
+        ]
         done = subprocess.run([*command, str(folder / "model.c")], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         self._c = ctypes.CDLL(str(library))

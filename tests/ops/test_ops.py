@@ -1,0 +1,72 @@
+"""Every case row through the differential chain: LiteRT = interpreter = passes = host C, layers and rows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from ascmcu import passes, paths
+from ascmcu.frontends import tflite
+from ascmcu.ir import interp, registry, text
+from tests.support import cases
+from tests.support.host_model import HostModel
+from tests.support.litert import Reference
+
+CASES = cases.load()
+SETS = 6
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
+def test_case(case: cases.Case) -> None:
+    data = case.model()
+    reference = Reference(data, case.row.get("resolver", "BUILTIN_REF"))
+    assert ("resolver" in case.row) == ("reason" in case.row)
+    graph = tflite.parse(data, case.id)
+    optimized = passes.optimize(graph)
+    dump = text.dump(optimized)
+    assert text.dump(text.parse(dump, text.constants(optimized))) == dump
+    compiled = (
+        [HostModel(optimized, mode, sanitize=True) for mode in ("layers", "rows")]
+        if _compiles(optimized)
+        else []
+    )
+    for number, inputs in enumerate(case.inputs(SETS)):
+        expected = reference(inputs)
+        chain = {
+            "interpreter": interp.run(graph, inputs),
+            "passes": interp.run(optimized, _shaped(optimized, inputs)),
+        }
+        for model in compiled:
+            chain[f"host C, {model.plan.mode}"] = model(inputs[0])
+        for link, outputs in chain.items():
+            for index, (a, b) in enumerate(zip(expected, outputs, strict=True)):
+                b = b.reshape(a.shape)
+                different = np.flatnonzero(a.reshape(-1) != b.reshape(-1))
+                assert not len(different), (
+                    f"{link}, input set {number}, output {index}: {len(different)} of {a.size} differ, "
+                    f"first at {different[0]}: expected {a.reshape(-1)[different[0]]}, "
+                    f"found {b.reshape(-1)[different[0]]}"
+                )
+
+
+def _compiles(graph: object) -> bool:
+    return len(graph.inputs) == 1 and bool(graph.nodes)  # type: ignore[attr-defined]
+
+
+def _shaped(graph: object, inputs: list[object]) -> list[object]:
+    names = graph.inputs  # type: ignore[attr-defined]
+    return [x.reshape(graph.tensors[n].shape) for n, x in zip(names, inputs, strict=True)]  # type: ignore[attr-defined]
+
+
+def test_stems_match() -> None:
+    """Every op has its module, its case rows, and a template unless a pass always rewrites it."""
+    modules = {p.stem for p in (paths.templates().parent / "ascmcu" / "ops").glob("[a-z]*.py")}
+    kinds = registry.kinds()
+    assert set(kinds) == modules
+    assert {c.stem for c in CASES} == modules - {"lookup"}
+    templates = {p.name.split(".")[0] for p in (paths.templates() / "ops").glob("[a-z]*.c.j2")}
+    assert templates == {kind for kind, op in kinds.items() if not op.LOWERED}
+
+
+def test_every_importer_has_a_row() -> None:
+    assert {c.row["op"] for c in CASES} == set(registry.supported_builtins())

@@ -1,0 +1,143 @@
+"""Case rows: ``tests/ops/<op>.toml`` → models and inputs, from fixed seeds.
+
+A row names the TFLite operator, its options, its inputs and its outputs::
+
+    [[case]]
+    name = "3x3, same, stride 2"
+    op = "CONV_2D"
+    options = { padding = 0, strideH = 2, strideW = 2 }
+    inputs = [ {shape = [1, 9, 7, 3]}, {weights = [8, 3, 3, 3], axis = 0}, {bias = 8} ]
+    output = { shape = [1, 5, 4, 8] }
+
+Inputs: ``shape`` an activation; ``weights`` random constants, with ``axis`` quantized per slice of it; ``bias`` int32;
+``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant; ``none`` an absent one.
+``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
+resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``.
+"""
+
+from __future__ import annotations
+
+import tomllib
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ascmcu.ir.types import Array
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
+
+FOLDER = Path(__file__).resolve().parents[1] / "ops"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row."""
+
+    stem: str
+    name: str
+    row: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        """Test id."""
+        return f"{self.stem}: {self.name}"
+
+    def rng(self) -> np.random.Generator:
+        """Seeded by the row's name."""
+        return np.random.default_rng(zlib.crc32(self.id.encode()))
+
+    def model(self) -> bytes:
+        """The single-operator model."""
+        rng = self.rng()
+        tensors: list[TensorSpec] = []
+        indices: list[int] = []
+        for spec in self.row["inputs"]:
+            if spec.get("none"):
+                indices.append(-1)
+                continue
+            indices.append(len(tensors))
+            tensors.append(_input(spec, tensors, rng))
+        outputs = self.row.get("outputs") or [self.row["output"]]
+        first = len(tensors)
+        source = next(t for t in tensors if t.data is None)
+        tensors += [_output(spec, i, source) for i, spec in enumerate(outputs)]
+        produced = list(range(first, len(tensors)))
+        operator = OperatorSpec(self.row["op"], indices, produced, self.row.get("options", {}))
+        runtime = [i for i, t in enumerate(tensors[:first]) if t.data is None]
+        return build(tensors, [operator], runtime, produced)
+
+    def inputs(self, count: int) -> list[list[Array]]:
+        """Input sets: extremes first, then random ones."""
+        rng = self.rng()
+        specs = [s for s in self.row["inputs"] if "shape" in s]
+        sets = []
+        for i in range(count):
+            sets.append([_values(spec, i, rng) for spec in specs])
+        return sets
+
+
+def load() -> list[Case]:
+    """All rows."""
+    cases = []
+    for path in sorted(FOLDER.glob("*.toml")):
+        for row in tomllib.loads(path.read_text())["case"]:
+            cases.append(Case(path.stem, row["name"], row))
+    return cases
+
+
+def _values(spec: dict[str, Any], number: int, rng: np.random.Generator) -> Array:
+    dtype, shape = np.dtype(spec.get("dtype", "int8")), tuple(spec["shape"])
+    if dtype.kind == "f":
+        return (rng.normal(size=shape) * [0.0, 1e5, 3.0, 1.0][min(number, 3)]).astype(dtype)
+    info = np.iinfo(dtype)
+    if number < 2:
+        return np.full(shape, [info.min, info.max][number], dtype)
+    return rng.integers(info.min, info.max + 1, size=shape).astype(dtype)
+
+
+def _quantized(
+    spec: dict[str, Any], default_scale: float, default_zero: int
+) -> tuple[tuple[float, ...], int]:
+    return (float(spec.get("scale", default_scale)),), int(spec.get("zero_point", default_zero))
+
+
+def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Generator) -> TensorSpec:
+    index = len(before)
+    name, dtype = f"in{index}", spec.get("dtype", "int8")
+    if "shape" in spec:
+        if dtype == "float32":
+            return TensorSpec(name, tuple(spec["shape"]), dtype)
+        scales, zero = _quantized(
+            spec, 0.047 + 0.011 * index, (3, -7, 12)[index % 3] + (128 if dtype == "uint8" else 0)
+        )
+        return TensorSpec(name, tuple(spec["shape"]), dtype, scales, zero)
+    if "weights" in spec:
+        shape = tuple(spec["weights"])
+        count = shape[spec["axis"]] if "axis" in spec else 1
+        scales = tuple(float(v) for v in rng.uniform(0.0005, 0.01, size=count))
+        data = rng.integers(-127, 128, size=shape).astype(np.int8)
+        return TensorSpec(name, shape, "int8", scales, 0, spec.get("axis", 0), data)
+    if "bias" in spec:
+        data = rng.integers(-2000, 2000, size=spec["bias"]).astype(np.int32)
+        scale = before[0].scales[0] * before[1].scales[0]
+        return TensorSpec(name, (spec["bias"],), "int32", (scale,), 0, 0, data)
+    if "const" in spec:
+        scales, zero = _quantized(spec, 0.031, -5)
+        info = np.iinfo(dtype)
+        data = rng.integers(info.min, info.max + 1, size=tuple(spec["const"])).astype(dtype)
+        return TensorSpec(name, tuple(spec["const"]), dtype, scales, zero, 0, data)
+    data = np.array(spec["values"], np.dtype(spec.get("dtype", "int32")))
+    quant = _quantized(spec, 0.047, 3) if data.dtype == np.int8 else ((), 0)
+    return TensorSpec(name, tuple(data.shape), str(data.dtype), quant[0], quant[1], 0, data)
+
+
+def _output(spec: dict[str, Any], index: int, source: TensorSpec) -> TensorSpec:
+    name, dtype, shape = f"out{index}", spec.get("dtype", source.dtype), tuple(spec["shape"])
+    if dtype in ("float32", "int32"):
+        return TensorSpec(name, shape, dtype)
+    if spec.get("like_input"):
+        return TensorSpec(name, shape, dtype, source.scales, source.zero_point)
+    scales, zero = _quantized(spec, 0.063, -11 + (128 if dtype == "uint8" else 0))
+    return TensorSpec(name, shape, dtype, scales, zero)

@@ -1,0 +1,141 @@
+"""Builds small ``.tflite`` files from plain descriptions, for case rows and fuzzing.
+
+The flatbuffer object API is TensorFlow's generated schema, loaded without importing TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import flatbuffers
+import numpy as np
+
+from ascmcu.ir.types import Array
+
+
+@functools.cache
+def schema() -> ModuleType:
+    """TensorFlow's schema module."""
+    spec = importlib.util.find_spec("tensorflow")
+    assert spec is not None and spec.origin is not None
+    path = Path(spec.origin).parent / "lite" / "python" / "schema_py_generated.py"
+    loaded = importlib.util.spec_from_file_location("_tflite_schema", path)
+    assert loaded is not None and loaded.loader is not None
+    module = importlib.util.module_from_spec(loaded)
+    sys.modules["_tflite_schema"] = module
+    loaded.loader.exec_module(module)
+    return module
+
+
+@dataclass
+class TensorSpec:
+    """A tensor of the file; ``data`` makes it constant."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "int8"
+    scales: tuple[float, ...] = ()
+    zero_point: int = 0
+    axis: int = 0
+    data: Array | None = None
+
+
+@dataclass
+class OperatorSpec:
+    """An operator; ``options`` are fields of its options table by their object-API names."""
+
+    builtin: str
+    inputs: list[int]
+    outputs: list[int]
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+_OPTIONS = {
+    "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
+    "FULLY_CONNECTED": "FullyConnectedOptions", "AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions",
+    "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "MEAN": "ReducerOptions", "SUM": "ReducerOptions",
+    "REDUCE_MAX": "ReducerOptions", "MAXIMUM": "MaximumMinimumOptions", "MINIMUM": "MaximumMinimumOptions",
+    "CONCATENATION": "ConcatenationOptions", "SPLIT": "SplitOptions", "SPLIT_V": "SplitVOptions",
+    "SLICE": "SliceOptions", "STRIDED_SLICE": "StridedSliceOptions", "PAD": "PadOptions", "PADV2": "PadV2Options",
+    "MIRROR_PAD": "MirrorPadOptions", "RESHAPE": "ReshapeOptions", "SQUEEZE": "SqueezeOptions",
+    "EXPAND_DIMS": "ExpandDimsOptions", "TRANSPOSE": "TransposeOptions", "PACK": "PackOptions",
+    "UNPACK": "UnpackOptions", "SHAPE": "ShapeOptions", "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions",
+    "HARD_SWISH": "HardSwishOptions", "ABS": "AbsOptions", "QUANTIZE": "QuantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions",
+}  # fmt: skip
+
+
+def build(
+    tensors: list[TensorSpec], operators: list[OperatorSpec], inputs: list[int], outputs: list[int]
+) -> bytes:
+    """The file's bytes."""
+    s = schema()
+    model = s.ModelT()
+    model.version = 3
+    model.description = b"case"
+    model.buffers = [s.BufferT()]
+    codes: list[str] = []
+    graph = s.SubGraphT()
+    graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
+    graph.tensors = [_tensor(model, spec) for spec in tensors]
+    graph.operators = []
+    for spec in operators:
+        if spec.builtin not in codes:
+            codes.append(spec.builtin)
+        graph.operators.append(_operator(spec, codes.index(spec.builtin)))
+    model.operatorCodes = [_code(name) for name in codes]
+    model.subgraphs = [graph]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _tensor(model: Any, spec: TensorSpec) -> Any:
+    s = schema()
+    t = s.TensorT()
+    t.name = spec.name.encode()
+    t.shape = np.array(spec.shape, np.int32)
+    t.type = getattr(s.TensorType, spec.dtype.upper())
+    if spec.scales:
+        q = s.QuantizationParametersT()
+        q.scale = np.array(spec.scales, np.float32)
+        q.zeroPoint = np.full(len(spec.scales), spec.zero_point, np.int64)
+        q.quantizedDimension = spec.axis
+        t.quantization = q
+    if spec.data is not None:
+        buffer = s.BufferT()
+        buffer.data = np.frombuffer(np.ascontiguousarray(spec.data).tobytes(), np.uint8)
+        model.buffers.append(buffer)
+        t.buffer = len(model.buffers) - 1
+    return t
+
+
+def _code(name: str) -> Any:
+    s = schema()
+    code = s.OperatorCodeT()
+    value = getattr(s.BuiltinOperator, name)
+    code.builtinCode = value
+    code.deprecatedBuiltinCode = min(value, 127)
+    code.version = 1
+    return code
+
+
+def _operator(spec: OperatorSpec, code: int) -> Any:
+    s = schema()
+    op = s.OperatorT()
+    op.opcodeIndex = code
+    op.inputs, op.outputs = np.array(spec.inputs, np.int32), np.array(spec.outputs, np.int32)
+    class_name = _OPTIONS.get(spec.builtin)
+    if class_name is not None:
+        op.builtinOptionsType = getattr(s.BuiltinOptions, class_name)
+        op.builtinOptions = getattr(s, class_name + "T")()
+        for key, value in spec.options.items():
+            assert hasattr(op.builtinOptions, key), f"{class_name} has no field {key}"
+            setattr(op.builtinOptions, key, value)
+    return op
