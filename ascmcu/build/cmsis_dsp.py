@@ -51,6 +51,7 @@ C_FILES = (
     "Source/TransformFunctions/arm_bitreversal2.c",
     "Source/CommonTables/arm_common_tables.c",
 )
+FFT_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 _TIMEOUT_S = 60
 _HINT = (
     "with a network: `pip install cmsis-pack-manager` for the ARM::CMSIS-DSP pack, or point pip at an index "
@@ -70,12 +71,16 @@ class CmsisDsp:
     version: str
 
 
-def sources() -> CmsisDsp:
-    """The sources of the FFT; fetches them when this machine has none.
+def sources(n_fft: int) -> CmsisDsp:
+    """The sources of a real FFT of ``n_fft`` samples; fetches them when this machine has none.
 
     Raises:
-        ToolError: no origin has them; the message gives the remedies.
+        ToolError: CMSIS-DSP has no such FFT, or no origin has its sources; the message gives the remedies.
     """
+    if n_fft not in FFT_SIZES:
+        raise ToolError(
+            "CMSIS-DSP has no FFT of this length", expected=" | ".join(map(str, FFT_SIZES)), found=n_fft
+        )
     found = available()
     if found:
         return found

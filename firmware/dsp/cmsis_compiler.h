@@ -32,6 +32,8 @@ static inline uint32_t __USAT(int32_t value, uint32_t bits)
     return (uint32_t)(value > limit ? limit : value < 0 ? 0 : value);
 }
 
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+/* Elsewhere CMSIS-DSP brings its own. */
 static inline int32_t __QADD(int32_t a, int32_t b)
 {
     const int64_t sum = (int64_t)a + b;
@@ -43,5 +45,6 @@ static inline int32_t __QSUB(int32_t a, int32_t b)
     const int64_t difference = (int64_t)a - b;
     return difference > INT32_MAX ? INT32_MAX : difference < INT32_MIN ? INT32_MIN : (int32_t)difference;
 }
+#endif
 
 #endif
