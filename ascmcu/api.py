@@ -234,7 +234,9 @@ def write_sources(
     """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler."""
     for number, (name, graph) in enumerate(compiled.stages):
         (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
-    large = {key: data for _, graph in compiled.stages for key, data in text.constants(graph).items()}
+    large: dict[str, Any] = {
+        key: data for _, graph in compiled.stages for key, data in text.constants(graph).items()
+    }
     np.savez(folder / "constants.npz", **large)
     (folder / "plan.txt").write_text(describe(plan, plans))
     source = render_model(plan, name=compiled.name, sha256=compiled.sha256)

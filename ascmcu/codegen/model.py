@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,8 @@ from ascmcu.ir.types import Array, Tensor
 from ascmcu.schedule.plan import ROWS, Layer, Plan, state_name
 
 _C_TYPES = {
-    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t", "float32": "float", "float64": "double",
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
+    "float32": "float", "float64": "double",
 }  # fmt: skip
 
 
@@ -295,8 +297,8 @@ def _kernels(layers: list[LayerView]) -> list[Kernel]:
             template = f"ops/{layer.op}.c.j2"
             if not (environment().loader and template in environment().list_templates()):
                 raise VerifyError("op has no template", where=layer.layer.node.describe(), expected=template)
-            module = environment().get_template(template).make_module()
-            source = str(module.kernel(layer.kernel, layer.k))  # type: ignore[attr-defined]
+            module: Any = environment().get_template(template).make_module()
+            source = str(module.kernel(layer.kernel, layer.k))
             seen[layer.kernel] = Kernel(layer.kernel, source.strip())
     return list(seen.values())
 
@@ -305,7 +307,7 @@ def _dims(tensor: Tensor) -> str:
     return "x".join(str(d) for d in (tensor.shape[1:] if tensor.has_row_axis else tensor.shape))
 
 
-def _float_literal(value: float | np.floating) -> str:  # type: ignore[type-arg]
+def _float_literal(value: float | np.floating) -> str:
     """A C literal that reads back as the same float or double."""
     if isinstance(value, np.float64):
         return float(value).hex()

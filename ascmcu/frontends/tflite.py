@@ -324,7 +324,7 @@ class _Importer:
         value = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
         if value == tflite.BuiltinOperator.CUSTOM:
             return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
-        return _BUILTIN_NAMES.get(value, f"builtin {value}")
+        return str(_BUILTIN_NAMES.get(value, f"builtin {value}"))
 
 
 def _options(raw: Any) -> Any:

@@ -26,7 +26,7 @@ def wrap32(x: Array) -> I64:
 
 def round_half_away(value: float) -> int:
     """C's ``round``: halves away from zero (Python's rounds them to even)."""
-    return int(math.floor(abs(value) + 0.5)) * (1 if value >= 0 else -1)
+    return math.floor(abs(value) + 0.5) * (1 if value >= 0 else -1)
 
 
 def quantize_multiplier(real: float) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from ascmcu.ir.types import Array
 from ascmcu.ops._quant import incompatible
 
 Pair = tuple[int, int]
+Shape = tuple[int, ...]
 # (top, bottom, left, right)
 Padding = tuple[int, int, int, int]
 SAME = 0  # tflite.Padding
@@ -44,7 +45,7 @@ def import_dilations(ctx: ImportContext) -> Pair:
     return int(ctx.option("DilationHFactor", 1)), int(ctx.option("DilationWFactor", 1))
 
 
-def output_size(size: Pair, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding) -> Pair:
+def output_size(size: Shape, kernel: Shape, stride: Pair, dilation: Pair, padding: Padding) -> Pair:
     """Output height and width.
 
     Raises:

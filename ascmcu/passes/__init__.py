@@ -34,6 +34,5 @@ def run(graph: Graph) -> Iterator[tuple[str, Graph]]:
 
 def optimize(graph: Graph) -> Graph:
     """The result of the whole pipeline."""
-    for _, graph in run(graph):
-        pass
-    return graph
+    *_, (_, last) = run(graph)
+    return last
