@@ -2,6 +2,8 @@
 
 ``load`` tells them apart:
 
+* TAU Urban Acoustic Scenes: ``meta.csv`` and the official split in ``evaluation_setup/``; its parts are
+  ``train`` and ``test`` (the files call the latter's labelled list ``evaluate``).
 * a table (``meta.csv`` in the folder, or any CSV): one row per recording, with its class and, where it has
   them, its fold or split, its device and its place. ESC-10, ESC-50 and our synthetic scenes are such.
 * a folder of class folders, with an optional level of part folders above: ``[train/]dog/*.wav``.
@@ -91,6 +93,8 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
         raise DataError("no such data set", where=str(source))
     table = source if source.is_file() else source / "meta.csv"
     recordings = _from_table(table, columns or Columns()) if table.is_file() else _from_folders(source)
+    if source.is_dir() and (source / "evaluation_setup").is_dir():
+        recordings = _officially_split(recordings, source / "evaluation_setup")
     if not recordings:
         raise DataError(
             "no recordings found",
@@ -155,6 +159,23 @@ def _from_table(table: Path, columns: Columns) -> list[Recording]:
         recordings = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
     _no_duplicates(recordings, table)
     return recordings
+
+
+def _officially_split(recordings: list[Recording], setup: Path) -> list[Recording]:
+    """The recordings that the official lists name, in the lists' order, each with its part."""
+    by_name = {f"{r.path.parent.name}/{r.path.name}": r for r in recordings}
+    dealt = []
+    for part, name in (("train", "fold1_train.csv"), ("test", "fold1_evaluate.csv")):
+        try:
+            with (setup / name).open(newline="", encoding="utf-8-sig") as file:
+                listed = [row["filename"].strip() for row in csv.DictReader(file, delimiter="\t")]
+        except (OSError, KeyError) as error:
+            raise DataError("cannot read the official split", where=str(setup / name), found=error) from error
+        for filename in listed:
+            if filename not in by_name:
+                raise DataError("the official split names a recording that meta.csv lacks", where=filename)
+            dealt.append(replace(by_name[filename], part=part))
+    return dealt
 
 
 def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str | None]) -> Recording:

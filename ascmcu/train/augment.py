@@ -25,12 +25,14 @@ def augmented(
         return np.swapaxes(x, 1, 2), y
     if recipe.time_roll:
         x = time_rolled(x, rng)
+    if recipe.swap_stereo:
+        x = swapped(x, rng)
     if recipe.gain_std or recipe.tilt_std:
         x = recoloured(x, recipe.gain_std, recipe.tilt_std, rng)
     for _ in range(recipe.time_masks if recipe.time_mask_rows else 0):
-        x = masked(x, recipe.time_mask_rows, 1, rng)
+        x = masked(x, recipe.time_mask_rows, 1, rng, recipe.mask_per_channel)
     for _ in range(recipe.freq_masks if recipe.freq_mask_bands else 0):
-        x = masked(x, recipe.freq_mask_bands, 2, rng)
+        x = masked(x, recipe.freq_mask_bands, 2, rng, recipe.mask_per_channel)
     if recipe.mixup_alpha:
         return mixed(x, y, recipe.mixup_alpha, recipe.mixup_per_batch, rng)
     return x, y
@@ -51,16 +53,20 @@ def recoloured(x: Array, gain_std: float, tilt_std: float, rng: np.random.Genera
     return x + (gain + tilt).astype(np.float32)[:, None, :, None]
 
 
-def masked(x: Array, widest: int, axis: int, rng: np.random.Generator) -> Array:
-    """One stripe per clip, 0…``widest`` wide along ``axis`` (1: time, 2: frequency), set to zero."""
-    clips, length = x.shape[0], x.shape[axis]
-    width = rng.integers(min(widest, length) + 1, size=clips)
+def masked(x: Array, widest: int, axis: int, rng: np.random.Generator, per_channel: bool = False) -> Array:
+    """A stripe per clip or channel, 0…``widest`` wide along ``axis`` (1: time, 2: frequency), set to zero."""
+    length = x.shape[axis]
+    shape = (x.shape[0], 1, 1, x.shape[3] if per_channel else 1)
+    width = rng.integers(min(widest, length) + 1, size=shape)
     start = rng.integers(length - width + 1)
-    at = np.arange(length)
-    hidden = (at >= start[:, None]) & (at < (start + width)[:, None])
-    shape = [clips, 1, 1, 1]
-    shape[axis] = length
-    return np.where(hidden.reshape(shape), np.float32(0.0), x)
+    at = np.arange(length).reshape((1, -1, 1, 1) if axis == 1 else (1, 1, -1, 1))
+    return np.where((at >= start) & (at < start + width), np.float32(0.0), x)
+
+
+def swapped(x: Array, rng: np.random.Generator) -> Array:
+    """Every other clip, by chance, with left and right exchanged in each pair of channels."""
+    mirrored = x.reshape(*x.shape[:3], -1, 2)[..., ::-1].reshape(x.shape)
+    return np.where(rng.random((len(x), 1, 1, 1)) < 0.5, mirrored, x)
 
 
 def mixed(x: Array, y: Array, alpha: float, per_batch: bool, rng: np.random.Generator) -> tuple[Array, Array]:

@@ -104,12 +104,14 @@ def _optimizer(training: Training) -> keras.optimizers.Optimizer:
 
 
 def _rate(training: Training, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to zero."""
+    """Linear warm-up, then half a cosine to zero, or one to each restart."""
     warmup = training.warmup_epochs * steps_per_epoch
     if step < warmup:
         return training.learning_rate * (step + 1) / warmup
-    total = training.epochs * steps_per_epoch
-    return training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warmup) / (total - warmup)))
+    turns = [warmup, *(epoch * steps_per_epoch for epoch in training.restart_epochs)]
+    start = max(turn for turn in turns if turn <= step)
+    end = min((turn for turn in turns if turn > step), default=training.epochs * steps_per_epoch)
+    return training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - start) / (end - start)))
 
 
 def _batches(

@@ -1,6 +1,7 @@
 """A recipe: everything that a training run is made of, as one TOML file.
 
-``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec,
+``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec (or
+``spec``, the name of one, and the fields that differ),
 ``[network]`` names a file of ``zoo/`` and its options, ``[augment]`` and ``[training]`` the rest.
 """
 
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from ascmcu import paths
 from ascmcu.errors import InputError
+from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
 
 T = TypeVar("T")
@@ -50,6 +52,8 @@ class Augment:
         time_mask_rows, freq_mask_bands: the widest SpecAugment mask (Park et al. 2019); its fill is zero, the
             mean of normalised features.
         time_masks, freq_masks: masks per example.
+        mask_per_channel: every channel has masks of its own.
+        swap_stereo: with a chance of one half, the left and right channels (and their deltas) are exchanged.
         gain_std: a random level: σ of a constant added to the normalised features of a whole clip.
         tilt_std: a random colour: σ of a slope over the bands, ±σ at the edges.
     """
@@ -61,6 +65,8 @@ class Augment:
     time_masks: int = 1
     freq_mask_bands: int = 0
     freq_masks: int = 1
+    mask_per_channel: bool = False
+    swap_stereo: bool = False
     gain_std: float = 0.0
     tilt_std: float = 0.0
 
@@ -71,7 +77,9 @@ class Training:
 
     Args:
         optimizer: ``adam`` (decoupled weight decay), or ``sgd`` (momentum 0.9).
-        learning_rate: its peak, after ``warmup_epochs`` of linear rise; then a cosine to zero.
+        learning_rate: its peak, after ``warmup_epochs`` of linear rise; then half a cosine to zero.
+        restart_epochs: after so many epochs the rate jumps back to its peak and falls again (SGDR, Loshchilov
+            and Hutter 2017).
         average: decay per step of the weights' moving average that is kept in the end; 0 keeps the weights.
         early_stop_epochs: stop when the validation accuracy has not risen for so long; 0 never stops.
     """
@@ -81,6 +89,7 @@ class Training:
     optimizer: str = "adam"
     learning_rate: float = 2e-3
     warmup_epochs: int = 2
+    restart_epochs: tuple[int, ...] = ()
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
     average: float = 0.0
@@ -134,7 +143,7 @@ class Recipe:
             name=str(raw.get("name", Path(where).stem)),
             description=str(raw.get("description", "")),
             data=_section(Parts, raw["data"], f"{where}: [data]"),
-            features=FeatureSpec.from_dict(raw["features"]),
+            features=_features(raw["features"], f"{where}: [features]"),
             network=Network(network.pop("name"), network),
             augment=_section(Augment, raw.get("augment", {}), f"{where}: [augment]"),
             training=_check(_section(Training, raw.get("training", {}), f"{where}: [training]"), where),
@@ -166,6 +175,14 @@ def load(name_or_path: str) -> Recipe:
     return Recipe.from_dict({"name": path.stem, **raw}, str(path))
 
 
+def _features(raw: dict[str, Any], where: str) -> FeatureSpec:
+    """The fields as they stand, or those that differ from the specification that ``spec`` names."""
+    fields = dict(raw)
+    name = fields.pop("spec", None)
+    base = specs.load(str(name)).to_dict() if name is not None else {}
+    return FeatureSpec.from_dict({**base, **fields}, where)
+
+
 def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
     for key in raw:
         if key not in known:
@@ -182,7 +199,7 @@ def _section(kind: type[T], raw: dict[str, Any], where: str) -> T:
         if kind_of.startswith("tuple"):
             if not isinstance(value, (list, tuple)):
                 raise InputError(f"{key} must be a list", where=where, found=repr(value))
-            values[key] = tuple(str(item) for item in value)
+            values[key] = tuple((int if "int" in kind_of else str)(item) for item in value)
         else:
             wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[kind_of]
             if not isinstance(value, wanted) or (isinstance(value, bool) and kind_of != "bool"):

@@ -40,6 +40,19 @@ def test_masks_are_stripes_of_at_most_their_width(axis: int, widest: int) -> Non
     assert widths == set(range(widest + 1))
 
 
+def test_masks_may_differ_by_channel() -> None:
+    hidden = augment.masked(X, 10, 1, rng(), per_channel=True) != X
+    assert not np.array_equal(hidden[..., 0], hidden[..., 1])
+
+
+def test_swapping_exchanges_pairs_of_channels() -> None:
+    x = RNG.standard_normal((40, 3, 2, 6)).astype(np.float32)
+    exchanged = [not np.array_equal(a, b) for a, b in zip(augment.swapped(x, rng()), x, strict=True)]
+    assert 8 < sum(exchanged) < 32
+    for after, before, changed in zip(augment.swapped(x, rng()), x, exchanged, strict=True):
+        assert np.array_equal(after, before[..., [1, 0, 3, 2, 5, 4]] if changed else before)
+
+
 def test_recolouring_adds_a_line_over_the_bands() -> None:
     added = augment.recoloured(X, 0.5, 0.5, rng()) - X
     assert np.allclose(np.diff(added, n=2, axis=2), 0, atol=1e-5)

@@ -70,6 +70,24 @@ def test_bad_tables(tmp_path: Path, text: str, what: str) -> None:
         datasets.load(_table(tmp_path, text))
 
 
+def test_official_split(tmp_path: Path) -> None:
+    rows = "".join(
+        f"audio/{name}.wav\t{scene}\tlyon-1\ta\r\n" for name, scene in zip("abc", "xyx", strict=True)
+    )
+    _table(tmp_path, "filename\tscene_label\tidentifier\tsource_label\r\n" + rows)
+    setup = tmp_path / "evaluation_setup"
+    setup.mkdir()
+    (setup / "fold1_train.csv").write_bytes(b"filename\tscene_label\r\naudio/c.wav\tx\r\n")
+    with pytest.raises(DataError, match="cannot read the official split"):
+        datasets.load(tmp_path)
+    (setup / "fold1_evaluate.csv").write_bytes(b"filename\tscene_label\naudio/b.wav\ty\n")
+    dataset = datasets.load(tmp_path)
+    assert [(r.path.name, r.part) for r in dataset.recordings] == [("c.wav", "train"), ("b.wav", "test")]
+    (setup / "fold1_evaluate.csv").write_bytes(b"filename\tscene_label\naudio/d.wav\ty\n")
+    with pytest.raises(DataError, match=r"meta\.csv lacks"):
+        datasets.load(tmp_path)
+
+
 def test_class_folders(tmp_path: Path) -> None:
     for name in ("dog/1.wav", "dog/2.flac", "cat/3.wav"):
         _sound(tmp_path / "flat" / name)

@@ -71,6 +71,17 @@ def test_the_best_validation_epoch_is_kept(scenes: Dataset, tiny: Recipe) -> Non
     assert kept == max(epoch.validation_accuracy for epoch in history)
 
 
+def test_the_rate_rises_falls_and_restarts(scenes: Dataset, tiny: Recipe) -> None:
+    spec, parts = run.prepare(tiny, scenes)
+    model = zoo.build("dscnn", spec.shape, 6, tiny.network.options)
+    training = Training(
+        epochs=7, batch=36, learning_rate=0.5, warmup_epochs=2, restart_epochs=(4,), optimizer="sgd"
+    )
+    history = loop.fit(model, parts["train"].examples, None, tiny.augment, training)
+    rates = [epoch.learning_rate for epoch in history]
+    assert np.allclose(rates, [0.25, 0.5, 0.5, 0.25, 0.5, 0.375, 0.125])
+
+
 def test_early_stop(scenes: Dataset, tiny: Recipe) -> None:
     spec, parts = run.prepare(tiny, scenes)
     model = zoo.build("dscnn", spec.shape, 6, tiny.network.options)
