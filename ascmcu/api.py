@@ -297,8 +297,7 @@ def _tensor_spec(tensor: Tensor) -> TensorSpec:
 
 def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
     graph = plan.graph
-    aliased = dict(plan.aliases)
-    running = [layer for layer in plan.layers if layer.node.output not in aliased]
+    running = [layer for layer in plan.layers if not plan.moves_nothing(layer)]
     return tuple(
         Layer(
             index=index,

@@ -153,9 +153,10 @@ class LayerView:
     @property
     def rows_done(self) -> str:
         """C expression of the output's complete rows once ``done`` steps ran."""
-        if self.layer.rule.mode is RowMode.MAP:
-            return f"done_{self.index}"
-        return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
+        rule = self.layer.rule
+        if rule.group == rule.steps:
+            return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
+        return f"done_{self.index}" if rule.group == 1 else f"done_{self.index} / {rule.group}"
 
 
 def _needed_rows(reads: RowReads, rows: int, index: int) -> str:
@@ -243,9 +244,8 @@ def _stream_views(plan: Plan, layers: list[LayerView]) -> list[StreamView]:
 def _layer_views(plan: Plan) -> list[LayerView]:
     kernels: dict[tuple[str, object], str] = {}
     views = []
-    aliases = dict(plan.aliases)
     for layer in plan.layers:
-        if layer.node.output in aliases:
+        if plan.moves_nothing(layer):
             continue
         kind = layer.node.op.kind()
         kernel = kernels.setdefault((kind, layer.lowered.params), f"{kind}_{layer.index}")
@@ -275,9 +275,8 @@ def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
 def _tensor_view(plan: Plan, name: str) -> TensorView:
     names = [n for n, t in plan.graph.tensors.items() if not t.is_const]
     tensor, buffer = plan.graph.tensors[name], plan.buffer(name)
-    rows = buffer.ring_rows if buffer.name == name or buffer.ring_rows < tensor.rows else tensor.rows
-    if buffer.name != name and plan.graph.tensors[buffer.name].rows == buffer.ring_rows:
-        rows = tensor.rows
+    # A storage that a reshape shares is one run of bytes, seen by each tensor in its own rows.
+    rows = tensor.rows if buffer.row_bytes != tensor.row_bytes else buffer.ring_rows
     return TensorView(f"t{names.index(name)}", tensor, buffer.offset, rows)
 
 

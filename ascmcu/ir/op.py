@@ -20,7 +20,7 @@ class RowMode(enum.Enum):
     """How an op turns input rows into output rows."""
 
     MAP = "map"  # step s writes output row s
-    ACCUMULATE = "accumulate"  # step s takes input row s; the last step writes the output
+    ACCUMULATE = "accumulate"  # step s takes input row s; every ``group`` steps complete one output row
     WHOLE = "whole"  # one step reads everything and writes everything
 
 
@@ -40,17 +40,33 @@ class RowReads:
 
 @dataclass(frozen=True)
 class RowRule:
-    """``steps`` of an op and what each reads; ``reads`` is ``None`` for constants and absent inputs."""
+    """``steps`` of an op and what each reads; ``reads`` is ``None`` for constants and absent inputs.
+
+    ``group`` is the number of steps after which something is complete: one output row, or all of them where the
+    group is the whole (``steps``).
+    """
 
     mode: RowMode
     steps: int
     reads: tuple[RowReads | None, ...]
+    group: int = 1
 
     def rows_done(self, steps_done: int, output_rows: int) -> int:
         """Output rows that are complete after ``steps_done`` steps."""
-        if self.mode is RowMode.MAP:
-            return steps_done
-        return output_rows if steps_done == self.steps else 0
+        if self.group == self.steps:
+            return output_rows if steps_done == self.steps else 0
+        return steps_done // self.group
+
+    def output_rows(self, step: int, output_rows: int) -> range:
+        """Output rows that ``step`` works on."""
+        if self.group == self.steps:
+            return range(output_rows)
+        return range(step // self.group, step // self.group + 1)
+
+
+def accumulate_rule(steps: int, group: int, reads: tuple[RowReads | None, ...]) -> RowRule:
+    """Step s takes input row s; ``group`` rows make one output row (or all, when there is one group)."""
+    return RowRule(RowMode.ACCUMULATE, steps, reads, group)
 
 
 def whole_rule(inputs: Inputs) -> RowRule:

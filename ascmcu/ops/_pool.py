@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowRule, TensorType
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, accumulate_rule
 from ascmcu.ir.types import Tensor
 from ascmcu.ops import _quant, _window
 
@@ -27,6 +27,7 @@ class PoolParams:
     low: int
     high: int
     c_type: str
+    accumulate: bool
 
 
 @dataclass(frozen=True)
@@ -63,17 +64,31 @@ def infer(attributes: PoolAttributes, inputs: Inputs) -> TensorType:
     return TensorType((x.shape[0], *size, x.shape[3]), x.dtype)
 
 
-def row_rule(attributes: PoolAttributes, output: Tensor) -> RowRule:
-    """Window-height rows per output row."""
+def accumulates(attributes: PoolAttributes, inputs: Inputs, output: Tensor, *, state_bytes: int) -> bool:
+    """Whether rows are taken one by one into what becomes the output row: windows must not overlap, and what lives
+    on (``state_bytes``, else the output row itself) must be smaller than the rows that need not be kept."""
+    x = inputs[0]
+    assert x is not None
+    kernel = attributes.kernel[0]
+    apart = attributes.stride[0] == kernel or output.rows == 1
+    kept = (kernel - 1) * x.row_bytes
+    return apart and attributes.padding[:2] == (0, 0) and kernel > 1 and state_bytes < kept
+
+
+def row_rule(attributes: PoolAttributes, output: Tensor, *, accumulate: bool) -> RowRule:
+    """Window-height rows per output row, or one row after the other where the windows do not overlap."""
+    if accumulate:
+        kernel = attributes.kernel[0]
+        return accumulate_rule(output.rows * kernel, kernel, (RowReads(1, 0, 1),))
     reads = _window.window_reads(attributes.kernel[0], attributes.stride[0], 1, attributes.padding[0])
     return RowRule(RowMode.MAP, output.rows, (reads,))
 
 
-def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor) -> Lowered:
+def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor, *, accumulate: bool) -> PoolParams:
     """The parameters of the row kernel."""
     x = inputs[0]
     assert x is not None
-    params = PoolParams(
+    return PoolParams(
         *attributes.kernel,
         *attributes.stride,
         attributes.padding[0],
@@ -82,5 +97,5 @@ def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor) -> Lowered
         output.shape[2],
         *attributes.clamp,
         x.dtype.c_name,
+        accumulate,
     )
-    return Lowered(params)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, accumulate_rule, whole_rule
 from ascmcu.ir.types import Tensor
 from ascmcu.ops import _loops, _quant
 from ascmcu.ops._loops import Loop
@@ -62,7 +62,7 @@ def row_rule(inputs: Inputs, output: Tensor, axes: Axes) -> RowRule:
     x = inputs[0]
     assert x is not None
     if _reduces_rows(x, axes):
-        return RowRule(RowMode.ACCUMULATE, x.rows, (RowReads(1, 0, 1),))
+        return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1),))
     if x.rows == output.rows and x.has_row_axis == output.has_row_axis:
         return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
     return whole_rule(inputs)

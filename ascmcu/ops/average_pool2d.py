@@ -10,7 +10,7 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _pool, _window
 
 
@@ -42,10 +42,15 @@ class AveragePool2D(_pool.PoolAttributes, Op):
         magnitude = (np.abs(total) + count // 2) // count
         return np.clip(np.sign(total) * magnitude, *self.clamp).astype(output.dtype.numpy)
 
+    def _accumulates(self, inputs: Inputs, output: Tensor) -> bool:
+        return _pool.accumulates(self, inputs, output, state_bytes=4 * output.row_elements)
+
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Window-height rows per output row."""
-        return _pool.row_rule(self, output)
+        """One row after the other into sums where that is smaller than keeping the rows."""
+        return _pool.row_rule(self, output, accumulate=self._accumulates(inputs, output))
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        return _pool.lower(self, inputs, output)
+        """No constants; sums are int32."""
+        accumulate = self._accumulates(inputs, output)
+        state = (DType.INT32, output.row_elements) if accumulate else None
+        return Lowered(_pool.lower(self, inputs, output, accumulate=accumulate), state=state)

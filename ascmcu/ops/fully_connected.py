@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    TensorType,
+    accumulate_rule,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -99,7 +109,7 @@ class FullyConnected(Op):
         if x.rows == output.rows and x.row_elements % depth == 0:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))
         if x.elements == depth:
-            return RowRule(RowMode.ACCUMULATE, x.rows, (RowReads(1, 0, 1), None, None))
+            return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1), None, None))
         return whole_rule(inputs)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:

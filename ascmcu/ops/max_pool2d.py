@@ -39,10 +39,13 @@ class MaxPool2D(_pool.PoolAttributes, Op):
         view = _window.windows(x.astype(np.int32), self.kernel, self.stride, (1, 1), self.padding, lowest)
         return np.clip(view.max(axis=(4, 5)), *self.clamp).astype(output.dtype.numpy)
 
+    def _accumulates(self, inputs: Inputs, output: Tensor) -> bool:
+        return _pool.accumulates(self, inputs, output, state_bytes=0)
+
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Window-height rows per output row."""
-        return _pool.row_rule(self, output)
+        """One row after the other into the output row where windows do not overlap."""
+        return _pool.row_rule(self, output, accumulate=self._accumulates(inputs, output))
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        return _pool.lower(self, inputs, output)
+        """No constants; the output row holds the maxima so far."""
+        return Lowered(_pool.lower(self, inputs, output, accumulate=self._accumulates(inputs, output)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ascmcu.ir.graph import node_macs
-from ascmcu.schedule.plan import Plan
+from ascmcu.schedule.plan import Buffer, Plan
 
 
 def describe(chosen: Plan, alternatives: Sequence[Plan]) -> str:
@@ -40,18 +40,23 @@ def _layers(plan: Plan) -> list[str]:
 
 def _buffers(plan: Plan) -> list[str]:
     rows = [("offset", "bytes", "ring rows", "row bytes", "events", "tensor")]
-    for b in sorted(plan.buffers, key=lambda b: (b.offset, b.first)):
+    for b in sorted(plan.buffers, key=lambda b: (b.offset, b.live)):
         rows.append(
             (
                 str(b.offset),
                 str(b.size_bytes),
                 str(b.ring_rows),
                 str(b.row_bytes),
-                f"{b.first}-{b.last}",
+                _events(b),
                 b.name,
             )
         )
     return _table(rows)
+
+
+def _events(buffer: Buffer) -> str:
+    first, last, times = buffer.live[0][0], buffer.live[-1][1], len(buffer.live)
+    return f"{first}-{last}" + (f", {times} times" if times > 1 else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:

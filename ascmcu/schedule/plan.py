@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import Lowered, RowRule
 
 LAYERS = "layers"
 ROWS = "rows"
+Interval = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -25,15 +28,15 @@ class Layer:
 class Buffer:
     """Bytes of the activation arena.
 
-    ``ring_rows`` rows of ``row_bytes`` hold a tensor's live rows (row r lies at slot r mod ``ring_rows``); an
-    accumulator has one row. ``first`` and ``last`` are the events between which the bytes are in use.
+    ``ring_rows`` rows of ``row_bytes`` hold the live rows of one tensor or of several that share it (row r lies at
+    slot r mod ``ring_rows``); accumulators are one row. ``live`` are the closed intervals of events in which the
+    bytes are in use; between them other buffers may have them.
     """
 
     name: str
     ring_rows: int
     row_bytes: int
-    first: int
-    last: int
+    live: tuple[Interval, ...]
     offset: int = -1
 
     @property
@@ -51,23 +54,32 @@ class Buffer:
 class Plan:
     """The compiled form of a graph, ready to be written as C.
 
-    ``aliases`` maps tensors that share another tensor's bytes to that tensor. ``lower_bound_bytes`` is the largest
-    sum of live buffers at any event: no placement can be smaller.
+    ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
+    moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
+    placement can be smaller.
     """
 
     graph: Graph
     mode: str
     layers: tuple[Layer, ...]
     buffers: tuple[Buffer, ...]
-    aliases: tuple[tuple[str, str], ...]
+    storage: Mapping[str, str]
     arena_bytes: int
     lower_bound_bytes: int
     events: int
 
+    @cached_property
+    def _by_name(self) -> dict[str, Buffer]:
+        return {b.name: b for b in self.buffers}
+
     def buffer(self, name: str) -> Buffer:
         """The buffer of a tensor or of a layer's accumulators."""
-        name = dict(self.aliases).get(name, name)
-        return next(b for b in self.buffers if b.name == name)
+        return self._by_name[self.storage.get(name, name)]
+
+    def moves_nothing(self, layer: Layer) -> bool:
+        """Whether the layer is a reshape whose output already lies where it should."""
+        same = self.storage[layer.node.output] == self.storage.get(layer.node.inputs[0], "")
+        return layer.node.op.kind() == "reshape" and same
 
 
 def state_name(layer: Layer) -> str:

@@ -1,130 +1,57 @@
-"""Runs the graph at row granularity without data: ring heights and lifetimes come out exactly.
+"""Runs the graph at row granularity without data: when each row is made and last read comes out exactly.
 
 The generated ``model_push`` follows the same order, so what fits here fits there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph
-from ascmcu.ir.op import RowMode
-from ascmcu.schedule.plan import LAYERS, Buffer, Layer, state_name
+from ascmcu.schedule.plan import LAYERS, Layer
+
+Events = npt.NDArray[np.int64]
 
 
-@dataclass
-class _Life:
-    """What is known of one tensor while the simulation runs."""
+@dataclass(frozen=True)
+class RowLives:
+    """Per row of one tensor: the event that begins writing it, and the last one that reads it."""
 
-    rows: int
-    produced: int = 0
-    height: int = 0
-    first: int = -1
-    last: int = -1
-    readers: list[tuple[Layer, int]] = field(default_factory=list)
+    made: Events
+    read: Events
 
 
-@dataclass
-class _Simulation:
-    graph: Graph
-    layers: Sequence[Layer]
-    whole: bool
-    event: int = 0
+@dataclass(frozen=True)
+class Trace:
+    """What a run of the schedule leaves: lives by tensor, (first, last) event of each layer's accumulators (one pair
+    per group of steps), and the number of events."""
 
-    def __post_init__(self) -> None:
-        self.done = [0] * len(self.layers)
-        self.lives = {n: _Life(t.rows) for n, t in self.graph.tensors.items() if not t.is_const}
-        self.states: dict[str, tuple[int, int]] = {}
-        for layer in self.layers:
-            for position, name in enumerate(layer.node.inputs):
-                if name in self.lives:
-                    self.lives[name].readers.append((layer, position))
-
-    def lowest_needed(self, life: _Life) -> int:
-        """The first row that some reader still wants."""
-        lowest = life.rows
-        for layer, position in life.readers:
-            reads, done = layer.rule.reads[position], self.done[layer.index]
-            if reads is not None and done < layer.rule.steps:
-                lowest = min(lowest, reads.span(done, life.rows)[0])
-        return lowest
-
-    def produce(self, name: str, rows: int) -> None:
-        """``rows`` of the tensor are complete; its ring must hold them beside all that is still wanted."""
-        life = self.lives[name]
-        if rows == life.produced:
-            return
-        keep = 0 if name in self.graph.outputs else self.lowest_needed(life)
-        life.height = max(life.height, rows - min(keep, life.produced))
-        life.produced = rows
-        life.first = self.event if life.first < 0 else life.first
-        life.last = self.event
-
-    def ready(self, layer: Layer) -> bool:
-        """Whether the layer's next step has all its rows."""
-        step = self.done[layer.index]
-        if step >= layer.rule.steps:
-            return False
-        for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
-            if reads is not None and self.lives[name].produced < reads.span(step, self.lives[name].rows)[1]:
-                return False
-        return True
-
-    def run(self, layer: Layer) -> None:
-        """One step: reads its inputs, writes its output."""
-        self.event += 1
-        for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
-            if reads is not None:
-                self.lives[name].last = self.event
-        if layer.lowered.state is not None:
-            first = self.states.get(state_name(layer), (self.event, 0))[0]
-            self.states[state_name(layer)] = (first, self.event)
-        step = self.done[layer.index]
-        output = self.lives[layer.node.output]
-        if (
-            layer.rule.mode is not RowMode.MAP
-            and output.first < 0
-            and step == 0
-            and not _finishes_late(layer)
-        ):
-            output.first = self.event
-        # The row is written while the rows it is made of are still held.
-        self.produce(layer.node.output, layer.rule.rows_done(step + 1, output.rows))
-        self.done[layer.index] = step + 1
-
-    def sweep(self) -> Iterator[Layer]:
-        """Layers in order, each one step if it is ready, until nothing moves."""
-        progressed = True
-        while progressed:
-            progressed = False
-            for layer in self.layers:
-                if self.ready(layer):
-                    yield layer
-                    progressed = True
+    rows: dict[str, RowLives]
+    states: dict[int, tuple[tuple[int, int], ...]]
+    events: int
 
 
-def _finishes_late(layer: Layer) -> bool:
-    """Accumulators of their own: the output is touched by the last step only."""
-    return layer.lowered.state is not None
-
-
-def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> tuple[list[Buffer], int]:
-    """Buffers without offsets, and the number of events.
+def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> Trace:
+    """Run the schedule.
 
     Raises:
         VerifyError: a layer cannot finish (a rule is wrong).
     """
-    sim = _Simulation(graph, layers, mode == LAYERS)
+    sim = _Simulation(graph, layers)
     inputs = [graph.tensors[name] for name in graph.inputs]
     for row in range(max(t.rows for t in inputs)):
         sim.event += 1
         for t in inputs:
-            sim.produce(t.name, min(row + 1, t.rows))
+            if row < t.rows:
+                sim.write(t.name, range(row, row + 1))
+                sim.complete[t.name] = row + 1
         if mode != LAYERS:
-            for layer in sim.sweep():
-                sim.run(layer)
+            sim.sweep()
     if mode == LAYERS:
         for layer in layers:
             while sim.ready(layer):
@@ -137,18 +64,79 @@ def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> tuple[list[Buf
                 expected=f"{layer.rule.steps} steps",
                 found=sim.done[layer.index],
             )
-    return _buffers(sim), sim.event
+    return sim.trace()
 
 
-def _buffers(sim: _Simulation) -> list[Buffer]:
-    buffers = []
-    for name, life in sim.lives.items():
-        last = sim.event + 1 if name in sim.graph.outputs else life.last
-        buffers.append(Buffer(name, life.height, sim.graph.tensors[name].row_bytes, life.first, last))
-    for layer in sim.layers:
+class _Simulation:
+    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+        self.graph = graph
+        self.layers = layers
+        self.event = 0
+        self.done = [0] * len(layers)
+        running = {name: t for name, t in graph.tensors.items() if not t.is_const}
+        self.complete = dict.fromkeys(running, 0)
+        self.made = {name: np.full(t.rows, -1, np.int64) for name, t in running.items()}
+        self.read = {name: np.full(t.rows, -1, np.int64) for name, t in running.items()}
+        self.states: dict[int, list[tuple[int, int]]] = {}
+
+    def write(self, name: str, rows: range) -> None:
+        """Rows are being written in this event; their life begins with the first such event."""
+        part = slice(rows.start, rows.stop)
+        made = self.made[name][part]
+        self.made[name][part] = np.where(made < 0, self.event, made)
+        self.read[name][part] = np.maximum(self.read[name][part], self.event)
+
+    def ready(self, layer: Layer) -> bool:
+        """Whether the layer's next step has all its rows."""
+        step = self.done[layer.index]
+        if step >= layer.rule.steps:
+            return False
+        for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
+            if reads is not None and self.complete[name] < reads.span(step, len(self.made[name]))[1]:
+                return False
+        return True
+
+    def run(self, layer: Layer) -> None:
+        """One step: reads its inputs, writes its output."""
+        self.event += 1
+        step, rule = self.done[layer.index], layer.rule
+        for name, reads in zip(layer.node.inputs, rule.reads, strict=True):
+            if reads is not None:
+                low, high = reads.span(step, len(self.made[name]))
+                self.read[name][low:high] = self.event
+        closes = (step + 1) % rule.group == 0
         if layer.lowered.state is not None:
-            dtype, count = layer.lowered.state
-            buffers.append(
-                Buffer(state_name(layer), 1, dtype.size_bytes * count, *sim.states[state_name(layer)])
+            self._touch_state(layer, step % rule.group == 0)
+        output_rows = len(self.made[layer.node.output])
+        # With accumulators of its own, a layer touches its output only when a group closes.
+        if closes or layer.lowered.state is None:
+            self.write(layer.node.output, rule.output_rows(step, output_rows))
+        self.done[layer.index] = step + 1
+        self.complete[layer.node.output] = rule.rows_done(step + 1, output_rows)
+
+    def _touch_state(self, layer: Layer, opens: bool) -> None:
+        lives = self.states.setdefault(layer.index, [])
+        if opens:
+            lives.append((self.event, self.event))
+        else:
+            lives[-1] = (lives[-1][0], self.event)
+
+    def sweep(self) -> None:
+        """Layers in order, each one step if it is ready, until nothing moves."""
+        progressed = True
+        while progressed:
+            progressed = False
+            for layer in self.layers:
+                if self.ready(layer):
+                    self.run(layer)
+                    progressed = True
+
+    def trace(self) -> Trace:
+        """The finished run; outputs live on behind the last event."""
+        rows = {}
+        for name, made in self.made.items():
+            read = self.read[name]
+            rows[name] = RowLives(
+                made, np.full_like(read, self.event + 1) if name in self.graph.outputs else read
             )
-    return buffers
+        return Trace(rows, {k: tuple(v) for k, v in self.states.items()}, self.event)

@@ -1,0 +1,91 @@
+"""Which tensors share their bytes, how high each ring is, and when its bytes are in use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from ascmcu.ir.graph import Graph
+from ascmcu.ir.op import RowMode, RowReads
+from ascmcu.schedule.plan import Buffer, Interval, Layer, state_name
+from ascmcu.schedule.simulate import RowLives, Trace
+
+# Ops that read element i of a row only to write element i of the same row.
+_IN_PLACE = {"lookup", "add", "sub", "mul", "maximum", "minimum", "prelu", "reshape"}
+
+
+def share(graph: Graph, layers: Sequence[Layer]) -> dict[str, str]:
+    """Tensor → the tensor in whose bytes it lies."""
+    storage = {name: name for name, t in graph.tensors.items() if not t.is_const}
+    readers: dict[str, int] = {}
+    for node in graph.nodes:
+        for name in set(node.inputs):
+            readers[name] = readers.get(name, 0) + 1
+    for layer in layers:
+        source = _shared_input(graph, layer, readers)
+        if source is not None:
+            storage[layer.node.output] = storage[source]
+    return storage
+
+
+def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int]) -> str | None:
+    """The input that the output may overwrite: no one else reads it, and rows correspond one to one."""
+    if layer.node.op.kind() not in _IN_PLACE:
+        return None
+    output = graph.output_tensor(layer.node)
+    candidates = []
+    for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
+        t = graph.tensors.get(name)
+        if reads is None or t is None or name in graph.outputs or t.size_bytes != output.size_bytes:
+            continue
+        rows_match = layer.rule.mode is RowMode.MAP and reads == RowReads(1, 0, 1) and t.rows == output.rows
+        moves_nothing = layer.node.op.kind() == "reshape"
+        if readers[name] == 1 and name not in graph.inputs and (rows_match or moves_nothing):
+            candidates.append(name)
+    return candidates[-1] if candidates else None
+
+
+def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace) -> list[Buffer]:
+    """One buffer per storage and per set of accumulators, not yet placed."""
+    members: dict[str, list[str]] = {}
+    for tensor, owner in storage.items():
+        members.setdefault(owner, []).append(tensor)
+    found = [_ring(graph, owner, names, trace) for owner, names in members.items()]
+    for layer in layers:
+        if layer.lowered.state is not None:
+            dtype, count = layer.lowered.state
+            live = trace.states[layer.index]
+            found.append(Buffer(state_name(layer), 1, dtype.size_bytes * count, live))
+    return found
+
+
+def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffer:
+    shapes = {(graph.tensors[n].rows, graph.tensors[n].row_bytes) for n in names}
+    lives = [trace.rows[n] for n in names]
+    live = _merged([(int(a), int(b)) for rows in lives for a, b in zip(rows.made, rows.read, strict=True)])
+    tensor = graph.tensors[owner]
+    if len(shapes) > 1:
+        # A reshape that changes the rows: the bytes are taken as a whole.
+        return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
+    together = RowLives(
+        np.min([rows.made for rows in lives], axis=0), np.max([rows.read for rows in lives], axis=0)
+    )
+    return Buffer(owner, _ring_rows(together), tensor.row_bytes, live)
+
+
+def _ring_rows(rows: RowLives) -> int:
+    """The least h such that row r is done with before row r + h begins."""
+    begun = np.maximum.accumulate(rows.made)
+    until = np.searchsorted(begun, rows.read, side="right")
+    return max(1, int((until - np.arange(len(rows.made))).max()))
+
+
+def _merged(intervals: list[Interval]) -> tuple[Interval, ...]:
+    merged: list[Interval] = []
+    for first, last in sorted(intervals):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(merged[-1][1], last))
+        else:
+            merged.append((first, last))
+    return tuple(merged)
