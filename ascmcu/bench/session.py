@@ -68,6 +68,7 @@ class Session:
         self._clip = random.Random(seed).getrandbits(32)
         self._waiting: list[wire.Frame] = []
         self._hello: wire.Hello | None = None
+        self.clips_run = 0
         self.repairs = Repairs()
 
     @property
@@ -77,8 +78,15 @@ class Session:
         Raises:
             LinkError: nothing answers, or something that speaks another protocol.
         """
-        if self._hello is None:
-            self._hello = self._ask(wire.Hello, Type.HELLO)
+        return self._hello or self.greet(self._response_s)
+
+    def greet(self, within_s: float) -> wire.Hello:
+        """Ask the device who it is, anew.
+
+        Raises:
+            LinkError: nothing answers within ``within_s``, or something that speaks another protocol.
+        """
+        self._hello = self._ask(wire.Hello, Type.HELLO, within_s=within_s)
         return self._hello
 
     def run(self, data: bytes, kind: Kind) -> wire.Result:
@@ -95,6 +103,7 @@ class Session:
                 self.repairs.clips_repeated += 1
                 continue
             if result.input_crc == zlib.crc32(data) and len(result.outputs) == self.hello.output_bytes:
+                self.clips_run += 1
                 return result
             self.repairs.clips_repeated += 1
         raise LinkError(
@@ -184,10 +193,13 @@ class Session:
 
     # ------------------------------------------------------------------ messages
 
-    def _ask(self, kind: type[M], type_: Type, flags: int = 0, body: bytes = b"") -> M:
+    def _ask(
+        self, kind: type[M], type_: Type, flags: int = 0, body: bytes = b"", within_s: float | None = None
+    ) -> M:
         """Send a request until its answer is there; late answers to earlier requests are dropped."""
         self._request = self._request % 0xFFFF + 1
-        deadline = time.monotonic() + self._response_s
+        patience_s = self._response_s if within_s is None else within_s
+        deadline = time.monotonic() + patience_s
         while True:
             self._link.write(wire.encode(type_, flags, self._request, body), _WRITE_S)
             again_s = min(deadline, time.monotonic() + _ASK_AGAIN_S)
@@ -204,7 +216,7 @@ class Session:
             if time.monotonic() >= deadline:
                 raise LinkError(
                     "the device does not answer",
-                    found=f"nothing to {type_.name} for {self._response_s:.0f} s, "
+                    found=f"nothing to {type_.name} for {patience_s:.0f} s, "
                     f"{self._decoder.bad_frames} damaged frames",
                     hint="is the firmware of this export on the board, and the baud rate right?",
                 )

@@ -48,12 +48,14 @@ class RunnerFacts:
     ``count_kind`` is what the firmware's counter counts here: an emulator that retires one instruction per
     count says "instructions", never "cycles". ``detail`` is for people: program, version, options.
     ``response_s`` is how long the firmware may take to answer before the session calls the link dead.
+    ``wait_states``: the flash latency that the counts hold, where that is not what the firmware has set.
     """
 
     name: str
     count_kind: CountKind
     detail: str
     response_s: float
+    wait_states: int | None = None
 
 
 class Runner(abc.ABC):
@@ -103,10 +105,14 @@ class Runner(abc.ABC):
 
 
 def names() -> list[str]:
-    """The runners that ``bench --on`` knows: every module of this package with a ``RUNNER``, by name."""
+    """The runners that ``bench --on`` knows: the modules of this package, by name.
+
+    Modules with a leading underscore are shared parts; the serial port is named by ``--serial``.
+    """
     import ascmcu.runners as package
 
-    return sorted(m.name for m in pkgutil.iter_modules(package.__path__) if m.name not in ("base", "serial"))
+    found = (module.name for module in pkgutil.iter_modules(package.__path__))
+    return sorted(name for name in found if not name.startswith("_") and name not in ("base", "serial"))
 
 
 def create(name: str, target: Target) -> Runner:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ascmcu.build.gcc import build_host, compiler_version
 from ascmcu.runners.base import RunnerFacts
-from ascmcu.runners.process import ProcessRunner
+from ascmcu.runners._process import ProcessRunner
 
 
 class HostRunner(ProcessRunner):

@@ -1,0 +1,149 @@
+"""What a benchmark sends: clips of a data set, or tensors of an array, one at a time and by name."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.bench.wire import Kind
+from ascmcu.build.manifest import Manifest, TensorSpec
+from ascmcu.errors import DataError, InputError
+
+
+@dataclass(frozen=True)
+class Clip:
+    """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send."""
+
+    name: str
+    label: int | None
+    load: Callable[[], bytes]
+
+
+@dataclass(frozen=True)
+class Clips:
+    """``source`` says where they come from; ``labels`` are the classes in the order of the network's outputs."""
+
+    kind: Kind
+    source: str
+    labels: tuple[str, ...]
+    clips: tuple[Clip, ...]
+
+    @property
+    def identity(self) -> str:
+        """Changes when the list of clips does: results of another list must not be resumed."""
+        text = "\n".join(f"{clip.name}\t{clip.label}" for clip in self.clips)
+        return hashlib.sha256(f"{self.kind.name}\n{self.labels}\n{text}".encode()).hexdigest()
+
+
+def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | None) -> Clips:
+    """The recordings of a folder or table, for a firmware with a front end.
+
+    Args:
+        split: the part to take: its name, or ``fold5`` or ``fold=5`` for the part ``5``.
+        limit: at most so many clips, spread evenly over the list, so that all classes keep their share.
+
+    Raises:
+        DataError: nothing there, no such part, a class that the network does not know.
+        InputError: the firmware takes no audio.
+    """
+    from ascmcu.data import audio, datasets
+    from ascmcu.features.spec import FeatureSpec
+
+    if manifest.features is None:
+        raise InputError(
+            "this export takes tensors, not audio",
+            where=manifest.model,
+            hint="export with --features SPEC.toml, or bench with --tensors IN.npy",
+        )
+    spec = FeatureSpec.from_dict(manifest.features)
+    dataset = datasets.load(data)
+    if split is not None:
+        dataset = dataset.only([_part_name(split, dataset.parts)])
+    labels = manifest.labels or dataset.labels
+    unknown = sorted({r.label for r in dataset.recordings} - set(labels))
+    classes = manifest.outputs[0].row_bytes // np.dtype(manifest.outputs[0].dtype).itemsize
+    if unknown or len(labels) != classes:
+        raise DataError(
+            "the data set's classes are not the network's",
+            where=str(data),
+            expected=f"{classes} classes: {', '.join(manifest.labels) or 'not named in the model'}",
+            found=", ".join(dataset.labels),
+        )
+
+    def clip(path: Path, label: str) -> Clip:
+        name = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
+        return Clip(
+            str(name), labels.index(label), lambda: audio.load_pcm(path, spec).astype("<i2").tobytes()
+        )
+
+    chosen = _spread([clip(r.path, r.label) for r in dataset.recordings], limit)
+    return Clips(Kind.AUDIO, str(data), labels, tuple(chosen))
+
+
+def from_tensors(manifest: Manifest, path: Path, limit: int | None) -> Clips:
+    """The rows of an array (N, *input shape) in the network's input dtype.
+
+    Raises:
+        DataError: no array, or one of another shape or dtype.
+    """
+    spec = manifest.inputs[0]
+    try:
+        array = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError("not a readable .npy file", where=str(path), found=str(error)) from error
+    if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
+        array = array[:, np.newaxis]
+    if (
+        not isinstance(array, np.ndarray)
+        or array.shape[1:] != spec.shape
+        or array.dtype != np.dtype(spec.dtype)
+    ):
+        raise DataError(
+            "the array does not hold inputs of this network",
+            where=str(path),
+            expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
+            found=f"{array.dtype} {array.shape}",
+        )
+    chosen = _spread([Clip(f"{i}", None, _tensor(array[i], spec)) for i in range(len(array))], limit)
+    return Clips(Kind.TENSOR, str(path), manifest.labels, tuple(chosen))
+
+
+def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:
+    """The device's output bytes as arrays of the network's output shapes."""
+    arrays, at = [], 0
+    for spec in manifest.outputs:
+        size = math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
+        arrays.append(
+            np.frombuffer(raw[at : at + size], np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
+        )
+        at += size
+    if at != len(raw):
+        raise InputError(
+            "the firmware's outputs are not the export's", expected=f"{at} bytes", found=len(raw)
+        )
+    return arrays
+
+
+def _tensor(value: npt.NDArray[np.generic], spec: TensorSpec) -> Callable[[], bytes]:
+    def load() -> bytes:
+        pushed = np.ascontiguousarray(np.transpose(value, spec.permutation))
+        return pushed.astype(pushed.dtype.newbyteorder("<")).tobytes()
+
+    return load
+
+
+def _part_name(split: str, parts: tuple[str, ...]) -> str:
+    short = split.removeprefix("fold").removeprefix("=")
+    return short if split not in parts and short in parts else split
+
+
+def _spread(clips: list[Clip], limit: int | None) -> list[Clip]:
+    if limit is None or limit >= len(clips):
+        return clips
+    return [clips[i * len(clips) // limit] for i in range(limit)]

@@ -1,0 +1,64 @@
+"""``ascmcu boards``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+
+@click.group("boards")
+def command() -> None:
+    """The boards that are known."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def list_boards(as_json: bool) -> None:
+    """All boards: chip, clock, memories, serial port."""
+    from ascmcu import boards
+
+    rows = [boards.load(name).summary() for name in boards.names()]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("board", "chip", "clock", "flash", "RAM", "serial", "QEMU", box=None, header_style="bold")
+    for row in rows:
+        clock = f"{row['clock_hz'] / 1e6:g} MHz, {row['wait_states']} WS"
+        memories = (f"{row['flash_bytes'] // 1024} KB", f"{row['ram_bytes'] // 1024} KB")
+        table.add_row(row["name"], row["chip"], clock, *memories, row["serial"], row["qemu"])
+    Console().print(table)
+
+
+@command.command("show")
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def show_board(name: str, as_json: bool) -> None:
+    """One board (a name, or a TOML file), with its chip."""
+    import dataclasses
+
+    from ascmcu import boards
+
+    board = boards.load(name)
+    if as_json:
+        click.echo(json.dumps(board.summary() | dataclasses.asdict(board), indent=2))
+        return
+    from rich.console import Console
+
+    clock, chip = board.clock, board.chip
+    console = Console()
+    console.print(f"[bold]{board.name}[/]: {board.title}, {chip.title} ({chip.core}, {chip.family})")
+    for memory in chip.memory:
+        console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KB")
+    pll = clock.pll
+    over_drive = ", over-drive" if clock.over_drive else ""
+    console.print(
+        f"  clock  {clock.source} {clock.source_hz / 1e6:g} MHz / {pll.m} · {pll.n} / {pll.p} = "
+        f"{clock.sysclk_hz / 1e6:g} MHz, {clock.wait_states} wait states at {board.supply_mv} mV{over_drive}"
+    )
+    serial = board.serial
+    console.print(f"  serial USART{serial.usart}, TX {serial.tx}, RX {serial.rx}, {serial.baud} baud")
+    console.print(f"  QEMU   {board.stand.qemu_machine or 'none'}   manuals: {chip.reference}")
