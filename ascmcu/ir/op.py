@@ -6,7 +6,7 @@ import dataclasses
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from ascmcu.ir.types import Array, DType, Tensor
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ascmcu.ir.importing import ImportContext
 
 Inputs = Sequence[Tensor | None]
+T = TypeVar("T")
 
 
 class RowMode(enum.Enum):
@@ -90,6 +91,24 @@ def elementwise_rule(inputs: Inputs, output: Tensor) -> RowRule:
     return RowRule(RowMode.MAP, output.rows, tuple(reads))
 
 
+SWAP = (0, 2, 1, 3)
+
+
+def swap_pair(values: Sequence[T]) -> tuple[T, ...]:
+    """Entries 1 and 2 of a per-axis sequence of a map exchanged; other ranks stay."""
+    items = tuple(values)
+    return (items[0], items[2], items[1], items[3]) if len(items) == 4 else items
+
+
+def swap_constants(inputs: Inputs) -> tuple[tuple[int, Array], ...]:
+    """All constant maps with height and width exchanged."""
+    return tuple(
+        (i, t.data.transpose(SWAP))
+        for i, t in enumerate(inputs)
+        if t is not None and t.data is not None and t.data.ndim == 4
+    )
+
+
 @dataclass(frozen=True)
 class TensorType:
     """What a shape rule answers: the shape and element type of the output."""
@@ -111,6 +130,14 @@ class Lowered:
     params: object
     constants: tuple[tuple[str, Array], ...] = ()
     state: tuple[DType, int] | None = None
+
+
+@dataclass(frozen=True)
+class Swapped:
+    """An op with height and width exchanged: ``constants`` replaces constant inputs by their index."""
+
+    op: Op
+    constants: tuple[tuple[int, Array], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -154,6 +181,13 @@ class Op:
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Parameters and constants of the C kernel in ``templates/ops/<kind>.c.j2``."""
         raise NotImplementedError
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """The op on maps (1, H, W, C) whose height and width have changed places; ``None`` if it has no such form.
+
+        Tensors of other ranks stay as they are; the result must be the same function.
+        """
+        return None
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """How rows flow; the default is one step over everything."""

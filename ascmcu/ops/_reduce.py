@@ -82,3 +82,14 @@ def geometry(inputs: Inputs, output: Tensor, axes: Axes) -> ReduceGeometry:
     levels = _loops.loops(shape, (_loops.contiguous_strides(shape), out_strides))
     steps = rule.steps if rule.mode is RowMode.ACCUMULATE else 1
     return ReduceGeometry(levels, math.prod(kept), steps, count(x, axes))
+
+
+def swapped_axes(inputs: Inputs, axes: Axes, keep_dims: bool) -> Axes | None:
+    """The axes on an input whose height and width are exchanged; ``None`` where the output would be another."""
+    x = inputs[0]
+    assert x is not None
+    if len(x.shape) != 4:
+        return axes
+    if not keep_dims and 1 not in axes and 2 not in axes:
+        return None
+    return tuple(sorted({1: 2, 2: 1}.get(a, a) for a in axes))

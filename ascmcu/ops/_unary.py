@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 
@@ -50,6 +50,10 @@ class Unary(Op):
         x = arrays[0]
         assert x is not None and inputs[0] is not None
         return self.function(x, inputs[0], output).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Element by element: nothing changes."""
+        return Swapped(self)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

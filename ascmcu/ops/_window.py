@@ -59,6 +59,12 @@ def output_size(size: Shape, kernel: Shape, stride: Pair, dilation: Pair, paddin
     return height // stride[0] + 1, width // stride[1] + 1
 
 
+def swap_padding(padding: Padding) -> Padding:
+    """(left, right, top, bottom)."""
+    top, bottom, left, right = padding
+    return left, right, top, bottom
+
+
 def window_reads(kernel: int, stride: int, dilation: int, pad_before: int) -> RowReads:
     """The rows under a window."""
     return RowReads(stride, -pad_before, (kernel - 1) * dilation + 1)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _sum
@@ -35,6 +35,10 @@ class Add(Op):
         a, b = arrays
         assert a is not None and b is not None
         return _sum.evaluate(a, b, inputs, output, self.clamp, subtract=False)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The same op on exchanged constants."""
+        return Swapped(self, swap_constants(inputs))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _pool, _window
@@ -41,6 +41,11 @@ class AveragePool2D(_pool.PoolAttributes, Op):
         count = _window.windows(np.ones((1, *x.shape[1:3], 1), np.int64), *geometry).sum(axis=(4, 5))
         magnitude = (np.abs(total) + count // 2) // count
         return np.clip(np.sign(total) * magnitude, *self.clamp).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Attributes exchanged."""
+        padding = _window.swap_padding(self.padding)
+        return Swapped(type(self)(self.kernel[::-1], self.stride[::-1], padding, self.clamp))
 
     def _accumulates(self, inputs: Inputs, output: Tensor) -> bool:
         return _pool.accumulates(self, inputs, output, state_bytes=4 * output.row_elements)

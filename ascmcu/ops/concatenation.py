@@ -9,7 +9,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_constants,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -78,6 +89,11 @@ class Concatenation(Op):
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A copy."""
         return np.concatenate([a for a in arrays if a is not None], axis=self.axis)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The axis follows."""
+        axis = {1: 2, 2: 1}.get(self.axis, self.axis) if len(output.shape) == 4 else self.axis
+        return Swapped(Concatenation(axis), swap_constants(inputs))
 
     def _by_row(self, output: Tensor) -> bool:
         return output.has_row_axis and self.axis == 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _window
@@ -110,6 +110,13 @@ class DepthwiseConv2D(Op):
         weights = inputs[1]
         assert weights is not None
         return output.elements * weights.shape[1] * weights.shape[2]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Attributes and weights exchanged."""
+        op = type(self)(
+            self.stride[::-1], self.dilation[::-1], _window.swap_padding(self.padding), self.clamp
+        )
+        return Swapped(op, swap_constants(inputs))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Kernel-height rows per output row."""

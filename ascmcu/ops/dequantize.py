@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -53,6 +53,10 @@ class Dequantize(Op):
         assert x is not None and inputs[0] is not None
         centred = (x.astype(np.int32) - inputs[0].zero_point).astype(np.float32)
         return centred * np.float32(inputs[0].scale)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Element by element: nothing changes."""
+        return Swapped(self)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

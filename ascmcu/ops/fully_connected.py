@@ -15,8 +15,10 @@ from ascmcu.ir.op import (
     RowMode,
     RowReads,
     RowRule,
+    Swapped,
     TensorType,
     accumulate_rule,
+    swap_pair,
     whole_rule,
 )
 from ascmcu.ir.registry import register
@@ -100,6 +102,20 @@ class FullyConnected(Op):
         weights = inputs[1]
         assert weights is not None
         return output.elements * weights.shape[1]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """A flattened map's weights follow its elements; a layer on the last axis alone stays."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        if len(x.shape) != 4:
+            return Swapped(self) if len(output.shape) != 4 else None
+        if x.elements == weights.shape[1] and len(output.shape) != 4:
+            assert weights.data is not None
+            data = weights.data.reshape(-1, *x.shape[1:]).transpose(0, 2, 1, 3)
+            return Swapped(self, ((1, np.ascontiguousarray(data).reshape(weights.shape)),))
+        if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
+            return Swapped(FullyConnected(swap_pair(self.output_shape), self.clamp))
+        return None
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row where rows are vectors; accumulating where the rows together are one vector."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 
@@ -39,6 +39,10 @@ class Lookup(Op):
         x, table = arrays
         assert x is not None and table is not None
         return table[np.ascontiguousarray(x).view(np.uint8)]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Element by element: nothing changes."""
+        return Swapped(self)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

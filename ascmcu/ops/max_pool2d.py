@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _pool, _window
@@ -38,6 +38,11 @@ class MaxPool2D(_pool.PoolAttributes, Op):
         lowest = output.dtype.integer_range[0]
         view = _window.windows(x.astype(np.int32), self.kernel, self.stride, (1, 1), self.padding, lowest)
         return np.clip(view.max(axis=(4, 5)), *self.clamp).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Attributes exchanged."""
+        padding = _window.swap_padding(self.padding)
+        return Swapped(type(self)(self.kernel[::-1], self.stride[::-1], padding, self.clamp))
 
     def _accumulates(self, inputs: Inputs, output: Tensor) -> bool:
         return _pool.accumulates(self, inputs, output, state_bytes=0)

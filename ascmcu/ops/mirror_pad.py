@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_pair,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
@@ -74,6 +85,10 @@ class MirrorPad(Op):
         if self.mode == "reflect":
             return np.pad(arrays[0], self.paddings, mode="reflect")
         return np.pad(arrays[0], self.paddings, mode="symmetric")
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Per-axis attributes exchanged."""
+        return Swapped(MirrorPad(swap_pair(self.paddings), self.mode))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row unless rows themselves are mirrored."""

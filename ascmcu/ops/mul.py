@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant
@@ -64,6 +64,10 @@ class Mul(Op):
             multiply_by_quantized_multiplier(product, *self._multiplier(inputs, output)) + output.zero_point
         )
         return np.clip(result, *self.clamp).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The same op on exchanged constants."""
+        return Swapped(self, swap_constants(inputs))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_pair,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops
@@ -67,6 +78,10 @@ class Pad(Op):
         """A padded copy."""
         assert arrays[0] is not None
         return np.pad(arrays[0], self.paddings, constant_values=self.value)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Per-axis attributes exchanged."""
+        return Swapped(Pad(swap_pair(self.paddings), self.value))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row s − top, if there is one."""

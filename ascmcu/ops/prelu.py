@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
@@ -69,6 +69,10 @@ class Prelu(Op):
             multiply_by_quantized_multiplier(centred * slope_centred, *negative),
         )
         return np.clip(scaled + output.zero_point, *output.dtype.integer_range).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The same op on exchanged constants."""
+        return Swapped(self, swap_constants(inputs))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _reduce
@@ -46,6 +46,11 @@ class ReduceMax(Op):
         """Bit-exact reference."""
         assert arrays[0] is not None
         return arrays[0].max(axis=self.axes).reshape(output.shape)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """The axes follow."""
+        axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
+        return None if axes is None else Swapped(type(self)(axes, self.keep_dims))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Accumulating over rows, or row by row."""

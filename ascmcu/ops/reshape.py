@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_pair,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -50,6 +61,14 @@ class Reshape(Op):
         """C-order reshape."""
         assert arrays[0] is not None
         return np.ascontiguousarray(arrays[0]).reshape(self.shape)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """Only where the exchange moves no element on either side."""
+        x = inputs[0]
+        assert x is not None
+        if all(len(t.shape) != 4 or 1 in t.shape[1:3] for t in (x, output)):
+            return Swapped(Reshape(swap_pair(self.shape)))
+        return None
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row when rows stay rows."""

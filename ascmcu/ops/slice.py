@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_pair,
+    whole_rule,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
@@ -60,6 +71,10 @@ class Slice(Op):
         assert x is not None
         axes = zip(self.begin, self.size, self.strides, strict=True)
         return x[np.ix_(*(b + s * np.arange(n) for b, n, s in axes))]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Per-axis attributes exchanged."""
+        return Swapped(Slice(swap_pair(self.begin), swap_pair(self.size), swap_pair(self.strides)))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row begin + s × stride."""

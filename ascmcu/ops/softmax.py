@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, elementwise_rule
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -100,6 +100,10 @@ class Softmax(Op):
         )
         low, high = output.dtype.integer_range
         return np.where(counted, np.clip(unsaturated + low, low, high), low).astype(output.dtype.numpy)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The last axis stays."""
+        return Swapped(self)
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row: the last axis never is the row axis."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, TensorType
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _mean_sum, _reduce
@@ -35,6 +35,11 @@ class Sum(Op):
         """Bit-exact reference."""
         assert arrays[0] is not None
         return _mean_sum.evaluate(arrays[0], inputs, output, self.axes, mean=False)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """The axes follow."""
+        axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
+        return None if axes is None else Swapped(type(self)(axes, self.keep_dims))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Accumulating over rows, or row by row."""
