@@ -23,11 +23,18 @@ from ascmcu.train import recipe as recipes
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."
 )
+@click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on all the others.")
 @click.option("--seed", type=int, help="In place of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
 @click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
 def command(
-    recipe: str, data: Path, output: Path | None, seed: int | None, epochs: int | None, as_json: bool
+    recipe: str,
+    data: Path,
+    output: Path | None,
+    hold_out: str | None,
+    seed: int | None,
+    epochs: int | None,
+    as_json: bool,
 ) -> None:
     """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
 
@@ -37,6 +44,9 @@ def command(
     changes: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **changes))
     dataset = datasets.load(data)
+    if hold_out is not None:
+        others = tuple(part for part in dataset.parts if part != hold_out)
+        chosen = dataclasses.replace(chosen, data=recipes.Parts(train=others, test=(hold_out,)))
     folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
     from ascmcu.quantize import run as quantize
