@@ -96,8 +96,8 @@ CHECKS: tuple[tuple[str, Callable[[], str | None], str, str, bool], ...] = (
         _APT + "qemu-system-arm",
         False,
     ),
-    ("tensorflow", lambda: _package("tensorflow"), "train, quantize", _PIP + "'ascmcu[train]'", False),
-    ("pyocd", lambda: _package("pyocd"), "flash", _PIP + "'ascmcu[flash]'", False),
+    ("tensorflow", lambda: _package("tensorflow"), "train, quantize", _PIP + "tensorflow keras", False),
+    ("pyocd", lambda: _package("pyocd"), "flash", _PIP + "pyocd", False),
     ("renode", _renode, "bench --on renode", "a release of github.com/renode/renode", False),
 )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from ascmcu.build.gcc import build_host, compiler_version
-from ascmcu.runners.base import RunnerFacts
 from ascmcu.runners._process import ProcessRunner
+from ascmcu.runners.base import RunnerFacts
 
 
 class HostRunner(ProcessRunner):

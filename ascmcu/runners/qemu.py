@@ -18,8 +18,8 @@ from pathlib import Path
 
 from ascmcu.build.gcc import find_tool
 from ascmcu.errors import LinkError, ToolError
-from ascmcu.runners.base import RunnerFacts
 from ascmcu.runners._process import ProcessRunner
+from ascmcu.runners.base import RunnerFacts
 
 _START_S = 10.0
 # QEMU's -serial options in order: USART1, 2, 3, UART4, 5, USART6.
