@@ -33,7 +33,7 @@ class SimRunner(Runner):
 
     def __enter__(self) -> Self:
         self.machine = Machine(Image(self.target.elf), layout.of_board(self.target.board))
-        self._port = self.machine.usarts[self.machine.layout.console]
+        self._port = self.machine.usarts[self.machine.layout.console].name
         return self
 
     def __exit__(
@@ -50,16 +50,16 @@ class SimRunner(Runner):
         slept_cycles = machine.slept_cycles
         limit_cycles = int(timeout_s * machine.layout.clock_hz)
         give_up = machine.engine.cycles + int(_SILENT_S * machine.layout.clock_hz)
-        while not machine.port(self._port.name).sent:
+        while not machine.port(self._port).sent:
             slept = machine.slept_cycles - slept_cycles
             if slept >= limit_cycles or machine.engine.cycles >= give_up:
                 return b""
             self._advance(machine.engine.cycles + max(1, limit_cycles - slept))
             if machine.end is not None:
                 raise LinkError("the firmware has ended", found=machine.end.reason)
-            if machine.idle and not machine.port(self._port.name).sent:
+            if machine.idle and not machine.port(self._port).sent:
                 return b""
-        sent = machine.port(self._port.name).sent
+        sent = machine.port(self._port).sent
         data = bytes(sent)
         sent.clear()
         return data
@@ -72,7 +72,7 @@ class SimRunner(Runner):
 
     def write(self, data: bytes, timeout_s: float) -> None:
         """Hand bytes to the serial line, on which they follow each other at the firmware's baud rate."""
-        self.machine.port(self._port.name).feed(data, self.machine.engine.cycles)
+        self.machine.feed(self._port, data)
 
 
 RUNNER = SimRunner

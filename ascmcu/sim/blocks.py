@@ -35,7 +35,7 @@ class Access:
     leads_group: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Block:
     """A straight line of code, entered in one pipeline state.
 
@@ -86,6 +86,18 @@ class Block:
         """Static cycles between the block's entry and the start of the instruction at ``address``."""
         pairs = zip(self.instructions, self.steps, strict=True)
         return sum(s.cycles for i, s in pairs if i.address < address)
+
+    def sampled_at(self, address: int) -> int:
+        """Static cycles from the block's entry to the moment at which the access at ``address`` takes effect.
+
+        That is its last cycle: two loads in a row then see a counter one apart, as in the hardware.
+        """
+        inside = 0
+        for instruction, one in zip(self.instructions, self.steps, strict=True):
+            if instruction.address >= address:
+                return inside + max(one.cycles, 1) - 1
+            inside += one.cycles
+        return inside
 
     def instructions_before(self, address: int) -> int:
         """Instructions of the block that stand before ``address``."""

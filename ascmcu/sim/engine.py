@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -78,6 +78,10 @@ class Engine:
         self._access_used = 1
         self._sites = 0
         self._hooks: list[ctypes.c_size_t] = []
+        self._word = ctypes.c_uint32()
+        self._word_at = ctypes.byref(self._word)
+        self._read_register = binding.uclib.uc_reg_read
+        self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
         self._prepare(slow_bank, stack_limit)
 
     def _prepare(self, slow_bank: tuple[int, int], stack_limit: int) -> None:
@@ -127,36 +131,48 @@ class Engine:
         site = int(self.words[hook.SITE])
         if not block.address <= site < block.end:
             site = self._likely_access(block, address, store)
-        step = next((s for i, s in zip(block.instructions, block.steps, strict=True) if i.address == site), None)
-        inside = block.cycles_before(site) + (max(step.cycles, 1) - 1 if step else 0)
-        registers = {n: int(self.uc.reg_read(CORE_REGISTERS[n])) for n in range(15)}
-        return self.cycles + inside - self._charged_ahead(block, site, registers), site
+        inside = block.sampled_at(site)
+        return self.cycles + inside - self._charged_ahead(block, site, self.register), site
 
-    def _charged_ahead(self, block: Block, address: int, registers: dict[int, int]) -> int:
+    def register(self, number: int) -> int:
+        """R0 to R15, without the binding's detours: this is on the way of every register access."""
+        self._read_register(self.uc._uch, CORE_REGISTERS[number], self._word_at)
+        return self._word.value
+
+    def _charged_ahead(self, block: Block, address: int, register: Callable[[int], int]) -> int:
         """Cycles charged at the block's entry for unaligned and waiting accesses that come at or behind ``address``.
 
-        ``registers`` as at ``address``; those that the block changed up to there make the answer uncertain only
-        for accesses through them, which then are taken as aligned.
+        ``register`` gives a register's value as at ``address``; accesses through registers that the block
+        changed up to there are taken as aligned.
         """
+        key = (block, address)
+        if key not in self._ahead:
+            self._ahead[key] = self._accesses_behind(block, address)
+        total = 0
+        for access in self._ahead[key]:
+            form = access.form
+            target = form.constant + register(form.a)
+            target += register(form.b) << form.shift if form.b >= 0 else 0
+            total += self._entry_extra(access, target & 0xFFFFFFFF)
+        return total
+
+    def _accesses_behind(self, block: Block, address: int) -> tuple[Access, ...]:
         changed = 0
         for instruction in block.instructions:
             if instruction.address < address:
                 changed |= instruction.writes | instruction.base_writeback
-        total = 0
+        found = []
         for access in block.accesses:
-            form = access.form
+            form, instruction = access.form, access.instruction
             used = (1 << form.a if form.a >= 0 else 0) | (1 << form.b if form.b >= 0 else 0)
-            if access.instruction.address < address or form.a < 0 or used & changed:
+            if instruction.address < address or form.a < 0 or used & changed or instruction.conditional:
                 continue
-            target = form.constant + registers[form.a]
-            target += registers[form.b] << form.shift if form.b >= 0 else 0
-            total += self._entry_extra(access, target & 0xFFFFFFFF)
-        return total
+            if _record_kind(instruction, form) is not None or (self._slow_bank and access.leads_group):
+                found.append(access)
+        return tuple(found)
 
     def _entry_extra(self, access: Access, target: int) -> int:
         """What ``hook._accesses`` charged for one access."""
-        if access.instruction.conditional:
-            return 0
         kind = _record_kind(access.instruction, access.form)
         extra = 0
         if kind == hook.RECORD_HALF:
@@ -207,6 +223,31 @@ class Engine:
         m[hook.SITE] = 0
         m[hook.NODE] = ROOT
         m[hook.CYCLES] += cycles
+
+    def map_registers(self, start: int, end: int, read: int, write: int) -> None:
+        """Make an address range one of registers; ``read`` and ``write`` are C functions of ``uc_mmio_map``'s kind."""
+        m = self.words
+        index = hook.REGION + 3 * self._register_regions
+        self._register_regions += 1
+        m[index], m[index + 1], m[index + 2] = start, index, read
+        user = ctypes.c_void_p(m.ctypes.data + 8 * index)
+        status = binding.uclib.uc_mmio_map(
+            self.uc._uch, ctypes.c_uint64(start), ctypes.c_size_t(end - start),
+            ctypes.c_void_p(hook.register_read.address), user, ctypes.c_void_p(write), user,
+        )  # fmt: skip
+        if status:
+            raise unicorn.UcError(status)
+
+    _register_regions = 0
+
+    def set_shadows(self, registers: Sequence[tuple[int, int]]) -> None:
+        """Registers, as (address, value), that read the same until the next event and may be read without Python."""
+        m = self.words
+        for position, (address, value) in enumerate(registers[: hook.SHADOW_SIZE]):
+            m[hook.SHADOW + 2 * position] = address
+            m[hook.SHADOW + 2 * position + 1] = value
+        m[hook.SHADOW_COUNT] = min(len(registers), hook.SHADOW_SIZE)
+        m[hook.SHADOW_HITS] = 0
 
     def wait_until(self, cycle: int) -> None:
         """Let time pass without executing, as in WFI."""
@@ -428,8 +469,7 @@ class Engine:
         cycles, instructions, node, address = (int(v) for v in m[base : base + 4])
         block = self.nodes[node]
         behind = len(block.instructions) - block.instructions_before(address)
-        registers = {n: int(m[base + 4 + n]) for n in range(15)}
-        early = self._charged_ahead(block, address, registers)
+        early = self._charged_ahead(block, address, lambda n: int(m[base + 4 + n]))
         return Mark(cycles + block.cycles_before(address) - early, instructions - behind)
 
     def _site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:

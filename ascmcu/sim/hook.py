@@ -39,6 +39,12 @@ MARKS_SEEN = 16
 STACK_POINTER = 33  # where it stood when REASON is STACK
 DIVIDE_TRAP = 35  # CCR.DIV_0_TRP
 FP_USED = 34  # an FP instruction was executed in this context (CONTROL.FPCA)
+SHADOW_HITS = 36
+SHADOW_COUNT = 37
+SHADOW = 38  # pairs of address and value: registers that read the same until the next event
+SHADOW_SIZE = 8
+REGION = 190  # three words per region of registers: base, this index, Python's read function
+SHADOW_LIMIT = 1_000_000  # so many hits without an event, and Python has a look
 MARK = 144  # MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14
 MARK_FIELDS = 20
 LOG = 64  # pairs of address and size
@@ -128,6 +134,19 @@ def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
         return builder.sext(builder.call(pointer, [arguments[1]]), word)
 
     return types.int64(types.int64, types.int64), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, size: Any, user: Any) -> Any:
+    """Call Python's read function, a ``ctypes`` callback."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, half = ir.IntType(64), ir.IntType(32)
+        kind = ir.FunctionType(word, [word, word, half, word])
+        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.call(pointer, arguments[1:])
+
+    return types.int64(types.int64, types.int64, types.int64, types.uint32, types.int64), generate
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -325,6 +344,20 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
         extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
     m[CYCLES] += extra
     m[NODE_EXTRA + m[NODE]] += extra
+
+
+@cfunc(types.int64(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
+def register_read(engine: int, offset: int, size: int, user: int) -> int:
+    """uc_cb_mmio_read: a register that Python says stands still until the next event, else ask Python."""
+    region = _words_at(user)
+    address = region[0] + offset
+    m = _words_at(user - 8 * region[1])
+    if m[SHADOW_HITS] < SHADOW_LIMIT:
+        for i in range(m[SHADOW_COUNT]):
+            if m[SHADOW + 2 * i] == address:
+                m[SHADOW_HITS] += 1
+                return m[SHADOW + 2 * i + 1] & ((1 << (8 * size)) - 1)
+    return _call_read(region[2], engine, offset, size, user)
 
 
 def table_slot(m: np.ndarray, key: int) -> int:

@@ -30,6 +30,16 @@ _WFI, _WFE, _SEV, _YIELD = 0xBF30, 0xBF20, 0xBF40, 0xBF10
 _STACK_LIMITS = ("__stack_limit", "_stack_limit", "__StackLimit", "__stack_start__", "_sstack")
 
 
+_READ = ctypes.CFUNCTYPE(ctypes.c_uint64, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_void_p)
+_WRITE = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.c_uint64, ctypes.c_uint, ctypes.c_uint64, ctypes.c_void_p
+)
+
+
+def _address(function: Any) -> int:
+    return ctypes.cast(function, ctypes.c_void_p).value or 0
+
+
 @dataclass(frozen=True)
 class End:
     """How a program ended: ``exit_code`` by semihosting, 0 for the other ways; ``reason`` in words."""
@@ -88,8 +98,6 @@ class Machine:
             self.uc.mem_map_ptr(region.origin, size, rights, pointer)
             if region.alias >= 0:
                 self.uc.mem_map_ptr(region.alias, size, rights, pointer)
-        for start, end in (PERIPHERALS, PRIVATE):
-            self.uc.mmio_map(start, end - start, self._on_read, start, self._on_write, start)
 
     def _load(self) -> None:
         for segment in self.image.segments:
@@ -125,7 +133,7 @@ class Machine:
         for device in devices:
             for page in range(device.base >> 10, (device.base + device.size_bytes) >> 10):
                 self._pages[page] = device
-        self._timed = [self.control, *self.usarts.values()]
+        self._timed: list[Device] = [self.control]  # and the serial ports in use
 
     def _stack_limit(self) -> int:
         """The lowest address that the stack may use: a symbol, else the end of static data below it."""
@@ -142,6 +150,11 @@ class Machine:
         return max([region.origin, *(end for end in below if end > region.origin)])
 
     def _hook(self) -> None:
+        self._callbacks = []
+        for start, end in (PERIPHERALS, PRIVATE):
+            read, write = self._callback_pair(start)
+            self._callbacks += [read, write]
+            self.engine.map_registers(start, end, _address(read), _address(write))
         self.uc.hook_add(const.UC_HOOK_INTR, self._on_interrupt)
         self.uc.hook_add(const.UC_HOOK_MEM_INVALID, self._on_invalid)
 
@@ -172,13 +185,23 @@ class Machine:
     def _word(self, address: int) -> int:
         return int.from_bytes(self.uc.mem_read(address, 4), "little")
 
+    def _callback_pair(self, base: int) -> tuple[Any, Any]:
+        """C functions for the registers at ``base``."""
+
+        def read(engine: int, offset: int, size: int, user: int) -> int:
+            return self._on_read(base + offset, size)
+
+        def write(engine: int, offset: int, size: int, value: int, user: int) -> None:
+            self._on_write(base + offset, size, value)
+
+        return _READ(read), _WRITE(write)
+
     # The bus.
 
     def _device(self, address: int) -> Device | None:
         return self._pages.get(address >> 10)
 
-    def _on_read(self, uc: Any, offset: int, size: int, base: int) -> int:
-        address = base + offset
+    def _on_read(self, address: int, size: int) -> int:
         try:
             cycle, site = self.engine.position(address)
             device = self._device(address)
@@ -192,11 +215,10 @@ class Machine:
             return value
         except BaseException as error:  # must not cross into C
             self._error = error
-            uc.emu_stop()
+            self.uc.emu_stop()
             return 0
 
-    def _on_write(self, uc: Any, offset: int, size: int, value: int, base: int) -> None:
-        address = base + offset
+    def _on_write(self, address: int, size: int, value: int) -> None:
         try:
             cycle, site = self.engine.position(address, store=True)
             device = self._device(address)
@@ -208,11 +230,13 @@ class Machine:
                 kept = device.peek(at & ~3, cycle) & ~mask
                 value = kept | (value << 8 * (at & 3) & mask)
             device.write(at & ~3, value, cycle)
+            if device not in self._timed and isinstance(device, Usart):
+                self._timed.append(device)
             self._last_read, self._repeats = (0, 0, 0), 0
             self._reschedule()
         except BaseException as error:  # must not cross into C
             self._error = error
-            uc.emu_stop()
+            self.uc.emu_stop()
 
     def _watch_waiting(self, site: int, address: int, value: int) -> None:
         """A program that reads one register over and over, with nothing left to happen, waits for good."""
@@ -256,11 +280,12 @@ class Machine:
         """After anything a register access may have changed."""
         words = self.engine.words
         words[hook.DEADLINE] = min(self._next_event(), self._limit)
+        standing = (d.standing() for d in self._timed if isinstance(d, Usart))
+        self.engine.set_shadows([s for s in standing if s is not None])
         words[hook.DIVIDE_TRAP] = self.control.values[0xD14] >> 4 & 1
-        if self.nvic.pending or self.control.reset_requested:
-            words[hook.INTERRUPT] = int(bool(self._takeable(ignore_primask=True)))
-            if self.control.reset_requested:
-                words[hook.DEADLINE] = 0
+        words[hook.INTERRUPT] = int(bool(self.nvic.pending) and bool(self._takeable(ignore_primask=True)))
+        if self.control.reset_requested:
+            words[hook.DEADLINE] = 0
 
     _limit = NEVER
 
@@ -363,6 +388,13 @@ class Machine:
     def port(self, name: str) -> Usart:
         """A serial port by name. Ask each time: a reset makes new ones."""
         return next(usart for usart in self.usarts.values() if usart.name == name)
+
+    def feed(self, name: str, data: bytes) -> None:
+        """Send bytes to a serial port, one behind the other at its rate."""
+        port = self.port(name)
+        port.feed(data, self.engine.cycles)
+        if port not in self._timed:
+            self._timed.append(port)
 
     def _answered(self) -> bool:
         """Whether a serial port has sent something and has nothing more to send at the moment."""

@@ -169,6 +169,22 @@ class Usart(Device):
         )
         self._nvic.set_line(self._exception, bool(level) and self._enabled())
 
+    @property
+    def quiet(self) -> bool:
+        """Whether the port was never touched, so that nothing can happen to it."""
+        return not self.values and not self._incoming and self._shifting is None
+
+    def standing(self) -> tuple[int, int] | None:
+        """The status register as (address, value) when reading it has no effect and time alone changes nothing
+        before ``next_event``; else None."""
+        return None if self._rxne or self._ore else (self.base + self.status, self._flags())
+
+    status = 0x00
+
+    def _flags(self) -> int:
+        """The status register."""
+        raise NotImplementedError
+
     def _transmit(self, value: int, cycle: int) -> None:
         if self._shifting is None:
             self._shifting, self._shifted = value & 0xFF, cycle + self.frame_cycles()
@@ -219,7 +235,7 @@ class UsartF4(Usart):
 class UsartL4(Usart):
     """CR1, CR2, CR3, BRR, …, ISR, ICR, RDR, TDR."""
 
-    cr1, brr = 0x00, 0x0C
+    cr1, brr, status = 0x00, 0x0C, 0x1C
     _ue = 1
 
     def _flags(self) -> int:

@@ -250,7 +250,7 @@ def test_serial_at_full_rate_loses_nothing(tmp_path: Path) -> None:
     assert machine.idle
     data = bytes((7 * n + n // 256) & 0xFF for n in range(2000))
     fed_at = machine.engine.cycles
-    machine.usarts[2].feed(data, fed_at)
+    machine.feed("USART2", data)
     machine.run()
     assert machine.end is not None
     assert machine.end.exit_code == 0
@@ -277,7 +277,7 @@ def test_serial_overrun_is_seen(tmp_path: Path) -> None:
     }"""
     machine = build(compile_c(tmp_path, REGISTERS + code, "-O2"))
     machine.usarts[2].values[0x08] = 16
-    machine.usarts[2].feed(bytes(10), 400)
+    machine.feed("USART2", bytes(10))
     machine.run()
     assert machine.end is not None
     assert machine.end.exit_code == 0
