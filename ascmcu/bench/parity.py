@@ -1,0 +1,166 @@
+"""How close the generated front end is to librosa: decibels of the log-mel, and equal quantized inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.build.native import NativeFrontend
+from ascmcu.errors import DataError
+from ascmcu.features import extract
+from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.tables import mel_segments
+
+ERROR_DB_MAX = 0.01
+EQUAL_PERCENT_MIN = 99.9
+
+# What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
+# frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
+PRECISION_FLOOR_DB = -105.0
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """The network's input."""
+
+    scale: float
+    zero_point: int
+    dtype: str = "int8"
+
+
+@dataclass(frozen=True)
+class Parity:
+    """One front end against librosa over some clips.
+
+    Attributes:
+        clips: how many.
+        error_db_max, error_db_rms: of the log-mel before normalization and deltas, over the values above the
+            floor: the larger of the spec's own (``log_offset``, ``log_floor``) and that of single precision.
+        values: log-mel values in all; ``values_above`` of them above the floor.
+        error_db_max_anywhere: over all values.
+        inputs: quantized values in all; ``equal_percent`` of them are those of librosa.
+        worst_step: the largest difference of a quantized value.
+    """
+
+    clips: int
+    values: int
+    values_above: int
+    error_db_max: float
+    error_db_rms: float
+    error_db_max_anywhere: float
+    inputs: int
+    equal_percent: float
+    worst_step: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether both bounds are met."""
+        return self.error_db_max <= ERROR_DB_MAX and self.equal_percent >= EQUAL_PERCENT_MIN
+
+
+def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
+    """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
+    return spec.unnormalized().replace(
+        deltas=0, n_mfcc=None, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
+    )
+
+
+def quantization_for(features: Iterable[npt.NDArray[np.float32]]) -> Quantization:
+    """The int8 input that full-integer quantization would give a network fed with these.
+
+    Raises:
+        DataError: there are none.
+    """
+    limits = [(float(x.min()), float(x.max())) for x in features]
+    if not limits:
+        raise DataError("no clips to take the input's range from")
+    low, high = min(0.0, *(x for x, _ in limits)), max(0.0, *(x for _, x in limits))
+    scale = max(high - low, 1e-6) / 255
+    return Quantization(scale, round(-128 - low / scale))
+
+
+def check(
+    spec: FeatureSpec,
+    clips: Sequence[Pcm],
+    quantization: Quantization,
+    progress: Progress = lambda done: None,
+) -> Parity:
+    """Run both front ends over the clips.
+
+    Args:
+        spec: a fitted spec.
+        clips: int16 (samples, channels), as ``extract`` takes them.
+
+    Raises:
+        DataError: no clips.
+        ToolError, BuildError: the front end cannot be built for this machine.
+    """
+    if not clips:
+        raise DataError("no clips to compare on")
+    raw = log_mel_spec(spec)
+    log_mel = NativeFrontend(raw)
+    q = quantization
+    device = NativeFrontend(spec, scale=q.scale, zero_point=q.zero_point, dtype=q.dtype)
+    errors, above, steps = [], [], []
+    for done, pcm in enumerate(clips):
+        progress(done)
+        difference = np.abs(log_mel.rows(pcm).astype(np.float64) - extract.extract(pcm, raw))
+        errors.append((difference * _decibels(raw)).ravel())
+        above.append(above_floor(pcm, raw).ravel())
+        expected = extract.quantize(extract.extract(pcm, spec), q.scale, q.zero_point, q.dtype)
+        steps.append(np.abs(device.rows(pcm).astype(np.float64) - expected).ravel())
+    progress(len(clips))
+    error, mask, step = np.concatenate(errors), np.concatenate(above), np.concatenate(steps)
+    heard = error[mask]
+    return Parity(
+        clips=len(clips),
+        values=error.size,
+        values_above=int(mask.sum()),
+        error_db_max=float(heard.max(initial=0.0)),
+        error_db_rms=float(np.sqrt(np.mean(heard**2))) if heard.size else 0.0,
+        error_db_max_anywhere=float(error.max()),
+        inputs=step.size,
+        equal_percent=float(100 * np.mean(step == 0)),
+        worst_step=int(step.max()),
+    )
+
+
+def _decibels(spec: FeatureSpec) -> float:
+    """Decibels in one unit of the spec's logarithm."""
+    per_power = {"ln": 10 / np.log(10), "log10": 10.0, "db": 1.0}[spec.log]
+    return float(per_power * (2 if spec.power == 1 and spec.log != "db" else 1))
+
+
+def above_floor(pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
+    """Where the mel spectrogram says something: bool (frames, ``n_mels``, audio channels)."""
+    mel = extract.mel_energies(pcm, spec)
+    weights = mel_segments(spec).matrix(spec.n_fft // 2 + 1).sum(axis=1)
+    per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
+    # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
+    frames = list(_frame_energies(pcm, spec))
+    floor = spec.n_fft / 2 * np.stack(frames, axis=1)[:, None, :] * 10 ** (PRECISION_FLOOR_DB / 10)
+    return np.asarray((mel >= max(spec.log_offset, spec.log_floor)) & (per_bin >= floor))
+
+
+def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
+    """The energy of each windowed frame by channel, each (frames,)."""
+    import librosa
+
+    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
+    if spec.channels == "mid_side":
+        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
+    window = librosa.util.pad_center(window, size=spec.n_fft)
+    half = spec.n_fft // 2
+    for channel in audio.T:
+        padded = np.pad(channel, half, mode="reflect" if spec.pad_mode == "reflect" else "constant")
+        framed = librosa.util.frame(
+            padded if spec.center else channel, frame_length=spec.n_fft, hop_length=spec.hop_length
+        )
+        yield np.einsum("nt,n->t", framed**2, window**2)

@@ -1,0 +1,141 @@
+"""``ascmcu features``: list, show and check the audio front ends."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import click
+
+from ascmcu.features import spec as specs
+
+
+@click.group("features")
+def command() -> None:
+    """The audio front ends: what they compute, what they cost, how close they are to librosa."""
+
+
+@command.command("list")
+@click.option("--json", "as_json", is_flag=True, help="On standard output as JSON.")
+def list_(as_json: bool) -> None:
+    """Name the specifications that ship with the package, with their memory."""
+    from ascmcu.codegen.frontend import frontend_cost
+
+    rows = []
+    for name in specs.names():
+        spec = specs.load(name)
+        cost = frontend_cost(spec)
+        rows.append(
+            {
+                "name": name,
+                "sample_rate_hz": spec.sample_rate_hz,
+                "channels": spec.channels,
+                "n_fft": spec.n_fft,
+                "hop_length": spec.hop_length,
+                "n_mels": spec.n_mels,
+                "shape": list(spec.shape),
+                "streams": not spec.needs_whole_clip,
+                "ram_bytes": cost.ram_bytes,
+                "tables_bytes": cost.tables_bytes,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    click.echo(f"{'':20}{'rate':>8}{'FFT':>6}{'hop':>6}{'mel':>5}  {'shape':<16}{'RAM':>9}{'tables':>8}")
+    for row, name in zip(rows, specs.names(), strict=True):
+        shape = " × ".join(map(str, specs.load(name).shape))
+        held = "" if row["streams"] else "  holds the whole clip"
+        click.echo(
+            f"{name:20}{row['sample_rate_hz']:>8}{row['n_fft']:>6}{row['hop_length']:>6}{row['n_mels']:>5}  "
+            f"{shape:<16}{row['ram_bytes']:>9}{row['tables_bytes']:>8}{held}"
+        )
+
+
+@command.command("show")
+@click.argument("name")
+def show(name: str) -> None:
+    """Print the fields of a specification, by NAME or file, as JSON."""
+    click.echo(json.dumps(specs.load(name).to_dict(), indent=2))
+
+
+@command.command("check")
+@click.option(
+    "--spec", "names", required=True, multiple=True, help="A name, a .toml file, or all; repeatable."
+)
+@click.option(
+    "--data", required=True, type=click.Path(path_type=Path), help="Recordings: a data set, folder or file."
+)
+@click.option("--limit", type=click.IntRange(1), help="Only so many recordings, spread over the data set.")
+@click.option("--json", "as_json", is_flag=True, help="The report on standard output as JSON.")
+@click.pass_context
+def check(
+    context: click.Context, names: tuple[str, ...], data: Path, limit: int | None, as_json: bool
+) -> None:
+    """Run the generated C on this machine and compare it with librosa.
+
+    The network's input is quantized as its range over these recordings asks for. Where a specification
+    normalizes by figures of a training set and has none, they are taken from these recordings. Exit status 1:
+    the difference is larger than 0.01 dB, or fewer than 99.9 % of the quantized values are equal.
+    """
+    from ascmcu.bench import parity
+    from ascmcu.features import extract
+
+    wanted = specs.names() if "all" in names else names
+    files = _recordings(data, limit)
+    reports = {}
+    for name in wanted:
+        spec = specs.load(name)
+        clips = [_pcm(path, spec) for path in files]
+        features = [
+            extract.extract(pcm, spec.unnormalized() if not spec.is_fitted else spec) for pcm in clips
+        ]
+        if not spec.is_fitted:
+            spec = extract.fit(spec, features)
+            features = [extract.normalize(x, spec) for x in features]
+        reports[name] = parity.check(spec, clips, parity.quantization_for(features))
+        if not as_json:
+            _print(name, reports[name], first=len(reports) == 1)
+    if as_json:
+        click.echo(
+            json.dumps({n: {**dataclasses.asdict(r), "holds": r.holds} for n, r in reports.items()}, indent=2)
+        )
+    context.exit(0 if all(report.holds for report in reports.values()) else 1)
+
+
+def _print(name: str, report: object, first: bool) -> None:
+    from ascmcu.bench.parity import Parity
+
+    assert isinstance(report, Parity)
+    if first:
+        click.echo(f"{'':20}{'clips':>6}{'max dB':>9}{'RMS dB':>10}{'above floor':>13}{'equal int8':>12}")
+    above = 100 * report.values_above / report.values
+    click.echo(
+        f"{Path(name).stem:20}{report.clips:>6}{report.error_db_max:>9.5f}{report.error_db_rms:>10.6f}"
+        f"{above:>12.2f}%{report.equal_percent:>11.4f}%{'' if report.holds else '  too far'}"
+    )
+
+
+def _recordings(data: Path, limit: int | None) -> list[Path]:
+    from ascmcu.data import datasets
+
+    if data.is_file() and data.suffix.lower() in datasets.AUDIO_SUFFIXES:
+        return [data]
+    files = [recording.path for recording in datasets.load(data).recordings]
+    if limit is None or limit >= len(files):
+        return files
+    return [files[i * len(files) // limit] for i in range(limit)]
+
+
+def _pcm(path: Path, spec: specs.FeatureSpec):  # type: ignore[no-untyped-def]
+    import soundfile
+
+    from ascmcu.errors import DataError
+    from ascmcu.features.pcm import to_pcm
+
+    try:
+        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise DataError("cannot read the recording", where=str(path), found=str(error)) from error
+    return to_pcm(samples, rate_hz, spec)
