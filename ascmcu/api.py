@@ -27,12 +27,16 @@ from ascmcu.features.spec import FeatureSpec
 from ascmcu.frontends import tflite
 from ascmcu.ir import text
 from ascmcu.ir.graph import Graph, node_macs
+from ascmcu.ir.op import SWAP
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.ir.verify import verify
+from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
 from ascmcu.schedule.describe import describe
 
 Schedule = Literal["rows", "layers", "auto"]
 Format = Literal["firmware", "library"]
+NO_FEATURES = "none"
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,29 @@ class Compiled:
 
 
 @dataclass(frozen=True)
+class Variant:
+    """A compiled graph for one choice of the axes.
+
+    Attributes:
+        name: ``as-is``, or what was done to the axes.
+        graph: the graph to schedule.
+        permutation: axes by which the caller's input array is transposed before it is cut into rows.
+    """
+
+    name: str
+    graph: Graph
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan, and the variant that it schedules."""
+
+    variant: Variant
+    plan: Plan
+
+
+@dataclass(frozen=True)
 class Export:
     """A finished export."""
 
@@ -65,7 +92,8 @@ def compile_model(model: Path, *, features: str | Path | None = None) -> Compile
 
     Args:
         model: the file.
-        features: a feature specification (name or TOML) in place of the one that the file carries.
+        features: a feature specification (name or TOML) in place of the one that the file carries, or ``none``
+            for the network alone, with tensors as its input.
 
     Raises:
         ModelError: the file is no model, or one that cannot be compiled.
@@ -78,7 +106,7 @@ def compile_model(model: Path, *, features: str | Path | None = None) -> Compile
         )
     stages = [("import", source), *passes.run(source)]
     embedded, labels = _metadata(data, model.name)
-    spec = feature_specs.load(features) if features is not None else embedded
+    spec = embedded if features is None else None if features == NO_FEATURES else feature_specs.load(features)
     name = re.sub(r"[^\w.\-]", "_", model.stem)
     compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
     if spec is not None:
@@ -113,6 +141,39 @@ def _check_features(compiled: Compiled, spec: FeatureSpec) -> None:
         )
 
 
+def variants(compiled: Compiled) -> tuple[Variant, ...]:
+    """The graphs that may be scheduled, the natural one first.
+
+    Rows are pushed along the features' time axis; without features along either. The network itself may stream
+    along the other axis, behind a transpose of the whole input.
+    """
+    graph = compiled.graph
+    x = graph.tensors[graph.inputs[0]]
+    rank = len(compiled.source.tensors[compiled.source.inputs[0]].shape)
+    as_is = Variant("as-is", graph, tuple(range(rank)))
+    if len(x.shape) != 4 or x.shape[0] != 1 or rank != 4:
+        return (as_is,)
+    swapped = Variant("swap-axes", verify(swap_axes(graph), "swap-axes"), SWAP)
+    if compiled.features is None:
+        return as_is, swapped
+    if compiled.features.layout == "mel_time":
+        return swapped, Variant("transpose-input", verify(transpose_input(graph), "transpose-input"), SWAP)
+    other = verify(transpose_input(swapped.graph), "transpose-input")
+    return as_is, Variant("transpose-input", other, as_is.permutation)
+
+
+def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
+    """The plans that ``schedule`` allows, fastest first: whole layers, then rows along the cheapest axis."""
+    choices = variants(compiled)
+    found = []
+    if schedule in ("auto", LAYERS):
+        found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS)))
+    if schedule in ("auto", ROWS):
+        plans = [Candidate(v, make_plan(v.graph, ROWS)) for v in choices]
+        found.append(min(plans, key=lambda c: c.plan.arena_bytes))
+    return found
+
+
 def export(
     model: Path,
     board: str,
@@ -143,11 +204,11 @@ def export(
     target = boards.load(board)
     _check_folder(folder)
     compiled = compile_model(model, features=features)
-    plans = _candidates(compiled.graph, schedule, max_ram_bytes, target)
+    fitting = _fitting(candidates(compiled, schedule), max_ram_bytes, target)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
         part = Path(scratch) / "export"
-        plan, manifest = _write_first_that_fits(compiled, plans, target, part, optimize, output)
+        plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
         _replace(folder, part)
     return Export(folder, manifest, plan)
 
@@ -171,19 +232,17 @@ def _replace(folder: Path, part: Path) -> None:
     part.rename(folder)
 
 
-def _candidates(graph: Graph, schedule: Schedule, limit: int | None, board: Board) -> list[Plan]:
-    modes = [LAYERS, ROWS] if schedule == "auto" else [schedule]
-    plans = [make_plan(graph, mode) for mode in modes]
+def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> list[Candidate]:
     room = board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
-    fitting = [p for p in plans if p.arena_bytes <= room]
+    fitting = [c for c in found if c.plan.arena_bytes <= room]
     if not fitting:
-        smallest = min(plans, key=lambda p: p.arena_bytes)
-        others = boards.that_hold(0, smallest.arena_bytes)
+        smallest = min(c.plan.arena_bytes for c in found)
+        others = boards.that_hold(0, smallest)
         raise BoardError(
             "the network's activations do not fit",
             where=board.name if limit is None else f"{board.name}, --max-ram {limit}",
             expected=f"≤ {room} bytes",
-            found="; ".join(f"{p.arena_bytes} bytes with --schedule {p.mode}" for p in plans),
+            found="; ".join(f"{c.plan.arena_bytes} bytes with --schedule {c.plan.mode}" for c in found),
             hint=f"their size alone fits {', '.join(others)}" if others else "no known board is large enough",
         )
     return fitting
@@ -191,24 +250,24 @@ def _candidates(graph: Graph, schedule: Schedule, limit: int | None, board: Boar
 
 def _write_first_that_fits(
     compiled: Compiled,
-    plans: Sequence[Plan],
+    fitting: Sequence[Candidate],
     board: Board,
     part: Path,
     optimize: gcc.Optimize,
     output: Format,
 ) -> tuple[Plan, Manifest]:
-    for plan in plans:
+    for candidate in fitting:
         part.mkdir()
-        manifest = write_sources(compiled, plan, plans, board, part)
+        manifest = write_sources(compiled, candidate, fitting, board, part)
         if output == "library":
             _write_library(compiled, part)
-            return plan, _finish(part, manifest)
+            return candidate.plan, _finish(part, manifest)
         try:
             report = gcc.build_firmware(
                 part, board, frontend=compiled.features is not None, optimize=optimize
             )
         except BoardError:
-            if plan is plans[-1]:
+            if candidate is fitting[-1]:
                 raise
             shutil.rmtree(part)
             continue
@@ -219,8 +278,8 @@ def _write_first_that_fits(
             compiler=report.compiler,
             flags=report.flags,
         )
-        return plan, _finish(part, built)
-    raise AssertionError("there is always a plan")
+        return candidate.plan, _finish(part, built)
+    raise AssertionError("there is always a candidate")
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:
@@ -229,16 +288,22 @@ def _finish(part: Path, manifest: Manifest) -> Manifest:
 
 
 def write_sources(
-    compiled: Compiled, plan: Plan, plans: Sequence[Plan], board: Board | None, folder: Path
+    compiled: Compiled,
+    candidate: Candidate,
+    others: Sequence[Candidate],
+    board: Board | None,
+    folder: Path,
 ) -> Manifest:
     """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler."""
-    for number, (name, graph) in enumerate(compiled.stages):
+    plan = candidate.plan
+    stages = list(compiled.stages)
+    if candidate.variant.graph is not compiled.graph:
+        stages.append((candidate.variant.name, candidate.variant.graph))
+    for number, (name, graph) in enumerate(stages):
         (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
-    large: dict[str, Any] = {
-        key: data for _, graph in compiled.stages for key, data in text.constants(graph).items()
-    }
+    large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
     np.savez(folder / "constants.npz", **large)
-    (folder / "plan.txt").write_text(describe(plan, plans))
+    (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
     source = render_model(plan, name=compiled.name, sha256=compiled.sha256)
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:
@@ -249,10 +314,11 @@ def write_sources(
         files.update(board_code.files(board))
     for name, content in files.items():
         (folder / name).write_text(content)
-    return _manifest(compiled, plan, source, board)
+    return _manifest(compiled, candidate, source, board)
 
 
-def _manifest(compiled: Compiled, plan: Plan, source: ModelSource, board: Board | None) -> Manifest:
+def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, board: Board | None) -> Manifest:
+    plan = candidate.plan
     return Manifest(
         version=MANIFEST_VERSION,
         tool_version=__version__,
@@ -260,7 +326,7 @@ def _manifest(compiled: Compiled, plan: Plan, source: ModelSource, board: Board 
         model_sha256=compiled.sha256,
         board=board.name if board is not None else "",
         schedule=plan.mode,
-        inputs=(_input_spec(compiled),),
+        inputs=(_input_spec(compiled, candidate.variant),),
         outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
@@ -272,10 +338,12 @@ def _manifest(compiled: Compiled, plan: Plan, source: ModelSource, board: Board 
     )
 
 
-def _input_spec(compiled: Compiled) -> TensorSpec:
+def _input_spec(compiled: Compiled, variant: Variant) -> TensorSpec:
     tensor = compiled.source.tensors[compiled.source.inputs[0]]
-    pushed = compiled.graph.tensors[compiled.graph.inputs[0]]
-    return dataclasses.replace(_tensor_spec(tensor), rows=pushed.rows, row_bytes=pushed.row_bytes)
+    pushed = variant.graph.tensors[variant.graph.inputs[0]]
+    return dataclasses.replace(
+        _tensor_spec(tensor), rows=pushed.rows, row_bytes=pushed.row_bytes, permutation=variant.permutation
+    )
 
 
 def _output_spec(tensor: Tensor) -> TensorSpec:

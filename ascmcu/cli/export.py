@@ -20,7 +20,11 @@ import click
     "--schedule", type=click.Choice(["auto", "layers", "rows"]), default="auto", show_default=True,
     help="Whole layers, streamed rows, or the fastest that fits.",
 )  # fmt: skip
-@click.option("--features", default=None, help="Feature specification: a name or a TOML file.")
+@click.option(
+    "--features",
+    default=None,
+    help="Feature specification: a name or a TOML file; `none` for the network alone.",
+)
 @click.option(
     "--optimize", type=click.Choice(["cycles", "flash", "balanced"]), default="cycles", show_default=True,
     help="What to optimise for.",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 from ascmcu.ir.graph import Graph
 from ascmcu.schedule.place import place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
@@ -18,11 +20,17 @@ def make_plan(graph: Graph, mode: str) -> Plan:
         graph: after all passes: every op has a kernel.
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
     """
-    layers = tuple(_layer(graph, index) for index in range(len(graph.nodes)))
+    layers = _layers(graph)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers)
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
+
+
+@functools.lru_cache(maxsize=8)
+def _layers(graph: Graph) -> tuple[Layer, ...]:
+    """Lowering does not depend on the schedule; several plans of one graph share it."""
+    return tuple(_layer(graph, index) for index in range(len(graph.nodes)))
 
 
 def _layer(graph: Graph, index: int) -> Layer:
