@@ -1,0 +1,109 @@
+"""Builds a front end into a bare-metal Cortex-M4 program, with the PCM of one clip linked in."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu.build import cmsis_dsp
+from ascmcu.codegen.frontend import render_frontend
+from ascmcu.features.pcm import Pcm
+from ascmcu.features.spec import FeatureSpec
+
+GCC = "arm-none-eabi-gcc"
+QEMU = "qemu-system-arm"
+needs_gcc = pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
+needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is not installed")
+
+_HERE = Path(__file__).resolve().parent
+_FLAGS = (
+    *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+    *("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
+)
+_WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wno-sign-conversion")
+# The memory of QEMU's mps2-an386: 4 MB of code from 0, 4 MB of data.
+_SCRIPT = """
+MEMORY { code (rx) : ORIGIN = 0, LENGTH = 4M  data (rw) : ORIGIN = 0x20000000, LENGTH = 1M }
+SECTIONS {
+  .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); pcm = .; KEEP(*(.pcm)) pcm_end = .; } > code
+  .data : { *(.data*) } > data AT > code
+  .bss : { bss_start = .; *(.bss*) *(COMMON) . = ALIGN(4); bss_end = .; } > data
+  stack_top = ORIGIN(data) + LENGTH(data);
+}
+"""
+
+
+def build(
+    folder: Path,
+    spec: FeatureSpec,
+    pcm: Pcm,
+    *,
+    scale: float,
+    zero_point: int,
+    dtype: str,
+    level: str = "-O2",
+) -> Path:
+    """The program for ``spec`` and one clip."""
+    for name, text in render_frontend(spec, scale, zero_point, dtype).items():
+        (folder / name).write_text(text)
+    (folder / "target.ld").write_text(_SCRIPT)
+    np.ascontiguousarray(pcm, "<i2").tofile(folder / "pcm.bin")
+    (folder / "pcm.s").write_text(f'.section .pcm, "a"\n.incbin "{folder / "pcm.bin"}"\n')
+    dsp = cmsis_dsp.sources(spec.n_fft)
+    includes = [f"-isystem{p}" for p in dsp.include_dirs] + [f"-I{folder}", f"-I{_HERE}"]
+    profiled = '-DMODEL_CYCLES_HEADER="target.h"'
+    objects = []
+    own = (folder / "frontend.c", _HERE / "target.c", folder / "pcm.s")
+    for source in (*own, *dsp.c_files):
+        objects.append(folder / f"{source.stem}.o")
+        extra = _WARNINGS if source.stem == "frontend" else ()
+        _run([GCC, *_FLAGS, level, *extra, *includes, profiled, "-c", str(source), "-o", str(objects[-1])])
+    elf = folder / "target.elf"
+    link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-Wl,-T,{folder / 'target.ld'}"]
+    _run([GCC, *_FLAGS, *link, *map(str, objects), "-lm", "-o", str(elf)])
+    return elf
+
+
+def _run(command: list[str]) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def on_qemu(elf: Path) -> dict[str, int]:
+    """What the program prints on QEMU; its cycle counter stands still there."""
+    done = subprocess.run(
+        [
+            *(QEMU, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none"),
+            *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
+        ],
+        capture_output=True,
+        timeout=300,
+        check=False,
+    )
+    return parsed(done.stdout + done.stderr)
+
+
+def on_sim(elf: Path) -> dict[str, int]:
+    """What the program prints on the cycle model."""
+    from ascmcu.sim import session
+
+    return parsed(session.run(elf).console)
+
+
+def parsed(console: bytes) -> dict[str, int]:
+    """``name hex`` lines."""
+    lines = [line.split() for line in console.decode().splitlines()]
+    return {name: int(value, 16) for name, value in lines}
+
+
+def fnv1a(data: bytes) -> int:
+    """The hash that the program prints."""
+    value = 2166136261
+    for byte in data:
+        value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
+    return value
