@@ -34,9 +34,10 @@ Progress = Callable[[int, int], None]
 class ClipResult:
     """What the device said of one clip. Counts are per clip, summed over its rows; None where nothing counts.
 
-    ``worst_hop``: the most work between two feature rows. ``latency``: from the clip's last samples to the
-    result. ``layers``: one count per layer, empty when the firmware has no profile. ``disturbed``: chunks
-    during whose processing bytes arrived, whose counts hold the receive interrupt.
+    ``worst_hop``: the most work from one feature row to the next. ``latency``: all work from the samples
+    that complete the last row to the result. ``layers``: one count per layer, empty when the firmware has no
+    profile. ``disturbed``: chunks during whose processing bytes arrived, whose counts hold the receive
+    interrupt.
     """
 
     name: str

@@ -60,8 +60,8 @@ def _counts(b: Benchmark) -> Table:
         ("network", b.counts.network),
         ("network, least", b.counts.network_min),
         ("network, most", b.counts.network_max),
-        ("worst hop (work between two rows)", b.counts.worst_hop),
-        ("latency after the clip's end", b.counts.latency),
+        ("worst hop (from row to row)", b.counts.worst_hop),
+        ("latency (last row to result)", b.counts.latency),
     )
     for name, count in rows:
         table.add_row(name, f"{count:,}", *([f"{1e3 * count / b.clock_hz:.3f}"] if cycles else []))

@@ -8,7 +8,10 @@ static struct {
     enum clip_kind kind;
     bool complete;
     size_t row_filled;
-    uint64_t hop;
+    uint64_t total;
+    uint64_t hop_from;   /* `total` when the last row had been pushed */
+    uint64_t burst_from; /* `total` when the samples or the row now being worked on were handed over */
+    uint64_t last_from;  /* the same for the last row */
     uint32_t overhead;
     struct clip_counts counts;
 } protocol_clip;
@@ -19,11 +22,10 @@ static uint32_t elapsed(uint32_t since)
     return raw > protocol_clip.overhead ? raw - protocol_clip.overhead : 0;
 }
 
-static void account(uint64_t *total, uint32_t count)
+static void account(uint64_t *part, uint32_t count)
 {
-    *total += count;
-    protocol_clip.hop += count;
-    protocol_clip.counts.latency += count;
+    *part += count;
+    protocol_clip.total += count;
 }
 
 void clip_init(void)
@@ -55,7 +57,10 @@ void clip_begin(enum clip_kind kind)
     protocol_clip.kind = kind;
     protocol_clip.complete = false;
     protocol_clip.row_filled = 0;
-    protocol_clip.hop = 0;
+    protocol_clip.total = 0;
+    protocol_clip.hop_from = 0;
+    protocol_clip.burst_from = 0;
+    protocol_clip.last_from = 0;
     memset(&protocol_clip.counts, 0, sizeof protocol_clip.counts);
     model_reset();
 #if ASCMCU_FRONTEND
@@ -69,11 +74,13 @@ static void push_row(void)
     protocol_clip.complete = model_push();
     account(&protocol_clip.counts.network, elapsed(start));
 
-    protocol_clip.counts.rows++;
-    if (protocol_clip.hop > protocol_clip.counts.worst_hop) {
-        protocol_clip.counts.worst_hop = protocol_clip.hop;
+    const uint64_t hop = protocol_clip.total - protocol_clip.hop_from;
+    if (hop > protocol_clip.counts.worst_hop) {
+        protocol_clip.counts.worst_hop = hop;
     }
-    protocol_clip.hop = 0;
+    protocol_clip.hop_from = protocol_clip.total;
+    protocol_clip.last_from = protocol_clip.burst_from;
+    protocol_clip.counts.rows++;
 }
 
 static void feed_tensor(const uint8_t *data, size_t size)
@@ -88,7 +95,7 @@ static void feed_tensor(const uint8_t *data, size_t size)
         size -= taken;
         if (protocol_clip.row_filled == (size_t)MODEL_INPUT_ROW_BYTES) {
             protocol_clip.row_filled = 0;
-            protocol_clip.counts.latency = 0;
+            protocol_clip.burst_from = protocol_clip.total;
             push_row();
         }
     }
@@ -112,7 +119,7 @@ static void push_due_rows(void)
 static void feed_audio(const int16_t *pcm, size_t frames)
 {
     while (frames > 0) {
-        protocol_clip.counts.latency = 0;
+        protocol_clip.burst_from = protocol_clip.total;
         const uint32_t start = hal_cycles();
         const size_t taken = frontend_feed(pcm, frames);
         account(&protocol_clip.counts.frontend, elapsed(start));
@@ -124,6 +131,7 @@ static void feed_audio(const int16_t *pcm, size_t frames)
 
 static void finish_audio(void)
 {
+    protocol_clip.burst_from = protocol_clip.total;
     const uint32_t start = hal_cycles();
     frontend_finish();
     account(&protocol_clip.counts.frontend, elapsed(start));
@@ -149,6 +157,7 @@ bool clip_finish(void)
         finish_audio();
     }
 #endif
+    protocol_clip.counts.latency = protocol_clip.total - protocol_clip.last_from;
     return protocol_clip.complete;
 }
 

@@ -20,7 +20,7 @@ struct clip_counts {
     uint64_t frontend;
     uint64_t network;
     uint64_t worst_hop; /* most work between two feature rows, both parts */
-    uint64_t latency;   /* from handing over the last samples, or the last input row, to the result */
+    uint64_t latency;   /* from handing over the samples that complete the last row, to the result */
     uint32_t rows;
 };
 

@@ -1,0 +1,126 @@
+"""Board and chip descriptions: those that ship load, and every rule refuses what breaks it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ascmcu import boards, paths
+from ascmcu.cli import cli
+from ascmcu.codegen import board as board_files
+from ascmcu.errors import BoardError
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_every_board_that_ships_is_valid(name: str) -> None:
+    board = boards.load(name)
+    assert board.hsi_pll_m > 0, "the internal oscillator must be able to stand in for the external one"
+    files = board_files.files(board)
+    assert f'#define BOARD_NAME "{name}"' in files["board_config.h"]
+    assert f"LENGTH = {board.ram.size_bytes}" in files["firmware.ld"]
+
+
+# A change in a board's or chip's text, and the check (with its reason) that must refuse it.
+REFUSED = {
+    "overlap": ("chip", "origin = 0x2000_0000", "origin = 0x0807_0000", "memory: flash and sram overlap"),
+    "no ram": ("chip", 'kind = "ram"', 'kind = "ccm"', "memory: the chip has no ram"),
+    "family": ("chip", '"stm32f4"', '"stm32h7"', "family: no firmware for this family"),
+    "too fast": (
+        "board",
+        "over_drive = true",
+        "over_drive = false",
+        "limit: SYSCLK beyond the part's limit without",
+    ),
+    "apb1": ("board", "apb1_divider = 4", "apb1_divider = 2", "limit: APB1 beyond the part's limit"),
+    "no such divider": ("board", "apb1_divider = 4", "apb1_divider = 3", "limit: apb1_divider"),
+    "wait states": (
+        "board",
+        "wait_states = 5",
+        "wait_states = 4",
+        "wait states: wrong for 180000000 Hz at 3300 mV",
+    ),
+    "voltage": (
+        "board",
+        "supply_mv = 3300",
+        "supply_mv = 2500",
+        "wait states: wrong for 180000000 Hz at 2500 mV",
+    ),
+    "supply": (
+        "board",
+        "supply_mv = 3300",
+        "supply_mv = 1000",
+        "wait states: the chip does not run at this supply",
+    ),
+    "pll m": ("board", "m = 4", "m = 64", "pll: factor m out of range"),
+    "pll n": ("board", "n = 180", "n = 433", "pll: factor n out of range"),
+    "pll p": ("board", "p = 2 }", "p = 3 }", "pll: factor p out of range"),
+    "vco in": ("board", "m = 4", "m = 3", "pll: VCO input out of range"),
+    "vco out": ("board", "n = 180", "n = 220", "pll: VCO output out of range"),
+    "pll result": (
+        "board",
+        "sysclk_hz = 180_000_000",
+        "sysclk_hz = 168_000_000",
+        "pll: the factors give another clock",
+    ),
+    "oscillator": (
+        "board",
+        "source_hz = 8_000_000",
+        "source_hz = 60_000_000",
+        "source: hse-bypass out of range",
+    ),
+    "usart": ("board", "usart = 2", "usart = 4", "serial: no such USART"),
+    "pin": ("board", '"PA2"', '"PZ2"', "serial: not a pin"),
+    "baud": ("board", "baud = 921_600", "baud = 4_000_000", "serial: baud rate not possible"),
+    "stack": ("board", "stack_bytes = 4096", "stack_bytes = 4100", "stack: not a multiple of 8"),
+    "name": ("board", 'name = "nucleo-f446"', 'name = "nucleo"', "name: a board is named as its file"),
+    "unknown key": ("board", "supply_mv", "suply_mv", "unknown key"),
+    "missing key": ("board", "stack_bytes = 4096\n", "", "missing key"),
+    "wrong type": ("board", "usart = 2", "usart = true", "expected int"),
+    "unknown source": ("board", '"hse-bypass"', '"hse"', "unknown value"),
+    "chip": ("board", '"stm32f446re"', '"stm32f447re"', "unknown chip"),
+    "no toml": ("board", "[clock]", "[clock", "not a readable TOML file"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_wrong_description_is_refused_by_the_named_check(case: str, tmp_path: Path) -> None:
+    which, old, new, expected = REFUSED[case]
+    shutil.copytree(paths.boards() / "chips", tmp_path / "chips")
+    shutil.copy(paths.boards() / "nucleo-f446.toml", tmp_path)
+    path = tmp_path / ("nucleo-f446.toml" if which == "board" else "chips/stm32f446re.toml")
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    with pytest.raises(BoardError) as caught:
+        boards.load(str(tmp_path / "nucleo-f446.toml"))
+    assert expected in caught.value.what
+
+
+def test_an_unknown_board_suggests_near_ones() -> None:
+    with pytest.raises(BoardError) as caught:
+        boards.load("nucleo-f4466")
+    assert "nucleo-f446" in (caught.value.hint or "")
+
+
+def test_a_new_board_needs_one_file(tmp_path: Path) -> None:
+    text = (paths.boards() / "nucleo-f446.toml").read_text()
+    (tmp_path / "my-board.toml").write_text(text.replace('"nucleo-f446"', '"my-board"'))
+    assert boards.load(str(tmp_path / "my-board.toml")).chip.name == "stm32f446re"
+
+
+def test_boards_that_hold() -> None:
+    assert "nucleo-f401" not in boards.that_hold(0, 100_000)
+    assert boards.that_hold(600_000, 100_000) == ["nucleo-f429", "stm32f4-discovery"]
+    assert boards.that_hold(1 << 30, 0) == []
+
+
+def test_the_command_line_lists_and_shows() -> None:
+    listed = json.loads(CliRunner().invoke(cli, ["boards", "list", "--json"]).stdout)
+    f446 = next(row for row in listed if row["name"] == "nucleo-f446")
+    assert (f446["chip"], f446["clock_hz"], f446["flash_bytes"]) == ("stm32f446re", 180_000_000, 512 * 1024)
+    shown = json.loads(CliRunner().invoke(cli, ["boards", "show", "nucleo-f446", "--json"]).stdout)
+    assert shown["clock"]["pll"] == {"m": 4, "n": 180, "p": 2}
