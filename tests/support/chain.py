@@ -1,0 +1,77 @@
+"""The differential chain: LiteRT = interpreter = every pass = host C in layers and rows, integers equal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ascmcu import passes
+from ascmcu.frontends import tflite
+from ascmcu.ir import interp
+from ascmcu.ir.graph import Graph
+from ascmcu.ir.types import Array
+from tests.support.host_model import HostModel
+from tests.support.litert import Reference
+
+
+def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """The inputs in the shapes of a graph whose passes may have renamed or reshaped them."""
+    return [
+        np.ascontiguousarray(x).reshape(graph.tensors[n].shape) for n, x in zip(graph.inputs, inputs, strict=True)
+    ]
+
+
+def input_sets(graph: Graph, count: int, rng: np.random.Generator) -> Iterator[list[Array]]:
+    """Lowest, highest, then random inputs."""
+    for number in range(count):
+        yield [_values(graph.tensors[name].shape, graph.tensors[name].dtype.numpy, number, rng) for name in graph.inputs]
+
+
+def _values(shape: tuple[int, ...], dtype: np.dtype, number: int, rng: np.random.Generator) -> Array:
+    if dtype.kind == "f":
+        return np.asarray(rng.normal(size=shape) * [0.0, 1e5, 3.0, 1.0][min(number, 3)]).astype(dtype)
+    info = np.iinfo(dtype)
+    if number < 2:
+        return np.full(shape, [info.min, info.max][number], dtype)
+    return rng.integers(info.min, info.max + 1, size=shape).astype(dtype)
+
+
+def difference(expected: Sequence[Array], found: Sequence[Array]) -> str | None:
+    """What differs first, if anything."""
+    for index, (a, b) in enumerate(zip(expected, found, strict=True)):
+        flat_a, flat_b = a.reshape(-1), b.reshape(-1)
+        wrong = np.flatnonzero(flat_a != flat_b)
+        if a.dtype != b.dtype or len(wrong):
+            at = wrong[0] if len(wrong) else 0
+            return (
+                f"output {index} ({a.dtype}, {b.dtype}): {len(wrong)} of {a.size} differ, first at {at}: "
+                f"expected {flat_a[at]}, found {flat_b[at]}"
+            )
+    return None
+
+
+def check(
+    data: bytes, *, sets: int = 5, seed: int = 0, resolver: str = "BUILTIN_REF", reference: Reference | None = None
+) -> None:
+    """Run the whole chain on one model.
+
+    Raises:
+        AssertionError: a link differs; it is named, with the pass that broke it.
+    """
+    oracle = reference or Reference(data, resolver)
+    graph = tflite.parse(data, "model")
+    stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
+    last = stages[-1][1]
+    compiled = [HostModel(last, mode) for mode in ("layers", "rows")] if last.nodes else []
+    for number, inputs in enumerate(input_sets(graph, sets, np.random.default_rng(seed))):
+        expected = oracle(inputs)
+        for link, stage in stages:
+            _equal(expected, interp.run(stage, shaped(stage, inputs)), link, number)
+        for model in compiled:
+            _equal(expected, model(shaped(last, inputs)[0]), f"host C, {model.plan.mode}", number)
+
+
+def _equal(expected: Sequence[Array], found: Sequence[Array], link: str, number: int) -> None:
+    problem = difference(expected, found)
+    assert problem is None, f"{link}, input set {number}: {problem}"
