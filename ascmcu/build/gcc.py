@@ -156,7 +156,7 @@ def _units(folder: Path, soc: str, *, frontend: bool, profile: bool, flags: Sequ
     fft_size = _fft_size(folder) if frontend else None
     if fft_size is not None:
         dsp = importlib.import_module("ascmcu.build.cmsis_dsp").sources(fft_size)
-        dsp_includes = tuple(f"-I{p}" for p in dsp.include_dirs)
+        dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.
         units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]

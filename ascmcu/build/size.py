@@ -10,6 +10,8 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
+from ascmcu.errors import BuildError
+
 # Output section of firmware.ld → the name it is reported under.
 _FLASH = {
     ".vectors": "code",
@@ -39,7 +41,7 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
     measured on the running firmware.
 
     Raises:
-        KeyError: a section that firmware.ld does not name takes room.
+        BuildError: a section that firmware.ld does not name takes room.
     """
     ram = {"total": 0, **dict.fromkeys(_RAM.values(), 0), "padding": 0}
     flash = {"total": 0, **dict.fromkeys(_FLASH.values(), 0), "padding": 0}
@@ -48,7 +50,9 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
         sections.sort(key=lambda s: int(s["sh_addr"]))
         for section in sections:
             if section.name not in _RAM and section.name not in _FLASH:
-                raise KeyError(f"{elf.name}: section {section.name} has no place in the report")
+                raise BuildError(
+                    "a section has no place in the memory report", where=elf.name, found=section.name
+                )
     for table, names in ((ram, _RAM), (flash, _FLASH)):
         end = None
         for section in (s for s in sections if s.name in names):

@@ -136,7 +136,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult) ->
     )
 
 
-def cold_start(state: str) -> str | None:
+def clock_warning(state: str) -> str | None:
     """A sentence for people when the device does not run on the clock that its board describes."""
     sentences = {
         ClockState.PLL_FROM_HSI.name.lower(): "the external oscillator is silent: the clock comes from the HSI",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from ascmcu.report.schema import Benchmark, cold_start
+from ascmcu.report.schema import Benchmark, clock_warning
 
 
 def show(benchmark: Benchmark, console: Console) -> None:
@@ -13,7 +13,7 @@ def show(benchmark: Benchmark, console: Console) -> None:
     b = benchmark
     console.print(f"[bold]{b.model}[/] on {b.runner} ({b.board}), {b.clips} clips of {b.source}")
     console.print(f"[dim]{b.runner_detail}; {b.compiler}[/]")
-    warning = cold_start(b.clock_state)
+    warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")
     if b.accuracy is not None:

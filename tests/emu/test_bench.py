@@ -197,7 +197,9 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_a_firmware_that_does_not_fit_says_what_would(tmp_path: Path) -> None:
     target = mixer_target(tmp_path, "nucleo-f401")
     source = target.folder / "model.c"
-    large = "static volatile uint8_t model_huge[100000];\nvoid *model_input(void) { model_huge[model_rows] = 1;"
+    large = (
+        "static volatile uint8_t model_huge[100000];\nvoid *model_input(void) { model_huge[model_rows] = 1;"
+    )
     source.write_text(source.read_text().replace("void *model_input(void) {", large))
     with pytest.raises(BoardError) as caught:
         gcc.build_firmware(target.folder, target.board, frontend=False)

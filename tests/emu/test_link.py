@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cobs import cobs
 
 from ascmcu.bench.session import Session
-from ascmcu.bench.wire import ClockState, Counter, Kind
+from ascmcu.bench.wire import ClockState, Counter, Kind, Type, begin_body
 from ascmcu.build.gcc import build_firmware
 from ascmcu.errors import LinkError
 from ascmcu.runners import base
@@ -152,6 +155,29 @@ def test_garbage_before_and_between_is_ignored(target: Target) -> None:
         assert session.statistics().bad_frames > 5
 
 
+def test_well_formed_nonsense_is_refused_and_survived(target: Target) -> None:
+    rng = random.Random(5)
+    with Sanitized(target) as link:
+        session = Session(link, response_s=10.0)
+        clip_bytes = session.hello.clip_bytes(Kind.TENSOR)
+        for _ in range(2000):
+            type_ = rng.choice([*Type, rng.randrange(256)])
+            body = rng.randbytes(rng.choice([0, 1, 2, 7, 8, 9, 10, 200, 1032, 1040, 3000]))
+            if rng.random() < 0.5:  # half of them concern one and the same clip, begun and fed in any order
+                body = begin_body(7, rng.choice([clip_bytes, rng.getrandbits(32)])) + body[8:]
+            link.write(_frame(type_, rng.choice([0, 1, rng.randrange(256)]), body), 5.0)
+            while link.read(0.0):
+                pass
+        tensor = rng.randbytes(ROWS * ROW_BYTES)
+        assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+        assert session.statistics().frames > 1500
+
+
+def _frame(type_: int, flags: int, body: bytes) -> bytes:
+    payload = struct.pack("<BBH", type_, flags, 0) + body
+    return bytes(cobs.encode(payload + struct.pack("<I", zlib.crc32(payload)))) + b"\0"
+
+
 def test_a_dead_device_is_reported_with_its_end(target: Target) -> None:
     with Sanitized(target) as link:
         assert Session(link, response_s=5.0).hello.model == "mixer"
@@ -199,3 +225,15 @@ def test_a_fault_is_reported_and_the_device_comes_back(case: str, tmp_path: Path
             assert text in str(caught.value)
         good = bytes(ROWS * ROW_BYTES)
         assert Session(link, response_s=20.0).run(good, Kind.TENSOR).outputs == mixed(good)
+
+
+@needs_qemu
+@pytest.mark.parametrize("board", ["nucleo-f429", "nucleo-f401", "stm32f4-discovery"])
+def test_other_boards_answer_on_their_own_port(board: str, tmp_path: Path) -> None:
+    target = mixer_target(tmp_path, board)
+    build_firmware(target.folder, target.board, frontend=False)
+    tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
+    with base.create("qemu", target) as link:
+        session = Session(link, response_s=20.0)
+        assert session.hello.board == board
+        assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
