@@ -11,40 +11,81 @@ import click
 
 if TYPE_CHECKING:
     from ascmcu.sim import Result
+    from ascmcu.sim.profile import FunctionRow, LineRow
+
+_ROWS = 25
 
 
 @click.command()
 @click.argument("elf", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
-    "--between", nargs=2, metavar="SYM SYM",
+    "--between",
+    nargs=2,
+    metavar="SYM SYM",
     help="Count from the first execution of one symbol to the first of the other behind it.",
-)  # fmt: skip
-@click.option("--board", metavar="NAME", help="The board or part to simulate; guessed from the ELF when absent.")
-@click.option("--limit-cycles", type=click.IntRange(min=1), default=None, help="Give up after so many cycles.")
+)
+@click.option(
+    "--board", metavar="NAME", help="The board or part to simulate; guessed from the ELF when absent."
+)
+@click.option("--limit-cycles", type=click.IntRange(min=1), help="Give up after so many cycles.")
+@click.option("--profile", is_flag=True, help="Cycles by function, without and with what it calls.")
+@click.option("--annotate", is_flag=True, help="Cycles by instruction of the hottest function.")
+@click.option("--function", metavar="NAME", help="Annotate this function instead of the hottest.")
+@click.option(
+    "--flame", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.svg", help="A flame graph."
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
-    elf: Path, between: tuple[str, str] | None, board: str | None, limit_cycles: int | None, as_json: bool
+    elf: Path,
+    between: tuple[str, str] | None,
+    board: str | None,
+    limit_cycles: int | None,
+    profile: bool,
+    annotate: bool,
+    function: str | None,
+    flame: Path | None,
+    as_json: bool,
 ) -> None:
     """Run any bare-metal Cortex-M4 ELF on the cycle model.
 
     What the program writes (semihosting, ITM, serial port) goes to standard output, with --json to standard
-    error. Cycles are at zero flash wait states.
+    error. Cycles are at zero flash wait states. The exit status is 0 when the simulation ran to an end,
+    whatever the program's own exit code, which is reported.
     """
+    from ascmcu.sim import flame as flames
+    from ascmcu.sim import profile as profiles
     from ascmcu.sim import session
 
-    limit = limit_cycles or session.DEFAULT_LIMIT_CYCLES
-    result = session.run(elf, between=between or None, board=board, limit_cycles=limit)
+    machine = session.build(elf, board)
+    annotate = annotate or function is not None
+    if profile or annotate or flame:
+        machine.engine.profile(s.address for s in machine.image.functions)
+    if function:
+        machine.image.symbol(function)
+    result = session.finish(machine, between or None, limit_cycles or session.DEFAULT_LIMIT_CYCLES)
     console = sys.stderr if as_json else sys.stdout
     console.write(result.console.decode(errors="replace"))
     console.flush()
+    rows = profiles.functions(machine.engine, machine.image) if profile or annotate else []
+    hottest = function or (rows[0].name if rows else "")
+    lines = profiles.annotate(machine.engine, machine.image, hottest) if annotate else []
+    if flame:
+        title = f"{elf.name}: {result.total_cycles:,} cycles, {result.machine}"
+        flame.write_text(
+            flames.render(profiles.paths(machine.engine, machine.image), title), encoding="utf-8"
+        )
     if as_json:
-        click.echo(json.dumps(_report(result), indent=2))
+        click.echo(json.dumps(_report(result, rows if profile else [], hottest, lines), indent=2))
     else:
         click.echo(_text(result))
+        if profile:
+            click.echo(_function_table(rows, result.total_cycles))
+        if annotate:
+            click.echo(_line_table(hottest, lines))
 
 
-def _report(result: Result) -> dict[str, Any]:
-    return {
+def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]) -> dict[str, Any]:
+    report: dict[str, Any] = {
         "cycles": result.cycles,
         "instructions": result.instructions,
         "exit_code": result.exit_code,
@@ -55,6 +96,25 @@ def _report(result: Result) -> dict[str, Any]:
         "wait_states": result.wait_states,
         "host_s": round(result.host_s, 3),
     }
+    if rows:
+        report["functions"] = [
+            {
+                "name": r.name,
+                "calls": r.calls,
+                "exclusive_cycles": r.exclusive_cycles,
+                "inclusive_cycles": r.inclusive_cycles,
+            }
+            for r in rows
+        ]
+    if lines:
+        report["annotated"] = {
+            "function": function,
+            "instructions": [
+                {"address": r.address, "text": r.text, "executions": r.executions, "cycles": r.cycles}
+                for r in lines
+            ],
+        }
+    return report
 
 
 def _text(result: Result) -> str:
@@ -68,3 +128,27 @@ def _text(result: Result) -> str:
             f"simulated {speed:.0f} million instructions per second",
         ]
     )
+
+
+def _function_table(rows: list[FunctionRow], total_cycles: int) -> str:
+    lines = ["", f"{'exclusive':>14} {'%':>6} {'inclusive':>14} {'%':>6} {'calls':>10}  function"]
+    scale = 100 / total_cycles if total_cycles else 0.0
+    for row in rows[:_ROWS]:
+        lines.append(
+            f"{row.exclusive_cycles:>14,} {row.exclusive_cycles * scale:>6.1f} {row.inclusive_cycles:>14,} "
+            f"{row.inclusive_cycles * scale:>6.1f} {row.calls:>10,}  {row.name}"
+        )
+    if len(rows) > _ROWS:
+        lines.append(f"… and {len(rows) - _ROWS} more; --json has all")
+    return "\n".join(lines)
+
+
+def _line_table(function: str, rows: list[LineRow]) -> str:
+    lines = ["", f"{function}:", f"{'cycles':>12} {'executions':>12} {'each':>6}  address   instruction"]
+    for row in rows:
+        each = row.cycles / row.executions if row.executions else 0.0
+        why = f"   ; {', '.join(row.reasons)}" if row.reasons else ""
+        lines.append(
+            f"{row.cycles:>12,} {row.executions:>12,} {each:>6.2f}  {row.address:08x}  {row.text}{why}"
+        )
+    return "\n".join(lines)

@@ -18,6 +18,7 @@ from ascmcu.sim.machine import Machine
 
 # Simulated time that one read may take while the firmware works and sends nothing.
 _SILENT_S = 3600.0
+_START_S = 0.5
 
 
 class SimRunner(Runner):
@@ -34,6 +35,8 @@ class SimRunner(Runner):
     def __enter__(self) -> Self:
         self.machine = Machine(Image(self.target.elf), layout.of_board(self.target.board))
         self._port = self.machine.usarts[self.machine.layout.console].name
+        # Start-up: until the firmware has said its first word, or sleeps. A host that spoke earlier would not be heard.
+        self._advance(int(_START_S * self.machine.layout.clock_hz))
         return self
 
     def __exit__(

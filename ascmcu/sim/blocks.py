@@ -235,7 +235,12 @@ def stack_drop_bytes(block: Block) -> int:
     depth = lowest = 0
     for instruction in block.instructions:
         moves = instruction.moves
-        if moves is not None and moves[0] == "add" and moves[1] == moves[2] == SP and not instruction.conditional:
+        if (
+            moves is not None
+            and moves[0] == "add"
+            and moves[1] == moves[2] == SP
+            and not instruction.conditional
+        ):
             depth += moves[3]
             lowest = min(lowest, depth)
     return -lowest

@@ -86,10 +86,21 @@ class SystemControl(Device):
         self.nvic = nvic
         self.reset_requested = False
         self.values = {
-            0xD00: _CPUID_M4, 0xD14: 0x200, 0xD40: 0x30, 0xD44: 0x200, 0xD50: 0x00100030, 0xD58: 0x01000000,
-            0xD60: 0x01101110, 0xD64: 0x02112000, 0xD68: 0x21232231, 0xD6C: 0x01111131, 0xD70: 0x01310102,
-            0xF34: 0xC0000000, 0xF40: 0x10110021, 0xF44: 0x11000011,
-        }  # fmt: skip
+            0xD00: _CPUID_M4,
+            0xD14: 0x200,
+            0xD40: 0x30,
+            0xD44: 0x200,
+            0xD50: 0x00100030,
+            0xD58: 0x01000000,
+            0xD60: 0x01101110,
+            0xD64: 0x02112000,
+            0xD68: 0x21232231,
+            0xD6C: 0x01111131,
+            0xD70: 0x01310102,
+            0xF34: 0xC0000000,
+            0xF40: 0x10110021,
+            0xF44: 0x11000011,
+        }
         self._tick_control = 0
         self._tick_load = 0
         self._tick_flag = False
@@ -123,7 +134,12 @@ class SystemControl(Device):
             return self._tick_value(cycle)
         if offset == 0x01C:
             return 0x80000000
-        for base, members in ((0x100, nvic.enabled), (0x180, nvic.enabled), (0x200, nvic.pending), (0x280, nvic.pending)):
+        for base, members in (
+            (0x100, nvic.enabled),
+            (0x180, nvic.enabled),
+            (0x200, nvic.pending),
+            (0x280, nvic.pending),
+        ):
             if base <= offset < base + 0x20:
                 return _mask(members, (offset - base) * 8)
         if 0x300 <= offset < 0x320:
@@ -173,7 +189,12 @@ class SystemControl(Device):
             self.values[offset] = value
 
     def _write_icsr(self, value: int) -> None:
-        for bit, exception, pend in ((28, PENDSV, True), (27, PENDSV, False), (26, SYSTICK, True), (25, SYSTICK, False)):
+        for bit, exception, pend in (
+            (28, PENDSV, True),
+            (27, PENDSV, False),
+            (26, SYSTICK, True),
+            (25, SYSTICK, False),
+        ):
             if value >> bit & 1:
                 (self.nvic.pending.add if pend else self.nvic.pending.discard)(exception)
 

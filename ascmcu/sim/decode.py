@@ -95,22 +95,68 @@ class Instruction:
 
 
 _LOAD_BYTES = {
-    "ldr": 4, "ldrb": 1, "ldrsb": 1, "ldrh": 2, "ldrsh": 2, "ldrt": 4, "ldrbt": 1, "ldrht": 2, "ldrsbt": 1,
-    "ldrsht": 2, "ldrex": 4, "ldrexb": 1, "ldrexh": 2,
-}  # fmt: skip
+    "ldr": 4,
+    "ldrb": 1,
+    "ldrsb": 1,
+    "ldrh": 2,
+    "ldrsh": 2,
+    "ldrt": 4,
+    "ldrbt": 1,
+    "ldrht": 2,
+    "ldrsbt": 1,
+    "ldrsht": 2,
+    "ldrex": 4,
+    "ldrexb": 1,
+    "ldrexh": 2,
+}
 _STORE_BYTES = {
-    "str": 4, "strb": 1, "strh": 2, "strt": 4, "strbt": 1, "strht": 2, "strex": 4, "strexb": 1, "strexh": 2,
-}  # fmt: skip
+    "str": 4,
+    "strb": 1,
+    "strh": 2,
+    "strt": 4,
+    "strbt": 1,
+    "strht": 2,
+    "strex": 4,
+    "strexb": 1,
+    "strexh": 2,
+}
 _LOAD_MULTIPLE = {"ldm", "ldmdb", "pop", "ldrd"}
 _STORE_MULTIPLE = {"stm", "stmdb", "push", "strd"}
 _FP_ACCUMULATE = {"vmla", "vmls", "vnmla", "vnmls", "vfma", "vfms", "vfnma", "vfnms"}
 _BRANCHES = {"b", "bl", "cbz", "cbnz"}
 _SYSTEM = {
-    "msr", "mrs", "cps", "cpsid", "cpsie", "dsb", "dmb", "isb", "svc", "bkpt", "udf", "wfi", "wfe", "sev", "clrex",
-}  # fmt: skip
+    "msr",
+    "mrs",
+    "cps",
+    "cpsid",
+    "cpsie",
+    "dsb",
+    "dmb",
+    "isb",
+    "svc",
+    "bkpt",
+    "udf",
+    "wfi",
+    "wfe",
+    "sev",
+    "clrex",
+}
 _CONDITIONS = (
-    "eq", "ne", "hs", "lo", "mi", "pl", "vs", "vc", "hi", "ls", "ge", "lt", "gt", "le",
-)  # fmt: skip
+    "eq",
+    "ne",
+    "hs",
+    "lo",
+    "mi",
+    "pl",
+    "vs",
+    "vc",
+    "hi",
+    "ls",
+    "ge",
+    "lt",
+    "gt",
+    "le",
+)
 _DIVIDE = {"sdiv", "udiv"}
 # Words of the multiplier: MUL, MLA, MLS, SMUL…, SMLA…, UMAAL, USAD8 and the dual 16-bit forms.
 _MULTIPLY_PREFIXES = ("mul", "mla", "mls", "smul", "smla", "smls", "smm", "smu", "umull", "umlal", "umaal")

@@ -36,7 +36,7 @@ class Device(abc.ABC):
         """The cycle at which the device next does something by itself."""
         return NEVER
 
-    def advance(self, cycle: int) -> None:
+    def advance(self, cycle: int) -> None:  # noqa: B027 - most devices never do anything by themselves
         """Do what is due up to ``cycle``."""
 
 

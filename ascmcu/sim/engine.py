@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import ctypes
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import unicorn
-from unicorn import arm_const as reg
-from unicorn import unicorn_const as const
-from unicorn.unicorn_py3 import unicorn as binding
 
 from ascmcu.errors import LimitError
 from ascmcu.sim import hook
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
+from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
 from ascmcu.sim.decode import Instruction, Kind, decode
 from ascmcu.sim.timing import REFILLED, State
 
 FLUSHED = 0xFFFFFFFF  # the "address" to which a block is left when an exception comes behind it
 ROOT = 0  # the node that stands for "the pipeline was flushed", with no block of its own
 NEVER = (1 << 62) - 1
-_UNTIL = 0xFFFFFFFE  # no code can be there: emulation ends otherwise
-CORE_REGISTERS = tuple(getattr(reg, f"UC_ARM_REG_R{n}") for n in range(13)) + (
-    reg.UC_ARM_REG_SP,
-    reg.UC_ARM_REG_LR,
-    reg.UC_ARM_REG_PC,
-)
 
 
 @dataclass(frozen=True)
@@ -47,11 +37,21 @@ class Edge:
     cycles: int
 
 
+@dataclass(frozen=True)
+class Context:
+    """A function as called along one path: its caller's context, its address, its own cycles and calls."""
+
+    parent: int
+    function: int
+    cycles: int
+    calls: int
+
+
 class Engine:
     """Runs code on a Unicorn instance and counts.
 
     Args:
-        uc: memory mapped and loaded.
+        cpu: memory mapped and loaded.
         constant: address ranges whose contents cannot change, as (start, end).
         mmio: address ranges that are not memory; accesses to them are made visible to ``position``.
         slow_bank: RAM whose first access of a back-to-back group waits a cycle, as (start, end).
@@ -60,35 +60,31 @@ class Engine:
 
     def __init__(
         self,
-        uc: unicorn.Uc,
+        cpu: Cpu,
         constant: tuple[tuple[int, int], ...],
         mmio: tuple[tuple[int, int], ...],
         slow_bank: tuple[int, int] = (0, 0),
         stack_limit: int = 0,
     ) -> None:
-        self.uc = uc
+        self.cpu = cpu
         self.words = np.zeros(hook.TOTAL, np.int64)
         self.nodes: list[Block] = []
         self.edges: list[Edge] = []
         self._by_key: dict[tuple[int, int, State], int] = {}
         self._decoded: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self._constant = constant
-        self._regions = [(begin, end) for begin, end, _ in uc.mem_regions()]
+        self._regions = cpu.regions()
         self._mmio = mmio
         self._access_used = 1
         self._sites = 0
-        self._hooks: list[ctypes.c_size_t] = []
-        self._word = ctypes.c_uint32()
-        self._word_at = ctypes.byref(self._word)
-        self._read_register = binding.uclib.uc_reg_read
+        self._handlers: dict[int, int] = {}
         self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
         self._prepare(slow_bank, stack_limit)
 
     def _prepare(self, slow_bank: tuple[int, int], stack_limit: int) -> None:
         m = self.words
-        library = binding.uclib
-        m[hook.REG_READ] = ctypes.cast(library.uc_reg_read, ctypes.c_void_p).value
-        m[hook.EMU_STOP] = ctypes.cast(library.uc_emu_stop, ctypes.c_void_p).value
+        m[hook.REG_READ] = entry_point("uc_reg_read")
+        m[hook.EMU_STOP] = entry_point("uc_emu_stop")
         m[hook.SCRATCH] = m.ctypes.data + 8 * hook.SCRATCH_WORD
         m[hook.BANK_START], m[hook.BANK_END] = slow_bank
         m[hook.STACK_LIMIT] = stack_limit
@@ -98,15 +94,7 @@ class Engine:
         self._native_hook(const.UC_HOOK_BLOCK, hook.block_hook.address, 1, 0)
 
     def _native_hook(self, kind: int, callback: int, begin: int, end: int) -> None:
-        """``uc_hook_add`` with a native function; the Python binding only takes Python ones."""
-        handle = ctypes.c_size_t()
-        status = binding.uclib.uc_hook_add(
-            self.uc._uch, ctypes.byref(handle), ctypes.c_int(kind), ctypes.c_void_p(callback),
-            ctypes.c_void_p(self.words.ctypes.data), ctypes.c_uint64(begin), ctypes.c_uint64(end),
-        )  # fmt: skip
-        if status:
-            raise unicorn.UcError(status)
-        self._hooks.append(handle)
+        self.cpu.hook_native(kind, callback, self.words.ctypes.data, begin, end)
 
     # What the counters say.
 
@@ -135,9 +123,8 @@ class Engine:
         return self.cycles + inside - self._charged_ahead(block, site, self.register), site
 
     def register(self, number: int) -> int:
-        """R0 to R15, without the binding's detours: this is on the way of every register access."""
-        self._read_register(self.uc._uch, CORE_REGISTERS[number], self._word_at)
-        return self._word.value
+        """R0 to R15."""
+        return self.cpu.read(CORE[number])
 
     def _charged_ahead(self, block: Block, address: int, register: Callable[[int], int]) -> int:
         """Cycles charged at the block's entry for unaligned and waiting accesses that come at or behind ``address``.
@@ -185,7 +172,9 @@ class Engine:
     def _likely_access(self, block: Block, address: int, store: bool) -> int:
         """The first load or store of the block that the registers do not rule out; its address from now on known."""
         for access in block.accesses:
-            if (access.instruction.kind.name.find("STORE") >= 0) == store and self._value(access.form) == address:
+            if (access.instruction.kind.name.find("STORE") >= 0) == store and self._value(
+                access.form
+            ) == address:
                 return access.instruction.address
         for instruction in block.opaque:
             if (instruction.kind.name.find("STORE") >= 0) == store:
@@ -198,16 +187,16 @@ class Engine:
         """Run from ``address`` until something stops it; the reason, one of ``hook.REASON_*``.
 
         Raises:
-            unicorn.UcError: the guest did what Unicorn cannot do: unmapped memory, undefined instruction.
+            EmulatorError: the guest did what it must not: unmapped memory, undefined instruction.
         """
         m = self.words
         while True:
             m[hook.REASON] = hook.REASON_NONE
-            self.uc.emu_start(address | 1, _UNTIL)
+            self.cpu.start(address)
             if m[hook.REASON] != hook.REASON_UNKNOWN:
                 return int(m[hook.REASON])
             self._resolve()
-            address = self.uc.reg_read(reg.UC_ARM_REG_PC)
+            address = self.cpu.read(reg.UC_ARM_REG_PC)
 
     def flush_pipeline(self, cycles: int = 0) -> None:
         """Continue with an empty pipeline (exception entry and return, reset), ``cycles`` later."""
@@ -230,13 +219,8 @@ class Engine:
         index = hook.REGION + 3 * self._register_regions
         self._register_regions += 1
         m[index], m[index + 1], m[index + 2] = start, index, read
-        user = ctypes.c_void_p(m.ctypes.data + 8 * index)
-        status = binding.uclib.uc_mmio_map(
-            self.uc._uch, ctypes.c_uint64(start), ctypes.c_size_t(end - start),
-            ctypes.c_void_p(hook.register_read.address), user, ctypes.c_void_p(write), user,
-        )  # fmt: skip
-        if status:
-            raise unicorn.UcError(status)
+        user = m.ctypes.data + 8 * index
+        self.cpu.map_registers(start, end, hook.register_read.address, write, user)
 
     _register_regions = 0
 
@@ -285,14 +269,92 @@ class Engine:
             following = self._node(target, size, state)
         index = len(self.edges)
         if index >= hook.EDGES or index >= hook.TABLE // 2:
-            raise LimitError("the program has more control flow than the simulator's tables hold", found=index)
+            raise LimitError(
+                "the program has more control flow than the simulator's tables hold", found=index
+            )
         edge = Edge(node, target, index, cycles)
         self.edges.append(edge)
         m[hook.EDGE_COST + index] = cycles
         m[hook.EDGE_NEXT + index] = following
+        m[hook.EDGE_KIND + index] = self._edge_kind(self.nodes[node], target)
         m[hook.TABLE_KEY + slot] = key
         m[hook.TABLE_EDGE + slot] = index
         return edge
+
+    def _edge_kind(self, block: Block, target: int) -> int:
+        """Whether the edge is a call, a return or a jump, for profiles."""
+        if not block.instructions or target == block.end:
+            return hook.KIND_JUMP
+        last = block.instructions[-1]
+        if not last.branches:
+            return hook.KIND_JUMP
+        if last.writes >> 14 & 1 and last.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER):
+            return hook.KIND_CALL
+        if last.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE) or last.text.split()[-1] == "lr":
+            return hook.KIND_RETURN
+        if self._is_function(target) and not block.address <= target < block.end:
+            return hook.KIND_TAIL_CALL
+        return hook.KIND_JUMP
+
+    def _is_function(self, address: int) -> bool:
+        return address in self._functions
+
+    def profile(self, functions: Iterable[int]) -> None:
+        """Follow calls from now on; ``functions`` are the addresses at which functions start."""
+        m = self.words
+        self._functions = frozenset(functions)
+        m[hook.PROFILE] = 1
+        m[hook.CONTEXT_COUNT] = max(1, int(m[hook.CONTEXT_COUNT]))
+        m[hook.COUNTED] = m[hook.CYCLES]
+
+    _functions: frozenset[int] = frozenset()
+
+    def enter_context(self, function: int) -> tuple[int, int]:
+        """An exception handler starts; what ``leave_context`` needs to go back."""
+        m = self.words
+        self._charge_context()
+        back = int(m[hook.CONTEXT]), int(m[hook.DEPTH])
+        if m[hook.PROFILE]:
+            # A handler is nobody's callee: its context hangs on the root.
+            known = self._handlers.get(function)
+            if known is None:
+                known = self._handlers[function] = int(m[hook.CONTEXT_COUNT])
+                m[hook.CONTEXT_COUNT] += 1
+                m[hook.CONTEXT_FUNCTION + known] = function
+            m[hook.CONTEXT] = known
+            m[hook.CONTEXT_CALLS + known] += 1
+        return back
+
+    def leave_context(self, back: tuple[int, int]) -> None:
+        """The handler has ended."""
+        self._charge_context()
+        self.words[hook.CONTEXT], self.words[hook.DEPTH] = back
+
+    def _charge_context(self) -> None:
+        m = self.words
+        if m[hook.PROFILE]:
+            m[hook.CONTEXT_CYCLES + int(m[hook.CONTEXT])] += m[hook.CYCLES] - m[hook.COUNTED]
+            m[hook.COUNTED] = m[hook.CYCLES]
+
+    def contexts(self) -> list[Context]:
+        """The calling contexts seen so far; the first is the root."""
+        m = self.words
+        self._charge_context()
+        count = int(m[hook.CONTEXT_COUNT])
+        return [
+            Context(
+                *(
+                    int(m[base + n])
+                    for base in (
+                        hook.CONTEXT_PARENT,
+                        hook.CONTEXT_FUNCTION,
+                        hook.CONTEXT_CYCLES,
+                        hook.CONTEXT_CALLS,
+                    )
+                )
+            )
+            for n in range(count)
+        ]
 
     def _node(self, address: int, size: int, entry: State) -> int:
         key = (address, size, entry)
@@ -306,7 +368,7 @@ class Engine:
 
     def _code(self, address: int, size: int) -> tuple[Instruction, ...]:
         if (address, size) not in self._decoded:
-            self._decoded[address, size] = decode(bytes(self.uc.mem_read(address, size)), address)
+            self._decoded[address, size] = decode(self.cpu.load(address, size), address)
         return self._decoded[address, size]
 
     def _opaque_leaders(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> int:
@@ -345,7 +407,9 @@ class Engine:
             program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight]
         start = self._access_used
         if start + len(program) > hook.WORDS:
-            raise LimitError("the program has more loads and stores than the simulator's tables hold", found=start)
+            raise LimitError(
+                "the program has more loads and stores than the simulator's tables hold", found=start
+            )
         self.words[hook.ACCESS + start : hook.ACCESS + start + len(program)] = program
         self._access_used += len(program)
         return start
@@ -375,7 +439,7 @@ class Engine:
     def _constant_word(self, address: int) -> int | None:
         for start, end in self._constant:
             if start <= address and address + 4 <= end:
-                return int.from_bytes(self.uc.mem_read(address, 4), "little")
+                return self.cpu.word(address)
         return None
 
     # Instructions that are looked at one by one.
@@ -406,7 +470,7 @@ class Engine:
         to stay aligned.
         """
         found: list[tuple[Instruction, int]] = []
-        values: dict[int, int | None] = {n: self.uc.reg_read(CORE_REGISTERS[n]) for n in range(15)}
+        values: dict[int, int | None] = {n: self.cpu.read(CORE[n]) for n in range(15)}
         for instruction in block.instructions:
             target = None
             if instruction.memory is not None and instruction.kind is not Kind.TABLE_BRANCH:
@@ -424,18 +488,20 @@ class Engine:
                 values[register] = None
         if moved is not None and instruction.moves is not None:
             values[instruction.moves[1]] = moved
-        loads_word = instruction.kind is Kind.LOAD and instruction.memory and instruction.memory.access_bytes == 4
+        loads_word = (
+            instruction.kind is Kind.LOAD and instruction.memory and instruction.memory.access_bytes == 4
+        )
         if loads_word and target is not None and not self._beyond_memory(target):
             loaded = instruction.writes & ~instruction.base_writeback
             if loaded:
-                values[loaded.bit_length() - 1] = int.from_bytes(self.uc.mem_read(target, 4), "little")
+                values[loaded.bit_length() - 1] = self.cpu.word(target)
 
     def _value(self, form: Form) -> int:
         value = form.constant
         if form.a >= 0:
-            value += self.uc.reg_read(CORE_REGISTERS[form.a])
+            value += self.cpu.read(CORE[form.a])
         if form.b >= 0:
-            value += self.uc.reg_read(CORE_REGISTERS[form.b]) << form.shift
+            value += self.cpu.read(CORE[form.b]) << form.shift
         return value & 0xFFFFFFFF
 
     def _beyond_memory(self, address: int) -> bool:
@@ -455,6 +521,11 @@ class Engine:
             return
         fields = {1: memory.base, 2: memory.index, 3: memory.shift, 4: memory.offset, 5: memory.access_bytes}
         self._site_at(instruction.address, hook.SITE_ALIGN, fields)
+
+    def site_cycles(self, address: int) -> int:
+        """The data-dependent cycles of the instruction at an address, summed over the run."""
+        slot = hook.site_slot(self.words, address)
+        return int(self.words[hook.SITE_WORDS + slot * hook.SITE_FIELDS + 8])
 
     def mark(self, which: int, address: int) -> None:
         """Record when the instruction at ``address`` is first about to execute; mark 1 only counts after mark 0."""
@@ -482,11 +553,13 @@ class Engine:
             m[base + field] = value
         if new:
             if self._sites >= hook.SITES // 2:
-                raise LimitError("the program has more data-dependent instructions than the simulator's tables hold")
+                raise LimitError(
+                    "the program has more data-dependent instructions than the simulator's tables hold"
+                )
             self._sites += 1
             m[hook.SITE_KEY + slot] = address
             self._native_hook(const.UC_HOOK_CODE, hook.site_hook.address, address, address)
-            self.uc.ctl_remove_cache(address & ~0x3FF, (address | 0x3FF) + 1)
+            self.cpu.forget_translation(address & ~0x3FF, (address | 0x3FF) + 1)
 
 
 def _idles(block: Block) -> bool:
@@ -547,13 +620,3 @@ def _concrete_move(instruction: Instruction, values: dict[int, int | None]) -> i
         return (value << amount) & 0xFFFFFFFF
     other = values.get(amount)
     return None if other is None else (value + (other << shift)) & 0xFFFFFFFF
-
-
-def register_dump(uc: unicorn.Uc) -> dict[str, int]:
-    """The core registers by name."""
-    names = [f"r{n}" for n in range(13)] + ["sp", "lr", "pc"]
-    return {name: uc.reg_read(number) for name, number in zip(names, CORE_REGISTERS, strict=True)} | {
-        "xpsr": uc.reg_read(reg.UC_ARM_REG_XPSR)
-    }
-
-

@@ -41,6 +41,9 @@ def describe(
     for word in stack:
         if word & 1 and image.function_at(word & ~1) is not None:
             called.append(image.place(word & ~1))
-    calls = ["return addresses on the stack, innermost first (some may be stale):", *(f"  {c}" for c in called[:8])]
+    calls = [
+        "return addresses on the stack, innermost first (some may be stale):",
+        *(f"  {c}" for c in called[:8]),
+    ]
     details = "\n".join(["registers:", *(f"  {row}" for row in rows), *(calls if called else [])])
     return GuestFault(what, address=address, details=details, where=image.place(address), hint=hint)

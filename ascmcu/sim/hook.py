@@ -9,14 +9,19 @@ adds the edge's cost, counts it, and goes on. An edge that is not there stops th
 the block, adds node and edge, and resumes at the same address.
 """
 
+# mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
+import importlib
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import cfunc, njit, types
-from numba.extending import intrinsic
+
+# Numba is typed in parts; what is used here works on its own kinds of pointers, which mypy cannot follow.
+_numba: Any = importlib.import_module("numba")
+cfunc, njit, types = _numba.cfunc, _numba.njit, _numba.types
+intrinsic: Any = importlib.import_module("numba.extending").intrinsic
+ir: Any = importlib.import_module("llvmlite.ir")
 
 # Control words.
 CYCLES = 0  # up to the start of the current block, extras so far included
@@ -45,6 +50,11 @@ SHADOW = 38  # pairs of address and value: registers that read the same until th
 SHADOW_SIZE = 8
 REGION = 190  # three words per region of registers: base, this index, Python's read function
 SHADOW_LIMIT = 1_000_000  # so many hits without an event, and Python has a look
+PROFILE = 54  # whether calls are followed
+CONTEXT = 55  # the calling context being executed
+CONTEXT_COUNT = 56
+COUNTED = 57  # cycles that contexts hold already
+DEPTH = 58  # of the shadow stack
 MARK = 144  # MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14
 MARK_FIELDS = 20
 LOG = 64  # pairs of address and size
@@ -61,6 +71,9 @@ NODES = 1 << 16
 EDGES = 1 << 18
 TABLE = 1 << 19
 SITES = 1 << 13
+CONTEXTS = 1 << 15
+CONTEXT_SLOTS = 1 << 17
+STACK_SIZE = 1 << 12
 WORDS = 1 << 19
 
 NODE_ADDRESS = 256
@@ -75,15 +88,31 @@ TABLE_KEY = EDGE_COUNT + EDGES  # (node + 1) << 32 | address, 0 for empty
 TABLE_EDGE = TABLE_KEY + TABLE
 SITE_KEY = TABLE_EDGE + TABLE  # address, 0 for empty
 SITE_WORDS = SITE_KEY + SITES  # SITE_FIELDS words each
-SITE_FIELDS = 8
+SITE_FIELDS = 10
 ACCESS = SITE_WORDS + SITES * SITE_FIELDS
-TOTAL = ACCESS + WORDS
+EDGE_KIND = ACCESS + WORDS
+CONTEXT_PARENT = EDGE_KIND + EDGES
+CONTEXT_FUNCTION = CONTEXT_PARENT + CONTEXTS
+CONTEXT_CYCLES = CONTEXT_FUNCTION + CONTEXTS
+CONTEXT_CALLS = CONTEXT_CYCLES + CONTEXTS
+CONTEXT_KEY = CONTEXT_CALLS + CONTEXTS
+CONTEXT_VALUE = CONTEXT_KEY + CONTEXT_SLOTS
+STACK = CONTEXT_VALUE + CONTEXT_SLOTS  # pairs of return address and the caller's context
+TOTAL = STACK + 2 * STACK_SIZE
+
+KIND_JUMP = 0
+KIND_CALL = 1
+KIND_RETURN = 2
+KIND_TAIL_CALL = 3
 
 # A site: what to look at, and the operands.
 SITE_DIVIDE = 1  # fields 1, 2: dividend's and divisor's register; 3: signed
 SITE_ALIGN = 2  # fields 1, 2: base and index register (-1 none); 3: shift; 4: offset; 5: access bytes
-SITE_CONDITIONAL = 4  # field 6: cycles beyond those of a failed condition; the hook only sees it when it holds
+SITE_CONDITIONAL = (
+    4  # field 6: cycles beyond those of a failed condition; the hook only sees it when it holds
+)
 SITE_MARK = 8  # field 7: which mark
+# Field 8 sums the extra cycles.
 
 # An access record of a node: kind, base slot, index slot (-1), shift, offset, weight.
 RECORD_WORD = 0
@@ -100,7 +129,7 @@ _UC_R0 = 66
 _UC_PRIMASK = 123
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _words_at(typing_context: Any, address: Any) -> Any:
     """The integer as a pointer to 64-bit words."""
 
@@ -110,7 +139,7 @@ def _words_at(typing_context: Any, address: Any) -> Any:
     return types.CPointer(types.int64)(types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _call_register_read(typing_context: Any, function: Any, engine: Any, register: Any, into: Any) -> Any:
     """Call ``uc_reg_read`` at an address known only at run time, which keeps the compiled hook cacheable."""
 
@@ -123,7 +152,7 @@ def _call_register_read(typing_context: Any, function: Any, engine: Any, registe
     return types.int64(types.int64, types.int64, types.int32, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
     """Call ``uc_emu_stop``."""
 
@@ -136,7 +165,7 @@ def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
     return types.int64(types.int64, types.int64), generate
 
 
-@intrinsic  # type: ignore[untyped-decorator]
+@intrinsic
 def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, size: Any, user: Any) -> Any:
     """Call Python's read function, a ``ctypes`` callback."""
 
@@ -149,34 +178,34 @@ def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, siz
     return types.int64(types.int64, types.int64, types.int64, types.uint32, types.int64), generate
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _hash(key: int) -> int:
+@njit(inline="always")
+def _hash(key: int) -> Any:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(45))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _site_hash(address: int) -> int:
+@njit(inline="always")
+def _site_hash(address: int) -> Any:
     mixed = np.uint64(address) * np.uint64(0x9E3779B97F4A7C15)
     return np.int64(mixed >> np.uint64(51))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _register(m: Any, engine: int, register: int) -> int:
+@njit(inline="always")
+def _register(m: Any, engine: int, register: int) -> Any:
     """A 32-bit register's value, zero-extended."""
     _call_register_read(m[REG_READ], engine, np.int32(register), m[SCRATCH])
     return m[SCRATCH_WORD] & 0xFFFFFFFF
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _core(m: Any, engine: int, number: int) -> int:
+@njit(inline="always")
+def _core(m: Any, engine: int, number: int) -> Any:
     """R0 to R15; Unicorn numbers R13 to R15 apart."""
     if number < 13:
         return _register(m, engine, _UC_R0 + number)
     return _register(m, engine, 12 if number == 13 else (10 if number == 14 else 11))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _bits(value: int) -> int:
     count = 0
     while value:
@@ -185,7 +214,7 @@ def _bits(value: int) -> int:
     return count
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
     """Cycles of a divide beyond two; the same rule as ``timing.divide_cycles``."""
     if dividend == 0 or divisor == 0:
@@ -205,7 +234,7 @@ def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
     return 1 if bits < 0 else 3 + bits // 4
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _align_extra(address: int, access_bytes: int) -> int:
     """Further bus accesses of an unaligned one: + 1, or + 2 for a word at an odd address (TRM)."""
     if access_bytes == 2:
@@ -213,7 +242,7 @@ def _align_extra(address: int, access_bytes: int) -> int:
     return 0 if address & 3 == 0 else (2 if address & 1 else 1)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
     count = m[LOG_COUNT]
     if count < LOG_SIZE:
@@ -224,8 +253,8 @@ def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
     _call_stop(m[EMU_STOP], engine)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _accesses(m: Any, engine: int, node: int, start: int) -> int:
+@njit(inline="always")
+def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     """Cycles that depend on the registers at the block's entry. A reason to stop, 0 for none."""
     registers = m[ACCESS + start]
     records = m[ACCESS + start + 1]
@@ -264,7 +293,55 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> int:
     return REASON_NONE
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
+@njit(inline="always")
+def _child(m: Any, parent: int, function: int) -> Any:
+    """The context of ``function`` called from ``parent``; the parent itself when the table is full."""
+    key = ((parent + 1) << 32) | function
+    slot = _hash(key) & (CONTEXT_SLOTS - 1)
+    while m[CONTEXT_KEY + slot] != key:
+        if m[CONTEXT_KEY + slot] == 0:
+            context = m[CONTEXT_COUNT]
+            if context >= CONTEXTS - 1:
+                return parent
+            m[CONTEXT_COUNT] = context + 1
+            m[CONTEXT_PARENT + context] = parent
+            m[CONTEXT_FUNCTION + context] = function
+            m[CONTEXT_KEY + slot] = key
+            m[CONTEXT_VALUE + slot] = context
+            break
+        slot = (slot + 1) & (CONTEXT_SLOTS - 1)
+    return m[CONTEXT_VALUE + slot]
+
+
+@njit(inline="always")
+def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
+    """Charge the context being left, and go to the one that the edge leads to."""
+    context = m[CONTEXT]
+    m[CONTEXT_CYCLES + context] += m[CYCLES] - m[COUNTED]
+    m[COUNTED] = m[CYCLES]
+    kind = m[EDGE_KIND + edge]
+    depth = m[DEPTH]
+    if kind == KIND_CALL:
+        if depth < STACK_SIZE:
+            m[STACK + 2 * depth] = m[NODE_ADDRESS + node] + m[NODE_SIZE + node]
+            m[STACK + 2 * depth + 1] = context
+            m[DEPTH] = depth + 1
+        m[CONTEXT] = _child(m, context, target)
+        m[CONTEXT_CALLS + m[CONTEXT]] += 1
+    elif kind == KIND_TAIL_CALL:
+        m[CONTEXT] = _child(m, m[CONTEXT_PARENT + context], target)
+        m[CONTEXT_CALLS + m[CONTEXT]] += 1
+    elif kind == KIND_RETURN:
+        position = depth - 1
+        while position >= 0:
+            if m[STACK + 2 * position] == target:
+                m[CONTEXT] = m[STACK + 2 * position + 1]
+                m[DEPTH] = position
+                break
+            position -= 1
+
+
+@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)
 def block_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_BLOCK: account for the block just left, enter the one at ``address``."""
     m = _words_at(user)
@@ -289,6 +366,8 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         return
     m[CYCLES] += m[EDGE_COST + edge]
     m[EDGE_COUNT + edge] += 1
+    if m[PROFILE]:
+        _follow_call(m, m[NODE], edge, address)
     m[NODE] = node
     m[SITE] = 0
     m[INSTRUCTIONS] += m[NODE_INSTRUCTIONS + node]
@@ -304,7 +383,7 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         _call_stop(m[EMU_STOP], engine)
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
+@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)
 def site_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_CODE on one instruction: what its operands add, and that it was reached."""
     m = _words_at(user)
@@ -343,11 +422,11 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             target += _core(m, engine, m[site + 2]) << m[site + 3]
         extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
     m[CYCLES] += extra
-    m[NODE_EXTRA + m[NODE]] += extra
+    m[site + 8] += extra
 
 
-@cfunc(types.int64(types.int64, types.int64, types.uint32, types.int64), cache=True)  # type: ignore[untyped-decorator]
-def register_read(engine: int, offset: int, size: int, user: int) -> int:
+@cfunc(types.int64(types.int64, types.int64, types.uint32, types.int64), cache=True)
+def register_read(engine: int, offset: int, size: int, user: int) -> Any:
     """uc_cb_mmio_read: a register that Python says stands still until the next event, else ask Python."""
     region = _words_at(user)
     address = region[0] + offset

@@ -60,14 +60,19 @@ class Image:
         header = self._elf.header
         if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
             raise InputError(
-                "not a program for a Cortex-M4", where=str(path), found=header["e_machine"],
+                "not a program for a Cortex-M4",
+                where=str(path),
+                found=header["e_machine"],
                 expected="32-bit little-endian Arm",
-            )  # fmt: skip
+            )
         if header["e_type"] != "ET_EXEC":
             raise InputError(
-                "not an executable", where=str(path), found=header["e_type"], expected="a linked program",
+                "not an executable",
+                where=str(path),
+                found=header["e_type"],
+                expected="a linked program",
                 hint="link it with the board's linker script",
-            )  # fmt: skip
+            )
         self.entry: int = header["e_entry"]
 
     @cached_property
@@ -95,9 +100,10 @@ class Image:
                 if stack % 4 == 0 and 0x1000_0000 <= stack < 0x4000_0000 and reset & 1:
                     return segment.load_address
         raise InputError(
-            "no vector table found", where=str(self.path),
+            "no vector table found",
+            where=str(self.path),
             expected="initial stack pointer and reset handler at the start of a loadable segment",
-        )  # fmt: skip
+        )
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:
@@ -128,9 +134,11 @@ class Image:
 
             near = difflib.get_close_matches(name, [s.name for s in self.symbols], n=3)
             raise InputError(
-                "no such symbol", where=str(self.path), found=name,
+                "no such symbol",
+                where=str(self.path),
+                found=name,
                 hint=f"did you mean {' or '.join(near)}?" if near else "is the file stripped?",
-            )  # fmt: skip
+            )
         return named[0]
 
     def find(self, name: str) -> int | None:

@@ -120,9 +120,11 @@ def named(name: str) -> Layout:
     known = sorted([*NAMED, *boards.names()])
     near = difflib.get_close_matches(name, known, n=3)
     raise InputError(
-        "unknown board", found=name, expected=", ".join(known),
+        "unknown board",
+        found=name,
+        expected=", ".join(known),
         hint=f"did you mean {' or '.join(near)}?" if near else None,
-    )  # fmt: skip
+    )
 
 
 def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
@@ -155,7 +157,9 @@ def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
 
 
 def _ram(image: Image) -> list[tuple[int, int]]:
-    return [(s.run_address, s.memory_bytes) for s in image.segments if 0x2000_0000 <= s.run_address < 0x4000_0000]
+    return [
+        (s.run_address, s.memory_bytes) for s in image.segments if 0x2000_0000 <= s.run_address < 0x4000_0000
+    ]
 
 
 def _end(span: tuple[int, int]) -> int:

@@ -7,15 +7,12 @@ import mmap
 from dataclasses import dataclass
 from typing import Any
 
-import unicorn
-from unicorn import arm_const as reg
-from unicorn import unicorn_const as const
-
 from ascmcu.errors import LimitError
 from ascmcu.sim import hook, semihosting, timing
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
+from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
 from ascmcu.sim.devices import Device, Registers
-from ascmcu.sim.engine import CORE_REGISTERS, NEVER, Engine, register_dump
+from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
@@ -71,13 +68,13 @@ class Machine:
         self._repeats = 0
         self._last_read: tuple[int, int, int] = (0, 0, 0)
         self._contexts: list[int] = []
-        self.uc = unicorn.Uc(const.UC_ARCH_ARM, const.UC_MODE_THUMB | const.UC_MODE_MCLASS)
-        self.uc.ctl_set_cpu_model(reg.UC_CPU_ARM_CORTEX_M4)
+        self._callers: list[tuple[int, int]] = []
+        self.cpu = Cpu()
         self._map()
         self._load()
         self._attach_devices()
         self.engine = Engine(
-            self.uc,
+            self.cpu,
             constant=tuple((r.origin, r.origin + r.size_bytes) for r in layout.regions if not r.writable),
             mmio=(PERIPHERALS, PRIVATE),
             slow_bank=layout.slow_bank,
@@ -94,33 +91,38 @@ class Machine:
             buffer = mmap.mmap(-1, size)
             self._buffers.append(buffer)
             pointer = ctypes.addressof(ctypes.c_char.from_buffer(buffer))
-            rights = const.UC_PROT_ALL if region.writable else const.UC_PROT_READ | const.UC_PROT_EXEC
-            self.uc.mem_map_ptr(region.origin, size, rights, pointer)
+            self.cpu.map_memory(region.origin, size, region.writable, pointer)
             if region.alias >= 0:
-                self.uc.mem_map_ptr(region.alias, size, rights, pointer)
+                self.cpu.map_memory(region.alias, size, region.writable, pointer)
 
     def _load(self) -> None:
         for segment in self.image.segments:
             if not segment.data:
                 continue
             try:
-                self.uc.mem_write(segment.load_address, segment.data)
-            except unicorn.UcError as error:
+                self.cpu.store(segment.load_address, segment.data)
+            except EmulatorError as error:
                 regions = ", ".join(f"{r.name} {r.origin:#x}+{r.size_bytes:#x}" for r in self.layout.regions)
                 raise LimitError(
-                    "the program does not fit the machine", where=str(self.image.path),
-                    found=f"{len(segment.data)} bytes at {segment.load_address:#010x}", expected=regions,
+                    "the program does not fit the machine",
+                    where=str(self.image.path),
+                    found=f"{len(segment.data)} bytes at {segment.load_address:#010x}",
+                    expected=regions,
                     hint="name the board that it was built for with --board",
-                ) from error  # fmt: skip
+                ) from error
 
     def _attach_devices(self) -> None:
         self.nvic = Nvic()
         self.control = SystemControl(self.nvic)
         self.dwt = Dwt()
         devices: list[Device] = [
-            self.control, self.dwt, Itm(self.console), Registers("FPB", 0xE0002000, 0x1000),
-            Registers("TPIU", 0xE0040000, 0x1000), Registers("DBGMCU", 0xE0042000, 0x400, {0: 0x10006421}),
-        ]  # fmt: skip
+            self.control,
+            self.dwt,
+            Itm(self.console),
+            Registers("FPB", 0xE0002000, 0x1000),
+            Registers("TPIU", 0xE0040000, 0x1000),
+            Registers("DBGMCU", 0xE0042000, 0x400, {0: 0x10006421}),
+        ]
         self.usarts: dict[int, Usart] = {}
         if self.layout.family == "stm32f4":
             family, self.usarts = f4_devices(self.nvic)
@@ -155,8 +157,8 @@ class Machine:
             read, write = self._callback_pair(start)
             self._callbacks += [read, write]
             self.engine.map_registers(start, end, _address(read), _address(write))
-        self.uc.hook_add(const.UC_HOOK_INTR, self._on_interrupt)
-        self.uc.hook_add(const.UC_HOOK_MEM_INVALID, self._on_invalid)
+        self.cpu.hook(const.UC_HOOK_INTR, self._on_interrupt)
+        self.cpu.hook(const.UC_HOOK_MEM_INVALID, self._on_invalid)
 
     def reset(self) -> None:
         """A system reset: core and peripherals start anew, RAM and the cycle count stay. What was sent is kept."""
@@ -166,9 +168,15 @@ class Machine:
         for number, data in sent.items():
             self.usarts[number].sent = data
         self._contexts.clear()
-        for register in (reg.UC_ARM_REG_PRIMASK, reg.UC_ARM_REG_BASEPRI, reg.UC_ARM_REG_FAULTMASK, reg.UC_ARM_REG_CONTROL):
-            self.uc.reg_write(register, 0)
-        self.uc.reg_write(reg.UC_ARM_REG_IPSR, 0)
+        self._callers.clear()
+        for register in (
+            reg.UC_ARM_REG_PRIMASK,
+            reg.UC_ARM_REG_BASEPRI,
+            reg.UC_ARM_REG_FAULTMASK,
+            reg.UC_ARM_REG_CONTROL,
+        ):
+            self.cpu.write(register, 0)
+        self.cpu.write(reg.UC_ARM_REG_IPSR, 0)
         self.resets += 1
         self._start()
 
@@ -177,13 +185,13 @@ class Machine:
     def _start(self) -> None:
         table = self.image.vector_table
         self.control.values[0xD08] = table
-        self.uc.reg_write(reg.UC_ARM_REG_MSP, self._word(table))
-        self.uc.reg_write(reg.UC_ARM_REG_SP, self._word(table))
-        self.uc.reg_write(reg.UC_ARM_REG_LR, 0xFFFFFFFF)
+        self.cpu.write(reg.UC_ARM_REG_MSP, self._word(table))
+        self.cpu.write(reg.UC_ARM_REG_SP, self._word(table))
+        self.cpu.write(reg.UC_ARM_REG_LR, 0xFFFFFFFF)
         self.pc = self._word(table + 4) & ~1
 
     def _word(self, address: int) -> int:
-        return int.from_bytes(self.uc.mem_read(address, 4), "little")
+        return self.cpu.word(address)
 
     def _callback_pair(self, base: int) -> tuple[Any, Any]:
         """C functions for the registers at ``base``."""
@@ -215,7 +223,7 @@ class Machine:
             return value
         except BaseException as error:  # must not cross into C
             self._error = error
-            self.uc.emu_stop()
+            self.cpu.stop()
             return 0
 
     def _on_write(self, address: int, size: int, value: int) -> None:
@@ -236,7 +244,7 @@ class Machine:
             self._reschedule()
         except BaseException as error:  # must not cross into C
             self._error = error
-            self.uc.emu_stop()
+            self.cpu.stop()
 
     def _watch_waiting(self, site: int, address: int, value: int) -> None:
         """A program that reads one register over and over, with nothing left to happen, waits for good."""
@@ -245,21 +253,22 @@ class Machine:
         self._last_read = seen
         if self._repeats > WAITING_READS and self._next_event() == NEVER:
             self.end = End(f"waits for good on {address:#010x} at {self.image.place(site)}", 0)
-            self.uc.emu_stop()
+            self.cpu.stop()
 
     def _unmodelled(self, action: str, address: int, site: int) -> GuestFault:
         return self._fault(
-            f"{action} {address:#010x}, which this machine does not model", site,
+            f"{action} {address:#010x}, which this machine does not model",
+            site,
             f"the machine is {self.layout.name} ({self.layout.origin}); name another with --board",
-        )  # fmt: skip
+        )
 
     def _fault(self, what: str, address: int, hint: str | None = None) -> GuestFault:
-        registers = register_dump(self.uc) | {"pc": address}
+        registers = self.cpu.dump() | {"pc": address}
         stack = []
         for n in range(64):
             try:
                 stack.append(self._word(registers["sp"] + 4 * n))
-            except unicorn.UcError:
+            except EmulatorError:
                 break
         return describe(what, address, registers, self.image, stack, hint)
 
@@ -269,7 +278,7 @@ class Machine:
 
     def _on_interrupt(self, uc: Any, number: int, data: Any) -> None:
         self._trap = number
-        uc.emu_stop()
+        self.cpu.stop()
 
     # Time.
 
@@ -292,9 +301,9 @@ class Machine:
     def _takeable(self, ignore_primask: bool = False) -> int:
         if not self.nvic.pending:
             return 0
-        primask = bool(self.uc.reg_read(reg.UC_ARM_REG_PRIMASK) & 1) and not ignore_primask
-        basepri = self.uc.reg_read(reg.UC_ARM_REG_BASEPRI)
-        faultmask = bool(self.uc.reg_read(reg.UC_ARM_REG_FAULTMASK) & 1)
+        primask = bool(self.cpu.read(reg.UC_ARM_REG_PRIMASK) & 1) and not ignore_primask
+        basepri = self.cpu.read(reg.UC_ARM_REG_BASEPRI)
+        faultmask = bool(self.cpu.read(reg.UC_ARM_REG_FAULTMASK) & 1)
         return self.nvic.to_take(primask, basepri, faultmask)
 
     def advance(self) -> None:
@@ -307,7 +316,7 @@ class Machine:
 
     def _enter(self, exception: int, chained: bool = False) -> None:
         """Stack the context and go to the handler (DDI 0403 B1.5.6)."""
-        uc, words = self.uc, self.engine.words
+        cpu, words = self.cpu, self.engine.words
         if not chained:
             self.engine.flush_pipeline()
             self._push_context()
@@ -315,36 +324,44 @@ class Machine:
         self.nvic.active.append(exception)
         self.interrupts_taken += 1
         words[hook.FP_USED] = 0
-        uc.reg_write(reg.UC_ARM_REG_XPSR, 1 << 24 | exception)
-        uc.reg_write(reg.UC_ARM_REG_IPSR, exception)
-        uc.reg_write(reg.UC_ARM_REG_LR, self._contexts[-1])
+        cpu.write(reg.UC_ARM_REG_XPSR, 1 << 24 | exception)
+        cpu.write(reg.UC_ARM_REG_IPSR, exception)
+        cpu.write(reg.UC_ARM_REG_LR, self._contexts[-1])
         self.pc = self._word(self.control.vector_table + 4 * exception) & ~1
+        if chained:
+            self.engine.leave_context(self._callers.pop())
+        self._callers.append(self.engine.enter_context(self.pc))
         self.engine.flush_pipeline(timing.TAIL_CHAIN_CYCLES if chained else timing.EXCEPTION_ENTRY_CYCLES)
 
     def _push_context(self) -> None:
-        uc, words = self.uc, self.engine.words
-        xpsr = uc.reg_read(reg.UC_ARM_REG_XPSR)
+        cpu, words = self.cpu, self.engine.words
+        xpsr = cpu.read(reg.UC_ARM_REG_XPSR)
         nested = bool(self.nvic.active)
-        process = not nested and bool(uc.reg_read(reg.UC_ARM_REG_CONTROL) & 2)
+        process = not nested and bool(cpu.read(reg.UC_ARM_REG_CONTROL) & 2)
         with_fp = bool(words[hook.FP_USED]) and self.control.fp_automatic
-        sp = uc.reg_read(reg.UC_ARM_REG_SP)
+        sp = cpu.read(reg.UC_ARM_REG_SP)
         aligned = sp & 4
         frame = (sp - (104 if with_fp else 32)) & ~7
-        values = [uc.reg_read(CORE_REGISTERS[n]) for n in (0, 1, 2, 3, 12, 14)]
+        values = [cpu.read(CORE[n]) for n in (0, 1, 2, 3, 12, 14)]
         values += [self.pc, xpsr & ~0x200 | bool(aligned) << 9]
         if with_fp:
-            values += [uc.reg_read(reg.UC_ARM_REG_S0 + n) for n in range(16)] + [uc.reg_read(reg.UC_ARM_REG_FPSCR), 0]
+            values += [cpu.read(reg.UC_ARM_REG_S0 + n) for n in range(16)] + [
+                cpu.read(reg.UC_ARM_REG_FPSCR),
+                0,
+            ]
         try:
-            uc.mem_write(frame, b"".join(v.to_bytes(4, "little") for v in values))
-        except unicorn.UcError:
-            raise self._fault("stack overflow: an exception frame does not fit into memory", self.pc) from None
-        uc.reg_write(reg.UC_ARM_REG_SP, frame)
+            cpu.store(frame, b"".join(v.to_bytes(4, "little") for v in values))
+        except EmulatorError:
+            raise self._fault(
+                "stack overflow: an exception frame does not fit into memory", self.pc
+            ) from None
+        cpu.write(reg.UC_ARM_REG_SP, frame)
         base = 0xFFFFFFE1 if with_fp else 0xFFFFFFF1
         self._contexts.append(base | (0 if nested else 8) | (4 if process else 0))
 
     def _return(self, target: int) -> None:
         """EXC_RETURN was branched to: unstack, or chain to the next handler (DDI 0403 B1.5.8)."""
-        uc, words = self.uc, self.engine.words
+        cpu, words = self.cpu, self.engine.words
         if not self.nvic.active:
             raise self._fault("exception return outside an exception", self.engine.block.address)
         self.engine.flush_pipeline()
@@ -358,30 +375,31 @@ class Machine:
         self._contexts.pop()
         with_fp = not target & 0x10
         if target & 4:
-            uc.reg_write(reg.UC_ARM_REG_IPSR, 0)
-        frame = uc.reg_read(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP)
+            cpu.write(reg.UC_ARM_REG_IPSR, 0)
+        frame = cpu.read(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP)
         count = 26 if with_fp else 8
-        data = bytes(uc.mem_read(frame, 4 * count))
+        data = cpu.load(frame, 4 * count)
         values = [int.from_bytes(data[4 * n : 4 * n + 4], "little") for n in range(count)]
         for number, value in zip((0, 1, 2, 3, 12, 14), values, strict=False):
-            uc.reg_write(CORE_REGISTERS[number], value)
+            cpu.write(CORE[number], value)
         if with_fp:
             for n in range(16):
-                uc.reg_write(reg.UC_ARM_REG_S0 + n, values[8 + n])
-            uc.reg_write(reg.UC_ARM_REG_FPSCR, values[24])
+                cpu.write(reg.UC_ARM_REG_S0 + n, values[8 + n])
+            cpu.write(reg.UC_ARM_REG_FPSCR, values[24])
         xpsr = values[7]
         number = self.nvic.active[-1] if self.nvic.active else 0
-        uc.reg_write(reg.UC_ARM_REG_XPSR, xpsr & ~0x3FF | number)
-        uc.reg_write(reg.UC_ARM_REG_IPSR, number)
+        cpu.write(reg.UC_ARM_REG_XPSR, xpsr & ~0x3FF | number)
+        cpu.write(reg.UC_ARM_REG_IPSR, number)
         sp = frame + 4 * count + (4 if xpsr & 0x200 else 0)
-        uc.reg_write(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP, sp)
+        cpu.write(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP, sp)
         if target & 4:
-            uc.reg_write(reg.UC_ARM_REG_SP, sp)
+            cpu.write(reg.UC_ARM_REG_SP, sp)
         words[hook.FP_USED] = int(with_fp)
         self.pc = values[6] & ~1
         # Lazy stacking: the FP registers are only written out when the handler uses the FP unit.
         extra = timing.EXCEPTION_FP_CYCLES if with_fp and handler_fp else 0
         self.engine.flush_pipeline(timing.EXCEPTION_EXIT_CYCLES + extra)
+        self.engine.leave_context(self._callers.pop())
 
     # Running.
 
@@ -428,21 +446,22 @@ class Machine:
         self._trap = None
         try:
             reason = self.engine.run(self.pc)
-        except unicorn.UcError as error:
+        except EmulatorError as error:
             self._raise_pending()
-            self._unicorn_error(error)
+            self._emulator_error(error)
             return
         self._raise_pending()
-        self.pc = self.uc.reg_read(reg.UC_ARM_REG_PC)
+        self.pc = self.cpu.read(reg.UC_ARM_REG_PC)
         if self._trap is not None:
             self._serve_trap(self._trap)
         elif reason == hook.REASON_STACK:
             low = int(self.engine.words[hook.STACK_POINTER])
             limit = int(self.engine.words[hook.STACK_LIMIT])
             raise self._fault(
-                f"stack overflow: {limit - low} bytes below its limit {limit:#010x}", self.pc,
+                f"stack overflow: {limit - low} bytes below its limit {limit:#010x}",
+                self.pc,
                 "give the program more stack, or find the recursion",
-            )  # fmt: skip
+            )
         elif reason == hook.REASON_DIVIDE:
             raise self._fault("division by zero, with CCR.DIV_0_TRP set", self.pc)
         elif reason == hook.REASON_IDLE:
@@ -462,8 +481,8 @@ class Machine:
 
     def _half(self, address: int) -> int:
         try:
-            return int.from_bytes(self.uc.mem_read(address, 2), "little")
-        except unicorn.UcError:
+            return int.from_bytes(self.cpu.load(address, 2), "little")
+        except EmulatorError:
             return 0
 
     def _sleep(self, why: str) -> None:
@@ -500,23 +519,28 @@ class Machine:
         if code & 0xFF != 0xAB:
             self.end = End(f"breakpoint {code & 0xFF} at {self.image.place(self.pc)}", 0)
             return
-        operation, parameter = self.uc.reg_read(reg.UC_ARM_REG_R0), self.uc.reg_read(reg.UC_ARM_REG_R1)
+        operation, parameter = self.cpu.read(reg.UC_ARM_REG_R0), self.cpu.read(reg.UC_ARM_REG_R1)
         try:
             answer = semihosting.call(
-                operation, parameter, lambda a, n: bytes(self.uc.mem_read(a, n)), self.uc.mem_write,
-                self.console, self.engine.cycles, self.layout.clock_hz,
-            )  # fmt: skip
-        except unicorn.UcError:
+                operation,
+                parameter,
+                self.cpu.load,
+                self.cpu.store,
+                self.console,
+                self.engine.cycles,
+                self.layout.clock_hz,
+            )
+        except EmulatorError:
             raise self._fault(f"semihosting call {operation:#x} with a bad pointer", self.pc) from None
         if answer is None:
             raise self._fault(f"semihosting call {operation:#x} is not served", self.pc)
-        self.uc.reg_write(reg.UC_ARM_REG_R0, answer.r0)
+        self.cpu.write(reg.UC_ARM_REG_R0, answer.r0)
         self.pc += 2
         if answer.exit_code is not None:
             self.end = End("exit by semihosting", answer.exit_code)
 
-    def _unicorn_error(self, error: unicorn.UcError) -> None:
-        pc = self.uc.reg_read(reg.UC_ARM_REG_PC)
+    def _emulator_error(self, error: Any) -> None:
+        pc = self.cpu.read(reg.UC_ARM_REG_PC)
         code = self._half(pc)
         if error.errno == const.UC_ERR_INSN_INVALID and code in (_WFE, _SEV, _YIELD):
             # Unicorn has no event register; WFE that returns at once is always allowed.
@@ -526,9 +550,11 @@ class Machine:
         if invalid is not None and error.errno != const.UC_ERR_INSN_INVALID:
             access, address, size = invalid
             kinds = {
-                const.UC_MEM_READ_UNMAPPED: "read of", const.UC_MEM_WRITE_UNMAPPED: "write to",
-                const.UC_MEM_FETCH_UNMAPPED: "jump to", const.UC_MEM_WRITE_PROT: "write to read-only",
-            }  # fmt: skip
+                const.UC_MEM_READ_UNMAPPED: "read of",
+                const.UC_MEM_WRITE_UNMAPPED: "write to",
+                const.UC_MEM_FETCH_UNMAPPED: "jump to",
+                const.UC_MEM_WRITE_PROT: "write to read-only",
+            }
             action = kinds.get(access, "access to")
             raise self._fault(f"bus fault: {action} {address:#010x} ({size} bytes), where no memory is", pc)
         if error.errno == const.UC_ERR_INSN_INVALID:

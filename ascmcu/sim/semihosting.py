@@ -74,9 +74,17 @@ def call(
         write(parameter, cycle.to_bytes(8, "little"))
         return Answer(0)
     simple = {
-        SYS_CLOSE: 0, SYS_ISTTY: 1, SYS_ERRNO: 0, SYS_TIME: 0, SYS_TICKFREQ: clock_hz, SYS_SEEK: FAILED,
-        SYS_FLEN: 0, SYS_READC: FAILED, SYS_CLOCK: cycle * 100 // clock_hz, SYS_GET_CMDLINE: FAILED,
-    }  # fmt: skip
+        SYS_CLOSE: 0,
+        SYS_ISTTY: 1,
+        SYS_ERRNO: 0,
+        SYS_TIME: 0,
+        SYS_TICKFREQ: clock_hz,
+        SYS_SEEK: FAILED,
+        SYS_FLEN: 0,
+        SYS_READC: FAILED,
+        SYS_CLOCK: cycle * 100 // clock_hz,
+        SYS_GET_CMDLINE: FAILED,
+    }
     if operation == SYS_ISERROR:
         return Answer(int(words(1)[0] >> 31))
     if operation == SYS_READ:

@@ -68,11 +68,9 @@ def run(
 def build(elf: Path, board: str | Layout | None = None) -> Machine:
     """A machine with the program in it, at reset."""
     image = Image(elf)
-    if board is None:
-        layout = guessed(image)
-    else:
-        layout = named(board) if isinstance(board, str) else board
-    return Machine(image, layout)
+    if isinstance(board, Layout):
+        return Machine(image, board)
+    return Machine(image, guessed(image) if board is None else named(board))
 
 
 def finish(
@@ -91,9 +89,11 @@ def finish(
     end = machine.end or (End(machine.idle, 0) if machine.idle else None)
     if end is None:
         raise LimitError(
-            "the program did not end", where=machine.image.place(machine.pc),
-            expected=f"an end within {limit_cycles} cycles", found=f"{engine.cycles} cycles",
-        )  # fmt: skip
+            "the program did not end",
+            where=machine.image.place(machine.pc),
+            expected=f"an end within {limit_cycles} cycles",
+            found=f"{engine.cycles} cycles",
+        )
     first, last = Mark(0, 0), Mark(engine.cycles, engine.instructions)
     if between is not None:
         first, last = (_reached(machine, between, which, end) for which in (0, 1))
@@ -119,7 +119,8 @@ def _reached(machine: Machine, names: tuple[str, str], which: int, end: End) -> 
     if mark is None:
         behind = f" behind {names[0]}" if which else ""
         raise InputError(
-            f"{names[which]} was never executed{behind}", where=str(machine.image.path),
+            f"{names[which]} was never executed{behind}",
+            where=str(machine.image.path),
             found=f"the program ended: {end.reason}",
-        )  # fmt: skip
+        )
     return mark

@@ -28,9 +28,15 @@ class RccF4(Rcc):
     def __init__(self) -> None:
         reset = {0x00: 0x83, 0x04: 0x24003010, 0x74: 0x0E000000}
         follows = (
-            (0x00, 0, 0x00, 1, 1), (0x00, 16, 0x00, 17, 1), (0x00, 24, 0x00, 25, 1), (0x00, 26, 0x00, 27, 1),
-            (0x00, 28, 0x00, 29, 1), (0x08, 0, 0x08, 2, 2), (0x70, 0, 0x70, 1, 1), (0x74, 0, 0x74, 1, 1),
-        )  # fmt: skip
+            (0x00, 0, 0x00, 1, 1),
+            (0x00, 16, 0x00, 17, 1),
+            (0x00, 24, 0x00, 25, 1),
+            (0x00, 26, 0x00, 27, 1),
+            (0x00, 28, 0x00, 29, 1),
+            (0x08, 0, 0x08, 2, 2),
+            (0x70, 0, 0x70, 1, 1),
+            (0x74, 0, 0x74, 1, 1),
+        )
         super().__init__("RCC", 0x40023800, 0x400, reset, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
@@ -44,10 +50,17 @@ class RccL4(Rcc):
     def __init__(self) -> None:
         reset = {0x00: 0x63, 0x0C: 0x1000, 0x94: 0x0C000600}
         follows = (
-            (0x00, 0, 0x00, 1, 1), (0x00, 8, 0x00, 10, 1), (0x00, 16, 0x00, 17, 1), (0x00, 24, 0x00, 25, 1),
-            (0x00, 26, 0x00, 27, 1), (0x00, 28, 0x00, 29, 1), (0x08, 0, 0x08, 2, 2), (0x94, 0, 0x94, 1, 1),
-            (0x90, 0, 0x90, 1, 1), (0x98, 0, 0x98, 1, 1),
-        )  # fmt: skip
+            (0x00, 0, 0x00, 1, 1),
+            (0x00, 8, 0x00, 10, 1),
+            (0x00, 16, 0x00, 17, 1),
+            (0x00, 24, 0x00, 25, 1),
+            (0x00, 26, 0x00, 27, 1),
+            (0x00, 28, 0x00, 29, 1),
+            (0x08, 0, 0x08, 2, 2),
+            (0x94, 0, 0x94, 1, 1),
+            (0x90, 0, 0x90, 1, 1),
+            (0x98, 0, 0x98, 1, 1),
+        )
         super().__init__("RCC", 0x40021000, 0x400, reset, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
@@ -281,18 +294,29 @@ def f4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
     usarts: dict[int, Usart] = {
         number: UsartF4(f"USART{number}", base, irq, bus, rcc, nvic)
         for number, base, irq, bus in (
-            (1, 0x40011000, 37, 2), (2, 0x40004400, 38, 1), (3, 0x40004800, 39, 1), (4, 0x40004C00, 52, 1),
-            (5, 0x40005000, 53, 1), (6, 0x40011400, 71, 2),
-        )  # fmt: skip
+            (1, 0x40011000, 37, 2),
+            (2, 0x40004400, 38, 1),
+            (3, 0x40004800, 39, 1),
+            (4, 0x40004C00, 52, 1),
+            (5, 0x40005000, 53, 1),
+            (6, 0x40011400, 71, 2),
+        )
     }
     power = Following(
-        "PWR", 0x40007000, 0x400, {0x00: 0xC000, 0x04: 0x4000}, ((0x00, 16, 0x04, 16, 1), (0x00, 17, 0x04, 17, 1))
+        "PWR",
+        0x40007000,
+        0x400,
+        {0x00: 0xC000, 0x04: 0x4000},
+        ((0x00, 16, 0x04, 16, 1), (0x00, 17, 0x04, 17, 1)),
     )
     devices: list[Device] = [
-        rcc, power, Registers("FLASH", 0x40023C00, 0x400, {0x10: 0x80000000, 0x14: 0x0FFFAAED}),
-        Registers("SYSCFG", 0x40013800, 0x400), Registers("EXTI", 0x40013C00, 0x400),
+        rcc,
+        power,
+        Registers("FLASH", 0x40023C00, 0x400, {0x10: 0x80000000, 0x14: 0x0FFFAAED}),
+        Registers("SYSCFG", 0x40013800, 0x400),
+        Registers("EXTI", 0x40013C00, 0x400),
         RandomNumbers("RNG", 0x50060800),
-    ]  # fmt: skip
+    ]
     devices += [Gpio(f"GPIO{letter}", 0x40020000 + 0x400 * n) for n, letter in enumerate("ABCDEFGHIJK")]
     return [*devices, *usarts.values()], usarts
 
@@ -303,16 +327,22 @@ def l4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
     usarts: dict[int, Usart] = {
         number: UsartL4(f"USART{number}", base, irq, bus, rcc, nvic)
         for number, base, irq, bus in (
-            (1, 0x40013800, 37, 2), (2, 0x40004400, 38, 1), (3, 0x40004800, 39, 1), (4, 0x40004C00, 52, 1),
+            (1, 0x40013800, 37, 2),
+            (2, 0x40004400, 38, 1),
+            (3, 0x40004800, 39, 1),
+            (4, 0x40004C00, 52, 1),
             (5, 0x40005000, 53, 1),
-        )  # fmt: skip
+        )
     }
     usarts[0] = Lpuart("LPUART1", 0x40008000, 70, 1, rcc, nvic)
     devices: list[Device] = [
-        rcc, Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
+        rcc,
+        Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
-        Registers("SYSCFG", 0x40010000, 0x400), Registers("EXTI", 0x40010400, 0x400), Registers("CRS", 0x40006000, 0x400),
+        Registers("SYSCFG", 0x40010000, 0x400),
+        Registers("EXTI", 0x40010400, 0x400),
+        Registers("CRS", 0x40006000, 0x400),
         RandomNumbers("RNG", 0x50060800),
-    ]  # fmt: skip
+    ]
     devices += [Gpio(f"GPIO{letter}", 0x48000000 + 0x400 * n) for n, letter in enumerate("ABCDEFGHI")]
     return [*devices, *usarts.values()], usarts

@@ -135,9 +135,15 @@ def skipped(state: State, instruction: Instruction) -> Step:
     cycles = 1 + run_cycles + _fetch_cycles(state, instruction, [])
     busy = max(0, state.fp_busy_cycles - cycles)
     clean = replace(
-        after, refilled=False, previous=Previous.NOTHING, computed=0, loaded=0, fp_results=0,
-        narrow=not instruction.wide, fp_busy_cycles=busy,
-    )  # fmt: skip
+        after,
+        refilled=False,
+        previous=Previous.NOTHING,
+        computed=0,
+        loaded=0,
+        fp_results=0,
+        narrow=not instruction.wide,
+        fp_busy_cycles=busy,
+    )
     return Step(cycles, clean, False, ("condition failed",))
 
 
@@ -227,9 +233,14 @@ def _address_cycles(state: State, instruction: Instruction, reasons: list[str]) 
 def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
     """Waiting for the FP unit: a divide in the background, a result just computed."""
     kind = instruction.kind
-    if kind not in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE, Kind.FP_MOVE, Kind.FP_STORE, Kind.FP_LOAD) and not (
-        instruction.fp_reads or instruction.fp_writes
-    ):
+    if kind not in (
+        Kind.FP,
+        Kind.FP_ACCUMULATE,
+        Kind.FP_DIVIDE,
+        Kind.FP_MOVE,
+        Kind.FP_STORE,
+        Kind.FP_LOAD,
+    ) and not (instruction.fp_reads or instruction.fp_writes):
         return 0
     waits = state.fp_busy_cycles
     if waits:
@@ -277,6 +288,12 @@ def _after(state: State, after: State, instruction: Instruction, cycles: int) ->
     else:
         computed = 0 if kind in LOADS else written
     return replace(
-        after, refilled=False, previous=previous, computed=computed, loaded=written if single else 0,
-        fp_results=instruction.fp_writes if arithmetic else 0, narrow=not instruction.wide, fp_busy_cycles=busy,
-    )  # fmt: skip
+        after,
+        refilled=False,
+        previous=previous,
+        computed=computed,
+        loaded=written if single else 0,
+        fp_results=instruction.fp_writes if arithmetic else 0,
+        narrow=not instruction.wide,
+        fp_busy_cycles=busy,
+    )

@@ -10,7 +10,15 @@ import pytest
 
 GCC = "arm-none-eabi-gcc"
 needs_gcc = pytest.mark.skipif(shutil.which(GCC) is None, reason=f"{GCC} is not installed")
-FLAGS = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16", "-g", "-nostdlib", "-nostartfiles"]
+FLAGS = [
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-mfloat-abi=hard",
+    "-mfpu=fpv4-sp-d16",
+    "-g",
+    "-nostdlib",
+    "-nostartfiles",
+]
 
 LINKER_SCRIPT = """
 MEMORY

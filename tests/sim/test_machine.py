@@ -9,6 +9,7 @@ import pytest
 
 from ascmcu.errors import AscmcuError, InputError, LimitError
 from ascmcu.sim import run
+from ascmcu.sim.cpu import CORE
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.session import build, finish
 from tests.sim.programs import assemble, compile_c, needs_gcc
@@ -99,14 +100,16 @@ last:
 """
     machine = build(assemble(tmp_path, body))
     result = finish(machine, ("first", "last"))
-    counted = machine.uc.reg_read(66)  # r0
+    counted = machine.cpu.read(CORE[0])
     assert counted == result.cycles
     # Each round: MUL 1, UDIV 2 to 12, SUBS 1, BNE 2.
     assert 100 * 6 < counted < 100 * 17
 
 
 def test_same_program_same_cycles(tmp_path: Path) -> None:
-    code = "int main(void) { volatile int s = 0; for (int i = 1; i < 999; i++) s += 12345 / i; return s & 1; }"
+    code = (
+        "int main(void) { volatile int s = 0; for (int i = 1; i < 999; i++) s += 12345 / i; return s & 1; }"
+    )
     elf = compile_c(tmp_path, REGISTERS + code, "-O1")
     assert len({(r.cycles, r.instructions) for r in (run(elf) for _ in range(3))}) == 1
 
@@ -231,7 +234,9 @@ static void put(uint8_t c) { while (!(USART2_SR & 0x80)) ; USART2_DR = c; }
 
 
 def test_serial_at_full_rate_loses_nothing(tmp_path: Path) -> None:
-    code = SERIAL + """
+    code = (
+        SERIAL
+        + """
     int main(void) {
         start_serial(16);
         uint32_t tail = 0, sum = 0;
@@ -245,6 +250,7 @@ def test_serial_at_full_rate_loses_nothing(tmp_path: Path) -> None:
         while (!(USART2_SR & 0x40)) ;
         return (int)errors;
     }"""
+    )
     machine = build(compile_c(tmp_path, REGISTERS + code, "-O2"))
     machine.run()
     assert machine.idle
@@ -264,7 +270,9 @@ def test_serial_at_full_rate_loses_nothing(tmp_path: Path) -> None:
 
 
 def test_serial_overrun_is_seen(tmp_path: Path) -> None:
-    code = SERIAL + """
+    code = (
+        SERIAL
+        + """
     int main(void) {
         start_serial(16);
         __asm__ volatile("cpsid i");
@@ -275,6 +283,7 @@ def test_serial_overrun_is_seen(tmp_path: Path) -> None:
         for (volatile int i = 0; i < 200; i++) ;
         return errors ? 0 : 1;
     }"""
+    )
     machine = build(compile_c(tmp_path, REGISTERS + code, "-O2"))
     machine.usarts[2].values[0x08] = 16
     machine.feed("USART2", bytes(10))
