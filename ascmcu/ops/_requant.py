@@ -51,7 +51,7 @@ def lower_requantization(
 ) -> tuple[RequantParams, tuple[tuple[str, Array], ...]]:
     """The parameters and per-channel constants of the cheapest exact form."""
     found = [
-        _high_word_form(_channel_function(requant, c), requant.scales[c], int(low), int(high), requant)
+        _high_word_form(requant, c, int(low), int(high))
         for c, (low, high) in enumerate(zip(*bounds, strict=True))
     ]
     limits = (requant.zero_point, requant.low, requant.high)
@@ -77,44 +77,49 @@ def _channel_function(requant: Requantization, channel: int) -> Callable[[I64], 
     return lambda acc: multiply_by_quantized_multiplier(acc, multiplier, shift)
 
 
-def _high_word_form(
-    function: Callable[[I64], I64], scale: float, low: int, high: int, requant: Requantization
-) -> tuple[int, int] | None:
-    """M and s with ``((acc·M) >> 32 + 2^(s−1)) >> s`` = ``function(acc)`` wherever the clamp lets it show."""
-    if low < -_INT32_LIMIT or high >= _INT32_LIMIT or scale <= 0:
+def _high_word_form(requant: Requantization, channel: int, low: int, high: int) -> tuple[int, int] | None:
+    """M and s with ``((acc·M) >> 32 + 2^(s−1)) >> s`` = the reference wherever the clamp lets it show."""
+    scale = requant.scales[channel]
+    if not 0 < scale < 0.24:
         return None
     # M = scale × 2^(32 + s) below 2³¹ with s ≥ 1, so that the rounding constant has no low word.
-    s = int(np.floor(30.999999 - np.log2(scale) - 32)) if scale < 0.24 else 0
-    s = min(s, 30)
-    if s < 1:
+    shift = min(int(np.floor(30.999999 - np.log2(scale) - 32)), 30)
+    multiplier = multiplier_for_shift(requant, channel, low, high, shift)
+    return None if multiplier is None else (multiplier, shift)
+
+
+def multiplier_for_shift(requant: Requantization, channel: int, low: int, high: int, shift: int) -> int | None:
+    """The M that makes ``((acc·M) >> 32 + 2^(shift−1)) >> shift`` exact for accumulators ``low`` … ``high``, if any."""
+    scale = requant.scales[channel]
+    if low < -_INT32_LIMIT or high >= _INT32_LIMIT or scale <= 0 or shift < 1:
         return None
-    steps, accumulators = _steps(function, scale, low, high, requant)
-    total = 32 + s
-    # Need acc·M + 2^(total−1) ≥ v·2^total at each step's first accumulator, and below it at the one before.
-    m_low, m_high = 1, _INT32_LIMIT - 1
-    for v, first in zip(steps.tolist(), accumulators.tolist(), strict=True):
-        edge = (2 * v - 1) << (total - 1)
-        for acc, at_least in ((first, True), (first - 1, False)):
-            if not low <= acc <= high:
-                continue
-            m_low, m_high = _bound(acc, edge, at_least, m_low, m_high)
-            if m_low > m_high:
-                return None
+    values, first = _steps(_channel_function(requant, channel), scale, low, high, requant)
+    total = 32 + shift
+    # acc·M + 2^(total−1) ≥ v·2^total must hold at each step's first accumulator, and not at the one before.
+    edges = (2 * values - 1) << (total - 1)
+    lower, upper = _multiplier_bounds(first, edges, low, high)
     nominal = round(scale * 2.0**total)
-    return min(max(nominal, m_low), m_high), s
+    return min(max(nominal, lower), upper) if lower <= upper else None
 
 
-def _bound(acc: int, edge: int, at_least: bool, m_low: int, m_high: int) -> tuple[int, int]:
-    """Tighten [m_low, m_high] by acc·M ≥ edge, or acc·M < edge."""
-    if acc == 0:
-        holds = (edge <= 0) if at_least else (edge > 0)
-        return (m_low, m_high) if holds else (1, 0)
-    ceiling = -(-edge // acc)
-    if at_least == (acc > 0):
-        # acc > 0: M ≥ edge/acc; acc < 0 and acc·M < edge: M > edge/acc.
-        return max(m_low, ceiling if acc > 0 else edge // acc + 1), m_high
-    # acc < 0: M ≤ edge/acc; acc > 0 and acc·M < edge: M < edge/acc.
-    return m_low, min(m_high, edge // acc if acc < 0 else ceiling - 1)
+def _multiplier_bounds(first: I64, edges: I64, low: int, high: int) -> tuple[int, int]:
+    """The integers M with first·M ≥ edge and (first − 1)·M < edge for every step."""
+    acc = np.concatenate([first, first - 1])
+    edge = np.concatenate([edges, edges])
+    at_least = np.concatenate([np.ones(len(first), bool), np.zeros(len(first), bool)])
+    reachable = (acc >= low) & (acc <= high)
+    acc, edge, at_least = acc[reachable], edge[reachable], at_least[reachable]
+    zero = acc == 0
+    if np.any(zero & (at_least == (edge > 0))):
+        return 1, 0
+    acc, edge, at_least = acc[~zero], edge[~zero], at_least[~zero]
+    floor = edge // acc
+    ceiling = -((-edge) // acc)
+    positive = acc > 0
+    # M ≥ edge/acc and M > edge/acc, by the sign of acc; then M ≤ edge/acc and M < edge/acc.
+    lower = np.concatenate([ceiling[positive & at_least], floor[~positive & ~at_least] + 1, [1]])
+    upper = np.concatenate([floor[~positive & at_least], ceiling[positive & ~at_least] - 1, [_INT32_LIMIT - 1]])
+    return int(lower.max()), int(upper.min())
 
 
 def _steps(
