@@ -17,10 +17,15 @@ from typing import Any, TextIO
 
 import numpy as np
 
+try:
+    import fcntl
+except ImportError:  # not on Windows, where two runs at once stay the user's business
+    fcntl = None  # type: ignore[assignment]
+
 from ascmcu.bench import wire
 from ascmcu.bench.clips import Clip, Clips, outputs
 from ascmcu.bench.session import Repairs, Session
-from ascmcu.errors import LinkError
+from ascmcu.errors import InputError, LinkError
 from ascmcu.runners.base import Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
 
@@ -77,6 +82,7 @@ def run(
 
     Raises:
         LinkError: the link failed, or the device runs something else. The results so far are kept.
+        InputError: the same benchmark is already running.
         ToolError: a program that the runner needs is missing.
         DataError: a clip cannot be read.
     """
@@ -88,13 +94,10 @@ def run(
         "firmware_sha256": _firmware_hash(target),
         "clips": clips.identity,
     }
-    done = _resume(path, head, target)
-    with connect(runner) as (link, session):
-        check_firmware(session.hello, target)
-        with path.open("a") as file:
-            if not done:
-                file.truncate(0)
-                _append(file, head)
+    with _claimed(path) as file:
+        done = _resume(file, head)
+        with connect(runner) as (link, session):
+            check_firmware(session.hello, target)
             for number, clip in enumerate(clips.clips):
                 progress(number, len(clips.clips))
                 if clip.name not in done:
@@ -103,9 +106,27 @@ def run(
             progress(len(clips.clips), len(clips.clips))
             statistics = session.statistics()
             _append(file, _DONE)
-        resumed = len(clips.clips) - session.clips_run
-        ordered = tuple(done[clip.name] for clip in clips.clips)
-        return RunResult(link.facts, session.hello, statistics, session.repairs, ordered, resumed)
+            resumed = len(clips.clips) - session.clips_run
+            ordered = tuple(done[clip.name] for clip in clips.clips)
+            return RunResult(link.facts, session.hello, statistics, session.repairs, ordered, resumed)
+
+
+@contextlib.contextmanager
+def _claimed(path: Path) -> Iterator[TextIO]:
+    """The results file, open for this run alone: two runs at once would mix their lines.
+
+    Raises:
+        InputError: another run holds it.
+    """
+    with path.open("a+") as file:
+        if fcntl is not None:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise InputError(
+                    "another benchmark of this export over these clips is running", where=str(path)
+                ) from error
+        yield file
 
 
 @contextlib.contextmanager
@@ -197,18 +218,22 @@ def _from_json(line: dict[str, Any]) -> ClipResult:
     return ClipResult(**{**line, "outputs": bytes.fromhex(line["outputs"]), "layers": tuple(line["layers"])})
 
 
-def _resume(path: Path, head: dict[str, Any], target: Target) -> dict[str, ClipResult]:
-    """The results of an unfinished run of the same firmware over the same clips, by name; else none."""
-    if not path.is_file():
-        return {}
+def _resume(file: TextIO, head: dict[str, Any]) -> dict[str, ClipResult]:
+    """The results of an unfinished run of the same firmware over the same clips, by name; else none.
+
+    The file then holds ``head`` and those results, and stands at its end.
+    """
+    file.seek(0)
     lines = []
-    for text in path.read_text().splitlines():
+    for text in file.read().splitlines():
         try:
             lines.append(json.loads(text))
         except ValueError:
             break  # the line that was being written when the run ended
-    if not lines or lines[0] != head or lines[-1] == _DONE:
-        return {}
-    results = [_from_json(line) for line in lines[1:]]
-    path.write_text("".join(json.dumps(line) + "\n" for line in [head, *map(_to_json, results)]))
+    usable = bool(lines) and lines[0] == head and lines[-1] != _DONE
+    results = [_from_json(line) for line in lines[1:]] if usable else []
+    file.seek(0)
+    file.truncate()
+    for line in [head, *map(_to_json, results)]:
+        _append(file, line)
     return {result.name: result for result in results}

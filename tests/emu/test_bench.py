@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import shutil
+import signal
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +25,7 @@ from ascmcu.bench.clips import Clips, from_tensors
 from ascmcu.build import gcc
 from ascmcu.build.size import sizes
 from ascmcu.cli import cli
-from ascmcu.errors import BoardError, BuildError, DataError, LinkError, ToolError
+from ascmcu.errors import BoardError, BuildError, DataError, InputError, LinkError, ToolError
 from ascmcu.report.schema import summarize
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
@@ -92,6 +97,48 @@ def test_an_interrupted_run_goes_on_where_it_stopped(target: Target, clips: Clip
     fresh = bench.run(target, HostRunner(target), clips)
     assert (resumed.resumed, fresh.resumed) == (2, 0)
     assert resumed.clips == fresh.clips
+
+
+def test_two_runs_of_the_same_benchmark_do_not_mix(target: Target, clips: Clips) -> None:
+    class Nosy(HostRunner):
+        """Starts the same benchmark a second time while it runs."""
+
+        def read(self, timeout_s: float) -> bytes:
+            with pytest.raises(InputError, match="is running"):
+                bench.run(target, HostRunner(target), clips)
+            return super().read(timeout_s)
+
+    assert len(bench.run(target, Nosy(target), clips).clips) == 6
+
+
+def test_a_killed_benchmark_leaves_no_emulator(target: Target, tensors: Path) -> None:
+    many = np.random.default_rng(1).integers(-128, 128, (5000, 1, ROWS, ROW_BYTES), dtype=np.int8)
+    np.save(tensors, many)
+    arguments = ["bench", str(target.folder), "--on", "host", "--tensors", str(tensors)]
+    program = "import sys; from ascmcu.cli import main; sys.argv[0] = 'ascmcu'; main()"
+    running = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)
+    marker = str(target.folder / "host" / "firmware").encode()
+    assert _wait_until(lambda: _processes(marker) > 0), "the device has not started"
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(10) == 128 + signal.SIGTERM
+    assert _wait_until(lambda: _processes(marker) == 0), "the device still runs"
+
+
+def _processes(marker: bytes) -> int:
+    count = 0
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            count += command.read_bytes().startswith(marker)
+    return count
+
+
+def _wait_until(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 20
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_results_of_another_firmware_are_not_resumed(target: Target, clips: Clips) -> None:
