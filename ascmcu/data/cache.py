@@ -16,11 +16,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 
 from ascmcu import paths
+from ascmcu.data import audio
 from ascmcu.data.datasets import Dataset
-from ascmcu.errors import DataError
 from ascmcu.features import extract as extractor
 from ascmcu.features import pcm
 from ascmcu.features.spec import FeatureSpec
@@ -67,16 +66,12 @@ def features(
 
 
 def one(path: str, spec: FeatureSpec) -> npt.NDArray[np.float32]:
-    """The features of one file, float32 ``spec.shape``.
+    """The features of one file as the device hears it, float32 ``spec.shape``.
 
     Raises:
         DataError: the file is no recording.
     """
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DataError("cannot read the recording", where=path, found=str(error)) from error
-    return extractor.extract(pcm.to_pcm(samples, rate_hz, spec), spec)
+    return extractor.extract(audio.load_pcm(Path(path), spec), spec)
 
 
 def _many(work: tuple[list[str], FeatureSpec]) -> npt.NDArray[np.float32]:
@@ -97,7 +92,7 @@ def _map(work: list[tuple[list[str], FeatureSpec]], clips: int) -> Iterator[npt.
 
 def _key(dataset: Dataset, spec: FeatureSpec) -> str:
     digest = hashlib.sha256(spec.hash().encode())
-    for module in (extractor, pcm):
+    for module in (extractor, pcm, audio):
         digest.update(Path(str(module.__file__)).read_bytes())
     for recording in dataset.recordings:
         status = recording.path.stat()
