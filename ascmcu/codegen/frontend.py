@@ -271,6 +271,8 @@ def _window_context(spec: FeatureSpec) -> dict[str, Any]:
         "window_a": _literal(a),
         "window_b": _literal(b),
         "window_first": _literal(a - b),
+        # 2 W[1] of the window a - b cos(2πn / n_fft).
+        "mean_weight": _literal(-b * spec.n_fft),
         "win_length": spec.win_length,
         "win_offset": (spec.n_fft - spec.win_length) // 2,
         "win_half": spec.win_length // 2,
