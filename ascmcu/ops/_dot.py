@@ -9,6 +9,14 @@ as the single number H = 256 · w_high + w_low, so that one word holds two chann
 
 which is one extension for four products instead of two, and exact modulo 2³² while |Σ x · w_high| < 2²³: the bounds
 of the accumulators say so for every channel, or the form is not taken.
+
+Both sums then stand at 256 · acc, and one high-word multiply-accumulate and one saturating shift requantize them:
+
+    y = SSAT((256 · acc · M) >> 32 + C, asr S)
+
+The reference rounds twice: to 2^−e of an output unit, halves up, then to whole units, halves away from zero. So its
+steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, a
+constant D that is taken off for negative sums). M is then bounded by every step of the channel and exact.
 """
 
 from __future__ import annotations
@@ -20,11 +28,10 @@ import numpy as np
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
-from ascmcu.ops._requant import multiplier_for_shift
+from ascmcu.ops._requant import exact_multiplier
 
 _GROUP = 4  # output channels that one pass computes
-# The shift behind the high-word multiply, common to a layer; the largest that its scales allow is the most precise.
-_SHIFTS = (14, 11, 8, 5, 2)
+_GAIN = 256
 _UNROLL_MOST = 10
 
 
@@ -34,7 +41,7 @@ class DotParams:
 
     ``pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
     ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs.
-    ``half_low`` and ``half_high`` round and add the zero point before the shifts ``shift`` and ``shift`` + 8.
+    ``signed`` says that each channel has a constant D beside M and C.
     """
 
     pairs: int
@@ -46,8 +53,7 @@ class DotParams:
     groups: int
     tail: int
     shift: int
-    half_low: int
-    half_high: int
+    signed: bool
     low: int
     high: int
 
@@ -62,6 +68,11 @@ class DotParams:
         return 2 * self.pairs
 
     @property
+    def constant_words(self) -> int:
+        """Constants of one group: four sums before the first tap, then M, C and perhaps D of each channel."""
+        return _GROUP * (4 if self.signed else 3)
+
+    @property
     def clamps(self) -> bool:
         """Whether saturation to int8 is not all that the activation asks for."""
         return (self.low, self.high) != (-128, 127)
@@ -69,7 +80,7 @@ class DotParams:
 
 @dataclass(frozen=True)
 class Dot:
-    """A layer in dot form: parameters, packed weights (int32 words), and per group eight constants."""
+    """A layer in dot form: parameters, packed weights (int32 words), and the constants of each group."""
 
     params: DotParams
     weights: Array
@@ -110,26 +121,16 @@ def dot_form(
     limit = 1 << 23
     if x.dtype.integer_range[0] == 0 or min(low) <= -limit or max(high) >= limit:
         return None
-    found = _common_multipliers(requant, bounds)
+    found = _requantizers(requant, bounds)
     padded = -(-channels // _GROUP) * _GROUP
     wide = np.zeros((padded, taps), np.int64)
     wide[:channels] = weights
     packed = 256 * wide[1::2] + wide[0::2]
     if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
-    shift, multipliers = found
-    params = _params(taps // 2, padded, channels, pixel_bytes, out_step, shift, requant)
-    folded = np.zeros(padded, np.int64)
-    folded[:channels] = bias - x.zero_point * weights.astype(np.int64).sum(axis=1)
-    return Dot(params, _words(packed), _constants(folded, multipliers, padded))
-
-
-def _params(
-    pairs: int, padded: int, channels: int, pixel_bytes: int, out_step: int, shift: int, requant: Requantization
-) -> DotParams:
-    unroll, blocks, rest = _unrolling(pairs)
-    return DotParams(
-        pairs=pairs,
+    unroll, blocks, rest = _unrolling(taps // 2)
+    params = DotParams(
+        pairs=taps // 2,
         unroll=unroll,
         blocks=blocks,
         rest=rest,
@@ -137,12 +138,23 @@ def _params(
         out_step=out_step,
         groups=channels // _GROUP,
         tail=channels % _GROUP,
-        shift=shift,
-        half_low=(1 << (shift - 1)) + (requant.zero_point << shift),
-        half_high=(1 << (shift + 7)) + (requant.zero_point << (shift + 8)),
+        shift=found.shift,
+        signed=found.signed,
         low=requant.low,
         high=requant.high,
     )
+    folded = np.zeros(padded, np.int64)
+    folded[:channels] = bias - x.zero_point * weights.astype(np.int64).sum(axis=1)
+    return Dot(params, _words(packed), _constants(folded, found, padded))
+
+
+@dataclass(frozen=True)
+class _Requantizers:
+    """M, C and D of every channel for one common shift."""
+
+    shift: int
+    signed: bool
+    columns: Array  # (channels, 2 or 3)
 
 
 def _unrolling(pairs: int) -> tuple[int, int, int]:
@@ -154,15 +166,43 @@ def _unrolling(pairs: int) -> tuple[int, int, int]:
     return unroll, pairs // unroll, pairs % unroll
 
 
-def _common_multipliers(requant: Requantization, bounds: tuple[I64, I64]) -> tuple[int, I64] | None:
+def _requantizers(requant: Requantization, bounds: tuple[I64, I64]) -> _Requantizers | None:
+    """Channel constants at the finest common shift for which all channels are exact."""
+    signed = requant.low < requant.zero_point and not requant.once
     largest = max(requant.scales)
-    for shift in _SHIFTS:
-        if largest * 2.0 ** (32 + shift) >= (1 << 31) - 1:
-            continue
-        found = [multiplier_for_shift(requant, c, int(bounds[0][c]), int(bounds[1][c]), shift) for c in range(len(requant.scales))]
-        if all(m is not None for m in found):
-            return shift, np.array(found, np.int64)
+    finest = int(np.floor(31 - np.log2(largest * _GAIN**-1.0) - 32 - 1e-9)) if largest > 0 else 0
+    for shift in range(min(finest, 22), max(finest - 3, 8), -1):
+        columns = [_channel(requant, c, bounds, shift, signed=signed) for c in range(len(requant.scales))]
+        exact = [column for column in columns if column is not None]
+        if len(exact) == len(columns):
+            return _Requantizers(shift, signed, np.array(exact, np.int64))
     return None
+
+
+def _channel(
+    requant: Requantization, channel: int, bounds: tuple[I64, I64], shift: int, *, signed: bool
+) -> tuple[int, ...] | None:
+    early = 0
+    if not requant.once:
+        right = -requant.shifts[channel]
+        if right < 0 or shift < right + 1:
+            return None
+        early = 1 << (shift - right - 1) if right > 0 else 0
+    half = 1 << (shift - 1)
+    multiplier = exact_multiplier(
+        requant,
+        channel,
+        int(bounds[0][channel]),
+        int(bounds[1][channel]),
+        gain=_GAIN,
+        shift=shift,
+        offset=half + early,
+        offset_below=half - early if signed else half + early,
+    )
+    if multiplier is None:
+        return None
+    constants = (multiplier, half + early + (requant.zero_point << shift))
+    return (*constants, 2 * early) if signed else constants
 
 
 def _words(packed: I64) -> Array:
@@ -172,10 +212,10 @@ def _words(packed: I64) -> Array:
     return wrap32(words.transpose(0, 2, 1).reshape(-1)).astype(np.int32)
 
 
-def _constants(bias: I64, multipliers: I64, padded: int) -> Array:
-    """Per group: B and A of both channel pairs before the first tap, then the four multipliers."""
+def _constants(bias: I64, requantizers: _Requantizers, padded: int) -> Array:
+    """Per group: B and A of both channel pairs before the first tap, then each channel's M, C and perhaps D."""
     low, high = bias[0::2], bias[1::2]
     start = np.stack([low, 256 * high + low], axis=1).reshape(-1, _GROUP)
-    scale = np.zeros(padded, np.int64)
-    scale[: len(multipliers)] = multipliers
-    return wrap32(np.concatenate([start, scale.reshape(-1, _GROUP)], axis=1)).astype(np.int32)
+    columns = np.zeros((padded, requantizers.columns.shape[1]), np.int64)
+    columns[: len(requantizers.columns)] = requantizers.columns
+    return wrap32(np.concatenate([start, columns.reshape(len(start), -1)], axis=1)).astype(np.int32)

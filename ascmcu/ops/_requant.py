@@ -88,27 +88,43 @@ def _high_word_form(requant: Requantization, channel: int, low: int, high: int) 
     return None if multiplier is None else (multiplier, shift)
 
 
-def multiplier_for_shift(requant: Requantization, channel: int, low: int, high: int, shift: int) -> int | None:
+def multiplier_for_shift(
+    requant: Requantization, channel: int, low: int, high: int, shift: int
+) -> int | None:
     """The M that makes ``((acc·M) >> 32 + 2^(shift−1)) >> shift`` exact for accumulators ``low`` … ``high``, if any."""
+    half = 1 << (shift - 1)
+    return exact_multiplier(requant, channel, low, high, gain=1, shift=shift, offset=half, offset_below=half)
+
+
+def exact_multiplier(
+    requant: Requantization,
+    channel: int,
+    low: int,
+    high: int,
+    *,
+    gain: int,
+    shift: int,
+    offset: int,
+    offset_below: int,
+) -> int | None:
+    """The int32 M that makes ``((gain·acc·M) >> 32 + o) >> shift`` exact for accumulators ``low`` … ``high``, if any;
+    o is ``offset`` for acc ≥ 0 and ``offset_below`` under it."""
     scale = requant.scales[channel]
     if low < -_INT32_LIMIT or high >= _INT32_LIMIT or scale <= 0 or shift < 1:
         return None
     values, first = _steps(_channel_function(requant, channel), scale, low, high, requant)
-    total = 32 + shift
-    # acc·M + 2^(total−1) ≥ v·2^total must hold at each step's first accumulator, and not at the one before.
-    edges = (2 * values - 1) << (total - 1)
-    lower, upper = _multiplier_bounds(first, edges, low, high)
-    nominal = round(scale * 2.0**total)
+    # gain·acc·M ≥ (v·2^shift − o)·2^32 must hold at each step's first accumulator, and not at the one before.
+    acc = np.concatenate([first, first - 1])
+    at_least = np.concatenate([np.ones(len(first), bool), np.zeros(len(first), bool)])
+    edge = (np.concatenate([values, values]) << shift) - np.where(acc >= 0, offset, offset_below)
+    reachable = (acc >= low) & (acc <= high)
+    lower, upper = _multiplier_bounds(gain * acc[reachable], edge[reachable] << 32, at_least[reachable])
+    nominal = round(scale * 2.0 ** (32 + shift) / gain)
     return min(max(nominal, lower), upper) if lower <= upper else None
 
 
-def _multiplier_bounds(first: I64, edges: I64, low: int, high: int) -> tuple[int, int]:
-    """The integers M with first·M ≥ edge and (first − 1)·M < edge for every step."""
-    acc = np.concatenate([first, first - 1])
-    edge = np.concatenate([edges, edges])
-    at_least = np.concatenate([np.ones(len(first), bool), np.zeros(len(first), bool)])
-    reachable = (acc >= low) & (acc <= high)
-    acc, edge, at_least = acc[reachable], edge[reachable], at_least[reachable]
+def _multiplier_bounds(acc: I64, edge: I64, at_least: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The integers 0 < M < 2³¹ with acc·M ≥ edge where ``at_least``, and acc·M < edge elsewhere."""
     zero = acc == 0
     if np.any(zero & (at_least == (edge > 0))):
         return 1, 0
@@ -118,7 +134,9 @@ def _multiplier_bounds(first: I64, edges: I64, low: int, high: int) -> tuple[int
     positive = acc > 0
     # M ≥ edge/acc and M > edge/acc, by the sign of acc; then M ≤ edge/acc and M < edge/acc.
     lower = np.concatenate([ceiling[positive & at_least], floor[~positive & ~at_least] + 1, [1]])
-    upper = np.concatenate([floor[~positive & at_least], ceiling[positive & ~at_least] - 1, [_INT32_LIMIT - 1]])
+    upper = np.concatenate(
+        [floor[~positive & at_least], ceiling[positive & ~at_least] - 1, [_INT32_LIMIT - 1]]
+    )
     return int(lower.max()), int(upper.min())
 
 

@@ -11,7 +11,7 @@ from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
 
-_LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
+LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
 
 
 @dataclass(frozen=True)
@@ -35,12 +35,13 @@ class SumParams:
     subtract: bool
 
 
-def _multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int], ...]:
+def multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int], ...]:
+    """(multiplier, shift) of both operands and of the output."""
     twice_largest = 2.0 * max(a.scale, b.scale)
     return (
         quantize_multiplier(a.scale / twice_largest),
         quantize_multiplier(b.scale / twice_largest),
-        quantize_multiplier(twice_largest / ((1 << _LEFT_SHIFT) * output.scale)),
+        quantize_multiplier(twice_largest / ((1 << LEFT_SHIFT) * output.scale)),
     )
 
 
@@ -50,9 +51,9 @@ def evaluate(
     """tflite reference_integer_ops::Add; SUB differs by the sign."""
     x, y = inputs
     assert x is not None and y is not None
-    m_a, m_b, m_y = _multipliers(x, y, output)
-    scaled_a = multiply_by_quantized_multiplier((a.astype(np.int64) - x.zero_point) << _LEFT_SHIFT, *m_a)
-    scaled_b = multiply_by_quantized_multiplier((b.astype(np.int64) - y.zero_point) << _LEFT_SHIFT, *m_b)
+    m_a, m_b, m_y = multipliers(x, y, output)
+    scaled_a = multiply_by_quantized_multiplier((a.astype(np.int64) - x.zero_point) << LEFT_SHIFT, *m_a)
+    scaled_b = multiply_by_quantized_multiplier((b.astype(np.int64) - y.zero_point) << LEFT_SHIFT, *m_b)
     total = scaled_a - scaled_b if subtract else scaled_a + scaled_b
     result = multiply_by_quantized_multiplier(total, *m_y) + output.zero_point
     return np.clip(result, *clamp).astype(output.dtype.numpy)
@@ -62,7 +63,7 @@ def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: b
     """The parameters; constant operands go to flash."""
     a, b = inputs
     assert a is not None and b is not None
-    m_a, m_b, m_y = _multipliers(a, b, output)
+    m_a, m_b, m_y = multipliers(a, b, output)
     params = SumParams(
         _broadcast.loops(inputs, output),
         _broadcast.operand(a),
@@ -71,7 +72,7 @@ def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: b
         *m_b,
         *m_y,
         output.zero_point,
-        _LEFT_SHIFT,
+        LEFT_SHIFT,
         *clamp,
         output.dtype.c_name,
         subtract,

@@ -10,8 +10,10 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
+from ascmcu.ops._dot import DotParams, dot_form, pair_order
+from ascmcu.ops._fixed import I64
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
 
@@ -37,6 +39,35 @@ class Conv2DParams:
     x_type: str
     y_type: str
     requant: RequantParams
+    dot: None
+
+
+@dataclass(frozen=True)
+class Conv2DDotParams:
+    """Compile-time constants of the dot form: ``block`` pixels' input columns are widened at a time, each ``column``
+    int16 long (kernel rows of one column, made even)."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    in_c: int
+    out_w: int
+    out_c: int
+    x_zero_point: int
+    x_type: str
+    column: int
+    block: int
+    dot: DotParams
+
+
+# Widened columns take no more scratch than this, if two pixels fit in it.
+_SCRATCH_BYTES = 1024
 
 
 @register("CONV_2D")
@@ -137,6 +168,9 @@ class Conv2D(Op):
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         bounds = accumulator_bounds(weights.data.reshape(weights.shape[0], -1), bias.data, x)
+        dotted = self._lower_dot(inputs, output, bounds)
+        if dotted is not None:
+            return dotted
         requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
         params = Conv2DParams(
             kernel_h=weights.shape[1],
@@ -157,5 +191,71 @@ class Conv2D(Op):
             x_type=x.dtype.c_name,
             y_type=output.dtype.c_name,
             requant=requant,
+            dot=None,
         )
         return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
+
+    def _lower_dot(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64]) -> Lowered | None:
+        """The dot form, where it is exact and the shape allows it."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        kernel_h, kernel_w = weights.shape[1:3]
+        channels, depth = x.shape[3], weights.shape[3]
+        if channels != depth or self.dilation[1] != 1:
+            return None
+        column = -(-kernel_h * depth // 2) * 2
+        form = dot_form(
+            _column_order(weights.data, column),
+            bias.data,
+            x,
+            self.requantization(inputs, output),
+            bounds,
+            pixel_bytes=2 * column * self.stride[1],
+            out_step=output.shape[3],
+        )
+        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
+            return None
+        block = _block(output.shape[2], kernel_w, self.stride[1], column)
+        params = Conv2DDotParams(
+            kernel_h=kernel_h,
+            kernel_w=kernel_w,
+            stride_h=self.stride[0],
+            stride_w=self.stride[1],
+            dilation_h=self.dilation[0],
+            pad_top=self.padding[0],
+            pad_left=self.padding[2],
+            in_h=x.shape[1],
+            in_w=x.shape[2],
+            in_c=channels,
+            out_w=output.shape[2],
+            out_c=output.shape[3],
+            x_zero_point=x.zero_point,
+            x_type=x.dtype.c_name,
+            column=column,
+            block=block,
+            dot=form.params,
+        )
+        scratch = 2 * column * ((block - 1) * self.stride[1] + kernel_w)
+        return Lowered(
+            params,
+            (("weights", form.weights), ("constants", form.constants)),
+            scratch=(DType.INT16, scratch // 2),
+        )
+
+
+def _column_order(weights: Array, column: int) -> Array:
+    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels."""
+    channels, kernel_h, kernel_w, depth = weights.shape
+    ordered = weights.transpose(0, 2, 1, 3)[..., pair_order(depth)].reshape(
+        channels, kernel_w, kernel_h * depth
+    )
+    padded = np.zeros((channels, kernel_w, column), np.int8)
+    padded[..., : kernel_h * depth] = ordered
+    return padded.reshape(channels, -1)
+
+
+def _block(out_w: int, kernel_w: int, stride: int, column: int) -> int:
+    """Pixels per block: the whole row if its columns fit the scratch, else an even number that does, at least two."""
+    fitting = max((_SCRATCH_BYTES // (2 * column) - kernel_w) // stride + 1, 2)
+    return out_w if out_w <= fitting else fitting // 2 * 2

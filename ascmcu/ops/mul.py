@@ -49,7 +49,8 @@ class Mul(Op):
         return _broadcast.infer(inputs)
 
     @staticmethod
-    def _multiplier(inputs: Inputs, output: Tensor) -> tuple[int, int]:
+    def multiplier(inputs: Inputs, output: Tensor) -> tuple[int, int]:
+        """Of the product of the centred operands."""
         a, b = inputs
         assert a is not None and b is not None
         # mul.cc multiplies the float32 scales as doubles.
@@ -61,7 +62,7 @@ class Mul(Op):
         assert a is not None and b is not None and inputs[0] is not None and inputs[1] is not None
         product = (a.astype(np.int64) - inputs[0].zero_point) * (b.astype(np.int64) - inputs[1].zero_point)
         result = (
-            multiply_by_quantized_multiplier(product, *self._multiplier(inputs, output)) + output.zero_point
+            multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output)) + output.zero_point
         )
         return np.clip(result, *self.clamp).astype(output.dtype.numpy)
 
@@ -81,7 +82,7 @@ class Mul(Op):
             _broadcast.loops(inputs, output),
             _broadcast.operand(a),
             _broadcast.operand(b),
-            *self._multiplier(inputs, output),
+            *self.multiplier(inputs, output),
             output.zero_point,
             *self.clamp,
             output.dtype.c_name,

@@ -11,21 +11,27 @@ from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
+from ascmcu.passes.swap_axes import swap_axes
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
 
 
 def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """The inputs in the shapes of a graph whose passes may have renamed or reshaped them."""
-    return [
-        np.ascontiguousarray(x).reshape(graph.tensors[n].shape) for n, x in zip(graph.inputs, inputs, strict=True)
-    ]
+    """The inputs in the shapes of a graph whose passes may have reshaped them or exchanged their axes."""
+    made = []
+    for name, x in zip(graph.inputs, inputs, strict=True):
+        x = x.transpose(0, 2, 1, 3) if name.endswith(".swapped") else x
+        made.append(np.ascontiguousarray(x).reshape(graph.tensors[name].shape))
+    return made
 
 
 def input_sets(graph: Graph, count: int, rng: np.random.Generator) -> Iterator[list[Array]]:
     """Lowest, highest, then random inputs."""
     for number in range(count):
-        yield [_values(graph.tensors[name].shape, graph.tensors[name].dtype.numpy, number, rng) for name in graph.inputs]
+        yield [
+            _values(graph.tensors[name].shape, graph.tensors[name].dtype.numpy, number, rng)
+            for name in graph.inputs
+        ]
 
 
 def _values(shape: tuple[int, ...], dtype: np.dtype, number: int, rng: np.random.Generator) -> Array:
@@ -52,7 +58,12 @@ def difference(expected: Sequence[Array], found: Sequence[Array]) -> str | None:
 
 
 def check(
-    data: bytes, *, sets: int = 5, seed: int = 0, resolver: str = "BUILTIN_REF", reference: Reference | None = None
+    data: bytes,
+    *,
+    sets: int = 5,
+    seed: int = 0,
+    resolver: str = "BUILTIN_REF",
+    reference: Reference | None = None,
 ) -> None:
     """Run the whole chain on one model.
 
@@ -63,6 +74,7 @@ def check(
     graph = tflite.parse(data, "model")
     stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
     last = stages[-1][1]
+    stages.append(("exchanged axes", swap_axes(last)))
     compiled = [HostModel(last, mode) for mode in ("layers", "rows")] if last.nodes else []
     for number, inputs in enumerate(input_sets(graph, sets, np.random.default_rng(seed))):
         expected = oracle(inputs)
