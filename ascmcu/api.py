@@ -386,7 +386,8 @@ def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
 
 def _write_library(compiled: Compiled, folder: Path) -> None:
     """What makes the sources stand alone: the kernels' header and a build file."""
-    shutil.copyfile(paths.firmware() / "kernels" / "quant.h", folder / "quant.h")
+    for header in (paths.firmware() / "kernels").glob("*.h"):
+        shutil.copyfile(header, folder / header.name)
     context: Mapping[str, Any] = {"name": compiled.name, "frontend": compiled.features is not None}
     from ascmcu.codegen.render import render
 

@@ -110,7 +110,8 @@ def from_tensors(manifest: Manifest, path: Path, limit: int | None) -> Clips:
             expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
             found=f"{array.dtype} {array.shape}",
         )
-    chosen = _spread([Clip(f"{i}", None, _tensor(array[i], spec)) for i in range(len(array))], limit)
+    count = len(array) if limit is None else min(limit, len(array))
+    chosen = [Clip(f"{i}", None, _tensor(array[i], spec)) for i in range(count)]
     return Clips(Kind.TENSOR, str(path), manifest.labels, tuple(chosen))
 
 

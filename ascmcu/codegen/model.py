@@ -16,7 +16,7 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.schedule.plan import ROWS, Layer, Plan, state_name
+from ascmcu.schedule.plan import ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
@@ -86,6 +86,7 @@ class LayerView:
     y: TensorView
     constants: tuple[Constant, ...]
     state: str
+    scratch: str
     macs: int
 
     @property
@@ -266,9 +267,13 @@ def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
     state = ""
     if layer.lowered.state is not None:
         state = f"((model_int32 *)(void *)(arena + {plan.buffer(state_name(layer)).offset}))"
+    scratch = ""
+    if layer.lowered.scratch is not None:
+        c_type = layer.lowered.scratch[0].c_name
+        scratch = f"({c_type} *)(void *)(arena + {plan.buffer(scratch_name(layer)).offset})"
     macs = node_macs(graph, layer.node)
     return LayerView(
-        layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, macs
+        layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, scratch, macs
     )
 
 

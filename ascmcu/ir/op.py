@@ -125,11 +125,13 @@ class Lowered:
         params: a frozen dataclass of compile-time constants; layers with equal kind and params share one C function.
         constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
         state: element type and count of the accumulators that live from the first step to the last, if any.
+        scratch: element type and count of what a step needs only while it runs, if anything.
     """
 
     params: object
     constants: tuple[tuple[str, Array], ...] = ()
     state: tuple[DType, int] | None = None
+    scratch: tuple[DType, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """The dot-product form of convolutions and dense layers: SMLAD on weights packed two channels to a halfword.
 
-Inputs are widened to int16 once. The weights of output channels 2i (``low``) and 2i + 1 (``high``) at one tap are stored
+Inputs are widened to int16 once. The weights of output channels 2i (``low``) and 2i + 1 (``high``) at a tap are stored
 as the single number H = 256 · w_high + w_low, so that one word holds two channels at two taps:
 
     A = Σ x · H = 256 · Σ x · w_high + Σ x · w_low        (SMLAD on the word as it is)

@@ -85,3 +85,8 @@ class Plan:
 def state_name(layer: Layer) -> str:
     """The buffer name of a layer's accumulators."""
     return f"{layer.node.output}#state"
+
+
+def scratch_name(layer: Layer) -> str:
+    """The buffer name of what a layer needs only while a step runs."""
+    return f"{layer.node.output}#scratch"

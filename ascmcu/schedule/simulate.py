@@ -29,10 +29,11 @@ class RowLives:
 @dataclass(frozen=True)
 class Trace:
     """What a run of the schedule leaves: lives by tensor, (first, last) event of each layer's accumulators (one pair
-    per group of steps), and the number of events."""
+    per group of steps), the events of each layer's steps, and the number of events."""
 
     rows: dict[str, RowLives]
     states: dict[int, tuple[tuple[int, int], ...]]
+    steps: dict[int, tuple[int, ...]]
     events: int
 
 
@@ -78,6 +79,7 @@ class _Simulation:
         self.made = {name: np.full(t.rows, -1, np.int64) for name, t in running.items()}
         self.read = {name: np.full(t.rows, -1, np.int64) for name, t in running.items()}
         self.states: dict[int, list[tuple[int, int]]] = {}
+        self.steps: dict[int, list[int]] = {layer.index: [] for layer in layers}
 
     def write(self, name: str, rows: range) -> None:
         """Rows are being written in this event; their life begins with the first such event."""
@@ -99,6 +101,7 @@ class _Simulation:
     def run(self, layer: Layer) -> None:
         """One step: reads its inputs, writes its output."""
         self.event += 1
+        self.steps[layer.index].append(self.event)
         step, rule = self.done[layer.index], layer.rule
         for name, reads in zip(layer.node.inputs, rule.reads, strict=True):
             if reads is not None:
@@ -139,4 +142,5 @@ class _Simulation:
             rows[name] = RowLives(
                 made, np.full_like(read, self.event + 1) if name in self.graph.outputs else read
             )
-        return Trace(rows, {k: tuple(v) for k, v in self.states.items()}, self.event)
+        states = {k: tuple(v) for k, v in self.states.items()}
+        return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event)

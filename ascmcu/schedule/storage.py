@@ -8,7 +8,7 @@ import numpy as np
 
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import RowMode, RowReads
-from ascmcu.schedule.plan import Buffer, Interval, Layer, state_name
+from ascmcu.schedule.plan import Buffer, Interval, Layer, scratch_name, state_name
 from ascmcu.schedule.simulate import RowLives, Trace
 
 # Ops that read element i of a row only to write element i of the same row.
@@ -57,6 +57,10 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
             dtype, count = layer.lowered.state
             live = trace.states[layer.index]
             found.append(Buffer(state_name(layer), 1, dtype.size_bytes * count, live))
+        if layer.lowered.scratch is not None:
+            dtype, count = layer.lowered.scratch
+            live = tuple((event, event) for event in trace.steps[layer.index])
+            found.append(Buffer(scratch_name(layer), 1, dtype.size_bytes * count, live))
     return found
 
 

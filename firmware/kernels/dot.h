@@ -1,0 +1,113 @@
+/* Building blocks of the dot-product kernels (ascmcu/ops/_dot.py): widening rows to int16, and the portable form of
+ * the inner products, which gives the same bits as the Cortex-M4 assembly that the generated code holds. */
+#ifndef ASCMCU_DOT_H
+#define ASCMCU_DOT_H
+
+#include "quant.h"
+
+#if defined(__ARM_FEATURE_DSP) && defined(__thumb2__) && defined(__GNUC__)
+#define ASCMCU_DSP 1
+#else
+#define ASCMCU_DSP 0
+#endif
+
+/* Words of an int16 buffer are read and written through a type that may alias it. */
+#if defined(__GNUC__)
+typedef uint32_t __attribute__((may_alias)) dot_word;
+#else
+typedef uint32_t dot_word;
+#endif
+
+/* Bytes 0 and 2 of a word, sign-extended into its halves; and bytes 1 and 3. */
+static inline uint32_t dot_even(uint32_t word)
+{
+#if ASCMCU_DSP
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1" : "=r"(halves) : "r"(word));
+    return halves;
+#else
+    return ((uint32_t)(int32_t)(int8_t)word & 0xFFFFu) | ((uint32_t)(int32_t)(int8_t)(word >> 16) << 16);
+#endif
+}
+
+static inline uint32_t dot_odd(uint32_t word)
+{
+#if ASCMCU_DSP
+    uint32_t halves;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
+    return halves;
+#else
+    return dot_even((word >> 8) | (word << 24));
+#endif
+}
+
+/* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
+static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
+{
+    dot_word *out = (dot_word *)(void *)to;
+    for (; words > 0; --words) {
+        uint32_t word;
+        memcpy(&word, from, sizeof word);
+        from += sizeof word;
+        out[0] = dot_even(word);
+        out[1] = dot_odd(word);
+        out += 2;
+    }
+}
+
+/* Widens `count` int8 to int16 in their order. */
+static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
+{
+    for (; count > 0; --count) {
+        *to++ = *from++;
+    }
+}
+
+static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
+{
+    for (; count > 0; --count) {
+        *to++ = value;
+    }
+}
+
+typedef struct {
+    int32_t pairs;
+    int32_t shift;
+    int32_t is_signed;
+    int32_t low;
+    int32_t high;
+} dot_shape;
+
+/* One pixel, `groups` groups of four output channels: the definition of what the assembly computes. */
+static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    int32_t groups, const dot_shape *shape)
+{
+    for (; groups > 0; --groups, out += 4) {
+        uint32_t sum[4] = { (uint32_t)constants[0], (uint32_t)constants[1], (uint32_t)constants[2],
+            (uint32_t)constants[3] };
+        constants += 4;
+        for (int32_t pair = 0; pair < shape->pairs; ++pair) {
+            for (int32_t half = 0; half < 2; ++half) {
+                const int32_t value = x[2 * pair + half];
+                for (int32_t i = 0; i < 2; ++i) {
+                    const int32_t packed = (int16_t)((uint32_t)weights[i] >> (16 * half));
+                    sum[2 * i] += (uint32_t)(value * (int8_t)packed);
+                    sum[2 * i + 1] += (uint32_t)(value * packed);
+                }
+            }
+            weights += 2;
+        }
+        for (int32_t channel = 0; channel < 4; ++channel) {
+            const uint32_t twofold = channel % 2 ? sum[channel] - sum[channel - 1] : sum[channel] << 8;
+            const int32_t acc = (int32_t)twofold; /* 256 times the sum */
+            int32_t y = (int32_t)(((int64_t)acc * constants[0]) >> 32) + constants[1];
+            if (shape->is_signed) {
+                y -= acc < 0 ? constants[2] : 0;
+            }
+            constants += shape->is_signed ? 3 : 2;
+            out[channel] = (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
+        }
+    }
+}
+
+#endif
