@@ -21,7 +21,7 @@ from ascmcu.errors import LinkError, ToolError
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 
-_START_S = 10.0
+_START_S = 60.0  # on a busy machine; a QEMU that ends is noticed at once
 # QEMU's -serial options in order: USART1, 2, 3, UART4, 5, USART6.
 _SERIAL_INDEX = {1: 0, 2: 1, 3: 2, 6: 5}
 
