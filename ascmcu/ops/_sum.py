@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
@@ -33,6 +34,26 @@ class SumParams:
     high: int
     y_type: str
     subtract: bool
+
+
+def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
+    """Operands of equal rank, whose sum the output's scale can hold.
+
+    The reference's arithmetic is undefined where the output's multiplier is 1 or more (ADD ends the process, SUB shifts
+    by a negative number): such an output is a constant, and the converter gave it a scale next to nothing.
+    """
+    a, b = _broadcast.import_operands(ctx)
+    output = ctx.outputs[0]
+    smallest = 2.0 * max(a.scale, b.scale) / (1 << LEFT_SHIFT)
+    if output.scale <= smallest:
+        raise ctx.error(
+            "the output's scale is too small for its operands",
+            output,
+            expected=f"> {smallest:.3g}",
+            found=f"{output.scale:.3g}",
+            hint="calibrate with inputs for which this output is not constant, or remove the operator",
+        )
+    return a, b
 
 
 def multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int], ...]:

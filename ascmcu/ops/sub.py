@@ -23,7 +23,7 @@ class Sub(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        operands = _broadcast.import_operands(ctx)
+        operands = _sum.import_operands(ctx)
         ctx.emit(cls(_quant.import_activation(ctx, ctx.outputs[0])), operands, ctx.outputs[0])
 
     def infer(self, inputs: Inputs) -> TensorType:

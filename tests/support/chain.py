@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import tflite as tflite_schema
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
@@ -41,6 +42,22 @@ def _values(shape: tuple[int, ...], dtype: np.dtype, number: int, rng: np.random
     if number < 2:
         return np.full(shape, [info.min, info.max][number], dtype)
     return rng.integers(info.min, info.max + 1, size=shape).astype(dtype)
+
+
+def has_float_operators(data: bytes) -> bool:
+    """Whether the converter left an operator in float32, which it does where it knows no quantized form."""
+    model = tflite_schema.Model.GetRootAsModel(data, 0)
+    subgraph = model.Subgraphs(0)
+    for i in range(subgraph.OperatorsLength()):
+        op = subgraph.Operators(i)
+        code = model.OperatorCodes(op.OpcodeIndex())
+        kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
+        ends = kind in (tflite_schema.BuiltinOperator.QUANTIZE, tflite_schema.BuiltinOperator.DEQUANTIZE)
+        tensors = [op.Inputs(k) for k in range(op.InputsLength())] + [op.Outputs(k) for k in range(op.OutputsLength())]
+        floats = [t for t in tensors if t >= 0 and subgraph.Tensors(t).Type() == tflite_schema.TensorType.FLOAT32]
+        if floats and not ends:
+            return True
+    return False
 
 
 def difference(expected: Sequence[Array], found: Sequence[Array]) -> str | None:

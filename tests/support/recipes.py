@@ -248,7 +248,17 @@ def _draw_prelu(draw: Draw, shapes: list[Shape], i: int) -> Any:
 
 # ---- Element by element ----
 
-for _name in ("relu", "relu6", "relu_n1_to_1", "logistic", "tanh", "hard_swish", "abs", "softmax", "requantize"):
+for _name in (
+    "relu",
+    "relu6",
+    "relu_n1_to_1",
+    "logistic",
+    "tanh",
+    "hard_swish",
+    "abs",
+    "softmax",
+    "requantize",
+):
     _kind(_name, _like)(lambda draw, shapes, i: ((i,), {}))
 
 
@@ -301,7 +311,10 @@ def _draw_split(draw: Draw, shapes: list[Shape], i: int) -> Any:
     return (i,), {"axis": axis, "sizes": [first, extent - first]}
 
 
-@_kind("unpack", lambda inputs, a: [tuple(d for k, d in enumerate(inputs[0]) if k != a["axis"])] * inputs[0][a["axis"]])
+@_kind(
+    "unpack",
+    lambda inputs, a: [tuple(d for k, d in enumerate(inputs[0]) if k != a["axis"])] * inputs[0][a["axis"]],
+)
 def _draw_unpack(draw: Draw, shapes: list[Shape], i: int) -> Any:
     axes = [k for k in range(1, len(shapes[i])) if 2 <= shapes[i][k] <= 3]
     return ((i,), {"axis": _one(draw, axes)}) if axes and len(shapes[i]) > 2 else None
@@ -310,7 +323,10 @@ def _draw_unpack(draw: Draw, shapes: list[Shape], i: int) -> Any:
 @_kind("slice", lambda inputs, a: [tuple(a["size"])])
 def _draw_slice(draw: Draw, shapes: list[Shape], i: int) -> Any:
     begin = [_int(draw, 0, d - 1) for d in shapes[i]]
-    return (i,), {"begin": begin, "size": [_int(draw, 1, d - b) for b, d in zip(begin, shapes[i], strict=True)]}
+    return (i,), {
+        "begin": begin,
+        "size": [_int(draw, 1, d - b) for b, d in zip(begin, shapes[i], strict=True)],
+    }
 
 
 def _strided_shape(inputs: list[Shape], a: Attributes) -> list[Shape]:
@@ -382,7 +398,9 @@ def _draw_transpose(draw: Draw, shapes: list[Shape], i: int) -> Any:
 
 
 @st.composite
-def recipes(draw: Draw, kinds: Sequence[str] = (), max_steps: int = 7, interfaces: Sequence[str] = ("int8",)) -> Recipe:
+def recipes(
+    draw: Draw, kinds: Sequence[str] = (), max_steps: int = 7, interfaces: Sequence[str] = ("int8",)
+) -> Recipe:
     """A network of 1 … ``max_steps`` layers of ``kinds`` (all when empty)."""
     # Hypothesis favours the front of a list: the layers with weights stand there, and more than once.
     names = [n for n in ("conv", "depthwise", "dense", "conv", "depthwise") if not kinds or n in kinds]

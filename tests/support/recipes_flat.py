@@ -158,9 +158,7 @@ def _conv(flat: Flat, xs: list[int], a: Attributes) -> int:
 
 def _depthwise(flat: Flat, xs: list[int], a: Attributes) -> int:
     channels = flat.shape(xs[0])[3] * a["multiplier"]
-    weights, bias, deviation = _weights(
-        flat, xs[0], _random(flat, 1, *a["kernel"], channels), 3, a["dead"]
-    )
+    weights, bias, deviation = _weights(flat, xs[0], _random(flat, 1, *a["kernel"], channels), 3, a["dead"])
     y = flat.tensor(_window(flat.shape(xs[0]), a, channels), flat.about(deviation))
     options = {**_window_options(a), "depthMultiplier": a["multiplier"]}
     return flat.operator("DEPTHWISE_CONV_2D", [xs[0], weights, bias], y, **options)
@@ -182,9 +180,7 @@ def _dense(flat: Flat, xs: list[int], a: Attributes) -> int:
     x = xs[0]
     if a["flatten"]:
         x = _reshape(flat, x, (1, math.prod(flat.shape(x))))
-    weights, bias, deviation = _weights(
-        flat, x, _random(flat, a["units"], flat.shape(x)[-1]), 0, a["dead"]
-    )
+    weights, bias, deviation = _weights(flat, x, _random(flat, a["units"], flat.shape(x)[-1]), 0, a["dead"])
     y = flat.tensor((*flat.shape(x)[:-1], a["units"]), flat.about(deviation))
     options = {"fusedActivationFunction": _ACTIVATIONS[a["act"]], "keepNumDims": len(flat.shape(x)) > 2}
     return flat.operator("FULLY_CONNECTED", [x, weights, bias if a["bias"] else -1], y, **options)
@@ -194,7 +190,9 @@ def _dense(flat: Flat, xs: list[int], a: Attributes) -> int:
 
 
 def _reduce(flat: Flat, xs: list[int], a: Attributes, builtin: str) -> int:
-    shape = [1 if i in a["axes"] else d for i, d in enumerate(flat.shape(xs[0])) if a["keep"] or i not in a["axes"]]
+    shape = [
+        1 if i in a["axes"] else d for i, d in enumerate(flat.shape(xs[0])) if a["keep"] or i not in a["axes"]
+    ]
     count = math.prod(flat.shape(xs[0])[i] for i in a["axes"])
     factor = {"MEAN": 1 / math.sqrt(count), "SUM": math.sqrt(count), "REDUCE_MAX": 1.0}[builtin]
     quant = flat.quant(xs[0]) if builtin == "REDUCE_MAX" else flat.about(flat.deviation(xs[0]) * factor)
@@ -233,7 +231,9 @@ def _forced(flat: Flat, value: int, quant: Quant) -> int:
 
 def _prelu(flat: Flat, xs: list[int], a: Attributes) -> int:
     slope = flat.const(_random(flat, *a["slope"]), (0.01,), int(flat.rng.integers(-20, 20)))
-    return flat.operator("PRELU", [xs[0], slope], flat.tensor(flat.shape(xs[0]), flat.about(flat.deviation(xs[0]))))
+    return flat.operator(
+        "PRELU", [xs[0], slope], flat.tensor(flat.shape(xs[0]), flat.about(flat.deviation(xs[0])))
+    )
 
 
 # ---- Element by element ----
@@ -280,7 +280,9 @@ def _pack(flat: Flat, xs: list[int], a: Attributes) -> int:
     return _joined(flat, xs, made, "PACK", axis=a["axis"], valuesCount=len(xs))
 
 
-def _parts(flat: Flat, x: int, shapes: list[Any], builtin: str, inputs: list[int], **options: Any) -> list[int]:
+def _parts(
+    flat: Flat, x: int, shapes: list[Any], builtin: str, inputs: list[int], **options: Any
+) -> list[int]:
     outputs = [flat.tensor(s, flat.quant(x)) for s in shapes]
     flat.operators.append(OperatorSpec(builtin, inputs, outputs, options))
     return outputs
