@@ -121,7 +121,7 @@ def dot_form(
     limit = 1 << 23
     if x.dtype.integer_range[0] == 0 or min(low) <= -limit or max(high) >= limit:
         return None
-    found = _requantizers(requant, bounds)
+    found = channel_constants(requant, bounds)
     padded = -(-channels // _GROUP) * _GROUP
     wide = np.zeros((padded, taps), np.int64)
     wide[:channels] = weights
@@ -149,7 +149,7 @@ def dot_form(
 
 
 @dataclass(frozen=True)
-class _Requantizers:
+class ChannelConstants:
     """M, C and D of every channel for one common shift."""
 
     shift: int
@@ -166,7 +166,7 @@ def _unrolling(pairs: int) -> tuple[int, int, int]:
     return unroll, pairs // unroll, pairs % unroll
 
 
-def _requantizers(requant: Requantization, bounds: tuple[I64, I64]) -> _Requantizers | None:
+def channel_constants(requant: Requantization, bounds: tuple[I64, I64]) -> ChannelConstants | None:
     """Channel constants at the finest common shift for which all channels are exact."""
     signed = requant.low < requant.zero_point and not requant.once
     largest = max(requant.scales)
@@ -175,7 +175,7 @@ def _requantizers(requant: Requantization, bounds: tuple[I64, I64]) -> _Requanti
         columns = [_channel(requant, c, bounds, shift, signed=signed) for c in range(len(requant.scales))]
         exact = [column for column in columns if column is not None]
         if len(exact) == len(columns):
-            return _Requantizers(shift, signed, np.array(exact, np.int64))
+            return ChannelConstants(shift, signed, np.array(exact, np.int64))
     return None
 
 
@@ -212,7 +212,7 @@ def _words(packed: I64) -> Array:
     return wrap32(words.transpose(0, 2, 1).reshape(-1)).astype(np.int32)
 
 
-def _constants(bias: I64, requantizers: _Requantizers, padded: int) -> Array:
+def _constants(bias: I64, requantizers: ChannelConstants, padded: int) -> Array:
     """Per group: B and A of both channel pairs before the first tap, then each channel's M, C and perhaps D."""
     low, high = bias[0::2], bias[1::2]
     start = np.stack([low, 256 * high + low], axis=1).reshape(-1, _GROUP)

@@ -10,8 +10,10 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
+from ascmcu.ops._fixed import I64
+from ascmcu.ops._planar import PlanarParams, planar_form
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
 
@@ -37,6 +39,25 @@ class DepthwiseConv2DParams:
     x_type: str
     y_type: str
     requant: RequantParams
+    planar: None
+
+
+@dataclass(frozen=True)
+class DepthwisePlanarParams:
+    """Compile-time constants of the planar form."""
+
+    kernel_h: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    in_c: int
+    x_zero_point: int
+    x_type: str
+    planar: PlanarParams
 
 
 @register("DEPTHWISE_CONV_2D")
@@ -132,6 +153,9 @@ class DepthwiseConv2D(Op):
         assert weights.data is not None and bias.data is not None
         taps = weights.data.reshape(-1, weights.shape[3]).T
         bounds = accumulator_bounds(taps, bias.data, x)
+        planar = self._lower_planar(inputs, output, bounds)
+        if planar is not None:
+            return planar
         requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
         params = DepthwiseConv2DParams(
             kernel_h=weights.shape[1],
@@ -152,5 +176,40 @@ class DepthwiseConv2D(Op):
             x_type=x.dtype.c_name,
             y_type=output.dtype.c_name,
             requant=requant,
+            planar=None,
         )
         return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
+
+    def _lower_planar(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64]) -> Lowered | None:
+        """The planar form, where it is exact and the shape allows it."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        if weights.shape[3] != x.shape[3] or self.dilation[1] != 1:
+            return None
+        form = planar_form(
+            weights.data[0],
+            bias.data,
+            x,
+            self.requantization(inputs, output),
+            bounds,
+            stride=self.stride[1],
+            out_w=output.shape[2],
+        )
+        if form is None:
+            return None
+        params = DepthwisePlanarParams(
+            kernel_h=weights.shape[1],
+            stride_h=self.stride[0],
+            stride_w=self.stride[1],
+            dilation_h=self.dilation[0],
+            pad_top=self.padding[0],
+            pad_left=self.padding[2],
+            in_h=x.shape[1],
+            in_w=x.shape[2],
+            in_c=x.shape[3],
+            x_zero_point=x.zero_point,
+            x_type=x.dtype.c_name,
+            planar=form.params,
+        )
+        return Lowered(params, (("constants", form.constants),), scratch=(DType.INT16, form.params.scratch))

@@ -63,6 +63,29 @@ static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
     }
 }
 
+/* Transposes `columns` pixels of `channels` int8, `pixel_step` apart, into int16 lines `line_step` apart, one per channel. */
+static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *to, int32_t line_step, int32_t columns,
+    int32_t channels)
+{
+    int32_t c = 0;
+    for (; c + 4 <= channels; c += 4) {
+        int16_t *lines = to + c * line_step;
+        for (int32_t x = 0; x < columns; ++x) {
+            uint32_t word;
+            memcpy(&word, from + x * pixel_step + c, sizeof word);
+            lines[x] = (int8_t)word;
+            lines[x + line_step] = (int8_t)(word >> 8);
+            lines[x + 2 * line_step] = (int8_t)(word >> 16);
+            lines[x + 3 * line_step] = (int8_t)(word >> 24);
+        }
+    }
+    for (; c < channels; ++c) {
+        for (int32_t x = 0; x < columns; ++x) {
+            to[c * line_step + x] = from[x * pixel_step + c];
+        }
+    }
+}
+
 static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
 {
     for (; count > 0; --count) {
