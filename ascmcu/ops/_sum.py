@@ -8,8 +8,9 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast
+from ascmcu.ops._blend import Blend, blend_form
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
 
 LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
@@ -34,6 +35,7 @@ class SumParams:
     high: int
     y_type: str
     subtract: bool
+    blend: Blend | None
 
 
 def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
@@ -85,8 +87,9 @@ def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: b
     a, b = inputs
     assert a is not None and b is not None
     m_a, m_b, m_y = multipliers(a, b, output)
+    loops = _broadcast.loops(inputs, output)
     params = SumParams(
-        _broadcast.loops(inputs, output),
+        loops,
         _broadcast.operand(a),
         _broadcast.operand(b),
         *m_a,
@@ -97,5 +100,25 @@ def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: b
         *clamp,
         output.dtype.c_name,
         subtract,
+        _blend(a, b, output, clamp, loops, subtract=subtract),
     )
     return Lowered(params, _broadcast.constant_operands(inputs))
+
+
+def _blend(
+    a: Tensor,
+    b: Tensor,
+    output: Tensor,
+    clamp: tuple[int, int],
+    loops: tuple[_broadcast.Loop, ...],
+    *,
+    subtract: bool,
+) -> Blend | None:
+    """The blend form where both operands run along the output, four elements at a time."""
+    side_by_side = len(loops) == 1 and loops[0].steps == (1, 1, 1) and loops[0].extent % 4 == 0
+    if not side_by_side or any(t.dtype is not DType.INT8 for t in (a, b, output)):
+        return None
+    values = np.arange(-128, 128, dtype=np.int64)
+    table = evaluate(values[:, np.newaxis], values[np.newaxis, :], (a, b), output, clamp, subtract=subtract)
+    b_scale = b.scale / output.scale
+    return blend_form(table, a.scale / output.scale, -b_scale if subtract else b_scale, *clamp)

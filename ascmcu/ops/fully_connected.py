@@ -24,6 +24,8 @@ from ascmcu.ir.op import (
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
+from ascmcu.ops._dot import DotParams, dot_form, pair_order
+from ascmcu.ops._fixed import I64
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
 
@@ -40,6 +42,24 @@ class FullyConnectedParams:
     x_type: str
     y_type: str
     requant: RequantParams
+    dot: None
+
+
+@dataclass(frozen=True)
+class FullyConnectedDotParams:
+    """Compile-time constants of the dot form: ``batch`` vectors of ``depth`` elements per step, widened one by one."""
+
+    rows: int
+    depth: int
+    taps: int
+    out_c: int
+    batch: int
+    x_type: str
+    dot: DotParams
+
+
+# A longer vector would need more scratch than the layer is worth.
+_MOST_TAPS = 2048
 
 
 @register("FULLY_CONNECTED")
@@ -145,6 +165,10 @@ class FullyConnected(Op):
             state = (DType.INT32, channels) if rows > 1 else None
         elif rule.mode is RowMode.WHOLE:
             batch = x.elements // depth
+        if rows == 1:
+            dotted = self._lower_dot(inputs, output, bounds, batch)
+            if dotted is not None:
+                return dotted
         params = FullyConnectedParams(
             rows,
             depth // rows,
@@ -155,5 +179,25 @@ class FullyConnected(Op):
             x.dtype.c_name,
             output.dtype.c_name,
             requant,
+            None,
         )
         return Lowered(params, (("weights", data), ("bias", bias.data), *constants), state)
+
+    def _lower_dot(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], batch: int) -> Lowered | None:
+        """The dot form, where it is exact."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        channels, depth = weights.shape
+        if weights.zero_point != 0 or depth > _MOST_TAPS:
+            return None
+        taps = depth + depth % 2
+        ordered = np.zeros((channels, taps), np.int8)
+        ordered[:, :depth] = weights.data[:, pair_order(depth)]
+        requant = self.requantization(inputs, output)
+        form = dot_form(ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0)
+        if form is None:
+            return None
+        params = FullyConnectedDotParams(1, depth, taps, channels, batch, x.dtype.c_name, form.params)
+        constants = (("weights", form.weights), ("constants", form.constants))
+        return Lowered(params, constants, scratch=(DType.INT16, taps))

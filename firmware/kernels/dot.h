@@ -41,6 +41,37 @@ static inline uint32_t dot_odd(uint32_t word)
 #endif
 }
 
+/* acc + (factor * lower half of x) >> 16; and the upper half. */
+static inline int32_t dot_smlawb(int32_t factor, uint32_t x, int32_t acc)
+{
+#if ASCMCU_DSP
+    int32_t sum;
+    __asm__("smlawb %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(x), "r"(acc));
+    return sum;
+#else
+    return acc + (int32_t)(((int64_t)factor * (int16_t)x) >> 16);
+#endif
+}
+
+static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
+{
+#if ASCMCU_DSP
+    int32_t sum;
+    __asm__("smlawt %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(x), "r"(acc));
+    return sum;
+#else
+    return dot_smlawb(factor, x >> 16, acc);
+#endif
+}
+
+/* Saturate value >> shift to int8; shift is a constant. */
+#if ASCMCU_DSP
+#define dot_ssat8(value, shift) \
+    (__extension__({ int32_t saturated_; __asm__("ssat %0, #8, %1, asr %2" : "=r"(saturated_) : "r"(value), "I"(shift)); (int8_t)saturated_; }))
+#else
+#define dot_ssat8(value, shift) ((int8_t)clamp_i32((value) >> (shift), -128, 127))
+#endif
+
 /* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
 static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 {
