@@ -7,6 +7,7 @@ import hashlib
 import os
 import subprocess
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,10 @@ from ascmcu.build import cmsis_dsp
 from ascmcu.build.gcc import compiler_version, find_tool
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.errors import BuildError, FeatureError
-from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.pcm import Pcm, checked
 from ascmcu.features.spec import FeatureSpec
 
-_FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC", "-shared", "-Wl,-z,defs")
+_FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC")
 
 
 class NativeFrontend:
@@ -52,12 +53,12 @@ class NativeFrontend:
         """The features of one clip, fed ``chunk`` sample frames at a time.
 
         Args:
-            pcm: int16 (samples, channels), at most a clip; what it lacks is left to ``frontend_finish``.
+            pcm: int16 (samples, channels); what it lacks to a clip is left to ``frontend_finish``.
 
         Returns:
             ``spec.shape`` in the network's input dtype: (time, band, channel).
         """
-        pcm = np.ascontiguousarray(fit_clip(pcm, self.spec)[: len(pcm)])
+        pcm = np.ascontiguousarray(checked(pcm, self.spec))
         out = np.zeros(self.spec.shape, self.dtype)
         self._library.frontend_reset()
         count = 0
@@ -87,29 +88,31 @@ def _build(files: dict[str, str], n_fft: int) -> Path:
     """Compile once per text, compiler and CMSIS-DSP; the library lies in the user's cache."""
     gcc = find_tool("gcc", "gcc libc6-dev")
     dsp = cmsis_dsp.sources(n_fft)
-    identity = "\0".join([*files.values(), dsp.version, compiler_version(gcc), *_FLAGS])
-    home = paths.cache() / "native"
-    library = home / f"frontend-{hashlib.sha256(identity.encode()).hexdigest()[:32]}.so"
-    if library.is_file():
-        return library
-    home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home, prefix=".") as scratch:
+    tools = "\0".join([dsp.version, compiler_version(gcc), *_FLAGS])
+    includes = [f"-isystem{p}" for p in dsp.include_dirs]
+
+    def compiled(prefix: str, text: str, arguments: Callable[[Path], list[str]]) -> Path:
+        home = paths.cache() / "native"
+        digest = hashlib.sha256("\0".join((text, tools)).encode()).hexdigest()
+        target = home / f"{digest[:32]}-{prefix}"
+        if not target.is_file():
+            home.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=home, prefix=".") as scratch:
+                made = Path(scratch) / "made"
+                _run([gcc, *_FLAGS, *includes, *arguments(Path(scratch)), "-o", str(made)])
+                os.replace(made, target)
+        return target
+
+    def frontend(scratch: Path) -> list[str]:
         for name, text in files.items():
-            (Path(scratch) / name).write_text(text)
-        made = Path(scratch) / "frontend.so"
-        includes = [f"-isystem{p}" for p in dsp.include_dirs]
-        command = [
-            gcc,
-            *_FLAGS,
-            *includes,
-            f"{scratch}/frontend.c",
-            *map(str, dsp.c_files),
-            "-lm",
-            "-o",
-            str(made),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            raise BuildError("compiling the front end failed", where="frontend.c", details=done.stderr)
-        os.replace(made, library)
-    return library
+            (scratch / name).write_text(text)
+        return ["-shared", "-Wl,-z,defs", str(scratch / "frontend.c"), str(fft), "-lm"]
+
+    fft = compiled("fft.o", "", lambda scratch: ["-r", "-nostdlib", *map(str, dsp.c_files)])
+    return compiled("frontend.so", "\0".join(files.values()), frontend)
+
+
+def _run(command: list[str]) -> None:
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise BuildError("compiling the front end for this machine failed", details=done.stderr)

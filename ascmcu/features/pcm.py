@@ -38,7 +38,7 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: FeatureSpec) -> Pcm:
         audio = samples.astype(np.float64)
     else:
         raise FeatureError("not a recording", expected="float or int16 samples", found=samples.dtype)
-    audio = audio.reshape(len(audio), -1)
+    audio = audio[:, None] if audio.ndim == 1 else audio
     if spec.audio_channels == 1:
         audio = audio.mean(axis=1, keepdims=True)
     elif audio.shape[1] != 2:
@@ -53,20 +53,30 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: FeatureSpec) -> Pcm:
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 
 
-def fit_clip(pcm: Pcm, spec: FeatureSpec) -> Pcm:
-    """Cut or zero-pad PCM at its end to ``spec.clip_samples``; (samples,) becomes (samples, 1).
+def checked(pcm: Pcm, spec: FeatureSpec) -> Pcm:
+    """The PCM as (samples, channels).
 
     Raises:
         FeatureError: not int16, or another number of channels than the spec has.
     """
     if pcm.dtype != np.int16 or pcm.ndim not in (1, 2):
         raise FeatureError("not PCM", expected="int16 (samples, channels)", found=f"{pcm.dtype} {pcm.shape}")
-    pcm = pcm.reshape(len(pcm), -1)[: spec.clip_samples]
+    pcm = pcm[:, None] if pcm.ndim == 1 else pcm
     if pcm.shape[1] != spec.audio_channels:
         raise FeatureError(
             "the recording has another number of channels than the front end",
             expected=spec.audio_channels,
             found=pcm.shape[1],
-            hint="ascmcu.features.to_pcm() brings it to the front end's channels",
+            hint="ascmcu.features.pcm.to_pcm() brings it to the front end's channels",
         )
+    return pcm
+
+
+def fit_clip(pcm: Pcm, spec: FeatureSpec) -> Pcm:
+    """Cut or zero-pad PCM at its end to ``spec.clip_samples``; (samples,) becomes (samples, 1).
+
+    Raises:
+        FeatureError: not int16, or another number of channels than the spec has.
+    """
+    pcm = checked(pcm, spec)[: spec.clip_samples]
     return np.pad(pcm, ((0, spec.clip_samples - len(pcm)), (0, 0)))

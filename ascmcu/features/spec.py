@@ -406,6 +406,8 @@ def _check_log(spec: FeatureSpec) -> None:
         _require(spec.db_reference == "unit", "db_reference", '"unit", as log is not "db"', spec.db_reference)
     if spec.top_db is not None:
         _require(spec.top_db > 0, "top_db", "a positive number of dB", spec.top_db)
+        absolute = spec.db_reference == "unit" or spec.top_db_mode == "clip"
+        _require(absolute, "top_db_mode", '"clip", as the clip\'s peak is the reference', spec.top_db_mode)
 
 
 def _check_deltas(spec: FeatureSpec) -> None:

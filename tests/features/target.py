@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -56,9 +59,8 @@ def build(
     dsp = cmsis_dsp.sources(spec.n_fft)
     includes = [f"-isystem{p}" for p in dsp.include_dirs] + [f"-I{folder}", f"-I{_HERE}"]
     profiled = '-DMODEL_CYCLES_HEADER="target.h"'
-    objects = []
-    own = (folder / "frontend.c", _HERE / "target.c", folder / "pcm.s")
-    for source in (*own, *dsp.c_files):
+    objects = _fft_objects(level)
+    for source in (folder / "frontend.c", _HERE / "target.c", folder / "pcm.s"):
         objects.append(folder / f"{source.stem}.o")
         extra = _WARNINGS if source.stem == "frontend" else ()
         _run([GCC, *_FLAGS, level, *extra, *includes, profiled, "-c", str(source), "-o", str(objects[-1])])
@@ -66,6 +68,24 @@ def build(
     link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-Wl,-T,{folder / 'target.ld'}"]
     _run([GCC, *_FLAGS, *link, *map(str, objects), "-lm", "-o", str(elf)])
     return elf
+
+
+def _fft_objects(level: str) -> list[Path]:
+    """CMSIS-DSP's part, compiled once in a session."""
+    folder, dsp = _scratch(level), cmsis_dsp.sources(1024)
+    objects = [folder / f"{source.stem}.o" for source in dsp.c_files]
+    for source, to in zip(dsp.c_files, objects, strict=True):
+        if not to.is_file():
+            includes = [f"-isystem{p}" for p in dsp.include_dirs]
+            _run([GCC, *_FLAGS, level, *includes, "-c", str(source), "-o", str(to)])
+    return objects
+
+
+@functools.cache
+def _scratch(level: str) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=f"ascmcu-target{level}-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def _run(command: list[str]) -> str:
@@ -107,3 +127,14 @@ def fnv1a(data: bytes) -> int:
     for byte in data:
         value = ((value ^ byte) * 16777619) & 0xFFFFFFFF
     return value
+
+
+def compiled(folder: Path, n_fft: int) -> tuple[dict[str, int], set[str]]:
+    """Section sizes of ``folder/frontend.c`` compiled for the target, and the symbols that it needs."""
+    includes = [f"-isystem{p}" for p in cmsis_dsp.sources(n_fft).include_dirs]
+    out = folder / "frontend.o"
+    _run([GCC, *_FLAGS, "-O2", *_WARNINGS, *includes, "-c", str(folder / "frontend.c"), "-o", str(out)])
+    lines = [line.split() for line in _run(["arm-none-eabi-size", "-A", str(out)]).splitlines()]
+    sizes = {words[0]: int(words[1]) for words in lines if words and words[0].startswith(".")}
+    symbols = _run(["arm-none-eabi-nm", "-u", str(out)]).split()
+    return sizes, {symbol for symbol in symbols if symbol != "U"}

@@ -1,0 +1,112 @@
+"""Specs and signals of the front end's tests."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu.features import extract
+from ascmcu.features import spec as specs
+from ascmcu.features.pcm import Pcm, to_pcm
+from ascmcu.features.spec import FeatureSpec
+
+ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10" / "audio"
+needs_esc10 = pytest.mark.skipif(not ESC10.is_dir(), reason="the ESC-10 recordings are not here")
+
+# What the published systems leave out: every other choice of a field at least once.
+_DB = {"log": "db", "log_offset": 0.0, "log_floor": 1e-10}
+VARIANTS: dict[str, dict[str, object]] = {
+    "short window, odd length": {"win_length": 401, "window": "hamming"},
+    "not centred": {"center": False, "hop_length": 160},
+    "zeros at the ends": {"pad_mode": "constant", "mel_scale": "slaney"},
+    "smallest FFT": {"n_fft": 256, "win_length": 200, "hop_length": 64, "n_mels": 20},
+    "hop as long as the FFT": {"hop_length": 1024},
+    "band-limited": {"fmin_hz": 300.0, "fmax_hz": 3400.0, "mel_norm": "slaney"},
+    "magnitudes in dB": {**_DB, "power": 1, "log_floor": 1e-5},
+    "log10 with offset and floor": {"log": "log10", "log_offset": 1e-7, "log_floor": 1e-5},
+    "top_db below the clip's peak": {**_DB, "top_db": 40.0},
+    "top_db below the running peak": {**_DB, "top_db": 30.0, "top_db_mode": "running", "channels": "stereo"},
+    "top_db below a fixed peak": {**_DB, "top_db": 30.0, "top_db_mode": "fixed", "top_db_peak": 20.0},
+    "peak at 0 dB": {**_DB, "db_reference": "clip_max", "top_db": 50.0, "channels": "mid_side"},
+    "MFCC": {"n_mfcc": 13},
+    "MFCC below the clip's peak": {**_DB, "n_mfcc": 20, "top_db": 60.0, "deltas": 1, "channels": "stereo"},
+    "MFCC below the running peak": {**_DB, "n_mfcc": 13, "top_db": 30.0, "top_db_mode": "running"},
+    "mid and side, cropped": {"channels": "mid_side", "crop_frames": 3},
+    "deltas, repeated edges": {"deltas": 1, "delta_edges": "replicate", "delta_width": 9},
+    "delta-deltas, repeated edges": {"deltas": 2, "delta_edges": "replicate", "delta_width": 3},
+    "deltas, nearest": {"deltas": 1, "delta_edges": "nearest"},
+    "delta-deltas, nearest": {"deltas": 2, "delta_edges": "nearest", "delta_width": 9, "channels": "stereo"},
+    "delta-deltas, valid, cropped": {"deltas": 2, "delta_width": 7, "crop_frames": 1},
+    "range after deltas": {"normalization": "range", "range_low": -15.0, "range_high": 5.0, "deltas": 1},
+    "min-max by channel": {"normalization": "clip_minmax", "deltas": 1, "channels": "stereo"},
+    "min-max, joint, before deltas": {
+        **{"normalization": "clip_minmax", "normalization_scope": "joint", "channels": "stereo"},
+        **{"normalization_stage": "before_deltas", "deltas": 2, "delta_edges": "replicate"},
+    },
+    "z-score by channel before deltas": {
+        **{"normalization": "clip_zscore", "normalization_stage": "before_deltas", "deltas": 2},
+        **{"channels": "mid_side", "delta_edges": "nearest", "normalization_ddof": 1},
+    },
+    "z-score below the clip's peak": {**_DB, "top_db": 60.0, "normalization": "clip_zscore", "n_mfcc": 13},
+    "mean and deviation before deltas": {
+        **{"normalization": "mean_std", "normalization_stage": "before_deltas", "deltas": 2},
+    },
+}  # fmt: skip
+
+
+def variant(name: str) -> FeatureSpec:
+    """A row of ``VARIANTS`` on top of the default front end, fitted on noise."""
+    base = specs.load("default").unnormalized().to_dict()
+    fields = {"clip_samples": 11111, **VARIANTS[name]}
+    return fitted(FeatureSpec.from_dict({**base, **fields}))
+
+
+def fitted(spec: FeatureSpec, clips: list[Pcm] | None = None) -> FeatureSpec:
+    """The spec with the figures it may lack, from ``clips`` or from noise."""
+    if spec.is_fitted:
+        return spec
+    clips = clips or [noise(spec)]
+    return extract.fit(spec, (extract.extract(pcm, spec.unnormalized()) for pcm in clips))
+
+
+def noise(spec: FeatureSpec, samples: int | None = None) -> Pcm:
+    """Noise that swells and fades, another one in each channel."""
+    count = spec.clip_samples if samples is None else samples
+    rng = np.random.default_rng(zlib.crc32(spec.hash().encode()))
+    level = 200 + 6000 * np.sin(np.linspace(0, 9, count)) ** 2
+    return (
+        np.rint(rng.normal(size=(count, spec.audio_channels)) * level[:, None])
+        .clip(-32768, 32767)
+        .astype(np.int16)
+    )
+
+
+def extremes(spec: FeatureSpec) -> Iterator[tuple[str, Pcm]]:
+    """Signals that break front ends."""
+    n = np.arange(spec.clip_samples)
+    rng = np.random.default_rng(1)
+    impulses = np.zeros(len(n))
+    impulses[[0, len(n) // 2, len(n) - 1]] = (-32768, 32767, 32767)
+    rows = {
+        "silence": np.zeros(len(n)),
+        "full-scale square wave": np.where((n * 997.3 / spec.sample_rate_hz) % 1 < 0.5, 32767, -32768),
+        "impulses": impulses,
+        "DC": np.full(len(n), 32767),
+        "1-LSB noise": rng.integers(-1, 2, len(n)),
+        "clipping": np.clip(rng.normal(size=len(n)) * 60000, -32768, 32767),
+    }
+    for name, row in rows.items():
+        yield name, np.repeat(row.astype(np.int16)[:, None], spec.audio_channels, axis=1)
+
+
+def recordings(spec: FeatureSpec, count: int) -> list[Pcm]:
+    """ESC-10 clips, spread over the set, as a device with this front end would have recorded them."""
+    import soundfile
+
+    files = sorted(ESC10.glob("*.ogg"))
+    chosen = [files[i * len(files) // count] for i in range(count)]
+    return [to_pcm(*soundfile.read(path, dtype="float64", always_2d=True), spec) for path in chosen]

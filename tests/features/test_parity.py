@@ -1,0 +1,104 @@
+"""The generated C against librosa by the bounds that are promised, on recordings and on extremes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from ascmcu.bench import parity
+from ascmcu.cli import cli
+from ascmcu.features import extract
+from ascmcu.features import spec as specs
+from tests.features.signals import ESC10, extremes, fitted, needs_esc10, noise, recordings
+
+RECORDINGS = 6
+
+# DC under this spec leaves nothing but rounding in librosa itself (its offset is 2e-16, thirteen decades below
+# the energy of a band): nothing is above the floor, and nothing can be equal.
+BELOW_ALL_FLOORS = {("tmsic", "DC")}
+
+
+@needs_esc10
+@pytest.mark.parametrize("name", specs.names())
+def test_recordings(name: str) -> None:
+    spec = specs.load(name)
+    clips = recordings(spec, RECORDINGS)
+    spec = fitted(spec, clips)
+    report = parity.check(spec, clips, parity.quantization_for(extract.extract(x, spec) for x in clips))
+    assert report.error_db_max <= 0.01
+    assert report.equal_percent >= 99.9
+    assert report.worst_step <= 1
+    assert report.values_above > 0.3 * report.values
+
+
+@pytest.mark.parametrize("name", specs.names())
+def test_extremes(name: str) -> None:
+    spec = fitted(specs.load(name))
+    signals = dict(extremes(spec))
+    # The range of a network's input that has heard loud and silent clips.
+    heard = [extract.extract(signals[x], spec) for x in ("silence", "clipping")] + [
+        extract.extract(noise(spec), spec)
+    ]
+    quantization = parity.quantization_for(heard)
+    for signal, pcm in signals.items():
+        report = parity.check(spec, [pcm], quantization)
+        assert report.error_db_max <= 0.01, signal
+        if (name, signal) not in BELOW_ALL_FLOORS:
+            assert report.equal_percent >= 99.9, signal
+
+
+def test_the_measure_sees_an_error() -> None:
+    """A front end for another spec is told apart: one that is 0.02 dB too loud, one with another window."""
+    spec = specs.load("default").unnormalized()
+    pcm = noise(spec)
+    wrong = spec.replace(window="hamming")
+    assert not _against(spec, wrong, pcm).holds
+    assert _against(spec, spec, pcm).holds
+
+
+def _against(spec: specs.FeatureSpec, other: specs.FeatureSpec, pcm: object) -> parity.Parity:
+    quantization = parity.quantization_for([extract.extract(pcm, spec)])  # type: ignore[arg-type]
+    original = parity.NativeFrontend
+    try:
+        parity.NativeFrontend = lambda _, **kw: original(other, **kw)  # type: ignore[assignment,misc]
+        return parity.check(spec, [pcm], quantization)  # type: ignore[list-item]
+    finally:
+        parity.NativeFrontend = original  # type: ignore[misc]
+
+
+@needs_esc10
+def test_command_line() -> None:
+    runner = CliRunner()
+    found = runner.invoke(
+        cli, ["features", "check", "--spec", "default", "--data", str(ESC10), "--limit", "2"]
+    )
+    assert found.exit_code == 2 or isinstance(
+        found.exception, Exception
+    )  # a folder without labels is no data set
+    arguments = [
+        "features",
+        "check",
+        "--spec",
+        "default",
+        "--data",
+        str(ESC10.parent),
+        "--limit",
+        "2",
+        "--json",
+    ]
+    found = runner.invoke(cli, arguments)
+    assert found.exit_code == 0, found.output
+    report = json.loads(found.output)["default"]
+    assert report["clips"] == 2
+    assert report["holds"]
+    assert report["inputs"] == 2 * 32 * 64
+
+
+def test_list_and_show() -> None:
+    runner = CliRunner()
+    rows = json.loads(runner.invoke(cli, ["features", "list", "--json"]).output)
+    assert {row["name"] for row in rows} == set(specs.names())
+    shown = json.loads(runner.invoke(cli, ["features", "show", "dsmn"]).output)
+    assert specs.FeatureSpec.from_dict(shown) == specs.load("dsmn")

@@ -1,0 +1,100 @@
+"""FeatureSpec: what it accepts, refuses, stores and restores."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from ascmcu.errors import FeatureError
+from ascmcu.features import spec as specs
+from ascmcu.features.spec import FeatureSpec
+
+# As the published systems' papers and code give them: (time, bands, channels), layout.
+PUBLISHED = {
+    "hu2020": ((461, 128, 6), "mel_time"),
+    "dsmn": ((44, 256, 2), "time_mel"),
+    "bupt2020": ((280, 256, 2), "time_mel"),
+    "tmsic": ((8, 140, 1), "mel_time"),
+    "zhao2021": ((423, 128, 3), "mel_time"),
+    "dcase2022_baseline": ((51, 40, 1), "mel_time"),
+}
+
+REFUSED = [
+    ({"n_fft": 1000}, "n_fft"),
+    ({"sample_rate_hz": 96000}, "sample_rate_hz"),
+    ({"win_length": 2048}, "win_length"),
+    ({"hop_length": 0}, "hop_length"),
+    ({"window": "kaiser"}, "window"),
+    ({"power": 3}, "power"),
+    ({"power": True}, "power"),
+    ({"fmax_hz": 9000.0}, "fmax_hz"),
+    ({"fmin_hz": 8000.0}, "fmin_hz"),
+    ({"n_mels": 0}, "n_mels"),
+    ({"n_mfcc": 65}, "n_mfcc"),
+    ({"log_offset": 0.0}, "log_offset, log_floor"),
+    ({"log_offset": float("nan")}, "log_offset"),
+    ({"top_db": 80.0}, "top_db"),
+    ({"log": "db", "db_reference": "clip_max", "top_db": 80.0, "top_db_mode": "running"}, "top_db_mode"),
+    ({"db_reference": "clip_max"}, "db_reference"),
+    ({"deltas": 1, "delta_width": 4}, "delta_width"),
+    ({"deltas": 3}, "deltas"),
+    ({"normalization": "range", "range_low": 1.0, "range_high": 1.0}, "range_high"),
+    ({"mean": [[0.0] * 64], "std": [[1.0] * 64]}, "mean, std"),
+    ({"normalization": "mean_std", "mean": [[0.0] * 64]}, "mean, std"),
+    ({"normalization": "mean_std", "mean": [[0.0] * 63], "std": [[1.0] * 63]}, "mean"),
+    ({"normalization": "mean_std", "mean": [[0.0] * 64], "std": [[0.0] * 64]}, "std"),
+    ({"clip_samples": 512}, "clip_samples"),
+    ({"clip_samples": 2000, "deltas": 2}, "clip_samples"),
+    ({"clip_samples": 16000.5}, "clip_samples"),
+    ({"n_mel": 64}, "n_mel"),
+    ({"duration_s": 1.0, "clip_samples": 16000}, "duration_s"),
+]
+
+
+@pytest.mark.parametrize("name", specs.names())
+def test_stored_specs_come_back(name: str) -> None:
+    spec = specs.load(name)
+    again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    assert again == spec
+    assert again.hash() == spec.hash()
+    assert len({specs.load(other).hash() for other in specs.names()}) == len(specs.names())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_shapes(name: str) -> None:
+    spec = specs.load(name)
+    shape, layout = PUBLISHED[name]
+    assert (spec.shape, spec.layout) == (shape, layout)
+    time, mel, channels = shape
+    assert spec.input_shape == (
+        (1, time, mel, channels) if layout == "time_mel" else (1, mel, time, channels)
+    )
+
+
+@pytest.mark.parametrize(("changes", "where"), REFUSED, ids=[str(row[0])[:60] for row in REFUSED])
+def test_refuses(changes: dict[str, object], where: str) -> None:
+    with pytest.raises(FeatureError) as caught:
+        FeatureSpec.from_dict(changes)
+    assert caught.value.where == where
+
+
+def test_names_the_file_and_suggests(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("hop_lenght = 160\n")
+    with pytest.raises(FeatureError, match="unknown field") as caught:
+        specs.load(path)
+    assert caught.value.where == f"{path}: hop_lenght"
+    assert caught.value.hint == "did you mean hop_length?"
+    path.write_text("hop_length =\n")
+    with pytest.raises(FeatureError, match="cannot read"):
+        specs.load(path)
+    with pytest.raises(FeatureError) as caught:
+        specs.load("hu2021")
+    assert "hu2020" in str(caught.value.hint)
+
+
+def test_derived_defaults() -> None:
+    spec = FeatureSpec.from_dict({"sample_rate_hz": 44100, "duration_s": 1.5, "n_fft": 2048})
+    assert (spec.clip_samples, spec.fmax_hz, spec.win_length) == (66150, 22050.0, 2048)
