@@ -53,8 +53,12 @@ def has_float_operators(data: bytes) -> bool:
         code = model.OperatorCodes(op.OpcodeIndex())
         kind = max(code.BuiltinCode(), code.DeprecatedBuiltinCode())
         ends = kind in (tflite_schema.BuiltinOperator.QUANTIZE, tflite_schema.BuiltinOperator.DEQUANTIZE)
-        tensors = [op.Inputs(k) for k in range(op.InputsLength())] + [op.Outputs(k) for k in range(op.OutputsLength())]
-        floats = [t for t in tensors if t >= 0 and subgraph.Tensors(t).Type() == tflite_schema.TensorType.FLOAT32]
+        tensors = [op.Inputs(k) for k in range(op.InputsLength())] + [
+            op.Outputs(k) for k in range(op.OutputsLength())
+        ]
+        floats = [
+            t for t in tensors if t >= 0 and subgraph.Tensors(t).Type() == tflite_schema.TensorType.FLOAT32
+        ]
         if floats and not ends:
             return True
     return False
@@ -81,8 +85,9 @@ def check(
     seed: int = 0,
     resolver: str = "BUILTIN_REF",
     reference: Reference | None = None,
+    quick: bool = False,
 ) -> None:
-    """Run the whole chain on one model.
+    """Run the whole chain on one model; ``quick`` compiles without optimisation.
 
     Raises:
         AssertionError: a link differs; it is named, with the pass that broke it.
@@ -92,7 +97,7 @@ def check(
     stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
     last = stages[-1][1]
     stages.append(("exchanged axes", swap_axes(last)))
-    compiled = [HostModel(last, mode) for mode in ("layers", "rows")] if last.nodes else []
+    compiled = [HostModel(last, mode, quick=quick) for mode in ("layers", "rows")] if last.nodes else []
     for number, inputs in enumerate(input_sets(graph, sets, np.random.default_rng(seed))):
         expected = oracle(inputs)
         for link, stage in stages:

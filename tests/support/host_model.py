@@ -21,7 +21,7 @@ FLAGS = ["-std=c11", "-O1", "-Wall", "-Wextra", "-Werror", "-ffp-contract=off"]
 class HostModel:
     """One compiled network; call it with one array per input in the optimized graph's shape."""
 
-    def __init__(self, graph: Graph, mode: str, *, sanitize: bool = False) -> None:
+    def __init__(self, graph: Graph, mode: str, *, sanitize: bool = False, quick: bool = False) -> None:
         self.graph = graph
         self.plan = make_plan(graph, mode)
         self._folder = tempfile.TemporaryDirectory()
@@ -34,6 +34,7 @@ class HostModel:
             "gcc",
             *FLAGS,
             *extra,
+            *(["-O0"] if quick else []),
             "-shared",
             "-fPIC",
             f"-I{paths.firmware() / 'kernels'}",

@@ -222,10 +222,10 @@ def _broadcasts(a: Shape, b: Shape) -> bool:
     return len(a) == len(b) and all(p == q or 1 in (p, q) for p, q in zip(a, b, strict=True))
 
 
-def _draw_binary(draw: Draw, shapes: list[Shape], i: int, activations: bool) -> Any:
+def _draw_binary(draw: Draw, shapes: list[Shape], i: int, activations: bool, itself: bool = True) -> Any:
     act = {"act": _one(draw, ACTIVATIONS)} if activations else {}
-    partners = [k for k, s in enumerate(shapes) if _broadcasts(s, shapes[i])]
-    if draw(st.booleans()):
+    partners = [k for k, s in enumerate(shapes) if _broadcasts(s, shapes[i]) and (itself or k != i)]
+    if partners and draw(st.booleans()):
         return (i, _one(draw, partners)), act
     shape = shapes[i]
     whole, channel, scalar = list(shape), [shape[-1]], [1]
@@ -234,8 +234,10 @@ def _draw_binary(draw: Draw, shapes: list[Shape], i: int, activations: bool) -> 
     return (i,), {"const": _one(draw, [whole, channel, scalar, some]), "const_first": first, **act}
 
 
-for _name in ("add", "sub", "mul"):
+for _name in ("add", "mul"):
     _kind(_name, _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, True))
+# x − x has no scale, and LiteRT no defined answer.
+_kind("sub", _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, True, itself=False))
 for _name in ("maximum", "minimum"):
     _kind(_name, _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, False))
 

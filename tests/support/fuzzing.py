@@ -1,0 +1,103 @@
+"""One fuzzed network from recipe to verdict, and batches of them; the tests run a few, ``tools/fuzz_graphs`` many."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from hypothesis import HealthCheck, Phase, given, seed, settings
+
+from ascmcu.errors import ModelError
+from tests.support import chain, recipes, recipes_flat
+from tests.support.litert import Reference
+from tests.support.recipes import Recipe
+
+SOURCES = ("flat", "tensorflow")
+INTERFACES = ("int8", "int8", "uint8", "float32")
+# LiteRT 2.3.0's BUILTIN_REF reads the int8 input of SUM as uint8. Networks with a SUM are drawn of these kinds, for
+# which its other resolver gives the same bits, and are compared with that one.
+SUM_KINDS = (
+    "sum", "pad", "slice", "strided_slice", "transpose", "reshape", "expand_dims", "concat", "pack", "split",
+    "reduce_max", "max_pool",
+)  # fmt: skip
+OTHER_KINDS = tuple(kind for kind in recipes.KINDS if kind != "sum")
+
+
+def model(recipe: Recipe, source: str) -> bytes | None:
+    """The ``.tflite``, or None where TensorFlow's converter refuses the network."""
+    if source == "flat":
+        return recipes_flat.make(recipe)
+    from tests.support import recipes_tensorflow
+
+    try:
+        return recipes_tensorflow.build(recipe)
+    except Exception:
+        return None
+
+
+def check(recipe: Recipe, source: str) -> str:
+    """Run the chain; answers how it ended.
+
+    Raises:
+        AssertionError: results differ, or a network that LiteRT runs in integers is refused without need.
+    """
+    data = model(recipe, source)
+    if data is None:
+        return "converter refuses"
+    if chain.has_float_operators(data):
+        return "converter leaves float operators"
+    has_sum = any(step.kind == "sum" for step in recipe.steps)
+    try:
+        reference = Reference(data, "BUILTIN_WITHOUT_DEFAULT_DELEGATES" if has_sum else "BUILTIN_REF")
+    except (RuntimeError, ValueError):
+        return "LiteRT refuses"
+    try:
+        chain.check(data, sets=4, seed=recipe.seed, reference=reference, quick=True)
+    except ModelError as error:
+        # An output that is always zero has no scale to speak of; LiteRT's answer is undefined.
+        if error.what == "the output's scale is too small for its operands":
+            return "undefined in LiteRT"
+        raise AssertionError(f"refused: {error}") from error
+    return "equal"
+
+
+def batch(
+    source: str, number: int, graphs: int, *, with_sum: bool = False, shrink: bool = True
+) -> tuple[Counter[str], str | None]:
+    """Draw and check ``graphs`` networks; answers the verdicts and, for a failure, its shrunk row."""
+    verdicts: Counter[str] = Counter()
+    failed: list[tuple[Recipe, str]] = []
+    seen: set[str] = set()
+    phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
+
+    @seed(number)
+    @settings(
+        max_examples=graphs, database=None, deadline=None, phases=phases,
+        suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
+    )  # fmt: skip
+    @given(recipes.recipes(kinds=SUM_KINDS if with_sum else OTHER_KINDS, interfaces=INTERFACES))
+    def run(recipe: Recipe) -> None:
+        key = f"{recipe.shape}{recipe.steps}"
+        if key in seen and not failed:
+            verdicts["drawn before"] += 1
+            return
+        seen.add(key)
+        try:
+            verdicts[check(recipe, source)] += 1
+        except AssertionError as error:
+            failed.append((recipe, str(error)))
+            raise
+
+    try:
+        run()
+    except AssertionError:
+        recipe, problem = failed[-1]
+        verdicts["DIFFERENT"] += 1
+        comment = "\n".join(f"# {line}" for line in problem.splitlines())
+        return verdicts, f'{comment}\n{recipe.row("TODO: what went wrong")}source = "{source}"\n'
+    return verdicts, None
+
+
+def total(counts: Sequence[Counter[str]]) -> Counter[str]:
+    """The sum of verdicts."""
+    return sum(counts, Counter())
