@@ -169,7 +169,7 @@ def _arrays(spec: FeatureSpec, scale: float) -> list[_Array]:
         )
     mel = tables.mel_segments(spec)
     bins = tuple(str(n) for n in mel.bins)
-    small = max(mel.bins) < 256
+    small = bool(max(mel.bins) < 256)
     found += [
         _Array(
             "segment_bins",
