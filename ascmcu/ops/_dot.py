@@ -28,11 +28,11 @@ import numpy as np
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
-from ascmcu.ops._requant import exact_multiplier
+from ascmcu.ops._requant import exact_multipliers
 
 _GROUP = 4  # output channels that one pass computes
 _GAIN = 256
-_UNROLL_MOST = 10
+_UNROLL_MOST = 12
 
 
 @dataclass(frozen=True)
@@ -172,37 +172,33 @@ def channel_constants(requant: Requantization, bounds: tuple[I64, I64]) -> Chann
     largest = max(requant.scales)
     finest = int(np.floor(31 - np.log2(largest * _GAIN**-1.0) - 32 - 1e-9)) if largest > 0 else 0
     for shift in range(min(finest, 22), max(finest - 3, 8), -1):
-        columns = [_channel(requant, c, bounds, shift, signed=signed) for c in range(len(requant.scales))]
-        exact = [column for column in columns if column is not None]
-        if len(exact) == len(columns):
-            return ChannelConstants(shift, signed, np.array(exact, np.int64))
+        columns = _columns(requant, bounds, shift, signed=signed)
+        if columns is not None:
+            return ChannelConstants(shift, signed, columns)
     return None
 
 
-def _channel(
-    requant: Requantization, channel: int, bounds: tuple[I64, I64], shift: int, *, signed: bool
-) -> tuple[int, ...] | None:
-    early = 0
+def _columns(requant: Requantization, bounds: tuple[I64, I64], shift: int, *, signed: bool) -> I64 | None:
+    """Each channel's M, C and perhaps D, if all are exact with this shift."""
+    early = np.zeros(len(requant.scales), np.int64)
     if not requant.once:
-        right = -requant.shifts[channel]
-        if right < 0 or shift < right + 1:
+        right = -np.array(requant.shifts, np.int64)
+        if right.min() < 0 or shift < right.max() + 1:
             return None
-        early = 1 << (shift - right - 1) if right > 0 else 0
+        early = np.where(right > 0, np.int64(1) << (shift - right - 1), 0)
     half = 1 << (shift - 1)
-    multiplier = exact_multiplier(
+    multipliers = exact_multipliers(
         requant,
-        channel,
-        int(bounds[0][channel]),
-        int(bounds[1][channel]),
+        bounds,
         gain=_GAIN,
-        shift=shift,
+        shift=np.full(len(early), shift, np.int64),
         offset=half + early,
         offset_below=half - early if signed else half + early,
     )
-    if multiplier is None:
+    if np.any(multipliers == 0):
         return None
-    constants = (multiplier, half + early + (requant.zero_point << shift))
-    return (*constants, 2 * early) if signed else constants
+    columns = [multipliers, half + early + (requant.zero_point << shift)]
+    return np.stack([*columns, 2 * early] if signed else columns, axis=1)
 
 
 def _words(packed: I64) -> Array:

@@ -8,7 +8,6 @@ that M is exact, although the reference rounds twice (convolutions) or in double
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +16,8 @@ import numpy.typing as npt
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fixed import I64, multiply_by_quantized_multiplier, scale_once
 from ascmcu.ops._quant import Requantization
+
+Mask = npt.NDArray[np.bool_]
 
 _INT32_LIMIT = 1 << 31
 
@@ -50,15 +51,11 @@ def lower_requantization(
     requant: Requantization, bounds: tuple[I64, I64]
 ) -> tuple[RequantParams, tuple[tuple[str, Array], ...]]:
     """The parameters and per-channel constants of the cheapest exact form."""
-    found = [
-        _high_word_form(requant, c, int(low), int(high))
-        for c, (low, high) in enumerate(zip(*bounds, strict=True))
-    ]
     limits = (requant.zero_point, requant.low, requant.high)
-    if all(form is not None for form in found):
-        multipliers = np.array([form[0] for form in found if form], np.int32)
-        shifts = np.array([form[1] for form in found if form], np.uint8)
-        return RequantParams("high", requant.once, *limits), (("multiplier", multipliers), ("shift", shifts))
+    found = _high_word_form(requant, bounds)
+    if found is not None:
+        constants = (("multiplier", found[0].astype(np.int32)), ("shift", found[1].astype(np.uint8)))
+        return RequantParams("high", requant.once, *limits), constants
     if requant.once:
         return RequantParams("reference", True, *limits), (("scale", np.array(requant.scales, np.float64)),)
     fixed = (
@@ -68,94 +65,112 @@ def lower_requantization(
     return RequantParams("reference", False, *limits), fixed
 
 
-def _channel_function(requant: Requantization, channel: int) -> Callable[[I64], I64]:
-    """acc → scaled value before zero point and clamp, for one channel."""
+def _scaled(requant: Requantization, accumulators: I64) -> I64:
+    """Accumulators (channels, …) as the reference scales them, before zero point and clamp."""
+    columns = (-1,) + (1,) * (accumulators.ndim - 1)
     if requant.once:
-        scale = requant.scales[channel]
-        return lambda acc: scale_once(acc, scale)
-    multiplier, shift = requant.multipliers[channel], requant.shifts[channel]
-    return lambda acc: multiply_by_quantized_multiplier(acc, multiplier, shift)
+        return scale_once(accumulators, np.array(requant.scales).reshape(columns))
+    multipliers = np.array(requant.multipliers, np.int64).reshape(columns)
+    return multiply_by_quantized_multiplier(
+        accumulators, multipliers, np.array(requant.shifts, np.int64).reshape(columns)
+    )
 
 
-def _high_word_form(requant: Requantization, channel: int, low: int, high: int) -> tuple[int, int] | None:
-    """M and s with ``((acc·M) >> 32 + 2^(s−1)) >> s`` = the reference wherever the clamp lets it show."""
-    scale = requant.scales[channel]
-    if not 0 < scale < 0.24:
+def _high_word_form(requant: Requantization, bounds: tuple[I64, I64]) -> tuple[I64, I64] | None:
+    """M and s with ``((acc·M) >> 32 + 2^(s−1)) >> s`` = the reference wherever the clamp lets it show, per channel."""
+    scales = np.array(requant.scales)
+    if not np.all((scales > 0) & (scales < 0.24)):
         return None
     # M = scale × 2^(32 + s) below 2³¹ with s ≥ 1, so that the rounding constant has no low word.
-    shift = min(int(np.floor(30.999999 - np.log2(scale) - 32)), 30)
-    multiplier = multiplier_for_shift(requant, channel, low, high, shift)
-    return None if multiplier is None else (multiplier, shift)
+    shifts = np.minimum(np.floor(30.999999 - np.log2(scales) - 32), 30).astype(np.int64)
+    half = np.int64(1) << np.maximum(shifts - 1, 0)
+    multipliers = exact_multipliers(requant, bounds, gain=1, shift=shifts, offset=half, offset_below=half)
+    return (multipliers, shifts) if np.all(multipliers > 0) else None
 
 
-def multiplier_for_shift(
-    requant: Requantization, channel: int, low: int, high: int, shift: int
-) -> int | None:
-    """The M that makes ``((acc·M) >> 32 + 2^(shift−1)) >> shift`` exact for accumulators ``low`` … ``high``, if any."""
-    half = 1 << (shift - 1)
-    return exact_multiplier(requant, channel, low, high, gain=1, shift=shift, offset=half, offset_below=half)
-
-
-def exact_multiplier(
+def exact_multipliers(
     requant: Requantization,
-    channel: int,
-    low: int,
-    high: int,
+    bounds: tuple[I64, I64],
     *,
     gain: int,
-    shift: int,
-    offset: int,
-    offset_below: int,
-) -> int | None:
-    """The int32 M that makes ``((gain·acc·M) >> 32 + o) >> shift`` exact for accumulators ``low`` … ``high``, if any;
-    o is ``offset`` for acc ≥ 0 and ``offset_below`` under it."""
-    scale = requant.scales[channel]
-    if low < -_INT32_LIMIT or high >= _INT32_LIMIT or scale <= 0 or shift < 1:
-        return None
-    values, first = _steps(_channel_function(requant, channel), scale, low, high, requant)
+    shift: I64,
+    offset: I64,
+    offset_below: I64,
+) -> I64:
+    """Per channel the int32 M > 0 that makes ``((gain·acc·M) >> 32 + o) >> shift`` exact for all accumulators within
+    ``bounds``, or 0 where there is none; o is ``offset`` for acc ≥ 0 and ``offset_below`` under it."""
+    scales, (low, high) = np.array(requant.scales), bounds
+    if low.min() < -_INT32_LIMIT or high.max() >= _INT32_LIMIT or scales.min() <= 0 or shift.min() < 1:
+        return np.zeros(len(scales), np.int64)
+    values, first, shows = _steps(requant, low, high)
     # gain·acc·M ≥ (v·2^shift − o)·2^32 must hold at each step's first accumulator, and not at the one before.
-    acc = np.concatenate([first, first - 1])
-    at_least = np.concatenate([np.ones(len(first), bool), np.zeros(len(first), bool)])
-    edge = (np.concatenate([values, values]) << shift) - np.where(acc >= 0, offset, offset_below)
-    reachable = (acc >= low) & (acc <= high)
-    lower, upper = _multiplier_bounds(gain * acc[reachable], edge[reachable] << 32, at_least[reachable])
-    nominal = round(scale * 2.0 ** (32 + shift) / gain)
-    return min(max(nominal, lower), upper) if lower <= upper else None
+    acc = np.concatenate([first, first - 1], axis=1)
+    at_least = np.concatenate([np.ones_like(shows), np.zeros_like(shows)], axis=1)
+    below = np.where(acc >= 0, offset[:, np.newaxis], offset_below[:, np.newaxis])
+    edge = (np.concatenate([values, values], axis=1) << shift[:, np.newaxis]) - below
+    reachable = np.concatenate([shows, shows], axis=1)
+    reachable &= (acc >= low[:, np.newaxis]) & (acc <= high[:, np.newaxis])
+    lower, upper = _multiplier_bounds(gain * acc, edge << 32, at_least, reachable)
+    nominal = np.rint(scales * 2.0 ** (32 + shift) / gain)
+    chosen = np.clip(nominal, lower, np.maximum(upper, lower)).astype(np.int64)
+    return np.where(lower <= upper, chosen, 0)
 
 
-def _multiplier_bounds(acc: I64, edge: I64, at_least: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """The integers 0 < M < 2³¹ with acc·M ≥ edge where ``at_least``, and acc·M < edge elsewhere."""
+def _multiplier_bounds(acc: I64, edge: I64, at_least: Mask, reachable: Mask) -> tuple[I64, I64]:
+    """Per row the integers 0 < M < 2³¹ with acc·M ≥ edge where ``at_least``, and acc·M < edge elsewhere."""
     zero = acc == 0
-    if np.any(zero & (at_least == (edge > 0))):
-        return 1, 0
-    acc, edge, at_least = acc[~zero], edge[~zero], at_least[~zero]
-    floor = edge // acc
-    ceiling = -((-edge) // acc)
-    positive = acc > 0
+    divisor = np.where(zero, 1, acc)
+    floor = edge // divisor
+    ceiling = -((-edge) // divisor)
+    up, down = reachable & (acc > 0), reachable & (acc < 0)
     # M ≥ edge/acc and M > edge/acc, by the sign of acc; then M ≤ edge/acc and M < edge/acc.
-    lower = np.concatenate([ceiling[positive & at_least], floor[~positive & ~at_least] + 1, [1]])
-    upper = np.concatenate(
-        [floor[~positive & at_least], ceiling[positive & ~at_least] - 1, [_INT32_LIMIT - 1]]
-    )
-    return int(lower.max()), int(upper.min())
+    least = np.where(up & at_least, ceiling, np.where(down & ~at_least, floor + 1, 1)).max(axis=1, initial=1)
+    limit = _INT32_LIMIT - 1
+    most = np.where(down & at_least, floor, np.where(up & ~at_least, ceiling - 1, limit))
+    contradiction = np.any(reachable & zero & (at_least == (edge > 0)), axis=1)
+    return least, np.where(contradiction, 0, most.min(axis=1, initial=limit))
 
 
-def _steps(
-    function: Callable[[I64], I64], scale: float, low: int, high: int, requant: Requantization
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Values v and for each the smallest accumulator in [low, high + 1] with function(acc) ≥ v."""
+def _steps(requant: Requantization, low: I64, high: I64) -> tuple[I64, I64, Mask]:
+    """Values v (1, steps); per channel the smallest accumulator in [low, high + 1] with a result ≥ v; and whether
+    the channel's accumulators cross that step at all."""
     v = np.arange(requant.low - requant.zero_point + 1, requant.high - requant.zero_point + 1, dtype=np.int64)
-    reach = function(np.array([low, high], np.int64))
-    v = v[(v > reach[0]) & (v <= reach[1])]
-    guess = np.ceil((v - 0.5) / scale).astype(np.int64)
-    below, above = np.clip(guess - 4, low, high), np.clip(guess + 4, low, high)
+    low, high = low[:, np.newaxis], high[:, np.newaxis]
+    least, most = _scaled(requant, low), _scaled(requant, high)
+    shows = (v > least) & (v <= most)
+    wanted = np.clip(v, least, most)
+    guess = np.ceil((wanted - 0.5) / np.array(requant.scales)[:, np.newaxis]).astype(np.int64)
+    first = _near_steps(requant, wanted, guess, low, high)
+    if first is None:
+        first = _bisected(requant, wanted, guess, low, high)
+    return np.broadcast_to(v, shows.shape), first, shows
+
+
+_NEAR = np.arange(-2, 3, dtype=np.int64)
+
+
+def _near_steps(requant: Requantization, wanted: I64, guess: I64, low: I64, high: I64) -> I64 | None:
+    """The steps, if all lie within two of where the scale says: one call tells."""
+    tried = np.clip(guess[..., np.newaxis] + _NEAR, low[..., np.newaxis], high[..., np.newaxis])
+    reached = _scaled(requant, tried) >= wanted[..., np.newaxis]
+    if not np.all(reached[..., -1]) or np.any(reached[..., 0] & (tried[..., 0] > low)):
+        return None
+    first: I64 = np.take_along_axis(tried, reached.argmax(axis=-1)[..., np.newaxis], axis=-1)[..., 0]
+    return first
+
+
+def _bisected(requant: Requantization, wanted: I64, guess: I64, low: I64, high: I64) -> I64:
     widen = 4
-    while np.any(function(above) < v) or np.any((function(below) >= v) & (below > low)):
+    below, above = np.clip(guess - widen, low, high), np.clip(guess + widen, low, high)
+    while np.any(_scaled(requant, above) < wanted) or np.any(
+        (_scaled(requant, below) >= wanted) & (below > low)
+    ):
         widen *= 4
         below, above = np.clip(guess - widen, low, high), np.clip(guess + widen, low, high)
+    above = np.where(_scaled(requant, below) >= wanted, below, above)
     while np.any(above - below > 1):
         middle = (below + above) // 2
-        reached = function(middle) >= v
+        reached = _scaled(requant, middle) >= wanted
         above = np.where(reached, middle, above)
         below = np.where(reached, below, middle)
-    return v, above
+    return above
