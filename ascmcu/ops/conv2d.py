@@ -67,7 +67,7 @@ class Conv2DDotParams:
 
 
 # Widened columns take no more scratch than this, if two pixels fit in it.
-_SCRATCH_BYTES = 1024
+_SCRATCH_BYTES = 2048
 
 
 @register("CONV_2D")

@@ -76,6 +76,9 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 {
     dot_word *out = (dot_word *)(void *)to;
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
     for (; words > 0; --words) {
         uint32_t word;
         memcpy(&word, from, sizeof word);
@@ -89,8 +92,11 @@ static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 /* Widens `count` int8 to int16 in their order. */
 static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
 {
-    for (; count > 0; --count) {
-        *to++ = *from++;
+#if ASCMCU_DSP
+#pragma GCC unroll 8
+#endif
+    for (int32_t i = 0; i < count; ++i) {
+        to[i] = from[i];
     }
 }
 
