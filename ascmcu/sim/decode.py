@@ -182,9 +182,9 @@ def _core_register(register: int) -> int:
 def _fp_mask(register: int) -> int:
     """The S registers that a Capstone register covers."""
     if cs.ARM_REG_S0 <= register <= cs.ARM_REG_S31:
-        return 1 << (register - cs.ARM_REG_S0)
+        return 1 << int(register - cs.ARM_REG_S0)
     if cs.ARM_REG_D0 <= register <= cs.ARM_REG_D15:
-        return 3 << (2 * (register - cs.ARM_REG_D0))
+        return 3 << 2 * int(register - cs.ARM_REG_D0)
     return 0
 
 

@@ -11,9 +11,12 @@ from ascmcu.errors import LimitError
 from ascmcu.sim import hook
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
-from ascmcu.sim.decode import Instruction, Kind, decode
+from ascmcu.sim.decode import LOADS, Instruction, Kind, decode
+from ascmcu.sim.layout import FlashTiming
 from ascmcu.sim.timing import REFILLED, State
 
+# Kind, base, index, shift, constant, weight, address of the instruction: see hook.RECORD_FIELDS.
+_Record = tuple[int, int, int, int, int, int, int]
 FLUSHED = 0xFFFFFFFF  # the "address" to which a block is left when an exception comes behind it
 ROOT = 0  # the node that stands for "the pipeline was flushed", with no block of its own
 NEVER = (1 << 62) - 1
@@ -56,6 +59,7 @@ class Engine:
         mmio: address ranges that are not memory; accesses to them are made visible to ``position``.
         slow_bank: RAM whose first access of a back-to-back group waits a cycle, as (start, end).
         stack_limit: the lowest address that the stack may reach, 0 for no check.
+        flash: its wait states and caches; None for zero wait states.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class Engine:
         mmio: tuple[tuple[int, int], ...],
         slow_bank: tuple[int, int] = (0, 0),
         stack_limit: int = 0,
+        flash: FlashTiming | None = None,
     ) -> None:
         self.cpu = cpu
         self.words = np.zeros(hook.TOTAL, np.int64)
@@ -79,6 +84,7 @@ class Engine:
         self._sites = 0
         self._handlers: dict[int, int] = {}
         self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
+        self._flash = flash
         self._prepare(slow_bank, stack_limit)
 
     def _prepare(self, slow_bank: tuple[int, int], stack_limit: int) -> None:
@@ -90,6 +96,14 @@ class Engine:
         m[hook.STACK_LIMIT] = stack_limit
         m[hook.DEADLINE] = NEVER
         self._slow_bank = slow_bank[1] > slow_bank[0]
+        if self._flash is not None:
+            m[hook.WAIT_STATES] = self._flash.wait_states
+            m[hook.FLASH_START], m[hook.FLASH_END] = self._constant[0]
+            m[hook.LINE_CURRENT] = m[hook.LINE_NEXT] = -1
+            m[hook.PREFETCH] = int(self._flash.prefetch)
+            m[hook.PREFETCHED_ENTER] = int(self._flash.prefetched_enter)
+            m[hook.CACHES + 1] = self._flash.instruction_lines
+            m[hook.CACHES + hook.CACHE_FIELDS + 1] = self._flash.data_lines
         self._add_node(Block(0, 0, REFILLED, (), (), (), ()))
         self._native_hook(const.UC_HOOK_BLOCK, hook.block_hook.address, 1, 0)
 
@@ -120,7 +134,10 @@ class Engine:
         if not block.address <= site < block.end:
             site = self._likely_access(block, address, store)
         inside = block.sampled_at(site)
-        return self.cycles + inside - self._charged_ahead(block, site, self.register), site
+        early = self._charged_ahead(block, site, self.register)
+        if self._flash is not None:
+            early += int(hook.stalls_behind(self.words, int(self.words[hook.NODE]), site))
+        return self.cycles + inside - early, site
 
     def register(self, number: int) -> int:
         """R0 to R15."""
@@ -395,7 +412,7 @@ class Engine:
         """Write the block's records for ``hook._accesses``; 0 when nothing depends on registers."""
         records = self._records(block)
         if waits:
-            records.append((hook.RECORD_ALWAYS, 0, -1, 0, 0, waits))
+            records.append((hook.RECORD_ALWAYS, 0, -1, 0, 0, waits, 0))
         if not records:
             return 0
         registers = sorted({r for _, a, b, *_ in records for r in (a, b) if r >= 0})
@@ -403,8 +420,8 @@ class Engine:
         program = [len(registers), len(records)]
         for register in registers:
             program += [register, 0]
-        for kind, a, b, shift, constant, weight in records:
-            program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight]
+        for kind, a, b, shift, constant, weight, address in records:
+            program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight, address, 0]
         start = self._access_used
         if start + len(program) > hook.WORDS:
             raise LimitError(
@@ -414,7 +431,7 @@ class Engine:
         self._access_used += len(program)
         return start
 
-    def _records(self, block: Block) -> list[tuple[int, int, int, int, int, int]]:
+    def _records(self, block: Block) -> list[_Record]:
         counts: dict[tuple[int, int, int, int, int], int] = {}
         for access in block.accesses:
             form, instruction = access.form, access.instruction
@@ -434,7 +451,30 @@ class Engine:
         drop = stack_drop_bytes(block)
         if drop and self.words[hook.STACK_LIMIT]:
             counts[hook.RECORD_STACK, 13, -1, 0, -drop & 0xFFFFFFFF] = 1
-        return [(*key, weight) for key, weight in counts.items()]
+        records = [(*key, weight, 0) for key, weight in counts.items()]
+        return self._flash_records(block) + records if self._flash is not None else records
+
+    def _flash_records(self, block: Block) -> list[_Record]:
+        """The block's code lines, each once and in order, with the loads that may be from flash between them."""
+        start, end = self._constant[0]
+        forms = {a.instruction.address: a.form for a in block.accesses if a.instruction.kind in LOADS}
+        records: list[_Record] = []
+        seen = -1
+        inside = 0
+        for instruction, step in zip(block.instructions, block.steps, strict=True):
+            for line in (instruction.address >> 4, (instruction.address + instruction.size_bytes - 1) >> 4):
+                if line != seen and start <= line << 4 < end:
+                    records.append((hook.RECORD_LINE, 0, -1, 0, line, inside, instruction.address))
+                    seen = line
+            form = forms.get(instruction.address)
+            if form is not None and form.a < 0:
+                records.append((hook.RECORD_LITERAL, 0, -1, 0, form.constant, 1, instruction.address))
+            elif form is not None and form.a != 13 and not instruction.conditional:
+                records.append(
+                    (hook.RECORD_DATA, form.a, form.b, form.shift, form.constant, 1, instruction.address)
+                )
+            inside += step.cycles
+        return records
 
     def _constant_word(self, address: int) -> int | None:
         for start, end in self._constant:
@@ -540,7 +580,7 @@ class Engine:
         cycles, instructions, node, address = (int(v) for v in m[base : base + 4])
         block = self.nodes[node]
         behind = len(block.instructions) - block.instructions_before(address)
-        early = self._charged_ahead(block, address, lambda n: int(m[base + 4 + n]))
+        early = self._charged_ahead(block, address, lambda n: int(m[base + 4 + n])) + int(m[base + 19])
         return Mark(cycles + block.cycles_before(address) - early, instructions - behind)
 
     def _site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:

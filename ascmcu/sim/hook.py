@@ -48,6 +48,11 @@ SHADOW_HITS = 36
 SHADOW_COUNT = 37
 SHADOW = 38  # pairs of address and value: registers that read the same until the next event
 SHADOW_SIZE = 8
+WAIT_STATES = 59  # of the flash; 0 leaves the rest unused
+FLASH_START = 60
+FLASH_END = 61
+LINE_READY = 62  # the cycle at which the prefetched line is there
+LINE_NEXT = 63  # the prefetched line, -1 for none
 REGION = 190  # three words per region of registers: base, this index, Python's read function
 SHADOW_LIMIT = 1_000_000  # so many hits without an event, and Python has a look
 PROFILE = 54  # whether calls are followed
@@ -55,7 +60,13 @@ CONTEXT = 55  # the calling context being executed
 CONTEXT_COUNT = 56
 COUNTED = 57  # cycles that contexts hold already
 DEPTH = 58  # of the shadow stack
-MARK = 144  # MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14
+LINE_CURRENT = 200
+PREFETCHED_ENTER = 201  # whether lines that were prefetched and used enter the instruction cache
+PREFETCH = 202
+CACHES = 204  # two caches of CACHE_FIELDS words: lines held, most recently used first
+CACHE_FIELDS = 2  # number of lines held, number that fit
+# MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14, then flash stalls charged ahead.
+MARK = 144
 MARK_FIELDS = 20
 LOG = 64  # pairs of address and size
 LOG_SIZE = 32
@@ -98,7 +109,8 @@ CONTEXT_CALLS = CONTEXT_CYCLES + CONTEXTS
 CONTEXT_KEY = CONTEXT_CALLS + CONTEXTS
 CONTEXT_VALUE = CONTEXT_KEY + CONTEXT_SLOTS
 STACK = CONTEXT_VALUE + CONTEXT_SLOTS  # pairs of return address and the caller's context
-TOTAL = STACK + 2 * STACK_SIZE
+CACHE_LINES = STACK + 2 * STACK_SIZE
+TOTAL = CACHE_LINES + 2 * 64
 
 KIND_JUMP = 0
 KIND_CALL = 1
@@ -122,7 +134,12 @@ RECORD_STACK = 3
 RECORD_FP = 4
 RECORD_ALWAYS = 5
 RECORD_IDLE = 6
-RECORD_FIELDS = 6
+RECORD_LINE = (
+    7  # the block's code reaches a flash line: line number as offset, static cycles into the block as weight
+)
+RECORD_DATA = 8  # a load that may be from flash
+RECORD_LITERAL = 9  # a load from an address that is known
+RECORD_FIELDS = 8  # then, for flash: the instruction's address, and what it stalled in this execution
 
 # Unicorn's register numbers (unicorn.arm_const).
 _UC_R0 = 66
@@ -254,6 +271,43 @@ def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
 
 
 @njit(inline="always")
+def _cached(m: Any, cache: int, line: int, enter: bool) -> Any:
+    """Whether a cache holds a line; it becomes the most recently used. ``enter``: put it there if it is not."""
+    base = CACHE_LINES + 64 * cache
+    held = m[CACHES + CACHE_FIELDS * cache]
+    fits = m[CACHES + CACHE_FIELDS * cache + 1]
+    position = 0
+    while position < held and m[base + position] != line:
+        position += 1
+    found = position < held
+    if not found:
+        if not enter or fits == 0:
+            return False
+        position = min(held, fits - 1)
+        m[CACHES + CACHE_FIELDS * cache] = min(held + 1, fits)
+    while position > 0:
+        m[base + position] = m[base + position - 1]
+        position -= 1
+    m[base] = line
+    return found
+
+
+@njit(inline="always")
+def _code_line(m: Any, line: int, now: int) -> Any:
+    """Cycles that the fetch of a flash line stalls the core, at cycle ``now``."""
+    if line == m[LINE_CURRENT]:
+        return 0
+    prefetched = m[PREFETCH] and line == m[LINE_NEXT]
+    stall = 0
+    if not _cached(m, 0, line, not prefetched or m[PREFETCHED_ENTER] == 1):
+        stall = max(0, m[LINE_READY] - now) if prefetched else m[WAIT_STATES]
+    m[LINE_CURRENT] = line
+    m[LINE_NEXT] = line + 1
+    m[LINE_READY] = now + stall + m[WAIT_STATES] + 1
+    return stall
+
+
+@njit(inline="always")
 def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     """Cycles that depend on the registers at the block's entry. A reason to stop, 0 for none."""
     registers = m[ACCESS + start]
@@ -270,7 +324,16 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         if m[record + 2] >= 0:
             address += m[values + 2 * m[record + 2] + 1] << m[record + 3]
         address &= 0xFFFFFFFF
-        if kind == RECORD_WORD:
+        if kind == RECORD_LINE:
+            m[record + 7] = _code_line(m, m[record + 4], m[CYCLES] + extra + m[record + 5])
+            extra += m[record + 7]
+        elif kind in (RECORD_DATA, RECORD_LITERAL):
+            if kind == RECORD_LITERAL:
+                address = m[record + 4]
+            from_flash = m[FLASH_START] <= address < m[FLASH_END]
+            m[record + 7] = m[WAIT_STATES] if from_flash and not _cached(m, 1, address >> 4, True) else 0
+            extra += m[record + 7]
+        elif kind == RECORD_WORD:
             extra += m[record + 5] * _align_extra(address, 4)
         elif kind == RECORD_HALF:
             extra += m[record + 5] * _align_extra(address, 2)
@@ -291,6 +354,21 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         m[CYCLES] += extra
         m[NODE_EXTRA + node] += extra
     return REASON_NONE
+
+
+@njit
+def stalls_behind(m: Any, node: int, address: int) -> Any:
+    """Of the flash stalls charged at the current block's entry, those at or behind ``address``."""
+    start = m[NODE_ACCESS + node]
+    if start == 0 or m[WAIT_STATES] == 0:
+        return 0
+    total = 0
+    record = ACCESS + start + 2 + 2 * m[ACCESS + start]
+    for _ in range(m[ACCESS + start + 1]):
+        if m[record] in (RECORD_LINE, RECORD_DATA, RECORD_LITERAL) and m[record + 6] >= address:
+            total += m[record + 7]
+        record += RECORD_FIELDS
+    return total
 
 
 @njit(inline="always")
@@ -408,6 +486,7 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             m[mark + 3] = address
             for n in range(15):
                 m[mark + 4 + n] = _core(m, engine, n)
+            m[mark + 19] = stalls_behind(m, m[NODE], address)
     if kinds & SITE_CONDITIONAL:
         extra += m[site + 6]
     if kinds & SITE_DIVIDE:

@@ -27,13 +27,17 @@ class Region:
 
 @dataclass(frozen=True)
 class FlashTiming:
-    """Wait states of a flash with prefetch and an accelerator in front; 0 wait states make the rest moot."""
+    """A flash of 128-bit lines behind prefetch and two caches, as in the STM32F4 (RM0390 3.4, RM0090 3.5).
 
-    wait_states: int = 0
-    line_bytes: int = 16
+    ``prefetched_enter``: whether lines that were prefetched and then used enter the instruction cache. The
+    manuals do not say; the two answers bracket the truth.
+    """
+
+    wait_states: int
     instruction_lines: int = 64
     data_lines: int = 8
     prefetch: bool = True
+    prefetched_enter: bool = True
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,12 @@ class Layout:
     clock_hz: int
     slow_bank: tuple[int, int]
     origin: str
+    flash: FlashTiming | None = None
+
+    @property
+    def wait_states(self) -> int:
+        """Of the flash; 0 unless ``flash`` says otherwise."""
+        return self.flash.wait_states if self.flash is not None else 0
 
 
 # Parts that the simulator knows beyond those with a board description: for programs built elsewhere.
@@ -125,6 +135,12 @@ def named(name: str) -> Layout:
         expected=", ".join(known),
         hint=f"did you mean {' or '.join(near)}?" if near else None,
     )
+
+
+def with_wait_states(layout: Layout, wait_states: int, *, prefetched_enter: bool = True) -> Layout:
+    """The machine with a flash that has to be waited for."""
+    flash = FlashTiming(wait_states, prefetched_enter=prefetched_enter) if wait_states else None
+    return replace(layout, flash=flash)
 
 
 def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:

@@ -79,6 +79,7 @@ class Machine:
             mmio=(PERIPHERALS, PRIVATE),
             slow_bank=layout.slow_bank,
             stack_limit=self._stack_limit(),
+            flash=layout.flash,
         )
         self._hook()
         self._start()

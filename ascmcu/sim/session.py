@@ -9,7 +9,7 @@ from pathlib import Path
 from ascmcu.errors import InputError, LimitError
 from ascmcu.sim.engine import Mark
 from ascmcu.sim.image import Image
-from ascmcu.sim.layout import Layout, guessed, named
+from ascmcu.sim.layout import Layout, guessed, named, with_wait_states
 from ascmcu.sim.machine import End, Machine
 
 DEFAULT_LIMIT_CYCLES = 1_000_000_000_000
@@ -65,12 +65,15 @@ def run(
     return finish(machine, between, limit_cycles)
 
 
-def build(elf: Path, board: str | Layout | None = None) -> Machine:
-    """A machine with the program in it, at reset."""
+def build(
+    elf: Path, board: str | Layout | None = None, wait_states: int = 0, *, prefetched_enter: bool = True
+) -> Machine:
+    """A machine with the program in it, at reset; see ``layout.FlashTiming`` for the last two arguments."""
     image = Image(elf)
     if isinstance(board, Layout):
         return Machine(image, board)
-    return Machine(image, guessed(image) if board is None else named(board))
+    layout = guessed(image) if board is None else named(board)
+    return Machine(image, with_wait_states(layout, wait_states, prefetched_enter=prefetched_enter))
 
 
 def finish(
@@ -109,7 +112,7 @@ def finish(
         total_cycles=engine.cycles,
         total_instructions=engine.instructions,
         machine=f"{machine.layout.name}, {machine.layout.origin}",
-        wait_states=0,
+        wait_states=machine.layout.wait_states,
         host_s=host_s,
     )
 
