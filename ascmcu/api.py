@@ -20,6 +20,7 @@ from ascmcu.build import gcc
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
 from ascmcu.codegen.frontend import render_frontend
+from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
 from ascmcu.errors import BoardError, FeatureError, InputError, ModelError
 from ascmcu.features import spec as feature_specs
@@ -202,14 +203,14 @@ def export(
         ToolError: a compiler or source is missing.
     """
     target = boards.load(board)
-    _check_folder(folder)
+    place = folder.resolve()
+    _check_folder(place)
     compiled = compile_model(model, features=features)
     fitting = _fitting(candidates(compiled, schedule), max_ram_bytes, target)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as scratch:
+    with _scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
         plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
-        _replace(folder, part)
+        _replace(place, part)
     return Export(folder, manifest, plan)
 
 
@@ -225,11 +226,31 @@ def _check_folder(folder: Path) -> None:
         )
 
 
+def _scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A hidden folder on the same file system, so that the finished export can be renamed into place."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    except OSError as error:
+        raise InputError(
+            "the output folder cannot be made",
+            where=str(folder),
+            found=error.strerror,
+            hint="choose another with -o",
+        ) from error
+
+
 def _replace(folder: Path, part: Path) -> None:
-    """Swap the finished export in; an earlier one is removed only then."""
+    """Swap the finished export in; an earlier one is removed only then, and comes back if that fails."""
+    previous = part.parent / "previous"
     if folder.exists():
-        folder.rename(part.parent / "previous")
-    part.rename(folder)
+        folder.rename(previous)
+    try:
+        part.rename(folder)
+    except BaseException:
+        if previous.exists():
+            previous.rename(folder)
+        raise
 
 
 def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> list[Candidate]:
@@ -304,6 +325,7 @@ def write_sources(
     large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
     np.savez(folder / "constants.npz", **large)
     (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
+    (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
     source = render_model(plan, name=compiled.name, sha256=compiled.sha256)
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:

@@ -66,7 +66,11 @@ def find_tool(name: str, package: str) -> str:
     """
     found = shutil.which(name)
     if found is None:
-        raise ToolError("a program is missing", where=name, hint=f"sudo apt-get install {package}")
+        raise ToolError(
+            "a program is missing",
+            where=name,
+            hint=f"sudo apt-get install {package}; `ascmcu doctor` lists all that is missing",
+        )
     return found
 
 

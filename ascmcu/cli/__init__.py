@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
+import signal
 import sys
+from typing import NoReturn
 
 import click
 
 from ascmcu import __version__
-from ascmcu.errors import AscmcuError
+from ascmcu.errors import AscmcuError, InputError, ToolError
 
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
 VERBS = {
@@ -39,6 +42,16 @@ class _LazyGroup(click.Group):
         command: click.Command = importlib.import_module(f"ascmcu.cli.{name}").command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        verbs = self.list_commands(ctx)
+        if args and args[0] not in verbs and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], verbs, n=2)
+            hint = f"did you mean {' or '.join(near)}?" if near else "`ascmcu --help` says what each does"
+            raise InputError("unknown verb", found=args[0], hint=hint)
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(verb, VERBS[verb]) for verb in self.list_commands(ctx)])
@@ -51,9 +64,30 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command line; every deliberate error becomes one message and its exit status."""
+    """Run the command line; whatever goes wrong on purpose becomes one message and its exit status."""
+    # A plain kill must clean up as Ctrl-C does: half-made folders and emulators go.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        cli(standalone_mode=True)
+        status = cli.main(standalone_mode=False)
     except AscmcuError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_status)
+        _fail(error)
+    except click.UsageError as error:
+        _fail(_usage(error))
+    except click.Abort:
+        click.echo("interrupted", err=True)
+        sys.exit(128 + signal.SIGINT)
+    except OSError as error:  # a full disk, a folder without permission, a file that vanished
+        where = None if error.filename is None else str(error.filename)
+        _fail(ToolError(error.strerror or str(error), where=where))
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _fail(error: AscmcuError) -> NoReturn:
+    click.echo(f"error: {error}", err=True)
+    sys.exit(error.exit_status)
+
+
+def _usage(error: click.UsageError) -> InputError:
+    message = error.format_message().rstrip(".")
+    command = error.ctx.command_path if error.ctx else "ascmcu"
+    return InputError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what there is")

@@ -1,0 +1,86 @@
+"""The command line in this process, and small models to give it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu.cli import main
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
+
+SNAPSHOTS = Path(__file__).parent / "snapshots"
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one call left behind."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+Ascmcu = Callable[..., Done]
+Snapshot = Callable[[str, str], None]
+
+
+@pytest.fixture
+def ascmcu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Ascmcu:
+    """``ascmcu(*arguments)`` in an empty folder of its own, through the real entry point."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("signal.signal", lambda number, handler: None)
+
+    def call(*arguments: object) -> Done:
+        monkeypatch.setattr(sys, "argv", ["ascmcu", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        seen = capsys.readouterr()
+        status = ended.value.code
+        assert isinstance(status, int)
+        return Done(status, seen.out, seen.err)
+
+    return call
+
+
+@pytest.fixture
+def snapshot(update_goldens: bool, tmp_path: Path) -> Snapshot:
+    """Compare a text with ``snapshots/<name>.txt``; ``--update-goldens`` writes it anew."""
+
+    def compare(name: str, text: str) -> None:
+        text = text.replace(str(tmp_path), "HERE").replace(str(tmp_path.resolve()), "HERE")
+        text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+        path = SNAPSHOTS / f"{name}.txt"
+        if update_goldens:
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        assert path.is_file(), f"no snapshot of {name}: run tools/test tests/cli --update-goldens"
+        assert text == path.read_text(), "tools/test tests/cli --update-goldens writes it anew"
+
+    return compare
+
+
+def dense(inputs: int, outputs: int) -> bytes:
+    """An int8 model of one fully connected layer, (1, inputs) → (1, outputs)."""
+    weights = np.random.default_rng(1).integers(-127, 128, (outputs, inputs), dtype=np.int8)
+    tensors = [
+        TensorSpec("x", (1, inputs), scales=(0.1,)),
+        TensorSpec("weights", weights.shape, scales=(0.01,), data=weights),
+        TensorSpec("bias", (outputs,), "int32", scales=(0.001,), data=np.zeros(outputs, np.int32)),
+        TensorSpec("y", (1, outputs), scales=(0.5,)),
+    ]
+    return build(tensors, [OperatorSpec("FULLY_CONNECTED", [0, 1, 2], [3])], [0], [3])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model that fits every board."""
+    (tmp_path / "small.tflite").write_bytes(dense(16, 4))
+    return tmp_path / "small.tflite"
