@@ -104,22 +104,24 @@ static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
 static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *to, int32_t line_step, int32_t columns,
     int32_t channels)
 {
-    int32_t c = 0;
-    for (; c + 4 <= channels; c += 4) {
-        int16_t *lines = to + c * line_step;
+    for (int32_t fours = channels >> 2; fours > 0; --fours) {
         for (int32_t x = 0; x < columns; ++x) {
             uint32_t word;
-            memcpy(&word, from + x * pixel_step + c, sizeof word);
-            lines[x] = (int8_t)word;
-            lines[x + line_step] = (int8_t)(word >> 8);
-            lines[x + 2 * line_step] = (int8_t)(word >> 16);
-            lines[x + 3 * line_step] = (int8_t)(word >> 24);
+            memcpy(&word, from + x * pixel_step, sizeof word);
+            to[x] = (int8_t)word;
+            to[x + line_step] = (int8_t)(word >> 8);
+            to[x + 2 * line_step] = (int8_t)(word >> 16);
+            to[x + 3 * line_step] = (int8_t)(word >> 24);
         }
+        from += 4;
+        to += 4 * line_step;
     }
-    for (; c < channels; ++c) {
+    for (int32_t rest = channels & 3; rest > 0; --rest) {
         for (int32_t x = 0; x < columns; ++x) {
-            to[c * line_step + x] = from[x * pixel_step + c];
+            to[x] = from[x * pixel_step];
         }
+        from += 1;
+        to += line_step;
     }
 }
 
