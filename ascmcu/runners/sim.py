@@ -30,7 +30,7 @@ class SimRunner(Runner):
     @property
     def facts(self) -> RunnerFacts:
         detail = f"{self.machine.layout.name} at 0 wait states, zero-wait cycle model"
-        return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0)
+        return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0, wait_states=0)
 
     def __enter__(self) -> Self:
         self.machine = Machine(Image(self.target.elf), layout.of_board(self.target.board))
