@@ -26,8 +26,12 @@ assert ascmcu.ops is not None  # importing it registers the ops
 
 _IDENTIFIER = b"TFL3"
 # Far above anything that a microcontroller runs; keeps corrupt files from asking for the host's whole memory.
-_MAX_ELEMENTS = 1 << 26
+_MAX_ELEMENTS = 1 << 23
 _MAX_RANK = 5
+# A row schedule is simulated row by row.
+_MAX_EXTENT = 1 << 16
+# Converters write about 1e-9 for what is always zero; products and quotients of such scales still fit a float64.
+_SMALLEST_SCALE = 1e-20
 _DTYPES = {
     tflite.TensorType.INT8: DType.INT8,
     tflite.TensorType.UINT8: DType.UINT8,
@@ -207,11 +211,12 @@ class _Importer:
             # Refused only when an operator uses it: string and resource tensors may lie around unused.
             return None
         shape = tuple(int(raw.Shape(i)) for i in _indices(raw.ShapeLength(), self.data))
-        if any(d < 1 for d in shape) or len(shape) > _MAX_RANK or math.prod(shape) > _MAX_ELEMENTS:
+        absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
+        if absurd or len(shape) > _MAX_RANK:
             raise ModelError(
                 "tensor has a dynamic or absurd shape",
                 where=where,
-                expected=f"up to {_MAX_RANK} fixed positive extents, at most {_MAX_ELEMENTS} elements",
+                expected=f"up to {_MAX_RANK} extents of 1 … {_MAX_EXTENT}, at most {_MAX_ELEMENTS} elements",
                 found=list(shape[:8]),
                 hint="convert the model with a fixed input shape and batch size 1",
             )
@@ -239,12 +244,14 @@ class _Importer:
         axis = int(q.QuantizedDimension())
         per_axis = len(scales) > 1
         fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
-        if not fits or not all(math.isfinite(s) for s in scales) or len(zero_points) not in (1, len(scales)):
+        usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
+        if not fits or not usable or len(zero_points) not in (1, len(scales)):
             raise ModelError(
                 "tensor has an impossible quantization",
                 where=where,
-                expected="finite scales, one per slice of the quantized axis",
-                found=f"{len(scales)} scales, {len(zero_points)} zero points, axis {axis}, shape {list(shape)}",
+                expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the quantized axis",
+                found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
+                f"shape {list(shape)}",
             )
         if any(abs(z) > 1 << 16 for z in zero_points) or len(set(zero_points)) > 1:
             raise ModelError("tensor has unusable zero points", where=where, found=zero_points[:8])

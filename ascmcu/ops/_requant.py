@@ -139,7 +139,8 @@ def _steps(requant: Requantization, low: I64, high: I64) -> tuple[I64, I64, Mask
     least, most = _scaled(requant, low), _scaled(requant, high)
     shows = (v > least) & (v <= most)
     wanted = np.clip(v, least, most)
-    guess = np.ceil((wanted - 0.5) / np.array(requant.scales)[:, np.newaxis]).astype(np.int64)
+    guess = np.ceil((wanted - 0.5) / np.array(requant.scales)[:, np.newaxis])
+    guess = np.clip(guess, low, high).astype(np.int64)
     first = _near_steps(requant, wanted, guess, low, high)
     if first is None:
         first = _bisected(requant, wanted, guess, low, high)
@@ -162,8 +163,9 @@ def _near_steps(requant: Requantization, wanted: I64, guess: I64, low: I64, high
 def _bisected(requant: Requantization, wanted: I64, guess: I64, low: I64, high: I64) -> I64:
     widen = 4
     below, above = np.clip(guess - widen, low, high), np.clip(guess + widen, low, high)
-    while np.any(_scaled(requant, above) < wanted) or np.any(
-        (_scaled(requant, below) >= wanted) & (below > low)
+    while widen < _INT32_LIMIT and (
+        np.any(_scaled(requant, above) < wanted)
+        or np.any((_scaled(requant, below) >= wanted) & (below > low))
     ):
         widen *= 4
         below, above = np.clip(guess - widen, low, high), np.clip(guess + widen, low, high)

@@ -65,7 +65,10 @@ class Softmax(Op):
             raise ctx.error(
                 "softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}"
             )
-        ctx.emit(cls(float(ctx.option("Beta", 1.0))), (x,), output)
+        beta = float(ctx.option("Beta", 1.0))
+        if not 0 < beta < 1e6:
+            raise ctx.error("softmax's beta must be positive", output, found=beta)
+        ctx.emit(cls(beta), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The input's shape."""
