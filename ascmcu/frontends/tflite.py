@@ -249,7 +249,7 @@ class _Importer:
             raise ModelError(
                 "tensor has an impossible quantization",
                 where=where,
-                expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the quantized axis",
+                expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the axis",
                 found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
                 f"shape {list(shape)}",
             )

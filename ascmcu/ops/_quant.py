@@ -60,7 +60,7 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 "only fully quantized operators can be compiled",
                 tensor,
                 expected="int8 or uint8",
-                found=tensor.dtype.name.lower(),
+                found=_kind_of(ctx, tensor),
                 hint="make the model int8 with `ascmcu quantize`",
             )
         if tensor.quant is None or tensor.quant.per_axis or tensor.quant.scale <= 0:
@@ -70,6 +70,16 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 expected="one positive scale and one zero point",
                 found="none" if tensor.quant is None else f"scales {tensor.quant.scales[:3]}",
             )
+
+
+def _kind_of(ctx: ImportContext, tensor: Tensor) -> str:
+    """The element type, and what model it tells of."""
+    name = tensor.dtype.name.lower()
+    if tensor.dtype is DType.FLOAT32 and any(
+        t is not None and t.is_const and t.dtype in QUANTIZED for t in ctx.inputs
+    ):
+        return f"{name} beside int8 weights: a hybrid (dynamic-range) operator"
+    return name
 
 
 def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, channels: int) -> None:

@@ -35,19 +35,31 @@ def seeds() -> list[bytes]:
     """Small models that between them hold every operator group."""
     window = {"kernel": [3, 3], "stride": [1, 1], "same": True, "act": "relu"}
     dilated = {**window, "dilation": [1, 1], "dead": 1}
+    sliced = {"begin": [0, 0, 0, 0], "end": [1, 5, 4, 3], "strides": [1, 2, 1, 1], "shrink": []}
+    dense = {"units": 3, "flatten": False, "act": "none", "bias": True, "dead": 0}
     steps = [
-        (Step("conv", (0,), {**dilated, "channels": 4, "groups": 1}), Step("depthwise", (1,), {**dilated, "multiplier": 1}),
-         Step("max_pool", (2,), window), Step("mean", (3,), {"axes": [1, 2], "keep": False}),
-         Step("dense", (4,), {"units": 3, "flatten": False, "act": "none", "bias": True, "dead": 0}), Step("softmax", (5,))),
-        (Step("split", (0,), {"axis": 3, "sizes": [1, 2]}), Step("concat", (1, 2), {"axis": 3}),
-         Step("strided_slice", (3,), {"begin": [0, 0, 0, 0], "end": [1, 5, 4, 3], "strides": [1, 2, 1, 1], "shrink": []}),
-         Step("pad", (4,), {"paddings": [[0, 0], [1, 1], [0, 2], [0, 0]]}), Step("transpose", (5,), {"permutation": [0, 2, 1, 3]}),
-         Step("mirror_pad", (6,), {"paddings": [[0, 0], [1, 1], [0, 1], [0, 0]], "mode": "REFLECT"}),
-         Step("reduce_max", (7,), {"axes": [1], "keep": True}), Step("reshape", (8,), {"shape": [1, 18]})),
-        (Step("mul", (0,), {"const": [3], "const_first": False, "act": "none"}), Step("add", (1, 0), {"act": "relu"}),
-         Step("prelu", (2,), {"slope": [1, 1, 3]}), Step("hard_swish", (3,)), Step("average_pool", (4,), window),
-         Step("maximum", (5,), {"const": [1], "const_first": False}), Step("unpack", (6,), {"axis": 3}),
-         Step("pack", (7, 8), {"axis": 3}), Step("sub", (10, 10), {"act": "none"}), Step("leaky_relu", (11,), {"alpha": 0.1})),
+        (
+            Step("conv", (0,), {**dilated, "channels": 4, "groups": 1}),
+            Step("depthwise", (1,), {**dilated, "multiplier": 1}),
+            Step("max_pool", (2,), window), Step("mean", (3,), {"axes": [1, 2], "keep": False}),
+            Step("dense", (4,), dense), Step("softmax", (5,)),
+        ),
+        (
+            Step("split", (0,), {"axis": 3, "sizes": [1, 2]}), Step("concat", (1, 2), {"axis": 3}),
+            Step("strided_slice", (3,), sliced),
+            Step("pad", (4,), {"paddings": [[0, 0], [1, 1], [0, 2], [0, 0]]}),
+            Step("transpose", (5,), {"permutation": [0, 2, 1, 3]}),
+            Step("mirror_pad", (6,), {"paddings": [[0, 0], [1, 1], [0, 1], [0, 0]], "mode": "REFLECT"}),
+            Step("reduce_max", (7,), {"axes": [1], "keep": True}), Step("reshape", (8,), {"shape": [1, 18]}),
+        ),
+        (
+            Step("mul", (0,), {"const": [3], "const_first": False, "act": "none"}),
+            Step("add", (1, 0), {"act": "relu"}), Step("prelu", (2,), {"slope": [1, 1, 3]}),
+            Step("hard_swish", (3,)), Step("average_pool", (4,), window),
+            Step("maximum", (5,), {"const": [1], "const_first": False}), Step("unpack", (6,), {"axis": 3}),
+            Step("pack", (7, 8), {"axis": 3}), Step("sub", (10, 10), {"act": "none"}),
+            Step("leaky_relu", (11,), {"alpha": 0.1}),
+        ),
     ]  # fmt: skip
     return [
         recipes_flat.make(Recipe((1, 6, 5, 3), interface, 7, tuple(s)))

@@ -1,0 +1,191 @@
+"""What cannot be compiled is refused with one message: operator, tensor, index in the file, expected, found, hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ascmcu import passes
+from ascmcu.errors import ModelError
+from ascmcu.frontends import tflite
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build, schema
+
+SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+Q = {"scales": (0.05,), "zero_point": 3}
+
+
+def _network(operator: str, x: TensorSpec, *others: TensorSpec, output: TensorSpec, **options: Any) -> bytes:
+    tensors = [x, *others, output]
+    inputs = list(range(len(tensors) - 1))
+    return build(
+        tensors, [OperatorSpec(operator, inputs, [len(tensors) - 1], options)], [0], [len(tensors) - 1]
+    )
+
+
+def _edited(edit: Any) -> bytes:
+    """A small dense network with its object tree changed."""
+    s = schema()
+    model = s.ModelT.InitFromObj(s.Model.GetRootAsModel(_dense(), 0))
+    edit(s, model)
+    import flatbuffers
+
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _dense(x_type: str = "int8", w_type: str = "int8") -> bytes:
+    quant = Q if x_type == "int8" else {}
+    w_quant = {"scales": (0.01,)} if w_type == "int8" else {}
+    return _network(
+        "FULLY_CONNECTED",
+        TensorSpec("x", (1, 4), x_type, **quant),
+        TensorSpec("w", (2, 4), w_type, data=np.ones((2, 4), w_type), **w_quant),
+        output=TensorSpec("y", (1, 2), x_type, **quant),
+    )
+
+
+def _message(data: bytes) -> str:
+    with pytest.raises(ModelError) as caught:
+        passes.optimize(tflite.parse(data, "net.tflite"))
+    return str(caught.value)
+
+
+def test_unsupported_operator() -> None:
+    x = TensorSpec("x", (1, 4), **Q)
+    message = _message(_network("FLOOR", x, output=TensorSpec("floored", (1, 4), **Q)))
+    lines = message.splitlines()
+    assert lines[0] == "operator is not supported"
+    assert lines[1] == "  where:    net.tflite: FLOOR, operator 0, 'floored' (i8[1x4], tensor 1)"
+    assert lines[2].startswith("  expected: ABS, ADD, AVERAGE_POOL_2D, CONCATENATION, CONV_2D, ")
+    assert lines[3:] == [
+        "  found:    FLOOR",
+        "  hint:     replace the layer, or run it outside the network",
+    ]
+
+
+def test_dynamic_shape() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.subgraphs[0].tensors[0].shape = np.array([-1, 4], np.int32)
+
+    assert _message(_edited(edit)) == (
+        "tensor has a dynamic or absurd shape\n"
+        "  where:    net.tflite: tensor 0 'x'\n"
+        "  expected: up to 5 extents of 1 … 65536, at most 8388608 elements\n"
+        "  found:    [-1, 4]\n"
+        "  hint:     convert the model with a fixed input shape and batch size 1"
+    )
+
+
+def test_absurd_shape() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.subgraphs[0].tensors[2].shape = np.array([1 << 30, 1 << 30], np.int32)
+
+    message = _message(_edited(edit))
+    assert "tensor 2 'y'" in message and "[1073741824, 1073741824]" in message
+
+
+def test_sparse_tensor() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.subgraphs[0].tensors[1].sparsity = s.SparsityParametersT()
+
+    assert _message(_edited(edit)) == (
+        "sparse tensors are not supported\n"
+        "  where:    net.tflite: tensor 1 'w'\n"
+        "  hint:     convert the model without sparsity"
+    )
+
+
+def test_hybrid_operator() -> None:
+    assert _message(_dense("float32")) == (
+        "only fully quantized operators can be compiled\n"
+        "  where:    net.tflite: FULLY_CONNECTED, operator 0, 'x' (f32[1x4], tensor 0)\n"
+        "  expected: int8 or uint8\n"
+        "  found:    float32 beside int8 weights: a hybrid (dynamic-range) operator\n"
+        "  hint:     make the model int8 with `ascmcu quantize`"
+    )
+
+
+def test_published_hybrid_model() -> None:
+    path = SHARED / "models" / "dcase2020_task1b_mobnet_drq.tflite"
+    if not path.is_file():
+        pytest.skip("no model to try")
+    with pytest.raises(ModelError) as caught:
+        tflite.load(path)
+    assert "CONV_2D, operator 1" in str(caught.value) and "hybrid" in str(caught.value)
+    assert caught.value.hint == "make the model int8 with `ascmcu quantize`"
+
+
+def test_float16_weights() -> None:
+    weights = TensorSpec("half", (2, 4), "float16", data=np.ones((2, 4), np.float16))
+    tensors = [
+        TensorSpec("x", (1, 4), "float32"), weights, TensorSpec("w", (2, 4), "float32"), TensorSpec("y", (1, 2), "float32"),
+    ]  # fmt: skip
+    operators = [OperatorSpec("DEQUANTIZE", [1], [2]), OperatorSpec("FULLY_CONNECTED", [0, 2], [3])]
+    assert _message(build(tensors, operators, [0], [3])) == (
+        "only fully quantized operators can be compiled\n"
+        "  where:    net.tflite: DEQUANTIZE, operator 0, 'half' (f16[2x4], tensor 1)\n"
+        "  expected: int8 or uint8\n"
+        "  found:    float16\n"
+        "  hint:     make the model int8 with `ascmcu quantize`"
+    )
+
+
+def test_float_model() -> None:
+    message = _message(_dense("float32", "float32"))
+    assert "found:    float32\n" in message and "ascmcu quantize" in message
+
+
+def test_corrupt_buffer() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.buffers[1].data = model.buffers[1].data[:5]
+
+    assert _message(_edited(edit)) == (
+        "a constant's buffer does not have the tensor's size\n"
+        "  where:    net.tflite: tensor 1 'w'\n"
+        "  expected: 8 bytes\n"
+        "  found:    5 bytes"
+    )
+
+
+def test_buffer_number() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.subgraphs[0].tensors[1].buffer = 77
+
+    assert _message(_edited(edit)) == (
+        "buffer index is out of range\n  where:    net.tflite: tensor 1 'w'\n  expected: 2\n  found:    77"
+    )
+
+
+def test_no_tflite() -> None:
+    assert _message(b"PK\x03\x04 this is a zip archive") == (
+        "the file is not a TensorFlow Lite model\n"
+        "  where:    net.tflite\n"
+        "  expected: flatbuffer identifier TFL3\n"
+        "  found:    26 bytes beginning b'PK\\x03\\x04 thi'"
+    )
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
+def test_truncated(share: float) -> None:
+    data = _dense()
+    message = _message(data[: int(len(data) * share)])
+    assert message.startswith(
+        ("the model file is truncated or corrupt\n  where:    net.tflite", "a constant's buffer")
+    )
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        tflite.load(tmp_path / "none.tflite")
+    assert str(caught.value).startswith("the model cannot be read\n  where:    ")
+
+
+def test_output_scale_that_the_reference_cannot_hold() -> None:
+    x = TensorSpec("x", (1, 4), **Q)
+    b = TensorSpec("b", (1, 4), data=np.ones((1, 4), np.int8), **Q)
+    message = _message(_network("SUB", x, b, output=TensorSpec("y", (1, 4), scales=(1e-9,))))
+    assert message.splitlines()[0] == "the output's scale is too small for its operands"
