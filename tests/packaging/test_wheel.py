@@ -1,0 +1,112 @@
+"""The wheel alone, outside any checkout: everything that it needs is inside it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.cli.conftest import dense
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDERS = ("templates", "boards", "firmware")
+KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Built from a copy of the sources, so that nothing is written beside them."""
+    scratch = tmp_path_factory.mktemp("wheel")
+    source = scratch / "source"
+    source.mkdir()
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("ascmcu", "tools", *FOLDERS):
+        shutil.copytree(ROOT / name, source / name, ignore=ignored)
+    # A module of an earlier build in the same folder must not get in.
+    stale = source / ".cache" / "package" / "lib" / "ascmcu" / "gone.py"
+    stale.parent.mkdir(parents=True)
+    stale.touch()
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--quiet",
+        "--no-build-isolation",
+        "--no-deps",
+        "--no-index",
+    ]
+    done = subprocess.run([*command, "-w", str(scratch), str(source)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not (source / "build").exists(), "build/ is for exports"
+    (made,) = scratch.glob("ascmcu-*.whl")
+    return made
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel's contents alone, to stand first on the path."""
+    site = tmp_path_factory.mktemp("site")
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--target"]
+    done = subprocess.run([*command, str(site), str(wheel)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return site
+
+
+def _files(folder: Path) -> set[str]:
+    return {
+        p.relative_to(folder).as_posix()
+        for p in folder.rglob("*")
+        if p.is_file() and not p.name.startswith(".")
+    }
+
+
+def test_the_wheel_holds_the_package_and_its_bundle(wheel: Path) -> None:
+    source = wheel.parent / "source"
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    bundle = {f"ascmcu/_bundle/{folder}/{name}" for folder in FOLDERS for name in _files(source / folder)}
+    package = {f"ascmcu/{name}" for name in _files(source / "ascmcu")}
+    assert inside == bundle | package
+
+
+def _run(site: Path, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    # -P: the current folder is no place to import from.
+    program = "import sys; from ascmcu.cli import main; sys.argv[0] = 'ascmcu'; main()"
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    command = [sys.executable, "-P", "-c", program, *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+def test_the_installed_package_is_what_runs(installed: Path, tmp_path: Path) -> None:
+    program = (
+        "import ascmcu; from ascmcu import paths; print(ascmcu.__file__, paths.boards(), paths.firmware())"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(installed)}
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    assert all(path.startswith(f"{installed}{os.sep}") for path in done.stdout.split())
+
+
+@needs_cross
+def test_a_model_is_exported_and_benched_by_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    model = tmp_path / "network.tflite"
+    model.write_bytes(KWS.read_bytes() if KWS.is_file() else dense(490, 12))
+    made = _run(installed, tmp_path, "export", "network.tflite", "--board", "nucleo-f446", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["fits"]
+    import numpy as np
+
+    shape = json.loads((tmp_path / "build" / "manifest.json").read_text())["inputs"][0]["shape"]
+    np.save(tmp_path / "in.npy", np.zeros((1, *shape), np.int8))
+    benched = _run(installed, tmp_path, "bench", "--on", "sim", "--tensors", "in.npy", "--json")
+    assert benched.returncode == 0, benched.stderr
+    assert json.loads(benched.stdout)["cycles"]["network"] > 0
