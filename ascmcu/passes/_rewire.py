@@ -14,20 +14,28 @@ def bypass(graph: Graph, unneeded: Mapping[str, str]) -> Graph:
 
     A key whose place in the outputs could not be taken (by an input, a constant, or another output) keeps its node.
     """
-    chosen = {old: _end(new, unneeded) for old, new in unneeded.items()}
-    taken = set(graph.outputs)
-    for old in [name for name in graph.outputs if name in chosen]:
-        new = chosen[old]
-        if new in taken or new in graph.inputs or graph.tensors[new].is_const:
-            del chosen[old]
-        else:
-            taken.add(new)
+    wanted = dict(unneeded)
+    while (refused := _refused(graph, wanted)) is not None:
+        del wanted[refused]
+    chosen = {old: _end(new, wanted) for old, new in wanted.items()}
     nodes = [
         dataclasses.replace(node, inputs=tuple(chosen.get(name, name) for name in node.inputs))
         for node in graph.nodes
         if node.output not in chosen
     ]
     return graph.replace(nodes=nodes, outputs=tuple(chosen.get(name, name) for name in graph.outputs))
+
+
+def _refused(graph: Graph, wanted: Mapping[str, str]) -> str | None:
+    """An output that its source cannot stand for."""
+    taken = set(graph.outputs)
+    for old in dict.fromkeys(graph.outputs):
+        if old in wanted:
+            new = _end(wanted[old], wanted)
+            if new in taken or new in graph.inputs or graph.tensors[new].is_const:
+                return old
+            taken.add(new)
+    return None
 
 
 def _end(name: str, chain: Mapping[str, str]) -> str:
