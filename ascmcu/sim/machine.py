@@ -59,11 +59,10 @@ class Machine:
         self.console = bytearray()
         self.end: End | None = None
         self.idle = ""
-        self.interrupts_taken = 0
-        self.slept_cycles = 0
+        self._interrupts = 0
+        self._slept_cycles = 0
         self._buffers: list[mmap.mmap] = []
         self._error: BaseException | None = None
-        self._trap: int | None = None
         self._invalid: tuple[int, int, int] | None = None
         self._repeats = 0
         self._last_read: tuple[int, int, int] = (0, 0, 0)
@@ -72,7 +71,6 @@ class Machine:
         self.cpu = Cpu()
         self._map()
         self._load()
-        self._attach_devices()
         self.engine = Engine(
             self.cpu,
             constant=tuple((r.origin, r.origin + r.size_bytes) for r in layout.regions if not r.writable),
@@ -81,6 +79,7 @@ class Machine:
             stack_limit=self._stack_limit(),
             flash=layout.flash,
         )
+        self._attach_devices()
         self._hook()
         self._start()
 
@@ -126,10 +125,10 @@ class Machine:
         ]
         self.usarts: dict[int, Usart] = {}
         if self.layout.family == "stm32f4":
-            family, self.usarts = f4_devices(self.nvic)
+            family, self.usarts = f4_devices(self.nvic, self.engine.words)
             devices += family
         elif self.layout.family == "stm32l4":
-            family, self.usarts = l4_devices(self.nvic)
+            family, self.usarts = l4_devices(self.nvic, self.engine.words)
             devices += family
         self.devices = devices
         self._pages: dict[int, Device] = {}
@@ -137,6 +136,9 @@ class Machine:
             for page in range(device.base >> 10, (device.base + device.size_bytes) >> 10):
                 self._pages[page] = device
         self._timed: list[Device] = [self.control]  # and the serial ports in use
+        self._console_port = self.usarts.get(self.layout.console)
+        self.engine.words[hook.NATIVE_PORT] = -1 if self._console_port is None else self._console_port.index
+        self.engine.words[hook.NATIVE_ALLOWED] = self.engine.words[hook.NATIVE_ACTIVE] = 0
 
     def _stack_limit(self) -> int:
         """The lowest address that the stack may use: a symbol, else the end of static data below it."""
@@ -145,8 +147,9 @@ class Machine:
             address = self.image.find(name)
             if address is not None and address < stack:
                 return address
-        below = [s.run_address + s.memory_bytes for s in self.image.segments if s.writable]
-        below = [end for end in below if end <= stack]
+        # A segment that ends where the stack begins reserves the stack inside itself (a .stack section).
+        ends = [(s, s.run_address + s.memory_bytes) for s in self.image.segments if s.writable]
+        below = [s.run_address + len(s.data) if end == stack else end for s, end in ends if end <= stack]
         region = next((r for r in self.layout.regions if r.origin < stack <= r.origin + r.size_bytes), None)
         if region is None:
             return 0
@@ -158,7 +161,6 @@ class Machine:
             read, write = self._callback_pair(start)
             self._callbacks += [read, write]
             self.engine.map_registers(start, end, _address(read), _address(write))
-        self.cpu.hook(const.UC_HOOK_INTR, self._on_interrupt)
         self.cpu.hook(const.UC_HOOK_MEM_INVALID, self._on_invalid)
 
     def reset(self) -> None:
@@ -212,6 +214,7 @@ class Machine:
 
     def _on_read(self, address: int, size: int) -> int:
         try:
+            self._adopt_handler()
             cycle, site = self.engine.position(address)
             device = self._device(address)
             if device is None:
@@ -229,6 +232,7 @@ class Machine:
 
     def _on_write(self, address: int, size: int, value: int) -> None:
         try:
+            self._adopt_handler()
             cycle, site = self.engine.position(address, store=True)
             device = self._device(address)
             if device is None:
@@ -277,27 +281,62 @@ class Machine:
         self._invalid = (access, address, size)
         return False
 
-    def _on_interrupt(self, uc: Any, number: int, data: Any) -> None:
-        self._trap = number
-        self.cpu.stop()
-
     # Time.
+
+    @property
+    def interrupts_taken(self) -> int:
+        """Exceptions entered so far."""
+        return self._interrupts + int(self.engine.words[hook.TAKEN])
+
+    @property
+    def slept_cycles(self) -> int:
+        """Cycles that passed in WFI."""
+        return self._slept_cycles + int(self.engine.words[hook.SLEPT])
 
     def _next_event(self) -> int:
         return min(device.next_event() for device in self._timed)
 
     def _reschedule(self) -> None:
         """After anything a register access may have changed."""
-        words = self.engine.words
-        words[hook.DEADLINE] = min(self._next_event(), self._limit)
-        standing = (d.standing() for d in self._timed if isinstance(d, Usart))
+        words, console = self.engine.words, self._console_port
+        native = self._serves_natively()
+        words[hook.NATIVE_ALLOWED] = int(native)
+        events = [d.next_event() for d in self._timed if d is not console]
+        if console is not None:
+            events.append(console.departure() if native else console.next_event())
+        words[hook.DEADLINE] = min(*events, self._limit)
+        standing = (d.standing() for d in self._timed if isinstance(d, Usart) and d is not console)
         self.engine.set_shadows([s for s in standing if s is not None])
         words[hook.DIVIDE_TRAP] = self.control.values[0xD14] >> 4 & 1
-        words[hook.INTERRUPT] = int(bool(self.nvic.pending) and bool(self._takeable(ignore_primask=True)))
+        words[hook.INTERRUPT] = int(not native and bool(self._takeable(ignore_primask=True)))
         if self.control.reset_requested:
             words[hook.DEADLINE] = 0
 
     _limit = NEVER
+
+    def _serves_natively(self) -> bool:
+        """Whether the console's receive interrupt is all that can happen, so that native code may serve it."""
+        console, nvic, words = self._console_port, self.nvic, self.engine.words
+        if console is None or console not in self._timed or nvic.active or words[hook.PROFILE]:
+            return False
+        others = nvic.pending & nvic.enabled - {console.exception}
+        if others or console.exception not in nvic.enabled or console.interrupts_for_sending:
+            return False
+        if self.control.reset_requested or self.cpu.read(reg.UC_ARM_REG_FAULTMASK) & 1:
+            return False
+        words[hook.HANDLER] = self._word(self.control.vector_table + 4 * console.exception) & ~1
+        words[hook.FP_AUTOMATIC] = int(self.control.fp_automatic)
+        return True
+
+    def _adopt_handler(self) -> None:
+        """Go on with a handler that native code has entered."""
+        words, console = self.engine.words, self._console_port
+        if words[hook.NATIVE_ACTIVE] and console is not None:
+            words[hook.NATIVE_ACTIVE] = words[hook.NATIVE_ALLOWED] = 0
+            self.nvic.pending.discard(console.exception)
+            self.nvic.active.append(console.exception)
+            self._contexts.append(int(words[hook.RETURN_CODE]))
+            self._callers.append((int(words[hook.CONTEXT]), int(words[hook.DEPTH])))
 
     def _takeable(self, ignore_primask: bool = False) -> int:
         if not self.nvic.pending:
@@ -323,7 +362,7 @@ class Machine:
             self._push_context()
         self.nvic.pending.discard(exception)
         self.nvic.active.append(exception)
-        self.interrupts_taken += 1
+        self._interrupts += 1
         words[hook.FP_USED] = 0
         cpu.write(reg.UC_ARM_REG_XPSR, 1 << 24 | exception)
         cpu.write(reg.UC_ARM_REG_IPSR, exception)
@@ -444,17 +483,18 @@ class Machine:
 
     def _step(self) -> None:
         """One stretch of native execution and what ended it."""
-        self._trap = None
         try:
             reason = self.engine.run(self.pc)
         except EmulatorError as error:
+            self._adopt_handler()
             self._raise_pending()
             self._emulator_error(error)
             return
+        self._adopt_handler()
         self._raise_pending()
         self.pc = self.cpu.read(reg.UC_ARM_REG_PC)
-        if self._trap is not None:
-            self._serve_trap(self._trap)
+        if reason == hook.REASON_TRAP:
+            self._serve_trap(int(self.engine.words[hook.TRAP]))
         elif reason == hook.REASON_STACK:
             low = int(self.engine.words[hook.STACK_POINTER])
             limit = int(self.engine.words[hook.STACK_LIMIT])
@@ -495,7 +535,7 @@ class Machine:
                 self.idle = f"{why}, at {self.image.place(self.pc)}"
                 return
             until = min(event, self._limit)
-            self.slept_cycles += max(0, until - self.engine.cycles)
+            self._slept_cycles += max(0, until - self.engine.cycles)
             self.engine.wait_until(until)
             if event >= self._limit:
                 return
