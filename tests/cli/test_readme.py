@@ -1,0 +1,86 @@
+"""What the README says holds: its table is of the stored results, its commands exist."""
+
+from __future__ import annotations
+
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+
+from ascmcu.cli import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = [
+    line.partition("#")[0].strip()
+    for block in re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    for line in block.splitlines()
+]
+
+
+def test_the_table_is_of_the_stored_results() -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "tools" / "readme_tables", "--check"], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("ascmcu ")])
+def test_every_command_is_one_that_the_command_line_takes(line: str) -> None:
+    command: click.Command = cli
+    arguments = shlex.split(line)[1:]
+    while isinstance(command, click.Group):
+        name = arguments.pop(0)
+        below = command.get_command(click.Context(command), name)
+        assert below is not None, f"no {name} in {line}"
+        command = below
+    command.make_context(command.name, arguments, resilient_parsing=True)
+
+
+@pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("tools/")])
+def test_every_tool_is_there(line: str) -> None:
+    for part in line.split(" && "):
+        name = part.split()[0]
+        if name.startswith("tools/"):
+            assert (ROOT / name).stat().st_mode & 0o111, name
+
+
+def _result(**changes: Any) -> dict[str, Any]:
+    plain: dict[str, Any] = {
+        "model": "tiny", "board": "nucleo-f446", "runner": "sim", "runner_detail": "a model", "clock_hz": 180_000_000,
+        "wait_states": 0, "compiler": "gcc 12", "flags": "-O3", "schedule": "rows", "tool_version": "1", "clips": 4,
+        "accuracy": None, "cycles": {"network": 900_000, "frontend": 0},
+        "ram_bytes": {"total": 20_000}, "flash_bytes": {"total": 40_000},
+        "layers": [{"name": "a", "op": "conv2d", "macs": 300_000}, {"name": "b", "op": "softmax", "macs": 0}],
+    }  # fmt: skip
+    return plain | changes
+
+
+def test_the_table_tells_results_with_their_conditions(tmp_path: Path) -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "readme_tables"))
+    audio = _result(model="audio", accuracy=0.75, cycles={"network": 1_800_000, "frontend": 360_000})
+    for name, result in (("a", audio), ("b", _result())):
+        (tmp_path / f"{name}.json").write_text(json.dumps(result))
+    text = tool["table"](tool["load"](tmp_path))
+    assert "| 900,000 | 3.00 | 5.0 ms at 180 MHz, 0 wait states | 20,000 B | 40,000 B | – |" in text
+    assert (
+        "| 1,800,000 + 360,000 front end | 6.00 | 10.0 + 2.0 ms at 180 MHz, 0 wait states |" in text
+        and "75.0 % of 4 clips" in text
+    )
+    assert text.count("180 MHz; runner `sim`") == 1, "equal conditions are told once"
+
+
+def test_instructions_are_not_shown_as_cycles(tmp_path: Path) -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "readme_tables"))
+    emulated = {k: v for k, v in _result(runner="qemu").items() if k != "cycles"} | {
+        "instructions": {"network": 1}
+    }
+    with pytest.raises(SystemExit, match="counts no cycles"):
+        tool["table"]([emulated])
