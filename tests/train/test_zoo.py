@@ -34,6 +34,16 @@ SIZES = [
     ("zhao", (128, 423, 3), 10, {}, 59_797, 93_154_560),
 ]
 
+# The same for networks whose tables leave a normalisation's moving statistics out of the parameters.
+TRAINED_SIZES = [
+    ("dsmn", (44, 256, 2), 10, {}, 45_164),
+    ("dsmn", (44, 256, 2), 10, {"plain_from": 1}, 56_172),
+    ("dsmn", (44, 256, 2), 10, {"plain_from": 0}, 56_556),
+    ("dsmn", (44, 256, 2), 10, {"filters": [24, 128, 128, 128, 128], "hidden": 64}, 121_812),
+    ("bupt", (280, 256, 2), 3, {}, 1_059_590),
+    ("bupt", (280, 256, 2), 3, {"widths": [36, 72]}, 86_046),
+]
+
 
 def macs(model: keras.Model) -> int:
     """Multiplications of convolutions and dense layers, one inference; a shared layer counts every time."""
@@ -58,10 +68,35 @@ def test_published_sizes(
     assert macs(model) == operations
 
 
-def test_zhao_answers_twice_or_once() -> None:
-    twice = zoo.build("zhao", (128, 400, 3), 10)
+@pytest.mark.parametrize(("name", "shape", "classes", "options", "parameters"), TRAINED_SIZES)
+def test_published_trained_sizes(
+    name: str, shape: tuple[int, ...], classes: int, options: dict[str, Any], parameters: int
+) -> None:
+    model = zoo.build(name, shape, classes, options)
+    assert sum(int(np.prod(weight.shape)) for weight in model.trainable_weights) == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "parts"),
+    [
+        ("dsmn", (44, 256, 2), {f"block{i}_pool": s for i, s in enumerate([(22, 128, 24), (11, 64, 32)], 1)}),
+        (
+            "bupt",
+            (280, 256, 2),
+            {"stem": (139, 127, 128), "pool1": (69, 63, 128), "pool4": (8, 7, 128), "pool5": (4, 3, 256)},
+        ),
+    ],
+)
+def test_published_shapes(name: str, shape: tuple[int, ...], parts: dict[str, tuple[int, ...]]) -> None:
+    model = zoo.build(name, shape, 3)
+    assert {part: tuple(model.get_layer(part).output.shape[1:]) for part in parts} == parts
+
+
+@pytest.mark.parametrize(("name", "shape"), [("zhao", (128, 400, 3)), ("dsmn", (44, 256, 2))])
+def test_answers_twice_or_once(name: str, shape: tuple[int, ...]) -> None:
+    twice = zoo.build(name, shape, 10)
     assert [tuple(output.shape) for output in twice.outputs] == [(None, 10), (None, 3)]
-    assert zoo.build("zhao", (128, 400, 3), 10, {"groups": 0}).output_shape == (None, 10)
+    assert zoo.build(name, shape, 10, {"groups": 0}).output_shape == (None, 10)
 
 
 @pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="the released models are not here")
