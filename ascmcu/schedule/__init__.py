@@ -22,7 +22,7 @@ def make_plan(graph: Graph, mode: str) -> Plan:
     """
     layers = _layers(graph)
     trace = simulate(graph, layers, mode)
-    storage = share(graph, layers)
+    storage = share(graph, layers, trace)
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
 

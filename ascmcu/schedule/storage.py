@@ -15,7 +15,7 @@ from ascmcu.schedule.simulate import RowLives, Trace
 _IN_PLACE = {"lookup", "add", "sub", "mul", "maximum", "minimum", "prelu", "reshape"}
 
 
-def share(graph: Graph, layers: Sequence[Layer]) -> dict[str, str]:
+def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]:
     """Tensor → the tensor in whose bytes it lies."""
     storage = {name: name for name, t in graph.tensors.items() if not t.is_const}
     readers: dict[str, int] = {}
@@ -23,14 +23,18 @@ def share(graph: Graph, layers: Sequence[Layer]) -> dict[str, str]:
         for name in set(node.inputs):
             readers[name] = readers.get(name, 0) + 1
     for layer in layers:
-        source = _shared_input(graph, layer, readers)
+        source = _shared_input(graph, layer, readers, trace)
         if source is not None:
             storage[layer.node.output] = storage[source]
     return storage
 
 
-def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int]) -> str | None:
-    """The input that the output may overwrite: no one else reads it, and rows correspond one to one."""
+def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace: Trace) -> str | None:
+    """The input that the output may overwrite: no one else reads it, and rows correspond one to one.
+
+    Of several, the one whose ring grows least: a sum that waits for a barrier lies in the summand that waited for
+    the other, not in a second ring as high.
+    """
     if layer.node.op.kind() not in _IN_PLACE:
         return None
     output = graph.output_tensor(layer.node)
@@ -43,7 +47,14 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int]) -> str
         moves_nothing = layer.node.op.kind() == "reshape"
         if readers[name] == 1 and name not in graph.inputs and (rows_match or moves_nothing):
             candidates.append(name)
-    return candidates[-1] if candidates else None
+    if len(candidates) < 2:
+        return candidates[0] if candidates else None
+    output_rows = trace.rows[layer.node.output]
+    growth = {
+        name: _ring_rows(_together([trace.rows[name], output_rows])) - _ring_rows(trace.rows[name])
+        for name in candidates
+    }
+    return min(reversed(candidates), key=growth.__getitem__)
 
 
 def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace) -> list[Buffer]:
@@ -72,10 +83,14 @@ def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffe
     if len(shapes) > 1:
         # A reshape that changes the rows: the bytes are taken as a whole.
         return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
-    together = RowLives(
+    return Buffer(owner, _ring_rows(_together(lives)), tensor.row_bytes, live)
+
+
+def _together(lives: Sequence[RowLives]) -> RowLives:
+    """The lives of slots that hold the same row of several tensors in turn."""
+    return RowLives(
         np.min([rows.made for rows in lives], axis=0), np.max([rows.read for rows in lives], axis=0)
     )
-    return Buffer(owner, _ring_rows(together), tensor.row_bytes, live)
 
 
 def _ring_rows(rows: RowLives) -> int:
