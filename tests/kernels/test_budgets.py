@@ -1,6 +1,7 @@
 """Cycles, RAM and flash of known networks may not grow by more than one percent over the stored results.
 
-A figure that shrank is stored anew with ``tools/kernel_table MODEL… --layers --json docs/results/kernels-<schedule>.json``.
+A figure that shrank is stored anew with
+``tools/kernel_table MODEL… --layers --json docs/results/kernels-<schedule>.json``.
 """
 
 from __future__ import annotations
