@@ -21,7 +21,7 @@ from ascmcu.errors import LinkError
 
 # An answer to a small request comes at once; asked again this often until the runner's patience ends.
 _ASK_AGAIN_S = 1.0
-_WRITE_S = 10.0
+_WRITE_S = 30.0
 _CLIP_ATTEMPTS = 5
 
 M = TypeVar("M")

@@ -17,7 +17,7 @@ class HostRunner(ProcessRunner):
 
     @property
     def facts(self) -> RunnerFacts:
-        return RunnerFacts(self.name, "none", compiler_version("gcc"), response_s=20.0)
+        return RunnerFacts(self.name, "none", compiler_version("gcc"), response_s=60.0)
 
     def _command(self, scratch: Path) -> list[str]:
         folder = self.target.folder
