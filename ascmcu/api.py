@@ -7,18 +7,19 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ascmcu import __version__, boards, passes, paths
+from ascmcu import __version__, boards, passes
 from ascmcu.boards import Board
-from ascmcu.build import gcc
+from ascmcu.build import cmsis_dsp, gcc
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
+from ascmcu.codegen import library
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
@@ -32,6 +33,8 @@ from ascmcu.ir.op import SWAP
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.ir.verify import verify
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
+from ascmcu.report import inspection
+from ascmcu.report.inspection import Inspection
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
 from ascmcu.schedule.describe import describe
 
@@ -175,6 +178,17 @@ def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
     return found
 
 
+def inspect(model: Path) -> Inspection:
+    """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
+
+    Raises:
+        ModelError: the file is no model, or one that cannot be compiled.
+    """
+    compiled = compile_model(model, features=NO_FEATURES)
+    layers, rows = candidates(compiled, "auto")
+    return inspection.make(compiled.name, compiled.sha256, compiled.source, layers.plan, rows.plan)
+
+
 def export(
     model: Path,
     board: str,
@@ -281,7 +295,7 @@ def _write_first_that_fits(
         part.mkdir()
         manifest = write_sources(compiled, candidate, fitting, board, part)
         if output == "library":
-            _write_library(compiled, part)
+            _write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest)
         try:
             report = gcc.build_firmware(
@@ -406,11 +420,12 @@ def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
     )
 
 
-def _write_library(compiled: Compiled, folder: Path) -> None:
-    """What makes the sources stand alone: the kernels' header and a build file."""
-    for header in (paths.firmware() / "kernels").glob("*.h"):
-        shutil.copyfile(header, folder / header.name)
-    context: Mapping[str, Any] = {"name": compiled.name, "frontend": compiled.features is not None}
-    from ascmcu.codegen.render import render
-
-    (folder / "CMakeLists.txt").write_text(render("CMakeLists.txt.j2", **context))
+def _write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Path) -> None:
+    """What makes the sources stand alone."""
+    ends = (manifest.inputs[0], manifest.outputs)
+    cmsis = (cmsis_dsp.C_FILES, cmsis_dsp.VERSION)
+    weights = manifest.flash_bytes["weights"]
+    made = library.files(compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis)
+    for name, content in made.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)

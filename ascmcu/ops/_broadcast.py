@@ -8,7 +8,7 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
-from ascmcu.ir.types import Tensor
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
 from ascmcu.ops._loops import Loop
 from ascmcu.ops.reshape import Reshape
@@ -89,7 +89,7 @@ def operand(tensor: Tensor) -> Operand:
     return Operand(tensor.zero_point, tensor.dtype.c_name)
 
 
-def constant_operands(inputs: Inputs) -> tuple[tuple[str, object], ...]:
+def constant_operands(inputs: Inputs) -> tuple[tuple[str, Array], ...]:
     """Constant operands as (C name, data)."""
     names = ("a", "b")
     return tuple(

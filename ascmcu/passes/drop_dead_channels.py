@@ -88,7 +88,7 @@ def _ignored(graph: Graph, node: Node, name: str, bounds: Range, found: dict[str
         ignored: Mask = foldable | ~taps.any(axis=(0, 1))
         return ignored
     if isinstance(node.op, DepthwiseConv2D):
-        return found[node.output].reshape(x.shape[-1], -1).all(axis=1)
+        return np.asarray(found[node.output].reshape(x.shape[-1], -1).all(axis=1))
     return found[node.output] if _keeps_channels(node, x) else none
 
 

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 
 from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.op import Op
 from ascmcu.ops._pool import PoolAttributes
 from ascmcu.ops.add import Add
 from ascmcu.ops.conv2d import Conv2D
@@ -52,7 +53,8 @@ def _clamp(graph: Graph, node: Node) -> Clamp | None:
     return clamp if np.array_equal(results, np.clip(values, *clamp)) else None
 
 
-def _clamped(producer: Node, clamp: Clamp) -> Conv2D | Add:
+def _clamped(producer: Node, clamp: Clamp) -> Op:
     op = producer.op
-    low, high = (min(max(bound, clamp[0]), clamp[1]) for bound in op.clamp)  # type: ignore[attr-defined]
-    return dataclasses.replace(op, clamp=(low, high))  # type: ignore[type-var, return-value]
+    assert isinstance(op, _CLAMPING) and isinstance(op, Op)
+    low, high = (min(max(bound, clamp[0]), clamp[1]) for bound in op.clamp)
+    return dataclasses.replace(op, clamp=(low, high))

@@ -6,7 +6,7 @@ Networks that came from a channels-first framework hold a pair of transposes aro
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -44,7 +44,7 @@ def sink_transposes(graph: Graph) -> Graph:
     return graph
 
 
-def _rewrites(graph: Graph) -> Iterable[Graph]:
+def _rewrites(graph: Graph) -> Iterator[Graph]:
     """Graphs that are one rewrite further; the first is taken."""
     for node in graph.nodes:
         for rule in (

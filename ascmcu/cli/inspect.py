@@ -1,0 +1,30 @@
+"""``ascmcu inspect``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+
+@click.command("inspect")
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def command(model: Path, as_json: bool) -> None:
+    """Show the layers of MODEL (.tflite), what they weigh, the challenge limits they keep and the boards they fit.
+
+    Parameters are counted with zeros, as DCASE does; RAM is the peak of the activations. The keys of --json are
+    those of ascmcu.report.inspection.Inspection.
+    """
+    from ascmcu import api
+
+    inspection = api.inspect(model)
+    if as_json:
+        click.echo(json.dumps(inspection.to_dict(), indent=2))
+        return
+    from rich.console import Console
+
+    from ascmcu.report.inspection_table import show
+
+    show(inspection, Console())

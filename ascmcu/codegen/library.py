@@ -1,0 +1,70 @@
+"""What turns the generated sources into a library of their own: headers, a build file, and how to use them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from ascmcu import __version__, paths
+from ascmcu.codegen.render import render
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.schedule.plan import Plan
+
+_C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float", "int32": "int32_t"}
+
+
+class End(Protocol):
+    """An input or output as a caller sees it (a manifest's TensorSpec)."""
+
+    @property
+    def dtype(self) -> str:
+        """NumPy's name of the element type."""
+
+    @property
+    def permutation(self) -> Sequence[int]:
+        """Axes by which a caller's array is transposed before it is cut into rows."""
+
+
+def files(
+    name: str,
+    sha256: str,
+    plan: Plan,
+    ends: tuple[End, Sequence[End]],
+    weights_bytes: int,
+    features: FeatureSpec | None,
+    cmsis: tuple[tuple[str, ...], str],
+) -> dict[str, str]:
+    """Contents by file name: the kernels' headers, ``CMakeLists.txt`` and ``README.md``.
+
+    Args:
+        name: the model's name; its C identifier names the CMake target.
+        sha256: of the model file.
+        plan: what ``model.c`` was rendered from.
+        ends: the input and the outputs as a caller sees them.
+        weights_bytes: in flash.
+        features: the front end that is part of the library, if any.
+        cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
+    """
+    found = {header.name: header.read_text() for header in _headers()}
+    target = re.sub(r"\W", "_", name)
+    source, outputs = ends
+    context = {
+        "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
+        "tool_version": __version__, "frontend": features is not None, "cmsis_files": cmsis[0],
+        "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs, "transposed": list(source.permutation) != sorted(source.permutation),
+        "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
+        "weights_bytes": weights_bytes, "macs": plan.graph.macs, "layers": len(plan.layers), "schedule": plan.mode,
+        "sample_rate_hz": features.sample_rate_hz if features else 0,
+        "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
+    }  # fmt: skip
+    if features is not None:
+        found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text()
+    found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
+    found["README.md"] = render("README.md.j2", **context)
+    return found
+
+
+def _headers() -> list[Path]:
+    return sorted((paths.firmware() / "kernels").glob("*.h"))

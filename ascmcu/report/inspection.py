@@ -1,0 +1,176 @@
+"""What ``ascmcu inspect`` answers: the layers of a file, what they weigh, which limits they keep and where they fit."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ascmcu import boards
+from ascmcu.ir.graph import Graph, Node, node_macs
+from ascmcu.ir.types import Tensor
+from ascmcu.report.limits import LIMITS, Figures
+from ascmcu.schedule.plan import Plan
+
+
+@dataclass(frozen=True)
+class LayerReport:
+    """One operator of the file. ``parameters`` and ``weights_bytes`` count constants, zeros included."""
+
+    index: int
+    name: str
+    op: str
+    output_shape: tuple[int, ...]
+    parameters: int
+    macs: int
+    weights_bytes: int
+
+
+@dataclass(frozen=True)
+class LimitReport:
+    """A challenge's limit, by its name in ``report/limits.py``; ``exceeded`` says what is too much."""
+
+    name: str
+    passed: bool
+    exceeded: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class BoardReport:
+    """Whether activations and weights alone fit a board, whole layers at a time or streamed by rows."""
+
+    name: str
+    ram_bytes: int
+    flash_bytes: int
+    fits_layers: bool
+    fits_rows: bool
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """``--json`` prints these fields.
+
+    Attributes:
+        model: the file's name without extension; ``sha256`` of its bytes.
+        input_shape, input_dtype, outputs: the network's ends; ``outputs`` are shapes.
+        layers: one per operator of the file, in order.
+        parameters: elements of all constants that reach a kernel, zeros included, as DCASE counts them.
+        parameter_bytes, nonzero_bytes: their bytes (int8 weights 1, int32 biases 4), and those of the non-zero ones.
+        macs: multiply–accumulates of one inference of the file as it is.
+        compiled_layers, compiled_macs, compiled_weights_bytes: the same after all passes, with the kernels' tables.
+        ram_layers_bytes, ram_rows_bytes: peak of the activations with whole layers, and streamed by rows.
+        limits: every challenge limit with ``passed``.
+        boards: every known board; code, stack and the front end come on top of what is compared.
+    """
+
+    model: str
+    sha256: str
+    input_shape: tuple[int, ...]
+    input_dtype: str
+    outputs: tuple[tuple[int, ...], ...]
+    layers: tuple[LayerReport, ...]
+    parameters: int
+    parameter_bytes: int
+    nonzero_bytes: int
+    macs: int
+    compiled_layers: int
+    compiled_macs: int
+    compiled_weights_bytes: int
+    ram_layers_bytes: int
+    ram_rows_bytes: int
+    limits: tuple[LimitReport, ...]
+    boards: tuple[BoardReport, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return dataclasses.asdict(self)
+
+
+def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan) -> Inspection:
+    """Count everything.
+
+    Args:
+        name: the model's name.
+        sha256: of the file.
+        source: the graph as the file has it.
+        layers_plan: the compiled graph, whole layers at a time.
+        rows_plan: the compiled graph, streamed by rows.
+    """
+    parameters = _parameters(source, source.nodes)
+    figures = Figures(
+        parameters=sum(t.elements for t in parameters),
+        parameter_bytes=sum(t.size_bytes for t in parameters),
+        nonzero_bytes=sum(
+            int(np.count_nonzero(t.data)) * t.dtype.size_bytes for t in parameters if t.data is not None
+        ),
+        macs=source.macs,
+        int8_weights=all(t.dtype.size_bytes == 1 or t.elements == t.shape[-1] for t in parameters),
+    )
+    weights = sum(data.nbytes for layer in layers_plan.layers for _, data in layer.lowered.constants)
+    x = source.tensors[source.inputs[0]]
+    return Inspection(
+        model=name,
+        sha256=sha256,
+        input_shape=x.shape,
+        input_dtype=str(x.dtype.numpy),
+        outputs=tuple(source.tensors[n].shape for n in source.outputs),
+        layers=tuple(_layer(source, node) for node in source.nodes if _computes(source, node)),
+        parameters=figures.parameters,
+        parameter_bytes=figures.parameter_bytes,
+        nonzero_bytes=figures.nonzero_bytes,
+        macs=figures.macs,
+        compiled_layers=len(layers_plan.layers),
+        compiled_macs=layers_plan.graph.macs,
+        compiled_weights_bytes=weights,
+        ram_layers_bytes=layers_plan.arena_bytes,
+        ram_rows_bytes=rows_plan.arena_bytes,
+        limits=tuple(_limit(limit.name, limit.exceeded(figures)) for limit in LIMITS),
+        boards=tuple(
+            _board(n, weights, layers_plan.arena_bytes, rows_plan.arena_bytes) for n in boards.names()
+        ),
+    )
+
+
+def _computes(graph: Graph, node: Node) -> bool:
+    """Whether the operator works on data: arithmetic on shapes is done with at compile time."""
+    tensors = [t for t in graph.input_tensors(node) if t is not None]
+    return not all(t.is_const for t in tensors) and graph.output_tensor(node).dtype.size_bytes != 8
+
+
+def _parameters(graph: Graph, nodes: Sequence[Node]) -> list[Tensor]:
+    """Constants of computing nodes, each once."""
+    names = {
+        name
+        for node in nodes
+        if _computes(graph, node)
+        for name in node.op.parameter_inputs(node.inputs)
+        if name and graph.tensors[name].is_const
+    }
+    return [graph.tensors[name] for name in sorted(names)]
+
+
+def _layer(graph: Graph, node: Node) -> LayerReport:
+    parameters = _parameters(graph, [node])
+    return LayerReport(
+        index=node.source_index,
+        name=node.name,
+        op=node.op.kind(),
+        output_shape=graph.output_tensor(node).shape,
+        parameters=sum(t.elements for t in parameters),
+        macs=node_macs(graph, node),
+        weights_bytes=sum(t.size_bytes for t in parameters),
+    )
+
+
+def _limit(name: str, exceeded: tuple[str, ...]) -> LimitReport:
+    return LimitReport(name, not exceeded, exceeded)
+
+
+def _board(name: str, weights_bytes: int, layers_bytes: int, rows_bytes: int) -> BoardReport:
+    board = boards.load(name)
+    ram, flash = board.ram.size_bytes, board.flash.size_bytes
+    room = ram - board.stack_bytes if weights_bytes <= flash else -1
+    return BoardReport(name, ram, flash, layers_bytes <= room, rows_bytes <= room)

@@ -1,0 +1,129 @@
+"""``--format library``: what comes out builds with CMake, strictly, without our firmware, and gives the bits."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu import api
+from ascmcu.build import cmsis_dsp
+from ascmcu.features import spec as feature_specs
+from ascmcu.frontends import tflite
+from ascmcu.ir import interp
+from tests.support import recipes_flat
+from tests.support.recipes import Recipe, Step
+
+needs_cmake = pytest.mark.skipif(not shutil.which("cmake"), reason="no CMake")
+STRICT = "-Wall -Wextra -Werror -Wconversion -Wno-sign-conversion"
+
+MAIN = r"""
+#include <stdio.h>
+#include <string.h>
+#include "model.h"
+
+int main(void)
+{
+    static unsigned char row[MODEL_INPUT_ROW_BYTES];
+    bool complete = false;
+    model_reset();
+    while (fread(row, 1, sizeof row, stdin) == sizeof row) {
+        memcpy(model_input(), row, sizeof row);
+        complete = model_push();
+    }
+    if (!complete) {
+        return 1;
+    }
+    for (unsigned i = 0; i < MODEL_OUTPUTS; ++i) {
+        fwrite(model_output(i), 1, model_output_bytes(i), stdout);
+    }
+    return 0;
+}
+"""
+
+
+def _model(folder: Path, shape: tuple[int, ...]) -> Path:
+    window = {"kernel": [3, 3], "stride": [2, 1], "same": True, "act": "relu", "dilation": [1, 1]}
+    steps = (
+        Step("conv", (0,), {**window, "channels": 6, "groups": 1, "dead": 0}),
+        Step("depthwise", (1,), {**window, "stride": [1, 1], "multiplier": 1, "dead": 0}),
+        Step("mean", (2,), {"axes": [1, 2], "keep": False}),
+        Step("dense", (3,), {"units": 4, "flatten": False, "act": "none", "bias": True, "dead": 0}),
+        Step("softmax", (4,)),
+    )
+    path = folder / "small-net.tflite"
+    path.write_bytes(recipes_flat.make(Recipe(shape, "int8", 5, steps)))
+    return path
+
+
+def _configured(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = ["cmake", "-S", str(folder), "-B", str(folder / "out"), f"-DCMAKE_C_FLAGS={STRICT}", *options]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def _built(folder: Path, *options: str) -> None:
+    done = _configured(folder, *options)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = subprocess.run(["cmake", "--build", str(folder / "out")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_cmake
+def test_a_program_around_the_library_gives_the_interpreters_bits(tmp_path: Path) -> None:
+    model = _model(tmp_path, (1, 9, 8, 3))
+    made = api.export(model, "nucleo-f446", tmp_path / "app" / "net", output="library", schedule="rows")
+    axes = made.manifest.inputs[0].permutation
+    (tmp_path / "app" / "main.c").write_text(MAIN)
+    (tmp_path / "app" / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(app C)\nadd_subdirectory(net)\n"
+        "add_executable(app main.c)\ntarget_link_libraries(app PRIVATE small_net)\n"
+    )
+    _built(tmp_path / "app")
+    graph, _ = tflite.load(model)
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        x = rng.integers(-128, 128, (1, 9, 8, 3)).astype(np.int8)
+        done = subprocess.run(
+            [tmp_path / "app" / "out" / "app"],
+            input=x.transpose(axes).tobytes(),
+            capture_output=True,
+            check=True,
+        )
+        assert done.stdout == b"".join(y.tobytes() for y in interp.run(graph, [x]))
+
+
+def test_the_library_stands_alone_and_says_how_to_use_it(tmp_path: Path) -> None:
+    api.export(_model(tmp_path, (1, 9, 8, 3)), "nucleo-f446", tmp_path / "net", output="library")
+    names = {path.name for path in (tmp_path / "net").iterdir()}
+    assert {"model.c", "model.h", "quant.h", "dot.h", "CMakeLists.txt", "README.md", "manifest.json"} <= names
+    for source in (tmp_path / "net").glob("*.[ch]"):
+        for line in source.read_text().splitlines():
+            if line.startswith('#include "'):
+                assert line.split('"')[1] in names, f"{source.name}: {line}"
+    readme = (tmp_path / "net" / "README.md").read_text()
+    assert "target" not in readme and "small_net" in readme and "int8_t *scores" in readme
+    assert "frontend.c" not in readme
+
+
+@needs_cmake
+@pytest.mark.skipif(cmsis_dsp.available() is None, reason="CMSIS-DSP was not fetched")
+def test_with_a_front_end(tmp_path: Path) -> None:
+    spec = feature_specs.load("dcase2022_baseline")
+    model = _model(tmp_path, (1, spec.bands, spec.rows, spec.output_channels))
+    api.export(model, "nucleo-f446", tmp_path / "net", output="library", features="dcase2022_baseline")
+    found = cmsis_dsp.available()
+    assert found is not None
+    root = found.c_files[0].parents[2]
+    # CMSIS-DSP's own files are not ours to hold to our warnings.
+    done = subprocess.run(
+        ["cmake", "-S", str(tmp_path / "net"), "-B", str(tmp_path / "out"), f"-DCMSIS_DSP={root}"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    done = subprocess.run(["cmake", "--build", str(tmp_path / "out")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    readme = (tmp_path / "net" / "README.md").read_text()
+    assert "frontend_next(model_input())" in readme and f"{spec.sample_rate_hz} Hz" in readme

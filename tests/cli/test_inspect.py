@@ -1,0 +1,82 @@
+"""``ascmcu inspect``: what it counts, and the challenges' limits."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import pytest
+
+from ascmcu import api
+from ascmcu.report.limits import LIMITS, Figures, by_name
+from tests.cli.conftest import Ascmcu
+from tests.support import recipes_flat
+from tests.support.recipes import Recipe, Step
+
+MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+FIGURES = Figures(
+    parameters=128_000, parameter_bytes=128_000, nonzero_bytes=128 * 1024, macs=30_000_000, int8_weights=True
+)
+
+
+def _failing(figures: Figures) -> list[str]:
+    return [limit.name for limit in LIMITS if limit.exceeded(figures)]
+
+
+def test_limits_are_inclusive() -> None:
+    assert _failing(FIGURES) == []
+
+
+def test_each_limit_bounds_what_its_year_bounded() -> None:
+    def failing(**changes: object) -> list[str]:
+        return _failing(dataclasses.replace(FIGURES, **changes))
+
+    assert failing(parameters=128_001) == ["dcase2022", "dcase2023"]
+    assert failing(int8_weights=False) == ["dcase2022", "dcase2023"]
+    assert failing(parameter_bytes=128_001) == ["dcase2024", "dcase2025"]
+    assert failing(nonzero_bytes=128 * 1024 + 1) == ["dcase2021-1a"]
+    assert failing(nonzero_bytes=500 * 1024 + 1) == ["dcase2020-1b", "dcase2021-1a"]
+    assert failing(macs=30_000_001) == ["dcase2022", "dcase2023", "dcase2024", "dcase2025"]
+
+
+def test_what_is_too_much_is_said() -> None:
+    limit = by_name("dcase2022")
+    assert limit is not None
+    assert limit.exceeded(dataclasses.replace(FIGURES, parameters=130_000)) == (
+        "130,000 parameters > 128,000",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "parameters", "macs"),
+    [
+        ("mlperf_tiny_kws_int8", 13, 22_604, 2_656_768),
+        ("mlperf_tiny_ic_resnet8_int8", 16, 77_706, 12_501_632),
+    ],
+)
+def test_published_models(ascmcu: Ascmcu, name: str, layers: int, parameters: int, macs: int) -> None:
+    path = MODELS / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip("no model to try")
+    done = ascmcu("inspect", path, "--json")
+    assert done.status == 0, done.stderr
+    report = json.loads(done.stdout)
+    assert (len(report["layers"]), report["parameters"], report["macs"]) == (layers, parameters, macs)
+    assert sum(layer["macs"] for layer in report["layers"]) == macs
+    assert sum(layer["parameters"] for layer in report["layers"]) == parameters
+    assert report["ram_rows_bytes"] < report["ram_layers_bytes"]
+    assert all(limit["passed"] for limit in report["limits"])
+    assert {board["name"] for board in report["boards"]} >= {"nucleo-f446"}
+
+
+def test_zeros_count_where_the_year_counted_them(ascmcu: Ascmcu, tmp_path: Path) -> None:
+    window = {"kernel": [1, 1], "stride": [1, 1], "same": True, "act": "none", "dilation": [1, 1]}
+    steps = (Step("conv", (0,), {**window, "channels": 8, "groups": 1, "dead": 3}),)
+    path = tmp_path / "dead.tflite"
+    path.write_bytes(recipes_flat.make(Recipe((1, 4, 3, 5), "int8", 11, steps)))
+    report = api.inspect(path)
+    assert report.parameters == 8 * 5 + 8 and report.parameter_bytes == 8 * 5 + 8 * 4
+    assert report.nonzero_bytes < report.parameter_bytes
+    done = ascmcu("inspect", path)
+    assert done.status == 0 and "dcase2020-1b" in done.stdout and "conv2d" in done.stdout
