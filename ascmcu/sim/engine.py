@@ -13,13 +13,20 @@ from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
 from ascmcu.sim.decode import LOADS, Instruction, Kind, decode
 from ascmcu.sim.layout import FlashTiming
-from ascmcu.sim.timing import REFILLED, State
+from ascmcu.sim.timing import (
+    EXCEPTION_ENTRY_CYCLES,
+    EXCEPTION_EXIT_CYCLES,
+    EXCEPTION_FP_CYCLES,
+    REFILLED,
+    TAIL_CHAIN_CYCLES,
+    State,
+)
 
 # Kind, base, index, shift, constant, weight, address of the instruction: see hook.RECORD_FIELDS.
 _Record = tuple[int, int, int, int, int, int, int]
 FLUSHED = 0xFFFFFFFF  # the "address" to which a block is left when an exception comes behind it
 ROOT = 0  # the node that stands for "the pipeline was flushed", with no block of its own
-NEVER = (1 << 62) - 1
+NEVER = hook.NEVER
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,15 @@ class Engine:
     def _prepare(self, slow_bank: tuple[int, int], stack_limit: int) -> None:
         m = self.words
         m[hook.REG_READ] = entry_point("uc_reg_read")
+        m[hook.REG_WRITE] = entry_point("uc_reg_write")
+        m[hook.MEM_READ] = entry_point("uc_mem_read")
+        m[hook.MEM_WRITE] = entry_point("uc_mem_write")
         m[hook.EMU_STOP] = entry_point("uc_emu_stop")
+        m[hook.ENTRY_CYCLES] = EXCEPTION_ENTRY_CYCLES
+        m[hook.EXIT_CYCLES] = EXCEPTION_EXIT_CYCLES
+        m[hook.CHAIN_CYCLES] = TAIL_CHAIN_CYCLES
+        m[hook.FP_CYCLES] = EXCEPTION_FP_CYCLES
+        m[hook.NATIVE_PORT] = -1
         m[hook.SCRATCH] = m.ctypes.data + 8 * hook.SCRATCH_WORD
         m[hook.BANK_START], m[hook.BANK_END] = slow_bank
         m[hook.STACK_LIMIT] = stack_limit
@@ -106,6 +121,7 @@ class Engine:
             m[hook.CACHES + hook.CACHE_FIELDS + 1] = self._flash.data_lines
         self._add_node(Block(0, 0, REFILLED, (), (), (), ()))
         self._native_hook(const.UC_HOOK_BLOCK, hook.block_hook.address, 1, 0)
+        self._native_hook(const.UC_HOOK_INTR, hook.trap_hook.address, 1, 0)
 
     def _native_hook(self, kind: int, callback: int, begin: int, end: int) -> None:
         self.cpu.hook_native(kind, callback, self.words.ctypes.data, begin, end)
@@ -405,6 +421,7 @@ class Engine:
         m[hook.NODE_ADDRESS + node] = block.address
         m[hook.NODE_SIZE + node] = block.size_bytes
         m[hook.NODE_INSTRUCTIONS + node] = len(block.instructions)
+        m[hook.NODE_COST + node] = sum(s.cycles for s in block.steps)
         m[hook.NODE_ACCESS + node] = self._access_program(block, waits)
         return node
 
@@ -491,6 +508,8 @@ class Engine:
         for instruction in block.instructions:
             if instruction.kind is Kind.DIVIDE:
                 self._divide_site(instruction)
+            elif instruction.text.startswith("wfi"):
+                self._site_at(instruction.address, hook.SITE_WAIT, {})
         for access in block.accesses:
             if self._beyond_memory(self._value(access.form)):
                 self._site_at(access.instruction.address, 0, {})

@@ -7,6 +7,14 @@ The array is a finite automaton. A node is a block together with the pipeline st
 edge says which address was seen next, what the node cost when left that way, and which node follows. The hook
 adds the edge's cost, counts it, and goes on. An edge that is not there stops the emulation; Python analyses
 the block, adds node and edge, and resumes at the same address.
+
+Python models the machine; one thing is done here as well, since it happens for every byte of a benchmark: a byte
+arrives at the console's serial port, its interrupt is entered, the handler reads the two registers, returns, and
+the program waits for the next one (WFI). All state of serial receivers lives in the array, so that both sides may
+work on it. Anything beyond that simple case (priorities, masks, other exceptions) goes to Python.
+
+All native code is in this file on purpose: Numba's cache of compiled functions goes by the date of the file that
+holds the callback, and would miss a change of constants or functions elsewhere.
 """
 
 # mypy: disable-error-code="untyped-decorator"
@@ -35,6 +43,7 @@ INTERRUPT = 7  # an interrupt waits for PRIMASK to clear
 RESUME = 8  # the block of NODE was entered, accounted for, and not executed
 STACK_LIMIT = 9
 REG_READ = 10  # address of uc_reg_read
+REG_WRITE = 209  # address of uc_reg_write, which takes the same arguments
 EMU_STOP = 11  # address of uc_emu_stop
 SCRATCH = 12  # address of the word that uc_reg_read fills
 SCRATCH_WORD = 13
@@ -53,6 +62,23 @@ FLASH_START = 60
 FLASH_END = 61
 LINE_READY = 62  # the cycle at which the prefetched line is there
 LINE_NEXT = 63  # the prefetched line, -1 for none
+TRAP = 203
+NATIVE_PORT = 210  # index of the serial port whose interrupts may be served here, -1 for none
+NATIVE_ALLOWED = 211  # nothing else is pending or active, and nobody is profiling
+NATIVE_ACTIVE = 212  # its handler is running
+HANDLER = 213  # the handler's address
+RETURN_CODE = 214  # EXC_RETURN of the active handler
+TAKEN = 215  # interrupts entered here
+SLEPT = 216  # cycles slept here
+FP_AUTOMATIC = 217  # FPCCR.ASPEN
+MEM_READ = 218  # address of uc_mem_read
+MEM_WRITE = 219
+FRAME = 220  # 13 words, two values in each
+FRAME_WORDS = 13
+ENTRY_CYCLES = 240
+EXIT_CYCLES = 241
+CHAIN_CYCLES = 242
+FP_CYCLES = 243
 REGION = 190  # three words per region of registers: base, this index, Python's read function
 SHADOW_LIMIT = 1_000_000  # so many hits without an event, and Python has a look
 PROFILE = 54  # whether calls are followed
@@ -77,6 +103,7 @@ REASON_DEADLINE = 2
 REASON_STACK = 3
 REASON_IDLE = 4
 REASON_DIVIDE = 5
+REASON_TRAP = 6  # an exception that Python has to serve: its number is in TRAP
 
 NODES = 1 << 16
 EDGES = 1 << 18
@@ -110,7 +137,32 @@ CONTEXT_KEY = CONTEXT_CALLS + CONTEXTS
 CONTEXT_VALUE = CONTEXT_KEY + CONTEXT_SLOTS
 STACK = CONTEXT_VALUE + CONTEXT_SLOTS  # pairs of return address and the caller's context
 CACHE_LINES = STACK + 2 * STACK_SIZE
-TOTAL = CACHE_LINES + 2 * 64
+NODE_COST = CACHE_LINES + 2 * 64  # static cycles of a node, all of it executed and not branching
+PORTS = NODE_COST + NODES  # serial receivers, PORT_STRIDE words each
+
+# A serial receiver.
+ARRIVAL = 0  # the cycle at which the next byte is complete
+RECEIVED = 1  # the data register
+FULL = 2  # RXNE
+OVERRUN = 3  # ORE
+FRAME_CYCLES = 4
+LISTENS = 5  # receiver and port are enabled
+INTERRUPTS = 6  # RXNEIE
+STATUS_REST = 7  # the status register's other bits, which only Python changes
+OVERRUN_SEEN = 8  # the status was read with ORE set (STM32F4: reading the data then clears it)
+HEAD = 9  # of the ring of bytes on their way: the next to arrive
+TAIL = 10
+LOST = 11
+STATUS_ADDRESS = 12
+DATA_ADDRESS = 13
+CLEARS_BY_READING = 14  # the STM32F4's way with ORE
+EXCEPTION = 15
+RING = 16
+RING_SIZE = 1 << 15
+PORT_STRIDE = RING + RING_SIZE
+PORT_COUNT = 8
+TOTAL = PORTS + PORT_COUNT * PORT_STRIDE
+NEVER = (1 << 62) - 1
 
 KIND_JUMP = 0
 KIND_CALL = 1
@@ -124,6 +176,7 @@ SITE_CONDITIONAL = (
     4  # field 6: cycles beyond those of a failed condition; the hook only sees it when it holds
 )
 SITE_MARK = 8  # field 7: which mark
+SITE_WAIT = 16  # WFI
 # Field 8 sums the extra cycles.
 
 # An access record of a node: kind, base slot, index slot (-1), shift, offset, weight.
@@ -143,7 +196,10 @@ RECORD_FIELDS = 8  # then, for flash: the instruction's address, and what it sta
 
 # Unicorn's register numbers (unicorn.arm_const).
 _UC_R0 = 66
-_UC_PRIMASK = 123
+_UC_SP, _UC_LR, _UC_PC = 12, 10, 11
+_UC_S0 = 79
+_UC_FPSCR = 6
+_UC_PRIMASK, _UC_BASEPRI, _UC_CONTROL, _UC_XPSR, _UC_IPSR = 123, 124, 117, 120, 114
 
 
 @intrinsic
@@ -183,6 +239,19 @@ def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
 
 
 @intrinsic
+def _call_memory(typing_context: Any, function: Any, engine: Any, address: Any, data: Any, size: Any) -> Any:
+    """Call ``uc_mem_read`` or ``uc_mem_write``."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        word, half = ir.IntType(64), ir.IntType(32)
+        kind = ir.FunctionType(half, [word, word, word, word])
+        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
+        return builder.sext(builder.call(pointer, arguments[1:]), word)
+
+    return types.int64(types.int64, types.int64, types.int64, types.int64, types.int64), generate
+
+
+@intrinsic
 def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, size: Any, user: Any) -> Any:
     """Call Python's read function, a ``ctypes`` callback."""
 
@@ -212,6 +281,12 @@ def _register(m: Any, engine: int, register: int) -> Any:
     """A 32-bit register's value, zero-extended."""
     _call_register_read(m[REG_READ], engine, np.int32(register), m[SCRATCH])
     return m[SCRATCH_WORD] & 0xFFFFFFFF
+
+
+@njit(inline="always")
+def _set_register(m: Any, engine: int, register: int, value: int) -> None:
+    m[SCRATCH_WORD] = value & 0xFFFFFFFF
+    _call_register_read(m[REG_WRITE], engine, np.int32(register), m[SCRATCH])
 
 
 @njit(inline="always")
@@ -268,6 +343,168 @@ def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
         m[LOG_COUNT] = count + 1
     m[REASON] = REASON_UNKNOWN
     _call_stop(m[EMU_STOP], engine)
+
+
+@njit(cache=True)
+def port_advance(m: Any, p: int, cycle: int) -> None:
+    """Let the bytes arrive that are complete at ``cycle``; ``p`` is where the receiver's words begin."""
+    while m[p + ARRIVAL] <= cycle:
+        head = m[p + HEAD]
+        byte = m[p + RING + (head & (RING_SIZE - 1))]
+        m[p + HEAD] = head + 1
+        if not m[p + LISTENS]:
+            m[p + LOST] += 1
+        elif m[p + FULL]:
+            m[p + OVERRUN] = 1
+            m[p + LOST] += 1
+        else:
+            m[p + RECEIVED] = byte
+            m[p + FULL] = 1
+        m[p + ARRIVAL] = m[p + ARRIVAL] + m[p + FRAME_CYCLES] if head + 1 < m[p + TAIL] else NEVER
+
+
+@njit(cache=True)
+def port_status(m: Any, p: int, cycle: int, reads: bool) -> Any:
+    """The status register; ``reads``: the program reads it, with what that entails."""
+    port_advance(m, p, cycle)
+    if reads:
+        m[p + OVERRUN_SEEN] = m[p + OVERRUN]
+    idle = m[p + CLEARS_BY_READING] & (1 - m[p + FULL])
+    return m[p + STATUS_REST] | m[p + OVERRUN] << 3 | idle << 4 | m[p + FULL] << 5
+
+
+@njit(cache=True)
+def port_take(m: Any, p: int, cycle: int) -> Any:
+    """The program reads the data register."""
+    port_advance(m, p, cycle)
+    m[p + FULL] = 0
+    if m[p + CLEARS_BY_READING] and m[p + OVERRUN_SEEN]:
+        m[p + OVERRUN] = 0
+        m[p + OVERRUN_SEEN] = 0
+    return m[p + RECEIVED]
+
+
+@njit(inline="always")
+def _requests(m: Any, p: int) -> Any:
+    """Whether the receiver asks for an interrupt."""
+    return m[p + LISTENS] and m[p + INTERRUPTS] and (m[p + FULL] or m[p + OVERRUN])
+
+
+@njit(inline="always")
+def _port_interrupts(m: Any, engine: int) -> bool:
+    """Whether the native port's handler is to be entered now."""
+    p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
+    port_advance(m, p, m[CYCLES])
+    if m[NATIVE_ACTIVE] or not _requests(m, p) or m[CYCLES] >= m[DEADLINE]:
+        return False
+    masked = _register(m, engine, _UC_PRIMASK) & 1 or _register(m, engine, _UC_BASEPRI)
+    return not masked and not _register(m, engine, _UC_CONTROL) & 2
+
+
+@njit(inline="always")
+def _pack(m: Any, position: int, value: int) -> None:
+    """Value number ``position`` of the frame, two to a word."""
+    if position & 1:
+        m[FRAME + (position >> 1)] |= value << 32
+    else:
+        m[FRAME + (position >> 1)] = value
+
+
+@njit(inline="always")
+def _unpack(m: Any, position: int) -> Any:
+    return (m[FRAME + (position >> 1)] >> (32 * (position & 1))) & 0xFFFFFFFF
+
+
+@njit
+def _enter_handler(m: Any, engine: int, address: int) -> bool:
+    """Stack the context and go to the port's handler, before the block at ``address`` (DDI 0403 B1.5.6).
+
+    False, and nothing done, when the frame does not fit: Python will report it.
+    """
+    with_fp = m[FP_USED] and m[FP_AUTOMATIC]
+    sp = _register(m, engine, _UC_SP)
+    frame = (sp - (104 if with_fp else 32)) & 0xFFFFFFF8
+    for n in range(4):
+        _pack(m, n, _register(m, engine, _UC_R0 + n))
+    _pack(m, 4, _register(m, engine, _UC_R0 + 12))
+    _pack(m, 5, _register(m, engine, _UC_LR))
+    _pack(m, 6, address)
+    _pack(m, 7, (_register(m, engine, _UC_XPSR) & ~0x200) | ((sp & 4) << 7))
+    if with_fp:
+        for n in range(16):
+            _pack(m, 8 + n, _register(m, engine, _UC_S0 + n))
+        _pack(m, 24, _register(m, engine, _UC_FPSCR))
+        _pack(m, 25, 0)
+    at = m[SCRATCH] + 8 * (FRAME - SCRATCH_WORD)
+    if frame < m[STACK_LIMIT] or _call_memory(m[MEM_WRITE], engine, frame, at, 104 if with_fp else 32):
+        m[DEADLINE] = 0
+        m[NATIVE_ALLOWED] = 0
+        return False
+    m[RETURN_CODE] = 0xFFFFFFE9 if with_fp else 0xFFFFFFF9
+    _set_register(m, engine, _UC_SP, frame)
+    _start_handler(m, engine, m[ENTRY_CYCLES])
+    return True
+
+
+@njit(inline="always")
+def _start_handler(m: Any, engine: int, cycles: int) -> None:
+    exception = m[PORTS + m[NATIVE_PORT] * PORT_STRIDE + EXCEPTION]
+    _set_register(m, engine, _UC_LR, m[RETURN_CODE])
+    _set_register(m, engine, _UC_XPSR, (1 << 24) | exception)
+    _set_register(m, engine, _UC_IPSR, exception)
+    m[NATIVE_ACTIVE] = 1
+    m[TAKEN] += 1
+    m[FP_USED] = 0
+    m[NODE] = 0
+    m[CYCLES] += cycles
+    _set_register(m, engine, _UC_PC, m[HANDLER] | 1)
+
+
+@njit
+def _leave_handler(m: Any, engine: int) -> None:
+    """Unstack, or start the handler again for what has come meanwhile (DDI 0403 B1.5.8)."""
+    m[CYCLES] += m[NODE_COST + m[NODE]]
+    p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
+    port_advance(m, p, m[CYCLES])
+    if _requests(m, p):
+        _start_handler(m, engine, m[CHAIN_CYCLES])
+        return
+    with_fp = m[RETURN_CODE] == 0xFFFFFFE9
+    lazy = m[FP_CYCLES] if with_fp and m[FP_USED] else 0
+    frame = _register(m, engine, _UC_SP)
+    size = 104 if with_fp else 32
+    _call_memory(m[MEM_READ], engine, frame, m[SCRATCH] + 8 * (FRAME - SCRATCH_WORD), size)
+    for n in range(4):
+        _set_register(m, engine, _UC_R0 + n, _unpack(m, n))
+    _set_register(m, engine, _UC_R0 + 12, _unpack(m, 4))
+    _set_register(m, engine, _UC_LR, _unpack(m, 5))
+    if with_fp:
+        for n in range(16):
+            _set_register(m, engine, _UC_S0 + n, _unpack(m, 8 + n))
+        _set_register(m, engine, _UC_FPSCR, _unpack(m, 24))
+    xpsr = _unpack(m, 7)
+    _set_register(m, engine, _UC_XPSR, xpsr & ~0x3FF)
+    _set_register(m, engine, _UC_IPSR, 0)
+    _set_register(m, engine, _UC_SP, frame + size + (4 if xpsr & 0x200 else 0))
+    m[NATIVE_ACTIVE] = 0
+    m[FP_USED] = 1 if with_fp else 0
+    m[NODE] = 0
+    m[CYCLES] += m[EXIT_CYCLES] + lazy
+    _set_register(m, engine, _UC_PC, _unpack(m, 6) | 1)
+
+
+@njit(inline="always")
+def _sleep(m: Any) -> bool:
+    """WFI: let time pass until the port's next byte, if nothing else comes before. Whether the core wakes."""
+    p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
+    port_advance(m, p, m[CYCLES])
+    if not _requests(m, p):
+        if m[p + ARRIVAL] >= m[DEADLINE] or not m[p + LISTENS] or not m[p + INTERRUPTS]:
+            return False
+        m[SLEPT] += max(0, m[p + ARRIVAL] - m[CYCLES])
+        m[CYCLES] = max(m[CYCLES], m[p + ARRIVAL])
+        port_advance(m, p, m[CYCLES])
+    return True
 
 
 @njit(inline="always")
@@ -448,6 +685,8 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         _follow_call(m, m[NODE], edge, address)
     m[NODE] = node
     m[SITE] = 0
+    if m[NATIVE_ALLOWED] and _port_interrupts(m, engine) and _enter_handler(m, engine, address):
+        return
     m[INSTRUCTIONS] += m[NODE_INSTRUCTIONS + node]
     start = m[NODE_ACCESS + node]
     reason = _accesses(m, engine, node, start) if start else REASON_NONE
@@ -502,6 +741,20 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
         extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
     m[CYCLES] += extra
     m[site + 8] += extra
+    if kinds & SITE_WAIT and m[NATIVE_ALLOWED] and _sleep(m):
+        _set_register(m, engine, _UC_PC, (address + size) | 1)
+
+
+@cfunc(types.void(types.int64, types.uint32, types.int64), cache=True)
+def trap_hook(engine: int, number: int, user: int) -> None:
+    """UC_HOOK_INTR: the return from a handler entered here; Python serves everything else."""
+    m = _words_at(user)
+    if number == 8 and m[NATIVE_ACTIVE]:
+        _leave_handler(m, engine)
+    else:
+        m[TRAP] = number
+        m[REASON] = REASON_TRAP
+        _call_stop(m[EMU_STOP], engine)
 
 
 @cfunc(types.int64(types.int64, types.int64, types.uint32, types.int64), cache=True)
@@ -511,6 +764,13 @@ def register_read(engine: int, offset: int, size: int, user: int) -> Any:
     address = region[0] + offset
     m = _words_at(user - 8 * region[1])
     if m[SHADOW_HITS] < SHADOW_LIMIT:
+        if m[NATIVE_PORT] >= 0:
+            p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
+            if address == m[p + STATUS_ADDRESS]:
+                m[SHADOW_HITS] += 1
+                return port_status(m, p, m[CYCLES], True) & ((1 << (8 * size)) - 1)
+            if address == m[p + DATA_ADDRESS]:
+                return port_take(m, p, m[CYCLES]) & ((1 << (8 * size)) - 1)
         for i in range(m[SHADOW_COUNT]):
             if m[SHADOW + 2 * i] == address:
                 m[SHADOW_HITS] += 1

@@ -256,7 +256,8 @@ class Machine:
         seen = (site, address, value)
         self._repeats = self._repeats + 1 if seen == self._last_read else 0
         self._last_read = seen
-        if self._repeats > WAITING_READS and self._next_event() == NEVER:
+        often = self._repeats > WAITING_READS or self.engine.words[hook.SHADOW_HITS] >= hook.SHADOW_LIMIT
+        if often and self._next_event() == NEVER:
             self.end = End(f"waits for good on {address:#010x} at {self.image.place(site)}", 0)
             self.cpu.stop()
 

@@ -5,8 +5,12 @@ Register layouts: RM0090 and RM0390 (F4), RM0351 and RM0432 (L4 and L4+).
 
 from __future__ import annotations
 
-from collections import deque
+import abc
+from dataclasses import dataclass
 
+import numpy as np
+
+from ascmcu.sim import hook
 from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.devices import Device, Following, RandomNumbers, Registers
 from ascmcu.sim.engine import NEVER
@@ -87,67 +91,126 @@ class Gpio(Registers):
             super().write(offset, value, cycle)
 
 
+@dataclass(frozen=True)
+class Chip:
+    """What serial ports are connected to: the clock tree, the interrupt controller, the shared array."""
+
+    rcc: Rcc
+    nvic: Nvic
+    words: np.ndarray
+
+
 class Usart(Device):
     """A serial port whose bytes take their time: ten bits each at the rate in BRR.
 
     ``sent`` collects what the program sent, at the moment the last bit has left. ``feed`` queues bytes that
     the other side sends without pause; one that arrives while the last is unread is lost and sets ORE, as in
-    the hardware. The two register layouts give the hooks below.
+    the hardware. The receiver's state lies in the array that native code shares (``hook.PORTS``), at ``words``.
+
+    Args:
+        name: for reports.
+        base: the first register's address.
+        irq: the interrupt's number.
+        bus: 1 for APB1, 2 for APB2.
+        chip: what the port is connected to.
+        index: which receiver in the array is this port's.
     """
 
-    def __init__(self, name: str, base: int, irq: int, bus: int, rcc: Rcc, nvic: Nvic) -> None:
+    # What differs between the layouts.
+    cr1, brr, status, data, enable_bit = 0x0C, 0x08, 0x00, 0x04, 13
+
+    def __init__(self, name: str, base: int, irq: int, bus: int, chip: Chip, index: int) -> None:
         super().__init__(name, base, 0x400)
         self.sent = bytearray()
-        self.lost_bytes = 0
         self.values: dict[int, int] = {}
-        self._exception = FIRST_IRQ + irq
+        self.exception = FIRST_IRQ + irq
+        self.index = index
         self._bus = bus
-        self._rcc = rcc
-        self._nvic = nvic
-        self._incoming: deque[int] = deque()
-        self._arrival = NEVER
-        self._received = 0
-        self._rxne = False
-        self._ore = False
+        self._chip = chip
+        self._at = hook.PORTS + index * hook.PORT_STRIDE
+        self._words = chip.words
+        self._backlog = bytearray()
         self._holding: int | None = None
         self._shifting: int | None = None
         self._shifted = NEVER
+        self._words[self._at : self._at + hook.PORT_STRIDE] = 0
+        self._set(hook.ARRIVAL, NEVER)
+        self._set(hook.STATUS_ADDRESS, base + self.status)
+        self._set(hook.DATA_ADDRESS, base + self.data)
+        self._set(hook.EXCEPTION, self.exception)
+        self._configure()
 
-    # What differs between the layouts.
-    cr1, brr = 0x0C, 0x08
+    def _get(self, field: int) -> int:
+        return int(self._words[self._at + field])
 
-    def _enabled(self) -> bool:
-        return bool(self.values.get(self.cr1, 0) & self._ue)
-
-    _ue = 1 << 13
+    def _set(self, field: int, value: int) -> None:
+        self._words[self._at + field] = value
 
     def frame_cycles(self) -> int:
         """Core cycles per byte."""
         divisor = self.values.get(self.brr, 0)
         if self.values.get(self.cr1, 0) >> 15 & 1:  # OVER8: the fraction has three bits
             divisor = (divisor >> 4) * 8 + (divisor & 7)
-        return max(1, FRAME_BITS * divisor * self._rcc.ahb_cycles_per_apb(self._bus))
+        return max(1, FRAME_BITS * divisor * self._chip.rcc.ahb_cycles_per_apb(self._bus))
+
+    def _configure(self) -> None:
+        """Tell the receiver what the registers say."""
+        control = self.values.get(self.cr1, 0)
+        enabled = control >> self.enable_bit & 1
+        self._set(hook.FRAME_CYCLES, self.frame_cycles())
+        self._set(hook.LISTENS, enabled & control >> 2)
+        self._set(hook.INTERRUPTS, control >> 5 & 1)
+        self._set(hook.STATUS_REST, self._rest())
+
+    def _rest(self) -> int:
+        """TXE, TC, and what else the status register holds beside the receiver's bits."""
+        return (self._shifting is None) << 6 | (self._holding is None) << 7
 
     # The wire.
 
     def feed(self, data: bytes, cycle: int) -> None:
         """The other side sends ``data``, beginning when the line is free."""
-        if not self._incoming and data:
-            self._arrival = cycle + self.frame_cycles()
-        self._incoming.extend(data)
+        self._backlog += data
+        self._refill(cycle)
+
+    def _refill(self, cycle: int) -> None:
+        head, tail = self._get(hook.HEAD), self._get(hook.TAIL)
+        count = min(len(self._backlog), hook.RING_SIZE - (tail - head))
+        if not count:
+            return
+        ring = self._at + hook.RING
+        for position, byte in enumerate(self._backlog[:count], tail):
+            self._words[ring + (position & hook.RING_SIZE - 1)] = byte
+        del self._backlog[:count]
+        self._set(hook.TAIL, tail + count)
+        if self._get(hook.ARRIVAL) == NEVER:
+            self._set(hook.ARRIVAL, cycle + self._get(hook.FRAME_CYCLES))
 
     @property
-    def receiving(self) -> bool:
-        """Whether bytes are still on their way in."""
-        return bool(self._incoming)
+    def lost_bytes(self) -> int:
+        """Bytes that came while nobody listened, or while the one before was unread."""
+        return self._get(hook.LOST)
 
     @property
     def sending(self) -> bool:
         """Whether bytes are still on their way out."""
         return self._shifting is not None
 
+    @property
+    def interrupts_for_sending(self) -> bool:
+        """Whether the program wants interrupts for TXE or TC."""
+        return bool(self.values.get(self.cr1, 0) >> 6 & 3)
+
+    def arrival(self) -> int:
+        """The cycle at which the next byte is complete."""
+        return self._get(hook.ARRIVAL)
+
+    def departure(self) -> int:
+        """The cycle at which the byte that is being sent has left."""
+        return self._shifted
+
     def next_event(self) -> int:
-        return min(self._arrival, self._shifted)
+        return min(self.arrival(), self._shifted)
 
     def advance(self, cycle: int) -> None:
         while self._shifted <= cycle and self._shifting is not None:
@@ -155,48 +218,26 @@ class Usart(Device):
             done = self._shifted
             self._shifting, self._holding = self._holding, None
             self._shifted = done + self.frame_cycles() if self._shifting is not None else NEVER
-        while self._incoming and self._arrival <= cycle:
-            byte = self._incoming.popleft()
-            receives = self._enabled() and self.values.get(self.cr1, 0) & 4
-            if receives and self._rxne:
-                self._ore = True
-                self.lost_bytes += 1
-            elif receives:
-                self._received, self._rxne = byte, True
-            else:
-                self.lost_bytes += 1
-            self._arrival = self._arrival + self.frame_cycles() if self._incoming else NEVER
+            self._set(hook.STATUS_REST, self._rest())
+        hook.port_advance(self._words, self._at, cycle)
+        if self._backlog:
+            self._refill(cycle)
         self._update_line()
 
-    def _status(self) -> tuple[bool, bool]:
-        """TXE and TC."""
-        return self._holding is None, self._shifting is None
-
     def _update_line(self) -> None:
-        enables = self.values.get(self.cr1, 0)
-        empty, complete = self._status()
-        level = (
-            (enables >> 5 & 1 and (self._rxne or self._ore))
-            or (enables >> 7 & 1 and empty)
-            or (enables >> 6 & 1 and complete)
-        )
-        self._nvic.set_line(self._exception, bool(level) and self._enabled())
-
-    @property
-    def quiet(self) -> bool:
-        """Whether the port was never touched, so that nothing can happen to it."""
-        return not self.values and not self._incoming and self._shifting is None
+        control = self.values.get(self.cr1, 0)
+        received = self._get(hook.FULL) or self._get(hook.OVERRUN)
+        level = control >> 5 & 1 and received
+        level = level or (control >> 7 & 1 and self._holding is None)
+        level = level or (control >> 6 & 1 and self._shifting is None)
+        self._chip.nvic.set_line(self.exception, bool(level) and bool(control >> self.enable_bit & 1))
 
     def standing(self) -> tuple[int, int] | None:
         """The status register as (address, value) when reading it has no effect and time alone changes nothing
         before ``next_event``; else None."""
-        return None if self._rxne or self._ore else (self.base + self.status, self._flags())
-
-    status = 0x00
-
-    def _flags(self) -> int:
-        """The status register."""
-        raise NotImplementedError
+        if self._get(hook.FULL) or self._get(hook.OVERRUN):
+            return None
+        return self.base + self.status, int(hook.port_status(self._words, self._at, 0, False))
 
     def _transmit(self, value: int, cycle: int) -> None:
         if self._shifting is None:
@@ -204,95 +245,86 @@ class Usart(Device):
         else:
             self._holding = value & 0xFF
 
-    def _take(self) -> int:
-        self._rxne = False
-        return self._received
+    # Registers.
+
+    def peek(self, offset: int, cycle: int) -> int:
+        self.advance(cycle)
+        if offset == self.status:
+            return int(hook.port_status(self._words, self._at, cycle, False))
+        return self._get(hook.RECEIVED) if offset == self.data else self.values.get(offset, 0)
+
+    def read(self, offset: int, cycle: int) -> int:
+        self.advance(cycle)
+        if offset == self.status:
+            return int(hook.port_status(self._words, self._at, cycle, True))
+        if offset == self.data:
+            value = int(hook.port_take(self._words, self._at, cycle))
+            self._update_line()
+            return value
+        return self.values.get(offset, 0)
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        self.advance(cycle)
+        self._written(offset, value, cycle)
+        self._configure()
+        self._update_line()
+
+    @abc.abstractmethod
+    def _written(self, offset: int, value: int, cycle: int) -> None:
+        """What writing a register does."""
 
 
 class UsartF4(Usart):
     """SR, DR, BRR, CR1, CR2, CR3."""
 
-    _seen_overrun = False
+    def __init__(self, name: str, base: int, irq: int, bus: int, chip: Chip, index: int) -> None:
+        super().__init__(name, base, irq, bus, chip, index)
+        self._set(hook.CLEARS_BY_READING, 1)
 
-    def _flags(self) -> int:
-        empty, complete = self._status()
-        return self._ore << 3 | self._rxne << 5 | complete << 6 | empty << 7 | (not self._rxne) << 4
-
-    def peek(self, offset: int, cycle: int) -> int:
-        self.advance(cycle)
-        return {0x00: self._flags(), 0x04: self._received}.get(offset, self.values.get(offset, 0))
-
-    def read(self, offset: int, cycle: int) -> int:
-        value = self.peek(offset, cycle)
-        if offset == 0x00:
-            self._seen_overrun = self._ore
-        elif offset == 0x04:
-            self._take()
-            if self._seen_overrun:
-                self._ore = self._seen_overrun = False
-            self._update_line()
-        return value
-
-    def write(self, offset: int, value: int, cycle: int) -> None:
-        self.advance(cycle)
+    def _written(self, offset: int, value: int, cycle: int) -> None:
         if offset == 0x04:
             self._transmit(value, cycle)
         elif offset == 0x00:
             if not value >> 5 & 1:
-                self._rxne = False
+                self._set(hook.FULL, 0)
         else:
             self.values[offset] = value
-        self._update_line()
 
 
 class UsartL4(Usart):
     """CR1, CR2, CR3, BRR, …, ISR, ICR, RDR, TDR."""
 
-    cr1, brr, status = 0x00, 0x0C, 0x1C
-    _ue = 1
+    cr1, brr, status, data, enable_bit = 0x00, 0x0C, 0x1C, 0x24, 0
 
-    def _flags(self) -> int:
-        empty, complete = self._status()
+    def _rest(self) -> int:
         enables = self.values.get(0x00, 0)
         acknowledged = (enables >> 3 & 1) << 21 | (enables >> 2 & 1) << 22
-        return self._ore << 3 | self._rxne << 5 | complete << 6 | empty << 7 | acknowledged
+        return super()._rest() | acknowledged
 
-    def peek(self, offset: int, cycle: int) -> int:
-        self.advance(cycle)
-        return {0x1C: self._flags(), 0x24: self._received}.get(offset, self.values.get(offset, 0))
-
-    def read(self, offset: int, cycle: int) -> int:
-        value = self.peek(offset, cycle)
-        if offset == 0x24:
-            self._take()
-            self._update_line()
-        return value
-
-    def write(self, offset: int, value: int, cycle: int) -> None:
-        self.advance(cycle)
+    def _written(self, offset: int, value: int, cycle: int) -> None:
         if offset == 0x28:
             self._transmit(value, cycle)
-        elif offset == 0x20:
-            self._ore = self._ore and not value >> 3 & 1
-        elif offset == 0x18:
-            self._rxne = self._rxne and not value >> 3 & 1
-        elif offset not in (0x1C, 0x24):
+        elif offset == 0x20 and value >> 3 & 1:
+            self._set(hook.OVERRUN, 0)
+        elif offset == 0x18 and value >> 3 & 1:
+            self._set(hook.FULL, 0)
+        elif offset not in (0x18, 0x1C, 0x20, 0x24):
             self.values[offset] = value
-        self._update_line()
 
 
 class Lpuart(UsartL4):
     """LPUART1: 256 times the resolution in BRR."""
 
     def frame_cycles(self) -> int:
-        return max(1, FRAME_BITS * self.values.get(0x0C, 0) * self._rcc.ahb_cycles_per_apb(1) // 256)
+        return max(1, FRAME_BITS * self.values.get(0x0C, 0) * self._chip.rcc.ahb_cycles_per_apb(1) // 256)
 
 
-def f4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
+def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
     """An STM32F4's devices, and its USARTs by number."""
     rcc = RccF4()
+    chip = Chip(rcc, nvic, words)
     usarts: dict[int, Usart] = {
-        number: UsartF4(f"USART{number}", base, irq, bus, rcc, nvic)
+        number: UsartF4(f"USART{number}", base, irq, bus, chip, number)
         for number, base, irq, bus in (
             (1, 0x40011000, 37, 2),
             (2, 0x40004400, 38, 1),
@@ -321,11 +353,12 @@ def f4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
     return [*devices, *usarts.values()], usarts
 
 
-def l4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
+def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
     """An STM32L4's devices; LPUART1 is number 0."""
     rcc = RccL4()
+    chip = Chip(rcc, nvic, words)
     usarts: dict[int, Usart] = {
-        number: UsartL4(f"USART{number}", base, irq, bus, rcc, nvic)
+        number: UsartL4(f"USART{number}", base, irq, bus, chip, number)
         for number, base, irq, bus in (
             (1, 0x40013800, 37, 2),
             (2, 0x40004400, 38, 1),
@@ -334,7 +367,7 @@ def l4_devices(nvic: Nvic) -> tuple[list[Device], dict[int, Usart]]:
             (5, 0x40005000, 53, 1),
         )
     }
-    usarts[0] = Lpuart("LPUART1", 0x40008000, 70, 1, rcc, nvic)
+    usarts[0] = Lpuart("LPUART1", 0x40008000, 70, 1, chip, 0)
     devices: list[Device] = [
         rcc,
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
