@@ -10,7 +10,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
-from ascmcu.ops._loops import Loop
+from ascmcu.ops._loops import Loop as Loop  # re-exported
 from ascmcu.ops.reshape import Reshape
 
 

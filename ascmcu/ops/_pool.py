@@ -88,12 +88,15 @@ def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor, *, accumul
     """The parameters of the row kernel."""
     x = inputs[0]
     assert x is not None
+    _, in_h, in_w, channels = x.shape
     return PoolParams(
         *attributes.kernel,
         *attributes.stride,
         attributes.padding[0],
         attributes.padding[2],
-        *x.shape[1:],
+        in_h,
+        in_w,
+        channels,
         output.shape[2],
         *attributes.clamp,
         x.dtype.c_name,

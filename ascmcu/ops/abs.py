@@ -26,4 +26,5 @@ class Abs(Unary):
             magnitude = multiply_by_quantized_multiplier(
                 magnitude, *quantize_multiplier(float(np.float32(source.scale) / np.float32(output.scale)))
             )
-        return np.clip(magnitude + output.zero_point, *output.dtype.integer_range)
+        clipped: Array = np.clip(magnitude + output.zero_point, *output.dtype.integer_range)
+        return clipped

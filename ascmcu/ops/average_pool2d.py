@@ -40,7 +40,8 @@ class AveragePool2D(_pool.PoolAttributes, Op):
         total = _window.windows(x.astype(np.int64), *geometry).sum(axis=(4, 5))
         count = _window.windows(np.ones((1, *x.shape[1:3], 1), np.int64), *geometry).sum(axis=(4, 5))
         magnitude = (np.abs(total) + count // 2) // count
-        return np.clip(np.sign(total) * magnitude, *self.clamp).astype(output.dtype.numpy)
+        mean: Array = np.clip(np.sign(total) * magnitude, *self.clamp)
+        return mean.astype(output.dtype.numpy)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Attributes exchanged."""

@@ -58,7 +58,8 @@ def _high_mul16(a: I64, b: int) -> I64:
 
 
 def _saturating_left_shift(a: I64, bits: int) -> I64:
-    return np.clip(a << bits, -32768, 32767)
+    clipped: I64 = np.clip(a << bits, -32768, 32767)
+    return clipped
 
 
 def _shift_exponent(x: I64, exponent: int) -> I64:

@@ -37,4 +37,5 @@ class LeakyRelu(Unary):
             multiply_by_quantized_multiplier(centred, *positive),
             multiply_by_quantized_multiplier(centred, *negative),
         )
-        return np.clip(scaled + output.zero_point, *output.dtype.integer_range)
+        clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
+        return clipped

@@ -37,7 +37,8 @@ class MaxPool2D(_pool.PoolAttributes, Op):
         assert x is not None
         lowest = output.dtype.integer_range[0]
         view = _window.windows(x.astype(np.int32), self.kernel, self.stride, (1, 1), self.padding, lowest)
-        return np.clip(view.max(axis=(4, 5)), *self.clamp).astype(output.dtype.numpy)
+        largest: Array = np.clip(view.max(axis=(4, 5)), *self.clamp)
+        return largest.astype(output.dtype.numpy)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Attributes exchanged."""

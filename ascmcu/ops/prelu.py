@@ -68,7 +68,8 @@ class Prelu(Op):
             multiply_by_quantized_multiplier(centred, *positive),
             multiply_by_quantized_multiplier(centred * slope_centred, *negative),
         )
-        return np.clip(scaled + output.zero_point, *output.dtype.integer_range).astype(output.dtype.numpy)
+        clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
+        return clipped.astype(output.dtype.numpy)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """The same op on exchanged constants."""

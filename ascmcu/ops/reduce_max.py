@@ -45,7 +45,8 @@ class ReduceMax(Op):
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
         assert arrays[0] is not None
-        return arrays[0].max(axis=self.axes).reshape(output.shape)
+        largest: Array = arrays[0].max(axis=self.axes)
+        return largest.reshape(output.shape)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """The axes follow."""
