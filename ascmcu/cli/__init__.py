@@ -68,7 +68,7 @@ def main() -> None:
     # A plain kill must clean up as Ctrl-C does: half-made folders and emulators go.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        status = cli.main(standalone_mode=False)
+        status = cli.main(prog_name="ascmcu", standalone_mode=False)
     except AscmcuError as error:
         _fail(error)
     except click.UsageError as error:
