@@ -1,7 +1,8 @@
 """MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum<int8_t>).
 
-LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 input of SUM as uint8 and so answers nonsense there (MEAN is right).
-This is what its source function says, and what its BUILTIN resolver computes; the case rows of SUM say so.
+MEAN requantizes in fixed point, SUM in float32 (``compute_sum``): scaled, biased and rounded once. LiteRT 2.3.0's
+BUILTIN_REF resolver reads the int8 input of SUM as uint8 and so answers nonsense there (MEAN is right); its BUILTIN
+resolver computes what the source function says, and the case rows of SUM name that one.
 """
 
 from __future__ import annotations
@@ -13,17 +14,21 @@ import numpy as np
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _reduce
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, wrap32
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_float32, wrap32
 
 
 @dataclass(frozen=True)
 class MeanSumParams:
-    """Compile-time constants; the sum of a whole output element is centred by ``offset`` before scaling."""
+    """Compile-time constants. MEAN (``mean``) centres a whole sum by ``offset`` and scales it by multiplier and shift;
+    SUM computes sum × ``scale`` + ``bias`` in float32."""
 
     geometry: _reduce.ReduceGeometry
+    mean: bool
     offset: int
     multiplier: int
     shift: int
+    scale: float
+    bias: float
     y_zero_point: int
     low: int
     high: int
@@ -31,13 +36,18 @@ class MeanSumParams:
     y_type: str
 
 
-def _multiplier(x: Tensor, output: Tensor, count: int, *, mean: bool) -> tuple[int, int]:
+def _multiplier(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
     multiplier, shift = quantize_multiplier(x.scale / output.scale)
-    if not mean:
-        return multiplier, shift
     # reduce.h folds 1/count into the multiplier with as many bits as the count's magnitude allows.
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << extra) // count, shift - extra
+
+
+def _real(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32]:
+    """Scale and bias of SUM, each operation rounded to float32."""
+    scale = np.float32(np.float32(x.scale) / np.float32(output.scale))
+    bias = np.float32(np.float32(np.float32(-x.zero_point) * scale) * np.float32(count))
+    return scale, bias
 
 
 def evaluate(x: Array, inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Array:
@@ -47,9 +57,18 @@ def evaluate(x: Array, inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, me
     total = wrap32(x.astype(np.int64).sum(axis=axes)).reshape(output.shape)
     count = _reduce.count(t, axes)
     low, high = output.dtype.integer_range
-    centred = wrap32(total - t.zero_point * count)
-    scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count, mean=mean))
+    if mean:
+        centred = wrap32(total - t.zero_point * count)
+        scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count))
+    else:
+        scale, bias = _real(t, output, count)
+        real = round_float32(total.astype(np.float32) * scale + bias)
+        scaled = np.clip(real, -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
     return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
+
+
+# Beyond this every zero point leaves the 8-bit range; conversion to an integer stays defined.
+REAL_LIMIT = 1024.0
 
 
 def lower(inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Lowered:
@@ -57,10 +76,14 @@ def lower(inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> 
     x = inputs[0]
     assert x is not None
     geometry = _reduce.geometry(inputs, output, axes)
+    fixed = (-x.zero_point * geometry.count, *_multiplier(x, output, geometry.count)) if mean else (0, 0, 0)
+    scale, bias = (0.0, 0.0) if mean else _real(x, output, geometry.count)
     params = MeanSumParams(
         geometry,
-        -x.zero_point * geometry.count,
-        *_multiplier(x, output, geometry.count, mean=mean),
+        mean,
+        *fixed,
+        float(scale),
+        float(bias),
         output.zero_point,
         *output.dtype.integer_range,
         x.dtype.c_name,
