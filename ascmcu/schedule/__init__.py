@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 
-from ascmcu.ir.graph import Graph
+from ascmcu.ir.graph import Graph, Node
 from ascmcu.schedule.place import place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
@@ -20,11 +20,24 @@ def make_plan(graph: Graph, mode: str) -> Plan:
         graph: after all passes: every op has a kernel.
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
     """
+    if mode == ROWS:
+        graph = _input_readers_first(graph)
     layers = _layers(graph)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
+
+
+def _input_readers_first(graph: Graph) -> Graph:
+    """Ops that read nothing but the network's input come first (they depend on nothing): when a row is pushed, all
+    branches take their part of it before any of them computes, and the row's bytes are free again."""
+
+    def waits(node: Node) -> bool:
+        return any(tensor.name not in graph.inputs for tensor in graph.activations(node))
+
+    ordered = tuple(sorted(graph.nodes, key=waits))
+    return graph if ordered == graph.nodes else graph.replace(nodes=ordered)
 
 
 @functools.lru_cache(maxsize=8)
