@@ -1,0 +1,75 @@
+"""``tools/new_op`` in a copy of the sources: the copy is a whole operator, and nothing is overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The parts that an operator is made of."""
+    folder = tmp_path_factory.mktemp("checkout")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for part in ("ascmcu", "templates", "tests/ops", "tests/support", "firmware/kernels"):
+        shutil.copytree(ROOT / part, folder / part, ignore=ignored)
+    shutil.copyfile(ROOT / "tests" / "conftest.py", folder / "tests" / "conftest.py")
+    return folder
+
+
+def _new_op(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "tools" / "new_op"), *arguments, "--root", str(copy)]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("like", "name", "files"), [("maximum", "floor_div", 3), ("abs", "neg", 2)])
+def test_the_copy_is_an_operator(copy: Path, like: str, name: str, files: int) -> None:
+    done = _new_op(copy, name, "--like", like)
+    assert done.returncode == 0, done.stderr
+    assert (
+        len([line for line in done.stdout.splitlines() if line.startswith(("ascmcu", "templates", "tests"))])
+        == files
+    )
+    environment = {**os.environ, "PYTHONPATH": str(copy)}
+    # The copy's own checks: stems match, and every importer has rows of its own.
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/ops",
+        "-k",
+        "stems or importer",
+    ]
+    checked = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment)
+    assert checked.returncode == 0, checked.stdout[-2000:]
+    code = (
+        "import ascmcu.ops; from ascmcu.ir import registry; "
+        f"assert registry.importer('{name.upper()}') is registry.by_kind('{name}') is not None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=copy, env=environment)
+
+
+def test_what_exists_stays(copy: Path) -> None:
+    before = (copy / "ascmcu" / "ops" / "add.py").read_text()
+    done = _new_op(copy, "add")
+    assert done.returncode == 2 and "add.py exists already" in done.stderr
+    assert (copy / "ascmcu" / "ops" / "add.py").read_text() == before
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["Wrong Name"], "'Wrong Name' is no op name"), (["fine", "--like", "nothing"], "there is no op 'nothing' to copy"),
+    (["fine", "--like", "slice"], "'slice' imports 5 builtins"),
+])  # fmt: skip
+def test_refusals(copy: Path, arguments: list[str], message: str) -> None:
+    done = _new_op(copy, *arguments)
+    assert done.returncode == 2 and message in done.stderr
