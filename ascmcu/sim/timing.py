@@ -40,7 +40,6 @@ class Previous(enum.IntEnum):
     NOTHING = 0
     LOAD = 1
     STORE = 2
-    FP_STORE = 3
 
 
 @dataclass(frozen=True)
@@ -159,14 +158,13 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
             return 0
         return 1
     if kind in (Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE):
-        chained = kind is Kind.FP_STORE and state.previous is Previous.FP_STORE
         words = instruction.registers if kind is Kind.FP_STORE else 1
-        if _follows_load(state, instruction) or chained:
+        if _follows_load(state, instruction):
             reasons.append("pipelined")
             return words
         return 1 + words
     if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
-        stalled = kind is Kind.LOAD_MULTIPLE and state.previous in (Previous.STORE, Previous.FP_STORE)
+        stalled = kind is Kind.LOAD_MULTIPLE and state.previous is Previous.STORE
         if stalled:
             reasons.append("load after store")
         return 1 + instruction.registers + int(stalled)
@@ -191,7 +189,7 @@ def _load_cycles(state: State, instruction: Instruction, reasons: list[str]) -> 
     words = instruction.registers if instruction.kind is Kind.FP_LOAD else 1
     if instruction.branches:
         return 2
-    if state.previous in (Previous.STORE, Previous.FP_STORE):
+    if state.previous is Previous.STORE:
         # TRM: nothing pipelines after a store.
         reasons.append("load after store")
         return 2 + words
@@ -277,8 +275,6 @@ def _after(state: State, after: State, instruction: Instruction, cycles: int) ->
     previous = Previous.NOTHING
     if single:
         previous = Previous.LOAD
-    elif kind is Kind.FP_STORE:
-        previous = Previous.FP_STORE
     elif kind in STORES:
         previous = Previous.STORE
     arithmetic = kind in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE)

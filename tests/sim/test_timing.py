@@ -119,6 +119,8 @@ RULES = {
     "fp divide beside integers": ("vdiv.f32 s4, s0, s1\n" + " add r7, r4, r5\n" * 13, 14, "TRM: integer code goes on"),
     "fp load": ("vldr s4, [r0]\n vldr s5, [r0, #4]", 3, "TRM: pipelines like LDR"),
     "fp store": ("vstr s0, [r0]\n nop", 3, "TRM"),
+    "two fp stores": ("vstr s0, [r0]\n vstr s1, [r0, #4]", 4, "TRM: 2 each; V: not overlapped"),
+    "fp load, fp store": ("vldr s4, [r0]\n vstr s0, [r1]", 3, "TRM"),
     "fp load multiple": ("vldmia r0, {{s4-s7}}", 5, "TRM: 1 + N"),
     "fp move": ("vmov s4, r4\n vmov r7, s4", 2, "TRM"),
     "fp move two": ("vmov r7, r12, s0, s1", 2, "i0: two cycles"),
