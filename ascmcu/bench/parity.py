@@ -20,7 +20,7 @@ EQUAL_PERCENT_MIN = 99.9
 
 # What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
 # frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
-PRECISION_FLOOR_DB = -105.0
+PRECISION_FLOOR_DB = -100.0
 
 Progress = Callable[[int], None]
 
