@@ -92,18 +92,34 @@ class Image:
         )
 
     @cached_property
-    def vector_table(self) -> int:
-        """Where the initial stack pointer and reset vector are: the lowest loaded address that can be one."""
+    def vector_table(self) -> int | None:
+        """Where the initial stack pointer and reset vector are: the lowest loaded address that can be one.
+
+        None for a program that only has an entry point.
+        """
         for segment in sorted(self.segments, key=lambda s: s.load_address):
             if len(segment.data) >= 8:
                 stack, reset = (int.from_bytes(segment.data[n : n + 4], "little") for n in (0, 4))
                 if stack % 4 == 0 and 0x1000_0000 <= stack < 0x4000_0000 and reset & 1:
                     return segment.load_address
-        raise InputError(
-            "no vector table found",
-            where=str(self.path),
-            expected="initial stack pointer and reset handler at the start of a loadable segment",
-        )
+        return None
+
+    def word(self, address: int) -> int:
+        """A word of the loaded bytes, by load address.
+
+        Raises:
+            InputError: the file has nothing there.
+        """
+        for segment in self.segments:
+            offset = address - segment.load_address
+            if 0 <= offset <= len(segment.data) - 4:
+                return int.from_bytes(segment.data[offset : offset + 4], "little")
+        raise InputError("address not in the file", where=str(self.path), found=f"{address:#010x}")
+
+    @property
+    def initial_stack(self) -> int | None:
+        """The stack pointer of the vector table, None without one."""
+        return None if self.vector_table is None else self.word(self.vector_table)
 
     @cached_property
     def symbols(self) -> tuple[Symbol, ...]:

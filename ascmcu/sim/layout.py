@@ -86,8 +86,8 @@ _MPS2 = Layout(
         Region("ram", 0x2000_0000, 4096 * KIB, True),
         Region("psram", 0x2100_0000, 16384 * KIB, True),
     ),
-    family="none",
-    console=-1,
+    family="mps2",
+    console=0,
     clock_hz=25_000_000,
     slow_bank=(0, 0),
     origin="built in",
@@ -149,15 +149,16 @@ def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
     The part with 640 KB of RAM is recognised by the initial stack pointer, the peripheral family by the base
     addresses that the program holds as constants; the rest is generous.
     """
-    vectors = image.vector_table
-    stack = _word(image, vectors)
+    stack = image.initial_stack or 0
     if stack == 0x2000_0000 + 640 * KIB:
         return replace(_L4R5, origin="guessed from the initial stack pointer, 640 KB into RAM")
     family = _family(image)
     ram_end = max([0x2000_0000 + ram_kib * KIB, stack, *(_end(s) for s in _ram(image))])
-    flash_base = 0x0800_0000 if vectors >= 0x0800_0000 else 0
+    lowest = min((s.load_address for s in image.segments), default=0)
+    flash_base = 0x0800_0000 if lowest >= 0x0800_0000 else 0
+    written = any(s.writable and s.run_address < flash_kib * KIB for s in image.segments)
     regions = [
-        Region("flash", flash_base, flash_kib * KIB, False, alias=0 if flash_base else 0x0800_0000),
+        Region("flash", flash_base, flash_kib * KIB, written, alias=0 if flash_base else 0x0800_0000),
         Region("ram", 0x2000_0000, _pages(ram_end - 0x2000_0000), True),
         Region("ccm", 0x1000_0000, 64 * KIB, True),
     ]
@@ -165,7 +166,7 @@ def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
         name=f"generic ({family})",
         regions=tuple(regions),
         family=family,
-        console={"stm32f4": 2, "stm32l4": 0}.get(family, -1),
+        console={"stm32f4": 2, "stm32l4": 0, "mps2": 0}.get(family, -1),
         clock_hz=16_000_000,
         slow_bank=(0, 0),
         origin="guessed from the ELF",
@@ -186,17 +187,9 @@ def _pages(size_bytes: int) -> int:
     return -(-size_bytes // PAGE) * PAGE
 
 
-def _word(image: Image, address: int) -> int:
-    for segment in image.segments:
-        offset = address - segment.load_address
-        if 0 <= offset <= len(segment.data) - 4:
-            return int.from_bytes(segment.data[offset : offset + 4], "little")
-    raise InputError("address not in the file", where=str(image.path), found=f"{address:#010x}")
-
-
 def _family(image: Image) -> str:
     """Count constants that are register addresses of one family only."""
-    votes = {"stm32f4": 0, "stm32l4": 0}
+    votes = {"stm32f4": 0, "stm32l4": 0, "mps2": 0}
     for segment in image.segments:
         data = segment.data[: len(segment.data) // 4 * 4]
         for word in memoryview(data).cast("I") if data else ():
@@ -204,5 +197,7 @@ def _family(image: Image) -> str:
                 votes["stm32f4"] += 1
             elif 0x4800_0000 <= word < 0x4800_2400 or 0x4002_1000 <= word < 0x4002_1100:
                 votes["stm32l4"] += 1
+            elif word in (0x4000_4010, 0x4000_4008, 0x4002_8000, 0x4002_F000):
+                votes["mps2"] += 1
     best = max(votes, key=lambda family: votes[family])
     return best if votes[best] else "none"

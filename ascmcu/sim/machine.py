@@ -16,6 +16,7 @@ from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
+from ascmcu.sim.mps2 import mps2_devices
 from ascmcu.sim.stm32 import Usart, f4_devices, l4_devices
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
@@ -130,6 +131,8 @@ class Machine:
         elif self.layout.family == "stm32l4":
             family, self.usarts = l4_devices(self.nvic, self.engine.words)
             devices += family
+        elif self.layout.family == "mps2":
+            devices += mps2_devices(self.console)
         self.devices = devices
         self._pages: dict[int, Device] = {}
         for device in devices:
@@ -142,7 +145,7 @@ class Machine:
 
     def _stack_limit(self) -> int:
         """The lowest address that the stack may use: a symbol, else the end of static data below it."""
-        stack = self._word(self.image.vector_table)
+        stack = self._initial_stack()
         for name in _STACK_LIMITS:
             address = self.image.find(name)
             if address is not None and address < stack:
@@ -187,11 +190,20 @@ class Machine:
 
     def _start(self) -> None:
         table = self.image.vector_table
-        self.control.values[0xD08] = table
-        self.cpu.write(reg.UC_ARM_REG_MSP, self._word(table))
-        self.cpu.write(reg.UC_ARM_REG_SP, self._word(table))
+        stack = self._initial_stack()
+        self.control.values[0xD08] = table or 0
+        self.cpu.write(reg.UC_ARM_REG_MSP, stack)
+        self.cpu.write(reg.UC_ARM_REG_SP, stack)
         self.cpu.write(reg.UC_ARM_REG_LR, 0xFFFFFFFF)
-        self.pc = self._word(table + 4) & ~1
+        self.pc = (self.image.entry if table is None else self._word(table + 4)) & ~1
+
+    def _initial_stack(self) -> int:
+        """The vector table's stack pointer; without one, the end of the first RAM."""
+        known = self.image.initial_stack
+        if known is not None:
+            return known
+        ram = next(r for r in self.layout.regions if r.writable and r.origin >= 0x2000_0000)
+        return ram.origin + ram.size_bytes
 
     def _word(self, address: int) -> int:
         return self.cpu.word(address)
@@ -559,6 +571,7 @@ class Machine:
     def _breakpoint(self) -> None:
         code = self._half(self.pc)
         if code & 0xFF != 0xAB:
+            self.engine.flush_pipeline()
             self.end = End(f"breakpoint {code & 0xFF} at {self.image.place(self.pc)}", 0)
             return
         operation, parameter = self.cpu.read(reg.UC_ARM_REG_R0), self.cpu.read(reg.UC_ARM_REG_R1)
@@ -579,6 +592,7 @@ class Machine:
         self.cpu.write(reg.UC_ARM_REG_R0, answer.r0)
         self.pc += 2
         if answer.exit_code is not None:
+            self.engine.flush_pipeline()
             self.end = End("exit by semihosting", answer.exit_code)
 
     def _emulator_error(self, error: Any) -> None:

@@ -85,7 +85,7 @@ def finish(
     engine = machine.engine
     if between is not None:
         for which, name in enumerate(between):
-            engine.mark(which, machine.image.symbol(name).address)
+            engine.mark(which, machine.image.symbol(name).address & ~1)
     started = time.perf_counter()
     machine.run(limit_cycles)
     host_s = time.perf_counter() - started

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from ascmcu.sim import run
 from ascmcu.sim.cpu import CORE
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.session import build, finish
-from tests.sim.programs import assemble, compile_c, needs_gcc
+from tests.sim.programs import FLAGS, GCC, assemble, compile_c, needs_gcc
 
 pytestmark = needs_gcc
 
@@ -347,3 +348,38 @@ def test_what_the_user_gets_wrong(tmp_path: Path) -> None:
     forever = compile_c(tmp_path, "int main(void) { for (volatile int i = 0;; i++) ; }", "-O1")
     with pytest.raises(LimitError, match="did not end"):
         run(forever, limit_cycles=100_000)
+
+
+def test_a_program_with_an_entry_point_alone(tmp_path: Path) -> None:
+    """No vector table: execution begins at the ELF's entry, with the stack at the end of RAM."""
+    source = ".syntax unified\n.thumb\n.text\n.thumb_func\n.global _start\n_start:\n push {r0}\n pop {r1}\n bkpt 1\n"
+    (tmp_path / "bare.S").write_text(source)
+    (tmp_path / "bare.ld").write_text("ENTRY(_start)\nSECTIONS { . = 0x100; .text : { *(.text*) } }\n")
+    command = [GCC, *FLAGS, "-T", "bare.ld", "bare.S", "-o", "bare.elf"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    result = run(tmp_path / "bare.elf")
+    assert (result.instructions, result.cycles) == (3, 2 + 3 + 1)
+    assert result.ended.startswith("breakpoint 1")
+
+
+@pytest.mark.parametrize(
+    ("stack", "machine", "extra_per_load"),
+    [(0x200A0000, "stm32l4r5", 1), (0x20020000, "generic", 0)],
+)
+def test_the_640_kb_part_and_its_slow_ram_are_recognised(
+    stack: int, machine: str, extra_per_load: int, tmp_path: Path
+) -> None:
+    """Each load stands alone, so on the STM32L4R5 each waits a cycle for SRAM3."""
+    loads = " ldr r3, [sp, #-16]\n nop\n" * 20
+    body = (
+        f".global reset, first, last\n.thumb_func\nreset:\n ldr r0, ={stack}\n mov sp, r0\n b begin\n .pool\n"
+        f".balign 4\nbegin:\n nop\nfirst:\n{loads}last:\n b finish\n"
+    )
+    elf = assemble(tmp_path, body)
+    data = bytearray(elf.read_bytes())
+    at = data.index((0x20010000).to_bytes(4, "little"))
+    data[at : at + 4] = stack.to_bytes(4, "little")
+    elf.write_bytes(data)
+    result = run(elf, between=("first", "last"))
+    assert result.machine.startswith(machine)
+    assert result.cycles == 20 * (3 + extra_per_load)
