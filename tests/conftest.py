@@ -9,6 +9,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-goldens", action="store_true", help="write golden files anew instead of comparing"
     )
+    parser.addoption(
+        "--inputs", type=int, default=4, help="inputs per published model in the tests that take long"
+    )
 
 
 @pytest.fixture

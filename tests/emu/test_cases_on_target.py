@@ -1,0 +1,76 @@
+"""The end of the differential chain: every case row as Cortex-M4 code, on QEMU and on the cycle model."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu import passes
+from ascmcu.frontends import tflite
+from ascmcu.ir.types import Array
+from ascmcu.passes.swap_axes import swap_axes
+from ascmcu.schedule import LAYERS, ROWS
+from tests.support import cases, chain, on_target
+from tests.support.litert import Reference
+from tests.support.on_target import Network
+
+MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+pytestmark = pytest.mark.skipif(
+    not (shutil.which(on_target.GCC) and shutil.which(on_target.QEMU)), reason="no cross compiler or no QEMU"
+)
+SETS = 3
+
+
+def _bytes(outputs: Sequence[Array]) -> bytes:
+    return b"".join(np.ascontiguousarray(y).tobytes() for y in outputs)
+
+
+@pytest.fixture(scope="module")
+def rows(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tuple[Path, list[str], list[Network], list[list[bytes]]]:
+    """One program of all case rows, and LiteRT's results."""
+    names, networks, expected = [], [], []
+    for number, case in enumerate(cases.load()):
+        graph = passes.optimize(tflite.parse(case.model(), case.id))
+        if len(graph.inputs) != 1 or not graph.nodes:
+            continue
+        reference = Reference(case.model(), case.row.get("resolver", "BUILTIN_REF"))
+        inputs = case.inputs(SETS)
+        names.append(case.id)
+        shaped = [chain.shaped(graph, x)[0] for x in inputs]
+        networks.append(Network(graph, (LAYERS, ROWS)[number % 2], shaped))
+        expected.append([_bytes(reference(x)) for x in inputs])
+    elf = on_target.build(tmp_path_factory.mktemp("cases"), networks)
+    return elf, names, networks, expected
+
+
+@pytest.mark.parametrize("machine", ["qemu", "sim"])
+def test_case_rows(machine: str, rows: tuple[Path, list[str], list[Network], list[list[bytes]]]) -> None:
+    elf, names, networks, expected = rows
+    found = {"qemu": on_target.on_qemu, "sim": on_target.on_sim}[machine](elf, networks)
+    different = [n for n, a, b in zip(names, expected, found, strict=True) if a != b]
+    assert not different
+    assert len(found) > 120
+
+
+@pytest.mark.parametrize("name", ["mlperf_tiny_kws_int8", "mlperf_tiny_ic_resnet8_int8"])
+def test_published_models(name: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
+    """Layers, rows, and rows along the other axis; random inputs and the boundaries of the range."""
+    path = MODELS / f"{name}.tflite"
+    if not path.is_file():
+        pytest.skip("no model to try")
+    count = int(pytestconfig.getoption("--inputs"))
+    data = path.read_bytes()
+    source = tflite.parse(data, name)
+    graph, reference = passes.optimize(source), Reference(data)
+    inputs = list(chain.input_sets(source, count, np.random.default_rng(7)))
+    expected = [_bytes(reference(x)) for x in inputs]
+    variants = ((graph, LAYERS), (graph, ROWS), (swap_axes(graph), ROWS))
+    networks = [Network(g, mode, [chain.shaped(g, x)[0] for x in inputs]) for g, mode in variants]
+    found = on_target.on_qemu(on_target.build(tmp_path, networks), networks)
+    assert found == [expected] * len(variants)
