@@ -98,7 +98,6 @@ SMALL: list[tuple[str, tuple[int, ...], dict[str, Any]]] = [
     ("small_fcnn", (26, 35, 6), {"widths": [6, 8, 12]}),
     ("tmsic", (12, 8, 1), {"hidden": 16}),
     ("zhao", (36, 43, 3), {"alpha": 0.25}),
-    ("dsmn", (44, 256, 2), {"filters": [8, 8, 8, 8, 8], "hidden": 12}),
     ("bupt", (75, 70, 2), {"widths": [6, 12]}),
 ]
 
