@@ -153,9 +153,10 @@ def variants(compiled: Compiled) -> tuple[Variant, ...]:
     """
     graph = compiled.graph
     x = graph.tensors[graph.inputs[0]]
-    rank = len(compiled.source.tensors[compiled.source.inputs[0]].shape)
-    as_is = Variant("as-is", graph, tuple(range(rank)))
-    if len(x.shape) != 4 or x.shape[0] != 1 or rank != 4:
+    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    as_is = Variant("as-is", graph, tuple(range(len(shape))))
+    # An input that is reshaped at once is pushed in its new shape, whose axes a caller's array does not have.
+    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape != shape:
         return (as_is,)
     swapped = Variant("swap-axes", verify(swap_axes(graph), "swap-axes"), SWAP)
     if compiled.features is None:

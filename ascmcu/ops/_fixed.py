@@ -150,26 +150,6 @@ def one_over_one_plus_x(a: I64) -> I64:
     return _saturate(_newton_reciprocal(_rounding_half_sum(a, INT32_MAX)) << 1)
 
 
-def logistic_q31(a: I64, integer_bits: int) -> I64:
-    """gemmlowp ``logistic``: Q``integer_bits`` in, Q0.31 out."""
-    magnitude = np.abs(a)
-    result_if_positive = one_over_one_plus_x(exp_on_negative_values(-magnitude, integer_bits))
-    result = np.where(a > 0, result_if_positive, INT32_MAX - result_if_positive)
-    return np.where(a == 0, 1 << 30, result)
-
-
-def tanh_q31(a: I64, integer_bits: int) -> I64:
-    """gemmlowp ``tanh``: Q``integer_bits`` in, Q0.31 out."""
-    magnitude = np.abs(a)
-    # exp(−2x): the argument doubles by reading it with one more integer bit.
-    e = exp_on_negative_values(-magnitude, integer_bits + 1)
-    half_denominator = _rounding_half_sum(e, INT32_MAX)
-    x = _newton_reciprocal(half_denominator)
-    result_if_positive = _saturate((x - (1 << 29)) << 2)
-    result = np.where(a < 0, -result_if_positive, result_if_positive)
-    return np.where(a == 0, 0, result)
-
-
 def clamp(x: Any, low: int, high: int) -> Any:
     """Clip to a closed range."""
     return np.clip(x, low, high)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
+from ascmcu.ops._fixed import round_float32
+
+Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -58,3 +64,11 @@ class Unary(Op):
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row."""
         return elementwise_rule(inputs, output)
+
+
+def through_float32(x: Array, source: Tensor, output: Tensor, function: Callable[[Float32], Float32]) -> Array:
+    """What LiteRT fills its 8-bit tables with (``LUTPopulate``): dequantized, transformed and rescaled in float32."""
+    real = np.float32(source.scale) * (x.astype(np.int32) - source.zero_point).astype(np.float32)
+    rescaled = round_float32(function(real) * (np.float32(1) / np.float32(output.scale)))
+    low, high = output.dtype.integer_range
+    return np.clip(rescaled.astype(np.int64) + output.zero_point, low, high)

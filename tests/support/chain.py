@@ -11,6 +11,7 @@ from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
+from ascmcu.ir.op import SWAP, swap_pair
 from ascmcu.ir.types import Array
 from ascmcu.passes.swap_axes import swap_axes
 from tests.support.host_model import HostModel
@@ -21,8 +22,10 @@ def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """The inputs in the shapes of a graph whose passes may have reshaped them or exchanged their axes."""
     made = []
     for name, x in zip(graph.inputs, inputs, strict=True):
-        x = x.transpose(0, 2, 1, 3) if name.endswith(".swapped") else x
-        made.append(np.ascontiguousarray(x).reshape(graph.tensors[name].shape))
+        shape = graph.tensors[name].shape
+        if name.endswith(".swapped"):
+            x = x.reshape(swap_pair(shape)).transpose(SWAP)
+        made.append(np.ascontiguousarray(x).reshape(shape))
     return made
 
 
