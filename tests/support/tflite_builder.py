@@ -67,7 +67,7 @@ _OPTIONS = {
     "EXPAND_DIMS": "ExpandDimsOptions", "TRANSPOSE": "TransposeOptions", "PACK": "PackOptions",
     "UNPACK": "UnpackOptions", "SHAPE": "ShapeOptions", "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions",
     "HARD_SWISH": "HardSwishOptions", "ABS": "AbsOptions", "QUANTIZE": "QuantizeOptions",
-    "DEQUANTIZE": "DequantizeOptions",
+    "DEQUANTIZE": "DequantizeOptions", "GATHER": "GatherOptions", "REDUCE_PROD": "ReducerOptions",
 }  # fmt: skip
 
 
