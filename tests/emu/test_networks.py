@@ -29,7 +29,7 @@ def export(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize(
-    ("runner", "count"), [("host", 100), pytest.param("qemu", 12, marks=needs_qemu), ("sim", 2)]
+    ("runner", "count"), [("host", 100), pytest.param("qemu", 100, marks=needs_qemu), ("sim", 2)]
 )
 def test_keyword_spotting_gives_litert_s_bits(export: Path, runner: str, count: int) -> None:
     inputs = board_bits.random_inputs(export, count, seed=2)
