@@ -67,14 +67,14 @@ def snapshot(update_goldens: bool, tmp_path: Path) -> Snapshot:
     return compare
 
 
-def dense(inputs: int, outputs: int) -> bytes:
-    """An int8 model of one fully connected layer, (1, inputs) → (1, outputs)."""
+def dense(inputs: int, outputs: int, batch: int = 1) -> bytes:
+    """An int8 model of one fully connected layer, (batch, inputs) → (batch, outputs)."""
     weights = np.random.default_rng(1).integers(-127, 128, (outputs, inputs), dtype=np.int8)
     tensors = [
-        TensorSpec("x", (1, inputs), scales=(0.1,)),
+        TensorSpec("x", (batch, inputs), scales=(0.1,)),
         TensorSpec("weights", weights.shape, scales=(0.01,), data=weights),
         TensorSpec("bias", (outputs,), "int32", scales=(0.001,), data=np.zeros(outputs, np.int32)),
-        TensorSpec("y", (1, outputs), scales=(0.5,)),
+        TensorSpec("y", (batch, outputs), scales=(0.5,)),
     ]
     return build(tensors, [OperatorSpec("FULLY_CONNECTED", [0, 1, 2], [3])], [0], [3])
 

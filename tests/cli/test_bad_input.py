@@ -113,7 +113,7 @@ def test_too_much_flash_is_told_with_the_boards_that_would_do(
 
 def test_too_much_ram_is_told_with_the_boards_that_would_do(ascmcu: Ascmcu, tmp_path: Path) -> None:
     wide = tmp_path / "wide.tflite"
-    wide.write_bytes(dense(100_000, 1))
+    wide.write_bytes(dense(50_000, 1, batch=2))
     message = _refused(ascmcu("export", wide, "--board", "nucleo-f401"))
     needs, has = _needs_and_has(message, "RAM")
     assert (has, needs >= 100_000) == (96 * 1024, True)
