@@ -17,7 +17,7 @@ import tflite
 import ascmcu.ops
 from ascmcu.errors import AscmcuError, ModelError
 from ascmcu.ir import registry
-from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ir.verify import verify
@@ -161,6 +161,7 @@ class _Importer:
         self.tensors: dict[str, Tensor] = {}
         self.by_index: list[Tensor | None] = []
         self.nodes: list[Node] = []
+        self.dynamic: set[int] = set()
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
@@ -220,6 +221,8 @@ class _Importer:
                 found=list(shape[:8]),
                 hint="convert the model with a fixed input shape and batch size 1",
             )
+        if raw.ShapeSignatureLength() > 0 and int(np.min(raw.ShapeSignatureAsNumpy())) < 0:
+            self.dynamic.add(index)
         if raw.Sparsity() is not None:
             raise ModelError(
                 "sparse tensors are not supported", where=where, hint="convert the model without sparsity"
@@ -395,10 +398,18 @@ class _OperatorContext:
         return node.op.evaluate(values, sources, tensor)
 
     def emit(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> None:
-        """Append a node."""
-        self._importer.tensors.setdefault(output.name, output)
+        """Append a node. What a dynamic model states of its tensors are placeholders: there the op's own rule holds."""
+        if output.source_index in self._importer.dynamic:
+            output = with_tensor(output, shape=self._inferred(op, inputs, output))
+        self._importer.tensors[output.name] = output
         names = tuple("" if t is None else t.name for t in inputs)
         self._importer.nodes.append(Node(output.name, op, names, output.name, self._index))
+
+    def _inferred(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> tuple[int, ...]:
+        try:
+            return op.infer(inputs).shape
+        except ModelError as error:
+            raise self.error(error.what, output, expected=error.expected, found=error.found) from error
 
     def define(self, output: Tensor, value: Array) -> None:
         """Make ``output`` a constant."""

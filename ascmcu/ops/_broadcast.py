@@ -33,6 +33,12 @@ def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
                 tensor = expanded
         operands.append(tensor)
     _quant.require_quantized(ctx, output)
+    for tensor in operands:
+        if tensor.dtype is not output.dtype:
+            raise ctx.error(
+                "operands and output must have one element type", tensor,
+                expected=output.dtype.name.lower(), found=tensor.dtype.name.lower(),
+            )  # fmt: skip
     return operands[0], operands[1]
 
 

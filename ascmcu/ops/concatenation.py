@@ -76,6 +76,8 @@ class Concatenation(Op):
         """Extents add up along the axis."""
         tensors = [t for t in inputs if t is not None]
         first = tensors[0]
+        if not 0 <= self.axis < len(first.shape):
+            raise _quant.incompatible("the joined axis is not there", f"below {len(first.shape)}", self.axis)
         for t in tensors:
             others = [d for i, d in enumerate(t.shape) if i != self.axis]
             if len(t.shape) != len(first.shape) or others != [

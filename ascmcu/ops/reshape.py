@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir.graph import with_tensor
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
@@ -43,11 +45,14 @@ class Reshape(Op):
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
-        """The target shape is the output's: the new_shape operand may be computed, shapes here are static."""
-        x = ctx.inputs[0]
+        """The target shape is the output's; where a dynamic model states a placeholder, the operand's value."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
         if x is None:
             raise ctx.error("input is missing")
-        ctx.emit(cls(ctx.outputs[0].shape), (x,), ctx.outputs[0])
+        shape = output.shape
+        if math.prod(shape) != x.elements and ctx.builtin == "RESHAPE" and len(ctx.inputs) > 1:
+            shape = _resolved(ctx.const(1), x.elements)
+        ctx.emit(cls(shape), (x,), with_tensor(output, shape=shape))
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The target shape."""
@@ -82,3 +87,10 @@ class Reshape(Op):
         """A copy; the planner makes it an alias where it can."""
         rule = self.row_rule(inputs, output)
         return Lowered(ReshapeParams(output.elements // rule.steps, output.dtype.c_name))
+
+
+def _resolved(wanted: Array, elements: int) -> tuple[int, ...]:
+    """A new_shape operand with its −1, if any, worked out."""
+    extents = [int(d) for d in wanted.reshape(-1)]
+    known = math.prod(d for d in extents if d != -1)
+    return tuple(elements // max(known, 1) if d == -1 else d for d in extents)
