@@ -103,7 +103,7 @@ def on_qemu(elf: Path, networks: Sequence[Network]) -> list[list[bytes]]:
         *(QEMU, "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none"),
         *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
     ]
-    done = subprocess.run(command, capture_output=True, timeout=300, check=False)
+    done = subprocess.run(command, capture_output=True, timeout=1800, check=False)
     return _parsed(done.stdout + done.stderr, networks)
 
 
