@@ -18,3 +18,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_goldens(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be written."""
     return bool(request.config.getoption("--update-goldens"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Fuzzing comes last: what it would find is seldom, and the rest answers sooner."""
+    items.sort(key=lambda item: "tests/fuzz/" in item.nodeid)
