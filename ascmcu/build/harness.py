@@ -42,10 +42,25 @@ def build_harness(folder: Path, *, profile: bool = False) -> Harness:
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     home = paths.firmware() / "harness"
     elf = folder / ("harness-profile.elf" if profile else "harness.elf")
-    defines = ['-DMODEL_CYCLES_HEADER="harness_cycles.h"', "-include", str(home / "harness_cycles.h")] if profile else []
+    defines = (
+        ['-DMODEL_CYCLES_HEADER="harness_cycles.h"', "-include", str(home / "harness_cycles.h")]
+        if profile
+        else []
+    )
     includes = [f"-I{p}" for p in (folder, home, paths.firmware() / "kernels")]
     sources = [str(folder / "model.c"), str(home / "harness.c")]
-    command = [gcc, *FLAGS, *_LINK, *defines, *includes, *sources, "-T", str(home / "harness.ld"), "-o", str(elf)]
+    command = [
+        gcc,
+        *FLAGS,
+        *_LINK,
+        *defines,
+        *includes,
+        *sources,
+        "-T",
+        str(home / "harness.ld"),
+        "-o",
+        str(elf),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BuildError("compiling the harness failed", where=str(folder), details=done.stderr)

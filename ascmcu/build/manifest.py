@@ -85,7 +85,10 @@ class Manifest:
             version = raw["version"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(
-                "no export found", where=str(path), found=str(error), hint="run `ascmcu export MODEL.tflite` first"
+                "no export found",
+                where=str(path),
+                found=str(error),
+                hint="run `ascmcu export MODEL.tflite` first",
             ) from error
         if version != MANIFEST_VERSION:
             raise InputError(
@@ -97,7 +100,8 @@ class Manifest:
             )
         for key in ("inputs", "outputs"):
             raw[key] = tuple(
-                TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])}) for t in raw[key]
+                TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])})
+                for t in raw[key]
             )
         raw["layers"] = tuple(Layer(**{**x, "output_shape": tuple(x["output_shape"])}) for x in raw["layers"])
         raw["labels"] = tuple(raw["labels"])

@@ -47,7 +47,9 @@ def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int
     nominal = [round(scale * 2.0 ** (shift + 8)) for scale in (a_scale, b_scale)]
     if shift < 8 or shift > 28 or max(map(abs, nominal)) >= (1 << 31) - _SEARCH:
         return None
-    deltas = sorted(itertools.product(range(-_SEARCH, _SEARCH + 1), repeat=2), key=lambda d: abs(d[0]) + abs(d[1]))
+    deltas = sorted(
+        itertools.product(range(-_SEARCH, _SEARCH + 1), repeat=2), key=lambda d: abs(d[0]) + abs(d[1])
+    )
     target = table.astype(np.int64)
     floor = np.where(target > low, target << shift, -(1 << 62))
     ceiling = np.where(target < high, (target + 1) << shift, 1 << 62)
@@ -63,4 +65,6 @@ def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int
 
 def _fits(total: Array, least: int, most: int) -> bool:
     offset = (least + most) // 2
-    return bool(abs(offset) < 1 << 31 and total.max() + offset < 1 << 31 and total.min() + offset >= -(1 << 31))
+    return bool(
+        abs(offset) < 1 << 31 and total.max() + offset < 1 << 31 and total.min() + offset >= -(1 << 31)
+    )

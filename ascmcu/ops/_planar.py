@@ -77,7 +77,14 @@ class Planar:
 
 
 def planar_form(
-    weights: Array, bias: Array, x: Tensor, requant: Requantization, bounds: tuple[I64, I64], *, stride: int, out_w: int
+    weights: Array,
+    bias: Array,
+    x: Tensor,
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    *,
+    stride: int,
+    out_w: int,
 ) -> Planar | None:
     """The planar form of ``weights`` (kernel rows, 3, channels), or ``None`` where it is not exact or not there."""
     rows, width, channels = weights.shape

@@ -66,7 +66,9 @@ class Unary(Op):
         return elementwise_rule(inputs, output)
 
 
-def through_float32(x: Array, source: Tensor, output: Tensor, function: Callable[[Float32], Float32]) -> Array:
+def through_float32(
+    x: Array, source: Tensor, output: Tensor, function: Callable[[Float32], Float32]
+) -> Array:
     """What LiteRT fills its 8-bit tables with (``LUTPopulate``): dequantized, transformed and rescaled in float32."""
     real = np.float32(source.scale) * (x.astype(np.int32) - source.zero_point).astype(np.float32)
     rescaled = round_float32(function(real) * (np.float32(1) / np.float32(output.scale)))

@@ -183,7 +183,9 @@ class FullyConnected(Op):
         )
         return Lowered(params, (("weights", data), ("bias", bias.data), *constants), state)
 
-    def _lower_dot(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], batch: int) -> Lowered | None:
+    def _lower_dot(
+        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], batch: int
+    ) -> Lowered | None:
         """The dot form, where it is exact."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None

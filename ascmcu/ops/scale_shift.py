@@ -1,4 +1,4 @@
-"""SCALE_SHIFT: x × factor + offset in one step. A pass makes it of MUL and ADD (a batch normalization); no file holds it."""
+"""SCALE_SHIFT: x × factor + offset in one step, made by a pass of MUL and ADD (a batch normalization)."""
 
 from __future__ import annotations
 
