@@ -122,7 +122,8 @@ def test_published_hybrid_model() -> None:
 def test_float16_weights() -> None:
     weights = TensorSpec("half", (2, 4), "float16", data=np.ones((2, 4), np.float16))
     tensors = [
-        TensorSpec("x", (1, 4), "float32"), weights, TensorSpec("w", (2, 4), "float32"), TensorSpec("y", (1, 2), "float32"),
+        TensorSpec("x", (1, 4), "float32"), weights, TensorSpec("w", (2, 4), "float32"),
+        TensorSpec("y", (1, 2), "float32"),
     ]  # fmt: skip
     operators = [OperatorSpec("DEQUANTIZE", [1], [2]), OperatorSpec("FULLY_CONNECTED", [0, 2], [3])]
     assert _message(build(tensors, operators, [0], [3])) == (

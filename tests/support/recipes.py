@@ -275,9 +275,10 @@ def _draw_leaky(draw: Draw, shapes: list[Shape], i: int) -> Any:
 @_kind("concat", lambda inputs, a: [_joined(inputs, a["axis"])])
 def _draw_concat(draw: Draw, shapes: list[Shape], i: int) -> Any:
     axis = _int(draw, 1, len(shapes[i]) - 1)
+    beside = [*shapes[i][:axis], *shapes[i][axis + 1 :]]
     fits = [
         k for k, s in enumerate(shapes)
-        if len(s) == len(shapes[i]) and all(p == q for d, (p, q) in enumerate(zip(s, shapes[i], strict=True)) if d != axis)
+        if len(s) == len(shapes[i]) and [*s[:axis], *s[axis + 1 :]] == beside
     ]  # fmt: skip
     others = draw(st.lists(st.sampled_from(fits), min_size=1, max_size=2))
     return (i, *others), {"axis": axis}
