@@ -50,11 +50,12 @@ def files(
     found = {header.name: header.read_text() for header in _headers()}
     target = re.sub(r"\W", "_", name)
     source, outputs = ends
+    transposed = list(source.permutation) != sorted(source.permutation)
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": cmsis[0],
         "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs,
-        "transposed": list(source.permutation) != sorted(source.permutation),
+        "transposed": transposed,
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
         "weights_bytes": weights_bytes, "macs": plan.graph.macs, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
