@@ -368,11 +368,18 @@ class _OperatorContext:
         self._options = options
 
     def option(self, name: str, default: Any = None) -> Any:
-        """A builtin option."""
+        """A builtin option; numbers are finite.
+
+        Raises:
+            ModelError: the file holds an infinity or NaN.
+        """
         reader: Callable[[], Any] | None = (
             getattr(self._options, name, None) if self._options is not None else None
         )
-        return default if reader is None else reader()
+        value = default if reader is None else reader()
+        if isinstance(value, float) and not math.isfinite(value):
+            raise self.error(f"option {name} is no number", expected="a finite number", found=str(value))
+        return value
 
     def const(self, index: int) -> Array:
         """The value of a constant input."""
