@@ -10,7 +10,6 @@ import tflite
 
 from tests.support.recipes import Attributes, Recipe, Step
 
-
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CALIBRATION_SETS = 6
 # TensorFlow's calibrating interpreter now and then reads memory that it has not written (a SAME convolution that its
