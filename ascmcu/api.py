@@ -7,14 +7,17 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from ascmcu import __version__, boards, passes
+from ascmcu.bench import clips as clip_sources
+from ascmcu.bench import run as bench_run
 from ascmcu.boards import Board
 from ascmcu.build import cmsis_dsp, gcc
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
@@ -35,8 +38,15 @@ from ascmcu.ir.verify import verify
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.report import inspection
 from ascmcu.report.inspection import Inspection
+from ascmcu.report.schema import Benchmark
+from ascmcu.report.summarize import summarize
+from ascmcu.runners import base as runners
+from ascmcu.runners.base import Target
+from ascmcu.runners.serial import SerialRunner
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
 from ascmcu.schedule.describe import describe
+from ascmcu.schedule.plan import Layer as PlanLayer
+from ascmcu.schedule.plan import scratch_name, state_name
 
 Schedule = Literal["rows", "layers", "auto"]
 Format = Literal["firmware", "library"]
@@ -217,10 +227,31 @@ def export(
         InputError: model, board, features or folder are unusable, or the firmware does not fit.
         ToolError: a compiler or source is missing.
     """
+    boards.load(board)  # what is wrong with it is known before the model is read
+    check_folder(folder)
+    compiled = compile_model(model, features=features)
+    return build(
+        compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes
+    )  # fmt: skip
+
+
+def build(
+    compiled: Compiled,
+    board: str,
+    folder: Path,
+    *,
+    schedule: Schedule = "auto",
+    optimize: gcc.Optimize = "cycles",
+    output: Format = "firmware",
+    max_ram_bytes: int | None = None,
+) -> Export:
+    """Build a compiled model for a board into ``folder``, which appears whole or not at all.
+
+    Arguments and errors are those of ``export``.
+    """
     target = boards.load(board)
     place = folder.resolve()
-    _check_folder(place)
-    compiled = compile_model(model, features=features)
+    check_folder(folder)
     fitting = _fitting(candidates(compiled, schedule), max_ram_bytes, target)
     with _scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
@@ -229,7 +260,13 @@ def export(
     return Export(folder, manifest, plan)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something that is not an export.
+
+    Raises:
+        InputError: it does.
+    """
+    folder = folder.resolve()
     if folder.exists() and (
         not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())
     ):
@@ -416,9 +453,17 @@ def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
             ),
             weights_bytes=source.layer_weights_bytes[index],
             output_shape=graph.output_tensor(layer.node).shape,
+            buffer_bytes=_buffer_bytes(plan, layer),
+            code_index=layer.index,
         )
         for index, layer in enumerate(running)
     )
+
+
+def _buffer_bytes(plan: Plan, layer: PlanLayer) -> int:
+    """Bytes of the buffers that bear the layer's name: what shares another's bytes is counted there."""
+    own = {layer.node.output, state_name(layer), scratch_name(layer)}
+    return sum(buffer.size_bytes for buffer in plan.buffers if buffer.name in own)
 
 
 def _write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Path) -> None:
@@ -430,3 +475,65 @@ def _write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: P
     for name, content in made.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)
+
+
+Progress = Callable[[int, int], None]
+
+
+def bench(
+    folder: Path = Path("build"),
+    *,
+    on: str = "sim",
+    serial: str | None = None,
+    baud: int | None = None,
+    data: Path | None = None,
+    split: str | None = None,
+    tensors: Path | None = None,
+    limit: int | None = None,
+    save_outputs: Path | None = None,
+    progress: Progress = lambda done, total: None,
+) -> Benchmark:
+    """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
+
+    Args:
+        folder: the export.
+        on: a runner: host, sim, qemu, …
+        serial: a board's port, in place of a runner.
+        baud: in place of the board's own rate.
+        data: recordings: a folder or a table.
+        split: the part of the data to take.
+        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
+        limit: at most so many clips.
+        save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
+        progress: called with clips done and clips in all.
+
+    Raises:
+        InputError: no export, no such runner, clips that do not fit the network.
+        LinkError: the link to the device failed; what was scored is kept, and the next call goes on from there.
+        ToolError: a program that the runner needs is missing.
+    """
+    if (data is None) == (tensors is None):
+        raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    manifest = Manifest.load(folder)
+    target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
+    runner = runners.create(on, target) if serial is None else SerialRunner(target, serial, baud)
+    if data is not None:
+        clips = clip_sources.from_data(manifest, data, split, limit)
+    else:
+        assert tensors is not None
+        clips = clip_sources.from_tensors(manifest, tensors, limit)
+    result = bench_run.run(target, runner, clips, progress=progress)
+    if save_outputs is not None:
+        _save_outputs(save_outputs, [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips])
+    summary = summarize(manifest, target.board, clips, result, folder)
+    whole = folder / f".bench-{runner.name}.json"
+    whole.write_text(summary.to_json(), encoding="utf-8")
+    whole.replace(folder / f"bench-{runner.name}.json")
+    return summary
+
+
+def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:
+    for number in range(len(outputs[0]) if outputs else 0):
+        to = path if number == 0 else path.with_suffix(f".{number}.npy")
+        with to.open("wb") as file:
+            np.save(file, np.stack([per_clip[number] for per_clip in outputs]))

@@ -18,11 +18,15 @@ from ascmcu.errors import DataError, InputError
 
 @dataclass(frozen=True)
 class Clip:
-    """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send."""
+    """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send.
+
+    ``device`` is what recorded it, empty where nobody says.
+    """
 
     name: str
     label: int | None
     load: Callable[[], bytes]
+    device: str = ""
 
 
 @dataclass(frozen=True)
@@ -76,13 +80,17 @@ def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | No
             found=", ".join(dataset.labels),
         )
 
-    def clip(path: Path, label: str) -> Clip:
+    def clip(recording: datasets.Recording) -> Clip:
+        path = recording.path
         name = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
         return Clip(
-            str(name), labels.index(label), lambda: audio.load_pcm(path, spec).astype("<i2").tobytes()
+            str(name),
+            labels.index(recording.label),
+            lambda: audio.load_pcm(path, spec).astype("<i2").tobytes(),
+            recording.device,
         )
 
-    chosen = _spread([clip(r.path, r.label) for r in dataset.recordings], limit)
+    chosen = _spread([clip(recording) for recording in dataset.recordings], limit)
     return Clips(Kind.AUDIO, str(data), labels, tuple(chosen))
 
 

@@ -34,7 +34,11 @@ class TensorSpec:
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer in execution order; ``index`` is its place in the firmware's per-layer cycle counters."""
+    """One layer in execution order; ``index`` is its place in the firmware's per-layer cycle counters.
+
+    ``buffer_bytes`` are the activations that it brings into being: its output's rows where they do not lie in an
+    operand's, its accumulators, its scratch. ``code_index`` is the number in the names of its kernel and constants.
+    """
 
     index: int
     name: str
@@ -43,6 +47,8 @@ class Layer:
     parameters: int
     weights_bytes: int
     output_shape: tuple[int, ...]
+    buffer_bytes: int = 0
+    code_index: int = -1
 
 
 @dataclass(frozen=True)

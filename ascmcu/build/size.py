@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from ascmcu.errors import BuildError
 
@@ -64,3 +65,25 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
             end = start + size
         table["total"] = sum(table.values())
     return ram, flash
+
+
+def symbols(elf: Path) -> list[tuple[str, str, int]]:
+    """Functions and constants in flash: name, the part that ``sizes`` reports them under, bytes.
+
+    What a section holds beside its symbols (literal pools' padding, strings without a name) is no entry.
+    """
+    found: dict[tuple[str, str, int], int] = {}
+    with elf.open("rb") as file:
+        image = ELFFile(file)
+        table = image.get_section_by_name(".symtab")
+        for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():
+            number = symbol["st_shndx"]
+            if not symbol["st_size"] or not isinstance(number, int):
+                continue
+            part = _FLASH.get(image.get_section(number).name)
+            if part is not None:  # an alias has the address of what it stands for
+                found[(symbol.name, part, int(symbol["st_value"]) & ~1)] = int(symbol["st_size"])
+    addresses: dict[int, tuple[str, str, int]] = {}
+    for (name, part, address), size_bytes in sorted(found.items()):
+        addresses.setdefault(address, (name, part, size_bytes))
+    return list(addresses.values())

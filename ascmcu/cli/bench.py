@@ -6,7 +6,6 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -38,66 +37,27 @@ def command(
     tensors: Path | None, save_outputs: Path | None, limit: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
-    from rich.console import Console
-
-    from ascmcu import boards
-    from ascmcu.bench import clips as clip_sources
-    from ascmcu.bench import run as bench
-    from ascmcu.build.manifest import Manifest
-    from ascmcu.report import schema, table
-    from ascmcu.runners.base import Target
-
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")
     if (data is None) == (tensors is None):
         raise click.UsageError("give --data PATH or --tensors IN.npy")
     if split is not None and data is None:
         raise click.UsageError("--split goes with --data")
-    manifest = Manifest.load(folder)
-    target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
-    if data is not None:
-        clips = clip_sources.from_data(manifest, data, split, limit)
-    else:
-        assert tensors is not None
-        clips = clip_sources.from_tensors(manifest, tensors, limit)
-    result = _run(bench, target, _runner(target, runner, port, baud), clips)
-    if save_outputs is not None:
-        _save(save_outputs, [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips])
-    summary = schema.summarize(manifest, target.board, clips, result)
-    if as_json:
-        click.echo(json.dumps(summary.to_dict(), indent=2))
-    else:
-        table.show(summary, Console())
-
-
-def _runner(target: Any, name: str | None, port: str | None, baud: int | None) -> Any:
-    from ascmcu.runners import base
-    from ascmcu.runners.serial import SerialRunner
-
-    return SerialRunner(target, port, baud) if port is not None else base.create(name or "sim", target)
-
-
-def _run(bench: Any, target: Any, runner: Any, clips: Any) -> Any:
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from ascmcu import api
+    from ascmcu.cli.progress import counted
 
     # A plain kill must end the emulator too: it is then an exception like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(f"bench on {runner.name}", total=len(clips.clips))
-        return bench.run(
-            target,
-            runner,
-            clips,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
-        )
+    with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
+        result = api.bench(
+            folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, tensors=tensors,
+            limit=limit, save_outputs=save_outputs, progress=progress,
+        )  # fmt: skip
+    if as_json:
+        click.echo(json.dumps(result.to_dict(), indent=2))
+        return
+    from rich.console import Console
 
+    from ascmcu.report import table
 
-def _save(path: Path, outputs: list[list[Any]]) -> None:
-    import numpy as np
-
-    for number in range(len(outputs[0]) if outputs else 0):
-        to = path if number == 0 else path.with_suffix(f".{number}.npy")
-        with to.open("wb") as file:
-            np.save(file, np.stack([per_clip[number] for per_clip in outputs]))
+    table.show(result, Console())

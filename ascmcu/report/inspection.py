@@ -12,7 +12,8 @@ import numpy as np
 from ascmcu import boards
 from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.types import Tensor
-from ascmcu.report.limits import LIMITS, Figures
+from ascmcu.report import limits
+from ascmcu.report.limits import Figures, LimitReport
 from ascmcu.schedule.plan import Plan
 
 
@@ -27,15 +28,6 @@ class LayerReport:
     parameters: int
     macs: int
     weights_bytes: int
-
-
-@dataclass(frozen=True)
-class LimitReport:
-    """A challenge's limit, by its name in ``report/limits.py``; ``exceeded`` says what is too much."""
-
-    name: str
-    passed: bool
-    exceeded: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -99,16 +91,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         layers_plan: the compiled graph, whole layers at a time.
         rows_plan: the compiled graph, streamed by rows.
     """
-    parameters = _parameters(source, source.nodes)
-    figures = Figures(
-        parameters=sum(t.elements for t in parameters),
-        parameter_bytes=sum(t.size_bytes for t in parameters),
-        nonzero_bytes=sum(
-            int(np.count_nonzero(t.data)) * t.dtype.size_bytes for t in parameters if t.data is not None
-        ),
-        macs=source.macs,
-        int8_weights=all(t.dtype.size_bytes == 1 or t.elements == t.shape[-1] for t in parameters),
-    )
+    figures = figures_of(source)
     weights = sum(data.nbytes for layer in layers_plan.layers for _, data in layer.lowered.constants)
     x = source.tensors[source.inputs[0]]
     return Inspection(
@@ -127,10 +110,24 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         compiled_weights_bytes=weights,
         ram_layers_bytes=layers_plan.arena_bytes,
         ram_rows_bytes=rows_plan.arena_bytes,
-        limits=tuple(_limit(limit.name, limit.exceeded(figures)) for limit in LIMITS),
+        limits=limits.report(figures),
         boards=tuple(
             _board(n, weights, layers_plan.arena_bytes, rows_plan.arena_bytes) for n in boards.names()
         ),
+    )
+
+
+def figures_of(source: Graph) -> Figures:
+    """What challenge limits speak of, of the graph as the file has it."""
+    parameters = _parameters(source, source.nodes)
+    return Figures(
+        parameters=sum(t.elements for t in parameters),
+        parameter_bytes=sum(t.size_bytes for t in parameters),
+        nonzero_bytes=sum(
+            int(np.count_nonzero(t.data)) * t.dtype.size_bytes for t in parameters if t.data is not None
+        ),
+        macs=source.macs,
+        int8_weights=all(t.dtype.size_bytes == 1 or t.elements == t.shape[-1] for t in parameters),
     )
 
 
@@ -163,10 +160,6 @@ def _layer(graph: Graph, node: Node) -> LayerReport:
         macs=node_macs(graph, node),
         weights_bytes=sum(t.size_bytes for t in parameters),
     )
-
-
-def _limit(name: str, exceeded: tuple[str, ...]) -> LimitReport:
-    return LimitReport(name, not exceeded, exceeded)
 
 
 def _board(name: str, weights_bytes: int, layers_bytes: int, rows_bytes: int) -> BoardReport:

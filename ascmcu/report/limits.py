@@ -51,6 +51,15 @@ class Limit:
         return tuple(found)
 
 
+@dataclass(frozen=True)
+class LimitReport:
+    """A limit by its name; ``exceeded`` says what is too much."""
+
+    name: str
+    passed: bool
+    exceeded: tuple[str, ...]
+
+
 LIMITS = (
     Limit("dcase2020-1b", max_nonzero_bytes=500 * 1024),
     Limit("dcase2021-1a", max_nonzero_bytes=128 * 1024),
@@ -64,3 +73,9 @@ LIMITS = (
 def by_name(name: str) -> Limit | None:
     """The limit of that name."""
     return next((limit for limit in LIMITS if limit.name == name), None)
+
+
+def report(figures: Figures) -> tuple[LimitReport, ...]:
+    """Every limit held against a network."""
+    found = ((limit.name, limit.exceeded(figures)) for limit in LIMITS)
+    return tuple(LimitReport(name, not exceeded, exceeded) for name, exceeded in found)

@@ -1,18 +1,28 @@
-"""The result of a benchmark, as scripts read it: ``ascmcu bench --json`` and everything that is rendered from it."""
+"""The result of a benchmark, as scripts read it: ``ascmcu bench --json`` and everything that is rendered from it.
+
+``bench.schema.json`` beside this file says the same to programs in other languages; a test holds the two together.
+Keys are added without a new version, and readers ignore those that they do not know; whatever changes or goes makes
+a new version.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from ascmcu import __version__
-from ascmcu.bench.clips import Clips
-from ascmcu.bench.run import ClipResult, RunResult
 from ascmcu.bench.wire import ClockState
-from ascmcu.boards import Board
-from ascmcu.build.manifest import Manifest
+from ascmcu.errors import InputError
+from ascmcu.report.limits import Figures, LimitReport
 from ascmcu.runners.base import CountKind
+
+SCHEMA = "ascmcu.bench"
+SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
@@ -29,26 +39,99 @@ class Counts:
 
 @dataclass(frozen=True)
 class LayerCount:
-    """One layer: mean count per clip, None where nothing counts."""
+    """One layer: mean count per clip, None where nothing counts.
+
+    ``flash_bytes`` is its constants and the kernels that carry its number (a kernel that several layers share is
+    counted with the first); ``buffer_bytes`` the activations that it brings into being.
+    """
 
     name: str
     op: str
+    output_shape: tuple[int, ...]
     macs: int
+    parameters: int
+    weights_bytes: int
+    flash_bytes: int
+    buffer_bytes: int
     count: int | None
+
+
+@dataclass(frozen=True)
+class Symbol:
+    """A function or constant in flash. ``part`` is the key of ``flash_bytes`` that it belongs to; ``layer`` is the
+    index of its layer, None where it belongs to none."""
+
+    name: str
+    part: str
+    layer: int | None
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Energy:
+    """An estimate for one clip: counts × charge per count × supply. ``source`` says where the current stands."""
+
+    microjoules: float
+    ua_per_mhz: float
+    supply_mv: int
+    source: str
+
+
+@dataclass(frozen=True)
+class ClipOutcome:
+    """One clip. ``truth`` and ``predicted`` are indices into ``labels``; ``probabilities`` are empty without labels."""
+
+    name: str
+    device: str
+    truth: int | None
+    predicted: int
+    probabilities: tuple[float, ...]
+    frontend: int
+    network: int
+    worst_hop: int
+    latency: int
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """The log-mel spectrogram of a wrong answer, the worst first.
+
+    ``clip`` is an index into ``clip_results``. ``levels`` is Base64 of bytes (bands, frames), the lowest band first,
+    from ``low_db`` (0) to ``high_db`` (255).
+    """
+
+    clip: int
+    frames: int
+    bands: int
+    low_db: float
+    high_db: float
+    levels: str
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where and with what the numbers were made. ``repetitions``: how often every clip was run."""
+
+    measured_at: str
+    machine: str
+    tools: dict[str, str]
+    repetitions: int
+    firmware_sha256: str
 
 
 @dataclass(frozen=True)
 class Benchmark:
     """One benchmark with everything that its numbers depend on.
 
-    ``accuracy``, ``class_accuracy`` and ``confusion`` (rows: truth, columns: prediction, in the order of
-    ``labels``) are None without labelled clips. ``counts`` is None where the runner counts nothing;
-    ``count_kind`` says what they are.
+    ``accuracy`` to ``confusion`` (rows: truth, columns: prediction, in the order of ``labels``) are None without
+    labelled clips. ``counts`` is None where the runner counts nothing; ``count_kind`` says what they are.
+    ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors.
     """
 
     model: str
     model_sha256: str
     board: str
+    board_title: str
     runner: str
     runner_detail: str
     clock_hz: int
@@ -57,15 +140,23 @@ class Benchmark:
     clips: int
     resumed: int
     source: str
+    clip_seconds: float | None
     labels: tuple[str, ...]
     accuracy: float | None
+    macro_accuracy: float | None
+    log_loss: float | None
     class_accuracy: dict[str, float | None] | None
+    device_accuracy: dict[str, float] | None
     confusion: tuple[tuple[int, ...], ...] | None
     count_kind: CountKind
     counts: Counts | None
+    energy: Energy | None
     layers: tuple[LayerCount, ...]
+    network: Figures | None
+    limits: tuple[LimitReport, ...]
     ram_bytes: dict[str, int]
     flash_bytes: dict[str, int]
+    flash_symbols: tuple[Symbol, ...]
     board_ram_bytes: int
     board_flash_bytes: int
     schedule: str
@@ -73,67 +164,92 @@ class Benchmark:
     flags: str
     tool_version: str
     link: dict[str, int]
+    clip_results: tuple[ClipOutcome, ...]
+    mistakes: tuple[Mistake, ...]
+    provenance: Provenance
+
+    @property
+    def macs(self) -> int:
+        """Multiply–accumulates of one inference as compiled."""
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def seconds(self) -> float | None:
+        """Mean time of one clip, front end and network; None where the counts are not cycles of a known clock."""
+        if self.counts is None or self.count_kind != "cycles" or not self.clock_hz:
+            return None
+        return (self.counts.network + self.counts.frontend) / self.clock_hz
 
     def to_dict(self) -> dict[str, Any]:
         """JSON-ready; counts stand under ``cycles`` or ``instructions``, whichever they are."""
-        plain = dataclasses.asdict(self)
+        plain = {"schema": SCHEMA, "version": SCHEMA_VERSION, **dataclasses.asdict(self)}
         for name in ("counts", "count_kind", "layers"):
             del plain[name]
         if self.counts is not None:
             plain[self.count_kind] = dataclasses.asdict(self.counts)
         plain["layers"] = [
-            {"name": x.name, "op": x.op, "macs": x.macs}
-            | ({} if x.count is None else {self.count_kind: x.count})
+            {
+                (self.count_kind if k == "count" else k): v
+                for k, v in dataclasses.asdict(x).items()
+                if v is not None
+            }
             for x in self.layers
         ]
         return plain
 
+    def to_json(self) -> str:
+        """The text of a result file: one line per clip and layer, so that it can be read and compared."""
+        return _text(self.to_dict()) + "\n"
 
-def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult) -> Benchmark:
-    """Put a run's raw results together."""
-    confusion = _confusion(run.clips, len(clips.labels))
-    ram = dict(manifest.ram_bytes)
-    if run.statistics.stack_peak_bytes:
-        ram["stack_peak"] = run.statistics.stack_peak_bytes
-    counting = run.facts.count_kind != "none" and bool(run.clips)
-    modelled = run.facts.wait_states
-    return Benchmark(
-        model=manifest.model,
-        model_sha256=manifest.model_sha256,
-        board=board.name,
-        runner=run.facts.name,
-        runner_detail=run.facts.detail,
-        clock_hz=run.hello.clock_hz,
-        wait_states=run.hello.wait_states if modelled is None else modelled,
-        clock_state=run.hello.clock.name.lower() if run.hello.clock_hz else "none",
-        clips=len(run.clips),
-        resumed=run.resumed,
-        source=clips.source,
-        labels=clips.labels,
-        accuracy=_accuracy(confusion),
-        class_accuracy=_class_accuracy(confusion, clips.labels),
-        confusion=confusion,
-        count_kind=run.facts.count_kind,
-        counts=_counts(run.clips) if counting else None,
-        layers=_layers(manifest, run.clips),
-        ram_bytes=ram,
-        flash_bytes=dict(manifest.flash_bytes),
-        board_ram_bytes=board.ram.size_bytes,
-        board_flash_bytes=board.flash.size_bytes,
-        schedule=manifest.schedule,
-        compiler=manifest.compiler,
-        flags=manifest.flags,
-        tool_version=__version__,
-        link={
-            **dataclasses.asdict(run.repairs),
-            "device_overruns": run.statistics.overruns,
-            "device_line_errors": run.statistics.line_errors,
-            "device_bad_frames": run.statistics.bad_frames,
-            "device_duplicates": run.statistics.duplicates,
-            "device_rerequests": run.statistics.rerequests,
-            "disturbed_chunks": sum(clip.disturbed for clip in run.clips),
-        },
-    )
+    @staticmethod
+    def from_dict(raw: Mapping[str, Any], where: str) -> Benchmark:
+        """What ``to_dict`` wrote.
+
+        Args:
+            raw: parsed JSON.
+            where: its file, for messages.
+
+        Raises:
+            InputError: no result of a benchmark, one of another version, or one that lacks something.
+        """
+        if not isinstance(raw, Mapping) or raw.get("schema") != SCHEMA:
+            raise InputError(
+                "not the result of a benchmark",
+                where=where,
+                expected=f'"schema": "{SCHEMA}"',
+                hint="`ascmcu bench` writes one beside the export, `ascmcu bench --json` prints it",
+            )
+        if raw.get("version") != SCHEMA_VERSION:
+            raise InputError(
+                "the result was written by another version of ascmcu",
+                where=where,
+                expected=f"version {SCHEMA_VERSION}",
+                found=raw.get("version"),
+                hint="run the benchmark again",
+            )
+        kind = next((k for k in ("cycles", "instructions") if k in raw), "none")
+        layers = [{**layer, "count": layer.get(kind)} for layer in raw.get("layers", ())]
+        plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
+        benchmark: Benchmark = _convert(Benchmark, plain, where)
+        return benchmark
+
+
+def load(path: Path) -> Benchmark:
+    """Read a result file.
+
+    Raises:
+        InputError: it cannot be read, or is none.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValueError) as error:
+        raise InputError(
+            "not a readable result",
+            where=str(path),
+            found=error.strerror if isinstance(error, OSError) else error,
+            hint="`ascmcu bench` writes one beside the export",
+        ) from error
+    return Benchmark.from_dict(raw, str(path))
 
 
 def clock_warning(state: str) -> str | None:
@@ -145,52 +261,44 @@ def clock_warning(state: str) -> str | None:
     return sentences.get(state)
 
 
-Confusion = tuple[tuple[int, ...], ...]
+def _text(value: Any, depth: int = 0) -> str:
+    """Indented JSON whose innermost objects and lists of numbers stand on one line."""
+    inner = "  " * (depth + 1)
+    if isinstance(value, dict) and depth < 1:
+        items = [f"{inner}{json.dumps(k)}: {_text(v, depth + 1)}" for k, v in value.items()]
+        return "{\n" + ",\n".join(items) + "\n" + "  " * depth + "}"
+    if isinstance(value, list | tuple) and value and isinstance(value[0], dict | list | tuple):
+        return "[\n" + ",\n".join(f"{inner}{json.dumps(v)}" for v in value) + "\n" + "  " * depth + "]"
+    return json.dumps(value)
 
 
-def _confusion(clips: tuple[ClipResult, ...], classes: int) -> Confusion | None:
-    if not clips or any(clip.label is None for clip in clips):
-        return None
-    table = [[0] * classes for _ in range(classes)]
-    for clip in clips:
-        table[clip.label or 0][clip.predicted] += 1
-    return tuple(tuple(row) for row in table)
-
-
-def _accuracy(confusion: Confusion | None) -> float | None:
-    if confusion is None:
-        return None
-    return sum(row[i] for i, row in enumerate(confusion)) / sum(map(sum, confusion))
-
-
-def _class_accuracy(confusion: Confusion | None, labels: tuple[str, ...]) -> dict[str, float | None] | None:
-    if confusion is None:
-        return None
-    return {
-        label: row[i] / sum(row) if sum(row) else None
-        for i, (label, row) in enumerate(zip(labels, confusion, strict=True))
-    }
-
-
-def _counts(clips: tuple[ClipResult, ...]) -> Counts:
-    return Counts(
-        network=round(sum(c.network for c in clips) / len(clips)),
-        frontend=round(sum(c.frontend for c in clips) / len(clips)),
-        network_min=min(c.network for c in clips),
-        network_max=max(c.network for c in clips),
-        worst_hop=max(c.worst_hop for c in clips),
-        latency=max(c.latency for c in clips),
+def _convert(hint: Any, value: Any, where: str) -> Any:
+    """``value`` from JSON as the type ``hint``: dataclasses, tuples, dicts, optionals and plain values."""
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if isinstance(hint, types.UnionType):
+        return None if value is None else _convert(args[0], value, where)
+    if dataclasses.is_dataclass(hint):
+        return _build(hint, value, where)
+    if origin is typing.Literal and value in args:
+        return value
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_convert(args[0], item, f"{where}[{i}]") for i, item in enumerate(value))
+    if origin is dict and isinstance(value, dict):
+        return {str(k): _convert(args[1], item, f"{where}, {k}") for k, item in value.items()}
+    if hint is float and type(value) in (int, float):
+        return float(value)
+    if origin is None and type(value) is hint:
+        return value
+    raise InputError(
+        "the result is damaged", where=where, expected=getattr(hint, "__name__", hint), found=repr(value)
     )
 
 
-def _layers(manifest: Manifest, clips: tuple[ClipResult, ...]) -> tuple[LayerCount, ...]:
-    counted = bool(clips) and all(len(clip.layers) == len(manifest.layers) for clip in clips)
-    return tuple(
-        LayerCount(
-            layer.name,
-            layer.op,
-            layer.macs,
-            round(sum(clip.layers[layer.index] for clip in clips) / len(clips)) if counted else None,
-        )
-        for layer in manifest.layers
-    )
+def _build(kind: Any, value: Any, where: str) -> Any:
+    if not isinstance(value, Mapping):
+        raise InputError("the result is damaged", where=where, expected="an object", found=repr(value))
+    hints = typing.get_type_hints(kind)
+    missing = [name for name in hints if name not in value]
+    if missing:
+        raise InputError("the result is damaged", where=where, expected=", ".join(missing), found="nothing")
+    return kind(**{name: _convert(hint, value[name], f"{where}, {name}") for name, hint in hints.items()})

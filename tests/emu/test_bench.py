@@ -26,7 +26,7 @@ from ascmcu.build import gcc
 from ascmcu.build.size import sizes
 from ascmcu.cli import cli
 from ascmcu.errors import BoardError, BuildError, DataError, InputError, LinkError, ToolError
-from ascmcu.report.schema import summarize
+from ascmcu.report.summarize import summarize
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
@@ -160,7 +160,9 @@ def test_accuracy_and_confusion_are_counted_from_the_labels(target: Target, clip
     given = [*truth[:-2], (truth[-2] + 1) % 10, (truth[-1] + 1) % 10]
     labelled = [dataclasses.replace(c, label=y) for c, y in zip(clips.clips, given, strict=True)]
     known = dataclasses.replace(clips, clips=tuple(labelled))
-    report = summarize(target.manifest, target.board, known, bench.run(target, HostRunner(target), known))
+    report = summarize(
+        target.manifest, target.board, known, bench.run(target, HostRunner(target), known), target.folder
+    )
     assert report.accuracy == pytest.approx(4 / 6)
     assert report.confusion is not None
     assert sum(map(sum, report.confusion)) == 6

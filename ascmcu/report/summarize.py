@@ -1,0 +1,334 @@
+"""Raw results of a run → one ``Benchmark``: what was counted, what was answered, and what all of it depends on."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import datetime
+import functools
+import hashlib
+import importlib.metadata
+import platform
+import re
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu import __version__
+from ascmcu.bench.clips import Clip, Clips, outputs
+from ascmcu.bench.run import ClipResult, RunResult
+from ascmcu.boards import Board
+from ascmcu.build import size
+from ascmcu.build.manifest import Layer, Manifest
+from ascmcu.errors import AscmcuError
+from ascmcu.features import extract
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.ir import text
+from ascmcu.report import limits
+from ascmcu.report.inspection import figures_of
+from ascmcu.report.limits import Figures
+from ascmcu.report.schema import (
+    Benchmark,
+    ClipOutcome,
+    Counts,
+    Energy,
+    LayerCount,
+    Mistake,
+    Provenance,
+    Symbol,
+)
+
+PROBABILITY_MIN = 1e-7
+MISTAKES_SHOWN = 6
+_SPECTROGRAM_FRAMES_MAX = 240
+_SPECTROGRAM_RANGE_DB = 80.0
+_SOFTMAX = "softmax"
+
+Confusion = tuple[tuple[int, ...], ...]
+
+
+def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, folder: Path) -> Benchmark:
+    """Put a run's raw results together.
+
+    Args:
+        manifest: of the export that ran.
+        board: the one that it is for.
+        clips: what was sent.
+        run: what came back.
+        folder: the export: its import gives the limits, its ELF the symbols; what is missing stays empty.
+    """
+    outcomes = _outcomes(manifest, clips, run)
+    confusion = _confusion(run.clips, len(clips.labels))
+    ram = dict(manifest.ram_bytes)
+    if run.statistics.stack_peak_bytes:
+        ram["stack_peak"] = run.statistics.stack_peak_bytes
+    counts = _counts(run.clips) if run.facts.count_kind != "none" and run.clips else None
+    network = _figures(folder)
+    symbols = _symbols(manifest, folder / "firmware.elf")
+    modelled = run.facts.wait_states
+    spec = None if manifest.features is None else FeatureSpec.from_dict(manifest.features)
+    return Benchmark(
+        model=manifest.model,
+        model_sha256=manifest.model_sha256,
+        board=board.name,
+        board_title=board.title,
+        runner=run.facts.name,
+        runner_detail=run.facts.detail,
+        clock_hz=run.hello.clock_hz,
+        wait_states=run.hello.wait_states if modelled is None else modelled,
+        clock_state=run.hello.clock.name.lower() if run.hello.clock_hz else "none",
+        clips=len(run.clips),
+        resumed=run.resumed,
+        source=clips.source,
+        clip_seconds=None if spec is None else spec.clip_samples / spec.sample_rate_hz,
+        labels=clips.labels,
+        accuracy=_accuracy(confusion),
+        macro_accuracy=_macro_accuracy(confusion),
+        log_loss=_log_loss(outcomes),
+        class_accuracy=_class_accuracy(confusion, clips.labels),
+        device_accuracy=_device_accuracy(outcomes),
+        confusion=confusion,
+        count_kind=run.facts.count_kind,
+        counts=counts,
+        energy=_energy(board, counts) if run.facts.count_kind == "cycles" else None,
+        layers=_layers(manifest, run.clips, symbols),
+        network=network,
+        limits=() if network is None else limits.report(network),
+        ram_bytes=ram,
+        flash_bytes=dict(manifest.flash_bytes),
+        flash_symbols=symbols,
+        board_ram_bytes=board.ram.size_bytes,
+        board_flash_bytes=board.flash.size_bytes,
+        schedule=manifest.schedule,
+        compiler=manifest.compiler,
+        flags=manifest.flags,
+        tool_version=__version__,
+        link=_link(run),
+        clip_results=outcomes,
+        mistakes=() if spec is None else _mistakes(outcomes, clips, spec),
+        provenance=_provenance(folder / "firmware.elf"),
+    )
+
+
+def _link(run: RunResult) -> dict[str, int]:
+    return {
+        **dataclasses.asdict(run.repairs),
+        "device_overruns": run.statistics.overruns,
+        "device_line_errors": run.statistics.line_errors,
+        "device_bad_frames": run.statistics.bad_frames,
+        "device_duplicates": run.statistics.duplicates,
+        "device_rerequests": run.statistics.rerequests,
+        "disturbed_chunks": sum(clip.disturbed for clip in run.clips),
+    }
+
+
+def _outcomes(manifest: Manifest, clips: Clips, run: RunResult) -> tuple[ClipOutcome, ...]:
+    return tuple(
+        ClipOutcome(
+            name=result.name,
+            device=clip.device,
+            truth=result.label,
+            predicted=result.predicted,
+            probabilities=_probabilities(manifest, result) if clips.labels else (),
+            frontend=result.frontend,
+            network=result.network,
+            worst_hop=result.worst_hop,
+            latency=result.latency,
+        )
+        for clip, result in zip(clips.clips, run.clips, strict=True)
+    )
+
+
+def _probabilities(manifest: Manifest, result: ClipResult) -> tuple[float, ...]:
+    """The first output as probabilities: as it is behind a softmax, else through one."""
+    spec = manifest.outputs[0]
+    raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
+    scores = (raw - spec.zero_point) * spec.scale
+    if manifest.layers and manifest.layers[-1].op != _SOFTMAX:
+        powers = np.exp(scores - scores.max())
+        scores = powers / powers.sum()
+    return tuple(round(float(score), 6) for score in scores)
+
+
+def _confusion(clips: tuple[ClipResult, ...], classes: int) -> Confusion | None:
+    if not clips or any(clip.label is None for clip in clips):
+        return None
+    table = [[0] * classes for _ in range(classes)]
+    for clip in clips:
+        table[clip.label or 0][clip.predicted] += 1
+    return tuple(tuple(row) for row in table)
+
+
+def _accuracy(confusion: Confusion | None) -> float | None:
+    if confusion is None:
+        return None
+    return sum(row[i] for i, row in enumerate(confusion)) / sum(map(sum, confusion))
+
+
+def _macro_accuracy(confusion: Confusion | None) -> float | None:
+    """The mean of the classes' own accuracies, of those that have clips (DCASE's first metric)."""
+    if confusion is None:
+        return None
+    shares = [row[i] / sum(row) for i, row in enumerate(confusion) if sum(row)]
+    return sum(shares) / len(shares)
+
+
+def _log_loss(outcomes: tuple[ClipOutcome, ...]) -> float | None:
+    """The mean of -ln p(truth) (DCASE's second metric)."""
+    losses = [loss(outcome) for outcome in outcomes]
+    known = [x for x in losses if x is not None]
+    return sum(known) / len(known) if known and len(known) == len(losses) else None
+
+
+def loss(outcome: ClipOutcome) -> float | None:
+    """-ln p(truth) of one clip, p at least ``PROBABILITY_MIN``; None where truth or probabilities are unknown."""
+    if outcome.truth is None or not outcome.probabilities:
+        return None
+    return float(-np.log(max(outcome.probabilities[outcome.truth], PROBABILITY_MIN)))
+
+
+def _class_accuracy(confusion: Confusion | None, labels: tuple[str, ...]) -> dict[str, float | None] | None:
+    if confusion is None:
+        return None
+    return {
+        label: row[i] / sum(row) if sum(row) else None
+        for i, (label, row) in enumerate(zip(labels, confusion, strict=True))
+    }
+
+
+def _device_accuracy(outcomes: tuple[ClipOutcome, ...]) -> dict[str, float] | None:
+    devices = sorted({outcome.device for outcome in outcomes if outcome.device and outcome.truth is not None})
+    if not devices:
+        return None
+    right = {d: [o.truth == o.predicted for o in outcomes if o.device == d] for d in devices}
+    return {device: sum(answers) / len(answers) for device, answers in right.items()}
+
+
+def _counts(clips: tuple[ClipResult, ...]) -> Counts:
+    return Counts(
+        network=round(sum(c.network for c in clips) / len(clips)),
+        frontend=round(sum(c.frontend for c in clips) / len(clips)),
+        network_min=min(c.network for c in clips),
+        network_max=max(c.network for c in clips),
+        worst_hop=max(c.worst_hop for c in clips),
+        latency=max(c.latency for c in clips),
+    )
+
+
+def _energy(board: Board, counts: Counts | None) -> Energy | None:
+    """1 µA per MHz is 1 pC per cycle; times the supply it is the core's share of one clip's energy."""
+    ua_per_mhz = float(getattr(board.chip, "run_ua_per_mhz", 0))
+    if counts is None or not ua_per_mhz:
+        return None
+    cycles = counts.network + counts.frontend
+    microjoules = cycles * ua_per_mhz * 1e-12 * (board.supply_mv / 1000) * 1e6
+    return Energy(round(microjoules, 3), ua_per_mhz, board.supply_mv, board.chip.reference)
+
+
+def _layers(
+    manifest: Manifest, clips: tuple[ClipResult, ...], symbols: tuple[Symbol, ...]
+) -> tuple[LayerCount, ...]:
+    counted = bool(clips) and all(len(clip.layers) == len(manifest.layers) for clip in clips)
+    return tuple(
+        LayerCount(
+            name=layer.name,
+            op=layer.op,
+            output_shape=layer.output_shape,
+            macs=layer.macs,
+            parameters=layer.parameters,
+            weights_bytes=layer.weights_bytes,
+            flash_bytes=sum(s.size_bytes for s in symbols if s.layer == layer.index) or layer.weights_bytes,
+            buffer_bytes=layer.buffer_bytes,
+            count=round(sum(clip.layers[layer.index] for clip in clips) / len(clips)) if counted else None,
+        )
+        for layer in manifest.layers
+    )
+
+
+def _figures(folder: Path) -> Figures | None:
+    """Of the graph as it was imported, from the export's own dump."""
+    try:
+        with np.load(folder / "constants.npz") as stored:
+            graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
+    except (OSError, ValueError, AscmcuError):
+        return None
+    return figures_of(graph)
+
+
+def _symbols(manifest: Manifest, elf: Path) -> tuple[Symbol, ...]:
+    """What lies in flash, the largest first."""
+    if not elf.is_file():
+        return ()
+    found = (
+        Symbol(name, part, _layer_of(name, part, manifest.layers), used)
+        for name, part, used in size.symbols(elf)
+    )
+    return tuple(sorted(found, key=lambda s: (-s.size_bytes, s.name)))
+
+
+def _layer_of(symbol: str, part: str, layers: tuple[Layer, ...]) -> int | None:
+    """Kernels are named ``<op>_<layer>[_<part>]``, constants ``<what>_<layer>``."""
+    number = re.match(r"[a-z][a-z0-9_]*?_(\d+)(?:_|\.|$)", symbol)
+    if number is None or part not in ("code", "weights"):
+        return None
+    right = [
+        layer.index
+        for layer in layers
+        if layer.code_index == int(number[1]) and (part == "weights" or symbol.startswith(f"{layer.op}_"))
+    ]
+    return right[0] if right else None
+
+
+def _mistakes(outcomes: tuple[ClipOutcome, ...], clips: Clips, spec: FeatureSpec) -> tuple[Mistake, ...]:
+    """The wrong answers with the largest loss, with what they sound like."""
+    losses = [
+        (loss(outcome), number)
+        for number, outcome in enumerate(outcomes)
+        if outcome.truth is not None and outcome.truth != outcome.predicted
+    ]
+    worst = sorted(((x, number) for x, number in losses if x is not None), reverse=True)[:MISTAKES_SHOWN]
+    return tuple(_mistake(number, clips.clips[number], spec) for _, number in worst)
+
+
+def _mistake(number: int, clip: Clip, spec: FeatureSpec) -> Mistake:
+    pcm = np.frombuffer(clip.load(), "<i2").reshape(-1, spec.audio_channels)
+    power = extract.mel_energies(pcm.astype(np.int16), spec)[:, :, 0] ** (3 - spec.power)
+    level_db = 10 * np.log10(np.maximum(_fewer_frames(power), 1e-12))
+    high_db = float(level_db.max())
+    low_db = max(float(level_db.min()), high_db - _SPECTROGRAM_RANGE_DB)
+    share = (level_db - low_db) / max(high_db - low_db, 1e-6)
+    levels = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8).T
+    packed = base64.b64encode(np.ascontiguousarray(levels).tobytes()).decode()
+    return Mistake(number, levels.shape[1], levels.shape[0], round(low_db, 2), round(high_db, 2), packed)
+
+
+def _fewer_frames(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Means over neighbouring frames, so that a picture has no more than it can show: (frames, bands)."""
+    group = -(-len(power) // _SPECTROGRAM_FRAMES_MAX)
+    whole = len(power) // group * group
+    grouped: npt.NDArray[np.float64] = power[:whole].reshape(-1, group, power.shape[1]).mean(axis=1)
+    return grouped
+
+
+def _provenance(elf: Path) -> Provenance:
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    return Provenance(
+        measured_at=now.isoformat().replace("+00:00", "Z"),
+        machine=f"{platform.system()} {platform.machine()}",
+        tools={"python": platform.python_version(), "ascmcu": __version__, **_libraries()},
+        repetitions=1,
+        firmware_sha256=hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else "",
+    )
+
+
+@functools.cache
+def _libraries() -> dict[str, str]:
+    """Versions of what has a say in the numbers."""
+    found = {}
+    for name in ("numpy", "librosa", "soxr", "unicorn"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
