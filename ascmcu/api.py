@@ -36,7 +36,7 @@ from ascmcu.ir.op import SWAP
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.ir.verify import verify
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
-from ascmcu.report import inspection
+from ascmcu.report import inspection, schema
 from ascmcu.report.inspection import Inspection
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
@@ -537,3 +537,50 @@ def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> N
         to = path if number == 0 else path.with_suffix(f".{number}.npy")
         with to.open("wb") as file:
             np.save(file, np.stack([per_clip[number] for per_clip in outputs]))
+
+
+def result(path: Path = Path("build")) -> Benchmark:
+    """A stored result: a file, or the newest in an export's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    return schema.load(result_path(path))
+
+
+def result_path(path: Path) -> Path:
+    """The file of a result, of a folder the newest.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("bench-*.json"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise InputError(
+            "no result of a benchmark here",
+            where=str(path),
+            hint="`ascmcu bench` writes one beside the export",
+        )
+    return found[-1]
+
+
+def report(path: Path = Path("build"), to: Path | None = None, *, export: Path | None = None) -> Path:
+    """Write a result as one HTML file.
+
+    Args:
+        path: the result, or the folder of an export.
+        to: the page; by default ``report.html`` beside the result.
+        export: the export's folder, whose memory map is shown; by default where the result lies.
+
+    Raises:
+        InputError: there is no result.
+    """
+    from ascmcu.report import page
+
+    file = result_path(path)
+    text = page.render(schema.load(file), page.memory_map_beside(export or file.parent))
+    target = to or file.with_name("report.html")
+    target.write_text(text, encoding="utf-8")
+    return target

@@ -25,6 +25,8 @@ VERBS = {
     "export": "Compile a .tflite to C and firmware for a board.",
     "flash": "Write the last export to the board on the desk.",
     "bench": "Stream recordings or tensors through a firmware; accuracy, cycles, RAM, flash.",
+    "report": "Show a result as a page, in the terminal, as Markdown or JUnit.",
+    "compare": "Hold results against the first: what differs, budgets, a Pareto plot.",
     "boards": "List and show the boards that are known.",
     "sim": "Run any bare-metal Cortex-M4 ELF with cycle counts.",
 }

@@ -80,7 +80,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         clock_state=run.hello.clock.name.lower() if run.hello.clock_hz else "none",
         clips=len(run.clips),
         resumed=run.resumed,
-        source=clips.source,
+        source=Path(clips.source).name or clips.source,  # where it lay on this machine is nobody's business
         clip_seconds=None if spec is None else spec.clip_samples / spec.sample_rate_hz,
         labels=clips.labels,
         accuracy=_accuracy(confusion),
@@ -217,13 +217,12 @@ def _counts(clips: tuple[ClipResult, ...]) -> Counts:
 
 
 def _energy(board: Board, counts: Counts | None) -> Energy | None:
-    """1 µA per MHz is 1 pC per cycle; times the supply it is the core's share of one clip's energy."""
-    ua_per_mhz = float(getattr(board.chip, "run_ua_per_mhz", 0))
-    if counts is None or not ua_per_mhz:
+    """The core's share of one clip's energy by the datasheet's typical current, where there is one."""
+    microjoules = None if counts is None else board.energy_uj(counts.network + counts.frontend)
+    if microjoules is None:
         return None
-    cycles = counts.network + counts.frontend
-    microjoules = cycles * ua_per_mhz * 1e-12 * (board.supply_mv / 1000) * 1e6
-    return Energy(round(microjoules, 3), ua_per_mhz, board.supply_mv, board.chip.reference)
+    power = board.chip.power
+    return Energy(round(microjoules, 3), power.run_ua_per_mhz, board.supply_mv, power.source)
 
 
 def _layers(

@@ -1,0 +1,82 @@
+"""``ascmcu compare``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("compare")
+@click.argument(
+    "results", nargs=-1, required=True, metavar="BASE [RESULT]...", type=click.Path(path_type=Path)
+)
+@click.option(
+    "--budget", "limits", multiple=True, metavar="NAME=LIMIT",
+    help="cycles=+1% or ram=+512 against BASE, or a bound such as flash=90000; broken, the exit status is 1.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(["text", "markdown", "junit", "json"]), default="text", show_default=True,
+    help="The terminal's tables, a pull request's, a CI's, or JSON.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option(
+    "--pareto", "plot", type=click.Path(path_type=Path, dir_okay=False), default=None,
+    help="Draw all results as points, and those that none beats: an .svg or .png.",
+)  # fmt: skip
+@click.option("--x", "across", default="cycles", show_default=True, help="The plot's horizontal figure.")
+@click.option("--y", "upward", default="accuracy", show_default=True, help="The plot's vertical figure.")
+def command(
+    results: tuple[Path, ...], limits: tuple[str, ...], form: str, as_json: bool, plot: Path | None,
+    across: str, upward: str,
+) -> None:  # fmt: skip
+    """Hold every RESULT against BASE; what is equal is left out.
+
+    Each is a file that `ascmcu bench` wrote, or an export's folder with the newest one. Budgets: accuracy, log-loss,
+    cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
+    """
+    from ascmcu import api
+    from ascmcu.report import budgets, comparison
+
+    bounds = [budgets.parse(text) for text in limits]
+    loaded = [(path, api.result(path)) for path in results]
+    if plot is not None:
+        from ascmcu.report import pareto
+
+        x, y = budgets.by_name(across), budgets.by_name(upward)
+        pareto.write(plot, pareto.points([(_name(p), b) for p, b in loaded], x, y), x, y)
+        click.echo(plot, err=True)
+    elif len(loaded) < 2:
+        raise click.UsageError("give two results or more, or --pareto")
+    made = [comparison.compare(loaded[0][1], later, bounds) for _, later in loaded[1:]]
+    _show("json" if as_json else form, made)
+    sys.exit(0 if all(c.kept for c in made) else 1)
+
+
+def _name(path: Path) -> str:
+    """A point's name: the file's, of an export the folder's."""
+    return path.name if path.is_dir() else path.stem
+
+
+def _show(form: str, made: list[Any]) -> None:
+    if form == "json":
+        click.echo(json.dumps([c.to_dict() for c in made], indent=2))
+    elif form == "markdown":
+        from ascmcu.report import markdown
+
+        click.echo(markdown.of_comparison(made), nl=False)
+    elif form == "junit":
+        from ascmcu.report import junit
+
+        suites = [(f"{c.result.model}.{c.result.runner}", junit.cases(c.result, c.verdicts)) for c in made]
+        click.echo(junit.render(suites), nl=False)
+    else:
+        from rich.console import Console
+
+        from ascmcu.report import comparison_table
+
+        for c in made:
+            comparison_table.show(c, Console())

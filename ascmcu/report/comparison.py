@@ -1,0 +1,198 @@
+"""Two results side by side: what differs, by figure and by layer, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ascmcu.report import budgets
+from ascmcu.report.budgets import Budget, Metric, Verdict
+from ascmcu.report.schema import Benchmark, LayerCount
+
+_CONDITIONS = (
+    "model", "model_sha256", "board", "runner", "runner_detail", "clock_hz", "wait_states", "schedule", "compiler",
+    "flags", "tool_version", "clips", "source",
+)  # fmt: skip
+_LAYER_FIGURES = ("macs", "count", "buffer_bytes", "flash_bytes")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure that is not the same; None where one side lacks it."""
+
+    name: str
+    title: str
+    before: float | int | None
+    after: float | int | None
+    share: bool = False
+    higher: bool = False
+
+    @property
+    def change(self) -> float | None:
+        """After − before."""
+        return None if self.before is None or self.after is None else self.after - self.before
+
+    @property
+    def percent(self) -> float | None:
+        """The change in percent of what was before."""
+        return None if self.change is None or not self.before else 100 * self.change / self.before
+
+    @property
+    def better(self) -> bool | None:
+        """Whether the change is for the good; None where nobody can say."""
+        return None if self.change is None else (self.change > 0) == self.higher
+
+
+@dataclass(frozen=True)
+class LayerDifference:
+    """A layer that is not the same; ``state`` is ``changed``, ``new`` or ``gone``."""
+
+    name: str
+    op: str
+    state: str
+    figures: tuple[Difference, ...]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Something that the numbers depend on, and that is not the same."""
+
+    name: str
+    before: str
+    after: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``result`` against ``base``. ``equal_answers`` of ``shared_clips`` clips are answered alike."""
+
+    base: Benchmark
+    result: Benchmark
+    conditions: tuple[Condition, ...]
+    figures: tuple[Difference, ...]
+    layers: tuple[LayerDifference, ...]
+    verdicts: tuple[Verdict, ...]
+    shared_clips: int
+    equal_answers: int
+
+    @property
+    def kept(self) -> bool:
+        """Whether every budget holds."""
+        return all(verdict.kept for verdict in self.verdicts)
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+
+        def difference(d: Difference) -> dict[str, Any]:
+            return {
+                "name": d.name,
+                "before": d.before,
+                "after": d.after,
+                "change": d.change,
+                "percent": d.percent,
+            }
+
+        return {
+            "schema": "ascmcu.comparison",
+            "version": 1,
+            "base": self.base.model,
+            "result": self.result.model,
+            "conditions": [dataclasses.asdict(condition) for condition in self.conditions],
+            "figures": [difference(d) for d in self.figures],
+            "layers": [
+                {"name": x.name, "op": x.op, "state": x.state, "figures": [difference(d) for d in x.figures]}
+                for x in self.layers
+            ],
+            "budgets": [
+                {"budget": v.budget.text, "found": v.found, "limit": v.limit, "kept": v.kept}
+                for v in self.verdicts
+            ],
+            "shared_clips": self.shared_clips,
+            "equal_answers": self.equal_answers,
+        }
+
+
+def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -> Comparison:
+    """Everything that differs.
+
+    Raises:
+        InputError: a relative budget on a figure that the earlier result lacks.
+    """
+    answers = {clip.name: clip.predicted for clip in base.clip_results}
+    shared = [clip for clip in result.clip_results if clip.name in answers]
+    return Comparison(
+        base=base,
+        result=result,
+        conditions=tuple(_conditions(base, result)),
+        figures=tuple(_figures(base, result)),
+        layers=tuple(_layers(base, result)),
+        verdicts=tuple(budgets.judge(budget, result, base) for budget in limits),
+        shared_clips=len(shared),
+        equal_answers=sum(clip.predicted == answers[clip.name] for clip in shared),
+    )
+
+
+def _conditions(base: Benchmark, result: Benchmark) -> list[Condition]:
+    pairs = ((name, str(getattr(base, name)), str(getattr(result, name))) for name in _CONDITIONS)
+    return [Condition(name.replace("_", " "), a, b) for name, a, b in pairs if a != b]
+
+
+def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:
+    found = []
+    for metric in budgets.METRICS:
+        # Counts of different kinds have nothing to say about each other.
+        if metric.name in ("network", "frontend", "latency") and base.count_kind != result.count_kind:
+            continue
+        before, after = metric.of(base), metric.of(result)
+        if before != after:
+            found.append(_difference(metric, before, after))
+    return found
+
+
+def _difference(metric: Metric, before: budgets.Figure, after: budgets.Figure) -> Difference:
+    return Difference(metric.name, metric.title, before, after, metric.share, metric.higher)
+
+
+def _layers(base: Benchmark, result: Benchmark) -> list[LayerDifference]:
+    before, after = _by_name(base), _by_name(result)
+    same_kind = base.count_kind == result.count_kind
+    found = []
+    for name in [*after, *(n for n in before if n not in after)]:
+        a, b = before.get(name), after.get(name)
+        figures = [
+            Difference(field, _title(field, result.count_kind), _value(a, field), _value(b, field))
+            for field in _LAYER_FIGURES
+            if (field != "count" or same_kind) and _value(a, field) != _value(b, field)
+        ]
+        if figures:
+            state = "new" if a is None else "gone" if b is None else "changed"
+            found.append(LayerDifference(name, (b or a or _none()).op, state, tuple(figures)))
+    return found
+
+
+def _none() -> LayerCount:
+    raise AssertionError("a layer of one of both")
+
+
+def _value(layer: LayerCount | None, field: str) -> int | None:
+    return None if layer is None else getattr(layer, field)
+
+
+def _title(field: str, count_kind: str) -> str:
+    return {"count": count_kind, "buffer_bytes": "RAM, bytes", "flash_bytes": "flash, bytes"}.get(
+        field, "MACs"
+    )
+
+
+def _by_name(b: Benchmark) -> dict[str, LayerCount]:
+    """Layers by name; of several with one name the later get a number."""
+    found: dict[str, LayerCount] = {}
+    for layer in b.layers:
+        name, number = layer.name, 1
+        while name in found:
+            number += 1
+            name = f"{layer.name} ({number})"
+        found[name] = layer
+    return found
