@@ -81,7 +81,9 @@ def _live_columns(buffer: Buffer, events: int) -> np.ndarray[tuple[int], np.dtyp
 
 
 def _short(name: str) -> str:
-    return name.rsplit("/", maxsplit=1)[-1][:24]
+    """Keras names a tensor ``net/layer/Relu:30``: the layer says more than its last operator."""
+    parts = name.split("/")
+    return (parts[-2] if len(parts) > 1 else name)[:24]
 
 
 def _ticks(arena_bytes: int, per_byte: float) -> list[Tick]:
