@@ -480,10 +480,16 @@ def _provenance(b: Benchmark) -> list[tuple[str, str, bool]]:
         ("flags", b.flags, True),
         (
             "clips",
-            f"{b.clips} of {b.source}, each run {p.repetitions} time(s), {b.resumed} kept from earlier",
+            _clips_sentence(b),
             False,
         ),
         ("tools", tools, False),
         ("measured", f"{p.measured_at} on {p.machine}", False),
     )
     return [row for row in rows if row[1]]
+
+
+def _clips_sentence(b: Benchmark) -> str:
+    times = "once" if b.provenance.repetitions == 1 else f"{b.provenance.repetitions} times"
+    kept = f", {b.resumed} of them before an interruption" if b.resumed else ""
+    return f"{b.clips} of {b.source}, each run {times}{kept}"
