@@ -9,10 +9,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import itertools
+import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,8 @@ from ascmcu import paths
 from ascmcu.errors import BoardError
 
 MemoryKind = Literal["flash", "ram", "ccm"]
+PortClock = Literal["apb1", "apb2", "core", "core/4"]
+Interface = Literal["stlink", "jlink", "daplink"]
 ClockSource = Literal["hse-bypass", "hse-crystal", "hsi"]
 
 
@@ -41,10 +44,14 @@ class Memory:
 
 @dataclass(frozen=True)
 class FlashWait:
-    """Highest HCLK for 0, 1, 2, … wait states at a supply of at least ``min_mv``."""
+    """Highest HCLK for 0, 1, 2, … wait states at a supply of at least ``min_mv``.
+
+    ``over_drive``: the row holds with over-drive (boost), and is then preferred.
+    """
 
     min_mv: int
     max_hz: tuple[int, ...]
+    over_drive: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +75,7 @@ class PllLimits:
 
 @dataclass(frozen=True)
 class ClockLimits:
-    """``over_drive_hz`` is the highest SYSCLK with over-drive, 0 on parts that have none."""
+    """``over_drive_hz`` is the highest SYSCLK with over-drive (F4) or boost (L4+, G4), 0 on parts that have neither."""
 
     sysclk_hz: int
     apb1_hz: int
@@ -77,6 +84,26 @@ class ClockLimits:
     hse_hz: tuple[int, int]
     over_drive_hz: int
     pll: PllLimits
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What flashing tools call the part: pyOCD's target, OpenOCD's target file, SEGGER's device."""
+
+    pyocd: str
+    openocd: str
+    jlink: str
+
+
+@dataclass(frozen=True)
+class Power:
+    """Typical supply current in run mode, for an estimate of energy. ``source`` says under what conditions.
+
+    0 where the datasheet has no such figure; there is then no estimate.
+    """
+
+    run_ua_per_mhz: int = 0
+    source: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,13 +117,15 @@ class Chip:
     reference: str
     memory: tuple[Memory, ...]
     clock: ClockLimits
-    regulator: tuple[Regulator, ...]
     flash_wait: tuple[FlashWait, ...]
+    tools: Tools
+    power: Power = Power()
+    regulator: tuple[Regulator, ...] = ()
 
 
 @dataclass(frozen=True)
 class Pll:
-    """SYSCLK = source / m · n / p."""
+    """SYSCLK = source / m · n / p. Other manuals: PREDIV and PLLMUL (F3), R for p (L4, G4), PRDIV and VDIV (K64)."""
 
     m: int
     n: int
@@ -119,7 +148,11 @@ class Clock:
 
 @dataclass(frozen=True)
 class Serial:
-    """The port that carries the protocol. ``fallback_baud`` is for the case that only the HSI runs."""
+    """The port that carries the protocol. ``fallback_baud`` is for the case that only the internal oscillator runs.
+
+    ``usart`` is the port's number in its family (``FAMILIES``); ``alternate`` the pins' function number, where the
+    family has such.
+    """
 
     usart: int
     tx: str
@@ -131,10 +164,152 @@ class Serial:
 
 @dataclass(frozen=True)
 class Stand:
-    """Emulators that can stand in: a QEMU machine and the part that it really models."""
+    """Emulators that can stand in: a QEMU machine and the part that it really models; Renode's platform file, or
+    ``own`` for one that the export brings along."""
 
     qemu_machine: str = ""
     qemu_models: str = ""
+    renode_platform: str = ""
+
+
+@dataclass(frozen=True)
+class Probe:
+    """The debug probe on the board. ``console``: it also offers the serial port over USB."""
+
+    interface: Interface
+    console: bool = True
+
+
+@dataclass(frozen=True)
+class Microphone:
+    """A microphone on the board; the benchmark firmware takes its samples over the wire and does not use it."""
+
+    kind: Literal["pdm", "i2s", "analog"]
+    clock: str
+    data: str
+    count: int
+
+
+NO_MICROPHONE = Microphone("pdm", "", "", 0)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A serial port of a family: its name, what clocks it, and which rates that clock gives."""
+
+    name: str
+    clock: PortClock
+    rates: Callable[[int, int], float]
+
+    def clock_hz(self, clock: Clock) -> int:
+        """Its input clock on a board."""
+        dividers = {"apb1": clock.apb1_divider, "apb2": clock.apb2_divider, "core": 1, "core/4": 4}
+        return clock.sysclk_hz // dividers[self.clock]
+
+
+@dataclass(frozen=True)
+class Family:
+    """Parts that share firmware. ``parts`` are its folders in ``firmware/soc``, ``vectors`` its interrupts.
+
+    ``pins`` is a pattern with the groups ``port`` and ``pin``. ``config_at``: flash offset of bytes that the chip
+    reads at reset, 0 for none.
+    """
+
+    parts: tuple[str, ...]
+    vectors: int
+    ports: Mapping[int, Port]
+    pins: str
+    config_at: int = 0
+
+    def pin(self, text: str) -> tuple[int, int]:
+        """Port and pin number of a pin as the manual writes it.
+
+        Raises:
+            ValueError: it is none.
+        """
+        match = re.fullmatch(self.pins, text)
+        if match is None or int(match["pin"]) > 31:
+            raise ValueError(text)
+        port = match["port"]
+        return (ord(port) - ord("A") if port.isalpha() else int(port)), int(match["pin"])
+
+
+def _usart_rate(clock_hz: int, baud: int) -> float:
+    """An STM32's USART, 16 samples per bit: RM0390 25.4.4."""
+    ticks = round(clock_hz / baud)
+    return clock_hz / ticks if ticks >= 16 else 0.0
+
+
+def _lpuart_rate(clock_hz: int, baud: int) -> float:
+    """An STM32's LPUART: RM0351 41.4.4."""
+    ticks = round(256 * clock_hz / baud)
+    return 256 * clock_hz / ticks if 0x300 <= ticks <= 0xFFFFF else 0.0
+
+
+def _uarte_rate(clock_hz: int, baud: int) -> float:
+    """The nRF52's listed rates (nRF52840 PS 6.34.9.33): whole ticks of 16 MHz. 921600 would be 2 % off."""
+    ticks = {115_200: 139, 230_400: 69, 460_800: 35, 1_000_000: 16}.get(baud)
+    return 16e6 / ticks if ticks else 0.0
+
+
+def _kinetis_rate(clock_hz: int, baud: int) -> float:
+    """A Kinetis UART, 16 samples per bit and 1/32 of a step: K64P144M120SF5RM 52.4.1."""
+    ticks = round(2 * clock_hz / baud)
+    return 2 * clock_hz / ticks if ticks >= 32 else 0.0
+
+
+_STM32_PINS = r"P(?P<port>[A-I])(?P<pin>\d|1[0-5])"
+_STM32_LG_PORTS = {
+    0: Port("LPUART1", "apb1", _lpuart_rate),
+    1: Port("USART1", "apb2", _usart_rate),
+    2: Port("USART2", "apb1", _usart_rate),
+    3: Port("USART3", "apb1", _usart_rate),
+}
+# Families that have firmware.
+FAMILIES: dict[str, Family] = {
+    "stm32f3": Family(
+        parts=("cortex_m4", "systick", "stm32", "stm32f3"),
+        vectors=85,
+        ports={n: port for n, port in _STM32_LG_PORTS.items() if n},
+        pins=_STM32_PINS,
+    ),
+    "stm32f4": Family(
+        parts=("cortex_m4", "systick", "stm32", "stm32f4"),
+        vectors=97,
+        ports={
+            1: Port("USART1", "apb2", _usart_rate),
+            2: Port("USART2", "apb1", _usart_rate),
+            3: Port("USART3", "apb1", _usart_rate),
+            6: Port("USART6", "apb2", _usart_rate),
+        },
+        pins=_STM32_PINS,
+    ),
+    "stm32g4": Family(
+        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32g4"),
+        vectors=102,
+        ports=_STM32_LG_PORTS,
+        pins=_STM32_PINS,
+    ),
+    "stm32l4": Family(
+        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32l4"),
+        vectors=95,
+        ports=_STM32_LG_PORTS,
+        pins=_STM32_PINS,
+    ),
+    "nrf52": Family(
+        parts=("cortex_m4", "nrf52"),
+        vectors=48,
+        ports={0: Port("UARTE0", "core/4", _uarte_rate)},
+        pins=r"P(?P<port>[01])\.(?P<pin>\d\d)",
+    ),
+    "kinetis_k": Family(
+        parts=("cortex_m4", "systick", "kinetis_k"),
+        vectors=86,
+        ports={0: Port("UART0", "core", _kinetis_rate), 1: Port("UART1", "core", _kinetis_rate)},
+        pins=r"PT(?P<port>[A-E])(?P<pin>\d{1,2})",
+        config_at=0x400,
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -148,7 +323,32 @@ class Board:
     stack_bytes: int
     clock: Clock
     serial: Serial
-    stand: Stand
+    probe: Probe
+    stand: Stand = Stand()
+    microphone: Microphone = NO_MICROPHONE
+
+    @property
+    def family(self) -> Family:
+        """The chip's family: its firmware and its ports."""
+        return FAMILIES[self.chip.family]
+
+    @property
+    def port_name(self) -> str:
+        """The serial port as the manual calls it."""
+        return self.family.ports[self.serial.usart].name
+
+    @property
+    def port_hz(self) -> int:
+        """What clocks the serial port."""
+        return self.family.ports[self.serial.usart].clock_hz(self.clock)
+
+    def energy_uj(self, cycles: float) -> float | None:
+        """An *estimate* in µJ from the datasheet's typical current, None where it gives none.
+
+        Nothing of it is measured; peripherals and the rest of the board are left out.
+        """
+        current = self.chip.power.run_ua_per_mhz
+        return cycles * current * self.supply_mv * 1e-9 if current else None
 
     @property
     def flash(self) -> Memory:
@@ -172,7 +372,7 @@ class Board:
         """The lowest setting of the voltage regulator that allows the clock."""
         wanted = min(self.clock.sysclk_hz, self.chip.clock.sysclk_hz)
         settings = sorted(self.chip.regulator, key=lambda r: r.max_hz)
-        return next((r.vos for r in settings if r.max_hz >= wanted), settings[-1].vos)
+        return next((r.vos for r in settings if r.max_hz >= wanted), settings[-1].vos if settings else 0)
 
     def summary(self) -> dict[str, Any]:
         """What ``ascmcu boards list --json`` says of a board."""
@@ -186,9 +386,12 @@ class Board:
             "wait_states": self.clock.wait_states,
             "flash_bytes": self.flash.size_bytes,
             "ram_bytes": self.ram.size_bytes,
-            "serial": f"USART{self.serial.usart} {self.serial.tx}/{self.serial.rx}",
+            "serial": f"{self.port_name} {self.serial.tx}/{self.serial.rx}",
             "baud": self.serial.baud,
+            "probe": self.probe.interface,
             "qemu": self.stand.qemu_machine,
+            "renode": self.stand.renode_platform,
+            "run_ua_per_mhz": self.chip.power.run_ua_per_mhz,
         }
 
 
@@ -295,10 +498,6 @@ def _refuse(check: str, what: str, where: str, **facts: Any) -> BoardError:
     return BoardError(f"{check}: {what}", where=where, **facts)
 
 
-# Chip families that have firmware (firmware/soc/<family>), with the USARTs and the pins that it can drive.
-FAMILIES: dict[str, tuple[int, ...]] = {"stm32f4": (1, 2, 3, 6)}
-
-
 def check_name(board: Board, where: str) -> None:
     """A board is found by its file name."""
     if Path(where).stem != board.name:
@@ -311,8 +510,14 @@ def check_family(board: Board, where: str) -> None:
     """There must be firmware for the family."""
     family = board.chip.family
     if family not in FAMILIES:
+        near = difflib.get_close_matches(family, list(FAMILIES), n=2)
         raise _refuse(
-            "family", "no firmware for this family", where, expected=", ".join(FAMILIES), found=family
+            "family",
+            "no firmware for this family",
+            where,
+            expected=", ".join(FAMILIES),
+            found=family,
+            hint=f"did you mean {' or '.join(near)}?" if near else None,
         )
 
 
@@ -424,12 +629,13 @@ def check_limit(board: Board, where: str) -> None:
 
 def check_wait_states(board: Board, where: str) -> None:
     """The flash latency is the lowest that the manual allows at this clock and supply voltage."""
-    rows = [w for w in board.chip.flash_wait if board.supply_mv >= w.min_mv]
+    boost = board.clock.over_drive
+    rows = [w for w in board.chip.flash_wait if board.supply_mv >= w.min_mv and (boost or not w.over_drive)]
     if not rows:
         raise _refuse(
             "wait states", "the chip does not run at this supply", where, found=f"{board.supply_mv} mV"
         )
-    limits_hz = max(rows, key=lambda w: w.min_mv).max_hz
+    limits_hz = max(rows, key=lambda w: (w.over_drive, w.min_mv)).max_hz
     right = next((n for n, hz in enumerate(limits_hz) if board.clock.sysclk_hz <= hz), None)
     if board.clock.wait_states != right:
         raise _refuse(
@@ -442,27 +648,39 @@ def check_wait_states(board: Board, where: str) -> None:
 
 
 def check_serial(board: Board, where: str) -> None:
-    """The port exists, the pins read as pins, and both baud rates come out within 2 %."""
-    serial = board.serial
-    usarts = FAMILIES[board.chip.family]
-    if serial.usart not in usarts:
-        raise _refuse("serial", "no such USART in this family", where, expected=usarts, found=serial.usart)
+    """The port exists, the pins read as pins and are two, and both baud rates come out within 2 %."""
+    serial, family = board.serial, board.family
+    if serial.usart not in family.ports:
+        known = ", ".join(f"{n} ({port.name})" for n, port in family.ports.items())
+        raise _refuse("serial", "no such port in this family", where, expected=known, found=serial.usart)
     for pin in (serial.tx, serial.rx):
-        if not (pin[:1] == "P" and pin[1:2] in "ABCDEFGH" and pin[2:].isdecimal() and int(pin[2:]) < 16):
-            raise _refuse("serial", "not a pin", where, expected="PA0 … PH15", found=pin)
+        try:
+            family.pin(pin)
+        except ValueError:
+            raise _refuse("serial", "not a pin", where, expected=family.pins, found=pin) from None
+    if serial.tx == serial.rx:
+        raise _refuse("serial", "sender and receiver on one pin", where, found=serial.tx)
     if not 0 <= serial.alternate <= 15:
         raise _refuse(
             "serial", "no such alternate function", where, expected="0 … 15", found=serial.alternate
         )
-    divider = board.clock.apb2_divider if serial.usart in (1, 6) else board.clock.apb1_divider
-    clocks = (
-        (board.clock.sysclk_hz // divider, serial.baud),
-        (board.chip.clock.hsi_hz, serial.fallback_baud),
-    )
+    rates = family.ports[serial.usart].rates
+    clocks = ((board.port_hz, serial.baud), (board.chip.clock.hsi_hz, serial.fallback_baud))
     for clock_hz, baud in clocks:
-        ticks = round(clock_hz / baud) if baud > 0 else 0
-        if ticks < 16 or abs(clock_hz / ticks - baud) > 0.02 * baud:
+        if baud <= 0 or abs(rates(clock_hz, baud) - baud) > 0.02 * baud:
             raise _refuse("serial", f"baud rate not possible from {clock_hz} Hz", where, found=baud)
+
+
+def check_power(board: Board, where: str) -> None:
+    """The current is one that a Cortex-M4 draws, and says where it is from; it is for estimates only."""
+    power = board.chip.power
+    if power == Power():
+        return
+    if not 20 <= power.run_ua_per_mhz <= 1000:
+        found = f"{power.run_ua_per_mhz} µA/MHz"
+        raise _refuse("power", "not a plausible current", where, expected="20 … 1000 µA/MHz", found=found)
+    if not power.source:
+        raise _refuse("power", "the current needs its source", where)
 
 
 CHECKS: tuple[Callable[[Board, str], None], ...] = (
@@ -475,4 +693,5 @@ CHECKS: tuple[Callable[[Board, str], None], ...] = (
     check_limit,
     check_wait_states,
     check_serial,
+    check_power,
 )

@@ -96,7 +96,7 @@ def build_firmware(
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
     flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
-    units = _units(folder, f"soc/{board.chip.family}", frontend=frontend, profile=profile, flags=flags)
+    units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
         objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
@@ -124,7 +124,7 @@ def build_host(
     """
     gcc = find_tool("gcc", "gcc libc6-dev")
     flags = (*_LANGUAGE, "-O2", *(_SANITIZE if sanitize else ()))
-    units = _units(folder, "soc/host", frontend=frontend, profile=profile, flags=flags)
+    units = _units(folder, ("host",), frontend=frontend, profile=profile, flags=flags)
     program = to or folder / "host" / ("firmware-sanitized" if sanitize else "firmware")
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
@@ -142,17 +142,19 @@ def _maps(folder: Path) -> tuple[str, ...]:
     return (f"-ffile-prefix-map={folder.resolve()}=.", f"-ffile-prefix-map={paths.firmware()}=firmware")
 
 
-def _units(folder: Path, soc: str, *, frontend: bool, profile: bool, flags: Sequence[str]) -> list[_Unit]:
+def _units(
+    folder: Path, parts: Sequence[str], *, frontend: bool, profile: bool, flags: Sequence[str]
+) -> list[_Unit]:
     firmware = paths.firmware()
-    includes = tuple(
-        f"-I{p}" for p in (folder, firmware, firmware / "app", firmware / "kernels", firmware / soc)
-    )
+    socs = [firmware / "soc" / part for part in parts]
+    includes = tuple(f"-I{p}" for p in (folder, firmware, firmware / "app", firmware / "kernels", *socs))
     common = (*_WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
     own = [folder / "model.c"] + ([folder / "frontend.c"] if frontend else [])
-    own += sorted((firmware / "app").glob("*.c")) + sorted((firmware / soc).glob("*.c"))
+    own += sorted((firmware / "app").glob("*.c"))
+    own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [
         _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own

@@ -16,6 +16,7 @@ from ascmcu.errors import BuildError
 # Output section of firmware.ld → the name it is reported under.
 _FLASH = {
     ".vectors": "code",
+    ".flash_config": "code",
     ".text": "code",
     ".weights": "weights",
     ".feature_tables": "feature_tables",

@@ -60,5 +60,15 @@ def show_board(name: str, as_json: bool) -> None:
         f"{clock.sysclk_hz / 1e6:g} MHz, {clock.wait_states} wait states at {board.supply_mv} mV{over_drive}"
     )
     serial = board.serial
-    console.print(f"  serial USART{serial.usart}, TX {serial.tx}, RX {serial.rx}, {serial.baud} baud")
-    console.print(f"  QEMU   {board.stand.qemu_machine or 'none'}   manuals: {chip.reference}")
+    console.print(f"  serial {board.port_name}, TX {serial.tx}, RX {serial.rx}, {serial.baud} baud")
+    console.print(f"  probe  {board.probe.interface}; pyOCD target {chip.tools.pyocd}")
+    stand = board.stand
+    console.print(f"  QEMU   {stand.qemu_machine or 'none'}   Renode {stand.renode_platform or 'none'}")
+    if chip.power.run_ua_per_mhz:
+        console.print(
+            f"  power  {chip.power.run_ua_per_mhz} µA/MHz typical ({chip.power.source}); for estimates only"
+        )
+    if board.microphone.count:
+        mic = board.microphone
+        console.print(f"  audio  {mic.count} × {mic.kind} on {mic.clock} (clock), {mic.data} (data)")
+    console.print(f"  manuals {chip.reference}", highlight=False)

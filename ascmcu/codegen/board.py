@@ -6,8 +6,9 @@ from ascmcu import __version__
 from ascmcu.boards import Board
 from ascmcu.codegen.render import render
 
-# Core vectors and the family's interrupts, 4 bytes each (firmware/soc/<family>/startup.c).
-_VECTOR_BYTES = {"stm32f4": 4 * (16 + 97)}
+CORE_VECTORS = 16
+# The STM32's code for a bus divider: RM0390 6.3.3, PPREx; the same in all its families.
+_APB_CODES = {1: 0, 2: 4, 4: 5, 8: 6, 16: 7}
 _ACCESS = {"flash": "rx", "ram": "rwx", "ccm": "rw"}
 
 
@@ -17,7 +18,8 @@ def files(board: Board) -> dict[str, str]:
 
 
 def _config(board: Board) -> str:
-    serial = board.serial
+    tx_port, tx_pin = board.family.pin(board.serial.tx)
+    rx_port, rx_pin = board.family.pin(board.serial.rx)
     return render(
         "board_config.h.j2",
         board=board,
@@ -25,10 +27,12 @@ def _config(board: Board) -> str:
         hse=int(board.clock.source != "hsi"),
         hse_bypass=int(board.clock.source == "hse-bypass"),
         over_drive=int(board.clock.over_drive),
-        tx_port=ord(serial.tx[1]) - ord("A"),
-        tx_pin=int(serial.tx[2:]),
-        rx_port=ord(serial.rx[1]) - ord("A"),
-        rx_pin=int(serial.rx[2:]),
+        apb1_code=_APB_CODES[board.clock.apb1_divider],
+        apb2_code=_APB_CODES[board.clock.apb2_divider],
+        tx_port=tx_port,
+        tx_pin=tx_pin,
+        rx_port=rx_port,
+        rx_pin=rx_pin,
     )
 
 
@@ -48,5 +52,6 @@ def _linker_script(board: Board) -> str:
         regions=regions,
         flash=board.flash.name,
         ram=board.ram.name,
-        vector_bytes=_VECTOR_BYTES[board.chip.family],
+        vector_bytes=4 * (CORE_VECTORS + board.family.vectors),
+        config_at=f"{board.flash.origin + board.family.config_at:#x}" if board.family.config_at else "",
     )

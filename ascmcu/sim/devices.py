@@ -11,14 +11,29 @@ from ascmcu.sim.engine import NEVER
 class Device(abc.ABC):
     """A block of 32-bit registers.
 
-    Offsets are multiples of four. Accesses narrower than a word are composed by the bus from ``peek``,
-    which must have no side effects.
+    Offsets are multiples of four. Accesses narrower than a word are composed from ``peek``, which must have no
+    side effects; a device whose registers are bytes overrides ``load`` and ``store``.
     """
+
+    # Whether it does things by itself from the first write on (``next_event``).
+    timed = False
 
     def __init__(self, name: str, base: int, size_bytes: int) -> None:
         self.name = name
         self.base = base
         self.size_bytes = size_bytes
+
+    def load(self, offset: int, size: int, cycle: int) -> int:
+        """An access of ``size`` bytes at any offset; a register's upper part is read without side effects."""
+        word = self.read(offset & ~3, cycle) if offset & 3 == 0 else self.peek(offset & ~3, cycle)
+        return word >> 8 * (offset & 3) & ((1 << 8 * size) - 1)
+
+    def store(self, offset: int, size: int, value: int, cycle: int) -> None:
+        """An access of ``size`` bytes at any offset; the register's other bytes stay."""
+        if size < 4:
+            mask = ((1 << 8 * size) - 1) << 8 * (offset & 3)
+            value = self.peek(offset & ~3, cycle) & ~mask | (value << 8 * (offset & 3) & mask)
+        self.write(offset & ~3, value, cycle)
 
     @abc.abstractmethod
     def read(self, offset: int, cycle: int) -> int:

@@ -97,22 +97,29 @@ NAMED = {
     "nucleo-l4r5zi": replace(_L4R5, name="nucleo-l4r5zi"),
     "mps2-an386": _MPS2,
 }
-_FAMILY_OF_BOARD = {"stm32f4": "stm32f4", "stm32l4": "stm32l4"}
+# Parts with RAM that is slower than the rest.
+_SLOW_BANKS = {"stm32l4r5zi": _L4R5.slow_bank}
 
 
 def of_board(board: Board) -> Layout:
     """A board description as a machine."""
     regions = tuple(
-        Region(m.name, m.origin, m.size_bytes, m.kind != "flash", alias=0 if m.kind == "flash" else -1)
+        Region(
+            m.name,
+            m.origin,
+            m.size_bytes,
+            m.kind != "flash",
+            alias=0 if m.kind == "flash" and m.origin else -1,
+        )
         for m in board.chip.memory
     )
     return Layout(
         name=board.name,
         regions=regions,
-        family=_FAMILY_OF_BOARD.get(board.chip.family, "none"),
+        family=board.chip.family,
         console=board.serial.usart,
         clock_hz=board.clock.sysclk_hz,
-        slow_bank=(0, 0),
+        slow_bank=_SLOW_BANKS.get(board.chip.name, (0, 0)),
         origin=f"board {board.name}",
     )
 

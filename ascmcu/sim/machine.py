@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.errors import LimitError
-from ascmcu.sim import hook, semihosting, timing
+from ascmcu.sim import families, hook, semihosting, timing
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
 from ascmcu.sim.devices import Device, Registers
@@ -16,8 +16,7 @@ from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
-from ascmcu.sim.mps2 import mps2_devices
-from ascmcu.sim.stm32 import Usart, f4_devices, l4_devices
+from ascmcu.sim.stm32 import Usart
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
 PRIVATE = (0xE000_0000, 0xE010_0000)
@@ -124,15 +123,10 @@ class Machine:
             Registers("TPIU", 0xE0040000, 0x1000),
             Registers("DBGMCU", 0xE0042000, 0x400, {0: 0x10006421}),
         ]
-        self.usarts: dict[int, Usart] = {}
-        if self.layout.family == "stm32f4":
-            family, self.usarts = f4_devices(self.nvic, self.engine.words)
-            devices += family
-        elif self.layout.family == "stm32l4":
-            family, self.usarts = l4_devices(self.nvic, self.engine.words)
-            devices += family
-        elif self.layout.family == "mps2":
-            devices += mps2_devices(self.console)
+        family, self.usarts = families.devices(
+            self.layout.family, self.nvic, self.engine.words, self.console, self.cpu
+        )
+        devices += family
         self.devices = devices
         self._pages: dict[int, Device] = {}
         for device in devices:
@@ -231,9 +225,7 @@ class Machine:
             device = self._device(address)
             if device is None:
                 raise self._unmodelled("read of", address, site)
-            at = address - device.base
-            value = device.read(at & ~3, cycle) if size == 4 or at & 3 == 0 else device.peek(at & ~3, cycle)
-            value = value >> 8 * (at & 3) & ((1 << 8 * size) - 1)
+            value = device.load(address - device.base, size, cycle)
             self._watch_waiting(site, address, value)
             self._reschedule()
             return value
@@ -249,13 +241,8 @@ class Machine:
             device = self._device(address)
             if device is None:
                 raise self._unmodelled("write to", address, site)
-            at = address - device.base
-            if size < 4:
-                mask = ((1 << 8 * size) - 1) << 8 * (at & 3)
-                kept = device.peek(at & ~3, cycle) & ~mask
-                value = kept | (value << 8 * (at & 3) & mask)
-            device.write(at & ~3, value, cycle)
-            if device not in self._timed and isinstance(device, Usart):
+            device.store(address - device.base, size, value, cycle)
+            if device.timed and device not in self._timed:
                 self._timed.append(device)
             self._last_read, self._repeats = (0, 0, 0), 0
             self._reschedule()

@@ -1,6 +1,6 @@
-"""The STM32 peripherals that start-up code and serial firmware touch, for the F4 and L4 families.
+"""The STM32 peripherals that start-up code and serial firmware touch, for the F3, F4, G4 and L4 families.
 
-Register layouts: RM0090 and RM0390 (F4), RM0351 and RM0432 (L4 and L4+).
+Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+).
 """
 
 from __future__ import annotations
@@ -48,11 +48,30 @@ class RccF4(Rcc):
         return 1 if code < 4 else 2 << (code - 4)
 
 
-class RccL4(Rcc):
+class RccF3(Rcc):
     """0x40021000."""
 
     def __init__(self) -> None:
+        follows = (
+            (0x00, 0, 0x00, 1, 1),
+            (0x00, 16, 0x00, 17, 1),
+            (0x00, 24, 0x00, 25, 1),
+            (0x04, 0, 0x04, 2, 2),
+        )
+        super().__init__("RCC", 0x40021000, 0x400, {0x00: 0x83}, follows)
+
+    def ahb_cycles_per_apb(self, bus: int) -> int:
+        code = self.values.get(0x04, 0) >> (8 if bus == 1 else 11) & 7
+        return 1 if code < 4 else 2 << (code - 4)
+
+
+class RccL4(Rcc):
+    """0x40021000; the G4's agrees but for the oscillator that it starts on."""
+
+    def __init__(self, starts_on_hsi: bool = False) -> None:
         reset = {0x00: 0x63, 0x0C: 0x1000, 0x94: 0x0C000600}
+        if starts_on_hsi:
+            reset = {0x00: 0x500, 0x08: 0x5, 0x0C: 0x1000}
         follows = (
             (0x00, 0, 0x00, 1, 1),
             (0x00, 8, 0x00, 10, 1),
@@ -116,6 +135,7 @@ class Usart(Device):
         index: which receiver in the array is this port's.
     """
 
+    timed = True
     # What differs between the layouts.
     cr1, brr, status, data, enable_bit = 0x0C, 0x08, 0x00, 0x04, 13
 
@@ -353,9 +373,8 @@ def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     return [*devices, *usarts.values()], usarts
 
 
-def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
-    """An STM32L4's devices; LPUART1 is number 0."""
-    rcc = RccL4()
+def _split_usarts(rcc: Rcc, nvic: Nvic, words: np.ndarray, lpuart_irq: int) -> dict[int, Usart]:
+    """The USARTs of the L4 and G4; LPUART1 is number 0."""
     chip = Chip(rcc, nvic, words)
     usarts: dict[int, Usart] = {
         number: UsartL4(f"USART{number}", base, irq, bus, chip, number)
@@ -367,7 +386,19 @@ def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
             (5, 0x40005000, 53, 1),
         )
     }
-    usarts[0] = Lpuart("LPUART1", 0x40008000, 70, 1, chip, 0)
+    if lpuart_irq:
+        usarts[0] = Lpuart("LPUART1", 0x40008000, lpuart_irq, 1, chip, 0)
+    return usarts
+
+
+def _ports(base: int, letters: str) -> list[Device]:
+    return [Gpio(f"GPIO{letter}", base + 0x400 * n) for n, letter in enumerate(letters)]
+
+
+def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
+    """An STM32L4's devices; LPUART1 is number 0."""
+    rcc = RccL4()
+    usarts = _split_usarts(rcc, nvic, words, 70)
     devices: list[Device] = [
         rcc,
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
@@ -376,6 +407,37 @@ def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("EXTI", 0x40010400, 0x400),
         Registers("CRS", 0x40006000, 0x400),
         RandomNumbers("RNG", 0x50060800),
+        *_ports(0x48000000, "ABCDEFGHI"),
     ]
-    devices += [Gpio(f"GPIO{letter}", 0x48000000 + 0x400 * n) for n, letter in enumerate("ABCDEFGHI")]
+    return [*devices, *usarts.values()], usarts
+
+
+def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
+    """An STM32G4's devices; LPUART1 is number 0."""
+    rcc = RccL4(starts_on_hsi=True)
+    usarts = _split_usarts(rcc, nvic, words, 91)
+    devices: list[Device] = [
+        rcc,
+        Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
+        Registers("FLASH", 0x40022000, 0x400, {0x00: 0x40600, 0x14: 0xC0000000}),
+        Registers("SYSCFG", 0x40010000, 0x400),
+        Registers("EXTI", 0x40010400, 0x400),
+        RandomNumbers("RNG", 0x50060800),
+        *_ports(0x48000000, "ABCDEFG"),
+    ]
+    return [*devices, *usarts.values()], usarts
+
+
+def f3_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
+    """An STM32F3's devices."""
+    rcc = RccF3()
+    usarts = _split_usarts(rcc, nvic, words, 0)
+    devices: list[Device] = [
+        rcc,
+        Registers("PWR", 0x40007000, 0x400),
+        Registers("FLASH", 0x40022000, 0x400, {0x00: 0x30}),
+        Registers("SYSCFG", 0x40010000, 0x400),
+        Registers("EXTI", 0x40010400, 0x400),
+        *_ports(0x48000000, "ABCDEFGH"),
+    ]
     return [*devices, *usarts.values()], usarts

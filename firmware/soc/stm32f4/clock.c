@@ -1,27 +1,12 @@
-/* The clock tree. Every wait is bounded; what stays silent is done without, down to the internal 16 MHz oscillator that
- * the chip starts on. So the same image also runs on emulators without RCC, PWR or flash registers. */
-#include "board_config.h"
-#include "registers.h"
+/* The clock tree. What stays silent is done without, down to the internal 16 MHz oscillator that the chip starts on. */
+#include "chip.h"
 #include "soc.h"
-
-/* Polls, not time: about 30 ms at 16 MHz, where a crystal takes some 2 ms and the PLL 0.3 ms (DS10693 6.3.8, 6.3.10). */
-#define WAIT_POLLS 60000u
-
-static bool wait_for(volatile uint32_t *at, uint32_t mask, uint32_t value)
-{
-    for (uint32_t i = 0; i < WAIT_POLLS; i++) {
-        if ((*at & mask) == value) {
-            return true;
-        }
-    }
-    return false;
-}
 
 static bool start_external(void)
 {
 #if BOARD_CLOCK_HSE
     RCC_CR |= (BOARD_CLOCK_HSE_BYPASS ? RCC_CR_HSEBYP : 0u) | RCC_CR_HSEON;
-    if (wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
+    if (soc_wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
         return true;
     }
     RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
@@ -44,11 +29,11 @@ static bool start_over_drive(void)
 {
 #if BOARD_OVER_DRIVE
     PWR_CR |= PWR_CR_ODEN;
-    if (!wait_for(&PWR_CSR, PWR_CSR_ODRDY, PWR_CSR_ODRDY)) {
+    if (!soc_wait_for(&PWR_CSR, PWR_CSR_ODRDY, PWR_CSR_ODRDY)) {
         return false;
     }
     PWR_CR |= PWR_CR_ODSWEN;
-    return wait_for(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY);
+    return soc_wait_for(&PWR_CSR, PWR_CSR_ODSWRDY, PWR_CSR_ODSWRDY);
 #else
     return true;
 #endif
@@ -57,26 +42,14 @@ static bool start_over_drive(void)
 static bool set_flash(uint32_t wait_states)
 {
     FLASH_ACR = FLASH_ACR_PRFTEN | FLASH_ACR_ICEN | FLASH_ACR_DCEN | wait_states;
-    return wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, wait_states); /* RM0390 3.4.1: read back before speeding up */
-}
-
-/* RCC_CFGR.PPREx: 0 for 1, 4 for 2, 5 for 4, 6 for 8, 7 for 16 (RM0390 6.3.3) */
-static uint32_t apb_code(uint32_t divider)
-{
-    uint32_t code = 3;
-
-    while (divider > 1u) {
-        divider >>= 1;
-        code++;
-    }
-    return code == 3u ? 0u : code;
+    return soc_wait_for(&FLASH_ACR, FLASH_ACR_LATENCY, wait_states); /* RM0390 3.4.1: read back before speeding up */
 }
 
 static bool switch_to_pll(void)
 {
-    RCC_CFGR = (apb_code(BOARD_APB1_DIVIDER) << 10) | (apb_code(BOARD_APB2_DIVIDER) << 13);
+    RCC_CFGR = (BOARD_APB1_CODE << 10) | (BOARD_APB2_CODE << 13);
     RCC_CFGR |= RCC_CFGR_SW_PLL;
-    return wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
+    return soc_wait_for(&RCC_CFGR, RCC_CFGR_SWS, RCC_CFGR_SWS_PLL);
 }
 
 static void fall_back(void)
@@ -90,7 +63,7 @@ static void fall_back(void)
 struct soc_clock soc_start_clock(void)
 {
     const struct soc_clock alone = {
-        .core_hz = BOARD_HSI_HZ, .apb1_hz = BOARD_HSI_HZ, .apb2_hz = BOARD_HSI_HZ, .how = HAL_CLOCK_HSI_ALONE};
+        .core_hz = BOARD_HSI_HZ, .port_hz = BOARD_HSI_HZ, .how = HAL_CLOCK_HSI_ALONE};
 
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     (void)RCC_APB1ENR;                                              /* RM0390 6.2: two cycles until it is clocked */
@@ -102,15 +75,14 @@ struct soc_clock soc_start_clock(void)
         return alone;
     }
     configure_pll(external, m);
-    if (!start_over_drive() || !wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) || !set_flash(BOARD_WAIT_STATES) ||
+    if (!start_over_drive() || !soc_wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) || !set_flash(BOARD_WAIT_STATES) ||
         !switch_to_pll()) {
         fall_back();
         return alone;
     }
     return (struct soc_clock){
         .core_hz = BOARD_SYSCLK_HZ,
-        .apb1_hz = BOARD_SYSCLK_HZ / BOARD_APB1_DIVIDER,
-        .apb2_hz = BOARD_SYSCLK_HZ / BOARD_APB2_DIVIDER,
+        .port_hz = BOARD_PORT_HZ,
         .wait_states = BOARD_WAIT_STATES,
         .how = external == (BOARD_CLOCK_HSE != 0) ? HAL_CLOCK_AS_CONFIGURED : HAL_CLOCK_PLL_FROM_HSI,
     };

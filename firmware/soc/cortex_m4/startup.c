@@ -1,9 +1,9 @@
-/* From reset to main(), and from a fault to app_fault(). Vector numbers: RM0390 10.2, table 38. */
+/* From reset to main(), and from a fault to app_fault(). The family's chip.h numbers the interrupts. */
 #include <stdint.h>
 
-#include "board_config.h"
+#include "chip.h"
+#include "core.h"
 #include "hal.h"
-#include "registers.h"
 #include "soc.h"
 
 extern uint32_t __stack_limit[], __stack_top[];
@@ -19,10 +19,15 @@ void spare_handler(void);
 typedef void (*vector)(void);
 
 #define CORE_VECTORS 16
-#define CHIP_VECTORS 97 /* the F446 has most of the family */
 
 /* An interrupt that nobody enabled. Staying here would look like a hang, so it is reported like a fault. */
 __attribute__((naked)) void spare_handler(void) { __asm volatile("b fault_entry"); }
+
+#ifdef CHIP_TICK_INTERRUPT /* a timer of the chip in place of SysTick; numbered behind the serial port */
+#define CORE_TICK spare_handler
+#else
+#define CORE_TICK soc_tick_handler
+#endif
 
 __attribute__((used, section(".vectors"))) static const struct {
     uint32_t *stack;
@@ -31,18 +36,17 @@ __attribute__((used, section(".vectors"))) static const struct {
 } vectors = {
     .stack = __stack_top,
     .core = {reset_handler, fault_entry, fault_entry, fault_entry, fault_entry, fault_entry, 0, 0, 0, 0,
-             spare_handler, spare_handler, 0, spare_handler, soc_tick_handler},
+             spare_handler, spare_handler, 0, spare_handler, CORE_TICK},
     .chip = {
-#define SPARE4 spare_handler, spare_handler, spare_handler, spare_handler
-#define SPARE16 SPARE4, SPARE4, SPARE4, SPARE4
-        SPARE16, SPARE16, SPARE4, spare_handler, /* 0 … 36 */
-        soc_usart_handler,                       /* 37: USART1 */
-        soc_usart_handler,                       /* 38: USART2 */
-        soc_usart_handler,                       /* 39: USART3 */
-        SPARE16, SPARE4, SPARE4, SPARE4,
-        spare_handler, spare_handler, spare_handler, /* 40 … 70 */
-        soc_usart_handler,                           /* 71: USART6 */
-        SPARE16, SPARE4, SPARE4, spare_handler,      /* 72 … 96 */
+        [0 ... CHIP_SERIAL_INTERRUPT - 1] = spare_handler,
+        [CHIP_SERIAL_INTERRUPT] = soc_serial_handler,
+#ifdef CHIP_TICK_INTERRUPT
+        [CHIP_SERIAL_INTERRUPT + 1 ... CHIP_TICK_INTERRUPT - 1] = spare_handler,
+        [CHIP_TICK_INTERRUPT] = soc_tick_handler,
+        [CHIP_TICK_INTERRUPT + 1 ... CHIP_VECTORS - 1] = spare_handler,
+#else
+        [CHIP_SERIAL_INTERRUPT + 1 ... CHIP_VECTORS - 1] = spare_handler,
+#endif
     },
 };
 
@@ -73,6 +77,7 @@ __attribute__((naked)) _Noreturn void reset_handler(void)
 _Noreturn __attribute__((used)) void reset_continue(void);
 _Noreturn void reset_continue(void)
 {
+    soc_first();
     SCB_VTOR = (uint32_t)&vectors;
     SCB_SHCSR |= SCB_SHCSR_FAULTS;
     SCB_CCR |= SCB_CCR_DIV_0_TRP;

@@ -1,5 +1,5 @@
 /* The stack lies at the bottom of the RAM: an overflow leaves the RAM and faults, it cannot reach data. */
-#include "registers.h"
+#include "core.h"
 #include "soc.h"
 
 #define PAINT 0xC5C5C5C5u

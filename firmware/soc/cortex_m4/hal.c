@@ -1,0 +1,152 @@
+/* hal.h on any Cortex-M4: a ring that the receive interrupt fills, sleep until a byte or a tick, DWT for counting. */
+#include "hal.h"
+
+#include "board_config.h"
+#include "core.h"
+#include "soc.h"
+
+#define RING_BYTES 512u /* a power of two; holds what arrives while a reply is being sent */
+#define WAIT_POLLS 60000u
+
+static volatile uint8_t protocol_ring[RING_BYTES];
+static volatile uint32_t ring_head; /* written by the interrupt */
+static volatile uint32_t ring_tail; /* written by hal_read() */
+static volatile uint32_t ticks;
+static volatile uint32_t overruns;
+static volatile uint32_t line_errors;
+static uint32_t send_timeouts;
+static bool ticking;
+static struct soc_clock started;
+static enum hal_counter counter;
+static const volatile uint32_t standing_counter;
+
+const volatile uint32_t *hal_counter_register = &standing_counter;
+
+bool soc_wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value)
+{
+    for (uint32_t i = 0; i < WAIT_POLLS; i++) {
+        if ((*at & mask) == value) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool moves(const volatile uint32_t *at)
+{
+    const uint32_t first = *at;
+
+    for (int i = 0; i < 64; i++) {
+        __asm volatile("nop");
+    }
+    return *at != first;
+}
+
+static void start_counter(void)
+{
+    DEMCR |= DEMCR_TRCENA;
+    DWT_CTRL |= DWT_CTRL_CYCCNTENA;
+    hal_counter_register = &DWT_CYCCNT;
+    if (moves(hal_counter_register)) {
+        counter = HAL_COUNTER_DWT;
+        return;
+    }
+    const volatile uint32_t *timer = soc_start_timer();
+
+    if (timer != NULL && moves(timer)) {
+        hal_counter_register = timer;
+        counter = HAL_COUNTER_TIMER;
+    }
+}
+
+void hal_init(void)
+{
+    started = soc_start_clock();
+    start_counter();
+    soc_start_port(started.port_hz, started.how == HAL_CLOCK_HSI_ALONE ? BOARD_BAUD_FALLBACK : BOARD_BAUD);
+}
+
+void soc_received(uint8_t byte)
+{
+    const uint32_t head = ring_head;
+
+    if (head - ring_tail == RING_BYTES) {
+        overruns++;
+        return;
+    }
+    protocol_ring[head % RING_BYTES] = byte;
+    ring_head = head + 1u;
+}
+
+void soc_overrun(void) { overruns++; }
+
+void soc_line_error(void) { line_errors++; }
+
+void soc_ticked(void) { ticks++; }
+
+size_t hal_read(uint8_t *to, size_t max)
+{
+    const uint32_t tail = ring_tail;
+    const uint32_t there = ring_head - tail;
+    const size_t count = there < max ? there : max;
+
+    for (size_t i = 0; i < count; i++) {
+        to[i] = protocol_ring[(tail + i) % RING_BYTES];
+    }
+    ring_tail = tail + (uint32_t)count;
+    return count;
+}
+
+bool hal_write(const uint8_t *from, size_t size)
+{
+    const bool sent = soc_send(from, size);
+
+    send_timeouts += !sent;
+    return sent;
+}
+
+void hal_quiet(void)
+{
+    soc_stop_ticks();
+    ticking = false;
+}
+
+bool hal_wait(uint32_t limit_ms)
+{
+    bool there;
+
+    if (!ticking) {
+        soc_start_ticks(started.core_hz);
+        ticking = true;
+    }
+    ticks = 0;
+    for (;;) {
+        /* With interrupts masked WFI still wakes for a pending one, so a byte between test and sleep is not missed
+         * (PM0214 3.11.12). The barrier makes the unmasked interrupt run before the next test. */
+        __asm volatile("cpsid i" ::: "memory");
+        there = ring_head != ring_tail;
+        if (there || ticks * SOC_TICK_MS >= limit_ms) {
+            break;
+        }
+        __asm volatile("dsb \n wfi \n cpsie i \n isb" ::: "memory");
+    }
+    __asm volatile("cpsie i" ::: "memory");
+    return there;
+}
+
+void hal_status(struct hal_status *status)
+{
+    *status = (struct hal_status){
+        .clock_hz = started.core_hz,
+        .stack_bytes = soc_stack_bytes(),
+        .received_bytes = ring_head,
+        .overruns = overruns,
+        .line_errors = line_errors,
+        .send_timeouts = send_timeouts,
+        .wait_states = started.wait_states,
+        .counter = (uint8_t)counter,
+        .clock = (uint8_t)started.how,
+    };
+}
+
+uint32_t hal_stack_peak(void) { return soc_stack_peak(); }

@@ -1,0 +1,66 @@
+/* Between what all Cortex-M4 parts share (this folder) and what a family adds.
+ *
+ * A family gives chip.h (the numbers of its interrupts) and the functions of the first half; it calls those of the
+ * second from its serial interrupt. */
+#ifndef ASCMCU_SOC_H
+#define ASCMCU_SOC_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hal.h"
+
+#define SOC_TICK_MS 10u
+#define SOC_SEND_POLLS 200000u /* per byte; a byte takes 87 µs at 115200 baud */
+
+struct soc_clock {
+    uint32_t core_hz;
+    uint32_t port_hz; /* what clocks the serial port */
+    uint8_t wait_states;
+    enum hal_clock how;
+};
+
+/* ---- a family's part ---- */
+
+/* First thing after reset, before any memory is initialised: watchdogs that cannot wait. */
+void soc_first(void);
+
+/* Brings up the clock of board_config.h, or the best that answers in time. */
+struct soc_clock soc_start_clock(void);
+
+/* Pins, rate, receive interrupt of the port in board_config.h. */
+void soc_start_port(uint32_t port_hz, uint32_t baud);
+
+/* Sends all bytes, or gives up on the first that the transmitter does not take in time. */
+bool soc_send(const uint8_t *from, size_t size);
+
+/* A 32-bit counter for cores whose own stands still, null without one. */
+const volatile uint32_t *soc_start_timer(void);
+
+/* An interrupt every SOC_TICK_MS that ends WFI. */
+void soc_start_ticks(uint32_t core_hz);
+void soc_stop_ticks(void);
+
+void soc_serial_handler(void);
+void soc_tick_handler(void);
+
+/* ---- the common part ---- */
+
+void soc_received(uint8_t byte);
+void soc_overrun(void);
+void soc_line_error(void);
+void soc_ticked(void);
+
+/* Polls, not time: about 30 ms at 16 MHz, where a crystal takes some 2 ms and a PLL 0.3 ms (DS10693 6.3.8, 6.3.10).
+ * Every wait is bounded, so the same image also runs on emulators that lack these registers. */
+bool soc_wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value);
+
+/* Fills the unused stack with a pattern; soc_stack_peak() finds how far it was overwritten since. */
+void soc_paint_stack(void);
+uint32_t soc_stack_peak(void);
+uint32_t soc_stack_bytes(void);
+
+_Noreturn void soc_reset(void);
+
+#endif

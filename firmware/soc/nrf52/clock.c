@@ -1,0 +1,45 @@
+/* The core always runs at 64 MHz; the crystal only makes that exact, which the serial port needs. */
+#include "chip.h"
+#include "soc.h"
+
+void soc_first(void) {} /* the watchdog is off until it is started */
+
+struct soc_clock soc_start_clock(void)
+{
+    CLOCK_HFCLKSTARTED = 0;
+    CLOCK_HFCLKSTART = 1;
+    const bool external = soc_wait_for(&CLOCK_HFCLKSTARTED, 1u, 1u);
+
+    NVMC_ICACHECNF = 1;
+    return (struct soc_clock){
+        .core_hz = BOARD_SYSCLK_HZ,
+        .port_hz = BOARD_PORT_HZ,
+        .wait_states = BOARD_WAIT_STATES,
+        .how = external ? HAL_CLOCK_AS_CONFIGURED : HAL_CLOCK_PLL_FROM_HSI,
+    };
+}
+
+const volatile uint32_t *soc_start_timer(void) { return NULL; }
+
+void soc_start_ticks(uint32_t core_hz)
+{
+    (void)core_hz;
+    TIMER_BITMODE = TIMER_BITMODE_32;
+    TIMER_PRESCALER = 4; /* 16 MHz / 2⁴ = 1 MHz */
+    TIMER_CC0 = 1000u * SOC_TICK_MS;
+    TIMER_SHORTS = TIMER_SHORTS_CLEAR;
+    TIMER_COMPARE0 = 0;
+    TIMER_INTENSET = TIMER_INTEN_COMPARE0;
+    core_enable_interrupt(CHIP_TICK_INTERRUPT);
+    TIMER_CLEAR = 1;
+    TIMER_START = 1;
+}
+
+void soc_stop_ticks(void) { TIMER_STOP = 1; }
+
+void soc_tick_handler(void)
+{
+    TIMER_COMPARE0 = 0;
+    (void)TIMER_COMPARE0; /* the event must be gone before the handler returns: 6.30, EVENTS */
+    soc_ticked();
+}
