@@ -76,12 +76,15 @@ def multiply_by_quantized_multiplier(x: Array, multiplier: Array | int, shift: A
 
 
 def scale_once(x: Array, scale: Array | float) -> I64:
-    """``round(double(x) × scale)``: one rounding, halves away from zero (reference FULLY_CONNECTED)."""
+    """``int32(round(double(x) × scale))``: one rounding, halves away from zero (reference FULLY_CONNECTED).
+
+    What int32 cannot hold becomes −2³¹, as the conversion of the x86-64 on which LiteRT runs gives it.
+    """
     real = x.astype(np.float64) * scale
     rounded = np.copysign(np.floor(np.abs(real) + 0.5), real)
     # floor(|x| + 0.5) is off by one for the largest double below 0.5, where the sum rounds up to 1.
     rounded = np.where(np.abs(real) < 0.5, 0.0, rounded)
-    return rounded.astype(np.int64)
+    return np.where((rounded >= INT32_MIN) & (rounded <= INT32_MAX), rounded, INT32_MIN).astype(np.int64)
 
 
 def round_float32(x: npt.NDArray[np.float32]) -> Array:

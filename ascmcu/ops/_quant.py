@@ -128,7 +128,8 @@ class Requantization:
             scaled = scale_once(acc, np.array(self.scales))
         else:
             scaled = multiply_by_quantized_multiplier(acc, np.array(self.multipliers), np.array(self.shifts))
-        return np.clip(scaled + self.zero_point, self.low, self.high)
+        # The reference adds in int32, where the sum may wrap.
+        return np.clip(wrap32(scaled + self.zero_point), self.low, self.high)
 
 
 def requantization(

@@ -102,6 +102,8 @@ def exact_multipliers(
     scales, (low, high) = np.array(requant.scales), bounds
     if low.min() < -_INT32_LIMIT or high.max() >= _INT32_LIMIT or scales.min() <= 0 or shift.min() < 1:
         return np.zeros(len(scales), np.int64)
+    if (np.maximum(-low, high) * scales).max() > _INT32_LIMIT / 2:
+        return np.zeros(len(scales), np.int64)
     values, first, shows = _steps(requant, low, high)
     # gain·acc·M ≥ (v·2^shift − o)·2^32 must hold at each step's first accumulator, and not at the one before.
     acc = np.concatenate([first, first - 1], axis=1)

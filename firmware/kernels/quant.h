@@ -50,15 +50,24 @@ static inline int32_t multiply_by_quantized_multiplier(int32_t x, int32_t multip
     return rounding_divide_by_pot(doubling_high_mul(shifted, multiplier), shift > 0 ? 0 : -shift);
 }
 
-/* round(acc * scale) in double precision, halves away from zero (reference FULLY_CONNECTED). */
+/* round(acc * scale) in double precision, halves away from zero (reference FULLY_CONNECTED). Beyond int32 the answer
+   is INT32_MIN, which is what the conversion gives where the reference runs (x86-64). */
 static inline int32_t scale_once(int32_t acc, double scale)
 {
     const double real = (double)acc * scale;
     const double magnitude = real < 0 ? -real : real;
-    /* Far outside any 8-bit range the exact value no longer matters, but the conversion must stay defined. */
-    const int32_t floor_value = magnitude < 1e9 ? (int32_t)magnitude : 1000000000;
+    if (magnitude >= 2147483647.5) {
+        return INT32_MIN;
+    }
+    const int32_t floor_value = (int32_t)magnitude;
     const int32_t rounded = floor_value + (magnitude - (double)floor_value >= 0.5 ? 1 : 0);
     return real < 0 ? -rounded : rounded;
+}
+
+/* The sum modulo 2^32, as the reference's machine adds. */
+static inline int32_t add_i32(int32_t a, int32_t b)
+{
+    return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
 static inline int32_t saturate_i64(int64_t value)
