@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import shutil
+import sys
 import tempfile
+import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +39,8 @@ from ascmcu.ir.op import SWAP
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.ir.verify import verify
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
-from ascmcu.report import inspection, schema
+from ascmcu.report import budgets, comparison, inspection, page, schema
+from ascmcu.report.comparison import Comparison
 from ascmcu.report.inspection import Inspection
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
@@ -51,6 +55,7 @@ from ascmcu.schedule.plan import scratch_name, state_name
 Schedule = Literal["rows", "layers", "auto"]
 Format = Literal["firmware", "library"]
 NO_FEATURES = "none"
+PathLike = str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,7 @@ class Export:
     plan: Plan
 
 
-def compile_model(model: Path, *, features: str | Path | None = None) -> Compiled:
+def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compiled:
     """Import a ``.tflite`` and run all passes.
 
     Args:
@@ -113,6 +118,7 @@ def compile_model(model: Path, *, features: str | Path | None = None) -> Compile
         ModelError: the file is no model, or one that cannot be compiled.
         FeatureError: the feature specification is wrong, or does not fit the network's input.
     """
+    model = Path(model)
     source, data = tflite.load(model)
     if len(source.inputs) != 1:
         raise ModelError(
@@ -120,7 +126,13 @@ def compile_model(model: Path, *, features: str | Path | None = None) -> Compile
         )
     stages = [("import", source), *passes.run(source)]
     embedded, labels = _metadata(data, model.name)
-    spec = embedded if features is None else None if features == NO_FEATURES else feature_specs.load(features)
+    spec = (
+        embedded
+        if features is None
+        else None
+        if features == NO_FEATURES
+        else feature_specs.load(str(features))
+    )
     name = re.sub(r"[^\w.\-]", "_", model.stem)
     compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
     if spec is not None:
@@ -189,7 +201,7 @@ def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
     return found
 
 
-def inspect(model: Path) -> Inspection:
+def inspect(model: PathLike) -> Inspection:
     """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
 
     Raises:
@@ -201,12 +213,12 @@ def inspect(model: Path) -> Inspection:
 
 
 def export(
-    model: Path,
+    model: PathLike,
     board: str,
-    folder: Path,
+    folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
-    features: str | Path | None = None,
+    features: PathLike | None = None,
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
@@ -228,7 +240,7 @@ def export(
         ToolError: a compiler or source is missing.
     """
     boards.load(board)  # what is wrong with it is known before the model is read
-    check_folder(folder)
+    check_folder(Path(folder))
     compiled = compile_model(model, features=features)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes
@@ -238,7 +250,7 @@ def export(
 def build(
     compiled: Compiled,
     board: str,
-    folder: Path,
+    folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
     optimize: gcc.Optimize = "cycles",
@@ -250,6 +262,7 @@ def build(
     Arguments and errors are those of ``export``.
     """
     target = boards.load(board)
+    folder = Path(folder)
     place = folder.resolve()
     check_folder(folder)
     fitting = _fitting(candidates(compiled, schedule), max_ram_bytes, target)
@@ -481,16 +494,16 @@ Progress = Callable[[int, int], None]
 
 
 def bench(
-    folder: Path = Path("build"),
+    folder: PathLike = "build",
     *,
     on: str = "sim",
     serial: str | None = None,
     baud: int | None = None,
-    data: Path | None = None,
+    data: PathLike | None = None,
     split: str | None = None,
-    tensors: Path | None = None,
+    tensors: PathLike | None = None,
     limit: int | None = None,
-    save_outputs: Path | None = None,
+    save_outputs: PathLike | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Benchmark:
     """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
@@ -514,17 +527,20 @@ def bench(
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
     runner = runners.create(on, target) if serial is None else SerialRunner(target, serial, baud)
     if data is not None:
-        clips = clip_sources.from_data(manifest, data, split, limit)
+        clips = clip_sources.from_data(manifest, Path(data), split, limit)
     else:
         assert tensors is not None
-        clips = clip_sources.from_tensors(manifest, tensors, limit)
+        clips = clip_sources.from_tensors(manifest, Path(tensors), limit)
     result = bench_run.run(target, runner, clips, progress=progress)
     if save_outputs is not None:
-        _save_outputs(save_outputs, [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips])
+        _save_outputs(
+            Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
+        )
     summary = summarize(manifest, target.board, clips, result, folder)
     whole = folder / f".bench-{runner.name}.json"
     whole.write_text(summary.to_json(), encoding="utf-8")
@@ -539,13 +555,13 @@ def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> N
             np.save(file, np.stack([per_clip[number] for per_clip in outputs]))
 
 
-def result(path: Path = Path("build")) -> Benchmark:
+def result(path: PathLike = "build") -> Benchmark:
     """A stored result: a file, or the newest in an export's folder.
 
     Raises:
         InputError: there is none.
     """
-    return schema.load(result_path(path))
+    return schema.load(result_path(Path(path)))
 
 
 def result_path(path: Path) -> Path:
@@ -566,7 +582,7 @@ def result_path(path: Path) -> Path:
     return found[-1]
 
 
-def report(path: Path = Path("build"), to: Path | None = None, *, export: Path | None = None) -> Path:
+def report(path: PathLike = "build", to: PathLike | None = None, *, export: PathLike | None = None) -> Path:
     """Write a result as one HTML file.
 
     Args:
@@ -577,10 +593,39 @@ def report(path: Path = Path("build"), to: Path | None = None, *, export: Path |
     Raises:
         InputError: there is no result.
     """
-    from ascmcu.report import page
-
+    path = Path(path)
     file = result_path(path)
-    text = page.render(schema.load(file), page.memory_map_beside(export or file.parent))
-    target = to or file.with_name("report.html")
+    text = page.render(schema.load(file), page.memory_map_beside(Path(export or file.parent)))
+    target = Path(to or file.with_name("report.html"))
     target.write_text(text, encoding="utf-8")
     return target
+
+
+def compare(base: PathLike, *results: PathLike, budget: Sequence[str] = ()) -> list[Comparison]:
+    """Hold results against the first.
+
+    Args:
+        base: a result's file, or an export's folder with the newest one.
+        results: the same, at least one.
+        budget: bounds such as ``cycles=+1%`` or ``ram=64000``; ``Comparison.kept`` says whether they hold.
+
+    Raises:
+        InputError: a file that is no result, or an unknown budget.
+    """
+    bounds = [budgets.parse(text) for text in budget]
+    first = result(base)
+    return [comparison.compare(first, result(path), bounds) for path in results]
+
+
+def _also_callable(package: str, function: Callable[..., Any]) -> None:
+    """Let ``ascmcu.bench(...)`` work where ``ascmcu.bench`` is the package, once that has been imported."""
+
+    class Called(types.ModuleType):
+        def __call__(self, *arguments: Any, **options: Any) -> Any:
+            return function(*arguments, **options)
+
+    sys.modules[package].__class__ = Called
+
+
+for _function in (bench, build, report):
+    _also_callable(f"ascmcu.{_function.__name__}", _function)
