@@ -134,6 +134,23 @@ class Lowered:
     scratch: tuple[DType, int] | None = None
 
 
+SCRATCH_BYTES = 2048  # a row's working set beyond this is done in blocks, unless the caller says otherwise
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What lowering may spend.
+
+    ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
+    some cycles, since neighbouring blocks widen the columns between them twice.
+    """
+
+    scratch_bytes: int = SCRATCH_BYTES
+
+
+DEFAULT_TUNING = Tuning()
+
+
 @dataclass(frozen=True)
 class Swapped:
     """An op with height and width exchanged: ``constants`` replaces constant inputs by their index."""
@@ -183,6 +200,10 @@ class Op:
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Parameters and constants of the C kernel in ``templates/ops/<kind>.c.j2``."""
         raise NotImplementedError
+
+    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+        """``lower`` for an op that has a choice; the others have none."""
+        return self.lower(inputs, output)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """The op on maps (1, H, W, C) whose height and width have changed places; ``None`` if it has no such form.

@@ -23,7 +23,6 @@ from ascmcu.ops._quant import Requantization
 
 KERNEL_W = 3
 _MOST_ROWS = 3  # weights of three kernel rows fill six registers
-_SCRATCH_BYTES = 2048
 _UNROLLED_WIDTH = 8
 
 
@@ -85,6 +84,7 @@ def planar_form(
     *,
     stride: int,
     out_w: int,
+    scratch_bytes: int,
 ) -> Planar | None:
     """The planar form of ``weights`` (kernel rows, 3, channels), or ``None`` where it is not exact or not there."""
     rows, width, channels = weights.shape
@@ -100,7 +100,7 @@ def planar_form(
     plane = columns + columns % 2
     if rows * plane * 2 > 4000:
         return None
-    block = max(min(_SCRATCH_BYTES // (2 * rows * plane), channels) // 4 * 4, min(channels, 4))
+    block = max(min(scratch_bytes // (2 * rows * plane), channels) // 4 * 4, min(channels, 4))
     params = PlanarParams(
         rows=rows,
         plane=plane,

@@ -8,7 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+    swap_constants,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
@@ -64,10 +75,6 @@ class Conv2DDotParams:
     column: int
     block: int
     dot: DotParams
-
-
-# Widened columns take no more scratch than this, if two pixels fit in it.
-_SCRATCH_BYTES = 2048
 
 
 @register("CONV_2D")
@@ -163,12 +170,16 @@ class Conv2D(Op):
         return RowRule(RowMode.MAP, output.rows, (reads, None, None))
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights stay (O, kernel_h, kernel_w, I)."""
+        """See ``lower_tuned``."""
+        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
+
+    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+        """The dot form; else weights stay (O, kernel_h, kernel_w, I)."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         bounds = accumulator_bounds(weights.data.reshape(weights.shape[0], -1), bias.data, x)
-        dotted = self._lower_dot(inputs, output, bounds)
+        dotted = self._lower_dot(inputs, output, bounds, tuning)
         if dotted is not None:
             return dotted
         requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
@@ -195,7 +206,9 @@ class Conv2D(Op):
         )
         return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
 
-    def _lower_dot(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64]) -> Lowered | None:
+    def _lower_dot(
+        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], tuning: Tuning
+    ) -> Lowered | None:
         """The dot form, where it is exact and the shape allows it."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
@@ -216,7 +229,7 @@ class Conv2D(Op):
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
             return None
-        block = _block(output.shape[2], kernel_w, self.stride[1], column)
+        block = _block(output.shape[2], kernel_w, self.stride[1], column, tuning.scratch_bytes)
         params = Conv2DDotParams(
             kernel_h=kernel_h,
             kernel_w=kernel_w,
@@ -255,7 +268,7 @@ def _column_order(weights: Array, column: int) -> Array:
     return padded.reshape(channels, -1)
 
 
-def _block(out_w: int, kernel_w: int, stride: int, column: int) -> int:
+def _block(out_w: int, kernel_w: int, stride: int, column: int, scratch_bytes: int) -> int:
     """Pixels per block: the whole row if its columns fit the scratch, else an even number that does, at least two."""
-    fitting = max((_SCRATCH_BYTES // (2 * column) - kernel_w) // stride + 1, 2)
+    fitting = max((scratch_bytes // (2 * column) - kernel_w) // stride + 1, 2)
     return out_w if out_w <= fitting else fitting // 2 * 2

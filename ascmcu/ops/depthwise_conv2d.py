@@ -8,13 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+    swap_constants,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._planar import PlanarParams, planar_form
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+
+_SCRATCH_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -147,13 +160,17 @@ class DepthwiseConv2D(Op):
         return RowRule(RowMode.MAP, output.rows, (reads, None, None))
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights stay (kernel_h, kernel_w, channels)."""
+        """See ``lower_tuned``."""
+        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
+
+    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+        """The planar form; else weights stay (kernel_h, kernel_w, channels)."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         taps = weights.data.reshape(-1, weights.shape[3]).T
         bounds = accumulator_bounds(taps, bias.data, x)
-        planar = self._lower_planar(inputs, output, bounds)
+        planar = self._lower_planar(inputs, output, bounds, tuning)
         if planar is not None:
             return planar
         requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
@@ -180,7 +197,9 @@ class DepthwiseConv2D(Op):
         )
         return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
 
-    def _lower_planar(self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64]) -> Lowered | None:
+    def _lower_planar(
+        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], tuning: Tuning
+    ) -> Lowered | None:
         """The planar form, where it is exact and the shape allows it."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
@@ -195,6 +214,8 @@ class DepthwiseConv2D(Op):
             bounds,
             stride=self.stride[1],
             out_w=output.shape[2],
+            # Blocks of a depthwise layer share nothing: smaller ones cost next to nothing.
+            scratch_bytes=min(tuning.scratch_bytes, _SCRATCH_BYTES),
         )
         if form is None:
             return None

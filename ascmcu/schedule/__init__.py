@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.op import DEFAULT_TUNING, Tuning
 from ascmcu.schedule.place import place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
@@ -13,16 +14,17 @@ from ascmcu.schedule.storage import buffers, share
 __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan"]
 
 
-def make_plan(graph: Graph, mode: str) -> Plan:
+def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
     """Schedule and place a graph.
 
     Args:
         graph: after all passes: every op has a kernel.
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
+        tuning: what kernels may spend.
     """
     if mode == ROWS:
         graph = _input_readers_first(graph)
-    layers = _layers(graph)
+    layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
@@ -41,12 +43,13 @@ def _input_readers_first(graph: Graph) -> Graph:
 
 
 @functools.lru_cache(maxsize=8)
-def _layers(graph: Graph) -> tuple[Layer, ...]:
+def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
     """Lowering does not depend on the schedule; several plans of one graph share it."""
-    return tuple(_layer(graph, index) for index in range(len(graph.nodes)))
+    return tuple(_layer(graph, index, tuning) for index in range(len(graph.nodes)))
 
 
-def _layer(graph: Graph, index: int) -> Layer:
+def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
     inputs, output = graph.input_tensors(node), graph.output_tensor(node)
-    return Layer(index, node, node.op.row_rule(inputs, output), node.op.lower(inputs, output))
+    lowered = node.op.lower_tuned(inputs, output, tuning)
+    return Layer(index, node, node.op.row_rule(inputs, output), lowered)
