@@ -26,6 +26,13 @@ from ascmcu.train import recipe as recipes
 @click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on all the others.")
 @click.option("--seed", type=int, help="In place of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
+@click.option(
+    "--set",
+    "changes",
+    multiple=True,
+    metavar="SECTION.KEY=VALUE",
+    help="Another value in the recipe, as TOML writes it; may be repeated.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
 def command(
     recipe: str,
@@ -34,15 +41,16 @@ def command(
     hold_out: str | None,
     seed: int | None,
     epochs: int | None,
+    changes: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
 
     The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
     """
-    chosen = recipes.load(recipe)
-    changes: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
-    chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **changes))
+    chosen = recipes.load(recipe, changes)
+    given: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
+    chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
     dataset = datasets.load(data)
     if hold_out is not None:
         others = tuple(part for part in dataset.parts if part != hold_out)

@@ -10,7 +10,7 @@ import concurrent.futures
 import hashlib
 import multiprocessing
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ import numpy.typing as npt
 
 from ascmcu import paths
 from ascmcu.data import audio
+from ascmcu.data import variation as variations
 from ascmcu.data.datasets import Dataset
+from ascmcu.data.variation import Variation
 from ascmcu.features import extract as extractor
 from ascmcu.features import pcm
 from ascmcu.features.spec import FeatureSpec
@@ -29,10 +31,18 @@ PARALLEL_FROM_CLIPS = 500
 CHUNK_CLIPS = 64
 
 Progress = Callable[[int, int], None]
+_Varied = tuple[Variation, int] | None
+_Work = tuple[list[str], FeatureSpec, _Varied]
 
 
 def features(
-    dataset: Dataset, spec: FeatureSpec, progress: Progress = lambda done, total: None
+    dataset: Dataset,
+    spec: FeatureSpec,
+    progress: Progress = lambda done, total: None,
+    *,
+    variation: Variation | None = None,
+    version: int = 0,
+    rows: Sequence[int] | None = None,
 ) -> npt.NDArray[np.float32]:
     """The features of every recording before normalization.
 
@@ -40,6 +50,8 @@ def features(
         dataset: its recordings' order is the order of the result.
         spec: its ``mean_std`` normalization, if any, is left out.
         progress: called with the clips done and the clips in all.
+        variation, version: the recordings as this version of them sounds.
+        rows: only these are wanted; rows that were never extracted are zero.
 
     Returns:
         float32 (clips, *spec.shape), a read-only memory map.
@@ -48,20 +60,22 @@ def features(
         DataError: a recording cannot be read.
     """
     raw = spec.unnormalized() if spec.normalization == "mean_std" else spec
-    folder = paths.cache() / "features" / _key(dataset, raw)
+    varied = (variation, version) if variation and version else None
+    folder = paths.cache() / "features" / _key(dataset, raw, varied)
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(dataset.recordings), *raw.shape)
     table = _open(folder / "features.npy", np.float32, shape)
     done = _open(folder / "done.npy", np.bool_, shape[:1])
-    missing = np.flatnonzero(~done)
+    wanted = np.arange(len(done)) if rows is None else np.unique(np.asarray(rows, int))
+    missing = wanted[~done[wanted]]
     chunks = [missing[start : start + CHUNK_CLIPS] for start in range(0, len(missing), CHUNK_CLIPS)]
-    work = [([str(dataset.recordings[i].path) for i in chunk], raw) for chunk in chunks]
+    work = [([str(dataset.recordings[i].path) for i in chunk], raw, varied) for chunk in chunks]
     for chunk, values in zip(chunks, _map(work, len(missing)), strict=True):
         table[chunk] = values
         table.flush()
         done[chunk] = True
         done.flush()
-        progress(int(done.sum()), len(done))
+        progress(int(done[wanted].sum()), len(wanted))
     return np.load(folder / "features.npy", mmap_mode="r")  # type: ignore[no-any-return]
 
 
@@ -74,12 +88,22 @@ def one(path: str, spec: FeatureSpec) -> npt.NDArray[np.float32]:
     return extractor.extract(audio.load_pcm(Path(path), spec), spec)
 
 
-def _many(work: tuple[list[str], FeatureSpec]) -> npt.NDArray[np.float32]:
-    files, spec = work
-    return np.stack([one(path, spec) for path in files])
+def one_varied(path: str, spec: FeatureSpec, variation: Variation, version: int) -> npt.NDArray[np.float32]:
+    """The features of a version of one file, float32 ``spec.shape``.
+
+    Raises:
+        DataError: the file is no recording.
+    """
+    heard = variations.varied(audio.load_pcm(Path(path), spec), spec, variation, version, path)
+    return extractor.extract(heard, spec)
 
 
-def _map(work: list[tuple[list[str], FeatureSpec]], clips: int) -> Iterator[npt.NDArray[np.float32]]:
+def _many(work: _Work) -> npt.NDArray[np.float32]:
+    files, spec, varied = work
+    return np.stack([one_varied(path, spec, *varied) if varied else one(path, spec) for path in files])
+
+
+def _map(work: list[_Work], clips: int) -> Iterator[npt.NDArray[np.float32]]:
     jobs = len(os.sched_getaffinity(0))
     if clips < PARALLEL_FROM_CLIPS or jobs == 1:
         yield from map(_many, work)
@@ -90,9 +114,10 @@ def _map(work: list[tuple[list[str], FeatureSpec]], clips: int) -> Iterator[npt.
         yield from pool.map(_many, work)
 
 
-def _key(dataset: Dataset, spec: FeatureSpec) -> str:
+def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
     digest = hashlib.sha256(spec.hash().encode())
-    for module in (extractor, pcm, audio):
+    digest.update(repr(varied).encode() if varied else b"")
+    for module in (extractor, pcm, audio, *((variations,) if varied else ())):
         digest.update(Path(str(module.__file__)).read_bytes())
     for recording in dataset.recordings:
         status = recording.path.stat()

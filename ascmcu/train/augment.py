@@ -5,23 +5,50 @@ The steps take x: float32 (clips, rows, bands, channels), rows being time, and r
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu.features.spec import FeatureSpec
 from ascmcu.train.recipe import Augment
 
 Array = npt.NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Levels:
+    """From normalised features to natural logarithms of energies, x × scale + offset: (bands, channels)."""
+
+    scale: Array
+    offset: Array
+
+    @staticmethod
+    def of(spec: FeatureSpec) -> Levels:
+        """Those of a fitted specification without deltas whose normalisation is ``mean_std`` or ``none``."""
+        # A magnitude's logarithm is half its energy's; 10 log10 has the factor already.
+        unit = {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 10.0}[spec.log]
+        unit *= 2.0 if spec.power == 1 and spec.log != "db" else 1.0
+        shape = (spec.bands, spec.output_channels)
+        mean = np.array(spec.mean).T if spec.mean else np.zeros(shape)
+        std = np.array(spec.std).T if spec.std else np.ones(shape)
+        return Levels((std * unit).astype(np.float32), (mean * unit).astype(np.float32))
+
+
 def augmented(
-    x: Array, y: Array, recipe: Augment, rng: np.random.Generator, time_axis: int = 1
+    x: Array,
+    y: Array,
+    recipe: Augment,
+    rng: np.random.Generator,
+    time_axis: int = 1,
+    levels: Levels | None = None,
 ) -> tuple[Array, Array]:
     """A batch and its one-hot labels, float32 (clips, classes), after every step that the recipe asks for.
 
     ``time_axis`` is 2 where the network's input has the bands in front.
     """
     if time_axis == 2:
-        x, y = augmented(np.swapaxes(x, 1, 2), y, recipe, rng)
+        x, y = augmented(np.swapaxes(x, 1, 2), y, recipe, rng, 1, levels)
         return np.swapaxes(x, 1, 2), y
     if recipe.time_roll:
         x = time_rolled(x, rng)
@@ -29,11 +56,13 @@ def augmented(
         x = swapped(x, rng)
     if recipe.gain_std or recipe.tilt_std:
         x = recoloured(x, recipe.gain_std, recipe.tilt_std, rng)
+    if recipe.mixup_alpha and recipe.mixup_energy and levels:
+        x, y = mixed_as_sounds(x, y, recipe.mixup_alpha, levels, rng)
     for _ in range(recipe.time_masks if recipe.time_mask_rows else 0):
         x = masked(x, recipe.time_mask_rows, 1, rng, recipe.mask_per_channel)
     for _ in range(recipe.freq_masks if recipe.freq_mask_bands else 0):
         x = masked(x, recipe.freq_mask_bands, 2, rng, recipe.mask_per_channel)
-    if recipe.mixup_alpha:
+    if recipe.mixup_alpha and not recipe.mixup_energy:
         return mixed(x, y, recipe.mixup_alpha, recipe.mixup_per_batch, rng)
     return x, y
 
@@ -75,3 +104,24 @@ def mixed(x: Array, y: Array, alpha: float, per_batch: bool, rng: np.random.Gene
     other = rng.permutation(len(x))
     wx, wy = weight[:, None, None, None], weight[:, None]
     return wx * x + (1 - wx) * x[other], wy * y + (1 - wy) * y[other]
+
+
+def mixed_as_sounds(
+    x: Array, y: Array, alpha: float, levels: Levels, rng: np.random.Generator
+) -> tuple[Array, Array]:
+    """Every clip mixed with another as their sounds would: energies add; labels likewise.
+
+    The share λ of a clip is what is heard of it: its amplitude is weighted by
+    1 / (1 + (loudness / the other's) × (1 - λ) / λ), and the sum keeps its power (Tokozume et al. 2018, eq. 2).
+    """
+    share = np.clip(rng.beta(alpha, alpha, size=len(x)), 1e-3, 1 - 1e-3)
+    other = rng.permutation(len(x))
+    energy = x * levels.scale + levels.offset
+    loudest = energy.max(axis=(1, 2, 3))
+    weight = 1 / (1 + np.exp((loudest - loudest[other]) / 2) * (1 - share) / share)
+    power = np.log(weight**2 + (1 - weight) ** 2)
+    mine = (2 * np.log(weight) - power).astype(np.float32)[:, None, None, None]
+    others = (2 * np.log1p(-weight) - power).astype(np.float32)[:, None, None, None]
+    sound = np.logaddexp(energy + mine, energy[other] + others)
+    part = share.astype(np.float32)[:, None]
+    return (sound - levels.offset) / levels.scale, part * y + (1 - part) * y[other]

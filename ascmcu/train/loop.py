@@ -6,28 +6,45 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.train.augment import augmented
+from ascmcu.train import checkpoint
+from ascmcu.train.augment import Levels, augmented
+from ascmcu.train.checkpoint import Best
 from ascmcu.train.recipe import Augment, Training
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
+
+# The state is written this often, at the end of an epoch: what a kill can cost.
+STATE_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
 class Examples:
     """Normalised features, float32 (clips, *network input), and their class indices (clips,).
 
-    ``time_axis`` of ``x`` is 1 or 2, as the network has it.
+    ``time_axis`` of ``x`` is 1 or 2, as the network has it. ``versions`` are further ones of ``x``, each of its
+    shape; ``levels`` lead back to log energies.
     """
 
     x: Array
     y: Labels
     time_axis: int = 1
+    versions: tuple[Array, ...] = ()
+    levels: Levels | None = None
+
+    def take(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Array:
+        """A batch, each clip in any of its versions."""
+        if not self.versions:
+            return self.x[rows]
+        choice = rng.integers(1 + len(self.versions), size=len(rows))
+        ways = (self.x, *self.versions)
+        return np.stack([ways[way][row] for way, row in zip(choice, rows, strict=True)])
 
 
 @dataclass(frozen=True)
@@ -49,11 +66,19 @@ def fit(
     augment: Augment,
     training: Training,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    *,
+    state_file: Path | None = None,
+    run: str = "",
 ) -> list[Epoch]:
     """Train ``model`` in place.
 
     With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
     else the last. Every epoch draws from its own generator, seeded by the recipe and the epoch's number.
+
+    Args:
+        state_file: where the training's state is kept between epochs; a state that lies there from a run of
+            the same name is gone on with, and the result is the same as without the break.
+        run: the name, of recipe and data, that the state belongs to.
     """
     model.compile(
         optimizer=_optimizer(training),
@@ -61,32 +86,50 @@ def fit(
         # XLA compiles for seconds and trains no faster on a processor; networks of this size are short runs.
         jit_compile=False,
     )
-    steps = math.ceil(len(train.x) / training.batch)
-    history: list[Epoch] = []
-    best: tuple[float, float] | None = None
-    best_epoch, best_weights = 0, model.get_weights()
-    for number in range(training.epochs):
-        started = time.perf_counter()
-        loss = 0.0
-        for step, (x, y) in enumerate(_batches(model, train, augment, training, number)):
-            model.optimizer.learning_rate = _rate(training, number * steps + step, steps)
-            loss += float(model.train_on_batch(x, y)) / steps
-        speed = len(train.x) / (time.perf_counter() - started)
-        validation_loss, accuracy = _validate(model, validate) if validate else (math.nan, math.nan)
-        history.append(
-            Epoch(number + 1, float(model.optimizer.learning_rate), loss, validation_loss, accuracy, speed)
-        )
-        progress(history[-1])
-        if validate and (best is None or (accuracy, -validation_loss) > best):
-            best, best_epoch, best_weights = (
-                (accuracy, -validation_loss),
-                number,
-                _final_weights(model, training),
-            )
-        if best and training.early_stop_epochs and number - best_epoch >= training.early_stop_epochs:
+    state = checkpoint.load(state_file, run, model) if state_file else checkpoint.State()
+    history = [Epoch(**row) for row in state.history]
+    best = state.best
+    saved = time.monotonic()
+    for number in range(len(history), training.epochs):
+        if best and training.early_stop_epochs and number - 1 - best.epoch >= training.early_stop_epochs:
             break
-    model.set_weights(best_weights if best else _final_weights(model, training))
+        history.append(_epoch(model, train, validate, augment, training, number))
+        progress(history[-1])
+        best = _better(model, training, history[-1], best) if validate else None
+        if state_file and (time.monotonic() - saved > STATE_SECONDS or number + 1 == training.epochs):
+            rows = checkpoint.history_of(history)
+            checkpoint.save(state_file, run, model, checkpoint.State(rows, best))
+            saved = time.monotonic()
+    model.set_weights(best.weights if best else _final_weights(model, training))
     return history
+
+
+def _epoch(
+    model: keras.Model,
+    train: Examples,
+    validate: Examples | None,
+    augment: Augment,
+    training: Training,
+    number: int,
+) -> Epoch:
+    """One pass over the examples; ``number`` counts from 0."""
+    started = time.perf_counter()
+    steps = math.ceil(len(train.x) / training.batch)
+    loss = 0.0
+    for step, (x, y) in enumerate(_batches(model, train, augment, training, number)):
+        model.optimizer.learning_rate = _rate(training, number * steps + step, steps)
+        model.reset_metrics()  # Keras would answer with the mean over all batches since the compilation
+        loss += float(model.train_on_batch(x, y)) * len(x) / len(train.x)
+    speed = len(train.x) / (time.perf_counter() - started)
+    validation_loss, accuracy = _validate(model, validate) if validate else (math.nan, math.nan)
+    return Epoch(number + 1, float(model.optimizer.learning_rate), loss, validation_loss, accuracy, speed)
+
+
+def _better(model: keras.Model, training: Training, epoch: Epoch, best: Best | None) -> Best:
+    score = (epoch.validation_accuracy, -epoch.validation_loss)
+    if best and score <= best.score:
+        return best
+    return Best(epoch.epoch - 1, score, _final_weights(model, training))
 
 
 def probabilities(model: keras.Model, x: Array) -> Array:
@@ -120,7 +163,8 @@ def _batches(
     rng = np.random.default_rng([training.seed, epoch])
     one_hot = np.eye(model.output_shape[-1], dtype=np.float32)
     for chosen in _chunks(rng.permutation(len(train.x)), training.batch):
-        yield augmented(train.x[chosen], one_hot[train.y[chosen]], augment, rng, train.time_axis)
+        x, y = train.take(chosen, rng), one_hot[train.y[chosen]]
+        yield augmented(x, y, augment, rng, train.time_axis, train.levels)
 
 
 def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:

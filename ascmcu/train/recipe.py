@@ -2,18 +2,21 @@
 
 ``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec (or
 ``spec``, the name of one, and the fields that differ),
-``[network]`` names a file of ``zoo/`` and its options, ``[augment]`` and ``[training]`` the rest.
+``[network]`` names a file of ``zoo/`` and its options, ``[variation]`` how recordings are varied before their
+features are taken, ``[augment]`` how features are varied anew in every epoch, ``[training]`` the rest.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ascmcu import paths
+from ascmcu.data.variation import Variation
 from ascmcu.errors import InputError
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
@@ -56,6 +59,8 @@ class Augment:
         swap_stereo: with a chance of one half, the left and right channels (and their deltas) are exchanged.
         gain_std: a random level: σ of a constant added to the normalised features of a whole clip.
         tilt_std: a random colour: σ of a slope over the bands, ±σ at the edges.
+        mixup_energy: clips are mixed as sounds: their energies add, not their logarithms, and the louder one
+            is turned down to the loudness of the other (between-class learning, Tokozume et al. 2018).
     """
 
     mixup_alpha: float = 0.0
@@ -69,6 +74,7 @@ class Augment:
     swap_stereo: bool = False
     gain_std: float = 0.0
     tilt_std: float = 0.0
+    mixup_energy: bool = False
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,7 @@ class Recipe:
     data: Parts
     features: FeatureSpec
     network: Network
+    variation: Variation
     augment: Augment
     training: Training
 
@@ -117,6 +124,7 @@ class Recipe:
             "data": dataclasses.asdict(self.data),
             "features": self.features.to_dict(),
             "network": {"name": self.network.name, **self.network.options},
+            "variation": dataclasses.asdict(self.variation),
             "augment": dataclasses.asdict(self.augment),
             "training": dataclasses.asdict(self.training),
         }
@@ -129,7 +137,7 @@ class Recipe:
             InputError: a key is unknown, missing or of the wrong type.
             FeatureError: the features cannot be.
         """
-        sections = {"name", "description", "data", "features", "network", "augment", "training"}
+        sections = {"name", "description", "data", "features", "network", "variation", "augment", "training"}
         _only(raw, sections, where)
         for required in ("data", "features", "network"):
             if not isinstance(raw.get(required), dict):
@@ -145,6 +153,7 @@ class Recipe:
             data=_section(Parts, raw["data"], f"{where}: [data]"),
             features=_features(raw["features"], f"{where}: [features]"),
             network=Network(network.pop("name"), network),
+            variation=_section(Variation, raw.get("variation", {}), f"{where}: [variation]"),
             augment=_section(Augment, raw.get("augment", {}), f"{where}: [augment]"),
             training=_check(_section(Training, raw.get("training", {}), f"{where}: [training]"), where),
         )
@@ -155,8 +164,11 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.recipes().glob("*.toml"))
 
 
-def load(name_or_path: str) -> Recipe:
+def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     """Load a recipe by its name or its path.
+
+    Args:
+        changes: other values, each ``section.key=value`` with a TOML value; a bare word is a string.
 
     Raises:
         InputError: there is none, it is no TOML, or its content is wrong.
@@ -172,7 +184,21 @@ def load(name_or_path: str) -> Recipe:
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
+    for change in changes:
+        section, key, value = _change(change)
+        raw.setdefault(section, {})[key] = value
     return Recipe.from_dict({"name": path.stem, **raw}, str(path))
+
+
+def _change(text: str) -> tuple[str, str, Any]:
+    place, equals, value = text.partition("=")
+    section, dot, key = place.strip().partition(".")
+    if not equals or not dot:
+        raise InputError("a change of the recipe is not understood", where=text, expected="section.key=value")
+    try:
+        return section, key, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        return section, key, value.strip()
 
 
 def _features(raw: dict[str, Any], where: str) -> FeatureSpec:

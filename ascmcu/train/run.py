@@ -15,6 +15,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 import ascmcu
@@ -25,7 +26,8 @@ from ascmcu.data.scores import Scores, score
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.train import loop
+from ascmcu.train import checkpoint, loop
+from ascmcu.train.augment import Levels
 from ascmcu.train.loop import Epoch, Examples
 from ascmcu.train.recipe import Recipe
 
@@ -60,7 +62,8 @@ def train(
 ) -> Run:
     """Train by a recipe and write recipe.json, history.csv, model.keras and metrics.json to ``folder``.
 
-    Two runs of one recipe on one machine give the same weights.
+    Two runs of one recipe on one machine give the same weights, also when one of them was cut off and begun
+    again: its state lies in ``folder`` until the end.
 
     Raises:
         DataError: the data set lacks a part that the recipe names, or a recording cannot be read.
@@ -81,15 +84,17 @@ def train(
         recipe.augment,
         recipe.training,
         on_epoch,
+        state_file=folder / "state.npz",
+        run=checkpoint.digest([dataclasses.replace(recipe, features=features).to_dict(), _listed(dataset)]),
     )
     seconds = time.perf_counter() - started
     test = parts.get("test")
     scores = score(test.dataset, loop.probabilities(model, test.examples.x)) if test else None
-    folder.mkdir(parents=True, exist_ok=True)
     model.save(folder / "model.keras")
     _write_history(folder / "history.csv", history)
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
     write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores))
+    (folder / "state.npz").unlink(missing_ok=True)
     return Run(folder, model, features, parts["train"], test, scores)
 
 
@@ -106,20 +111,46 @@ def prepare(
     spec = recipe.features
     if spec.normalization == "mean_std":
         spec = extract.fit(spec, (raw[number] for number in rows["train"]))
+    time_axis = 1 if spec.layout == "time_mel" else 2
     parts = {}
     for name, part in chosen.items():
-        x = raw[rows[name]]
-        if spec.normalization == "mean_std":
-            x = np.stack([extract.normalize(clip, spec) for clip in x])
-        x = np.ascontiguousarray(extract.to_input(x, spec), np.float32)
-        time_axis = 1 if spec.layout == "time_mel" else 2
+        x = _input(raw[rows[name]], spec)
         parts[name] = Part(part, Examples(x, np.array(part.targets()), time_axis))
+    if "train" in parts:
+        versions = tuple(
+            _input(
+                cache.features(
+                    used,
+                    recipe.features,
+                    on_features,
+                    variation=recipe.variation,
+                    version=version,
+                    rows=rows["train"],
+                )[rows["train"]],
+                spec,
+            )
+            for version in range(1, recipe.variation.versions + 1)
+        )
+        levels = Levels.of(spec) if recipe.augment.mixup_energy else None
+        examples = dataclasses.replace(parts["train"].examples, versions=versions, levels=levels)
+        parts["train"] = dataclasses.replace(parts["train"], examples=examples)
     return spec, parts
+
+
+def _input(x: npt.NDArray[np.float32], spec: FeatureSpec) -> npt.NDArray[np.float32]:
+    """Features (clips, time, mel, channel) before normalisation as the network takes them."""
+    if spec.normalization == "mean_std":
+        x = np.stack([extract.normalize(clip, spec) for clip in x])
+    return np.ascontiguousarray(extract.to_input(x, spec), np.float32)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON with a last newline."""
     path.write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _listed(dataset: Dataset) -> list[list[str]]:
+    return [[recording.path.name, recording.label, recording.part] for recording in dataset.recordings]
 
 
 def _metrics(

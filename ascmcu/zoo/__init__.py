@@ -29,7 +29,11 @@ os.environ.setdefault("KERAS_BACKEND", "tensorflow")
 
 def names() -> list[str]:
     """The networks that exist."""
-    return sorted(module.name for module in pkgutil.iter_modules(__path__) if not module.name.startswith("_"))
+    return sorted(
+        module.name.replace("ascmcu_net", "ascmcu-net")
+        for module in pkgutil.iter_modules(__path__)
+        if not module.name.startswith("_")
+    )
 
 
 def load_tensorflow() -> None:
@@ -78,7 +82,7 @@ def build(
     if name not in names():
         raise InputError("no such network", where=name, expected=", ".join(names()))
     load_tensorflow()
-    builder = importlib.import_module(f"{__name__}.{name}").build
+    builder = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").build
     known = list(inspect.signature(builder).parameters)[2:]
     for option in options or {}:
         if option not in known:
