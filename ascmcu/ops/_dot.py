@@ -24,15 +24,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
-from ascmcu.ops._requant import exact_multipliers
+from ascmcu.ops._requant import Mask, exact_multipliers
 
 _GROUP = 4  # output channels that one pass computes
 _GAIN = 256
 _UNROLL_MOST = 12
+_MOST_ACC = 1 << 23
+_COMMON_SHIFT = 13
 
 
 @dataclass(frozen=True)
@@ -117,9 +120,7 @@ def dot_form(
         out_step: distance of neighbouring pixels' outputs.
     """
     channels, taps = weights.shape
-    low, high = bounds
-    limit = 1 << 23
-    if x.dtype.integer_range[0] == 0 or min(low) <= -limit or max(high) >= limit:
+    if x.dtype.integer_range[0] == 0:
         return None
     found = channel_constants(requant, bounds)
     padded = -(-channels // _GROUP) * _GROUP
@@ -145,16 +146,19 @@ def dot_form(
     )
     folded = np.zeros(padded, np.int64)
     folded[:channels] = bias - x.zero_point * weights.astype(np.int64).sum(axis=1)
+    folded[:channels][found.constant] = 0
     return Dot(params, _words(packed), _constants(folded, found, padded))
 
 
 @dataclass(frozen=True)
 class ChannelConstants:
-    """M, C and D of every channel for one common shift."""
+    """M, C and D of every channel for one common shift. ``constant`` channels have one output whatever the input: C
+    holds it, and their sums must be zero."""
 
     shift: int
     signed: bool
     columns: Array  # (channels, 2 or 3)
+    constant: Mask
 
 
 def _unrolling(pairs: int) -> tuple[int, int, int]:
@@ -167,22 +171,38 @@ def _unrolling(pairs: int) -> tuple[int, int, int]:
 
 
 def channel_constants(requant: Requantization, bounds: tuple[I64, I64]) -> ChannelConstants | None:
-    """Channel constants at the finest common shift for which all channels are exact."""
+    """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
+    the 2²³ that 256 times them has room for."""
+    constant = bounds[0] == bounds[1]
+    low, high = (np.where(constant, 0, bound) for bound in bounds)
+    if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
+        return None
     signed = requant.low < requant.zero_point and not requant.once
-    largest = max(requant.scales)
-    finest = int(np.floor(31 - np.log2(largest * _GAIN**-1.0) - 32 - 1e-9)) if largest > 0 else 0
-    for shift in range(min(finest, 22), max(finest - 3, 8), -1):
-        columns = _columns(requant, bounds, shift, signed=signed)
+    for shift in _shifts(np.array(requant.scales)[~constant]):
+        columns = _columns(requant, (low, high), shift, constant, signed=signed)
         if columns is not None:
-            return ChannelConstants(shift, signed, columns)
+            columns[constant, 0] = 1
+            columns[constant, 1] = (requant.apply(bounds[0])[constant] << shift) + (1 << (shift - 1))
+            columns[constant, 2:] = 0
+            return ChannelConstants(shift, signed, columns, constant)
     return None
 
 
-def _columns(requant: Requantization, bounds: tuple[I64, I64], shift: int, *, signed: bool) -> I64 | None:
+def _shifts(scales: npt.NDArray[np.float64]) -> list[int]:
+    """The four finest shifts whose multipliers are below 2³¹, those first that most layers can have: layers with equal
+    shifts share their code."""
+    largest = scales.max(initial=2.0**-30)
+    finest = min(int(np.floor(7 - np.log2(largest) - 1e-9)), 22)
+    return sorted(range(max(finest - 3, 9), finest + 1), key=lambda shift: (shift != _COMMON_SHIFT, -shift))
+
+
+def _columns(
+    requant: Requantization, bounds: tuple[I64, I64], shift: int, constant: Mask, *, signed: bool
+) -> I64 | None:
     """Each channel's M, C and perhaps D, if all are exact with this shift."""
     early = np.zeros(len(requant.scales), np.int64)
     if not requant.once:
-        right = -np.array(requant.shifts, np.int64)
+        right = np.where(constant, 0, -np.array(requant.shifts, np.int64))
         if right.min() < 0 or shift < right.max() + 1:
             return None
         early = np.where(right > 0, np.int64(1) << (shift - right - 1), 0)
@@ -195,7 +215,7 @@ def _columns(requant: Requantization, bounds: tuple[I64, I64], shift: int, *, si
         offset=half + early,
         offset_below=half - early if signed else half + early,
     )
-    if np.any(multipliers == 0):
+    if np.any(multipliers[~constant] == 0):
         return None
     columns = [multipliers, half + early + (requant.zero_point << shift)]
     return np.stack([*columns, 2 * early] if signed else columns, axis=1)

@@ -88,10 +88,9 @@ def planar_form(
 ) -> Planar | None:
     """The planar form of ``weights`` (kernel rows, 3, channels), or ``None`` where it is not exact or not there."""
     rows, width, channels = weights.shape
-    limit = 1 << 23
     if width != KERNEL_W or rows > _MOST_ROWS or stride not in (1, 2) or x.dtype.integer_range[0] == 0:
         return None
-    if min(bounds[0]) <= -limit or max(bounds[1]) >= limit or weights.min() < -127 or channels > 2000:
+    if weights.min() < -127 or channels > 2000:
         return None
     found = channel_constants(requant, bounds)
     if found is None:
@@ -119,5 +118,7 @@ def planar_form(
     second = (taps[..., 1] & 0xFFFF) | (taps[..., 2] << 16)
     words = np.stack([first, second], axis=-1).reshape(channels, -1)
     folded = 256 * (bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=(0, 1)))
+    folded[found.constant] = 0
+    words[found.constant] = 0
     constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
     return Planar(params, wrap32(constants).astype(np.int32))
