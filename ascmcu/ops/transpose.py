@@ -13,9 +13,10 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
 from ascmcu.ops._copy import CopyParams
+from ascmcu.ops._space_to_batch import import_batch_to_space, import_space_to_batch
 
 
-@register("TRANSPOSE")
+@register("TRANSPOSE", "SPACE_TO_BATCH_ND", "BATCH_TO_SPACE_ND")
 @dataclass(frozen=True)
 class Transpose(Op):
     """Axis i of the output is axis ``permutation[i]`` of the input."""
@@ -25,7 +26,11 @@ class Transpose(Op):
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
-        """Emit the transpose."""
+        """Emit the transpose, or the whole of what moves space to batch and back."""
+        if ctx.builtin == "SPACE_TO_BATCH_ND":
+            return import_space_to_batch(ctx, cls)
+        if ctx.builtin == "BATCH_TO_SPACE_ND":
+            return import_batch_to_space(ctx, cls)
         x = ctx.inputs[0]
         if x is None:
             raise ctx.error("input is missing")

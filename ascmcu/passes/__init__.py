@@ -14,6 +14,7 @@ from ascmcu.passes.drop_reshapes import drop_reshapes
 from ascmcu.passes.fold_constants import fold_constants
 from ascmcu.passes.fold_padding import fold_padding
 from ascmcu.passes.fuse_activations import fuse_activations
+from ascmcu.passes.fuse_batched_dilation import fuse_batched_dilation
 from ascmcu.passes.fuse_scale_shift import fuse_scale_shift
 from ascmcu.passes.sink_transposes import sink_transposes
 from ascmcu.passes.unary_to_lookup import unary_to_lookup
@@ -22,6 +23,7 @@ Pass = Callable[[Graph], Graph]
 
 PIPELINE: tuple[Pass, ...] = (
     fold_constants,
+    fuse_batched_dilation,
     drop_dead_nodes,
     unary_to_lookup,
     sink_transposes,
@@ -32,6 +34,7 @@ PIPELINE: tuple[Pass, ...] = (
     fuse_activations,
     fuse_scale_shift,
     drop_reshapes,
+    drop_identities,
     drop_dead_nodes,
     drop_dead_channels,
 )

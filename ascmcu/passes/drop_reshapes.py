@@ -7,6 +7,7 @@ import dataclasses
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ops.fully_connected import FullyConnected
 from ascmcu.ops.reshape import Reshape
+from ascmcu.passes._rewire import sole_consumer
 
 
 def drop_reshapes(graph: Graph) -> Graph:
@@ -29,14 +30,18 @@ def _past_reshapes(graph: Graph, node: Node) -> Node:
 
 def _through_inputs(graph: Graph) -> Graph:
     """An input that is only reshaped is taken in the new shape: its bytes are the same."""
-    for name in graph.inputs:
-        readers = graph.consumers(name)
-        if len(readers) == 1 and isinstance(readers[0].op, Reshape) and name not in graph.outputs:
-            reshaped = graph.output_tensor(readers[0])
-            if reshaped.name in graph.outputs:
-                continue
-            nodes = [node for node in graph.nodes if node is not readers[0]]
+    for index in range(len(graph.inputs)):
+        while (reshape := _only_reshape(graph, graph.inputs[index])) is not None:
+            name, reshaped = graph.inputs[index], graph.output_tensor(reshape)
+            nodes = [node for node in graph.nodes if node is not reshape]
             renamed = dataclasses.replace(reshaped, source_index=graph.tensors[name].source_index)
             inputs = tuple(renamed.name if n == name else n for n in graph.inputs)
             graph = graph.replace(nodes=nodes, tensors=(renamed,), inputs=inputs)
     return graph
+
+
+def _only_reshape(graph: Graph, name: str) -> Node | None:
+    reader = sole_consumer(graph, name)
+    if reader is None or not isinstance(reader.op, Reshape) or reader.output in graph.outputs:
+        return None
+    return reader

@@ -91,6 +91,12 @@ def _halves(layers: Any, x: Any) -> Any:
     return layers.Dense(4)(layers.Concatenate()(parts))
 
 
+def _dilated_in_one_dimension(layers: Any, x: Any) -> Any:
+    """The converter leaves SPACE_TO_BATCH_ND around the depthwise half."""
+    y = layers.SeparableConv1D(6, 3, dilation_rate=2, padding="same")(layers.Reshape((72, 4))(x))
+    return layers.SeparableConv1D(5, 3, dilation_rate=3)(y)
+
+
 CASES: list[tuple[Callable[[Any, Any], Any], list[str]]] = [
     (_global_pooling, ["conv2d", "mean", "fully_connected", "softmax"]),
     (_flatten, ["conv2d", "fully_connected"]),
@@ -107,6 +113,7 @@ CASES: list[tuple[Callable[[Any, Any], Any], list[str]]] = [
          "fully_connected", "reshape", "add", "lookup", "mul"],
     ),
     (_padded_mobile_block, ["conv2d", "depthwise_conv2d", "lookup", "average_pool2d", "fully_connected"]),
+    (_dilated_in_one_dimension, ["depthwise_conv2d", "conv2d", "depthwise_conv2d", "conv2d", "reshape"]),
     (_halves, ["conv2d", "slice", "mean", "slice", "mean", "concatenation", "fully_connected"]),
 ]  # fmt: skip
 
