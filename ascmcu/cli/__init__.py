@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib
 import importlib.util
+import io
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
 from typing import NoReturn
 
 import click
@@ -29,7 +33,56 @@ VERBS = {
     "compare": "Hold results against the first: what differs, budgets, a Pareto plot.",
     "boards": "List and show the boards that are known.",
     "sim": "Run any bare-metal Cortex-M4 ELF with cycle counts.",
+    "completion": "Print the completion script of a shell.",
 }
+
+
+# What Ctrl-C leaves behind, and how to go on. `{command}` is what was typed.
+AFTER_CTRL_C = {
+    "bench": "the clips that were scored are kept: `{command}` goes on with the rest",
+    "train": "what the run's folder holds is kept: `{command}` goes on from the last finished epoch",
+    "tune": "finished trials are kept: `{command}` goes on with the rest",
+    "export": "nothing was written and an earlier export is as it was: `{command}` starts anew",
+    "quantize": "nothing was written: `{command}` starts anew",
+    "flash": "the board may hold half a firmware: `{command}` writes it whole",
+}
+QUIET = click.Option(
+    ["-q", "--quiet"], is_flag=True, expose_value=False, is_eager=True,
+    callback=lambda context, option, value: _be_quiet(context) if value else None,
+    help="Nothing but errors, and the result where it was asked for as JSON or a file.",
+)  # fmt: skip
+
+
+class _Nowhere(io.TextIOBase):
+    """Takes everything and keeps nothing."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
+def _be_quiet(context: click.Context) -> None:
+    """Standard error takes nothing until the verb is done, nor does standard output unless it carries JSON.
+
+    Errors are told after that, by ``main``, on the real standard error.
+    """
+    stack = contextlib.ExitStack()
+    nowhere = stack.enter_context(_Nowhere())
+    stack.enter_context(contextlib.redirect_stderr(nowhere))
+    if not {"--json", "--format"} & {word.partition("=")[0] for word in sys.argv}:
+        stack.enter_context(contextlib.redirect_stdout(nowhere))
+    context.call_on_close(stack.close)
+
+
+def _with_quiet(command: click.Command) -> click.Command:
+    """The command, and all commands below it, with ``--quiet``."""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(click.Context(command)):
+            below = command.get_command(click.Context(command), name)
+            if below is not None:
+                _with_quiet(below)
+    elif not any("--quiet" in option.opts for option in command.params):
+        command.params.append(QUIET)
+    return command
 
 
 class _LazyGroup(click.Group):
@@ -42,7 +95,7 @@ class _LazyGroup(click.Group):
         if name not in self.list_commands(ctx):
             return None
         command: click.Command = importlib.import_module(f"ascmcu.cli.{name}").command
-        return command
+        return _with_quiet(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -62,7 +115,11 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="ascmcu")
 def cli() -> None:
-    """From a trained audio classifier to a benchmarked Cortex-M4 firmware."""
+    """From a trained audio classifier to a benchmarked Cortex-M4 firmware.
+
+    Exit status: 0 done; 1 done, but a budget or limit is broken; 2 bad input or environment; 130 interrupted.
+    `ascmcu completion` prints what your shell needs to complete verbs and options.
+    """
 
 
 def main() -> None:
@@ -76,12 +133,20 @@ def main() -> None:
     except click.UsageError as error:
         _fail(_usage(error))
     except click.Abort:
-        click.echo("interrupted", err=True)
+        click.echo(_interrupted(sys.argv), err=True)
         sys.exit(128 + signal.SIGINT)
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         where = None if error.filename is None else str(error.filename)
         _fail(ToolError(error.strerror or str(error), where=where))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _interrupted(arguments: Sequence[str]) -> str:
+    """What Ctrl-C leaves behind, in the form of an error."""
+    verb = next((word for word in arguments[1:] if not word.startswith("-")), "")
+    hint = AFTER_CTRL_C.get(verb, "")
+    command = shlex.join(["ascmcu", *arguments[1:]])
+    return "interrupted" + (f"\n  hint:     {hint.format(command=command)}" if hint else "")
 
 
 def _fail(error: AscmcuError) -> NoReturn:

@@ -143,5 +143,6 @@ def judge(budget: Budget, result: Benchmark, earlier: Benchmark | None = None) -
         limit = base * (1 + budget.amount / 100) if budget.percent else base + budget.amount
     if value is None:
         return Verdict(budget, None, limit, False)
-    kept = value >= limit - 1e-12 if budget.metric.higher else value <= limit
+    slack = 1e-9 * abs(limit)  # a limit in percent is not exact
+    kept = value >= limit - slack if budget.metric.higher else value <= limit + slack
     return Verdict(budget, value, limit, kept)

@@ -1,0 +1,146 @@
+"""Comparisons tell what differs and nothing else; budgets decide the exit status."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+
+from ascmcu.errors import InputError
+from ascmcu.report import budgets, comparison, junit, markdown, pareto
+from ascmcu.report.schema import Benchmark, Counts
+from tests.report.conftest import layer, outcome
+
+
+@pytest.fixture
+def faster(benchmark_result: Benchmark) -> Benchmark:
+    """The second layer 10,000 cycles faster, 100 bytes of flash more, one answer another."""
+    assert benchmark_result.counts is not None
+    first, second = benchmark_result.layers
+    return dataclasses.replace(
+        benchmark_result,
+        counts=dataclasses.replace(benchmark_result.counts, network=90_000),
+        layers=(first, dataclasses.replace(second, count=30_000), layer("net/third/Relu:3", 5)),
+        flash_bytes={**benchmark_result.flash_bytes, "total": 20_100},
+        accuracy=0.5,
+        flags="-O2",
+        clip_results=(outcome("a.wav", 0, 0.1, 0.9), *benchmark_result.clip_results[1:3]),
+    )
+
+
+def test_equal_results_have_nothing_to_tell(benchmark_result: Benchmark) -> None:
+    c = comparison.compare(benchmark_result, benchmark_result)
+    assert (c.figures, c.layers, c.conditions, c.kept) == ((), (), (), True)
+    assert (c.equal_answers, c.shared_clips) == (4, 4)
+    assert "No figure differs" in markdown.of_comparison([c])
+
+
+def test_only_what_differs_is_told(benchmark_result: Benchmark, faster: Benchmark) -> None:
+    c = comparison.compare(benchmark_result, faster)
+    assert {d.name: d.change for d in c.figures} == {
+        "accuracy": -0.25, "cycles": -10_000, "network": -10_000, "flash": 100, "macs": 20_000, "parameters": 500,
+    }  # fmt: skip
+    assert [(x.name, x.state, len(x.figures)) for x in c.layers] == [
+        ("net/second/Relu:2", "changed", 1),
+        ("net/third/Relu:3", "new", 4),
+    ]
+    assert [x.name for x in c.conditions] == ["flags"]
+    assert (c.equal_answers, c.shared_clips) == (2, 3)
+    gone = comparison.compare(faster, benchmark_result)
+    assert [x.state for x in gone.layers] == ["changed", "gone"]
+    text = markdown.of_comparison([c])
+    assert "| flash, bytes | 20,000 | 20,100 | +100 (+0.50 %) |" in text and "-25.00 points" in text
+    assert json.loads(json.dumps(c.to_dict()))["figures"][0]["name"] == "accuracy"
+
+
+def test_cycles_and_instructions_are_not_compared(benchmark_result: Benchmark) -> None:
+    emulated = dataclasses.replace(benchmark_result, count_kind="instructions", runner="qemu")
+    c = comparison.compare(benchmark_result, emulated)
+    assert {d.name for d in c.figures} == {"cycles", "instructions"}
+    assert all(d.change is None for d in c.figures) and not c.layers
+
+
+def test_layers_of_one_name_are_kept_apart(benchmark_result: Benchmark) -> None:
+    twins = dataclasses.replace(benchmark_result, layers=(layer("same", 1), layer("same", 2)))
+    changed = dataclasses.replace(twins, layers=(layer("same", 1), layer("same", 3)))
+    (only,) = comparison.compare(twins, changed).layers
+    assert (only.name, only.figures[0].change) == ("same (2)", 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("cycles=140000", True), ("cycles=139999", False), ("cycles=+0", True), ("cycles=-6%", True),
+        ("cycles=-7%", False), ("flash=+100", True), ("flash=+99", False), ("flash=+0.5%", True),
+        ("flash=+0.49%", False), ("ram=10_000", True), ("accuracy=-25%", True), ("accuracy=-24.9%", False),
+        ("accuracy=50%", True), ("accuracy=0.51", False), ("log-loss=0.6", True), ("instructions=1", False),
+    ],
+)  # fmt: skip
+def test_budgets(text: str, kept: bool, benchmark_result: Benchmark, faster: Benchmark) -> None:
+    (verdict,) = comparison.compare(benchmark_result, faster, [budgets.parse(text)]).verdicts
+    assert verdict.kept is kept, verdict.sentence
+    assert text in verdict.sentence
+
+
+@pytest.mark.parametrize(
+    "text", ["cycles", "cycles=", "speed=1", "cycles=1%", "cycles=lots", "=3", "ram=+-1"]
+)
+def test_what_is_no_budget(text: str) -> None:
+    with pytest.raises(InputError):
+        budgets.parse(text)
+
+
+def test_a_relative_budget_needs_an_earlier_result(benchmark_result: Benchmark) -> None:
+    with pytest.raises(InputError, match="needs an earlier result"):
+        budgets.judge(budgets.parse("ram=+1%"), benchmark_result)
+
+
+def test_junit_says_what_failed(benchmark_result: Benchmark) -> None:
+    verdicts = [budgets.judge(budgets.parse(text), benchmark_result) for text in ("ram=9999", "flash=20000")]
+    large = dataclasses.replace(benchmark_result, board_ram_bytes=9_000)
+    suite = ET.fromstring(junit.render([("tiny.sim", junit.cases(large, verdicts))])).find("testsuite")
+    assert suite is not None and (suite.get("tests"), suite.get("failures")) == ("4", "2")
+    failed = {case.get("name") for case in suite if case.find("failure") is not None}
+    assert failed == {"RAM fits", "ram=9999"}
+
+
+def test_markdown_keeps_names_from_becoming_markup(benchmark_result: Benchmark) -> None:
+    text = markdown.of_benchmark(dataclasses.replace(benchmark_result, model="a|b*c"))
+    assert "### a\\|b\\*c on" in text and "| time per clip at 100 MHz | 1.50 ms |" in text
+
+
+def _at(b: Benchmark, cycles: int, accuracy: float | None) -> Benchmark:
+    return dataclasses.replace(b, counts=Counts(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
+
+
+def test_the_pareto_front(benchmark_result: Benchmark, tmp_path: Path) -> None:
+    b = benchmark_result
+    results = [
+        ("small", _at(b, 100, 0.5)), ("large", _at(b, 300, 0.9)), ("poor", _at(b, 310, 0.9)),
+        ("middle", _at(b, 200, 0.8)), ("dull", _at(b, 250, 0.6)), ("twin", _at(b, 200, 0.8)),
+        ("unknown", _at(b, 1, None)),
+    ]  # fmt: skip
+    x, y = budgets.by_name("cycles"), budgets.by_name("accuracy")
+    found = pareto.points(results, x, y)
+    assert {p.name for p in found if p.best} == {"small", "large", "middle", "twin"}
+    assert {p.name for p in found if not p.best} == {"poor", "dull"}
+    pareto.write(tmp_path / "p.svg", found, x, y)
+    drawn = ET.fromstring((tmp_path / "p.svg").read_text())
+    assert sum(e.tag.endswith("circle") for e in drawn.iter()) == 6
+    (line,) = (e for e in drawn.iter() if e.tag.endswith("polyline"))
+    assert len(line.attrib["points"].split()) == 4
+    with pytest.raises(InputError, match=r"\.svg or a \.png"):
+        pareto.write(tmp_path / "p.pdf", found, x, y)
+    pytest.importorskip("matplotlib")
+    pareto.write(tmp_path / "p.png", found, x, y)
+    assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_one_point_is_a_plot_too(benchmark_result: Benchmark) -> None:
+    x, y = budgets.by_name("ram"), budgets.by_name("flash")
+    assert "circle" in pareto.svg(pareto.points([("one", benchmark_result)], x, y), x, y)
+    with pytest.raises(InputError, match="both figures"):
+        pareto.points([("one", benchmark_result)], budgets.by_name("instructions"), y)

@@ -1,0 +1,161 @@
+"""The page: whole, well-formed, escaped, and every figure where it belongs."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import re
+import zlib
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from ascmcu.report import page, pictures
+from ascmcu.report.schema import Benchmark
+from tests.report.conftest import outcome
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class _Reader(HTMLParser):
+    """Checks that tags close in order, and collects what there is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.ids: set[str] = set()
+        self.labelled_by: list[str] = []
+        self.words: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = dict(attrs)
+        self.addresses += [v for k, v in attrs if k in ("src", "href", "xlink:href") and v]
+        if found.get("id"):
+            self.ids.add(str(found["id"]))
+        if found.get("aria-labelledby"):
+            self.labelled_by.append(str(found["aria-labelledby"]))
+        if tag == "img":
+            assert found.get("alt"), "a picture without words"
+        if tag == "th":
+            assert found.get("scope"), "a head cell that heads nothing"
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open and self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+
+def _read(html: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(html)
+    reader.close()
+    assert not reader.open
+    return reader
+
+
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"><rect width="1" height="1"></rect></svg>'
+
+
+def test_the_page_is_whole_and_needs_no_network(benchmark_result: Benchmark) -> None:
+    html = page.render(benchmark_result, SVG)
+    reader = _read(html)
+    assert all(address.startswith("data:") for address in reader.addresses)
+    assert not re.search(r"<script|@import|url\(|https?://(?!www\.w3\.org/2000/svg)", html)
+    assert set(reader.labelled_by) <= reader.ids
+    assert SVG in html
+
+
+def test_the_figures_stand_there(benchmark_result: Benchmark) -> None:
+    words = " ".join(" ".join(_read(page.render(benchmark_result, None)).words).split())
+    for expected in (
+        "A clip of 1 s takes 1.50 ms on ST NUCLEO-F446RE at 100 MHz, in 9.77 KiB of RAM and 19.5 KiB of flash.",
+        "75.0 % of 4 clips are answered right", "0.600 guessing gives 0.69", "667 times faster than real time",
+        "Latency 8.00 µs", "Cycles per MAC 5.00", "an estimate: 130 µA/MHz at 3.3 V", "41.5 µJ", "dcase2025 kept",
+        "asked again 2", "SHA-256 " + "ab" * 32, "but it is", "b.wav · loss 1.61",
+        "-O3", "each run once", "python 3.11.2",
+    ):  # fmt: skip
+        assert expected in words, expected
+
+
+def test_names_are_escaped(benchmark_result: Benchmark) -> None:
+    html = page.render(dataclasses.replace(benchmark_result, model="<script>alert(1)</script>"), None)
+    assert "<script" not in html and "&lt;sea&gt; &amp; co" in html
+    _read(html)
+
+
+def test_a_memory_map_that_is_no_picture_is_left_out(benchmark_result: Benchmark) -> None:
+    assert "oops" not in page.render(benchmark_result, "<script>oops</script>")
+
+
+def test_instructions_give_no_time(benchmark_result: Benchmark) -> None:
+    b = dataclasses.replace(benchmark_result, count_kind="instructions", runner="qemu", energy=None)
+    words = " ".join(" ".join(_read(page.render(b, None)).words).split())
+    assert "qemu counts instructions, from which no time follows" in words
+    assert "Real-time factor" not in words and "cycles" not in words and " ms" not in words
+
+
+def test_tensors_without_labels_have_no_answers(benchmark_result: Benchmark) -> None:
+    b = dataclasses.replace(
+        benchmark_result, accuracy=None, macro_accuracy=None, log_loss=None, confusion=None, class_accuracy=None,
+        device_accuracy=None, mistakes=(), clip_seconds=None, labels=(), counts=None, count_kind="none",
+        layers=tuple(dataclasses.replace(x, count=None) for x in benchmark_result.layers),
+    )  # fmt: skip
+    reader = _read(page.render(b, None))
+    assert {"time", "memory", "flash", "provenance"} <= reader.ids
+    assert not {"answers", "mistakes"} & reader.ids
+
+
+def test_tiles_cover_the_whole_flash(benchmark_result: Benchmark) -> None:
+    tiles = page._tiles(benchmark_result)
+    assert sum(t.box.width * t.box.height for t in tiles) == pytest.approx(100 * 100)
+    shares = {t.name: t.box.width * t.box.height / 100 for t in tiles}
+    assert shares["model_push"] == pytest.approx(70.5)
+    assert shares["first: weights"] == pytest.approx(22.5) and shares["first: kernel"] == pytest.approx(4.5)
+
+
+def test_the_treemap_neither_overlaps_nor_leaves_gaps() -> None:
+    sizes = [float(x) for x in (50, 20, 10, 8, 5, 4, 2, 1)]
+    boxes = pictures.treemap(sizes, 2.0)
+    grid = np.zeros((400, 400), int)
+    for box in boxes:
+        left, right = round(4 * box.left), round(4 * (box.left + box.width))
+        top, bottom = round(4 * box.top), round(4 * (box.top + box.height))
+        grid[top:bottom, left:right] += 1
+    assert (grid == 1).mean() > 0.98 and grid.max() <= 2, "but for the rounding of edges"
+    areas = [box.width * box.height / 100 for box in boxes]
+    assert areas == pytest.approx(sizes)
+    assert pictures.treemap([], 2.0) == []
+
+
+def test_the_spectrogram_is_a_png_with_the_low_bands_below(benchmark_result: Benchmark) -> None:
+    (mistake,) = benchmark_result.mistakes
+    data = base64.b64decode(pictures.spectrogram(mistake).partition("base64,")[2])
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert tuple(np.frombuffer(data[16:24], ">u4")) == (6, 4)
+    at = data.index(b"IDAT")
+    length = int.from_bytes(data[at - 4 : at], "big")
+    lines = np.frombuffer(zlib.decompress(data[at + 4 : at + 4 + length]), np.uint8).reshape(4, 1 + 6 * 3)
+    brightness = lines[:, 1:].astype(int).sum(axis=1)
+    assert list(np.argsort(brightness)) == [3, 2, 1, 0], "levels grow upwards in this one"
+
+
+@pytest.mark.parametrize(
+    ("right", "clips", "low", "high"), [(70, 80, 0.785, 0.931), (2, 2, 0.342, 1.0), (0, 0, 0, 1)]
+)
+def test_the_interval_of_a_share(right: int, clips: int, low: float, high: float) -> None:
+    # The first two: R's binom::binom.confint(method = "wilson"), which follows the same formula.
+    assert pictures.wilson(right, clips) == pytest.approx((low, high), abs=1e-3)
+
+
+def test_the_worst_mistake_is_told_with_what_the_network_thought(benchmark_result: Benchmark) -> None:
+    (card,) = page._mistakes(benchmark_result)
+    assert (card.truth, card.predicted, card.loss) == ("rain", "<sea> & co", "1.61")
+    assert [p for _, p, _ in card.ranked] == pytest.approx([80, 20])
+    sure = dataclasses.replace(benchmark_result, clip_results=(outcome("x", 0, 0.0, 1.0),) * 4)
+    assert page._mistakes(sure)[0].loss == "16.12", "no probability counts for less than 1e-7"

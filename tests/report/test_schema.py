@@ -1,0 +1,123 @@
+"""A result survives its file; the JSON schema says what is in it, and so does the documentation."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from ascmcu.errors import InputError
+from ascmcu.report import schema
+from ascmcu.report.schema import Benchmark
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = json.loads((ROOT / "ascmcu" / "report" / "bench.schema.json").read_text())
+VALID = jsonschema.Draft202012Validator(SCHEMA)
+
+
+def _variants(b: Benchmark) -> list[Benchmark]:
+    uncounted = tuple(dataclasses.replace(x, count=None) for x in b.layers)
+    return [
+        b,
+        dataclasses.replace(b, count_kind="instructions", energy=None),
+        dataclasses.replace(b, count_kind="none", counts=None, layers=uncounted, energy=None),
+        dataclasses.replace(
+            b, labels=(), accuracy=None, macro_accuracy=None, log_loss=None, class_accuracy=None,
+            device_accuracy=None, confusion=None, mistakes=(), clip_seconds=None, network=None, limits=(),
+            clip_results=tuple(dataclasses.replace(c, truth=None, probabilities=()) for c in b.clip_results),
+        ),
+    ]  # fmt: skip
+
+
+def test_a_result_survives_its_file(benchmark_result: Benchmark, tmp_path: Path) -> None:
+    for number, result in enumerate(_variants(benchmark_result)):
+        path = tmp_path / f"{number}.json"
+        path.write_text(result.to_json())
+        assert schema.load(path) == result
+        assert json.loads(path.read_text()) == json.loads(json.dumps(result.to_dict()))
+        VALID.validate(result.to_dict() | json.loads(result.to_json()))
+
+
+def test_counts_stand_under_what_they_are(benchmark_result: Benchmark) -> None:
+    cycles, instructions, none, _ = (result.to_dict() for result in _variants(benchmark_result))
+    assert cycles["cycles"]["network"] == 100_000 and "instructions" not in cycles
+    assert instructions["layers"][0]["instructions"] == 60_000 and "cycles" not in instructions
+    assert not {"cycles", "instructions"} & (set(none) | set(none["layers"][0]))
+
+
+def test_the_schema_refuses_what_is_wrong(benchmark_result: Benchmark) -> None:
+    right = json.loads(benchmark_result.to_json())
+    assert VALID.is_valid(right)
+    for change in (
+        {"version": 2}, {"clips": "4"}, {"accuracy": "75 %"}, {"instructions": right["cycles"]}, {"layers": [{}]},
+        {"confusion": [["1"]]},
+    ):  # fmt: skip
+        assert not VALID.is_valid({**right, **change}), change
+    for key in SCHEMA["required"]:
+        assert not VALID.is_valid({k: v for k, v in right.items() if k != key}), key
+
+
+def _fields(kind: type) -> set[str]:
+    names = {f.name for f in dataclasses.fields(kind)}
+    kinds = {"cycles", "instructions"}
+    if kind is schema.Benchmark:
+        return names - {"counts", "count_kind"} | kinds | {"schema", "version"}
+    return names - {"count"} | kinds if kind is schema.LayerCount else names
+
+
+def test_the_schema_has_the_fields_of_the_program() -> None:
+    assert set(SCHEMA["properties"]) == _fields(Benchmark)
+    for name, definition in SCHEMA["$defs"].items():
+        assert set(definition["properties"]) == _fields(getattr(schema, name)), name
+
+
+def _descriptions(value: Any) -> list[dict[str, Any]]:
+    found = list(value.get("properties", {}).values())
+    return found + [p for d in value.get("$defs", {}).values() for p in d["properties"].values()]
+
+
+def test_every_key_is_described() -> None:
+    assert all(p["description"].endswith(".") for p in _descriptions(SCHEMA))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema": "other"}, "not the result of a benchmark"),
+        ({"version": 99}, "another version"),
+        ({"clips": "four"}, "clips"),
+        ({"layers": [{"name": "x"}]}, "layers[0]"),
+        ({"link": []}, "link"),
+        ({"provenance": None}, "provenance"),
+    ],
+)
+def test_a_damaged_result_is_named(change: dict[str, Any], message: str, benchmark_result: Benchmark) -> None:
+    raw = {**copy.deepcopy(benchmark_result.to_dict()), **change}
+    with pytest.raises(InputError) as refused:
+        Benchmark.from_dict(raw, "some.json")
+    assert message in str(refused.value) and "some.json" in str(refused.value)
+
+
+def test_what_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text("{")
+    for path in (tmp_path / "x.json", tmp_path / "absent.json"):
+        with pytest.raises(InputError, match="not a readable result"):
+            schema.load(path)
+
+
+def test_unknown_keys_of_a_later_program_are_ignored(benchmark_result: Benchmark) -> None:
+    raw = {**benchmark_result.to_dict(), "mood": "good"}
+    assert Benchmark.from_dict(raw, "x") == benchmark_result
+
+
+@pytest.mark.parametrize(
+    "path", sorted((ROOT / "docs" / "results" / "bench").glob("*.json")), ids=lambda p: p.stem
+)
+def test_stored_results_are_valid(path: Path) -> None:
+    VALID.validate(json.loads(path.read_text()))
+    assert schema.load(path).model
