@@ -1,68 +1,190 @@
-"""``ascmcu quantize``: a float model becomes int8."""
+"""``ascmcu quantize``: a float model becomes int8, dynamic-range or fp16, with a stated loss."""
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
-from ascmcu import zoo
-from ascmcu.data import cache, datasets
-from ascmcu.errors import DataError, InputError
-from ascmcu.features import extract
-from ascmcu.features import spec as specs
+from ascmcu.errors import InputError
+
+if TYPE_CHECKING:
+    from ascmcu.quantize.material import Material
+    from ascmcu.quantize.routes import Outcome
+    from ascmcu.quantize.sensitivity import LayerSensitivity
+    from ascmcu.quantize.source import Source
+
+_METHODS = ("minmax", "percentile", "mse", "entropy")
 
 
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Default: MODEL with the suffix .tflite."
-)
-@click.option("--data", type=click.Path(path_type=Path), help="Recordings to calibrate on; needs --features.")
-@click.option("--features", "features", help="Feature specification: a name or a .toml file.")
+    "--to", "form", type=click.Choice(["int8", "dynamic", "fp16", "qat"]), default="int8", show_default=True,
+    help="int8 throughout; int8 or half-precision weights with float32 activations; int8 after fine-tuning.",
+)  # fmt: skip
 @click.option(
-    "--calibration",
+    "-o",
+    "--output",
     type=click.Path(path_type=Path),
-    help="Inputs to calibrate on: .npy or .npz, float32 (clips, …).",
+    help="Default: MODEL with the form and .tflite behind it.",
 )
+@click.option("--data", type=click.Path(path_type=Path), help="Recordings to calibrate and measure on.")
+@click.option("--features", help="Feature specification: a name or a .toml file.")
+@click.option(
+    "--recipe",
+    metavar="NAME",
+    help="The network's recipe: for an .h5 with weights only, and for its features.",
+)
+@click.option("--hold-out", metavar="PART", help="Measure on this part (fold); calibrate on all the others.")
+@click.option(
+    "--calibration", type=click.Path(path_type=Path),
+    help="Inputs to calibrate on, in place of --data: .npy or .npz, float32 (clips, …).",
+)  # fmt: skip
+@click.option(
+    "--calibrator", type=click.Choice(_METHODS), default="minmax", show_default=True,
+    help="How the ranges of activations are chosen.",
+)  # fmt: skip
+@click.option(
+    "--percentile",
+    type=float,
+    default=99.99,
+    show_default=True,
+    help="Share of the values that the percentile calibrator keeps.",
+)
+@click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat).")
+@click.option("--learning-rate", type=float, help="Of fine-tuning (qat).")
+@click.option(
+    "--sensitivity", is_flag=True, help="Also measure every layer under int8, in company and alone."
+)
+@click.option(
+    "--limits",
+    multiple=True,
+    metavar="NAME",
+    help="Fail unless the result keeps a challenge's limits or fits a board.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
-    model: Path, output: Path | None, data: Path | None, features: str | None, calibration: Path | None
-) -> None:
-    """Convert MODEL (.keras) to int8 weights and activations, calibrated on real inputs.
+    model: Path, form: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
+    hold_out: str | None, calibration: Path | None, calibrator: str, percentile: float, epochs: int | None,
+    learning_rate: float | None, sensitivity: bool, limits: tuple[str, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """Convert MODEL and say what it costs.
 
-    With --data the result carries its features and labels, as `ascmcu train` writes them.
+    MODEL is a .keras, a legacy .h5, a SavedModel folder, a .tflite (float, fp16 or dynamic-range), or the folder of
+    a training run. With --data the result carries its features and labels, as `ascmcu train` writes them.
     """
-    if (data is None) == (calibration is None) or (data is not None and features is None):
-        raise InputError("nothing to calibrate on", hint="give --data and --features, or --calibration")
-    if not model.is_file():
+    if not model.exists():
         raise InputError("no such model", where=str(model))
-    spec = specs.load(features) if features else None
-    labels: tuple[str, ...] = ()
-    if data is not None and spec is not None:
-        dataset = datasets.load(data)
-        labels = dataset.labels
-        raw = cache.features(dataset, spec)
-        if spec.normalization == "mean_std":
-            spec = spec if spec.is_fitted else extract.fit(spec, raw)
-            raw = np.stack([extract.normalize(clip, spec) for clip in raw])
-        inputs = extract.to_input(raw, spec)
-    else:
-        inputs = _load(Path(str(calibration)))
+    if data is not None and calibration is not None:
+        raise InputError("two things to calibrate on", hint="give --data or --calibration, not both")
+    from ascmcu import zoo
+    from ascmcu.tune import limits as bounds
+
+    bounds.check_names(limits)
     zoo.load_tensorflow()
-    from ascmcu.quantize import metadata, ptq
+    from ascmcu.quantize import material as materials
+    from ascmcu.quantize import routes
+    from ascmcu.quantize import source as sources
 
-    converted = ptq.int8(ptq.load(model), inputs)
-    if spec is not None:
-        converted = metadata.embedded(converted, spec, labels)
-    target = output or model.with_suffix(".tflite")
-    target.write_bytes(converted)
-    click.echo(f"{target}  {len(converted)} bytes")
+    file, known = materials.recipe_of(model, recipe, hold_out)
+    if form == "int8" and data is None and calibration is None:
+        raise InputError(
+            "nothing to calibrate on", hint="give --data, with --features or --recipe; or --calibration"
+        )
+    source = sources.load(file, known)
+    material = _material(source, known, data, features, calibration)
+    options = routes.Options(calibrator, percentile, epochs, learning_rate)
+    converted = routes.convert(source, form, material, options, known)
+    target = output or file.with_name(f"{file.stem}_{form}.tflite")
+    _write(target, converted, limits)
+    outcome = routes.measure(source, form, converted, material) if material else None
+    layers = _sensitivity(source, material, calibrator, percentile) if sensitivity else ()
+    if as_json:
+        click.echo(json.dumps(_report(target, len(converted), outcome, layers), indent=2))
+    else:
+        _show(target, len(converted), outcome, layers)
 
 
-def _load(path: Path) -> np.ndarray:
+def _material(
+    source: Source, recipe: Any, data: Path | None, features: str | None, calibration: Path | None
+) -> Material | None:
+    from ascmcu.features import spec as specs
+    from ascmcu.quantize import material as materials
+
+    if calibration is not None:
+        return materials.of_arrays(calibration)
+    if data is None:
+        return None
+    if features is not None:
+        return materials.of_features(specs.load(features), data, source.labels)
+    if recipe is not None:
+        return materials.of_recipe(recipe, data)
+    if source.features is not None:
+        return materials.of_features(source.features, data, source.labels)
+    raise InputError("the recordings' features are not known", hint="give --features or --recipe")
+
+
+def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:
+    """Checked under another name first: what breaks a limit is not left behind."""
+    from ascmcu.tune import limits as bounds
+
+    part = target.with_name(f".{target.name}.part")
+    part.write_bytes(model)
     try:
-        loaded = np.load(path)
-        return np.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], np.float32)
-    except (OSError, ValueError, IndexError) as error:
-        raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
+        bounds.require(part, limits)
+    except BaseException:
+        part.unlink()
+        raise
+    part.replace(target)
+
+
+def _sensitivity(
+    source: Source, material: Material | None, calibrator: str, percentile: float
+) -> tuple[LayerSensitivity, ...]:
+    from ascmcu.quantize import calibrate, sensitivity
+
+    if material is None:
+        raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
+    ranges = calibrate.ranges(source.tflite, material.train.x, calibrator, percentile)
+    test = material.test
+    chosen = calibrate.evenly(test.x, sensitivity.CLIPS)
+    targets = calibrate.evenly(test.y, sensitivity.CLIPS).astype(int) if material.labelled else None
+    return sensitivity.measure(source.tflite, ranges, chosen, targets)
+
+
+def _report(
+    target: Path, size_bytes: int, outcome: Outcome | None, layers: tuple[LayerSensitivity, ...]
+) -> dict[str, Any]:
+    measured = {} if outcome is None else dataclasses.asdict(outcome)
+    measured.pop("model", None)
+    return {
+        "model": str(target),
+        "bytes": size_bytes,
+        **measured,
+        "layers": [dataclasses.asdict(layer) for layer in layers],
+    }
+
+
+def _show(
+    target: Path, size_bytes: int, outcome: Outcome | None, layers: tuple[LayerSensitivity, ...]
+) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    click.echo(f"{target}  {size_bytes} bytes")
+    if outcome is not None:
+        line = f"{outcome.agreement:.1%} of {outcome.clips} clips keep the float network's label"
+        if outcome.accuracy is not None and outcome.float_accuracy is not None:
+            line += f"; accuracy {outcome.accuracy:.1%}, float {outcome.float_accuracy:.1%}"
+        click.echo(line if outcome.held_out else f"{line} (clips that also calibrated)")
+    if layers:
+        table = Table("layer", "SQNR dB", "alone: answer dB", "same label", "accuracy")
+        for layer in layers:
+            accuracy = "–" if layer.accuracy is None else f"{layer.accuracy:.1%}"
+            row = (f"{layer.sqnr_db:.1f}", f"{layer.alone_db:.1f}", f"{layer.agreement:.1%}", accuracy)
+            table.add_row(layer.layer, *row)
+        Console().print(table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,27 +36,64 @@ def finish(run: Run) -> tuple[Path, Scores | None]:
 
 
 def probabilities(model: bytes, x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """An int8 model's answers, dequantized, by TensorFlow Lite's reference kernels.
+    """A model's answers as real numbers, by TensorFlow Lite: its reference kernels where the model is integer.
 
     Args:
-        model: an int8 ``.tflite`` of one input and one output.
+        model: a ``.tflite`` of one input; int8 or float32 at either end. Of several outputs the first is taken.
         x: features, float32 (clips, *network input).
 
     Returns:
         float32 (clips, classes).
     """
-    with zoo.quiet():  # the class is announced to move to another package; the kernels are the same
-        interpreter = tf.lite.Interpreter(
-            model_content=model,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
-        )
-    interpreter.allocate_tensors()
+    interpreter = _interpreter(model)
     source, result = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    if source["dtype"] == np.float32:
+        clips: Iterable[npt.NDArray[np.generic]] = x
+    else:
+        clips = extract.quantize(x, *source["quantization"], "int8")
     answers = []
-    input_scale, input_zero_point = source["quantization"]
-    for clip in extract.quantize(x, input_scale, input_zero_point, "int8"):
+    for clip in clips:
         interpreter.set_tensor(source["index"], clip[None])
         interpreter.invoke()
         answers.append(interpreter.get_tensor(result["index"])[0])
+    if result["dtype"] == np.float32:
+        return np.array(answers, np.float32)
     scale, zero_point = result["quantization"]
     return np.float32(scale) * (np.array(answers, np.float32) - np.float32(zero_point))
+
+
+def watch(model: bytes, x: npt.NDArray[np.float32]) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
+    """All int8 activations of an int8 model, as real numbers by tensor name, clip by clip."""
+    with zoo.quiet():
+        interpreter = tf.lite.Interpreter(
+            model_content=bytes(model),
+            experimental_preserve_all_tensors=True,
+            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
+        )
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]
+    details = [d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8 and d["quantization"][0]]
+    for clip in extract.quantize(x, *source["quantization"], "int8"):
+        interpreter.set_tensor(source["index"], clip[None])
+        interpreter.invoke()
+        seen = {}
+        for detail in details:
+            scale, zero_point = detail["quantization"]
+            values = interpreter.get_tensor(detail["index"]).astype(np.float32)
+            seen[detail["name"]] = np.float32(scale) * (values - np.float32(zero_point))
+        yield seen
+
+
+def _interpreter(model: bytes) -> tf.lite.Interpreter:
+    """Integers by the reference kernels, which are the definition; floats by the fast ones, within their tolerance."""
+    kinds = tf.lite.experimental.OpResolverType
+    with zoo.quiet():  # the class is announced to move to another package; the kernels are the same
+        interpreter = tf.lite.Interpreter(
+            model_content=bytes(model), experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
+        if interpreter.get_input_details()[0]["dtype"] != np.float32:
+            interpreter = tf.lite.Interpreter(
+                model_content=bytes(model), experimental_op_resolver_type=kinds.BUILTIN_REF
+            )
+    interpreter.allocate_tensors()
+    return interpreter

@@ -1,0 +1,111 @@
+"""What a quantization works on: recordings become calibration inputs, and a part to measure on."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.data import cache, datasets
+from ascmcu.errors import DataError, InputError
+from ascmcu.features import extract
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.train import recipe as recipes
+from ascmcu.train import run as training
+from ascmcu.train.loop import Examples
+from ascmcu.train.recipe import Recipe
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Material:
+    """Normalised inputs in the network's layout, float32 (clips, *input shape).
+
+    Attributes:
+        train: calibrates, and fine-tunes where that is asked for.
+        test: measures; the training part where there is no other.
+        labelled: whether the classes of ``test`` are the network's, so that accuracy means something.
+        held_out: whether ``test`` had no part in training.
+    """
+
+    train: Examples
+    test: Examples
+    features: FeatureSpec | None
+    labels: tuple[str, ...]
+    labelled: bool
+    held_out: bool
+
+
+def recipe_of(model: Path, name: str | None, hold_out: str | None) -> tuple[Path, Recipe | None]:
+    """The model file and the recipe, where there is one: a run's folder stands for its ``model.keras``.
+
+    Raises:
+        InputError: no such recipe, or a folder whose recipe cannot be read.
+    """
+    recipe = recipes.load(name) if name else None
+    if model.is_dir() and (model / "model.keras").is_file():
+        model = model / "model.keras"
+    beside = model.parent / "recipe.json"
+    if recipe is None and model.suffix in (".keras", ".h5") and beside.is_file():
+        try:
+            recipe = Recipe.from_dict(json.loads(beside.read_text()), str(beside))
+        except ValueError as error:
+            raise InputError(
+                "the run's recipe cannot be read", where=str(beside), found=str(error)
+            ) from error
+    if recipe is not None and hold_out is not None:
+        recipe = dataclasses.replace(recipe, data=recipes.Parts(train=(), test=(hold_out,)))
+    return model, recipe
+
+
+def of_recipe(recipe: Recipe, data: Path) -> Material:
+    """The parts that the recipe names; a recipe that only names a test part trains on all others.
+
+    Raises:
+        DataError: the data set lacks a part.
+    """
+    dataset = datasets.load(data)
+    if not recipe.data.train:
+        others = tuple(part for part in dataset.parts if part not in recipe.data.test)
+        recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=others))
+    features, parts = training.prepare(recipe, dataset)
+    train = parts["train"].examples
+    test = parts["test"].examples if "test" in parts else train
+    return Material(train, test, features, dataset.labels, True, "test" in parts)
+
+
+def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> Material:
+    """All recordings; ``labels`` are the network's, where they are known.
+
+    Raises:
+        DataError: a recording cannot be read.
+    """
+    dataset = datasets.load(data)
+    raw = cache.features(dataset, spec)
+    if spec.normalization == "mean_std":
+        spec = spec if spec.is_fitted else extract.fit(spec, raw)
+        raw = np.stack([extract.normalize(clip, spec) for clip in raw])
+    x = np.ascontiguousarray(extract.to_input(raw, spec), np.float32)
+    examples = Examples(x, np.array(dataset.targets()), 1 if spec.layout == "time_mel" else 2)
+    known = labels or dataset.labels
+    return Material(examples, examples, spec, known, known == dataset.labels, False)
+
+
+def of_arrays(path: Path) -> Material:
+    """Inputs from a ``.npy`` or the first array of a ``.npz``.
+
+    Raises:
+        DataError: the file holds no such array.
+    """
+    try:
+        loaded = np.load(path)
+        x = np.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], np.float32)
+    except (OSError, ValueError, IndexError) as error:
+        raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
+    examples = Examples(x, np.zeros(len(x), np.int64))
+    return Material(examples, examples, None, (), False, False)

@@ -1,0 +1,127 @@
+"""One float model through one route: ``int8``, ``dynamic``, ``fp16`` or ``qat``; converted, labelled, measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ascmcu.errors import InputError
+from ascmcu.quantize import calibrate, forms, metadata, qat, run, static
+from ascmcu.quantize.material import Material
+from ascmcu.quantize.source import Source
+from ascmcu.train.loop import Epoch
+from ascmcu.train.recipe import Recipe
+
+ROUTES = ("int8", "dynamic", "fp16", "qat")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How: the calibrator of ``int8``, and the fine-tuning of ``qat`` (None keeps what the recipe implies)."""
+
+    calibrator: str = "minmax"
+    percentile: float = calibrate.DEFAULT_PERCENTILE
+    epochs: int | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A converted model and what the conversion cost, on ``clips`` clips.
+
+    Attributes:
+        agreement: share of clips whose label is the float network's.
+        accuracy, float_accuracy: None where the clips' classes are not the network's.
+        held_out: whether the clips had no part in training or calibration.
+    """
+
+    form: str
+    model: bytes
+    clips: int
+    agreement: float
+    accuracy: float | None
+    float_accuracy: float | None
+    held_out: bool
+
+
+def convert(
+    source: Source,
+    form: str,
+    material: Material | None,
+    options: Options | None = None,
+    recipe: Recipe | None = None,
+    progress: Callable[[Epoch], None] = lambda epoch: None,
+) -> bytes:
+    """The model in another form, with its features and labels in it where they are known.
+
+    Raises:
+        InputError: no such form, or the route lacks what it works on.
+        DataError: the calibration data does not fit the model.
+        ModelError: an operator cannot be converted.
+    """
+    options = options or Options()
+    if form == "int8":
+        x = _needed(material, form).train.x
+        model = static.int8(source.tflite, x, options.calibrator, options.percentile)
+    elif form == "dynamic":
+        model = forms.dynamic(source.tflite)
+    elif form == "fp16":
+        model = forms.fp16(source.tflite)
+    elif form == "qat":
+        model = _fine_tuned(source, _needed(material, form), options, recipe, progress)
+    else:
+        raise InputError("no such form", expected=", ".join(ROUTES), found=form)
+    features = material.features if material and material.features else source.features
+    labels = material.labels if material and material.labels else source.labels
+    return metadata.embedded(model, features, labels) if features else model
+
+
+def measure(source: Source, form: str, model: bytes, material: Material) -> Outcome:
+    """Agreement with the float network, and the accuracy of both where the classes are known."""
+    test = material.test
+    real = run.probabilities(source.tflite, test.x).argmax(axis=1)
+    heard = run.probabilities(model, test.x).argmax(axis=1)
+    known = material.labelled
+    return Outcome(
+        form,
+        model,
+        len(test.x),
+        float((real == heard).mean()),
+        float((heard == test.y).mean()) if known else None,
+        float((real == test.y).mean()) if known else None,
+        material.held_out,
+    )
+
+
+def _needed(material: Material | None, form: str) -> Material:
+    if material is None:
+        raise InputError(
+            "nothing to calibrate on" if form == "int8" else "nothing to fine-tune on",
+            hint="give --data, with --features or --recipe; or --calibration",
+        )
+    return material
+
+
+def _fine_tuned(
+    source: Source,
+    material: Material,
+    options: Options,
+    recipe: Recipe | None,
+    progress: Callable[[Epoch], None],
+) -> bytes:
+    if source.keras is None or recipe is None or not material.labelled:
+        raise InputError(
+            "fine-tuning needs a trained Keras model, its recipe and labelled recordings",
+            hint="give a run's folder (runs/NAME) and --data",
+        )
+    training = dataclasses.replace(
+        recipe.training,
+        epochs=options.epochs or qat.EPOCHS,
+        learning_rate=options.learning_rate or qat.RATE_SHARE * recipe.training.learning_rate,
+        warmup_epochs=1,
+        early_stop_epochs=0,
+    )
+    calibrate.check(material.train.x, source.input_shape)
+    prepared = qat.fine_tune(source.keras, material.train, None, recipe.augment, training, progress)
+    return qat.to_int8(prepared)

@@ -1,0 +1,178 @@
+"""Whatever a float model comes in, as a float32 ``.tflite`` of batch one: the form that every route starts from."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from ascmcu import zoo
+from ascmcu.errors import InputError, ModelError
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.quantize import flat, metadata
+from ascmcu.train.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Source:
+    """A float model.
+
+    Attributes:
+        tflite: float32 weights and activations, input shape fixed at batch one.
+        form: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
+        keras: the Keras model, where there is one: what training and slimming need.
+        features, labels: what a ``.tflite`` carried.
+    """
+
+    tflite: bytes
+    form: str
+    keras: keras.Model | None = None
+    features: FeatureSpec | None = None
+    labels: tuple[str, ...] = ()
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Without the batch."""
+        return flat.input_shape(self.tflite)
+
+
+def load(path: Path, recipe: Recipe | None = None) -> Source:
+    """Read a ``.keras``, legacy ``.h5``, SavedModel folder or ``.tflite`` (float, fp16 or dynamic-range).
+
+    Args:
+        path: the model.
+        recipe: the recipe of the network, for an ``.h5`` that holds only weights or code that cannot be read
+            back (a Lambda layer): the weights are then loaded into the recipe's network.
+
+    Raises:
+        InputError: there is nothing at the path.
+        ModelError: it is no model, or one that is quantized already.
+    """
+    if not path.exists():
+        raise InputError("no such model", where=str(path))
+    if path.is_dir():
+        return Source(_of_saved_model(path), "saved_model")
+    if path.suffix == ".tflite":
+        return _of_tflite(path)
+    return of_keras(load_keras(path, recipe))
+
+
+def of_keras(model: keras.Model) -> Source:
+    """A Keras model."""
+    if any(extent is None for extent in model.input_shape[1:]):
+        raise ModelError("the model's input has an open extent", found=model.input_shape)
+    return Source(to_float_tflite(model), "keras", model)
+
+
+def load_keras(path: Path, recipe: Recipe | None = None) -> keras.Model:
+    """A saved Keras model, or a recipe's network with the weights of an ``.h5``.
+
+    Raises:
+        ModelError: it cannot be read, or the weights are another network's.
+    """
+    try:
+        with zoo.quiet():
+            return keras.saving.load_model(path, compile=False)
+    except Exception as error:  # Keras raises whatever its deserialisers happen to raise
+        if recipe is None:
+            raise ModelError(
+                "this is no Keras model that can be read back",
+                where=str(path),
+                found=str(error).strip().splitlines()[0][:200],
+                hint="for weights of a known network (or a file with Lambda layers) give its --recipe",
+            ) from error
+    return _weights(path, recipe)
+
+
+def _weights(path: Path, recipe: Recipe) -> keras.Model:
+    shape = recipe.features.input_shape[1:]
+    try:
+        import h5py
+
+        with h5py.File(path) as file:
+            weights = file.get("model_weights", file)
+            names = [n.decode() if isinstance(n, bytes) else n for n in weights.attrs["layer_names"]]
+            last = [n for n in names if len(weights[n].attrs["weight_names"])][-1]
+            classes = int(next(iter(_datasets(weights[last]))).shape[-1])
+        model = zoo.build(recipe.network.name, shape, classes, recipe.network.options)
+        with zoo.quiet():
+            model.load_weights(path)
+    except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:
+        raise ModelError(
+            "the weights do not fit the recipe's network",
+            where=str(path),
+            expected=f"weights of {recipe.network.name} in Keras' HDF5",
+            found=str(error).strip().splitlines()[0][:200],
+        ) from error
+    return model
+
+
+def _datasets(group: object) -> list[object]:
+    found: list[object] = []
+    group.visititems(lambda _, item: found.append(item) if hasattr(item, "shape") else None)  # type: ignore[attr-defined]
+    return found
+
+
+def to_float_tflite(model: keras.Model) -> bytes:
+    """Convert without quantization; normalisations are folded where the converter can.
+
+    Raises:
+        ModelError: TensorFlow Lite has no such operator.
+    """
+    shape = tuple(model.input_shape[1:])
+    return _convert(forward(model, shape))
+
+
+def forward(model: keras.Model, shape: tuple[int, ...]) -> tf.types.experimental.ConcreteFunction:
+    """Inference at batch one, so that no shape is computed at run time and every constant is foldable."""
+    function = tf.function(lambda features: model(features, training=False), autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32, name="features"))
+    return convert_variables_to_constants_v2(concrete)
+
+
+def _of_saved_model(path: Path) -> bytes:
+    try:
+        with zoo.quiet():
+            loaded = tf.saved_model.load(str(path))
+            signature = loaded.signatures["serving_default"]
+    except (OSError, KeyError, ValueError) as error:
+        raise ModelError("this is no SavedModel", where=str(path), found=str(error)[:200]) from error
+    (spec, *others) = signature.structured_input_signature[1].items()
+    name, tensor = spec
+    shape = tensor.shape[1:].as_list()
+    if others or None in shape:
+        raise ModelError(
+            "the model needs one input of a fixed shape",
+            where=str(path),
+            found=[s for _, s in (spec, *others)],
+        )
+    names = sorted(signature.structured_outputs)
+
+    def serve(features: tf.Tensor) -> list[tf.Tensor]:
+        answers = signature(**{name: features})
+        return [answers[output] for output in names]
+
+    function = tf.function(serve, autograph=False)
+    concrete = function.get_concrete_function(tf.TensorSpec((1, *shape), tf.float32, name="features"))
+    return _convert(convert_variables_to_constants_v2(concrete))
+
+
+def _of_tflite(path: Path) -> Source:
+    content = path.read_bytes()
+    carried = metadata.read(content)
+    plain, form = flat.to_float(content, path.name)
+    source = Source(plain, form)
+    return source if carried is None else dataclasses.replace(source, features=carried[0], labels=carried[1])
+
+
+def _convert(function: tf.types.experimental.ConcreteFunction) -> bytes:
+    try:
+        with zoo.quiet():
+            converter = tf.lite.TFLiteConverter.from_concrete_functions([function])
+            return bytes(converter.convert())
+    except Exception as error:
+        raise ModelError("TensorFlow Lite cannot convert the model", details=str(error)) from error

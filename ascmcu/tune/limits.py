@@ -1,0 +1,59 @@
+"""``--limits``: a challenge's bounds, or a board's memory, held against a compiled network before anything is spent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ascmcu import api, boards
+from ascmcu.errors import InputError, LimitError
+from ascmcu.report import limits
+
+
+def names() -> tuple[str, ...]:
+    """Everything that can be a limit: challenges and boards."""
+    return (*(limit.name for limit in limits.LIMITS), *boards.names())
+
+
+def check_names(wanted: Sequence[str]) -> None:
+    """Refuse what is no limit.
+
+    Raises:
+        InputError: one of them is unknown.
+    """
+    for name in wanted:
+        if name not in names():
+            raise InputError("no such limit", expected=", ".join(names()), found=name)
+
+
+def exceeded(model: Path, wanted: Sequence[str]) -> tuple[str, ...]:
+    """What of a ``.tflite`` is too much for these limits, with figures; empty when it keeps them all.
+
+    Raises:
+        InputError: a limit is unknown.
+        ModelError: the model cannot be compiled.
+    """
+    check_names(wanted)
+    if not wanted:
+        return ()
+    found = api.inspect(model)
+    reports = {report.name: report for report in found.limits}
+    broken = [f"{name}: {what}" for name in wanted if name in reports for what in reports[name].exceeded]
+    for board in found.boards:
+        if board.name in wanted and not board.fits_rows:
+            broken.append(
+                f"{board.name}: {found.ram_rows_bytes:,} bytes of activations and {found.compiled_weights_bytes:,} "
+                f"of weights, for {board.ram_bytes:,} of RAM and {board.flash_bytes:,} of flash"
+            )
+    return tuple(broken)
+
+
+def require(model: Path, wanted: Sequence[str]) -> None:
+    """Raise unless the model keeps the limits.
+
+    Raises:
+        LimitError: it does not; the figures are in the message.
+    """
+    broken = exceeded(model, wanted)
+    if broken:
+        raise LimitError("the network exceeds a limit", where=model.name, found="; ".join(broken))
