@@ -8,6 +8,7 @@ that M is exact, although the reference rounds twice (convolutions) or in double
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -98,8 +99,24 @@ def exact_multipliers(
     offset_below: I64,
 ) -> I64:
     """Per channel the int32 M > 0 that makes ``((gain·acc·M) >> 32 + o) >> shift`` exact for all accumulators within
-    ``bounds``, or 0 where there is none; o is ``offset`` for acc ≥ 0 and ``offset_below`` under it."""
-    scales, (low, high) = np.array(requant.scales), bounds
+    ``bounds``, or 0 where there is none; o is ``offset`` for acc ≥ 0 and ``offset_below`` under it.
+
+    A network is planned along both axes and in several ways, with the same channels each time: results are kept.
+    """
+    columns = np.stack([*bounds, shift, offset, offset_below]).astype(np.int64)
+    return np.frombuffer(_exact_multipliers(requant, gain, columns.tobytes()), np.int64)
+
+
+@functools.lru_cache(maxsize=1024)
+def _exact_multipliers(requant: Requantization, gain: int, columns: bytes) -> bytes:
+    low, high, shift, offset, offset_below = np.frombuffer(columns, np.int64).reshape(5, -1)
+    return _proven(requant, gain, low, high, shift, offset, offset_below).tobytes()
+
+
+def _proven(
+    requant: Requantization, gain: int, low: I64, high: I64, shift: I64, offset: I64, offset_below: I64
+) -> I64:
+    scales = np.array(requant.scales)
     if low.min() < -_INT32_LIMIT or high.max() >= _INT32_LIMIT or scales.min() <= 0 or shift.min() < 1:
         return np.zeros(len(scales), np.int64)
     if (np.maximum(-low, high) * scales).max() > _INT32_LIMIT / 2:

@@ -68,6 +68,15 @@ class Softmax(Op):
         beta = float(ctx.option("Beta", 1.0))
         if not 0 < beta < 1e6:
             raise ctx.error("softmax's beta must be positive", output, found=beta)
+        if beta * x.scale * 2.0 ** (31 - _DIFF_INTEGER_BITS) <= 1:
+            # LiteRT's QuantizeMultiplierGreaterThanOne aborts the process here.
+            raise ctx.error(
+                "softmax's input scale is too small",
+                x,
+                expected=f"> 2^-{31 - _DIFF_INTEGER_BITS} / beta",
+                found=x.scale,
+                hint="the input never changed in calibration; calibrate with more varied data",
+            )
         ctx.emit(cls(beta), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
