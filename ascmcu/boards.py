@@ -314,7 +314,10 @@ FAMILIES: dict[str, Family] = {
 
 @dataclass(frozen=True)
 class Board:
-    """A board with its chip, checked. All figures are of the description, none is measured."""
+    """A board with its chip, checked. All figures are of the description, none is measured.
+
+    ``bootloader_bytes`` at the start of the flash are left alone.
+    """
 
     name: str
     title: str
@@ -324,6 +327,7 @@ class Board:
     clock: Clock
     serial: Serial
     probe: Probe
+    bootloader_bytes: int = 0
     stand: Stand = Stand()
     microphone: Microphone = NO_MICROPHONE
 
@@ -352,8 +356,9 @@ class Board:
 
     @property
     def flash(self) -> Memory:
-        """Where the code goes."""
-        return next(m for m in self.chip.memory if m.kind == "flash")
+        """Where the code goes: behind a boot loader, if the board keeps one."""
+        whole, taken = next(m for m in self.chip.memory if m.kind == "flash"), self.bootloader_bytes
+        return dataclasses.replace(whole, origin=whole.origin + taken, size_bytes=whole.size_bytes - taken)
 
     @property
     def ram(self) -> Memory:
@@ -540,6 +545,18 @@ def check_memory(board: Board, where: str) -> None:
             )
 
 
+def check_bootloader(board: Board, where: str) -> None:
+    """A boot loader keeps whole kilobytes, so that the vector table is aligned, and at most half of the flash."""
+    taken, half = board.bootloader_bytes, (board.bootloader_bytes + board.flash.size_bytes) // 2
+    if taken % 1024 or not 0 <= taken <= half:
+        expected = f"0 … {half} bytes, a multiple of 1024"
+        raise _refuse("bootloader", "no such room", where, expected=expected, found=taken)
+    if taken and board.family.config_at:
+        raise _refuse(
+            "bootloader", "the chip reads its options at the start of the flash", where, found=taken
+        )
+
+
 def check_stack(board: Board, where: str) -> None:
     """The stack is a multiple of 8 bytes (AAPCS alignment) and leaves room for data."""
     if board.stack_bytes % 8 or not 1024 <= board.stack_bytes <= board.ram.size_bytes // 2:
@@ -687,6 +704,7 @@ CHECKS: tuple[Callable[[Board, str], None], ...] = (
     check_name,
     check_family,
     check_memory,
+    check_bootloader,
     check_stack,
     check_source,
     check_pll,

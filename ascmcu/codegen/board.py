@@ -44,7 +44,7 @@ def _linker_script(board: Board) -> str:
             "origin": f"{m.origin:#010x}",
             "size_bytes": m.size_bytes,
         }
-        for m in board.chip.memory
+        for m in (board.flash, *(m for m in board.chip.memory if m.kind != "flash"))
     ]
     return render(
         "firmware.ld.j2",

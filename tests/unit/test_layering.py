@@ -9,7 +9,7 @@ import pytest
 
 FLOW = [
     "errors", "paths", "boards", "ir", "ops", "features", "data", "zoo", "train", "quantize", "frontends", "passes",
-    "schedule", "codegen", "build", "sim", "runners", "bench", "report", "api", "tune", "cli",
+    "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report", "api", "tune", "cli",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}
 ROOT = Path(__file__).resolve().parents[2] / "ascmcu"

@@ -1,0 +1,109 @@
+"""``ascmcu flash``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command("flash")
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("build"))
+@click.option(
+    "--with",
+    "tool",
+    default=None,
+    help="pyocd, openocd, stflash, jlink, gdb, dfu or uf2.  [default: the first found]",
+)
+@click.option(
+    "--probe",
+    default=None,
+    help="Serial number of the debug probe, HOST:PORT of a GDB server, or a UF2 drive.",
+)
+@click.option(
+    "--serial",
+    "port",
+    default="auto",
+    show_default=True,
+    help="Port on which the firmware says hello; `none` not to wait.",
+)
+@click.option("--list", "listing", is_flag=True, help="Show tools and probes, write nothing.")
+@click.option("--dry-run", is_flag=True, help="Show the command lines, write nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+def command(
+    folder: Path, tool: str | None, probe: str | None, port: str, listing: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Write the firmware in DIR (default: build) to the board, verify it, and wait for its hello."""
+    from ascmcu import boards
+    from ascmcu.build.manifest import Manifest
+    from ascmcu.errors import InputError
+    from ascmcu.flash import base
+
+    if listing:
+        _list(as_json)
+        return
+    manifest = Manifest.load(folder)
+    board = boards.load(manifest.board)
+    job = base.Job(folder, board, probe)
+    if not job.elf.is_file():
+        raise InputError(
+            "the export holds no firmware", where=str(job.elf), hint="export without --format library"
+        )
+    if dry_run:
+        chosen = base.create(tool or base.PREFERENCE[0])
+        click.echo(base.shown(chosen.commands(job, Path("SCRATCH"))))
+        return
+    chosen = base.create(tool) if tool else base.choose(board)
+    report: dict[str, Any] = {"board": board.name, "tool": chosen.write(job), "bytes": job.bin.stat().st_size}
+    if port != "none":
+        report |= _hello(folder, board, manifest, port)
+    if as_json:
+        click.echo(json.dumps(report, indent=2))
+        return
+    click.echo(f"{report['bytes']} bytes written and verified with {report['tool']}")
+    if "model" in report:
+        clock = f"{report['clock_hz'] / 1e6:g} MHz ({report['clock']})"
+        model = f"{report['model']} {report['model_sha256'][:12]}"
+        click.echo(f"{model} on {report['device_board']} at {clock}, ascmcu {report['tool_version']}")
+
+
+def _list(as_json: bool) -> None:
+    from ascmcu.flash import base
+
+    rows = [
+        {"tool": t.name, "found": t.found(), "probes": t.probes()} for t in map(base.create, base.names())
+    ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        probes = ", ".join(map(str, row["probes"])) or "no probe seen"  # type: ignore[arg-type]
+        click.echo(f"{row['tool']:<8} {row['found'] or 'not installed'}: {probes}")
+
+
+def _hello(folder: Path, board: Any, manifest: Any, port: str) -> dict[str, Any]:
+    """Wait until the firmware has started and has said which one it is.
+
+    Raises:
+        LinkError: nothing answers, or something else than the export.
+    """
+    from ascmcu.bench import run as bench
+    from ascmcu.runners.base import Target
+    from ascmcu.runners.serial import SerialRunner
+
+    target = Target(folder, board, manifest, manifest.features is not None)
+    with bench.connect(SerialRunner(target, port)) as (_, session):
+        hello = session.hello
+        bench.check_firmware(hello, target)
+    return {
+        "model": hello.model,
+        "model_sha256": hello.model_sha256,
+        "device_board": hello.board,
+        "clock_hz": hello.clock_hz,
+        "clock": hello.clock.name.lower(),
+        "protocol": hello.version,
+        "tool_version": hello.tool_version,
+        "flags": hello.build_flags,
+    }
