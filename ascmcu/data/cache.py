@@ -42,7 +42,7 @@ def features(
     *,
     variation: Variation | None = None,
     version: int = 0,
-    rows: Sequence[int] | None = None,
+    rows: Sequence[int] | npt.NDArray[np.int64] | None = None,
 ) -> npt.NDArray[np.float32]:
     """The features of every recording before normalization.
 

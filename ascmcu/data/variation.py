@@ -105,4 +105,4 @@ def _noisy(audio: Signal, ratio_db: float, rng: np.random.Generator) -> Signal:
     spectrum[1:] /= np.arange(1, len(spectrum)) ** rng.uniform(0.0, 1.0)
     noise = np.fft.irfft(spectrum, samples)
     level = np.sqrt(np.mean(audio**2) / max(float(np.mean(noise**2)), 1e-20)) * 10 ** (-ratio_db / 20)
-    return audio + level * noise
+    return np.asarray(audio + level * noise)

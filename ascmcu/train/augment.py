@@ -1,6 +1,7 @@
 """Augmentation of normalised features: pure functions of an array and a random generator.
 
-The steps take x: float32 (clips, rows, bands, channels), rows being time, and return an array of that shape.
+The steps take x: float32 (clips, rows, bands, channels), rows being time, and return an array of that shape, but
+for ``cropped``. Targets y are any columns that mix as the clips do: one-hot labels, teachers' answers.
 """
 
 from __future__ import annotations
@@ -42,20 +43,21 @@ def augmented(
     rng: np.random.Generator,
     time_axis: int = 1,
     levels: Levels | None = None,
+    epoch: int = 0,
 ) -> tuple[Array, Array]:
-    """A batch and its one-hot labels, float32 (clips, classes), after every step that the recipe asks for.
+    """A batch and its targets, float32 (clips, columns), after every step that the recipe asks for.
 
-    ``time_axis`` is 2 where the network's input has the bands in front.
+    Args:
+        time_axis: 2 where the network's input has the bands in front.
+        levels: what ``mixup_energy`` needs.
+        epoch: counted from 0.
     """
     if time_axis == 2:
-        x, y = augmented(np.swapaxes(x, 1, 2), y, recipe, rng, 1, levels)
-        return np.swapaxes(x, 1, 2), y
-    if recipe.time_roll:
-        x = time_rolled(x, rng)
-    if recipe.swap_stereo:
-        x = swapped(x, rng)
-    if recipe.gain_std or recipe.tilt_std:
-        x = recoloured(x, recipe.gain_std, recipe.tilt_std, rng)
+        x, y = augmented(np.swapaxes(x, 1, 2), y, recipe, rng, 1, levels, epoch)
+        return np.ascontiguousarray(np.swapaxes(x, 1, 2)), y
+    x = _placed(x, recipe, rng)
+    x = _coloured(x, recipe, rng)
+    half = bool(recipe.mixup_half_from) and epoch >= recipe.mixup_half_from
     if recipe.mixup_alpha and recipe.mixup_energy and levels:
         x, y = mixed_as_sounds(x, y, recipe.mixup_alpha, levels, rng)
     for _ in range(recipe.time_masks if recipe.time_mask_rows else 0):
@@ -63,8 +65,26 @@ def augmented(
     for _ in range(recipe.freq_masks if recipe.freq_mask_bands else 0):
         x = masked(x, recipe.freq_mask_bands, 2, rng, recipe.mask_per_channel)
     if recipe.mixup_alpha and not recipe.mixup_energy:
-        return mixed(x, y, recipe.mixup_alpha, recipe.mixup_per_batch, rng)
+        return mixed(x, y, recipe.mixup_alpha, recipe.mixup_per_batch, rng, half)
     return x, y
+
+
+def _placed(x: Array, recipe: Augment, rng: np.random.Generator) -> Array:
+    if recipe.time_roll:
+        x = time_rolled(x, rng)
+    if recipe.crop_rows:
+        x = cropped(x, recipe.crop_rows, rng)
+    return swapped(x, rng) if recipe.swap_stereo else x
+
+
+def _coloured(x: Array, recipe: Augment, rng: np.random.Generator) -> Array:
+    if recipe.gain_std or recipe.tilt_std:
+        x = recoloured(x, recipe.gain_std, recipe.tilt_std, rng)
+    if recipe.response_std:
+        x = other_microphone(x, recipe.response_std, rng)
+    if recipe.mixstyle_alpha and rng.random() < recipe.mixstyle_chance:
+        x = restyled(x, recipe.mixstyle_alpha, rng)
+    return x
 
 
 def time_rolled(x: Array, rng: np.random.Generator) -> Array:
@@ -74,12 +94,42 @@ def time_rolled(x: Array, rng: np.random.Generator) -> Array:
     return np.asarray(x[np.arange(clips)[:, None], (np.arange(rows) + start) % rows])
 
 
+def cropped(x: Array, rows: int, rng: np.random.Generator) -> Array:
+    """So many rows of every clip, from a row of its own on."""
+    start = rng.integers(x.shape[1] - rows + 1, size=(len(x), 1))
+    return np.asarray(x[np.arange(len(x))[:, None], np.arange(rows) + start])
+
+
 def recoloured(x: Array, gain_std: float, tilt_std: float, rng: np.random.Generator) -> Array:
     """A level and a slope over the bands, drawn per clip: on log features, a gain and an equaliser."""
     clips, bands = x.shape[0], x.shape[2]
     gain = gain_std * rng.standard_normal((clips, 1))
     tilt = tilt_std * rng.standard_normal((clips, 1)) * np.linspace(-1.0, 1.0, bands)
     return x + (gain + tilt).astype(np.float32)[:, None, :, None]
+
+
+def other_microphone(x: Array, std: float, rng: np.random.Generator) -> Array:
+    """A smooth curve over the bands, drawn per clip: the response of a microphone that nobody measured.
+
+    Four half waves of random height, each half as high as the one before, together of the standard deviation
+    ``std``.
+    """
+    clips, bands = x.shape[0], x.shape[2]
+    waves = np.cos(np.pi * np.outer(np.arange(1, 5), (np.arange(bands) + 0.5) / bands))
+    heights = rng.standard_normal((clips, 4)) * 0.5 ** np.arange(4)
+    curve = heights @ waves * std / np.sqrt(0.5 * (0.25 ** np.arange(4)).sum())
+    return np.asarray(x + curve.astype(np.float32)[:, None, :, None])
+
+
+def restyled(x: Array, alpha: float, rng: np.random.Generator) -> Array:
+    """Each band's mean and deviation over time and channels, mixed with those of another clip (freq-MixStyle)."""
+    mean = x.mean(axis=(1, 3), keepdims=True)
+    spread = x.std(axis=(1, 3), keepdims=True) + np.float32(1e-6)
+    other = rng.permutation(len(x))
+    share = rng.beta(alpha, alpha, size=(len(x), 1, 1, 1)).astype(np.float32)
+    new_mean = share * mean + (1 - share) * mean[other]
+    new_spread = share * spread + (1 - share) * spread[other]
+    return np.asarray((x - mean) / spread * new_spread + new_mean, np.float32)
 
 
 def masked(x: Array, widest: int, axis: int, rng: np.random.Generator, per_channel: bool = False) -> Array:
@@ -98,9 +148,14 @@ def swapped(x: Array, rng: np.random.Generator) -> Array:
     return np.where(rng.random((len(x), 1, 1, 1)) < 0.5, mirrored, x)
 
 
-def mixed(x: Array, y: Array, alpha: float, per_batch: bool, rng: np.random.Generator) -> tuple[Array, Array]:
-    """Every clip mixed with another of the batch; labels likewise."""
+def mixed(
+    x: Array, y: Array, alpha: float, per_batch: bool, rng: np.random.Generator, half: bool = False
+) -> tuple[Array, Array]:
+    """Every clip, or those of the first ``half``, mixed with another of the batch; targets likewise."""
     weight = rng.beta(alpha, alpha, size=1 if per_batch else len(x)).astype(np.float32)
+    weight = np.broadcast_to(weight, len(x))
+    if half:
+        weight = np.where(np.arange(len(x)) < len(x) // 2, weight, np.float32(1.0))
     other = rng.permutation(len(x))
     wx, wy = weight[:, None, None, None], weight[:, None]
     return wx * x + (1 - wx) * x[other], wy * y + (1 - wy) * y[other]
@@ -109,7 +164,7 @@ def mixed(x: Array, y: Array, alpha: float, per_batch: bool, rng: np.random.Gene
 def mixed_as_sounds(
     x: Array, y: Array, alpha: float, levels: Levels, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Every clip mixed with another as their sounds would: energies add; labels likewise.
+    """Every clip mixed with another as their sounds would: energies add; targets mix by λ.
 
     The share λ of a clip is what is heard of it: its amplitude is weighted by
     1 / (1 + (loudness / the other's) × (1 - λ) / λ), and the sum keeps its power (Tokozume et al. 2018, eq. 2).

@@ -78,7 +78,6 @@ def load(path: Path, run: str, model: keras.Model) -> State:
         about = json.loads(str(stored["about"]))
         if about["run"] != run:
             return State()
-        model.optimizer.build(model.trainable_variables)
         _assign(_variables(model), _numbered(stored, "model"), path)
         _assign(list(model.optimizer.variables), _numbered(stored, "optimizer"), path)
         best = None
@@ -95,9 +94,9 @@ def digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def history_of(epochs: list[Any]) -> list[dict[str, Any]]:
-    """Plain rows of frozen dataclasses."""
-    return [asdict(epoch) for epoch in epochs]
+def row_of(epoch: Any) -> dict[str, Any]:
+    """Plain values of a frozen dataclass."""
+    return asdict(epoch)
 
 
 def _variables(model: keras.Model) -> list[Any]:

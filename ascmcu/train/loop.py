@@ -1,50 +1,32 @@
-"""The training loop: arrays and a recipe in, fitted weights and a history out."""
+"""The training loop: examples and a recipe in, fitted weights and a history out."""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
-from ascmcu.train import checkpoint
+from ascmcu.train import checkpoint, optimizers
 from ascmcu.train.augment import Levels, augmented
-from ascmcu.train.checkpoint import Best
-from ascmcu.train.recipe import Augment, Training
+from ascmcu.train.checkpoint import Best, Weights
+from ascmcu.train.examples import Array, Examples, Labels, Rows
+from ascmcu.train.losses import Objective
+from ascmcu.train.recipe import Augment, Heads, Teacher, Training
+from ascmcu.train.step import Hint, Step
 
-Array = npt.NDArray[np.float32]
-Labels = npt.NDArray[np.int64]
+__all__ = ["Epoch", "Examples", "Labels", "fit", "probabilities"]
 
 # The state is written this often, at the end of an epoch: what a kill can cost.
 STATE_SECONDS = 20.0
-
-
-@dataclass(frozen=True)
-class Examples:
-    """Normalised features, float32 (clips, *network input), and their class indices (clips,).
-
-    ``time_axis`` of ``x`` is 1 or 2, as the network has it. ``versions`` are further ones of ``x``, each of its
-    shape; ``levels`` lead back to log energies.
-    """
-
-    x: Array
-    y: Labels
-    time_axis: int = 1
-    versions: tuple[Array, ...] = ()
-    levels: Levels | None = None
-
-    def take(self, rows: npt.NDArray[np.int64], rng: np.random.Generator) -> Array:
-        """A batch, each clip in any of its versions."""
-        if not self.versions:
-            return self.x[rows]
-        choice = rng.integers(1 + len(self.versions), size=len(rows))
-        ways = (self.x, *self.versions)
-        return np.stack([ways[way][row] for way, row in zip(choice, rows, strict=True)])
+# Enough batches for a normalisation's statistics.
+STATISTICS_CLIPS = 2000
 
 
 @dataclass(frozen=True)
@@ -59,112 +41,146 @@ class Epoch:
     examples_per_second: float
 
 
-def fit(
-    model: keras.Model,
-    train: Examples,
-    validate: Examples | None,
-    augment: Augment,
-    training: Training,
-    progress: Callable[[Epoch], None] = lambda epoch: None,
-    *,
-    state_file: Path | None = None,
-    run: str = "",
-) -> list[Epoch]:
-    """Train ``model`` in place.
-
-    With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
-    else the last. Every epoch draws from its own generator, seeded by the recipe and the epoch's number.
+@dataclass(frozen=True)
+class Plan:
+    """What a training does, beside its examples.
 
     Args:
+        objective: None for the labels' cross-entropy alone.
+        trained: the network on cropped inputs whose weights ``model`` shares; None where inputs are whole.
+        hint: imitates a teacher's map in place of the objective.
         state_file: where the training's state is kept between epochs; a state that lies there from a run of
             the same name is gone on with, and the result is the same as without the break.
         run: the name, of recipe and data, that the state belongs to.
     """
-    model.compile(
-        optimizer=_optimizer(training),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=training.label_smoothing),
-        # XLA compiles for seconds and trains no faster on a processor; networks of this size are short runs.
-        jit_compile=False,
-    )
-    state = checkpoint.load(state_file, run, model) if state_file else checkpoint.State()
-    history = [Epoch(**row) for row in state.history]
-    best = state.best
-    saved = time.monotonic()
-    for number in range(len(history), training.epochs):
-        if best and training.early_stop_epochs and number - 1 - best.epoch >= training.early_stop_epochs:
-            break
-        history.append(_epoch(model, train, validate, augment, training, number))
-        progress(history[-1])
-        best = _better(model, training, history[-1], best) if validate else None
-        if state_file and (time.monotonic() - saved > STATE_SECONDS or number + 1 == training.epochs):
-            rows = checkpoint.history_of(history)
-            checkpoint.save(state_file, run, model, checkpoint.State(rows, best))
-            saved = time.monotonic()
-    model.set_weights(best.weights if best else _final_weights(model, training))
-    return history
+
+    augment: Augment
+    training: Training
+    objective: Objective | None = None
+    trained: keras.Model | None = None
+    hint: Hint | None = None
+    state_file: Path | None = None
+    run: str = ""
 
 
-def _epoch(
+def fit(
     model: keras.Model,
     train: Examples,
     validate: Examples | None,
-    augment: Augment,
-    training: Training,
-    number: int,
+    plan: Plan,
+    progress: Callable[[Epoch], None] = lambda epoch: None,
+) -> list[Epoch]:
+    """Train ``model`` in place.
+
+    With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
+    else the last; averaged ones in either case where the recipe asks for it. Every epoch draws from its own
+    generator, seeded by the recipe and the epoch's number.
+    """
+    training = plan.training
+    plan = dataclasses.replace(plan, objective=plan.objective or labels_alone(model, training))
+    assert plan.objective is not None
+    trained = plan.trained or model
+    trained.set_weights(model.get_weights())
+    trained.compile(optimizer=optimizers.build(training))
+    step = Step(trained, plan.objective, plan.hint)
+    state = checkpoint.load(plan.state_file, plan.run, trained) if plan.state_file else checkpoint.State()
+    saved = time.monotonic()
+    for number in range(len(state.history), training.epochs):
+        if _stopped(state, training, number):
+            break
+        epoch = _epoch(step, model, train, validate, plan, number)
+        progress(epoch)
+        state = _after(state, epoch, trained, training, bool(validate))
+        if plan.state_file and time.monotonic() - saved > STATE_SECONDS:
+            checkpoint.save(plan.state_file, plan.run, trained, state)
+            saved = time.monotonic()
+    if plan.state_file:
+        checkpoint.save(plan.state_file, plan.run, trained, state)
+    trained.set_weights(_kept(state, trained, training))
+    if training.renew_statistics:
+        renew_statistics(trained, train, plan)
+    model.set_weights(trained.get_weights())
+    return [Epoch(**row) for row in state.history]
+
+
+def labels_alone(model: keras.Model, training: Training) -> Objective:
+    """The loss without groups and without teachers."""
+    return Objective(outputs(model)[0].shape[-1], None, Heads(), Teacher(), training.label_smoothing)
+
+
+def probabilities(model: keras.Model, x: Any, output: int = 0) -> Array:
+    """The model's answers, float32 (clips, classes); of several classifiers those of the first."""
+    answers = []
+    for start in range(0, len(x), 64):
+        answer = model.predict_on_batch(x[start : start + 64])
+        answers.append(np.asarray(answer[output] if isinstance(answer, list | tuple) else answer))
+    return np.concatenate(answers)
+
+
+def outputs(model: keras.Model) -> list[Any]:
+    """The model's outputs, however many."""
+    return list(model.outputs)
+
+
+def renew_statistics(model: keras.Model, train: Examples, plan: Plan) -> None:
+    """Take every normalisation's mean and variance anew, as the plain mean over training batches."""
+    layers = [x for x in model._flatten_layers() if isinstance(x, keras.layers.BatchNormalization)]
+    momenta = [layer.momentum for layer in layers]
+    rng = np.random.default_rng([plan.training.seed, 1_000_003])
+    rows = rng.permutation(len(train.y))[:STATISTICS_CLIPS]
+    batches = [rows[n : n + plan.training.batch] for n in range(0, len(rows), plan.training.batch)]
+    for number, (x, _) in enumerate(_batches(batches, train, plan, rng, plan.training.epochs)):
+        for layer in layers:
+            layer.momentum = number / (number + 1)
+        model(x, training=True)
+    for layer, momentum in zip(layers, momenta, strict=True):
+        layer.momentum = momentum
+
+
+def _epoch(
+    step: Step, model: keras.Model, train: Examples, validate: Examples | None, plan: Plan, number: int
 ) -> Epoch:
     """One pass over the examples; ``number`` counts from 0."""
     started = time.perf_counter()
-    steps = math.ceil(len(train.x) / training.batch)
+    rng = np.random.default_rng([plan.training.seed, number])
+    rows = _order(train.y, plan.training.balance, rng)
+    batches = [rows[n : n + plan.training.batch] for n in range(0, len(rows), plan.training.batch)]
     loss = 0.0
-    for step, (x, y) in enumerate(_batches(model, train, augment, training, number)):
-        model.optimizer.learning_rate = _rate(training, number * steps + step, steps)
-        model.reset_metrics()  # Keras would answer with the mean over all batches since the compilation
-        loss += float(model.train_on_batch(x, y)) * len(x) / len(train.x)
-    speed = len(train.x) / (time.perf_counter() - started)
-    validation_loss, accuracy = _validate(model, validate) if validate else (math.nan, math.nan)
-    return Epoch(number + 1, float(model.optimizer.learning_rate), loss, validation_loss, accuracy, speed)
+    for index, (x, targets) in enumerate(_batches(batches, train, plan, rng, number)):
+        rate = optimizers.rate(plan.training, number * len(batches) + index, len(batches))
+        step.optimizer.learning_rate = rate
+        loss += step(x, targets) * len(x) / len(rows)
+    speed = len(rows) / (time.perf_counter() - started)
+    judged = (math.nan, math.nan)
+    if validate:
+        if model is not step.model:
+            model.set_weights(step.model.get_weights())
+        judged = _validate(model, validate)
+    return Epoch(number + 1, rate, loss, judged[0], judged[1], speed)
 
 
-def _better(model: keras.Model, training: Training, epoch: Epoch, best: Best | None) -> Best:
-    score = (epoch.validation_accuracy, -epoch.validation_loss)
-    if best and score <= best.score:
-        return best
-    return Best(epoch.epoch - 1, score, _final_weights(model, training))
-
-
-def probabilities(model: keras.Model, x: Array) -> Array:
-    """The model's answers, float32 (clips, classes)."""
-    return np.concatenate([np.asarray(model.predict_on_batch(part)) for part in _chunks(x, 64)])
-
-
-def _optimizer(training: Training) -> keras.optimizers.Optimizer:
-    average = {"use_ema": True, "ema_momentum": training.average} if training.average else {}
-    if training.optimizer == "sgd":
-        return keras.optimizers.SGD(
-            training.learning_rate, momentum=0.9, weight_decay=training.weight_decay or None, **average
-        )
-    return keras.optimizers.AdamW(training.learning_rate, weight_decay=training.weight_decay, **average)
-
-
-def _rate(training: Training, step: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then half a cosine to zero, or one to each restart."""
-    warmup = training.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return training.learning_rate * (step + 1) / warmup
-    turns = [warmup, *(epoch * steps_per_epoch for epoch in training.restart_epochs)]
-    start = max(turn for turn in turns if turn <= step)
-    end = min((turn for turn in turns if turn > step), default=training.epochs * steps_per_epoch)
-    return training.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - start) / (end - start)))
+def _order(y: Labels, balance: bool, rng: np.random.Generator) -> Rows:
+    """Every example once; with ``balance`` every class as often as the largest, its surplus drawn by chance."""
+    if not balance:
+        return rng.permutation(len(y))
+    by_class = [np.flatnonzero(y == label) for label in np.unique(y)]
+    most = max(len(rows) for rows in by_class)
+    repeated = [np.concatenate([rows, rng.choice(rows, most - len(rows))]) for rows in by_class]
+    return rng.permutation(np.concatenate(repeated))
 
 
 def _batches(
-    model: keras.Model, train: Examples, augment: Augment, training: Training, epoch: int
+    batches: list[Rows], train: Examples, plan: Plan, rng: np.random.Generator, epoch: int
 ) -> Iterator[tuple[Array, Array]]:
-    rng = np.random.default_rng([training.seed, epoch])
-    one_hot = np.eye(model.output_shape[-1], dtype=np.float32)
-    for chosen in _chunks(rng.permutation(len(train.x)), training.batch):
-        x, y = train.take(chosen, rng), one_hot[train.y[chosen]]
-        yield augmented(x, y, augment, rng, train.time_axis, train.levels)
+    assert plan.objective is not None
+    labels = np.eye(plan.objective.classes, dtype=np.float32)
+    levels = Levels.of(train.spec) if plan.augment.mixup_energy and train.spec else None
+    for rows in batches:
+        x = train.take(rows, rng, plan.augment.device_shift)
+        y = labels[train.y[rows]]
+        if train.answers.size:
+            y = np.concatenate([y, train.answers[rows]], axis=1)
+        yield augmented(x, y, plan.augment, rng, train.time_axis, levels, epoch)
 
 
 def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:
@@ -174,18 +190,40 @@ def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:
     return float(-np.log(np.maximum(chosen, 1e-7)).mean()), float((answers.argmax(1) == examples.y).mean())
 
 
-def _final_weights(model: keras.Model, training: Training) -> list[Array]:
-    """The weights to keep: the moving average where the recipe asks for it; the model is left as it was."""
+def _stopped(state: checkpoint.State, training: Training, number: int) -> bool:
+    patience = training.early_stop_epochs
+    return bool(patience and state.best and number - 1 - state.best.epoch >= patience)
+
+
+def _after(
+    state: checkpoint.State, epoch: Epoch, model: keras.Model, training: Training, judged: bool
+) -> checkpoint.State:
+    """The state with one more epoch."""
+    best, sums, snapshots = state.best, state.sums, state.snapshots
+    score = (epoch.validation_accuracy, -epoch.validation_loss)
+    if judged and not training.averages_snapshots and (best is None or score > best.score):
+        best = Best(epoch.epoch - 1, score, _averaged(model, training))
+    if training.is_snapshot(epoch.epoch):
+        weights = [weight.astype(np.float64) for weight in model.get_weights()]
+        sums = [a + b for a, b in zip(sums, weights, strict=True)] if sums else weights
+        snapshots += 1
+    return checkpoint.State([*state.history, checkpoint.row_of(epoch)], best, sums, snapshots)
+
+
+def _kept(state: checkpoint.State, model: keras.Model, training: Training) -> Weights:
+    """The weights that the training ends with."""
+    if state.snapshots:
+        return [(total / state.snapshots).astype(np.float32) for total in state.sums]
+    return state.best.weights if state.best else _averaged(model, training)
+
+
+def _averaged(model: keras.Model, training: Training) -> Weights:
+    """The moving average where the recipe asks for it, else the weights; the model is left as it was."""
     if not training.average:
-        weights: list[Array] = model.get_weights()
+        weights: Weights = model.get_weights()
         return weights
     current = model.get_weights()
     model.optimizer.finalize_variable_values(model.trainable_variables)
-    averaged: list[Array] = model.get_weights()
+    averaged: Weights = model.get_weights()
     model.set_weights(current)
     return averaged
-
-
-def _chunks(x: npt.NDArray[np.generic], size: int) -> Iterator[npt.NDArray[np.generic]]:
-    for start in range(0, len(x), size):
-        yield x[start : start + size]

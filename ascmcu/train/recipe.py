@@ -1,16 +1,19 @@
 """A recipe: everything that a training run is made of, as one TOML file.
 
 ``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec (or
-``spec``, the name of one, and the fields that differ),
-``[network]`` names a file of ``zoo/`` and its options, ``[variation]`` how recordings are varied before their
-features are taken, ``[augment]`` how features are varied anew in every epoch, ``[training]`` the rest.
+``spec``, the name of one, and the fields that differ), ``[network]`` names a file of ``zoo/`` and its options,
+``[variation]`` how recordings are varied before their features are taken, ``[augment]`` how features are varied
+anew in every epoch, ``[training]`` the optimiser and its schedule, ``[heads]`` a second classifier of groups of
+classes, ``[teacher]`` what the network learns from beside the labels. ``[fusion]`` stands in place of
+``[network]``: trained networks become one.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,11 +32,18 @@ class Parts:
     """The parts (folds, official splits) of the data set that each step sees.
 
     With nothing to validate on, the last epoch's weights are kept; the test part never chooses anything.
+
+    Args:
+        validate_share: with no ``validate``, this share of the training part's places (recordings, where no
+            places are known) is taken out of it, class by class, to validate on.
+        split_seed: of that choice.
     """
 
     train: tuple[str, ...]
     validate: tuple[str, ...] = ()
     test: tuple[str, ...] = ()
+    validate_share: float = 0.0
+    split_seed: int = 1
 
 
 @dataclass(frozen=True)
@@ -51,7 +61,11 @@ class Augment:
     Args:
         mixup_alpha: pairs are mixed with λ ~ Beta(α, α) (Zhang et al. 2018).
         mixup_per_batch: one λ per batch in place of one per example.
+        mixup_half_from: from this epoch on only the first half of a batch is mixed; 0 never.
+        mixup_energy: clips are mixed as sounds: their energies add, not their logarithms, and the louder one
+            is turned down to the loudness of the other (between-class learning, Tokozume et al. 2018).
         time_roll: the clip is rotated in time by a random amount.
+        crop_rows: so many rows, from a random one on, are what the network is trained on.
         time_mask_rows, freq_mask_bands: the widest SpecAugment mask (Park et al. 2019); its fill is zero, the
             mean of normalised features.
         time_masks, freq_masks: masks per example.
@@ -59,13 +73,21 @@ class Augment:
         swap_stereo: with a chance of one half, the left and right channels (and their deltas) are exchanged.
         gain_std: a random level: σ of a constant added to the normalised features of a whole clip.
         tilt_std: a random colour: σ of a slope over the bands, ±σ at the edges.
-        mixup_energy: clips are mixed as sounds: their energies add, not their logarithms, and the louder one
-            is turned down to the loudness of the other (between-class learning, Tokozume et al. 2018).
+        response_std: a random microphone: σ of a smooth curve over the bands, in normalised features.
+        device_shift: the chance that a clip of the reference device gets another device's response, as
+            measured on the training recordings that both devices made (spectrum correction).
+        reference_device: that device.
+        mixstyle_alpha: the bands' statistics are mixed between clips with λ ~ Beta(α, α) (freq-MixStyle,
+            Schmid et al. 2022).
+        mixstyle_chance: of a batch to be treated so.
     """
 
     mixup_alpha: float = 0.0
     mixup_per_batch: bool = False
+    mixup_half_from: int = 0
+    mixup_energy: bool = False
     time_roll: bool = False
+    crop_rows: int = 0
     time_mask_rows: int = 0
     time_masks: int = 1
     freq_mask_bands: int = 0
@@ -74,7 +96,11 @@ class Augment:
     swap_stereo: bool = False
     gain_std: float = 0.0
     tilt_std: float = 0.0
-    mixup_energy: bool = False
+    response_std: float = 0.0
+    device_shift: float = 0.0
+    reference_device: str = "a"
+    mixstyle_alpha: float = 0.0
+    mixstyle_chance: float = 0.5
 
 
 @dataclass(frozen=True)
@@ -82,11 +108,19 @@ class Training:
     """Optimiser and schedule.
 
     Args:
-        optimizer: ``adam`` (decoupled weight decay), or ``sgd`` (momentum 0.9).
-        learning_rate: its peak, after ``warmup_epochs`` of linear rise; then half a cosine to zero.
+        optimizer: ``adam`` (decoupled weight decay), ``radam`` (Liu et al. 2020), or ``sgd`` (momentum 0.9).
+        learning_rate: its peak, after ``warmup_epochs`` of linear rise from ``warmup_rate``; then half a cosine
+            down to ``final_rate``.
         restart_epochs: after so many epochs the rate jumps back to its peak and falls again (SGDR, Loshchilov
             and Hutter 2017).
+        rate_per_epoch: the rate changes between epochs only.
+        balance: every epoch shows all classes equally often: recordings of the rarer ones are repeated.
         average: decay per step of the weights' moving average that is kept in the end; 0 keeps the weights.
+        snapshot_from, snapshot_every: from that epoch on, every so many epochs, the weights join a mean that is
+            kept in the end (stochastic weight averaging, Izmailov et al. 2018).
+        snapshot_epochs: the same for weights of exactly these epochs, such as the ends of cosine cycles.
+        renew_statistics: the normalisations' statistics are taken anew, over the training examples, for
+            averaged weights.
         early_stop_epochs: stop when the validation accuracy has not risen for so long; 0 never stops.
     """
 
@@ -94,13 +128,96 @@ class Training:
     batch: int = 32
     optimizer: str = "adam"
     learning_rate: float = 2e-3
+    final_rate: float = 0.0
     warmup_epochs: int = 2
+    warmup_rate: float = 0.0
     restart_epochs: tuple[int, ...] = ()
+    rate_per_epoch: bool = False
     weight_decay: float = 1e-4
     label_smoothing: float = 0.0
+    balance: bool = False
     average: float = 0.0
+    snapshot_from: int = 0
+    snapshot_every: int = 1
+    snapshot_epochs: tuple[int, ...] = ()
+    renew_statistics: bool = False
     early_stop_epochs: int = 0
     seed: int = 1
+
+    @property
+    def averages_snapshots(self) -> bool:
+        """Whether weights of several epochs make the final ones."""
+        return bool(self.snapshot_from or self.snapshot_epochs)
+
+    def is_snapshot(self, epoch: int) -> bool:
+        """Whether the weights after this epoch, from 1, are one of them."""
+        within = self.snapshot_from and epoch >= self.snapshot_from
+        return epoch in self.snapshot_epochs or bool(
+            within and (epoch - self.snapshot_from) % self.snapshot_every == 0
+        )
+
+
+@dataclass(frozen=True)
+class Heads:
+    """A second classifier, of groups of classes, that is trained along and not exported.
+
+    Args:
+        groups: group → the classes in it. Without groups there is one classifier.
+        weights: of the classes' and of the groups' loss.
+        surgery: conflicting gradients are projected onto each other's normal plane and averaged (PCGrad, Yu et
+            al. 2020), in place of a weighted sum.
+    """
+
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    weights: tuple[float, ...] = (1.0, 1.0)
+    surgery: bool = False
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """What the network learns from trained ones. No runs: from the labels alone.
+
+    Args:
+        runs: folders of the teachers; of several, the mean of the probabilities teaches.
+        stages: what is imitated, one stage of ``[training]`` each: ``response`` (the probabilities),
+            ``relation`` (distances and angles between the answers of a batch, Park et al. 2019), ``both``, or
+            ``hint`` (a feature map of the first teacher, through a 1 × 1 convolution, Romero et al. 2015).
+        weight: of the imitation in the loss; the labels have the rest. One, or one for each stage.
+        temperature: both sides' probabilities are softened by it.
+        kind: ``kl`` (Kullback-Leibler) or ``ce`` (cross-entropy against the teacher's probabilities).
+        response_scale, relation_scale: factors of the two losses, beside the weight.
+        square_temperature: the response's loss is multiplied by the squared temperature, as Hinton et al. 2015 do.
+        double_softmax: the softening takes the probabilities for logits, as AI4EDGE did.
+        heads: the teacher's answers replace the labels of the classes alone (``classes``) or of both (``all``).
+        hint: the network's layer and the teacher's layer.
+    """
+
+    runs: tuple[str, ...] = ()
+    stages: tuple[str, ...] = ("response",)
+    weight: tuple[float, ...] = (0.9,)
+    temperature: float = 1.0
+    kind: str = "kl"
+    response_scale: float = 1.0
+    relation_scale: float = 1.0
+    square_temperature: bool = False
+    double_softmax: bool = False
+    heads: str = "classes"
+    hint: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Fusion:
+    """Trained networks that answer as one.
+
+    Args:
+        runs: folders of the members; their features must be the same.
+        rule: ``average`` of the probabilities, or ``logistic``: a regression on all of them.
+        penalty: of the regression: the inverse of its L2 term's weight.
+    """
+
+    runs: tuple[str, ...] = ()
+    rule: str = "average"
+    penalty: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -115,18 +232,19 @@ class Recipe:
     variation: Variation
     augment: Augment
     training: Training
+    heads: Heads = Heads()
+    teacher: Teacher = Teacher()
+    fusion: Fusion = Fusion()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as ``from_dict`` takes them."""
+        sections = {name: dataclasses.asdict(getattr(self, name)) for name in _SECTIONS}
         return {
             "name": self.name,
             "description": self.description,
-            "data": dataclasses.asdict(self.data),
             "features": self.features.to_dict(),
             "network": {"name": self.network.name, **self.network.options},
-            "variation": dataclasses.asdict(self.variation),
-            "augment": dataclasses.asdict(self.augment),
-            "training": dataclasses.asdict(self.training),
+            **sections,
         }
 
     @staticmethod
@@ -137,26 +255,40 @@ class Recipe:
             InputError: a key is unknown, missing or of the wrong type.
             FeatureError: the features cannot be.
         """
-        sections = {"name", "description", "data", "features", "network", "variation", "augment", "training"}
-        _only(raw, sections, where)
-        for required in ("data", "features", "network"):
+        _only(raw, {"name", "description", "features", "network", *_SECTIONS}, where)
+        fused = bool(raw.get("fusion", {}).get("runs"))
+        for required in ("data", *(() if fused else ("features", "network"))):
             if not isinstance(raw.get(required), dict):
                 raise InputError("the recipe lacks a section", where=where, expected=f"[{required}]")
-        network = dict(raw["network"])
+        network = dict(raw.get("network", {"name": "fusion"}))
         if not isinstance(network.get("name"), str):
             raise InputError(
                 "the recipe names no network", where=f"{where}: [network]", expected='name = "…"'
             )
-        return Recipe(
+        read = {
+            name: _section(kind, raw.get(name, {}), f"{where}: [{name}]") for name, kind in _SECTIONS.items()
+        }
+        recipe = Recipe(
             name=str(raw.get("name", Path(where).stem)),
             description=str(raw.get("description", "")),
-            data=_section(Parts, raw["data"], f"{where}: [data]"),
-            features=_features(raw["features"], f"{where}: [features]"),
+            features=_features(raw.get("features", {}), f"{where}: [features]"),
             network=Network(network.pop("name"), network),
-            variation=_section(Variation, raw.get("variation", {}), f"{where}: [variation]"),
-            augment=_section(Augment, raw.get("augment", {}), f"{where}: [augment]"),
-            training=_check(_section(Training, raw.get("training", {}), f"{where}: [training]"), where),
+            **read,
         )
+        for check in _CHECKS:
+            check(recipe, where)
+        return recipe
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "data": Parts,
+    "variation": Variation,
+    "augment": Augment,
+    "training": Training,
+    "heads": Heads,
+    "teacher": Teacher,
+    "fusion": Fusion,
+}
 
 
 def names() -> list[str]:
@@ -180,7 +312,10 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
         raw = tomllib.loads(path.read_text())
     except OSError as error:
         raise InputError(
-            "no such recipe", where=name_or_path, expected=f"a .toml file, or one of {', '.join(names())}"
+            "no such recipe",
+            where=name_or_path,
+            expected=f"a .toml file, or one of {', '.join(names())}",
+            hint=_near(name_or_path, names()),
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
@@ -212,37 +347,143 @@ def _features(raw: dict[str, Any], where: str) -> FeatureSpec:
 def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
     for key in raw:
         if key not in known:
-            raise InputError(f"unknown key {key!r}", where=where, expected=", ".join(sorted(known)))
+            raise InputError(
+                f"unknown key {key!r}",
+                where=where,
+                expected=", ".join(sorted(known)),
+                hint=_near(key, sorted(known)),
+            )
+
+
+def _near(word: str, known: Sequence[str]) -> str | None:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {near[0]}?" if near else None
 
 
 def _section(kind: type[T], raw: dict[str, Any], where: str) -> T:
-    """A dataclass from a TOML table; every value must have the type of the field's default."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    """A dataclass from a TOML table; every value must have the type of its field."""
+    if not isinstance(raw, dict):
+        raise InputError("a section of the recipe must be a table", where=where, found=repr(raw))
+    fields = {f.name: str(f.type) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
     _only(raw, set(fields), where)
-    values: dict[str, Any] = {}
-    for key, value in raw.items():
-        kind_of = str(fields[key].type)
-        if kind_of.startswith("tuple"):
-            if not isinstance(value, (list, tuple)):
-                raise InputError(f"{key} must be a list", where=where, found=repr(value))
-            values[key] = tuple((int if "int" in kind_of else str)(item) for item in value)
-        else:
-            wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[kind_of]
-            if not isinstance(value, wanted) or (isinstance(value, bool) and kind_of != "bool"):
-                raise InputError(
-                    f"{key} has the wrong type", where=where, expected=kind_of, found=repr(value)
-                )
-            values[key] = float(value) if kind_of == "float" else value
+    values = {key: _value(key, value, fields[key], where) for key, value in raw.items()}
     try:
         return kind(**values)
     except TypeError as error:
         raise InputError("a value is missing", where=where, found=str(error)) from error
 
 
-def _check(training: Training, where: str) -> Training:
-    if training.optimizer not in ("adam", "sgd"):
-        raise InputError("unknown optimizer", where=where, expected="adam, sgd", found=training.optimizer)
-    for name in ("epochs", "batch", "learning_rate"):
+def _value(key: str, value: Any, kind: str, where: str) -> Any:
+    if kind.startswith("dict"):
+        if not isinstance(value, dict) or not all(isinstance(v, list | tuple) for v in value.values()):
+            raise InputError(f"{key} must be a table of lists", where=where, found=repr(value))
+        return {name: tuple(str(item) for item in items) for name, items in value.items()}
+    if kind.startswith("tuple"):
+        if not isinstance(value, list | tuple):
+            raise InputError(f"{key} must be a list", where=where, found=repr(value))
+        item_kind = next(name for name in ("int", "float", "str") if name in kind)
+        return tuple(_value(key, item, item_kind, where) for item in value)
+    wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[kind]
+    if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
+        raise InputError(f"{key} has the wrong type", where=where, expected=kind, found=repr(value))
+    return float(value) if kind == "float" else value
+
+
+# ---- named checks
+
+
+def _one_of(what: str, value: str, allowed: Sequence[str], where: str) -> None:
+    if value not in allowed:
+        raise InputError(
+            f"unknown {what}",
+            where=where,
+            expected=", ".join(allowed),
+            found=value,
+            hint=_near(value, allowed),
+        )
+
+
+def _check_training(recipe: Recipe, where: str) -> None:
+    training = recipe.training
+    _one_of("optimizer", training.optimizer, ("adam", "radam", "sgd"), where)
+    for name in ("epochs", "batch", "learning_rate", "snapshot_every"):
         if getattr(training, name) <= 0:
             raise InputError(f"{name} must be positive", where=where, found=getattr(training, name))
-    return training
+    if training.average and training.averages_snapshots:
+        raise InputError(
+            "weights are averaged either by step or by epoch", where=where, found="average and snapshot_…"
+        )
+    if not 0 <= recipe.data.validate_share < 1:
+        raise InputError(
+            "validate_share must lie between 0 and 1", where=where, found=recipe.data.validate_share
+        )
+
+
+def _check_augment(recipe: Recipe, where: str) -> None:
+    spec, augment = recipe.features, recipe.augment
+    if augment.mixup_energy and (
+        spec.deltas or spec.n_mfcc or spec.normalization not in ("none", "mean_std")
+    ):
+        raise InputError(
+            "only logarithms of energies can be mixed as sounds",
+            where=f"{where}: mixup_energy",
+            expected='features without deltas and MFCCs, normalization "mean_std" or "none"',
+        )
+    if augment.swap_stereo and spec.audio_channels != 2:
+        raise InputError("a mono recording has no channels to exchange", where=f"{where}: swap_stereo")
+    if augment.device_shift and (spec.n_mfcc or not _keeps_shifts(spec)):
+        raise InputError(
+            "a device's response can only be added to log-mel features",
+            where=f"{where}: device_shift",
+            expected='no MFCCs; normalization "none", "mean_std" or "clip_zscore" after the deltas',
+        )
+    if augment.crop_rows > spec.rows:
+        raise InputError(
+            "the crop is longer than the clip", where=where, expected=spec.rows, found=augment.crop_rows
+        )
+
+
+def _keeps_shifts(spec: FeatureSpec) -> bool:
+    if spec.normalization == "clip_zscore":
+        return spec.normalization_stage == "after_deltas"
+    return spec.normalization in ("none", "mean_std")
+
+
+def _check_heads(recipe: Recipe, where: str) -> None:
+    heads = recipe.heads
+    if heads.groups and len(heads.weights) != 2:
+        raise InputError(
+            "two classifiers have two weights", where=f"{where}: [heads]", found=list(heads.weights)
+        )
+
+
+def _check_teacher(recipe: Recipe, where: str) -> None:
+    teacher, place = recipe.teacher, f"{where}: [teacher]"
+    for stage in teacher.stages:
+        _one_of("stage", stage, ("response", "relation", "both", "hint"), place)
+    _one_of("kind", teacher.kind, ("kl", "ce"), place)
+    _one_of("heads", teacher.heads, ("classes", "all"), place)
+    if len(teacher.weight) not in (1, len(teacher.stages)):
+        raise InputError(
+            "one weight, or one for each stage",
+            where=place,
+            expected=len(teacher.stages),
+            found=teacher.weight,
+        )
+    if "hint" in teacher.stages and len(teacher.hint) != 2:
+        raise InputError(
+            "a hint needs two layers", where=place, expected='hint = ["its layer", "the teacher\'s layer"]'
+        )
+
+
+def _check_fusion(recipe: Recipe, where: str) -> None:
+    _one_of("rule", recipe.fusion.rule, ("average", "logistic"), f"{where}: [fusion]")
+
+
+_CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
+    _check_training,
+    _check_augment,
+    _check_heads,
+    _check_teacher,
+    _check_fusion,
+)

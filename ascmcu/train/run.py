@@ -15,29 +15,23 @@ from typing import Any
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 import ascmcu
 from ascmcu import paths, zoo
-from ascmcu.data import cache
+from ascmcu.data import cache, datasets
 from ascmcu.data.datasets import Dataset
 from ascmcu.data.scores import Scores, score
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.train import checkpoint, loop
-from ascmcu.train.augment import Levels
-from ascmcu.train.loop import Epoch, Examples
-from ascmcu.train.recipe import Recipe
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of the data set with its normalized features in the network's layout."""
-
-    dataset: Dataset
-    examples: Examples
+from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, loop, plots
+from ascmcu.train.examples import Examples, Inputs
+from ascmcu.train.loop import Epoch, Plan
+from ascmcu.train.losses import Objective, Stage
+from ascmcu.train.part import Part
+from ascmcu.train.recipe import Parts, Recipe
+from ascmcu.train.step import Hint
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ def train(
     on_features: cache.Progress = lambda done, total: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Run:
-    """Train by a recipe and write recipe.json, history.csv, model.keras and metrics.json to ``folder``.
+    """Train by a recipe and write recipe.json, history.csv, model.keras, metrics.json and the plots to ``folder``.
 
     Two runs of one recipe on one machine give the same weights, also when one of them was cut off and begun
     again: its state lies in ``folder`` until the end.
@@ -72,29 +66,122 @@ def train(
         raise DataError("the recipe names no part to train on", expected=", ".join(dataset.parts))
     keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
+    if recipe.fusion.runs:
+        recipe = dataclasses.replace(recipe, features=fusion.members(recipe)[0].features)
     features, parts = prepare(recipe, dataset, on_features)
-    model = zoo.build(
-        recipe.network.name, features.input_shape[1:], len(dataset.labels), recipe.network.options
-    )
     started = time.perf_counter()
-    history = loop.fit(
-        model,
-        parts["train"].examples,
-        parts["validate"].examples if "validate" in parts else None,
-        recipe.augment,
-        recipe.training,
-        on_epoch,
-        state_file=folder / "state.npz",
-        run=checkpoint.digest([dataclasses.replace(recipe, features=features).to_dict(), _listed(dataset)]),
-    )
+    history: list[Epoch] = []
+    if recipe.fusion.runs:
+        whole = fusion.build(recipe, parts)
+    else:
+        job = _Job(recipe, features, dataset, parts, folder)
+        whole, history = _trained(job, on_epoch)
     seconds = time.perf_counter() - started
+    return _written(recipe, features, dataset, parts, folder, whole, history, seconds)
+
+
+@dataclass(frozen=True)
+class _Job:
+    recipe: Recipe
+    features: FeatureSpec
+    dataset: Dataset
+    parts: dict[str, Part]
+    folder: Path
+
+    @property
+    def name(self) -> str:
+        """Of recipe and data, for the state."""
+        resolved = dataclasses.replace(self.recipe, features=self.features).to_dict()
+        listed = [[r.path.name, r.label, r.part] for r in self.dataset.recordings]
+        return checkpoint.digest([resolved, listed])
+
+    def built(self, shape: tuple[int, ...], options: dict[str, Any]) -> keras.Model:
+        recipe = self.recipe
+        groups = {"groups": len(recipe.heads.groups)} if recipe.heads.groups else {}
+        return zoo.build(recipe.network.name, shape, len(self.dataset.labels), {**groups, **options})
+
+
+def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch]]:
+    """The network with all its classifiers, after every stage."""
+    recipe = job.recipe
+    shape = job.features.input_shape[1:]
+    whole = job.built(shape, recipe.network.options)
+    if recipe.network.name in ensemble.NETWORKS:
+        ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
+    cropped = None
+    if recipe.augment.crop_rows:
+        rows = recipe.augment.crop_rows
+        crop = (rows, *shape[1:]) if job.features.layout == "time_mel" else (shape[0], rows, *shape[2:])
+        cropped = job.built(crop, recipe.network.options)
+    teachers = [distill.load(Path(run)) for run in recipe.teacher.runs]
+    train = job.parts["train"]
+    if teachers:
+        both = bool(recipe.heads.groups) and recipe.teacher.heads == "all"
+        told = distill.answers(teachers, train.dataset, groups=both)
+        train = dataclasses.replace(train, examples=dataclasses.replace(train.examples, answers=told))
+    history: list[Epoch] = []
+    for number, objective in enumerate(_objectives(job)):
+        stage = objective.stage
+        hint = None
+        if stage and stage.kind == "hint":
+            hint = Hint.between(cropped or whole, teachers[0].model, recipe.teacher.hint)
+        plan = Plan(
+            recipe.augment,
+            recipe.training,
+            objective,
+            cropped,
+            hint,
+            job.folder / f"state{number + 1}.npz",
+            f"{job.name} {number}",
+        )
+        validate = job.parts["validate"].examples if "validate" in job.parts and not hint else None
+        history += loop.fit(whole, train.examples, validate, plan, on_epoch)
+    return whole, history
+
+
+def _objectives(job: _Job) -> list[Objective]:
+    """The loss of every stage; one stage without teachers."""
+    recipe = job.recipe
+    groups = examples.grouped(job.dataset.labels, recipe.heads.groups) if recipe.heads.groups else None
+    alone = Objective(
+        len(job.dataset.labels), groups, recipe.heads, recipe.teacher, recipe.training.label_smoothing
+    )
+    if not recipe.teacher.runs:
+        return [alone]
+    kinds = recipe.teacher.stages
+    weights = recipe.teacher.weight * (len(kinds) if len(recipe.teacher.weight) == 1 else 1)
+    stages = [Stage(kind, weight) for kind, weight in zip(kinds, weights, strict=True)]
+    return [dataclasses.replace(alone, stage=stage) for stage in stages]
+
+
+def _written(
+    recipe: Recipe,
+    features: FeatureSpec,
+    dataset: Dataset,
+    parts: dict[str, Part],
+    folder: Path,
+    whole: keras.Model,
+    history: list[Epoch],
+    seconds: float,
+) -> Run:
+    """The run's files; what is exported later has the classes' classifier alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model = whole
+    if len(whole.outputs) > 1:
+        model = keras.Model(whole.inputs, whole.outputs[0], name=whole.name)
+        whole.save(folder / "heads.keras")
     test = parts.get("test")
     scores = score(test.dataset, loop.probabilities(model, test.examples.x)) if test else None
     model.save(folder / "model.keras")
-    _write_history(folder / "history.csv", history)
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
     write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores))
-    (folder / "state.npz").unlink(missing_ok=True)
+    if history:
+        _write_history(folder / "history.csv", history)
+        plots.curves(history, folder / "curves.png")
+    if scores:
+        plots.confusion(scores, dataset.labels, "float", folder / "confusion.png")
+    for state in folder.glob("state*.npz"):
+        state.unlink()
     return Run(folder, model, features, parts["train"], test, scores)
 
 
@@ -102,55 +189,60 @@ def prepare(
     recipe: Recipe, dataset: Dataset, on_features: cache.Progress = lambda done, total: None
 ) -> tuple[FeatureSpec, dict[str, Part]]:
     """The fitted feature specification and the parts train, validate, test, as far as the recipe has them."""
-    names = {"train": recipe.data.train, "validate": recipe.data.validate, "test": recipe.data.test}
-    chosen = {name: dataset.only(parts) for name, parts in names.items() if parts}
-    used = dataset.only([part for parts in names.values() for part in parts])
-    raw = cache.features(used, recipe.features, on_features)
+    chosen = _dealt(recipe.data, dataset)
+    used = dataset.only([part for names in _names(recipe.data).values() for part in names])
+    form = examples.cached(recipe.features)
+    raw = cache.features(used, form, on_features)
     row = {recording.path: number for number, recording in enumerate(used.recordings)}
-    rows = {name: [row[r.path] for r in part.recordings] for name, part in chosen.items()}
+    rows = {name: np.array([row[r.path] for r in part.recordings]) for name, part in chosen.items()}
     spec = recipe.features
-    if spec.normalization == "mean_std":
+    if not spec.is_fitted:
         spec = extract.fit(spec, (raw[number] for number in rows["train"]))
     time_axis = 1 if spec.layout == "time_mel" else 2
     parts = {}
     for name, part in chosen.items():
-        x = _input(raw[rows[name]], spec)
-        parts[name] = Part(part, Examples(x, np.array(part.targets()), time_axis))
+        inputs = Inputs(raw, rows[name], spec)
+        parts[name] = Part(part, Examples(inputs, np.array(part.targets()), time_axis))
     if "train" in parts:
-        versions = tuple(
-            _input(
-                cache.features(
-                    used,
-                    recipe.features,
-                    on_features,
-                    variation=recipe.variation,
-                    version=version,
-                    rows=rows["train"],
-                )[rows["train"]],
-                spec,
+        varied = [
+            cache.features(
+                used, form, on_features, variation=recipe.variation, version=version, rows=rows["train"]
             )
             for version in range(1, recipe.variation.versions + 1)
-        )
-        levels = Levels.of(spec) if recipe.augment.mixup_energy else None
-        examples = dataclasses.replace(parts["train"].examples, versions=versions, levels=levels)
-        parts["train"] = dataclasses.replace(parts["train"], examples=examples)
+        ]
+        versions = tuple(Inputs(table, rows["train"], spec) for table in varied)
+        parts["train"] = _with_devices(recipe, parts["train"], versions)
     return spec, parts
 
 
-def _input(x: npt.NDArray[np.float32], spec: FeatureSpec) -> npt.NDArray[np.float32]:
-    """Features (clips, time, mel, channel) before normalisation as the network takes them."""
-    if spec.normalization == "mean_std":
-        x = np.stack([extract.normalize(clip, spec) for clip in x])
-    return np.ascontiguousarray(extract.to_input(x, spec), np.float32)
+def _with_devices(recipe: Recipe, train: Part, versions: tuple[Inputs, ...]) -> Part:
+    learned = dataclasses.replace(train.examples, versions=versions)
+    if recipe.augment.device_shift:
+        assert isinstance(learned.inputs, Inputs)
+        responses, reference = examples.device_responses(
+            train.dataset, learned.inputs, recipe.augment.reference_device
+        )
+        learned = dataclasses.replace(learned, responses=responses, is_reference=reference)
+    return dataclasses.replace(train, examples=learned)
+
+
+def _names(parts: Parts) -> dict[str, tuple[str, ...]]:
+    return {"train": parts.train, "validate": parts.validate, "test": parts.test}
+
+
+def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
+    """The recordings of train, validate and test, as far as there are any."""
+    chosen = {name: dataset.only(names) for name, names in _names(parts).items() if names}
+    if parts.validate_share and "validate" not in chosen:
+        shares = {"train": 1 - parts.validate_share, "validate": parts.validate_share}
+        dealt = datasets.split(chosen["train"], shares, parts.split_seed)
+        chosen |= {name: dealt.only([name]) for name in shares}
+    return chosen
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON with a last newline."""
     path.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _listed(dataset: Dataset) -> list[list[str]]:
-    return [[recording.path.name, recording.label, recording.part] for recording in dataset.recordings]
 
 
 def _metrics(
@@ -161,6 +253,9 @@ def _metrics(
         "parameters": model.count_params(),
         "epochs": len(history),
         "training_seconds": round(seconds, 1),
+        "examples_per_second": round(float(np.median([e.examples_per_second for e in history])), 1)
+        if history
+        else None,
         "float": dataclasses.asdict(scores) if scores else None,
         "made_with": {
             "ascmcu": ascmcu.__version__,
