@@ -142,10 +142,12 @@ class Tuning:
     """What lowering may spend.
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
-    some cycles, since neighbouring blocks widen the columns between them twice.
+    some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
+    as channel planes with some padding, where that is faster.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
+    planes: bool = True
 
 
 DEFAULT_TUNING = Tuning()

@@ -36,6 +36,7 @@ _GAIN = 256
 _UNROLL_MOST = 12
 _MOST_ACC = 1 << 23
 _COMMON_SHIFT = 13
+MOST_OFFSET = 4095  # of a load, a store or an addition
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class DotParams:
     """Compile-time constants of the inner kernels.
 
     ``pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
-    ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs.
+    ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs,
+    ``channel_step`` of neighbouring channels' outputs.
     ``signed`` says that each channel has a constant D beside M and C.
     """
 
@@ -53,6 +55,7 @@ class DotParams:
     rest: int
     pixel_bytes: int
     out_step: int
+    channel_step: int
     groups: int
     tail: int
     shift: int
@@ -64,6 +67,11 @@ class DotParams:
     def loop_bytes(self) -> int:
         """Bytes of a pixel's vector that the loop walks."""
         return self.blocks * self.unroll * 4
+
+    @property
+    def row_step(self) -> int:
+        """From behind a pixel's last whole group to the pixel's neighbour (of a pair: to the next but one)."""
+        return -4 * self.groups * self.channel_step
 
     @property
     def group_words(self) -> int:
@@ -107,6 +115,7 @@ def dot_form(
     *,
     pixel_bytes: int,
     out_step: int,
+    channel_step: int = 1,
 ) -> Dot | None:
     """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact.
 
@@ -118,6 +127,7 @@ def dot_form(
         bounds: lowest and highest accumulator per channel, bias included.
         pixel_bytes: distance of neighbouring pixels' widened vectors.
         out_step: distance of neighbouring pixels' outputs.
+        channel_step: distance of neighbouring channels' outputs.
     """
     channels, taps = weights.shape
     if x.dtype.integer_range[0] == 0:
@@ -137,6 +147,7 @@ def dot_form(
         rest=rest,
         pixel_bytes=pixel_bytes,
         out_step=out_step,
+        channel_step=channel_step,
         groups=channels // _GROUP,
         tail=channels % _GROUP,
         shift=found.shift,

@@ -25,6 +25,7 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
 from ascmcu.ops._dot import DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
+from ascmcu.ops._planes import Planes
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
 
@@ -56,7 +57,8 @@ class Conv2DParams:
 @dataclass(frozen=True)
 class Conv2DDotParams:
     """Compile-time constants of the dot form: ``block`` pixels' input columns are widened at a time, each ``column``
-    int16 long (kernel rows of one column, made even)."""
+    int16 long (kernel rows of one column, made even). An output in ``planes`` is first filled with ``fill``, the zero
+    point four times."""
 
     kernel_h: int
     kernel_w: int
@@ -74,6 +76,8 @@ class Conv2DDotParams:
     x_type: str
     column: int
     block: int
+    planes: Planes | None
+    fill: int
     dot: DotParams
 
 
@@ -207,9 +211,14 @@ class Conv2D(Op):
         return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
 
     def _lower_dot(
-        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], tuning: Tuning
+        self,
+        inputs: Inputs,
+        output: Tensor,
+        bounds: tuple[I64, I64],
+        tuning: Tuning,
+        planes: Planes | None = None,
     ) -> Lowered | None:
-        """The dot form, where it is exact and the shape allows it."""
+        """The dot form, where it is exact and the shape allows it; ``planes`` says how the output is laid out."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
@@ -225,7 +234,8 @@ class Conv2D(Op):
             self.requantization(inputs, output),
             bounds,
             pixel_bytes=2 * column * self.stride[1],
-            out_step=output.shape[3],
+            out_step=1 if planes else output.shape[3],
+            channel_step=planes.width if planes else 1,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
             return None
@@ -247,6 +257,8 @@ class Conv2D(Op):
             x_type=x.dtype.c_name,
             column=column,
             block=block,
+            planes=planes,
+            fill=(output.zero_point & 0xFF) * 0x01010101,
             dot=form.params,
         )
         scratch = 2 * column * ((block - 1) * self.stride[1] + kernel_w)

@@ -6,12 +6,17 @@ import functools
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import DEFAULT_TUNING, Tuning
+from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.schedule.place import place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.storage import buffers, share
 
 __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan"]
+
+
+# RAM that rows may take for planes, which spare cycles and not bytes.
+_PLANES_BYTES = 4096
 
 
 def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
@@ -22,6 +27,15 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
     """
+    planar = planar_maps(graph) if tuning.planes else graph
+    plan = _planned(planar, mode, tuning)
+    if planar is graph or mode == LAYERS:
+        return plan
+    lean = _planned(graph, mode, tuning)
+    return plan if plan.arena_bytes <= lean.arena_bytes + _PLANES_BYTES else lean
+
+
+def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     if mode == ROWS:
         graph = _input_readers_first(graph)
     layers = _layers(graph, tuning)

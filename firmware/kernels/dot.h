@@ -125,6 +125,18 @@ static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *t
     }
 }
 
+/* Fills `words` groups of four bytes. */
+static inline void dot_fill4(int8_t *to, uint32_t four, int32_t words)
+{
+    dot_word *out = (dot_word *)(void *)to;
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
+    for (; words > 0; --words) {
+        *out++ = four;
+    }
+}
+
 static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
 {
     for (; count > 0; --count) {
@@ -138,13 +150,14 @@ typedef struct {
     int32_t is_signed;
     int32_t low;
     int32_t high;
+    int32_t channel_step;
 } dot_shape;
 
 /* One pixel, `groups` groups of four output channels: the definition of what the assembly computes. */
 static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
     int32_t groups, const dot_shape *shape)
 {
-    for (; groups > 0; --groups, out += 4) {
+    for (; groups > 0; --groups, out += 4 * shape->channel_step) {
         uint32_t sum[4] = { (uint32_t)constants[0], (uint32_t)constants[1], (uint32_t)constants[2],
             (uint32_t)constants[3] };
         constants += 4;
@@ -167,7 +180,7 @@ static inline void dot_portable(const int16_t *x, const int32_t *weights, const 
                 y -= acc < 0 ? constants[2] : 0;
             }
             constants += shape->is_signed ? 3 : 2;
-            out[channel] = (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
+            out[channel * shape->channel_step] = (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
         }
     }
 }

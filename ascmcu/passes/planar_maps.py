@@ -1,0 +1,74 @@
+"""A map between a convolution and a depthwise convolution becomes channel planes, where both have a kernel for it.
+
+Not part of the pipeline: the schedule asks for it once the axes are settled. Planes hold a little padding, so they take
+some RAM more than the map; they save the depthwise kernel from bringing rows into planes itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+from ascmcu.ir.graph import Graph, Node, with_tensor
+from ascmcu.ir.types import Tensor
+from ascmcu.ops._dot import MOST_OFFSET
+from ascmcu.ops._planes import Planes, planes_for
+from ascmcu.ops._window import Padding, Pair
+from ascmcu.ops.conv2d import Conv2D, Conv2DDotParams
+from ascmcu.ops.conv2d_planes import Conv2DPlanes
+from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
+from ascmcu.ops.depthwise_planes import KERNEL, DepthwisePlanes
+
+
+@functools.lru_cache(maxsize=8)
+def planar_maps(graph: Graph) -> Graph:
+    """Exact: the bytes are the same in another order."""
+    nodes = {node.output: node for node in graph.nodes}
+    tensors: list[Tensor] = []
+    for node in graph.nodes:
+        made = _pair(graph, node)
+        if made is not None:
+            first, second, between = made
+            nodes[first.output], nodes[second.output] = first, second
+            tensors.append(between)
+    if not tensors:
+        return graph
+    return graph.replace(nodes=[nodes[node.output] for node in graph.nodes], tensors=tensors)
+
+
+def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
+    """Both nodes and the planes between them, if ``node`` is such a depthwise convolution."""
+    op, before = node.op, graph.producer(node.inputs[0])
+    if type(op) is not DepthwiseConv2D or before is None or type(before.op) is not Conv2D:
+        return None
+    x, weights = graph.input_tensors(node)[:2]
+    assert x is not None and weights is not None
+    if weights.shape[1:3] != KERNEL or weights.shape[3] != x.shape[3] or op.dilation[1] != 1:
+        return None
+    if op.stride[1] > 2 or len(graph.consumers(x.name)) != 1 or x.name in graph.outputs:
+        return None
+    planes = planes_for(
+        x.shape[2], graph.output_tensor(node).shape[2], op.stride[1], op.padding[2], KERNEL[1]
+    )
+    return _made(graph, before, node, planes)
+
+
+def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> tuple[Node, Node, Tensor] | None:
+    x = graph.tensors[node.inputs[0]]
+    assert isinstance(before.op, Conv2D) and isinstance(node.op, DepthwiseConv2D)
+    lowered = before.op.lower(graph.input_tensors(before), x)
+    if not isinstance(lowered.params, Conv2DDotParams) or planes.width * x.shape[3] > MOST_OFFSET:
+        return None
+    layout = (planes.first, planes.columns, planes.width)
+    between = with_tensor(x, shape=(1, x.shape[1], x.shape[3], planes.width))
+    depthwise = DepthwisePlanes(*_window(node.op), layout)
+    inputs = (between, *graph.input_tensors(node)[1:])
+    if depthwise.lower_planes(inputs, graph.output_tensor(node)) is None:
+        return None
+    convolution = Conv2DPlanes(*_window(before.op), layout)
+    first = dataclasses.replace(before, op=convolution)
+    return first, dataclasses.replace(node, op=depthwise), between
+
+
+def _window(op: Conv2D | DepthwiseConv2D) -> tuple[Pair, Pair, Padding, Pair]:
+    return op.stride, op.dilation, op.padding, op.clamp
