@@ -25,7 +25,7 @@ from ascmcu.boards import Board
 from ascmcu.build import cmsis_dsp, gcc
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
-from ascmcu.codegen import library
+from ascmcu.codegen import library, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
@@ -399,6 +399,7 @@ def write_sources(
         files.update(render_frontend(compiled.features, scale, zero_point, str(x.dtype.numpy)))
     if board is not None:
         files.update(board_code.files(board))
+        files.update(renode.files(board, compiled.name))
     for name, content in files.items():
         (folder / name).write_text(content)
     return _manifest(compiled, candidate, source, board)
