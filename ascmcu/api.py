@@ -47,7 +47,7 @@ from ascmcu.report.summarize import summarize
 from ascmcu.runners import base as runners
 from ascmcu.runners.base import Target
 from ascmcu.runners.serial import SerialRunner
-from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
+from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
 from ascmcu.schedule.describe import describe
 from ascmcu.schedule.plan import Layer as PlanLayer
 from ascmcu.schedule.plan import scratch_name, state_name
@@ -196,8 +196,8 @@ def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
     if schedule in ("auto", LAYERS):
         found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS)))
     if schedule in ("auto", ROWS):
-        plans = [Candidate(v, make_plan(v.graph, ROWS)) for v in choices]
-        found.append(min(plans, key=lambda c: c.plan.arena_bytes))
+        cheapest = min(choices, key=lambda v: peak_bytes(v.graph, ROWS)) if len(choices) > 1 else choices[0]
+        found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS)))
     return found
 
 

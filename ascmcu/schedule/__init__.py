@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+
+import numpy as np
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import DEFAULT_TUNING, Tuning
 from ascmcu.passes.planar_maps import planar_maps
-from ascmcu.schedule.place import place
+from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.spare import spare_scratch
 from ascmcu.schedule.storage import buffers, share
 
-__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan"]
+__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes"]
 
 
 # RAM that rows may take for planes, which spare cycles and not bytes.
@@ -35,12 +39,24 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
     return plan if plan.arena_bytes <= lean.arena_bytes + _PLANES_BYTES else lean
 
 
+def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:
+    """The largest sum of live bytes, without a placement: enough to compare graphs before one is planned."""
+    if mode == ROWS:
+        graph = _input_readers_first(graph)
+    layers = _layers(graph, tuning)
+    trace = simulate(graph, layers, mode)
+    found = buffers(graph, layers, share(graph, layers, trace), trace)
+    return int((np.array([b.size_bytes for b in found]) @ liveness(found, trace.events)).max(initial=0))
+
+
 def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     if mode == ROWS:
         graph = _input_readers_first(graph)
     layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
+    if mode == ROWS:
+        layers = spare_scratch(graph, layers, storage, trace, functools.partial(_relowered, graph, tuning))
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
 
@@ -60,6 +76,10 @@ def _input_readers_first(graph: Graph) -> Graph:
 def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
     """Lowering does not depend on the schedule; several plans of one graph share it."""
     return tuple(_layer(graph, index, tuning) for index in range(len(graph.nodes)))
+
+
+def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> Layer:
+    return _layer(graph, index, dataclasses.replace(tuning, scratch_bytes=scratch_bytes))
 
 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:

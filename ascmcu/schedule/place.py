@@ -20,7 +20,7 @@ _CLOSE = 1.002
 
 def place(buffers: Sequence[Buffer], events: int) -> tuple[tuple[Buffer, ...], int, int]:
     """Buffers with offsets, the arena's size, and the lower bound on it (the largest sum of live bytes)."""
-    live = _liveness(buffers, events)
+    live = liveness(buffers, events)
     sizes = np.array([b.size_bytes for b in buffers], np.int64)
     bound = int((sizes @ live).max(initial=0))
     conflicts: Matrix = (live.astype(np.float32) @ live.T.astype(np.float32)) > 0
@@ -29,7 +29,7 @@ def place(buffers: Sequence[Buffer], events: int) -> tuple[tuple[Buffer, ...], i
     return placed, size, bound
 
 
-def _liveness(buffers: Sequence[Buffer], events: int) -> Matrix:
+def liveness(buffers: Sequence[Buffer], events: int) -> Matrix:
     """(buffers, event slots): live or not. Events at which nothing begins add nothing and are left out."""
     slots = np.unique([first for b in buffers for first, _ in b.live] or [0])
     live = np.zeros((len(buffers), len(slots)), bool)
