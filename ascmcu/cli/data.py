@@ -1,4 +1,4 @@
-"""``ascmcu data``: list and synthesise data sets."""
+"""``ascmcu data``: list, check and synthesise data sets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,23 @@ import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from ascmcu.cli.progress import counted
 from ascmcu.data import datasets, synth
+
+if TYPE_CHECKING:
+    from ascmcu.data.check import Report
+
+_columns = click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="The name of a table's column: file, label, part, device or place. May be repeated.",
+)
 
 
 @click.group("data")
@@ -19,10 +32,11 @@ def command() -> None:
 
 @command.command("list")
 @click.argument("source", type=click.Path(path_type=Path))
+@_columns
 @click.option("--json", "as_json", is_flag=True, help="Counts on standard output as JSON.")
-def list_(source: Path, as_json: bool) -> None:
+def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
     """Count the recordings of SOURCE by class, part and device."""
-    dataset = datasets.load(source)
+    dataset = datasets.load(source, datasets.Columns.named(columns))
     counts = {
         field: dict(
             sorted(Counter(getattr(r, field) for r in dataset.recordings if getattr(r, field)).items())
@@ -36,6 +50,46 @@ def list_(source: Path, as_json: bool) -> None:
     for field, values in counts.items():
         if values:
             click.echo(f"by {field}: " + ", ".join(f"{value} {count}" for value, count in values.items()))
+
+
+@command.command("check")
+@click.argument("source", type=click.Path(path_type=Path))
+@_columns
+@click.option("--json", "as_json", is_flag=True, help="All findings on standard output as JSON.")
+@click.pass_context
+def check_(context: click.Context, source: Path, columns: tuple[str, ...], as_json: bool) -> None:
+    """Decode every recording of SOURCE; say what is missing, duplicated, unreadable, or on both sides of a split.
+
+    Exit status 1 when something is.
+    """
+    from ascmcu.data import check
+
+    with counted(f"checking {source.name}", "files") as progress:
+        report = check.check(source, datasets.Columns.named(columns), progress)
+    if as_json:
+        click.echo(json.dumps(report.to_dict(), indent=2))
+    else:
+        click.echo("\n".join(_findings(report)))
+    context.exit(0 if report.sound else 1)
+
+
+def _findings(report: Report) -> list[str]:
+    """What a reader wants to know: counts, and the first names of each kind."""
+    lines = [f"{report.recordings} recordings: " + "; ".join(f"{n} × {f}" for f, n in report.formats.items())]
+    kinds = (
+        ("missing", report.missing),
+        ("in the official split, not in meta.csv", report.unlisted_in_meta),
+        ("unreadable", [f"{name} ({why})" for name, why in report.unreadable.items()]),
+        ("of equal sound", [" = ".join(names) for names in report.duplicates]),
+        ("in several parts", [f"{place} ({', '.join(parts)})" for place, parts in report.leaks.items()]),
+        ("in no list", report.unlisted),
+        ("silent", report.silent),
+    )
+    for title, found in kinds:
+        if found:
+            more = f", and {len(found) - 5} more" if len(found) > 5 else ""
+            lines.append(f"{title}: {len(found)}: {', '.join(found[:5])}{more}")
+    return [*lines, "sound" if report.sound else "not sound"]
 
 
 @command.command("synth")

@@ -24,6 +24,13 @@ from ascmcu.train import recipe as recipes
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."
 )
 @click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on all the others.")
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD=NAME",
+    help="The name of a table's column: file, label, part, device or place.",
+)
 @click.option("--seed", type=int, help="In place of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
 @click.option(
@@ -39,6 +46,7 @@ def command(
     data: Path,
     output: Path | None,
     hold_out: str | None,
+    columns: tuple[str, ...],
     seed: int | None,
     epochs: int | None,
     changes: tuple[str, ...],
@@ -51,7 +59,7 @@ def command(
     chosen = recipes.load(recipe, changes)
     given: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
-    dataset = datasets.load(data)
+    dataset = datasets.load(data, datasets.Columns.named(columns))
     if hold_out is not None:
         others = tuple(part for part in dataset.parts if part != hold_out)
         chosen = dataclasses.replace(chosen, data=recipes.Parts(train=others, test=(hold_out,)))

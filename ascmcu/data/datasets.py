@@ -4,8 +4,9 @@
 
 * TAU Urban Acoustic Scenes: ``meta.csv`` and the official split in ``evaluation_setup/``; its parts are
   ``train`` and ``test`` (the files call the latter's labelled list ``evaluate``).
-* a table (``meta.csv`` in the folder, or any CSV): one row per recording, with its class and, where it has
-  them, its fold or split, its device and its place. ESC-10, ESC-50 and our synthetic scenes are such.
+* a table (``meta.csv`` or ESC-50's ``meta/esc50.csv`` in the folder, or any CSV): one row per recording, with
+  its class and, where it has them, its fold or split, its device and its place. ESC-10, ESC-50 and our synthetic
+  scenes are such.
 * a folder of class folders, with an optional level of part folders above: ``[train/]dog/*.wav``.
 """
 
@@ -33,7 +34,26 @@ class Columns:
     label: tuple[str, ...] = ("category", "scene_label", "label", "class")
     part: tuple[str, ...] = ("fold", "split", "part")
     device: tuple[str, ...] = ("source_label", "device")
-    place: tuple[str, ...] = ("identifier", "location")
+    place: tuple[str, ...] = ("identifier", "location", "src_file")
+
+    @staticmethod
+    def named(fields: Sequence[str]) -> Columns:
+        """The usual names, but for those given as ``field=name``.
+
+        Raises:
+            DataError: there is no such field.
+        """
+        given = {}
+        for text in fields:
+            field, equals, name = text.partition("=")
+            if not equals or field not in Columns.__dataclass_fields__:
+                raise DataError(
+                    "a column is not understood",
+                    where=text,
+                    expected="one of " + ", ".join(f"{known}=NAME" for known in Columns.__dataclass_fields__),
+                )
+            given[field] = (name,)
+        return Columns(**given)
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,24 @@ class Dataset:
         return [index[recording.label] for recording in self.recordings]
 
 
+@dataclass(frozen=True)
+class Survey:
+    """What a data set lists, whether it is there or not.
+
+    Args:
+        recordings: those that are there, in the list's order, in the official split where there is one.
+        missing: files that are not.
+        unlisted_in_meta: files that the official split names and meta.csv does not.
+        listed: every recording of the list, also those that the official split leaves out.
+    """
+
+    root: Path
+    recordings: tuple[Recording, ...]
+    listed: tuple[Recording, ...]
+    missing: tuple[str, ...] = ()
+    unlisted_in_meta: tuple[str, ...] = ()
+
+
 def load(source: Path, columns: Columns | None = None) -> Dataset:
     """Read a data set's list; no audio is opened.
 
@@ -89,20 +127,52 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
     Raises:
         DataError: nothing there, no labels, or a listed file is absent.
     """
+    found = survey(source, columns)
+    if found.missing:
+        raise DataError(
+            "a listed recording is missing",
+            where=str(found.root),
+            found=f"{found.missing[0]}, and {len(found.missing) - 1} more",
+            hint="`ascmcu data check` lists all of them",
+        )
+    if found.unlisted_in_meta:
+        raise DataError(
+            "the official split names a recording that meta.csv lacks", where=found.unlisted_in_meta[0]
+        )
+    labels = tuple(sorted({recording.label for recording in found.recordings}))
+    return Dataset(found.root, labels, found.recordings)
+
+
+def survey(source: Path, columns: Columns | None = None) -> Survey:
+    """Read a data set's list, and say what of it is there.
+
+    Raises:
+        DataError: nothing there, or no labels.
+    """
     if not source.exists():
         raise DataError("no such data set", where=str(source))
-    table = source if source.is_file() else source / "meta.csv"
-    recordings = _from_table(table, columns or Columns()) if table.is_file() else _from_folders(source)
+    table = _table_of(source)
+    missing: list[str] = []
+    unknown: list[str] = []
+    recordings = _from_table(table, columns or Columns(), missing) if table else _from_folders(source)
+    listed = recordings
     if source.is_dir() and (source / "evaluation_setup").is_dir():
-        recordings = _officially_split(recordings, source / "evaluation_setup")
-    if not recordings:
+        recordings = _officially_split(recordings, source / "evaluation_setup", set(missing), unknown)
+    if not recordings and not missing:
         raise DataError(
             "no recordings found",
             where=str(source),
             expected="meta.csv with the columns filename and category, or a folder per class",
         )
-    labels = tuple(sorted({recording.label for recording in recordings}))
-    return Dataset(table.parent if table.is_file() else source, labels, tuple(recordings))
+    root = source if source.is_dir() else source.parent
+    return Survey(root, tuple(recordings), tuple(listed), tuple(missing), tuple(unknown))
+
+
+def _table_of(source: Path) -> Path | None:
+    """The table itself, or a folder's: ESC-50 has its own in ``meta/``."""
+    if source.is_file():
+        return source
+    return next((p for p in (source / "meta.csv", source / "meta" / "esc50.csv") if p.is_file()), None)
 
 
 def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Dataset:
@@ -139,7 +209,8 @@ def _group(recording: Recording) -> str:
     return recording.place or str(recording.path)
 
 
-def _from_table(table: Path, columns: Columns) -> list[Recording]:
+def _from_table(table: Path, columns: Columns, missing: list[str]) -> list[Recording]:
+    """The table's recordings that are there; the names of the others join ``missing``."""
     with table.open(newline="", encoding="utf-8-sig") as file:
         head = file.readline()
         file.seek(0)
@@ -156,13 +227,25 @@ def _from_table(table: Path, columns: Columns) -> list[Recording]:
                     expected=" or ".join(getattr(columns, field)),
                     found=", ".join(there),
                 )
-        recordings = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
+        listed = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
+    recordings = []
+    for recording in listed:
+        if recording.path.is_file():
+            recordings.append(recording)
+        else:
+            missing.append(str(recording.path))
     _no_duplicates(recordings, table)
     return recordings
 
 
-def _officially_split(recordings: list[Recording], setup: Path) -> list[Recording]:
-    """The recordings that the official lists name, in the lists' order, each with its part."""
+def _officially_split(
+    recordings: list[Recording], setup: Path, missing: set[str], unknown: list[str]
+) -> list[Recording]:
+    """The recordings that the official lists name, in the lists' order, each with its part.
+
+    Names that neither meta.csv nor ``missing`` has join ``unknown``.
+    """
+    absent = {f"{Path(path).parent.name}/{Path(path).name}" for path in missing}
     by_name = {f"{r.path.parent.name}/{r.path.name}": r for r in recordings}
     dealt = []
     for part, name in (("train", "fold1_train.csv"), ("test", "fold1_evaluate.csv")):
@@ -172,9 +255,10 @@ def _officially_split(recordings: list[Recording], setup: Path) -> list[Recordin
         except (OSError, KeyError) as error:
             raise DataError("cannot read the official split", where=str(setup / name), found=error) from error
         for filename in listed:
-            if filename not in by_name:
-                raise DataError("the official split names a recording that meta.csv lacks", where=filename)
-            dealt.append(replace(by_name[filename], part=part))
+            if filename in by_name:
+                dealt.append(replace(by_name[filename], part=part))
+            elif filename not in absent:
+                unknown.append(filename)
     return dealt
 
 
@@ -182,11 +266,11 @@ def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str
     values = {field: (row.get(name) or "").strip() if name else "" for field, name in found.items()}
     if not values["file"] or not values["label"]:
         raise DataError("a row lacks its file or its label", where=f"{table}:{line}", found=row)
-    # ESC names files without their folder; TAU writes audio/… in front.
-    for candidate in (table.parent / values["file"], table.parent / "audio" / values["file"]):
-        if candidate.is_file():
-            return Recording(candidate, values["label"], values["part"], values["device"], values["place"])
-    raise DataError("a listed recording is missing", where=f"{table}:{line}", found=values["file"])
+    # TAU writes audio/… in front of the name; ESC-10 writes none, and ESC-50's table lies in a folder of its own.
+    folders = (table.parent, table.parent / "audio", table.parent.parent / "audio")
+    candidates = [folder / values["file"] for folder in folders]
+    path = next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+    return Recording(path, values["label"], values["part"], values["device"], values["place"])
 
 
 def _no_duplicates(recordings: list[Recording], table: Path) -> None:
