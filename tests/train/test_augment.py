@@ -89,3 +89,71 @@ def test_bands_in_front_are_treated_alike() -> None:
     swapped, y2 = augment.augmented(np.swapaxes(X, 1, 2), Y, ALL, rng(), time_axis=2)
     assert np.array_equal(np.swapaxes(swapped, 1, 2), x)
     assert np.array_equal(y, y2)
+
+
+def test_crops_are_windows_of_their_clip() -> None:
+    for part, clip in zip(augment.cropped(X, 12, rng()), X, strict=True):
+        assert any(np.array_equal(part, clip[start : start + 12]) for start in range(9))
+
+
+def test_another_microphone_is_a_smooth_curve_of_the_asked_size() -> None:
+    x = np.zeros((400, 3, 64, 2), np.float32)
+    curve = augment.other_microphone(x, 0.5, rng())
+    assert np.array_equal(curve, np.broadcast_to(curve[:, :1, :, :1], curve.shape))
+    assert abs(float(curve.std()) - 0.5) < 0.05
+    assert np.abs(np.diff(curve, axis=2)).max() < 0.4
+
+
+def test_restyling_takes_the_statistics_of_another_clip() -> None:
+    x = X * np.arange(1, 7, dtype=np.float32)[:, None, None, None] + np.arange(6)[:, None, None, None]
+    x = x.astype(np.float32)
+    told = augment.restyled(x, 0.4, rng())
+    mean, spread = x.mean(axis=(1, 3)), x.std(axis=(1, 3))
+    assert not np.allclose(told.mean(axis=(1, 3)), mean)
+    for clip, other in zip(told, x, strict=True):
+        shape = (clip - clip.mean(axis=(0, 2), keepdims=True)) / clip.std(axis=(0, 2), keepdims=True)
+        own = (other - other.mean(axis=(0, 2), keepdims=True)) / other.std(axis=(0, 2), keepdims=True)
+        assert np.allclose(shape, own, atol=1e-3), "what is left is the clip's own"
+    assert told.mean(axis=(1, 3)).min() > mean.min() - 1e-4
+    assert told.std(axis=(1, 3)).max() < spread.max() + 1e-3
+
+
+def test_half_a_batch_may_be_left_as_it_is() -> None:
+    x, y = augment.mixed(X, Y, 0.4, True, rng(), half=True)
+    assert np.array_equal(x[3:], X[3:])
+    assert np.array_equal(y[3:], Y[3:])
+    assert not np.array_equal(x[:3], X[:3])
+
+
+def test_sounds_are_mixed_by_their_energies() -> None:
+    levels = augment.Levels(np.full((8, 2), 2.0, np.float32), np.full((8, 2), -3.0, np.float32))
+    x, y = augment.mixed_as_sounds(X, Y, 0.5, levels, rng())
+    assert np.allclose(y.sum(axis=1), 1)
+    energy = np.exp(X.astype(np.float64) * 2 - 3)
+    for mixed, target in zip(np.exp(x.astype(np.float64) * 2 - 3), y, strict=True):
+        pair = np.flatnonzero(target)
+        solution, rest, *_ = np.linalg.lstsq(
+            np.stack([energy[n].ravel() for n in pair], axis=1), mixed.ravel(), rcond=None
+        )
+        assert (
+            np.abs(mixed.ravel() - np.stack([energy[n].ravel() for n in pair], axis=1) @ solution).max()
+            < 1e-3
+        )
+        if len(pair) == 2:
+            amplitude = np.sqrt(solution)
+            assert np.isclose((amplitude**2).sum(), 1, atol=1e-3), "the power is kept"
+            assert rest.size == 1
+
+
+def test_equally_loud_sounds_are_mixed_by_their_shares() -> None:
+    levels = augment.Levels(np.ones((8, 2), np.float32), np.zeros((8, 2), np.float32))
+    twins = np.zeros((2, 20, 8, 2), np.float32)
+    twins[0, :10], twins[1, 10:] = -40.0, -40.0
+    for seed in range(40):
+        x, y = augment.mixed_as_sounds(twins, np.eye(2, dtype=np.float32), 1.0, levels, rng(seed))
+        if y[0, 0] < 1:
+            share = y[0, 0]
+            power = share**2 + (1 - share) ** 2
+            assert np.isclose(np.exp(x[0, 15, 0, 0]), share**2 / power, rtol=1e-3)
+            return
+    raise AssertionError("never a mixture")
