@@ -17,6 +17,8 @@ from tests.cli.conftest import dense
 ROOT = Path(__file__).resolve().parents[2]
 FOLDERS = ("templates", "boards", "firmware")
 KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+# The aim is two minutes on an idle machine, by its clock; beside other tests only the CPU's time says something.
+LIMIT_S = 120
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
 
@@ -96,17 +98,41 @@ def test_the_installed_package_is_what_runs(installed: Path, tmp_path: Path) -> 
     assert all(path.startswith(f"{installed}{os.sep}") for path in done.stdout.split())
 
 
-@needs_cross
-def test_a_model_is_exported_and_benched_by_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
-    model = tmp_path / "network.tflite"
-    model.write_bytes(KWS.read_bytes() if KWS.is_file() else dense(490, 12))
-    made = _run(installed, tmp_path, "export", "network.tflite", "--board", "nucleo-f446", "--json")
-    assert made.returncode == 0, made.stderr
-    assert json.loads(made.stdout)["fits"]
+def _export_bench_report(site: Path, folder: Path, model: bytes, name: str) -> float:
+    """Seconds of CPU from the .tflite to the page; the page and its figures must be there."""
     import numpy as np
 
-    shape = json.loads((tmp_path / "build" / "manifest.json").read_text())["inputs"][0]["shape"]
-    np.save(tmp_path / "in.npy", np.zeros((1, *shape), np.int8))
-    benched = _run(installed, tmp_path, "bench", "--on", "sim", "--tensors", "in.npy", "--json")
+    folder.mkdir()
+    (folder / name).write_bytes(model)
+    before = os.times()
+    made = _run(site, folder, "export", name, "--board", "nucleo-f446", "--features", "none", "--json")
+    assert made.returncode == 0, made.stderr
+    assert json.loads(made.stdout)["fits"]
+    spec = json.loads((folder / "build" / "manifest.json").read_text())["inputs"][0]
+    np.save(folder / "in.npy", np.zeros((1, *spec["shape"]), spec["dtype"]))
+    benched = _run(site, folder, "bench", "--on", "sim", "--tensors", "in.npy", "--json")
     assert benched.returncode == 0, benched.stderr
     assert json.loads(benched.stdout)["cycles"]["network"] > 0
+    told = _run(site, folder, "report", "--budget", "ram=131072")
+    assert told.returncode == 0, told.stderr
+    page = (folder / "build" / "report.html").read_text()
+    assert "Where the work goes" in page and "<svg" in page
+    after = os.times()
+    return after.children_user + after.children_system - before.children_user - before.children_system
+
+
+@needs_cross
+def test_from_a_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    model = KWS.read_bytes() if KWS.is_file() else dense(490, 12)
+    assert _export_bench_report(installed, tmp_path / "kws", model, "network.tflite") < LIMIT_S
+
+
+@needs_cross
+def test_the_schema_and_the_templates_of_the_report_are_in_the_wheel(wheel: Path) -> None:
+    inside = set(zipfile.ZipFile(wheel).namelist())
+    for name in (
+        "report/bench.schema.json",
+        "_bundle/templates/report.html.j2",
+        "_bundle/templates/report.css",
+    ):
+        assert f"ascmcu/{name}" in inside
