@@ -59,7 +59,8 @@ def test_the_files_are_well_formed(name: str, tmp_path: Path, checker: types.Mod
 
 
 WRONG = {
-    "overlap": ('dwt: Miscellaneous.DWT @ sysbus 0xE0001000', "m: Memory.MappedMemory @ sysbus 0x20000000\n    size: 0x100",
+    "overlap": (  # with the stock platform's RAM
+        'dwt: Miscellaneous.DWT @ sysbus 0xE0001000', "m: Memory.MappedMemory @ sysbus 0x20000000\n    size: 0x100",
         "overlap"),
     "typo in a name": ("usart2:", "usrat2:", "usrat2 is not declared"),
     "no such base": ("stm32f4.repl", "stm32f5.repl", "not a platform"),

@@ -1,0 +1,93 @@
+"""Every board: a real network is exported and built for it, and gives the host's bits on the cycle model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu import api, boards, paths
+from ascmcu.bench.session import Session
+from ascmcu.bench.wire import ClockState, Counter, Kind
+from ascmcu.build.gcc import build_firmware
+from ascmcu.runners import base
+from ascmcu.runners.base import Target
+from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
+
+ROOT = Path(__file__).resolve().parents[2]
+KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+FAMILY_SAMPLES = {boards.load(name).chip.family: name for name in boards.names()}
+needs_gcc = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+pytestmark = needs_gcc
+
+
+def _run(name: str, target: Target, data: bytes) -> bytes:
+    with base.create(name, target) as link:
+        session = Session(link, response_s=link.facts.response_s, seed=1)
+        result = session.run(data, Kind.TENSOR)
+        if name == "sim":
+            hello, statistics = session.hello, session.statistics()
+            assert (hello.board, hello.clock_hz) == (target.board.name, target.board.clock.sysclk_hz)
+            assert (hello.counter, hello.clock) == (Counter.DWT, ClockState.AS_CONFIGURED)
+            assert hello.wait_states == target.board.clock.wait_states
+            assert (statistics.overruns, statistics.bad_frames, result.disturbed) == (0, 0, 0)
+        return result.outputs
+
+
+@pytest.mark.skipif(not KWS.is_file(), reason="no keyword-spotting model beside the checkout")
+@pytest.mark.parametrize("name", boards.names())
+def test_keyword_spotting_gives_the_same_bits_everywhere(
+    name: str, tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """One board of each family; all of them with --inputs above the default."""
+    if name not in FAMILY_SAMPLES.values() and int(pytestconfig.getoption("--inputs")) <= 4:
+        pytest.skip("another board of its family is tested; --inputs 5 tests all")
+    export = api.export(KWS, name, tmp_path / "build", features="none")
+    board = boards.load(name)
+    ram, flash = export.manifest.ram_bytes["total"], export.manifest.flash_bytes["total"]
+    assert (ram <= board.ram.size_bytes, flash <= board.flash.size_bytes) == (True, True)
+    target = Target(export.folder, board, export.manifest, False)
+    spec = export.manifest.inputs[0]
+    tensor = np.random.default_rng(3).integers(-128, 128, spec.rows * spec.row_bytes, np.int8).tobytes()
+    assert _run("sim", target, tensor) == _run("host", target, tensor)
+
+
+@pytest.mark.parametrize("family", sorted(FAMILY_SAMPLES))
+def test_a_new_board_of_a_known_family_is_one_file(family: str, tmp_path: Path) -> None:
+    """Copied under another name, with a slower clock where the family lets one choose, and built and run from there."""
+    sample = FAMILY_SAMPLES[family]
+    text = (paths.boards() / f"{sample}.toml").read_text()
+    path = tmp_path / "my-board.toml"
+    path.write_text(text.replace(f'name = "{sample}"', 'name = "my-board"'))
+    board = boards.load(str(path))
+    made = tmp_path / "build"
+    made.mkdir()
+    target = mixer_target(made, str(path))
+    build_firmware(made, board, frontend=False)
+    tensor = bytes(range(256)) * 12
+    tensor = tensor[: ROWS * ROW_BYTES].ljust(ROWS * ROW_BYTES, b"\x5a")
+    assert _run("sim", target, tensor) == mixed(tensor)
+
+
+def test_a_boot_loader_keeps_its_room(tmp_path: Path) -> None:
+    text = (paths.boards() / "nucleo-f446.toml").read_text()
+    path = tmp_path / "loader.toml"
+    changed = text.replace('name = "nucleo-f446"', 'name = "loader"')
+    path.write_text(changed.replace("stack_bytes", "bootloader_bytes = 0x10000\nstack_bytes"))
+    made = tmp_path / "build"
+    made.mkdir()
+    target = mixer_target(made, str(path))
+    build_firmware(made, target.board, frontend=False)
+    assert (made / "firmware.bin").stat().st_size < 0x10000
+    tensor = bytes(ROWS * ROW_BYTES)
+    assert _run("sim", target, tensor) == mixed(tensor)
+
+
+def test_the_kinetis_flash_stays_open(tmp_path: Path) -> None:
+    """The bytes at 0x400 decide whether a debug probe may ever come in again."""
+    target = mixer_target(tmp_path, "frdm-k64f")
+    build_firmware(tmp_path, target.board, frontend=False)
+    image = (tmp_path / "firmware.bin").read_bytes()
+    assert image[0x400:0x410] == b"\xff" * 12 + b"\xfe\xff\xff\xff"
