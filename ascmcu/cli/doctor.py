@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import json
+import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +15,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import click
+
+_PYTHON_MIN = (3, 11)
+# The firmware is C11 with what GCC 10 warns of and not less.
+_GCC_MIN = 10
+_ROOM_MIN_BYTES = 500_000_000
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,17 @@ class Finding:
     required: bool
 
 
+@dataclass(frozen=True)
+class Check:
+    """How to look for one thing; ``look`` gives a version, or None."""
+
+    name: str
+    look: Callable[[], str | None]
+    needed_for: str
+    install: str
+    required: bool = False
+
+
 def _program(name: str, *arguments: str) -> str | None:
     path = shutil.which(name)
     if path is None:
@@ -33,6 +51,12 @@ def _program(name: str, *arguments: str) -> str | None:
     done = subprocess.run([path, *(arguments or ("--version",))], capture_output=True, text=True, check=False)
     lines = (done.stdout or done.stderr).strip().splitlines()
     return lines[0] if lines else path
+
+
+def _gcc(name: str) -> str | None:
+    """The compiler's first line, if it is new enough."""
+    major = (_program(name, "-dumpversion") or "").partition(".")[0]
+    return _program(name) if major.isdecimal() and int(major) >= _GCC_MIN else None
 
 
 def _package(name: str) -> str | None:
@@ -43,7 +67,23 @@ def _package(name: str) -> str | None:
 
 
 def _python() -> str | None:
-    return platform.python_version() if sys.version_info >= (3, 11) else None
+    return platform.python_version() if sys.version_info >= _PYTHON_MIN else None
+
+
+def _own_packages() -> str | None:
+    """Whether everything that the package itself depends on is there; how many they are."""
+    named = importlib.metadata.requires("ascmcu") or []
+    names = [re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0] for line in named if "extra ==" not in line]
+    return f"{len(names)} of {len(names)}" if names and all(_package(name) for name in names) else None
+
+
+def _sound() -> str | None:
+    """libsndfile comes with the soundfile package on most machines, and not on some."""
+    try:
+        import soundfile
+    except (ImportError, OSError):
+        return None
+    return f"libsndfile {soundfile.__libsndfile_version__}"
 
 
 def _newlib() -> str | None:
@@ -68,43 +108,69 @@ def _cmsis_dsp() -> str | None:
     return there.version if there else None
 
 
-def _renode() -> str | None:
-    import os
+def _cache() -> str | None:
+    """The cache, or the nearest folder above it that exists, must be writable and have room."""
+    from ascmcu import paths
 
+    folder = paths.cache()
+    place = next((p for p in (folder, *folder.parents) if p.is_dir()), None)
+    if place is None or not os.access(place, os.W_OK):
+        return None
+    free = shutil.disk_usage(place).free
+    return f"{folder}, {free / 1e9:.0f} GB free" if free >= _ROOM_MIN_BYTES else None
+
+
+def _ports() -> str | None:
+    """Serial ports that this user may open."""
+    try:
+        from serial.tools import list_ports
+    except ImportError:
+        return None
+    found = [port.device for port in list_ports.comports() if os.access(port.device, os.R_OK | os.W_OK)]
+    return ", ".join(sorted(found)) or None
+
+
+def _flash_tools() -> str | None:
+    """Programs that can write a chip."""
+    from ascmcu.flash import base
+
+    found = [name for name in base.names() if base.create(name).found() is not None]
+    return ", ".join(found) or None
+
+
+def _renode() -> str | None:
     return _program(os.environ.get("ASCMCU_RENODE", "renode"))
 
 
 _APT = "sudo apt-get install "
 _PIP = f"{sys.executable} -m pip install "
-CHECKS: tuple[tuple[str, Callable[[], str | None], str, str, bool], ...] = (
-    ("python", _python, "everything (3.11 or newer)", _APT + "python3", True),
-    ("gcc", lambda: _program("gcc"), "bench --on host", _APT + "gcc libc6-dev", True),
-    ("arm-none-eabi-gcc", lambda: _program("arm-none-eabi-gcc"), "export", _APT + "gcc-arm-none-eabi", True),
-    ("newlib", _newlib, "export", _APT + "libnewlib-arm-none-eabi", True),
-    (
-        "cmsis-dsp",
-        _cmsis_dsp,
-        "exports with a front end",
-        'python -c "from ascmcu.build import cmsis_dsp; cmsis_dsp.sources(1024)"',
-        True,
+_PORTS = "connect a board; on Linux `sudo usermod -aG dialout $USER` and log in again"
+_CACHE = f"ASCMCU_CACHE=FOLDER names another; {_ROOM_MIN_BYTES // 10**6} MB are wanted"
+CHECKS: tuple[Check, ...] = (
+    Check("python", _python, "everything (3.11 or newer)", _APT + "python3", True),
+    Check("packages", _own_packages, "everything", _PIP + "--force-reinstall ascmcu (its wheel, or the checkout)", True),
+    Check("libsndfile", _sound, "recordings", _APT + "libsndfile1", True),
+    Check("cache", _cache, "fetched sources, tuned kernels", _CACHE, True),
+    Check("gcc", lambda: _gcc("gcc"), "bench --on host", _APT + "gcc libc6-dev", True),
+    Check("arm-none-eabi-gcc", lambda: _gcc("arm-none-eabi-gcc"), "export", _APT + "gcc-arm-none-eabi", True),
+    Check("newlib", _newlib, "export", _APT + "libnewlib-arm-none-eabi", True),
+    Check(
+        "cmsis-dsp", _cmsis_dsp, "exports with a front end",
+        'python -c "from ascmcu.build import cmsis_dsp; cmsis_dsp.sources(1024)"', True,
     ),
-    ("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
-    (
-        "qemu-system-arm",
-        lambda: _program("qemu-system-arm"),
-        "bench --on qemu",
-        _APT + "qemu-system-arm",
-        False,
-    ),
-    ("tensorflow", lambda: _package("tensorflow"), "train, quantize", _PIP + "tensorflow keras", False),
-    ("pyocd", lambda: _package("pyocd"), "flash", _PIP + "pyocd", False),
-    ("renode", _renode, "bench --on renode", "a release of github.com/renode/renode", False),
-)
+    Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
+    Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),
+    Check("renode", _renode, "bench --on renode", "a release of github.com/renode/renode"),
+    Check("flash tools", _flash_tools, "flash", _PIP + "pyocd"),
+    Check("serial ports", _ports, "bench --serial", _PORTS),
+    Check("tensorflow", lambda: _package("tensorflow"), "train, quantize", _PIP + "tensorflow keras"),
+    Check("matplotlib", lambda: _package("matplotlib"), "compare --pareto FILE.png", _PIP + "matplotlib"),
+)  # fmt: skip
 
 
 def findings() -> list[Finding]:
     """The state of every tool, in the order of ``CHECKS``."""
-    return [Finding(name, check(), use, install, need) for name, check, use, install, need in CHECKS]
+    return [Finding(c.name, c.look(), c.needed_for, c.install, c.required) for c in CHECKS]
 
 
 @click.command("doctor")
@@ -134,3 +200,7 @@ def _show(found: list[Finding]) -> None:
         mark = "[red]✗[/]" if finding.required else "[yellow]–[/]"
         console.print(f"{mark} {finding.name:<18} missing, for {finding.needed_for}", highlight=False)
         console.print(f"  {'':<18} {finding.install}", highlight=False, soft_wrap=True, markup=False)
+    missing = [finding for finding in found if finding.found is None]
+    if not any(finding.required for finding in missing):
+        optional = f"; without: {', '.join(f.needed_for for f in missing)}" if missing else ""
+        console.print(f"ready for export, bench and report{optional}", highlight=False, soft_wrap=True)
