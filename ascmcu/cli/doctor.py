@@ -148,7 +148,7 @@ _PORTS = "connect a board; on Linux `sudo usermod -aG dialout $USER` and log in 
 _CACHE = f"ASCMCU_CACHE=FOLDER names another; {_ROOM_MIN_BYTES // 10**6} MB are wanted"
 CHECKS: tuple[Check, ...] = (
     Check("python", _python, "everything (3.11 or newer)", _APT + "python3", True),
-    Check("packages", _own_packages, "everything", _PIP + "--force-reinstall ascmcu (its wheel, or the checkout)", True),
+    Check("packages", _own_packages, "everything", _PIP + "the wheel, or the checkout, again", True),
     Check("libsndfile", _sound, "recordings", _APT + "libsndfile1", True),
     Check("cache", _cache, "fetched sources, tuned kernels", _CACHE, True),
     Check("gcc", lambda: _gcc("gcc"), "bench --on host", _APT + "gcc libc6-dev", True),
