@@ -149,10 +149,9 @@ def _sensitivity(
 
     if material is None:
         raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
-    ranges = calibrate.ranges(source.tflite, material.train.x, calibrator, percentile)
-    test = material.test
-    chosen = calibrate.evenly(test.x, sensitivity.CLIPS)
-    targets = calibrate.evenly(test.y, sensitivity.CLIPS).astype(int) if material.labelled else None
+    ranges = calibrate.ranges(source.tflite, material.train, calibrator, percentile)
+    chosen = calibrate.evenly(material.test, sensitivity.CLIPS)
+    targets = calibrate.evenly(material.targets, sensitivity.CLIPS).astype(int) if material.labelled else None
     return sensitivity.measure(source.tflite, ranges, chosen, targets)
 
 

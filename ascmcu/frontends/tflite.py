@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import tflite
+from flatbuffers import number_types
 
 import ascmcu.ops
 from ascmcu.errors import AscmcuError, ModelError
@@ -304,7 +305,8 @@ class _Importer:
             self._tensor_at(raw.Outputs(i), f"an output of {role}")
             for i in _indices(raw.OutputsLength(), self.data)
         ]
-        op = registry.importer(builtin)
+        floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
+        op = registry.importer(builtin, floats=floats)
         ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
         if op is None:
             raise ctx.error(
@@ -331,10 +333,16 @@ class _Importer:
             )
         code = self.model.OperatorCodes(code_index)
         # schema.fbs: the larger of the old 8-bit field and the new one is valid.
-        value = max(code.DeprecatedBuiltinCode(), code.BuiltinCode())
+        value = max(code.DeprecatedBuiltinCode(), _builtin_code(code))
         if value == tflite.BuiltinOperator.CUSTOM:
             return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
         return str(_BUILTIN_NAMES.get(value, f"builtin {value}"))
+
+
+def _builtin_code(code: Any) -> int:
+    """The newer of the two fields; the package's accessor prefers the older one even where a writer left it out."""
+    offset = int(code._tab.Offset(10))
+    return int(code._tab.Get(number_types.Int32Flags, offset + code._tab.Pos)) if offset else 0
 
 
 def _options(raw: Any) -> Any:

@@ -10,6 +10,8 @@ from ascmcu.ir.op import Op
 
 _KINDS: dict[str, type[Op]] = {}
 _IMPORTERS: dict[str, type[Op]] = {}
+# The importers of operators whose result is float32.
+_FLOAT_IMPORTERS: dict[str, type[Op]] = {}
 
 T = TypeVar("T", bound=type[Op])
 
@@ -17,19 +19,25 @@ T = TypeVar("T", bound=type[Op])
 def register(*tflite_builtins: str) -> Callable[[T], T]:
     """Class decorator: make an op known by its kind, and as the importer of TFLite builtin operators."""
 
-    def decorate(op: T) -> T:
-        if not op.KIND or op.KIND in _KINDS:
-            raise VerifyError(f"op kind '{op.KIND}' is empty or registered twice", where=op.__name__)
-        _KINDS[op.KIND] = op
-        for builtin in tflite_builtins:
-            if builtin in _IMPORTERS:
-                raise VerifyError(
-                    f"{builtin} is imported by two ops", where=f"{op.KIND}, {_IMPORTERS[builtin].KIND}"
-                )
-            _IMPORTERS[builtin] = op
-        return op
+    return lambda op: _registered(op, tflite_builtins, _IMPORTERS)
 
-    return decorate
+
+def register_float(*tflite_builtins: str) -> Callable[[T], T]:
+    """Class decorator: the same, for operators whose result is float32."""
+    return lambda op: _registered(op, tflite_builtins, _FLOAT_IMPORTERS)
+
+
+def _registered(op: T, builtins: tuple[str, ...], importers: dict[str, type[Op]]) -> T:
+    if not op.KIND or op.KIND in _KINDS:
+        raise VerifyError(f"op kind '{op.KIND}' is empty or registered twice", where=op.__name__)
+    _KINDS[op.KIND] = op
+    for builtin in builtins:
+        if builtin in importers:
+            raise VerifyError(
+                f"{builtin} is imported by two ops", where=f"{op.KIND}, {importers[builtin].KIND}"
+            )
+        importers[builtin] = op
+    return op
 
 
 def kinds() -> dict[str, type[Op]]:
@@ -42,9 +50,10 @@ def by_kind(kind: str) -> type[Op] | None:
     return _KINDS.get(kind)
 
 
-def importer(builtin: str) -> type[Op] | None:
-    """The op that imports the TFLite builtin operator of that name."""
-    return _IMPORTERS.get(builtin)
+def importer(builtin: str, *, floats: bool = False) -> type[Op] | None:
+    """The op that imports the TFLite builtin operator of that name; ``floats`` says that its result is float32."""
+    found = _FLOAT_IMPORTERS.get(builtin) if floats else None
+    return found or _IMPORTERS.get(builtin)
 
 
 def supported_builtins() -> tuple[str, ...]:

@@ -33,11 +33,20 @@ def import_reduction(ctx: ImportContext) -> tuple[Tensor, Axes, bool]:
     if x is None:
         raise ctx.error("input is missing")
     _quant.require_quantized(ctx, x, output)
+    return x, import_axes(ctx, x), bool(ctx.option("KeepDims", False))
+
+
+def import_axes(ctx: ImportContext, x: Tensor) -> Axes:
+    """The axes that the operator's second input names, sorted.
+
+    Raises:
+        ModelError: ``x`` has no such axis.
+    """
     rank = len(x.shape)
     axes = sorted({int(a) + (rank if a < 0 else 0) for a in ctx.const(1).reshape(-1)})
     if any(not 0 <= a < rank for a in axes):
         raise ctx.error("axis is out of range", x, expected=f"-{rank} … {rank - 1}", found=axes)
-    return x, tuple(axes), bool(ctx.option("KeepDims", False))
+    return tuple(axes)
 
 
 def infer(inputs: Inputs, axes: Axes, keep_dims: bool) -> TensorType:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -37,6 +38,10 @@ class Dequantize(Op):
         x, output = ctx.inputs[0], ctx.outputs[0]
         if x is None:
             raise ctx.error("input is missing")
+        if x.dtype is DType.FLOAT16 and x.data is not None:
+            # Half-precision weights: whoever reads them widens them.
+            ctx.define(dataclasses.replace(output, dtype=DType.FLOAT16), x.data)
+            return
         _quant.require_quantized(ctx, x)
         ctx.require_dtype(output, DType.FLOAT32)
         ctx.emit(cls(), (x,), output)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,6 @@ from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.train import recipe as recipes
 from ascmcu.train import run as training
-from ascmcu.train.loop import Examples
 from ascmcu.train.recipe import Recipe
 
 Array = npt.NDArray[np.float32]
@@ -24,21 +24,26 @@ Array = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Material:
-    """Normalised inputs in the network's layout, float32 (clips, *input shape).
+    """Normalised inputs in the network's layout, float32 (clips, *input shape); arrays, or what is indexed like them.
 
     Attributes:
-        train: calibrates, and fine-tunes where that is asked for.
-        test: measures; the training part where there is no other.
-        labelled: whether the classes of ``test`` are the network's, so that accuracy means something.
+        train: calibrates.
+        test: measures; the same clips as ``train`` where there are no others.
+        targets: the classes of ``test``.
+        features, labels: what the inputs are; None and nothing for bare arrays.
+        labelled: whether the classes are the network's, so that accuracy means something.
         held_out: whether ``test`` had no part in training.
+        examples: the training part as the training loop takes it, for fine-tuning.
     """
 
-    train: Examples
-    test: Examples
-    features: FeatureSpec | None
-    labels: tuple[str, ...]
-    labelled: bool
-    held_out: bool
+    train: Any
+    test: Any
+    targets: npt.NDArray[np.int64]
+    features: FeatureSpec | None = None
+    labels: tuple[str, ...] = ()
+    labelled: bool = False
+    held_out: bool = False
+    examples: Any = None
 
 
 def recipe_of(model: Path, name: str | None, hold_out: str | None) -> tuple[Path, Recipe | None]:
@@ -76,7 +81,7 @@ def of_recipe(recipe: Recipe, data: Path) -> Material:
     features, parts = training.prepare(recipe, dataset)
     train = parts["train"].examples
     test = parts["test"].examples if "test" in parts else train
-    return Material(train, test, features, dataset.labels, True, "test" in parts)
+    return Material(train.x, test.x, test.y, features, dataset.labels, True, "test" in parts, train)
 
 
 def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> Material:
@@ -91,9 +96,8 @@ def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> 
         spec = spec if spec.is_fitted else extract.fit(spec, raw)
         raw = np.stack([extract.normalize(clip, spec) for clip in raw])
     x = np.ascontiguousarray(extract.to_input(raw, spec), np.float32)
-    examples = Examples(x, np.array(dataset.targets()), 1 if spec.layout == "time_mel" else 2)
     known = labels or dataset.labels
-    return Material(examples, examples, spec, known, known == dataset.labels, False)
+    return Material(x, x, np.array(dataset.targets()), spec, known, labels == dataset.labels)
 
 
 def of_arrays(path: Path) -> Material:
@@ -107,5 +111,4 @@ def of_arrays(path: Path) -> Material:
         x = np.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], np.float32)
     except (OSError, ValueError, IndexError) as error:
         raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
-    examples = Examples(x, np.zeros(len(x), np.int64))
-    return Material(examples, examples, None, (), False, False)
+    return Material(x, x, np.zeros(len(x), np.int64))

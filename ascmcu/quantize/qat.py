@@ -22,7 +22,8 @@ from ascmcu.errors import ModelError
 from ascmcu.quantize import calibrate, layer_graph, source
 from ascmcu.quantize.layer_graph import LayerGraph
 from ascmcu.train import loop
-from ascmcu.train.loop import Array, Epoch, Examples
+from ascmcu.train.examples import Array, Examples
+from ascmcu.train.loop import Epoch
 from ascmcu.train.recipe import Augment, Training
 
 # Share of the float training's learning rate that fine-tuning starts from, where nothing else is said.
@@ -42,7 +43,6 @@ _FIXED_RANGE = ("softmax", "sigmoid", "tanh")
 def fine_tune(
     model: keras.Model,
     train: Examples,
-    validate: Examples | None,
     augment: Augment,
     training: Training,
     progress: Callable[[Epoch], None] = lambda epoch: None,
@@ -56,7 +56,7 @@ def fine_tune(
     observe(prepared, train.x)
     # Decay would pull the learned ranges towards zero.
     training = dataclasses.replace(training, weight_decay=0.0, average=0.0, restart_epochs=())
-    loop.fit(prepared, train, validate, augment, training, progress)
+    loop.fit(prepared, train, None, loop.Plan(augment, training), progress)
     return prepared
 
 

@@ -62,7 +62,7 @@ def convert(
     """
     options = options or Options()
     if form == "int8":
-        x = _needed(material, form).train.x
+        x = _needed(material, form).train
         model = static.int8(source.tflite, x, options.calibrator, options.percentile)
     elif form == "dynamic":
         model = forms.dynamic(source.tflite)
@@ -79,17 +79,16 @@ def convert(
 
 def measure(source: Source, form: str, model: bytes, material: Material) -> Outcome:
     """Agreement with the float network, and the accuracy of both where the classes are known."""
-    test = material.test
-    real = run.probabilities(source.tflite, test.x).argmax(axis=1)
-    heard = run.probabilities(model, test.x).argmax(axis=1)
+    real = run.probabilities(source.tflite, material.test).argmax(axis=1)
+    heard = run.probabilities(model, material.test).argmax(axis=1)
     known = material.labelled
     return Outcome(
         form,
         model,
-        len(test.x),
+        len(material.test),
         float((real == heard).mean()),
-        float((heard == test.y).mean()) if known else None,
-        float((real == test.y).mean()) if known else None,
+        float((heard == material.targets).mean()) if known else None,
+        float((real == material.targets).mean()) if known else None,
         material.held_out,
     )
 
@@ -110,7 +109,7 @@ def _fine_tuned(
     recipe: Recipe | None,
     progress: Callable[[Epoch], None],
 ) -> bytes:
-    if source.keras is None or recipe is None or not material.labelled:
+    if source.keras is None or recipe is None or material.examples is None:
         raise InputError(
             "fine-tuning needs a trained Keras model, its recipe and labelled recordings",
             hint="give a run's folder (runs/NAME) and --data",
@@ -122,6 +121,6 @@ def _fine_tuned(
         warmup_epochs=1,
         early_stop_epochs=0,
     )
-    calibrate.check(material.train.x, source.input_shape)
-    prepared = qat.fine_tune(source.keras, material.train, None, recipe.augment, training, progress)
+    calibrate.check(material.train, source.input_shape)
+    prepared = qat.fine_tune(source.keras, material.examples, recipe.augment, training, progress)
     return qat.to_int8(prepared)

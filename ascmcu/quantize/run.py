@@ -50,7 +50,7 @@ def probabilities(model: bytes, x: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
     if source["dtype"] == np.float32:
         clips: Iterable[npt.NDArray[np.generic]] = x
     else:
-        clips = extract.quantize(x, *source["quantization"], "int8")
+        clips = (extract.quantize(clip, *source["quantization"], "int8") for clip in x)
     answers = []
     for clip in clips:
         interpreter.set_tensor(source["index"], clip[None])
@@ -73,8 +73,8 @@ def watch(model: bytes, x: npt.NDArray[np.float32]) -> Iterator[dict[str, npt.ND
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]
     details = [d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8 and d["quantization"][0]]
-    for clip in extract.quantize(x, *source["quantization"], "int8"):
-        interpreter.set_tensor(source["index"], clip[None])
+    for clip in x:
+        interpreter.set_tensor(source["index"], extract.quantize(clip, *source["quantization"], "int8")[None])
         interpreter.invoke()
         seen = {}
         for detail in details:

@@ -11,6 +11,7 @@ import pytest
 from ascmcu import passes
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
+from ascmcu.ir.types import DType
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build, schema
 
 SHARED = Path(__file__).resolve().parents[2].parent / "shared"
@@ -99,45 +100,39 @@ def test_sparse_tensor() -> None:
     )
 
 
-def test_hybrid_operator() -> None:
-    assert _message(_dense("float32")) == (
-        "only fully quantized operators can be compiled\n"
-        "  where:    net.tflite: FULLY_CONNECTED, operator 0, 'x' (f32[1x4], tensor 0)\n"
-        "  expected: int8 or uint8\n"
-        "  found:    float32 beside int8 weights: a hybrid (dynamic-range) operator\n"
-        "  hint:     make the model int8 with `ascmcu quantize`"
-    )
+@pytest.mark.parametrize("weights", ["int8", "float32"])
+def test_float_activations_compile(weights: str) -> None:
+    graph = tflite.parse(_dense("float32", weights), "net.tflite")
+    assert [node.op.kind() for node in graph.nodes] == ["float_fully_connected"]
 
 
 def test_published_hybrid_model() -> None:
     path = SHARED / "models" / "dcase2020_task1b_mobnet_drq.tflite"
     if not path.is_file():
         pytest.skip("no model to try")
-    with pytest.raises(ModelError) as caught:
-        tflite.load(path)
-    assert "CONV_2D, operator 1" in str(caught.value) and "hybrid" in str(caught.value)
-    assert caught.value.hint == "make the model int8 with `ascmcu quantize`"
+    graph, _ = tflite.load(path)
+    kinds = [node.op.kind() for node in graph.nodes]
+    assert kinds.count("float_conv2d") == 42 and kinds.count("float_depthwise_conv2d") == 18
 
 
-def test_float16_weights() -> None:
+def test_float16_weights_stay_halves() -> None:
     weights = TensorSpec("half", (2, 4), "float16", data=np.ones((2, 4), np.float16))
     tensors = [
         TensorSpec("x", (1, 4), "float32"), weights, TensorSpec("w", (2, 4), "float32"),
         TensorSpec("y", (1, 2), "float32"),
     ]  # fmt: skip
     operators = [OperatorSpec("DEQUANTIZE", [1], [2]), OperatorSpec("FULLY_CONNECTED", [0, 2], [3])]
-    assert _message(build(tensors, operators, [0], [3])) == (
-        "only fully quantized operators can be compiled\n"
-        "  where:    net.tflite: DEQUANTIZE, operator 0, 'half' (f16[2x4], tensor 1)\n"
-        "  expected: int8 or uint8\n"
-        "  found:    float16\n"
-        "  hint:     make the model int8 with `ascmcu quantize`"
-    )
+    graph = tflite.parse(build(tensors, operators, [0], [3]), "net.tflite")
+    assert graph.tensors["w"].dtype is DType.FLOAT16
 
 
-def test_float_model() -> None:
-    message = _message(_dense("float32", "float32"))
-    assert "found:    float32\n" in message and "ascmcu quantize" in message
+def test_mixed_ends() -> None:
+    tensors = [
+        TensorSpec("x", (1, 4), **Q), TensorSpec("w", (2, 4), "float32", data=np.ones((2, 4), np.float32)),
+        TensorSpec("y", (1, 2), "float32"),
+    ]  # fmt: skip
+    message = _message(build(tensors, [OperatorSpec("FULLY_CONNECTED", [0, 1], [2])], [0], [2]))
+    assert "element type is not supported here" in message and "found:    int8" in message
 
 
 def test_corrupt_buffer() -> None:

@@ -1,0 +1,133 @@
+"""FULLY_CONNECTED on float32 activations; weights float32, half precision or int8."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import (
+    Inputs,
+    Lowered,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    accumulate_rule,
+    swap_pair,
+    whole_rule,
+)
+from ascmcu.ir.registry import register_float
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _float, _quant
+
+
+@dataclass(frozen=True)
+class FloatFullyConnectedParams:
+    """Compile-time constants: ``batch`` vectors of ``depth`` per step, or ``rows`` steps that each add ``depth``
+    elements to the sums; ``groups`` counts output channels by fours."""
+
+    rows: int
+    depth: int
+    out_c: int
+    batch: int
+    groups: int
+    stored: _float.Stored
+    clamp: _float.Clamp
+
+
+@register_float("FULLY_CONNECTED")
+@dataclass(frozen=True)
+class FloatFullyConnected(Op):
+    """y = activation(b + w · x) on vectors of the weights' depth; inputs x, w (O, depth), b (O)."""
+
+    KIND = "float_fully_connected"
+    output_shape: tuple[int, ...]
+    activation: str
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the layer; a missing bias becomes zeros."""
+        x, weights, bias = (*ctx.inputs, None)[:3]
+        output = ctx.outputs[0]
+        if x is None or weights is None or len(weights.shape) != 2:
+            raise ctx.error("weights must have two dimensions", weights)
+        _float.require_float(ctx, x, output)
+        _float.require_weights(ctx, weights, bias, weights.shape[0])
+        if bias is None:
+            bias = ctx.constant(f"{output.name}.bias", np.zeros(weights.shape[0], np.float32))
+        ctx.emit(cls(output.shape, _float.import_activation(ctx)), (x, weights, bias), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """``output_shape``, if it holds as many vectors as the input."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        vectors = x.elements // weights.shape[1]
+        fits = x.elements % weights.shape[1] == 0 and self.output_shape[-1] == weights.shape[0]
+        if not fits or math.prod(self.output_shape) != vectors * weights.shape[0]:
+            raise _quant.incompatible("input does not fit the weights", weights.shape, x.shape)
+        return TensorType(self.output_shape, DType.FLOAT32)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Summed in float64, rounded once."""
+        x, weights, bias = arrays[0], inputs[1], inputs[2]
+        assert x is not None and weights is not None and bias is not None
+        vectors = x.reshape(-1, weights.shape[1]).astype(np.float64)
+        total = vectors @ _float.values(weights).astype(np.float64).T + _float.values(bias)
+        return _float.activated(total, self.activation).astype(np.float32).reshape(output.shape)
+
+    def macs(self, inputs: Inputs, output: Tensor) -> int:
+        """Depth per output element."""
+        weights = inputs[1]
+        assert weights is not None
+        return output.elements * weights.shape[1]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """Vectors along the last axis stay; where height and width are within a vector, there is no such form."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        if len(x.shape) != 4 or x.shape[1] == x.shape[2] == 1:
+            return Swapped(self)
+        if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
+            return Swapped(type(self)(swap_pair(self.output_shape), self.activation))
+        return None
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row where rows are vectors; accumulating where the rows together are one vector."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        depth = weights.shape[1]
+        if x.rows == output.rows and x.row_elements % depth == 0:
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))
+        if x.elements == depth:
+            return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1), None, None))
+        return whole_rule(inputs)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Weights are (O / 4, depth, 4), or (rows, O / 4, row elements, 4) when rows are accumulated."""
+        x, weights, bias = inputs
+        assert x is not None and weights is not None and bias is not None and weights.data is not None
+        channels, depth = weights.shape
+        rule = self.row_rule(inputs, output)
+        rows = x.rows if rule.mode is RowMode.ACCUMULATE else 1
+        vectors = x.elements if rule.mode is RowMode.WHOLE else x.row_elements
+        parts = [_float.blocked(weights, bias, part) for part in np.split(weights.data, rows, axis=1)]
+        first = parts[0]
+        groups = len(first.bias) // _float.GROUP
+        constants = (("weights", np.concatenate([part.weights for part in parts])), *first.constants[1:])
+        params = FloatFullyConnectedParams(
+            rows=rows,
+            depth=depth // rows,
+            out_c=channels,
+            batch=1 if rows > 1 else vectors // depth,
+            groups=groups,
+            stored=first.stored,
+            clamp=_float.clamp(self.activation),
+        )
+        state = (DType.FLOAT32, groups * _float.GROUP) if rows > 1 else None
+        return Lowered(params, constants, state)

@@ -1,0 +1,73 @@
+"""MEAN and SUM of float32 over any axes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
+from ascmcu.ir.registry import register_float
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _float, _reduce
+
+
+@dataclass(frozen=True)
+class FloatMeanParams:
+    """Compile-time constants; sums are divided by ``divisor``."""
+
+    geometry: _reduce.ReduceGeometry
+    divisor: float
+
+
+@register_float("MEAN", "SUM")
+@dataclass(frozen=True)
+class FloatMean(Op):
+    """The sum over ``axes``, divided by the count where it is a mean."""
+
+    KIND = "float_mean"
+    axes: tuple[int, ...]
+    keep_dims: bool
+    mean: bool
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the reduction."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None:
+            raise ctx.error("input is missing")
+        _float.require_float(ctx, x, output)
+        axes = _reduce.import_axes(ctx, x)
+        ctx.emit(cls(axes, bool(ctx.option("KeepDims", False)), ctx.builtin == "MEAN"), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The reduced shape."""
+        return _reduce.infer(inputs, self.axes, self.keep_dims)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Summed in float64, rounded once."""
+        x = arrays[0]
+        assert x is not None and inputs[0] is not None
+        total = x.astype(np.float64).sum(axis=self.axes)
+        return (total / self._divisor(inputs[0])).astype(np.float32).reshape(output.shape)
+
+    def _divisor(self, x: Tensor) -> float:
+        return float(_reduce.count(x, self.axes)) if self.mean else 1.0
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """The axes follow."""
+        axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
+        return None if axes is None else Swapped(type(self)(axes, self.keep_dims, self.mean))
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Accumulating over rows, or row by row."""
+        return _reduce.row_rule(inputs, output, self.axes)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Sums as float32."""
+        assert inputs[0] is not None
+        geometry = _reduce.geometry(inputs, output, self.axes)
+        params = FloatMeanParams(geometry, self._divisor(inputs[0]))
+        return Lowered(params, state=(DType.FLOAT32, geometry.outputs))

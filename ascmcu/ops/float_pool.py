@@ -1,0 +1,107 @@
+"""MAX_POOL_2D and AVERAGE_POOL_2D of float32."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType
+from ascmcu.ir.registry import register_float
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _float, _window
+
+
+@dataclass(frozen=True)
+class FloatPoolParams:
+    """Compile-time constants of the row kernel."""
+
+    maximum: bool
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    channels: int
+    out_w: int
+    clamp: _float.Clamp
+
+
+@register_float("MAX_POOL_2D", "AVERAGE_POOL_2D")
+@dataclass(frozen=True)
+class FloatPool(Op):
+    """The largest or the mean element under each window; padding takes no part."""
+
+    KIND = "float_pool"
+    maximum: bool
+    kernel: _window.Pair
+    stride: _window.Pair
+    padding: _window.Padding
+    activation: str
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the pooling."""
+        x, output = ctx.inputs[0], ctx.outputs[0]
+        if x is None or len(x.shape) != 4:
+            raise ctx.error("input must have four dimensions", x)
+        _float.require_float(ctx, x, output)
+        kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
+        stride = _window.import_strides(ctx)
+        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
+        maximum = ctx.builtin == "MAX_POOL_2D"
+        ctx.emit(cls(maximum, kernel, stride, padding, _float.import_activation(ctx)), (x,), output)
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """(1, out_h, out_w, C)."""
+        x = inputs[0]
+        assert x is not None
+        size = _window.output_size(x.shape[1:3], self.kernel, self.stride, (1, 1), self.padding)
+        return TensorType((x.shape[0], *size, x.shape[3]), DType.FLOAT32)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Means are summed in float64."""
+        x = arrays[0]
+        assert x is not None
+        arguments = (self.kernel, self.stride, (1, 1), self.padding)
+        if self.maximum:
+            pooled = _window.windows(x, *arguments, -np.inf).max(axis=(4, 5))
+        else:
+            count = _window.windows(np.ones_like(x, np.float64), *arguments).sum(axis=(4, 5))
+            pooled = _window.windows(x.astype(np.float64), *arguments).sum(axis=(4, 5)) / count
+        return _float.activated(pooled, self.activation).astype(np.float32)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Attributes exchanged."""
+        padding = _window.swap_padding(self.padding)
+        return Swapped(
+            type(self)(self.maximum, self.kernel[::-1], self.stride[::-1], padding, self.activation)
+        )
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Window-height rows per output row."""
+        reads = _window.window_reads(self.kernel[0], self.stride[0], 1, self.padding[0])
+        return RowRule(RowMode.MAP, output.rows, (reads,))
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """No constants."""
+        x = inputs[0]
+        assert x is not None
+        params = FloatPoolParams(
+            self.maximum,
+            *self.kernel,
+            *self.stride,
+            self.padding[0],
+            self.padding[2],
+            x.shape[1],
+            x.shape[2],
+            x.shape[3],
+            output.shape[2],
+            _float.clamp(self.activation),
+        )
+        return Lowered(params)

@@ -1,0 +1,113 @@
+/* Building blocks of the float32 kernels: half-precision weights, clamping, and an exponential that gives the same
+ * bits on every machine with IEEE single precision (compile with -ffp-contract=off). */
+#ifndef ASCMCU_REAL_H
+#define ASCMCU_REAL_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 2) && defined(__GNUC__)
+#define ASCMCU_HALF 1
+#else
+#define ASCMCU_HALF 0
+#endif
+
+static inline float real_of_bits(uint32_t bits)
+{
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+#if !ASCMCU_HALF
+/* IEEE 754 binary16 to binary32: exact, subnormal halves included. */
+static inline float real_of_half(uint32_t half)
+{
+    const uint32_t sign = (half & 0x8000u) << 16;
+    const uint32_t rest = half & 0x7FFFu;
+    if (rest >= 0x7C00u) {
+        return real_of_bits(sign | 0x7F800000u | (rest & 0x3FFu) << 13);
+    }
+    if (rest < 0x0400u) {
+        const float magnitude = (float)rest * 0x1p-24f;
+        return sign != 0u ? -magnitude : magnitude;
+    }
+    return real_of_bits(sign | ((rest << 13) + 0x38000000u));
+}
+#endif
+
+/* The half in the lower (upper) 16 bits of a word. */
+static inline float real_lower(int32_t pair)
+{
+#if ASCMCU_HALF
+    float value;
+    __asm__("vmov %0, %1\n\tvcvtb.f32.f16 %0, %0" : "=&t"(value) : "r"(pair));
+    return value;
+#else
+    return real_of_half((uint32_t)pair & 0xFFFFu);
+#endif
+}
+
+static inline float real_upper(int32_t pair)
+{
+#if ASCMCU_HALF
+    float value;
+    __asm__("vmov %0, %1\n\tvcvtt.f32.f16 %0, %0" : "=&t"(value) : "r"(pair));
+    return value;
+#else
+    return real_of_half((uint32_t)pair >> 16);
+#endif
+}
+
+static inline float real_max(float a, float b)
+{
+    return a > b ? a : b;
+}
+
+static inline float real_min(float a, float b)
+{
+    return a < b ? a : b;
+}
+
+/* e^x within 2 units in the last place: x = n ln 2 + r, |r| <= ln 2 / 2, and a polynomial of degree 6 in r
+ * (its terms are those of the Taylor series; the first one left out is below 2^-24 of the result). Results below the
+ * normal range are zero, those above it the largest power of two. */
+static inline float real_exp(float x)
+{
+    if (x < -87.0f) {
+        return 0.0f;
+    }
+    if (x > 88.0f) {
+        x = 88.0f;
+    }
+    const float turns = x * 0x1.715476p+0f;
+    const int32_t n = (int32_t)(turns < 0.0f ? turns - 0.5f : turns + 0.5f);
+    const float r = (x - (float)n * 0x1.62ep-1f) - (float)n * 0x1.0bfbe8p-15f;
+    float sum = 0x1.6c16c2p-10f;
+    sum = sum * r + 0x1.111112p-7f;
+    sum = sum * r + 0x1.555556p-5f;
+    sum = sum * r + 0x1.555556p-3f;
+    sum = sum * r + 0.5f;
+    sum = sum * r + 1.0f;
+    sum = sum * r + 1.0f;
+    return sum * real_of_bits((uint32_t)(n + 127) << 23);
+}
+
+static inline float real_logistic(float x)
+{
+    return 1.0f / (1.0f + real_exp(-x));
+}
+
+static inline float real_tanh(float x)
+{
+    /* Near zero the quotient would lose its digits: three terms of the series are exact enough below 1/16. */
+    if (x > -0.0625f && x < 0.0625f) {
+        const float square = x * x;
+        return x * (1.0f + square * (-0x1.555556p-2f + square * 0x1.111112p-3f));
+    }
+    const float twice = real_exp(-2.0f * (x < 0.0f ? -x : x));
+    const float magnitude = (1.0f - twice) / (1.0f + twice);
+    return x < 0.0f ? -magnitude : magnitude;
+}
+
+#endif

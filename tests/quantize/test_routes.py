@@ -1,0 +1,200 @@
+"""From every source to every form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu.errors import DataError, InputError, ModelError
+from ascmcu.frontends import tflite
+from tests.quantize.conftest import NETWORKS, clips, network
+
+
+def _same(a: bytes, b: bytes, x: np.ndarray) -> bool:
+    from ascmcu.quantize import run
+
+    return bool(np.abs(run.probabilities(a, x) - run.probabilities(b, x)).max() < 1e-5)
+
+
+def test_every_source_is_the_same_network(tmp_path: Path) -> None:
+    import keras
+
+    from ascmcu.quantize import forms, source
+
+    model = network("dscnn")
+    model.save(tmp_path / "net.keras")
+    model.save(tmp_path / "net.h5")
+    model.export(tmp_path / "saved", format="tf_saved_model", verbose=False)
+    plain = source.to_float_tflite(model)
+    (tmp_path / "net.tflite").write_bytes(plain)
+    for name in ("net.keras", "net.h5", "saved", "net.tflite"):
+        found = source.load(tmp_path / name)
+        assert found.input_shape == NETWORKS["dscnn"][0]
+        assert _same(plain, found.tflite, clips("dscnn"))
+    assert isinstance(source.load(tmp_path / "net.h5").keras, keras.Model)
+    (tmp_path / "half.tflite").write_bytes(forms.fp16(plain))
+    (tmp_path / "dynamic.tflite").write_bytes(forms.dynamic(plain))
+    assert source.load(tmp_path / "half.tflite").form == "fp16"
+    dynamic = source.load(tmp_path / "dynamic.tflite")
+    assert dynamic.form == "dynamic"
+    from ascmcu.quantize import run
+
+    rounded = run.probabilities(dynamic.tflite, clips("dscnn")) - run.probabilities(plain, clips("dscnn"))
+    assert 0 < np.abs(rounded).max() < 0.05
+
+
+def test_int8_is_no_source(tmp_path: Path) -> None:
+    from ascmcu.quantize import source, static
+
+    plain = source.to_float_tflite(network("dscnn"))
+    (tmp_path / "int8.tflite").write_bytes(static.int8(plain, clips("dscnn")))
+    with pytest.raises(ModelError, match="quantized already"):
+        source.load(tmp_path / "int8.tflite")
+
+
+def test_what_is_no_model(tmp_path: Path) -> None:
+    from ascmcu.quantize import source
+
+    (tmp_path / "net.tflite").write_bytes(b"nothing at all")
+    (tmp_path / "net.keras").write_bytes(b"nothing at all")
+    (tmp_path / "folder").mkdir()
+    for name in ("net.tflite", "net.keras", "folder"):
+        with pytest.raises(ModelError):
+            source.load(tmp_path / name)
+    with pytest.raises(InputError, match="no such model"):
+        source.load(tmp_path / "none.keras")
+
+
+def test_minmax_is_what_the_converter_does() -> None:
+    """The same bytes at every output as TensorFlow's own calibration on the same clips."""
+    import tensorflow as tf
+
+    from ascmcu import zoo
+    from ascmcu.quantize import run, source, static
+
+    model, x = network("dscnn"), clips("dscnn", 16)
+    with zoo.quiet():
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([source.forward(model, x.shape[1:])])
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.representative_dataset = lambda: ([clip[None]] for clip in x)
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        theirs = bytes(converter.convert())
+    ours = static.int8(source.to_float_tflite(model), x)
+    assert np.array_equal(run.probabilities(theirs, x), run.probabilities(ours, x))
+
+
+@pytest.mark.parametrize("method", ["minmax", "percentile", "mse", "entropy"])
+def test_calibrators(method: str) -> None:
+    from ascmcu.quantize import run, source, static
+
+    plain, x = source.to_float_tflite(network("dscnn")), clips("dscnn", 16)
+    model = static.int8(plain, x, method, 99.9)
+    tflite.parse(model, method)
+    assert np.abs(run.probabilities(model, x) - run.probabilities(plain, x)).max() < 0.15
+
+
+def test_an_outlier_costs_min_max_most() -> None:
+    """One far value in ten thousand: all but min–max cut it off, and round the rest more finely."""
+    from ascmcu.quantize import calibrate
+
+    rng = np.random.default_rng(1)
+    values = np.concatenate([rng.standard_normal(100_000), [60.0]])
+    counts, edges = np.histogram(values, 2048)
+    histogram = calibrate.Histogram(float(edges[0]), float(edges[-1]), counts.astype(float))
+
+    def noise(found: calibrate.Range) -> float:
+        step = (found.high - found.low) / 255
+        rounded = np.round((np.clip(values, found.low, found.high) - found.low) / step) * step + found.low
+        return float(np.mean((values[:-1] - rounded[:-1]) ** 2))
+
+    widest = noise(calibrate.Range(histogram.low, histogram.high))
+    for found in (
+        calibrate.by_percentile(histogram, 99.99), calibrate.by_mse(histogram), calibrate.by_entropy(histogram)
+    ):  # fmt: skip
+        assert found.low < -2.5 and 2.5 < found.high < 40
+        assert noise(found) < widest / 2
+
+
+def test_calibration_data_must_fit() -> None:
+    from ascmcu.quantize import calibrate, source
+
+    plain = source.to_float_tflite(network("dscnn"))
+    with pytest.raises(DataError, match="does not fit"):
+        calibrate.ranges(plain, np.zeros((2, 3, 4, 1), np.float32))
+    with pytest.raises(InputError, match="no such calibrator"):
+        calibrate.ranges(plain, clips("dscnn"), "guess")
+
+
+def test_sensitivity_points_at_the_bad_layer() -> None:
+    """A layer whose channels differ a thousandfold in scale has the lowest SQNR alone."""
+    import keras
+
+    from ascmcu.quantize import calibrate, sensitivity, source
+
+    inputs = keras.Input((8, 8, 2))
+    x = keras.layers.Conv2D(8, 3, name="good")(inputs)
+    x = keras.layers.Conv2D(8, 3, name="bad")(x)
+    x = keras.layers.Conv2D(8, 1, name="behind")(x)
+    model = keras.Model(inputs, keras.layers.GlobalAveragePooling2D()(x))
+    kernel, bias = model.get_layer("bad").get_weights()
+    kernel[..., 0] *= 3000.0
+    behind, offset = model.get_layer("behind").get_weights()
+    behind[:, :, 0] /= 3000.0
+    model.get_layer("bad").set_weights([kernel, bias])
+    model.get_layer("behind").set_weights([behind, offset])
+    plain = source.to_float_tflite(model)
+    data = np.random.default_rng(0).standard_normal((8, 8, 8, 2)).astype(np.float32)
+    layers = sensitivity.measure(plain, calibrate.ranges(plain, data), data)
+    worst = min(layers, key=lambda layer: layer.alone_db)
+    assert "bad" in worst.layer
+    assert all(0.0 <= layer.agreement <= 1.0 and layer.accuracy is None for layer in layers)
+
+
+@pytest.mark.parametrize("name", ["dscnn", "tmsic", "bupt", "mobnet"])
+def test_fine_tuned_ranges_reach_the_converter(name: str) -> None:
+    from ascmcu.quantize import flat, layer_graph, qat, run
+
+    model, x = network(name), clips(name, 16)
+    prepared = qat.prepare(model)
+    qat.observe(prepared, x)
+    assert set(layer_graph.of(model).order) <= {layer.name for layer in prepared.layers}
+    converted = qat.to_int8(prepared)
+    graph = tflite.parse(converted, name)
+    assert not [node for node in graph.nodes if node.op.kind().startswith("float")]
+    scales = {
+        round(float(t.quantization.scale[0]), 9)
+        for t in flat.parse(converted).subgraphs[0].tensors
+        if t.quantization is not None and t.quantization.scale is not None and len(t.quantization.scale) == 1
+    }
+    ranges = [layer for layer in qat._all_layers(prepared) if isinstance(layer, qat.FakeQuant)]
+    lost = [
+        layer.name
+        for layer in ranges
+        if not any(abs(s * 255 / (float(layer.high) - float(layer.low)) - 1) < 1e-3 for s in scales)
+    ]
+    # Where maps are joined, they share one range.
+    assert len(lost) <= (1 if name == "mobnet" else 0), lost
+    fake = np.asarray(prepared(x, training=False))
+    assert np.abs(run.probabilities(converted, x) - fake).max() < 0.03
+
+
+def test_fine_tuning_learns_ranges_and_weights() -> None:
+    from ascmcu.quantize import qat
+    from ascmcu.train.examples import Examples
+    from ascmcu.train.recipe import Augment, Training
+
+    model, x = network("dscnn"), clips("dscnn", 32)
+    before = model.get_weights()
+    examples = Examples(x, np.arange(32) % 4)
+    training = Training(epochs=2, batch=8, learning_rate=1e-3)
+    tuned = qat.fine_tune(model, examples, Augment(), training)
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    start = qat.prepare(model)
+    qat.observe(start, x)
+    changed = [
+        not np.array_equal(a, b) for a, b in zip(start.get_weights(), tuned.get_weights(), strict=True)
+    ]
+    assert sum(changed) > len(changed) / 2
