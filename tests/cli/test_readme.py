@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import runpy
 import shlex
 import subprocess
@@ -15,14 +14,10 @@ import click
 import pytest
 
 from ascmcu.cli import cli
+from tests.docs.test_commands import commands
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
-COMMANDS = [
-    line.partition("#")[0].strip()
-    for block in re.findall(r"^```\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
-    for line in block.splitlines()
-]
+COMMANDS = commands(ROOT / "README.md")
 
 
 def test_the_table_is_of_the_stored_results() -> None:
@@ -34,6 +29,11 @@ def test_the_table_is_of_the_stored_results() -> None:
 
 @pytest.mark.parametrize("line", [c for c in COMMANDS if c.startswith("ascmcu ")])
 def test_every_command_is_one_that_the_command_line_takes(line: str) -> None:
+    for part in line.split(" && "):
+        _takes(part)
+
+
+def _takes(line: str) -> None:
     command: click.Command = cli
     arguments = shlex.split(line)[1:]
     while isinstance(command, click.Group):
