@@ -50,7 +50,7 @@ def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> Trace:
         for t in inputs:
             if row < t.rows:
                 sim.write(t.name, range(row, row + 1))
-                sim.complete[t.name] = row + 1
+                sim.completed(t.name, row + 1)
         if mode != LAYERS:
             sim.sweep()
     if mode == LAYERS:
@@ -80,6 +80,13 @@ class _Simulation:
         self.read = {name: np.full(t.rows, -1, np.int64) for name, t in running.items()}
         self.states: dict[int, list[tuple[int, int]]] = {}
         self.steps: dict[int, list[int]] = {layer.index: [] for layer in layers}
+        # Layers that were not ready, until something that they read grows.
+        self.waiting: set[int] = set()
+        self.readers: dict[str, list[int]] = {name: [] for name in running}
+        for layer in layers:
+            for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
+                if reads is not None:
+                    self.readers[name].append(layer.index)
 
     def write(self, name: str, rows: range) -> None:
         """Rows are being written in this event; their life begins with the first such event."""
@@ -87,6 +94,12 @@ class _Simulation:
         made = self.made[name][part]
         self.made[name][part] = np.where(made < 0, self.event, made)
         self.read[name][part] = np.maximum(self.read[name][part], self.event)
+
+    def completed(self, name: str, rows: int) -> None:
+        """The first ``rows`` rows of a tensor are there."""
+        if rows != self.complete[name]:
+            self.complete[name] = rows
+            self.waiting.difference_update(self.readers[name])
 
     def ready(self, layer: Layer) -> bool:
         """Whether the layer's next step has all its rows."""
@@ -115,7 +128,7 @@ class _Simulation:
         if closes or layer.lowered.state is None:
             self.write(layer.node.output, rule.output_rows(step, output_rows))
         self.done[layer.index] = step + 1
-        self.complete[layer.node.output] = rule.rows_done(step + 1, output_rows)
+        self.completed(layer.node.output, rule.rows_done(step + 1, output_rows))
 
     def _touch_state(self, layer: Layer, opens: bool) -> None:
         lives = self.states.setdefault(layer.index, [])
@@ -130,9 +143,13 @@ class _Simulation:
         while progressed:
             progressed = False
             for layer in self.layers:
+                if layer.index in self.waiting:
+                    continue
                 if self.ready(layer):
                     self.run(layer)
                     progressed = True
+                else:
+                    self.waiting.add(layer.index)
 
     def trace(self) -> Trace:
         """The finished run; outputs live on behind the last event."""
