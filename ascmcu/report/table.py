@@ -3,26 +3,52 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from ascmcu.report.pictures import wilson
 from ascmcu.report.schema import Benchmark, clock_warning
+from ascmcu.report.words import digits, short_layer
 
 
 def show(benchmark: Benchmark, console: Console) -> None:
     """Print accuracy, confusion, counts, layers, memory and the state of the link."""
     b = benchmark
-    console.print(f"[bold]{b.model}[/] on {b.runner} ({b.board}), {b.clips} clips of {b.source}")
+    console.print(f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} clips of {b.source}")
     console.print(f"[dim]{b.runner_detail}; {b.compiler}[/]")
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")
     if b.accuracy is not None:
-        console.print(f"\n[bold]accuracy {100 * b.accuracy:.2f} %[/]")
+        low, high = wilson(round(b.accuracy * b.clips), b.clips)
+        loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"
+        interval = f"95 % interval {100 * low:.0f}–{100 * high:.0f} %"
+        console.print(f"\n[bold]accuracy {100 * b.accuracy:.2f} %[/] ({interval}){loss}", highlight=False)
+        for device, share in (b.device_accuracy or {}).items():
+            console.print(f"  {escape(device)} {100 * share:.2f} %", highlight=False)
         console.print(_confusion(b))
     if b.counts is not None:
         console.print(_counts(b))
+        if b.seconds is not None and b.clip_seconds:
+            share = b.seconds / b.clip_seconds
+            console.print(
+                f"[bold]{100 * share:.2f} % of real time[/], {digits(1 / share)} times faster",
+                highlight=False,
+            )
+        if b.energy is not None:
+            estimate = f"about {digits(b.energy.microjoules)} µJ per clip, an estimate"
+            console.print(
+                f"{estimate}: {b.energy.ua_per_mhz:g} µA/MHz ({escape(b.energy.source)})", highlight=False
+            )
         console.print(_layers(b))
     console.print(_memory(b))
+    broken = [f"{limit.name} ({'; '.join(limit.exceeded)})" for limit in b.limits if not limit.passed]
+    kept = [limit.name for limit in b.limits if limit.passed]
+    if b.limits:
+        console.print(
+            f"limits kept: {', '.join(kept) or 'none'}"
+            + (f"; exceeded: {', '.join(broken)}" if broken else "")
+        )
     mended = {name: count for name, count in b.link.items() if count}
     if mended:
         console.print(
@@ -69,11 +95,13 @@ def _counts(b: Benchmark) -> Table:
 
 
 def _layers(b: Benchmark) -> Table:
-    table = _plain("layer", "op", "MACs", b.count_kind, "per MAC")
+    table = _plain("layer", "op", "MACs", b.count_kind, "per MAC", "RAM", "flash")
     for layer in b.layers:
         per_mac = f"{layer.count / layer.macs:.2f}" if layer.count is not None and layer.macs else ""
         count = "" if layer.count is None else f"{layer.count:,}"
-        table.add_row(layer.name[:40], layer.op, f"{layer.macs:,}", count, per_mac)
+        sizes = [f"{size:,}" if size else "·" for size in (layer.buffer_bytes, layer.flash_bytes)]
+        name = escape(short_layer(layer.name))
+        table.add_row(name, layer.op, f"{layer.macs:,}" if layer.macs else "·", count, per_mac, *sizes)
     return table
 
 

@@ -1,0 +1,186 @@
+"""Raw results of a run, made by hand, become the figures that they should."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from ascmcu import boards
+from ascmcu.bench import wire
+from ascmcu.bench.clips import Clip, Clips
+from ascmcu.bench.run import ClipResult, RunResult
+from ascmcu.bench.session import Repairs
+from ascmcu.build.manifest import Layer, Manifest, TensorSpec
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.report import summarize as made
+from ascmcu.report import table
+from ascmcu.report.schema import Benchmark
+from ascmcu.report.summarize import summarize
+from ascmcu.runners.base import RunnerFacts
+
+SPEC = FeatureSpec(
+    sample_rate_hz=16000, clip_samples=16000, n_fft=512, win_length=512, hop_length=256, n_mels=20
+)
+INPUT = TensorSpec("x", (1, 61, 20, 1), "int8", 1.0, 0, 61, 20, (0, 1, 2, 3))
+OUTPUT = TensorSpec("y", (1, 2), "int8", 1 / 256, -128, 1, 2, (0, 1))
+LAYERS = (
+    Layer(0, "net/conv/Relu", "conv2d", 1000, 10, 40, (1, 4, 2), 16, 0),
+    Layer(1, "Identity", "softmax", 0, 0, 0, (1, 2), 4, 2),
+)
+MANIFEST = Manifest(
+    1, "0.1.0", "net", "ab" * 32, "nucleo-f446", "layers", (INPUT,), (OUTPUT,), LAYERS, ("low", "high"),
+    SPEC.to_dict(), 1000, 10, {"total": 100}, {"total": 200},
+)  # fmt: skip
+
+
+def _tone(hz: float) -> bytes:
+    return np.rint(8000 * np.sin(2 * np.pi * hz * np.arange(16000) / 16000)).astype("<i2").tobytes()
+
+
+def _clip(name: str, label: int | None, hz: float, device: str) -> Clip:
+    return Clip(name, label, lambda: _tone(hz), device)
+
+
+def _result(name: str, label: int | None, high: int, network: int) -> ClipResult:
+    """Answers ``high`` / 256 for the second class."""
+    outputs = np.array([256 - high - 128, high - 128]).clip(-128, 127).astype(np.int8)
+    return ClipResult(
+        name, label, int(high > 128), outputs.tobytes(), 50, network, 7, 9, 1, (network - 10, 10)
+    )
+
+
+CLIPS = Clips(
+    wire.Kind.AUDIO, "/home/somebody/scenes", ("low", "high"),
+    (_clip("a", 0, 200, "x"), _clip("b", 0, 3000, "y"), _clip("c", 1, 3000, "x")),
+)  # fmt: skip
+RESULTS = (_result("a", 0, 64, 1000), _result("b", 0, 192, 1010), _result("c", 1, 192, 1020))
+
+
+def _hello() -> wire.Hello:
+    values: dict[str, object] = {}
+    kinds = {"int": 1, "str": "x", "bool": True}
+    for field in dataclasses.fields(wire.Hello):
+        values[field.name] = kinds.get(str(field.type), 1)
+    values |= {"clock_hz": 180_000_000, "wait_states": 5, "clock": wire.ClockState.AS_CONFIGURED}
+    return wire.Hello(**values)  # type: ignore[arg-type]
+
+
+def _run(kind: str = "cycles", results: tuple[ClipResult, ...] = RESULTS) -> RunResult:
+    statistics = wire.Statistics(4096, 300, *([0] * 8))
+    facts = RunnerFacts("sim", kind, "a model", 1.0, 0)  # type: ignore[arg-type]
+    return RunResult(facts, _hello(), statistics, Repairs(), results, 0)
+
+
+@pytest.fixture
+def summary(tmp_path: Path) -> Benchmark:
+    return summarize(MANIFEST, boards.load("nucleo-f446"), CLIPS, _run(), tmp_path)
+
+
+def test_answers(summary: Benchmark) -> None:
+    assert summary.accuracy == pytest.approx(2 / 3)
+    assert summary.macro_accuracy == pytest.approx((1 / 2 + 1) / 2)
+    assert summary.log_loss == pytest.approx(-(math.log(0.75) + math.log(0.25) + math.log(0.75)) / 3)
+    assert summary.confusion == ((1, 1), (0, 1))
+    assert summary.class_accuracy == {"low": 0.5, "high": 1.0}
+    assert summary.device_accuracy == {"x": 1.0, "y": 0.0}
+    assert [c.probabilities for c in summary.clip_results] == [(0.75, 0.25), (0.25, 0.75), (0.25, 0.75)]
+
+
+def test_counts(summary: Benchmark) -> None:
+    assert summary.counts is not None
+    assert (summary.counts.network, summary.counts.network_min, summary.counts.network_max) == (
+        1010,
+        1000,
+        1020,
+    )
+    assert [layer.count for layer in summary.layers] == [1000, 10]
+    assert summary.seconds == pytest.approx(1060 / 180e6)
+    assert (summary.wait_states, summary.link["disturbed_chunks"]) == (0, 3)
+    assert summary.ram_bytes == {"total": 100, "stack_peak": 300}
+
+
+def test_where_the_data_lay_is_not_told(summary: Benchmark) -> None:
+    assert summary.source == "scenes"
+
+
+def test_the_mistake_is_shown_where_it_sounds(summary: Benchmark) -> None:
+    (mistake,) = summary.mistakes
+    levels = np.frombuffer(base64.b64decode(mistake.levels), np.uint8).reshape(mistake.bands, mistake.frames)
+    assert (mistake.clip, mistake.bands) == (1, 20)
+    loud = int(levels.mean(axis=1).argmax())
+    edges_hz = np.linspace(*(2595 * np.log10(1 + f / 700) for f in (0, 8000)), 22)
+    assert abs(edges_hz[loud + 1] - 2595 * np.log10(1 + 3000 / 700)) < 300, "3 kHz lies in the loudest band"
+    assert levels.max() == 255 and mistake.high_db - mistake.low_db <= 80.01
+
+
+def test_a_network_without_softmax_gets_one(tmp_path: Path) -> None:
+    logits = dataclasses.replace(
+        MANIFEST, layers=LAYERS[:1], outputs=(dataclasses.replace(OUTPUT, scale=0.1, zero_point=0),)
+    )
+    results = (dataclasses.replace(RESULTS[0], outputs=np.array([10, -10], np.int8).tobytes(), layers=(1,)),)
+    clips = dataclasses.replace(CLIPS, clips=CLIPS.clips[:1])
+    b = summarize(logits, boards.load("nucleo-f446"), clips, _run(results=results), tmp_path)
+    assert b.clip_results[0].probabilities == pytest.approx(
+        (1 / (1 + math.exp(-2)), 1 / (1 + math.exp(2))), abs=1e-6
+    )
+
+
+def test_who_counts_nothing_has_no_counts(tmp_path: Path) -> None:
+    b = summarize(MANIFEST, boards.load("nucleo-f446"), CLIPS, _run("none"), tmp_path)
+    assert (b.counts, b.energy, b.seconds) == (None, None, None)
+
+
+def test_energy_is_cycles_times_current_times_supply(summary: Benchmark) -> None:
+    board = boards.load("nucleo-f446")
+    if not board.chip.power.run_ua_per_mhz:
+        assert summary.energy is None
+        return
+    assert summary.energy is not None
+    expected = 1060 * board.chip.power.run_ua_per_mhz * 1e-12 * board.supply_mv / 1000 * 1e6
+    assert summary.energy.microjoules == pytest.approx(expected, abs=1e-3)
+
+
+def test_long_clips_are_shown_in_fewer_frames() -> None:
+    power = np.arange(1000.0)[:, None] * np.ones((1, 3))
+    fewer = made._fewer_frames(power)
+    assert fewer.shape == (200, 3) and fewer[0, 0] == 2.0
+
+
+@pytest.mark.parametrize(
+    ("symbol", "part", "layer"),
+    [
+        ("weights_0", "weights", 0), ("constants_2", "weights", 1), ("conv2d_0_dot_two", "code", 0),
+        ("softmax_2", "code", 1), ("armBitRevIndexTable512", "dsp_tables", None), ("model_push", "code", None),
+        ("conv2d_7", "code", None), ("twiddleCoef_512", "dsp_tables", None), ("weights_9", "weights", None),
+        ("other_0", "code", None),
+    ],
+)  # fmt: skip
+def test_symbols_find_their_layer(symbol: str, part: str, layer: int | None) -> None:
+    assert made._layer_of(symbol, part, LAYERS) == layer
+
+
+def test_the_terminal_shows_it_all(summary: Benchmark, benchmark_result: Benchmark) -> None:
+    def shown(b: Benchmark) -> str:
+        text = io.StringIO()
+        table.show(b, Console(file=text, width=120))
+        return text.getvalue()
+
+    text = shown(summary)
+    for expected in ("accuracy 66.67 %", "log loss 0.654", "x 100.00 %", "disturbed chunks 3", "conv "):
+        assert expected in text, expected
+    text = shown(benchmark_result)
+    for expected in (
+        "0.15 % of real time",
+        "about 41.5 µJ per clip, an estimate",
+        "limits kept: dcase2020-1b",
+    ):
+        assert expected in text, expected
+    silent = dataclasses.replace(benchmark_result, clock_state="hsi_alone")
+    assert "16 MHz HSI" in shown(silent)
