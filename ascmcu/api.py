@@ -504,6 +504,8 @@ def bench(
     split: str | None = None,
     tensors: PathLike | None = None,
     limit: int | None = None,
+    repeat: int = 1,
+    warm_up: int = 0,
     save_outputs: PathLike | None = None,
     progress: Progress = lambda done, total: None,
 ) -> Benchmark:
@@ -512,12 +514,14 @@ def bench(
     Args:
         folder: the export.
         on: a runner: host, sim, qemu, …
-        serial: a board's port, in place of a runner.
+        serial: a board's port in place of a runner; ``auto`` for the one that carries its probe's USB numbers.
         baud: in place of the board's own rate.
         data: recordings: a folder or a table.
         split: the part of the data to take.
         tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
         limit: at most so many clips.
+        repeat: how often every clip is run; counts are the median.
+        warm_up: clips to run before, whose results are dropped.
         save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
         progress: called with clips done and clips in all.
 
@@ -537,15 +541,17 @@ def bench(
     else:
         assert tensors is not None
         clips = clip_sources.from_tensors(manifest, Path(tensors), limit)
-    result = bench_run.run(target, runner, clips, progress=progress)
+    result = bench_run.run(target, runner, clips, repeat=repeat, warm_up=warm_up, progress=progress)
     if save_outputs is not None:
         _save_outputs(
             Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
         )
     summary = summarize(manifest, target.board, clips, result, folder)
-    whole = folder / f".bench-{runner.name}.json"
+    provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
+    summary = dataclasses.replace(summary, provenance=provenance)
+    whole = folder / f".bench-{runner.label}.json"
     whole.write_text(summary.to_json(), encoding="utf-8")
-    whole.replace(folder / f"bench-{runner.name}.json")
+    whole.replace(folder / f"bench-{runner.label}.json")
     return summary
 
 

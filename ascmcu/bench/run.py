@@ -31,6 +31,7 @@ from ascmcu.runners.serial import SerialRunner
 
 _HELLO_S = 5.0
 _DONE = {"finished": True}
+_LOSSY_FRAMES, _LOSSY_PART = 20, 0.05
 
 Progress = Callable[[int, int], None]
 
@@ -42,7 +43,7 @@ class ClipResult:
     ``worst_hop``: the most work from one feature row to the next. ``latency``: all work from the samples
     that complete the last row to the result. ``layers``: one count per layer, empty when the firmware has no
     profile. ``disturbed``: chunks during whose processing bytes arrived, whose counts hold the receive
-    interrupt.
+    interrupt. ``repeats``: the network's count of every repetition, of which ``network`` is the median.
     """
 
     name: str
@@ -55,6 +56,7 @@ class ClipResult:
     latency: int
     disturbed: int
     layers: tuple[int, ...]
+    repeats: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -69,15 +71,29 @@ class RunResult:
     resumed: int
 
 
+class _Lossy(Exception):
+    """So many frames are damaged at this baud rate that a lower one is to be tried."""
+
+
 def run(
-    target: Target, runner: Runner, clips: Clips, *, progress: Progress = lambda done, total: None
+    target: Target,
+    runner: Runner,
+    clips: Clips,
+    *,
+    repeat: int = 1,
+    warm_up: int = 0,
+    progress: Progress = lambda done, total: None,
 ) -> RunResult:
     """Send all clips that have no result yet.
+
+    On a serial port that damages more than one frame in twenty the run goes on at the board's lower rate.
 
     Args:
         target: the export that the firmware is of.
         runner: not yet entered.
         clips: what to send.
+        repeat: how often every clip is run; outputs must be the same each time.
+        warm_up: clips to run before, whose results are dropped.
         progress: called with clips done and clips in all.
 
     Raises:
@@ -86,29 +102,78 @@ def run(
         ToolError: a program that the runner needs is missing.
         DataError: a clip cannot be read.
     """
-    path = target.folder / f"bench-{runner.name}-{clips.identity[:8]}.jsonl"
+    path = target.folder / f"bench-{runner.label}-{clips.identity[:8]}.jsonl"
     head = {
         "format": 1,
         "runner": runner.name,
         "model_sha256": target.manifest.model_sha256,
         "firmware_sha256": _firmware_hash(target),
         "clips": clips.identity,
+        "repeat": repeat,
     }
     with _claimed(path) as file:
         done = _resume(file, head)
-        with connect(runner) as (link, session):
-            check_firmware(session.hello, target)
-            for number, clip in enumerate(clips.clips):
-                progress(number, len(clips.clips))
-                if clip.name not in done:
-                    done[clip.name] = _one(session, clip, clips.kind, target)
-                    _append(file, _to_json(done[clip.name]))
-            progress(len(clips.clips), len(clips.clips))
-            statistics = session.statistics()
-            _append(file, _DONE)
-            resumed = len(clips.clips) - session.clips_run
-            ordered = tuple(done[clip.name] for clip in clips.clips)
-            return RunResult(link.facts, session.hello, statistics, session.repairs, ordered, resumed)
+        resumed = len(done)
+        attempts = [runner, *_slower(runner)]
+        for attempt in attempts:
+            with connect(attempt) as (link, session):
+                check_firmware(session.hello, target)
+                for clip in clips.clips[:warm_up]:
+                    session.run(clip.load(), clips.kind)
+                try:
+                    _send(session, clips, done, target, file, repeat, progress, last=attempt is attempts[-1])
+                except _Lossy:
+                    continue
+                statistics = session.statistics()
+                _append(file, _DONE)
+                ordered = tuple(done[clip.name] for clip in clips.clips)
+                return RunResult(link.facts, session.hello, statistics, session.repairs, ordered, resumed)
+    raise AssertionError("the last attempt ends in a result or an error")
+
+
+def _slower(runner: Runner) -> list[Runner]:
+    """The same serial port at the board's lower rate, if it has one."""
+    if not isinstance(runner, SerialRunner) or runner.baud <= runner.target.board.serial.fallback_baud:
+        return []
+    return [runner.at(runner.target.board.serial.fallback_baud)]
+
+
+def _send(
+    session: Session,
+    clips: Clips,
+    done: dict[str, ClipResult],
+    target: Target,
+    file: TextIO,
+    repeat: int,
+    progress: Progress,
+    *,
+    last: bool,
+) -> None:
+    """Run the clips that are not in ``done`` yet, and put them there.
+
+    Raises:
+        LinkError: the link failed.
+        _Lossy: the same, or nearly so, because bytes are damaged, and a slower attempt is left.
+    """
+    for number, clip in enumerate(clips.clips):
+        progress(number, len(clips.clips))
+        if clip.name in done:
+            continue
+        try:
+            done[clip.name] = _one(session, clip, clips.kind, target, repeat)
+        except LinkError as error:
+            if not last and _damages(session):
+                raise _Lossy from error
+            raise
+        _append(file, _to_json(done[clip.name]))
+        if not last and _damages(session):
+            raise _Lossy
+    progress(len(clips.clips), len(clips.clips))
+
+
+def _damages(session: Session) -> bool:
+    bad = session.repairs.bad_frames
+    return bad >= _LOSSY_FRAMES and bad > _LOSSY_PART * session.frames
 
 
 @contextlib.contextmanager
@@ -134,14 +199,12 @@ def connect(runner: Runner) -> Iterator[tuple[Runner, Session]]:
     """An open link to a firmware that has said hello.
 
     On a serial port the board's second baud rate is tried too: the one it falls back to when its external
-    oscillator is silent.
+    oscillator is silent, or when what it hears is garbled.
 
     Raises:
         LinkError: nothing answers.
     """
-    candidates = [runner]
-    if isinstance(runner, SerialRunner) and runner.baud != runner.target.board.serial.fallback_baud:
-        candidates.append(SerialRunner(runner.target, runner.port, runner.target.board.serial.fallback_baud))
+    candidates = [runner, *_slower(runner)]
     for candidate in candidates:
         with candidate as link:
             session = Session(link, response_s=link.facts.response_s)
@@ -182,8 +245,15 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
             )
 
 
-def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target) -> ClipResult:
-    result = session.run(clip.load(), kind)
+def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target, repeat: int) -> ClipResult:
+    data = clip.load()
+    results = [session.run(data, kind) for _ in range(repeat)]
+    result = results[-1]
+    if any(r.outputs != result.outputs for r in results):
+        raise LinkError(
+            "the same clip gave different outputs", where=clip.name, found=f"{repeat} repetitions"
+        )
+    counts = tuple(r.network for r in results)
     profile = wire.Capability.HAS_PROFILE in session.hello.capabilities
     layers = session.layers(result) if profile and session.hello.counter is not wire.Counter.NONE else ()
     scores = outputs(target.manifest, result.outputs)[0]
@@ -193,11 +263,12 @@ def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target) -> ClipR
         predicted=int(np.argmax(scores)),
         outputs=result.outputs,
         frontend=result.frontend,
-        network=result.network,
-        worst_hop=result.worst_hop,
+        network=sorted(counts)[repeat // 2],
+        worst_hop=max(r.worst_hop for r in results),
         latency=result.latency,
-        disturbed=result.disturbed,
+        disturbed=sum(r.disturbed for r in results),
         layers=layers,
+        repeats=counts if repeat > 1 else (),
     )
 
 
@@ -215,7 +286,8 @@ def _to_json(result: ClipResult) -> dict[str, Any]:
 
 
 def _from_json(line: dict[str, Any]) -> ClipResult:
-    return ClipResult(**{**line, "outputs": bytes.fromhex(line["outputs"]), "layers": tuple(line["layers"])})
+    tuples = {key: tuple(line[key]) for key in ("layers", "repeats")}
+    return ClipResult(**{**line, "outputs": bytes.fromhex(line["outputs"]), **tuples})
 
 
 def _resume(file: TextIO, head: dict[str, Any]) -> dict[str, ClipResult]:
@@ -237,3 +309,16 @@ def _resume(file: TextIO, head: dict[str, Any]) -> dict[str, ClipResult]:
     for line in [head, *map(_to_json, results)]:
         _append(file, line)
     return {result.name: result for result in results}
+
+
+def spread(folder: Path) -> str:
+    """How far the network's counts of one clip lie apart in the newest run in ``folder``, in words."""
+    newest = max(folder.glob("bench-*.jsonl"), key=lambda path: path.stat().st_mtime)
+    lines = [json.loads(text) for text in newest.read_text().splitlines()]
+    repeats = [line["repeats"] for line in lines if line.get("repeats")]
+    if not any(map(any, repeats)):
+        return "nothing counts here"
+    widest = max(max(r) - min(r) for r in repeats)
+    part = max((max(r) - min(r)) / max(1, sorted(r)[len(r) // 2]) for r in repeats)
+    low, high = min(map(min, repeats)), max(map(max, repeats))
+    return f"network {low:,} … {high:,} counts; one clip's lie at most {widest:,} apart ({100 * part:.3f} %)"

@@ -22,7 +22,9 @@ from ascmcu.errors import LinkError
 # An answer to a small request comes at once; asked again this often until the runner's patience ends.
 _ASK_AGAIN_S = 1.0
 _WRITE_S = 30.0
+_NUDGE_PART = 0.4  # of the time that a device may stay silent
 _CLIP_ATTEMPTS = 5
+_HEARD_BYTES = 256
 
 M = TypeVar("M")
 
@@ -67,6 +69,8 @@ class Session:
         self._request = 0
         self._clip = random.Random(seed).getrandbits(32)
         self._waiting: list[wire.Frame] = []
+        self._heard = b""
+        self.frames = 0
         self._hello: wire.Hello | None = None
         self.clips_run = 0
         self.repairs = Repairs()
@@ -157,7 +161,7 @@ class Session:
                 sent = min(len(data), sent + self.hello.chunk_bytes)
             if wanted > furthest:
                 furthest, progress_s = wanted, time.monotonic()
-            message = self._next(f"byte {wanted} of {len(data)} of a clip", progress_s)
+            message = self._next(f"byte {wanted} of {len(data)} of a clip", progress_s, data, wanted)
         return message
 
     def _send_chunk(self, data: bytes, offset: int) -> None:
@@ -174,16 +178,23 @@ class Session:
                 raise _Restarted
             raise _refused(message)
 
-    def _next(self, where: str, progress_s: float) -> Message:
-        """The next message about a clip; silence, and talk without progress, are bounded."""
+    def _next(self, where: str, progress_s: float, data: bytes, wanted: int) -> Message:
+        """The next message about a clip; silence, and talk without progress, are bounded.
+
+        A device with a clip asks for what it misses after 250 ms. One that stays silent much longer computes, or
+        has restarted without being heard: the chunk that it wanted last tells which, as it then refuses it.
+        """
         deadline_s = min(time.monotonic() + self._response_s, progress_s + 3 * self._response_s)
-        for frame in self._frames(deadline_s):
-            message = wire.parse(frame)
-            if isinstance(message, wire.Fault):
-                raise _faulted(message)
-            if isinstance(message, wire.Hello) and frame.request != 0:
-                continue  # a late answer; the unasked one says that the device has started
-            return message
+        for until_s in (min(deadline_s, time.monotonic() + _NUDGE_PART * self._response_s), deadline_s):
+            for frame in self._frames(until_s):
+                message = wire.parse(frame)
+                if isinstance(message, wire.Fault):
+                    raise _faulted(message)
+                if isinstance(message, wire.Hello) and frame.request != 0:
+                    continue  # a late answer; the unasked one says that the device has started
+                return message
+            if until_s < deadline_s and wanted < len(data):
+                self._send_chunk(data, wanted)
         raise LinkError(
             "the device has stopped answering",
             where=where,
@@ -214,6 +225,8 @@ class Session:
                 if isinstance(message, wire.Refusal) and message.code != ErrorCode.BAD_FRAME:
                     raise _refused(message)
             if time.monotonic() >= deadline:
+                if self._heard and not self.frames:
+                    raise _speaks_otherwise(self._heard)
                 raise LinkError(
                     "the device does not answer",
                     found=f"nothing to {type_.name} for {patience_s:.0f} s, "
@@ -230,9 +243,21 @@ class Session:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0:
                 return
+            data = self._link.read(left_s)
+            self._heard = (self._heard + data)[-_HEARD_BYTES:]
             # Types below 0x80 are the host's own: a link that echoes is no reason to stop.
-            self._waiting += [f for f in self._decoder.feed(self._link.read(left_s)) if f.type >= 0x80]
+            found = [f for f in self._decoder.feed(data) if f.type >= 0x80]
+            self._waiting += found
+            self.frames += len(found)
             self.repairs.bad_frames = self._decoder.bad_frames
+
+
+def _speaks_otherwise(heard: bytes) -> LinkError:
+    return LinkError(
+        "something answers, but not in this protocol",
+        found=f"{heard[:32]!r}",
+        hint="another firmware may be on the board (`ascmcu flash` writes the last export), or the baud rate be wrong",
+    )
 
 
 def _refused(message: wire.Refusal) -> LinkError:

@@ -13,7 +13,12 @@ import click
 @click.command("bench")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("build"))
 @click.option("--on", "runner", default=None, help="Where to run: host, sim, qemu, …  [default: sim]")
-@click.option("--serial", "port", default=None, help="A board's port: /dev/ttyACM0, or socket://host:port.")
+@click.option(
+    "--serial",
+    "port",
+    default=None,
+    help="A board's port: /dev/ttyACM0, socket://host:port, or auto: found by its USB numbers.",
+)
 @click.option("--baud", type=click.IntRange(min=1), default=None, help="Instead of the board's own rate.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=None,
@@ -31,10 +36,18 @@ import click
 @click.option(
     "--limit", type=click.IntRange(min=1), default=None, help="At most so many clips, spread evenly."
 )
+@click.option(
+    "--repeat", type=click.IntRange(min=1), default=1, show_default=True,
+    help="Run every clip so often; counts are the median.",
+)  # fmt: skip
+@click.option(
+    "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Clips to run before."
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
-    tensors: Path | None, save_outputs: Path | None, limit: int | None, as_json: bool,
+    tensors: Path | None, save_outputs: Path | None, limit: int | None,
+    repeat: int, warm_up: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:
@@ -51,7 +64,7 @@ def command(
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, tensors=tensors,
-            limit=limit, save_outputs=save_outputs, progress=progress,
+            limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs, progress=progress,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))
@@ -61,3 +74,7 @@ def command(
     from ascmcu.report import table
 
     table.show(result, Console())
+    if repeat > 1:
+        from ascmcu.bench.run import spread
+
+        click.echo(f"{repeat} repetitions of each clip: {spread(folder)}")

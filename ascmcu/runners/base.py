@@ -72,6 +72,11 @@ class Runner(abc.ABC):
         self.target = target
 
     @property
+    def label(self) -> str:
+        """What tells this link from others to the same export: two boards may be benched at once."""
+        return self.name
+
+    @property
     @abc.abstractmethod
     def facts(self) -> RunnerFacts:
         """Valid while the link is open."""

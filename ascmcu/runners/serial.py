@@ -1,7 +1,12 @@
-"""A board on a serial port: a device path, a pseudo-terminal, or ``socket://host:port`` (pyserial's URLs)."""
+"""A board on a serial port: a device path, a pseudo-terminal, ``socket://host:port`` (pyserial's URLs), or ``auto``.
+
+A port that vanishes is waited for: a cable that was pulled, a probe that restarts. The device may have restarted
+with it; the session finds that out and begins the clip anew.
+"""
 
 from __future__ import annotations
 
+import re
 import time
 import types
 from typing import Self
@@ -9,27 +14,66 @@ from typing import Self
 import serial
 
 from ascmcu.errors import LinkError
+from ascmcu.runners import _ports
 from ascmcu.runners.base import Runner, RunnerFacts, Target
+
+AUTO = "auto"
+_REOPEN_S = 20.0
+_LOOK_AGAIN_S = 0.25
 
 
 class SerialRunner(Runner):
-    """Opens ``port`` at the board's baud rate (8 data bits, no parity, 1 stop bit); flashes nothing."""
+    """Opens ``port`` at the board's baud rate (8 data bits, no parity, 1 stop bit); flashes nothing.
+
+    Args:
+        target: the export that the board is to run.
+        port: where, or ``auto`` for the one port that carries the USB numbers of the board's probe.
+        baud: instead of the board's rate.
+        reopen_s: how long to wait for a port that has vanished.
+    """
 
     name = "serial"
 
-    def __init__(self, target: Target, port: str, baud: int | None = None) -> None:
+    def __init__(
+        self, target: Target, port: str, baud: int | None = None, *, reopen_s: float = _REOPEN_S
+    ) -> None:
         super().__init__(target)
-        self.port = port
+        self._asked = port
+        self._usb: _ports.UsbPort | None = None
+        self._found = "" if port == AUTO else port
         self.baud = baud or target.board.serial.baud
+        self.reopen_s = reopen_s
+        self.reopened = 0
+
+    @property
+    def port(self) -> str:
+        """The port's name; looked for at the first time of asking.
+
+        Raises:
+            LinkError: it is to be found, and is not there, or not the only one.
+        """
+        if not self._found:
+            self._usb = _ports.find(self.target.board)
+            self._found = self._usb.device
+        return self._found
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}-{re.sub(r'[^A-Za-z0-9]+', '-', self.port).strip('-')}"
 
     @property
     def facts(self) -> RunnerFacts:
         return RunnerFacts(self.name, "cycles", f"{self.port} at {self.baud} baud", response_s=10.0)
 
+    def at(self, baud: int) -> SerialRunner:
+        """The same port at another rate, not yet open."""
+        return SerialRunner(self.target, self.port, baud, reopen_s=self.reopen_s)
+
     def __enter__(self) -> Self:
+        if self._usb is None and self._asked != AUTO:
+            self._usb = next((p for p in _ports.connected() if p.device == self.port), None)
         try:
-            self._serial = serial.serial_for_url(self.port, baudrate=self.baud, timeout=0, write_timeout=0)
-            self._serial.reset_input_buffer()
+            self._open()
         except (OSError, ValueError, serial.SerialException) as error:
             raise LinkError(
                 "the serial port cannot be opened",
@@ -39,6 +83,10 @@ class SerialRunner(Runner):
             ) from error
         return self
 
+    def _open(self) -> None:
+        self._serial = serial.serial_for_url(self.port, baudrate=self.baud, timeout=0, write_timeout=0)
+        self._serial.reset_input_buffer()
+
     def __exit__(
         self,
         kind: type[BaseException] | None,
@@ -47,10 +95,31 @@ class SerialRunner(Runner):
     ) -> None:
         self._serial.close()
 
-    def _gone(self, error: Exception) -> LinkError:
-        return LinkError(
-            "the serial port is gone", where=self.port, found=str(error), hint="was the board unplugged?"
-        )
+    def _reopen(self, error: Exception) -> None:
+        """Wait for the port to come back.
+
+        Raises:
+            LinkError: it does not.
+        """
+        self._serial.close()
+        deadline = time.monotonic() + self.reopen_s
+        while time.monotonic() < deadline:
+            back = _ports.again(self._usb) if self._usb is not None else self.port
+            try:
+                if back is not None:
+                    self._found = back
+                    self._open()
+                    self.reopened += 1
+                    return
+            except (OSError, serial.SerialException):
+                pass
+            time.sleep(_LOOK_AGAIN_S)
+        raise LinkError(
+            "the serial port is gone",
+            where=self.port,
+            found=str(error),
+            hint="was the board unplugged? The same command goes on where this one stopped",
+        ) from error
 
     def read(self, timeout_s: float) -> bytes:
         try:
@@ -59,7 +128,8 @@ class SerialRunner(Runner):
             self._serial.timeout = 0
             return bytes(first + self._serial.read(65536)) if first else b""
         except (OSError, serial.SerialException) as error:
-            raise self._gone(error) from error
+            self._reopen(error)
+            return b""
 
     def write(self, data: bytes, timeout_s: float) -> None:
         deadline = time.monotonic() + timeout_s
@@ -71,6 +141,7 @@ class SerialRunner(Runner):
                 "the serial port takes no bytes", where=self.port, found=f"none in {timeout_s:.1f} s"
             ) from error
         except (OSError, serial.SerialException) as error:
-            raise self._gone(error) from error
+            self._reopen(error)
+            return  # what was under way is asked for again
         if sent is not None and sent != len(data) and time.monotonic() > deadline:
             raise LinkError("the serial port took only a part of the bytes", where=self.port, found=sent)

@@ -150,6 +150,8 @@ class Usart(Device):
         self._at = hook.PORTS + index * hook.PORT_STRIDE
         self._words = chip.words
         self._backlog = bytearray()
+        # Core cycles of a byte as the other side sends it, None for this port's own rate.
+        self.line_frame_cycles: int | None = None
         self._holding: int | None = None
         self._shifting: int | None = None
         self._shifted = NEVER
@@ -183,14 +185,20 @@ class Usart(Device):
         self._set(hook.STATUS_REST, self._rest())
 
     def _rest(self) -> int:
-        """TXE, TC, and what else the status register holds beside the receiver's bits."""
-        return (self._shifting is None) << 6 | (self._holding is None) << 7
+        """TXE, TC, FE, and what else the status register holds beside the receiver's bits."""
+        return (self._shifting is None) << 6 | (self._holding is None) << 7 | self._garbled() << 1
+
+    def _garbled(self) -> bool:
+        """Whether the other side sends at another rate: more than 4 % off, every byte then ends in a framing error."""
+        line, own = self.line_frame_cycles, self.frame_cycles()
+        return line is not None and abs(line - own) > 0.04 * own
 
     # The wire.
 
     def feed(self, data: bytes, cycle: int) -> None:
         """The other side sends ``data``, beginning when the line is free."""
-        self._backlog += data
+        self._configure()
+        self._backlog += bytes(byte ^ 0xA5 for byte in data) if self._garbled() else data
         self._refill(cycle)
 
     def _refill(self, cycle: int) -> None:

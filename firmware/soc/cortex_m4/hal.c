@@ -7,6 +7,9 @@
 
 #define RING_BYTES 512u /* a power of two; holds what arrives while a reply is being sent */
 #define WAIT_POLLS 60000u
+/* Framing errors that make the rate doubtful, if they come with one byte in four: a sender at another rate makes them
+ * without end, a noisy line only few. */
+#define RATE_ERRORS 16u
 
 static volatile uint8_t protocol_ring[RING_BYTES];
 static volatile uint32_t ring_head; /* written by the interrupt */
@@ -17,6 +20,7 @@ static volatile uint32_t line_errors;
 static uint32_t send_timeouts;
 static bool ticking;
 static struct soc_clock started;
+static uint32_t rate, rate_errors, rate_bytes; /* and the counts when it was last looked at */
 static enum hal_counter counter;
 static const volatile uint32_t standing_counter;
 
@@ -63,7 +67,25 @@ void hal_init(void)
 {
     started = soc_start_clock();
     start_counter();
-    soc_start_port(started.port_hz, started.how == HAL_CLOCK_HSI_ALONE ? BOARD_BAUD_FALLBACK : BOARD_BAUD);
+    rate = started.how == HAL_CLOCK_HSI_ALONE ? BOARD_BAUD_FALLBACK : BOARD_BAUD;
+    soc_start_port(started.port_hz, rate);
+}
+
+/* The host cannot ask for a rate that it cannot be heard at; it tries the board's two in turn, and so do we. */
+static void follow_rate(void)
+{
+    const uint32_t errors = line_errors - rate_errors;
+    const uint32_t bytes = ring_head - rate_bytes;
+
+    if (errors < RATE_ERRORS || started.how == HAL_CLOCK_HSI_ALONE) {
+        return;
+    }
+    if (errors > bytes / 4u) {
+        rate = rate == BOARD_BAUD ? BOARD_BAUD_FALLBACK : BOARD_BAUD;
+        soc_start_port(started.port_hz, rate);
+    }
+    rate_errors = line_errors;
+    rate_bytes = ring_head;
 }
 
 void soc_received(uint8_t byte)
@@ -115,6 +137,7 @@ bool hal_wait(uint32_t limit_ms)
 {
     bool there;
 
+    follow_rate();
     if (!ticking) {
         soc_start_ticks(started.core_hz);
         ticking = true;

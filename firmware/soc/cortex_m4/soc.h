@@ -29,7 +29,7 @@ void soc_first(void);
 /* Brings up the clock of board_config.h, or the best that answers in time. */
 struct soc_clock soc_start_clock(void);
 
-/* Pins, rate, receive interrupt of the port in board_config.h. */
+/* Pins, rate, receive interrupt of the port in board_config.h; called again for another rate. */
 void soc_start_port(uint32_t port_hz, uint32_t baud);
 
 /* Sends all bytes, or gives up on the first that the transmitter does not take in time. */

@@ -10,6 +10,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     SIM_SCGC5 |= SIM_SCGC5_PORT(BOARD_TX_PORT) | SIM_SCGC5_PORT(BOARD_RX_PORT);
     PORT_PCR(BOARD_TX_PORT, BOARD_TX_PIN) = PORT_PCR_MUX(BOARD_ALTERNATE);
     PORT_PCR(BOARD_RX_PORT, BOARD_RX_PIN) = PORT_PCR_MUX(BOARD_ALTERNATE) | PORT_PCR_PULL_UP;
+    UART_C2 = 0;
     UART_BDH = (uint8_t)(ticks / 32u >> 8);
     UART_BDL = (uint8_t)(ticks / 32u);
     UART_C4 = (uint8_t)(ticks % 32u);

@@ -29,6 +29,7 @@ static uint32_t baud_code(uint32_t baud)
 
 void soc_start_port(uint32_t port_hz, uint32_t baud)
 {
+    UARTE_ENABLE = 0; /* pins and rate are to be set while it is off: 6.34.5 */
     GPIO_OUTSET(BOARD_TX_PORT) = BIT(BOARD_TX_PIN); /* idle is high, also before the UART has the pin */
     GPIO_DIRSET(BOARD_TX_PORT) = BIT(BOARD_TX_PIN);
     GPIO_PIN_CNF(BOARD_RX_PORT, BOARD_RX_PIN) = GPIO_PIN_CNF_PULL_UP;

@@ -35,6 +35,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     start_pin(BOARD_TX_PORT, BOARD_TX_PIN);
     start_pin(BOARD_RX_PORT, BOARD_RX_PIN);
 #if CHIP_USART_SPLIT
+    USART2_CR1(CHIP_SERIAL) = 0; /* the rate is write-protected while it runs: RM0351 40.8.4 */
 #if BOARD_USART == 0 /* LPUART: 256 times the resolution (RM0351 41.4.4) */
     USART2_BRR(CHIP_SERIAL) = (uint32_t)((256ull * port_hz + baud / 2u) / baud);
 #else
@@ -42,6 +43,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
 #endif
     USART2_CR1(CHIP_SERIAL) = USART2_CR1_UE | on;
 #else
+    USART_CR1(CHIP_SERIAL) = 0;
     USART_BRR(CHIP_SERIAL) = (port_hz + baud / 2u) / baud; /* 16 times oversampling: RM0390 25.4.4 */
     USART_CR1(CHIP_SERIAL) = USART_CR1_UE | on;
 #endif

@@ -1,0 +1,368 @@
+"""The serial port: which one it is, at which rate, what else may answer on it, and what happens when it goes."""
+
+from __future__ import annotations
+
+import os
+import pty
+import random
+import re
+import select
+import shutil
+import threading
+import time
+import tty
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from ascmcu import boards
+from ascmcu.bench import run as bench
+from ascmcu.bench import wire
+from ascmcu.bench.clips import Clips, from_tensors
+from ascmcu.bench.session import Session
+from ascmcu.bench.wire import Kind
+from ascmcu.build.gcc import build_firmware, build_host
+from ascmcu.errors import LinkError
+from ascmcu.runners import _ports
+from ascmcu.runners.base import Target
+from ascmcu.runners.host import HostRunner
+from ascmcu.runners.serial import SerialRunner
+from ascmcu.runners.sim import SimRunner
+from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
+
+
+@pytest.fixture(scope="module")
+def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
+    made = mixer_target(tmp_path_factory.mktemp("serial"))
+    build_host(made.folder, frontend=False)
+    return made
+
+
+@pytest.fixture
+def clips(target: Target, tmp_path: Path) -> Clips:
+    array = np.random.default_rng(1).integers(-128, 128, (6, 1, ROWS, ROW_BYTES), dtype=np.int8)
+    np.save(tmp_path / "in.npy", array)
+    return from_tensors(target.manifest, tmp_path / "in.npy", None)
+
+
+# --------------------------------------------------------------- discovery
+
+STLINK = (0x0483, 0x374B, "0668FF", "STM32 STLink")
+STLINK_V3 = (0x0483, 0x374E, "0031", "STLINK-V3")
+JLINK = (0x1366, 0x1051, "000683", "J-Link")
+FTDI = (0x0403, 0x6001, "A50285", "FT232R")
+MODEM = (0x12D1, 0x1506, "", "HUAWEI")
+
+
+def _plug(monkeypatch: pytest.MonkeyPatch, *ports: tuple[int, int, str, str], first: int = 0) -> None:
+    made = [
+        SimpleNamespace(
+            device=f"/dev/ttyACM{n}", vid=vid, pid=pid, serial_number=number, product=title, description=""
+        )
+        for n, (vid, pid, number, title) in enumerate(ports, first)
+    ]
+    builtin = SimpleNamespace(
+        device="/dev/ttyS0", vid=None, pid=None, serial_number=None, product=None, description=""
+    )
+    monkeypatch.setattr(_ports.list_ports, "comports", lambda: [builtin, *made])
+
+
+@pytest.mark.parametrize(
+    ("board", "ports", "device"),
+    [
+        ("nucleo-f446", [MODEM, STLINK], "/dev/ttyACM1"),
+        ("nucleo-g474", [STLINK_V3], "/dev/ttyACM0"),
+        ("nrf52840-dk", [STLINK, JLINK], "/dev/ttyACM1"),
+        ("stm32f4-discovery", [STLINK, FTDI], "/dev/ttyACM1"),
+    ],
+)
+def test_auto_finds_the_probe_of_the_board(
+    board: str, ports: list[tuple[int, int, str, str]], device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _plug(monkeypatch, *ports)
+    assert _ports.find(boards.load(board)).device == device
+
+
+def test_auto_names_what_it_found_instead(monkeypatch: pytest.MonkeyPatch) -> None:
+    board = boards.load("nucleo-f446")
+    _plug(monkeypatch, MODEM)
+    with pytest.raises(LinkError, match="not connected") as none:
+        _ports.find(board)
+    assert "HUAWEI 12d1:1506" in str(none.value)
+    _plug(monkeypatch, STLINK, STLINK_V3)
+    with pytest.raises(LinkError, match="several ports") as several:
+        _ports.find(board)
+    assert "/dev/ttyACM0" in str(several.value) and "/dev/ttyACM1" in str(several.value)
+    _plug(monkeypatch)
+    with pytest.raises(LinkError, match="not connected") as nothing:
+        SerialRunner(SimpleNamespace(board=board), "auto").port  # type: ignore[arg-type] # noqa: B018
+    assert "no USB serial port at all" in str(nothing.value)
+
+
+def test_a_port_that_comes_back_under_another_name_is_known_by_its_number(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    _plug(monkeypatch, STLINK)
+    port = _ports.find(boards.load("nucleo-f446"))
+    _plug(monkeypatch, FTDI)
+    assert _ports.again(port) is None
+    _plug(monkeypatch, FTDI, STLINK, first=3)
+    assert _ports.again(port) == "/dev/ttyACM4"
+
+
+# --------------------------------------------------------------- a board on a pseudo-terminal
+
+
+class Desk:
+    """Boards on pseudo-terminals: the host's firmware behind each, whose cable can be pulled, and which can be reset.
+
+    The path is a link, so that a new terminal can take the old one's name, as a device file does.
+    """
+
+    def __init__(self, target: Target, path: Path) -> None:
+        self.path = path
+        self._target = target
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self.plugged = False
+        self.plug()
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def plug(self) -> None:
+        """The cable goes in; it powers the board."""
+        with self._lock:
+            self._master, self._slave = pty.openpty()
+            tty.setraw(self._slave)
+            self._device = HostRunner(self._target)
+            self._device.__enter__()
+            self.path.unlink(missing_ok=True)
+            self.path.symlink_to(os.ttyname(self._slave))
+            self.plugged = True
+
+    def pull(self) -> None:
+        """The cable comes out."""
+        with self._lock:
+            self.plugged = False
+            self.path.unlink()
+            os.close(self._slave)
+            os.close(self._master)
+            self._device.__exit__(None, None, None)
+
+    def reset(self) -> None:
+        """The reset button."""
+        with self._lock:
+            self._device.__exit__(None, None, None)
+            self._device = HostRunner(self._target)
+            self._device.__enter__()
+
+    def say(self, data: bytes) -> None:
+        """Bytes that the firmware did not send."""
+        with self._lock:
+            os.write(self._master, data)
+
+    def _serve(self) -> None:
+        while not self._stop.is_set():
+            with self._lock:
+                if self.plugged:
+                    self._pass_on()
+            time.sleep(0.0005)
+
+    def _pass_on(self) -> None:
+        if select.select([self._master], [], [], 0.001)[0]:
+            self._device.write(os.read(self._master, 4096), 5.0)
+        answer = self._device.read(0.001)
+        if answer:
+            os.write(self._master, answer)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join(5)
+        if self.plugged:
+            self.pull()
+
+
+@pytest.fixture
+def desk(target: Target, tmp_path: Path) -> Iterator[Desk]:
+    made = Desk(target, tmp_path / "ttyACM0")
+    yield made
+    made.close()
+
+
+def test_a_terminal_is_a_serial_port(target: Target, desk: Desk, clips: Clips) -> None:
+    done = bench.run(target, SerialRunner(target, str(desk.path)), clips)
+    assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
+
+
+@pytest.mark.parametrize("what", ["reset", "garbage", "half a frame", "unplugged", "unplugged for a while"])
+def test_what_happens_on_desks_costs_no_result(what: str, target: Target, desk: Desk, clips: Clips) -> None:
+    runner = SerialRunner(target, str(desk.path), reopen_s=10.0)
+    happened = []
+
+    def disturb(done: int, total: int) -> None:
+        if done == 2 and not happened:
+            happened.append(True)
+            threading.Timer(0.02, act).start()
+
+    def act() -> None:
+        if what == "reset":
+            desk.reset()
+        elif what == "garbage":
+            desk.say(random.Random(1).randbytes(3000))
+        elif what == "half a frame":
+            desk.say(wire.encode(wire.Type.READY, body=bytes(10))[:9])
+        else:
+            desk.pull()
+            time.sleep(1.5 if what.endswith("while") else 0.1)
+            desk.plug()
+
+    done = bench.run(target, runner, clips, progress=disturb)
+    assert happened
+    assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
+
+
+def test_a_port_that_stays_away_leaves_a_run_that_goes_on(target: Target, desk: Desk, clips: Clips) -> None:
+    def pull(done: int, total: int) -> None:
+        if done == 3 and desk.plugged:
+            desk.pull()
+
+    with pytest.raises(LinkError, match="is gone") as gone:
+        bench.run(target, SerialRunner(target, str(desk.path), reopen_s=0.5), clips, progress=pull)
+    assert "goes on where this one stopped" in str(gone.value)
+    desk.plug()
+    done = bench.run(target, SerialRunner(target, str(desk.path)), clips)
+    assert done.resumed == 3
+    assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
+
+
+def test_two_boards_at_once(target: Target, desk: Desk, clips: Clips, tmp_path: Path) -> None:
+    other = Desk(target, tmp_path / "ttyACM1")
+    try:
+        results: dict[str, bench.RunResult] = {}
+
+        def one(path: Path) -> None:
+            results[path.name] = bench.run(target, SerialRunner(target, str(path)), clips)
+
+        threads = [threading.Thread(target=one, args=(d.path,)) for d in (desk, other)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+    finally:
+        other.close()
+    assert [c.outputs for c in results["ttyACM0"].clips] == [c.outputs for c in results["ttyACM1"].clips]
+    kept = [p.name for p in target.folder.glob("bench-serial-*.jsonl")]
+    assert any("ttyACM0" in name for name in kept) and any("ttyACM1" in name for name in kept)
+
+
+def test_repetitions_are_compared_and_kept(target: Target, desk: Desk, clips: Clips) -> None:
+    runner = SerialRunner(target, str(desk.path))
+    done = bench.run(target, runner, clips, repeat=3, warm_up=2)
+    assert all(len(c.repeats) == 3 for c in done.clips)
+    assert done.resumed == 0
+    assert bench.spread(target.folder) == "nothing counts here"
+
+
+# --------------------------------------------------------------- other firmware
+
+TALKERS = {
+    "another firmware": (b"Hello from Zephyr!\r\nuart:~$ ", "not in this protocol"),
+    "an older protocol": (
+        wire.encode(wire.Type.IS_HELLO, request=1, body=bytes([0]) * 100),
+        "another version of the protocol",
+    ),
+    "a newer protocol": (
+        wire.encode(wire.Type.IS_HELLO, request=1, body=bytes([wire.PROTOCOL_VERSION + 1]) * 100),
+        "another version of the protocol",
+    ),
+    "nothing": (b"", "does not answer"),
+}
+
+
+class Talker:
+    """A link on which something says always the same."""
+
+    def __init__(self, says: bytes) -> None:
+        self._says = says
+
+    def read(self, timeout_s: float) -> bytes:
+        time.sleep(min(timeout_s, 0.02))
+        return self._says
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("case", TALKERS)
+def test_what_answers_is_told(case: str) -> None:
+    says, message = TALKERS[case]
+    with pytest.raises(LinkError, match=message) as caught:
+        Session(Talker(says), response_s=1.0).greet(1.2)
+    if case == "another firmware":
+        assert "Zephyr" in str(caught.value)
+
+
+# --------------------------------------------------------------- baud rates
+
+
+class Lossy(SerialRunner):
+    """A cable that damages one byte in a hundred at the higher rate."""
+
+    rng = random.Random(5)
+    rates: list[int] = []  # noqa: RUF012 - one list for all rates of one test
+
+    def __enter__(self) -> Lossy:
+        self.rates.append(self.baud)
+        super().__enter__()
+        return self
+
+    def at(self, baud: int) -> Lossy:
+        return Lossy(self.target, self.port, baud)
+
+    def _damaged(self, data: bytes) -> bytes:
+        if self.baud < 500_000:
+            return data
+        return bytes(b ^ 0x10 if self.rng.random() < 0.01 else b for b in data)
+
+    def read(self, timeout_s: float) -> bytes:
+        return self._damaged(super().read(timeout_s))
+
+
+def test_a_cable_that_loses_bytes_is_used_at_the_lower_rate(
+    target: Target, desk: Desk, tmp_path: Path
+) -> None:
+    array = np.random.default_rng(2).integers(-128, 128, (40, 1, ROWS, ROW_BYTES), dtype=np.int8)
+    np.save(tmp_path / "many.npy", array)
+    many = from_tensors(target.manifest, tmp_path / "many.npy", None)
+    Lossy.rates.clear()
+    done = bench.run(target, Lossy(target, str(desk.path)), many)
+    assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in many.clips]
+    assert Lossy.rates == [921_600, 115_200]
+    assert "115200 baud" in done.facts.detail
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+@pytest.mark.parametrize("board", ["nucleo-f446", "nucleo-l476", "frdm-k64f"])
+def test_the_firmware_follows_a_host_that_sends_slower(board: str, tmp_path: Path) -> None:
+    """On the cycle model: bytes at another rate end in framing errors; the firmware then tries the board's other."""
+    target = mixer_target(tmp_path, board)
+    build_firmware(tmp_path, target.board, frontend=False)
+    serial, core_hz = target.board.serial, target.board.clock.sysclk_hz
+    with SimRunner(target) as link:
+        port = link.machine.usarts[serial.usart]
+        assert core_hz * 10 / port.frame_cycles() == pytest.approx(serial.baud, rel=0.02)
+        port.line_frame_cycles = core_hz * 10 // serial.fallback_baud
+        session = Session(link, response_s=30.0)
+        tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
+        assert session.greet(20.0).board == board
+        assert core_hz * 10 / port.frame_cycles() == pytest.approx(serial.fallback_baud, rel=0.02)
+        assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+        assert session.statistics().line_errors >= 16
+
+
+def test_names_of_ports_make_names_of_files(target: Target) -> None:
+    label = SerialRunner(target, "socket://127.0.0.1:34567").label
+    assert re.fullmatch(r"serial-[A-Za-z0-9-]+", label)
