@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from ascmcu import paths
 from ascmcu.report import page, pictures
 from ascmcu.report.schema import Benchmark
 from tests.report.conftest import outcome
@@ -159,3 +160,38 @@ def test_the_worst_mistake_is_told_with_what_the_network_thought(benchmark_resul
     assert [p for _, p, _ in card.ranked] == pytest.approx([80, 20])
     sure = dataclasses.replace(benchmark_result, clip_results=(outcome("x", 0, 0.0, 1.0),) * 4)
     assert page._mistakes(sure)[0].loss == "16.12", "no probability counts for less than 1e-7"
+
+
+def _luminance(colour: str) -> float:
+    """WCAG 2.2's relative luminance."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(a: str, b: str) -> float:
+    low, high = sorted((_luminance(a), _luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(scheme: str) -> None:
+    """Contrast of at least 4.5, as WCAG 2.2 AA asks for, of text on cards, on pages and on coloured areas."""
+    css = (paths.templates() / "report.css").read_text()
+    light, dark = (
+        dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", part)) for part in css.split("@media", 2)[:2]
+    )
+    colours = light if scheme == "light" else {**light, **dark}
+    texts = [
+        (text, on) for text in ("ink", "soft", "accent", "good", "bad", "warn") for on in ("card", "paper")
+    ]
+    areas = ("conv", "depthwise", "dense", "pool", "activation", "frontend", "other", "code", "tables")
+    pairs = [
+        *texts,
+        *(("on-colour", area) for area in areas),
+        ("ink", "rest"),
+        ("good", "good-soft"),
+        ("bad", "bad-soft"),
+    ]
+    weak = {p: round(_contrast(colours[p[0]], colours[p[1]]), 2) for p in pairs}
+    assert not {p: c for p, c in weak.items() if c < 4.5}

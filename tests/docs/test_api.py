@@ -1,0 +1,112 @@
+"""The public functions: all of them, documented, typed, importing nothing before they are used, working end to end."""
+
+from __future__ import annotations
+
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import ascmcu
+from ascmcu.errors import InputError
+from tests.cli.conftest import dense
+
+ROOT = Path(__file__).resolve().parents[2]
+needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+
+
+def test_exactly_these_are_public() -> None:
+    assert ascmcu.__all__ == ["bench", "build", "compare", "compile", "export", "inspect", "report", "result"]
+    assert set(ascmcu.__all__) <= set(dir(ascmcu))
+    with pytest.raises(AttributeError, match="no attribute 'bend'"):
+        _ = ascmcu.bend  # type: ignore[attr-defined]
+
+
+def test_each_says_what_it_takes_and_raises() -> None:
+    import ascmcu.api
+
+    for name in ascmcu.__all__:
+        function = getattr(ascmcu.api, "compile_model" if name == "compile" else name)
+        text = inspect.getdoc(function) or ""
+        assert "Raises:" in text or "Arguments and errors are those of" in text, name
+        if "Args:" in text:
+            told = re.findall(
+                r"^    (\w+): ", text.partition("Args:")[2].partition("Raises:")[0], re.MULTILINE
+            )
+            assert told == list(inspect.signature(function).parameters), name
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    program = (
+        "import sys, ascmcu; print(*(m for m in sys.modules if m == 'numpy' or m.startswith('ascmcu.')))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize(
+    "order", ["import ascmcu.bench.clips, ascmcu.build.gcc, ascmcu.report.page, ascmcu.api", "pass"]
+)
+def test_packages_can_be_called_whoever_imported_them(order: str) -> None:
+    program = f"""
+{order}
+import ascmcu
+from ascmcu.errors import InputError
+for call in (lambda: ascmcu.bench('nowhere', tensors='x.npy'), lambda: ascmcu.report('nowhere')) * 2:
+    try:
+        call()
+    except InputError:
+        print('refused')
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["refused"] * 4
+
+
+def test_types_are_those_of_the_functions(tmp_path: Path) -> None:
+    (tmp_path / "user.py").write_text(
+        "import ascmcu\n"
+        "result = ascmcu.bench('build', on='sim', tensors='in.npy')\n"
+        "seconds: float | None = result.seconds\n"
+        "ascmcu.build(ascmcu.compile('x.tflite'), 'nucleo-f446', 'build')\n"
+        "ascmcu.report('build', 'page.html')\n"
+        "ascmcu.bench('build', on=3)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--strict", "--cache-dir", str(tmp_path / "cache"), "user.py"],
+        cwd=tmp_path, env={"PYTHONPATH": str(ROOT), "MYPYPATH": str(ROOT), "PATH": ""}, capture_output=True, text=True,
+    )  # fmt: skip
+    errors = [line for line in done.stdout.splitlines() if line.startswith("user.py") and ": error:" in line]
+    assert len(errors) == 1 and errors[0].startswith("user.py:6"), done.stdout
+
+
+@needs_cross
+def test_from_a_model_to_a_page(tmp_path: Path) -> None:
+    (tmp_path / "small.tflite").write_bytes(dense(16, 4))
+    np.save(tmp_path / "in.npy", np.arange(-16, 16, dtype=np.int8).reshape(2, 1, 16))
+    folder = tmp_path / "build"
+    compiled = ascmcu.compile(tmp_path / "small.tflite")
+    built = ascmcu.build(compiled, "nucleo-f446", folder)
+    assert (built.manifest.fits, built.folder) == (True, folder)
+    seen: list[tuple[int, int]] = []
+    outputs = tmp_path / "out.npy"
+    first = ascmcu.bench(
+        folder, on="host", tensors=tmp_path / "in.npy", save_outputs=outputs,
+        progress=lambda done, total: seen.append((done, total)),
+    )  # fmt: skip
+    assert seen == [(0, 2), (1, 2), (2, 2)] and np.load(outputs).shape == (2, 1, 4)
+    assert ascmcu.result(folder) == first
+    (same,) = ascmcu.compare(folder, folder / "bench-host.json", budget=["ram=+0", "flash=524288"])
+    assert same.kept and not same.figures
+    page = ascmcu.report(folder)
+    assert page == folder / "report.html" and "small" in page.read_text()
+    assert ascmcu.inspect(tmp_path / "small.tflite").parameters == 16 * 4 + 4
+    assert ascmcu.export(tmp_path / "small.tflite", "nucleo-f411", folder).manifest.board == "nucleo-f411"
+    with pytest.raises(InputError, match="no result"):
+        ascmcu.result(folder)
+    with pytest.raises(InputError, match="recordings or tensors"):
+        ascmcu.bench(folder)
