@@ -1,0 +1,70 @@
+"""What a network costs once it is compiled for a board: RAM, flash, and cycles on the simulated core."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ascmcu import api, zoo
+from ascmcu.data.datasets import Dataset
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.train.recipe import Recipe
+
+# Inputs that stand for real ones when an untrained network is quantized: its cost hardly depends on them.
+_STAND_INS = 4
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of the linked firmware: bytes of RAM and flash; cycles of the network per clip, where they were simulated."""
+
+    ram_bytes: int
+    flash_bytes: int
+    cycles: int | None
+
+
+def of(model: Path, board: str, clip: Path | None, folder: Path | None = None) -> Cost:
+    """Export a ``.tflite`` and read its figures.
+
+    Args:
+        model: with or without features.
+        board: a board's name or file.
+        clip: a data set whose first clip is simulated; None leaves the cycles out.
+        folder: keeps the export.
+
+    Raises:
+        BoardError: it does not fit the board.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        place = folder or Path(scratch) / "export"
+        manifest = api.export(model, board, place).manifest
+        cycles = None
+        if clip is not None:
+            counts = api.bench(place, on="sim", data=clip, limit=1).counts
+            assert counts is not None
+            cycles = int(counts.network)
+        return Cost(manifest.ram_bytes["total"], manifest.flash_bytes["total"], cycles)
+
+
+def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
+    """The int8 ``.tflite`` of the recipe's network before any training, with its features."""
+    from ascmcu.quantize import metadata, ptq
+
+    spec = _stand_in(recipe.features)
+    shape = spec.input_shape[1:]
+    model = zoo.build(recipe.network.name, shape, len(dataset.labels), recipe.network.options)
+    rng = np.random.default_rng(0)
+    converted = ptq.int8(model, rng.standard_normal((_STAND_INS, *shape)).astype(np.float32))
+    return metadata.embedded(converted, spec, dataset.labels)
+
+
+def _stand_in(spec: FeatureSpec) -> FeatureSpec:
+    """A specification whose statistics are still to be measured, with plain ones: tables have the same size."""
+    if spec.normalization != "mean_std" or spec.is_fitted:
+        return spec
+    rows = tuple(tuple(0.0 for _ in range(spec.bands)) for _ in range(spec.normalized_channels))
+    ones = tuple(tuple(1.0 for _ in row) for row in rows)
+    return spec.replace(mean=rows, std=ones)

@@ -1,0 +1,88 @@
+"""The Pareto front of a study as a picture and as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import io
+from pathlib import Path
+
+from ascmcu.codegen.render import render
+from ascmcu.errors import ToolError
+from ascmcu.tune.study import Outcome, Result
+
+_LABELS = {
+    "accuracy": "accuracy (int8, validation part)",
+    "ram": "RAM / bytes",
+    "flash": "flash / bytes",
+    "cycles": "cycles per clip (simulated)",
+}
+
+
+def png(outcome: Outcome) -> bytes:
+    """The first objective over each of the others; the front is joined.
+
+    Raises:
+        ToolError: Matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            "plots need Matplotlib", found=str(error), hint='run `pip install "ascmcu[tune]"`'
+        ) from error
+    first, *others = outcome.spec.objectives
+    others = others or ["flash"]
+    figure = Figure(figsize=(5.0 * len(others), 4.0), layout="constrained")
+    for axes, other in zip(figure.subplots(1, len(others), squeeze=False)[0], others, strict=True):
+        for chosen, marker, colour in ((False, "o", "#9aa5b1"), (True, "D", "#1f6feb")):
+            points = [(r.objective(other), r.objective(first)) for r in outcome.results if r.front is chosen]
+            axes.scatter(*zip(*points, strict=True) if points else ((), ()), marker=marker, color=colour)
+        for result in outcome.front:
+            axes.annotate(str(result.number), (result.objective(other), result.objective(first)))
+        axes.set_xlabel(_LABELS[other])
+        axes.set_ylabel(_LABELS[first])
+        axes.grid(alpha=0.3)
+    figure.suptitle(f"{outcome.name} on {outcome.spec.board}: {len(outcome.results)} results")
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def columns(outcome: Outcome) -> tuple[str, ...]:
+    """The head of the table: figures, then what was varied."""
+    varied = tuple(sorted({name for result in outcome.results for name in result.values}))
+    cycles = ("cycles",) if any(r.cycles is not None for r in outcome.results) else ()
+    return ("trial", "accuracy", "RAM", "flash", *cycles, *varied)
+
+
+def row(outcome: Outcome, result: Result) -> tuple[str, ...]:
+    """A result's cells, in the order of ``columns``."""
+    figures = {
+        "trial": str(result.number),
+        "accuracy": f"{result.accuracy:.1%}",
+        "RAM": f"{result.ram_bytes:,}",
+        "flash": f"{result.flash_bytes:,}",
+        "cycles": "–" if result.cycles is None else f"{result.cycles:,}",
+    }
+    return tuple(figures.get(name) or str(result.values.get(name, "–")) for name in columns(outcome))
+
+
+def html(outcome: Outcome, picture: bytes) -> str:
+    """One page with the picture, the front and all results."""
+    rest = tuple(r for r in outcome.results if not r.front)
+    return render(
+        "study.html.j2",
+        outcome=outcome,
+        picture=base64.b64encode(picture).decode(),
+        columns=columns(outcome),
+        front=[row(outcome, r) for r in outcome.front],
+        rest=[row(outcome, r) for r in rest],
+    )
+
+
+def write(outcome: Outcome, folder: Path) -> tuple[Path, ...]:
+    """``pareto.png`` and ``pareto.html`` in ``folder``."""
+    picture = png(outcome)
+    (folder / "pareto.png").write_bytes(picture)
+    (folder / "pareto.html").write_text(html(outcome, picture), encoding="utf-8")
+    return folder / "pareto.png", folder / "pareto.html"

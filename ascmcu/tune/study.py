@@ -1,0 +1,387 @@
+"""A study: Optuna proposes recipes, each is compiled, trained, compiled again and judged.
+
+Any number of processes, on any number of machines, may work on one study through its storage. A worker that dies stops
+its heartbeat; its trial is then handed out again. What does not fit is known from the untrained network and costs
+no training.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import time
+import warnings
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ascmcu import boards, paths
+from ascmcu.data.datasets import Dataset
+from ascmcu.errors import BoardError, InputError, LimitError, ToolError
+from ascmcu.train.recipe import Recipe
+from ascmcu.tune import cost, limits
+from ascmcu.tune.cost import Cost
+from ascmcu.tune.space import Space
+
+DIRECTIONS = {"accuracy": "maximize", "ram": "minimize", "flash": "minimize", "cycles": "minimize"}
+SAMPLERS = ("tpe", "nsga2", "random")
+PRUNERS = ("none", "median", "hyperband")
+# A worker that was silent for three heartbeats is dead.
+HEARTBEAT_SECONDS = int(os.environ.get("ASCMCU_TUNE_HEARTBEAT", "10"))
+GRACE_SECONDS = 3 * HEARTBEAT_SECONDS
+RETRIES = 3
+_POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """``[study]`` of a recipe.
+
+    Attributes:
+        board: whose compiled cost counts.
+        objectives: of accuracy (on the validation part, of the int8 model), ram, flash, cycles.
+        trials: results in all, over all workers.
+        sampler, pruner: Optuna's; a pruner works on a single objective only.
+        limits: challenges and boards that every trial must keep.
+        max_ram_bytes, max_flash_bytes, max_cycles: bounds of the compiled cost.
+        seed: of the sampler.
+    """
+
+    board: str
+    objectives: tuple[str, ...] = ("accuracy", "ram")
+    trials: int = 20
+    sampler: str = "tpe"
+    pruner: str = "none"
+    limits: tuple[str, ...] = ()
+    max_ram_bytes: int | None = None
+    max_flash_bytes: int | None = None
+    max_cycles: int | None = None
+    seed: int = 1
+
+    @property
+    def simulates(self) -> bool:
+        """Whether cycles are asked for."""
+        return "cycles" in self.objectives or self.max_cycles is not None
+
+    def exceeded(self, found: Cost) -> tuple[str, ...]:
+        """The bounds that a cost breaks, with figures."""
+        pairs = (
+            ("RAM bytes", found.ram_bytes, self.max_ram_bytes),
+            ("flash bytes", found.flash_bytes, self.max_flash_bytes),
+            ("cycles", found.cycles, self.max_cycles),
+        )
+        return tuple(
+            f"{value:,} {what} > {most:,}"
+            for what, value, most in pairs
+            if most is not None and value is not None and value > most
+        )
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished trial."""
+
+    number: int
+    values: dict[str, Any]
+    accuracy: float
+    ram_bytes: int
+    flash_bytes: int
+    cycles: int | None
+    front: bool
+
+    def objective(self, name: str) -> float:
+        """The figure of that objective."""
+        figures = {"ram": self.ram_bytes, "flash": self.flash_bytes, "cycles": self.cycles}
+        return self.accuracy if name == "accuracy" else float(figures[name] or 0)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A study so far: results, and the trials that were given up with their reasons."""
+
+    name: str
+    spec: StudySpec
+    results: tuple[Result, ...]
+    given_up: tuple[tuple[int, str], ...]
+
+    @property
+    def front(self) -> tuple[Result, ...]:
+        """The results that no other one beats in everything, best accuracy first."""
+        return tuple(sorted((r for r in self.results if r.front), key=lambda r: -r.accuracy))
+
+
+@dataclass(frozen=True)
+class Study:
+    """A recipe file with ``[study]`` and ``[search]``; ``raw`` holds the rest, the recipe to vary."""
+
+    name: str
+    spec: StudySpec
+    space: Space
+    raw: dict[str, Any]
+    where: str
+
+
+def load(path: Path) -> Study:
+    """Read and check a study.
+
+    Raises:
+        InputError: the file is none.
+    """
+    if not path.is_file() and (paths.recipes() / f"{path}.toml").is_file():
+        path = paths.recipes() / f"{path}.toml"
+    try:
+        raw = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise InputError("no such recipe", where=str(path), found=error.strerror) from error
+    except tomllib.TOMLDecodeError as error:
+        raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
+    where = str(path)
+    section = raw.pop("study", None)
+    if not isinstance(section, dict):
+        raise InputError("the recipe has no study", where=where, expected='[study] with board = "…"')
+    space = Space.from_dict(raw.pop("search", {}), where)
+    study = Study(str(raw.pop("name", path.stem)), _spec(section, where), space, raw, where)
+    recipe = Recipe.from_dict(raw, where)
+    if not recipe.data.validate:
+        raise InputError(
+            "a study needs a part to judge on that is not the test part",
+            where=where,
+            expected="[data] validate",
+        )
+    return study
+
+
+def _spec(raw: dict[str, Any], where: str) -> StudySpec:
+    at = f"{where}: [study]"
+    known = {field.name for field in dataclasses.fields(StudySpec)}
+    for key in raw:
+        if key not in known:
+            raise InputError(f"unknown key {key!r}", where=at, expected=", ".join(sorted(known)))
+    try:
+        spec = StudySpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+    except TypeError as error:
+        raise InputError("a value is missing", where=at, found=str(error)) from error
+    boards.load(spec.board)
+    limits.check_names(spec.limits)
+    if not spec.objectives or set(spec.objectives) - set(DIRECTIONS):
+        raise InputError("no such objective", where=at, expected=", ".join(DIRECTIONS), found=spec.objectives)
+    for what, value, allowed in (("sampler", spec.sampler, SAMPLERS), ("pruner", spec.pruner, PRUNERS)):
+        if value not in allowed:
+            raise InputError(f"no such {what}", where=at, expected=", ".join(allowed), found=value)
+    if spec.pruner != "none" and spec.objectives != ("accuracy",):
+        raise InputError("a pruner works on accuracy alone", where=at, found=", ".join(spec.objectives))
+    if spec.trials < 1:
+        raise InputError("a study needs trials", where=at, found=spec.trials)
+    return spec
+
+
+def work(
+    study: Study,
+    dataset: Dataset,
+    clip: Path,
+    folder: Path,
+    storage: str | None = None,
+    progress: Callable[[Outcome], None] = lambda outcome: None,
+) -> Outcome:
+    """Work on a study until it has all its results, whoever computes them.
+
+    Args:
+        study: what to search.
+        dataset: to train and judge on.
+        clip: the data set's path, whose first clip is simulated.
+        folder: receives each trial's run, in ``trials/NUMBER``.
+        storage: a database's URL; SQLite in ``folder`` by default.
+
+    Raises:
+        ToolError: Optuna is not installed.
+        AscmcuError: the study cannot be worked on.
+    """
+    optuna = _optuna()
+    folder.mkdir(parents=True, exist_ok=True)
+    shared = _open(optuna, study, storage or f"sqlite:///{folder.resolve() / 'study.db'}")
+    finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    while True:
+        optuna.storages.fail_stale_trials(shared)
+        states = [trial.state for trial in shared.get_trials(deepcopy=False)]
+        done = sum(state in finished for state in states)
+        running = states.count(optuna.trial.TrialState.RUNNING)
+        waiting = states.count(optuna.trial.TrialState.WAITING)
+        progress(_outcome(optuna, study, shared))
+        if done >= study.spec.trials:
+            return _outcome(optuna, study, shared)
+        if done + running >= study.spec.trials and not waiting:
+            time.sleep(_POLL_SECONDS)  # the others may finish, or die
+            continue
+        shared.optimize(lambda trial: _trial(optuna, study, dataset, clip, folder, trial), n_trials=1)
+
+
+def outcome(study: Study, folder: Path, storage: str | None = None) -> Outcome:
+    """What a study has so far.
+
+    Raises:
+        ToolError: Optuna is not installed.
+    """
+    optuna = _optuna()
+    shared = _open(optuna, study, storage or f"sqlite:///{folder.resolve() / 'study.db'}")
+    return _outcome(optuna, study, shared)
+
+
+def _optuna() -> Any:
+    try:
+        import optuna
+    except ModuleNotFoundError as error:
+        raise ToolError(
+            "a search needs Optuna", found=str(error), hint='run `pip install "ascmcu[tune]"`'
+        ) from error
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    return optuna
+
+
+def _open(optuna: Any, study: Study, url: str) -> Any:
+    samplers = {
+        "tpe": optuna.samplers.TPESampler,
+        "nsga2": optuna.samplers.NSGAIISampler,
+        "random": optuna.samplers.RandomSampler,
+    }
+    pruners = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }
+    spec = study.spec
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the heartbeat is announced as experimental
+        try:
+            storage = optuna.storages.RDBStorage(
+                url,
+                engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+                heartbeat_interval=HEARTBEAT_SECONDS,
+                grace_period=GRACE_SECONDS,
+                failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES),
+            )
+        except Exception as error:  # the drivers raise what they like
+            raise InputError(
+                "the study's storage cannot be opened", where=url, found=str(error)[:300]
+            ) from error
+        return optuna.create_study(
+            study_name=study.name,
+            storage=storage,
+            sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
+            pruner=pruners[spec.pruner](),
+            directions=[DIRECTIONS[name] for name in spec.objectives],
+            load_if_exists=True,
+        )
+
+
+def _worker_seed(seed: int) -> int:
+    """Workers that draw alike would propose alike: each mixes its own process into the seed."""
+    return (seed * 1_000_003 + os.getpid()) % (1 << 31)
+
+
+def _trial(optuna: Any, study: Study, dataset: Dataset, clip: Path, folder: Path, trial: Any) -> Any:
+    """One trial; what does not fit, or cannot be, is given up with its reason."""
+    try:
+        result = _judged(optuna, study, dataset, clip, folder / "trials" / str(trial.number), trial)
+    except (BoardError, LimitError, InputError) as error:
+        trial.set_user_attr("given_up", " ".join(str(error).split()))
+        raise optuna.TrialPruned() from error
+    for key, value in result.items():
+        trial.set_user_attr(key, value)
+    return [result[name] for name in study.spec.objectives]
+
+
+def _judged(
+    optuna: Any, study: Study, dataset: Dataset, clip: Path, folder: Path, trial: Any
+) -> dict[str, Any]:
+    from ascmcu.quantize import metadata, ptq
+    from ascmcu.quantize import run as quantize
+    from ascmcu.train import run as training
+
+    spec = study.spec
+    recipe = Recipe.from_dict({"name": study.name, **study.space.draw(trial, study.raw)}, study.where)
+    folder.mkdir(parents=True, exist_ok=True)
+    model = folder / "model.tflite"
+    # The cost hardly depends on what is learned: who exceeds a bound untrained need not be trained.
+    model.write_bytes(cost.untrained(recipe, dataset))
+    _check(spec, model, cost.of(model, spec.board, clip if spec.max_cycles else None))
+
+    def on_epoch(epoch: Any) -> None:
+        if spec.pruner != "none":
+            trial.report(epoch.validation_accuracy, epoch.epoch)
+            if trial.should_prune():
+                trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
+                raise optuna.TrialPruned()
+
+    run = training.train(recipe, dataset, folder, on_epoch=on_epoch)
+    _, parts = training.prepare(recipe, dataset)
+    converted = metadata.embedded(ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels)
+    model.write_bytes(converted)
+    judge = parts["validate"].examples
+    accuracy = float((quantize.probabilities(converted, judge.x).argmax(axis=1) == judge.y).mean())
+    found = cost.of(model, spec.board, clip if spec.simulates else None)
+    _check(spec, model, found)
+    return {
+        "accuracy": accuracy,
+        "ram": found.ram_bytes,
+        "flash": found.flash_bytes,
+        "cycles": found.cycles,
+    }
+
+
+def _check(spec: StudySpec, model: Path, found: Cost) -> None:
+    broken = (*spec.exceeded(found), *limits.exceeded(model, spec.limits))
+    if broken:
+        raise LimitError("a bound is exceeded", where=spec.board, found="; ".join(broken))
+
+
+def _outcome(optuna: Any, study: Study, shared: Any) -> Outcome:
+    trials = shared.get_trials(deepcopy=False)
+    complete = [t for t in trials if t.state == optuna.trial.TrialState.COMPLETE]
+    best = {t.number for t in _best(shared, complete)}
+    results = tuple(
+        Result(
+            t.number,
+            {name: _plain(value) for name, value in t.params.items()},
+            t.user_attrs["accuracy"],
+            t.user_attrs["ram"],
+            t.user_attrs["flash"],
+            t.user_attrs["cycles"],
+            t.number in best,
+        )
+        for t in complete
+    )
+    given_up = tuple(
+        (t.number, str(t.user_attrs.get("given_up", "pruned")))
+        for t in trials
+        if t.state == optuna.trial.TrialState.PRUNED
+    )
+    return Outcome(study.name, study.spec, results, given_up)
+
+
+def _best(shared: Any, complete: Sequence[Any]) -> Sequence[Any]:
+    if not complete:
+        return ()
+    return shared.best_trials if len(shared.directions) > 1 else (shared.best_trial,)  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    """Choices are stored as JSON text."""
+    try:
+        return json.loads(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def write_json(outcome: Outcome, path: Path) -> None:
+    """Results, front and what was given up."""
+    content = {
+        "study": outcome.name,
+        "board": outcome.spec.board,
+        "objectives": list(outcome.spec.objectives),
+        "results": [dataclasses.asdict(result) for result in outcome.results],
+        "given_up": [{"number": number, "reason": reason} for number, reason in outcome.given_up],
+    }
+    path.write_text(json.dumps(content, indent=2) + "\n")

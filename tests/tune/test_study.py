@@ -1,0 +1,211 @@
+"""A study: its file, its cost model, and twenty trials on two workers of which one is killed and started again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ascmcu import api, zoo
+from ascmcu.data import datasets, synth
+from ascmcu.errors import InputError, LimitError
+from ascmcu.tune import cost, front, limits, study
+
+RECIPE = """
+description = "seconds"
+
+[data]
+train = ["1", "2", "3"]
+validate = ["4"]
+test = ["5"]
+
+[features]
+sample_rate_hz = 8000
+duration_s = 1.0
+n_fft = 256
+hop_length = 256
+center = false
+n_mels = 16
+log = "ln"
+log_offset = 1e-6
+normalization = "mean_std"
+
+[network]
+name = "dscnn"
+filters = [8, 8]
+strides = [2, 1]
+
+[training]
+epochs = 1
+batch = 16
+
+[study]
+board = "nucleo-f446"
+objectives = ["accuracy", "ram", "flash"]
+trials = 20
+sampler = "random"
+
+[search]
+"network.stem_filters" = { low = 4, high = 12, step = 4 }
+"network.filters" = [[8, 8], [8, 16], [16, 16]]
+"features.n_mels" = [16, 24]
+"training.learning_rate" = { low = 1e-3, high = 1e-2, log = true }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(RECIPE)
+    return path
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = synth.SynthSpec(clips_per_scene=5, clip_seconds=1.0, sample_rate_hz=8000)
+    return synth.write(tmp_path_factory.mktemp("synth") / "data", spec)
+
+
+def _worker(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
+    command = [
+        sys.executable,
+        "-m",
+        "ascmcu.cli",
+        "tune",
+        str(recipe),
+        "--data",
+        str(data),
+        "-o",
+        str(folder),
+    ]
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "ASCMCU_TUNE_HEARTBEAT": "1"}
+    log = (folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb")
+    return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+
+
+def _trials(folder: Path) -> int:
+    return len(list((folder / "trials").glob("*/model.tflite")))
+
+
+def test_killed_worker(recipe: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    steady = _worker(recipe, data, folder)
+    doomed = None
+    try:
+        while _trials(folder) < 2:
+            assert steady.poll() is None, "the first worker ended early"
+            time.sleep(0.2)
+        doomed = _worker(recipe, data, folder)
+        seen = _trials(folder)
+        while _trials(folder) < seen + 3:
+            time.sleep(0.2)
+        os.killpg(doomed.pid, signal.SIGKILL)
+        doomed.wait()
+        doomed = _worker(recipe, data, folder)
+        assert steady.wait(900) == 0
+        assert doomed.wait(300) == 0
+    finally:
+        for process in (steady, doomed):
+            if process is not None and process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    found = json.loads((folder / "study.json").read_text())
+    assert len(found["results"]) == 20 and not found["given_up"]
+    assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
+    assert "data:image/png" in (folder / "pareto.html").read_text()
+    chosen = [result for result in found["results"] if result["front"]]
+    assert chosen
+    for result in found["results"]:
+        better = [
+            other
+            for other in found["results"]
+            if other["accuracy"] >= result["accuracy"]
+            and other["ram_bytes"] <= result["ram_bytes"]
+            and other["flash_bytes"] <= result["flash_bytes"]
+            and (other["accuracy"], -other["ram_bytes"], -other["flash_bytes"])
+            != (result["accuracy"], -result["ram_bytes"], -result["flash_bytes"])
+        ]
+        assert result["front"] is not bool(better)
+    for result in chosen[:2]:
+        model = folder / "trials" / str(result["number"]) / "model.tflite"
+        manifest = api.export(model, "nucleo-f446", tmp_path / f"again{result['number']}").manifest
+        assert manifest.ram_bytes["total"] == result["ram_bytes"]
+        assert manifest.flash_bytes["total"] == result["flash_bytes"]
+
+
+def test_infeasible_points_cost_no_training(recipe: Path, data: Path, tmp_path: Path) -> None:
+    text = recipe.read_text().replace("trials = 20", "trials = 2\nmax_flash_bytes = 1000")
+    recipe.write_text(text)
+    loaded = study.load(recipe)
+    zoo.load_tensorflow()
+    found = study.work(loaded, datasets.load(data), data, tmp_path / "study")
+    assert not found.results
+    assert len(found.given_up) == 2
+    assert all("flash bytes > 1,000" in reason for _, reason in found.given_up)
+    assert not list((tmp_path / "study").rglob("model.keras"))
+
+
+def test_limits_fail_early_with_figures(recipe: Path, data: Path, tmp_path: Path) -> None:
+    zoo.load_tensorflow()
+    loaded = study.load(recipe)
+    from ascmcu.train.recipe import Recipe
+
+    model = tmp_path / "model.tflite"
+    model.write_bytes(cost.untrained(Recipe.from_dict(loaded.raw, "recipe"), datasets.load(data)))
+    assert limits.exceeded(model, ["dcase2023", "dcase2020-1b", "nucleo-f446"]) == ()
+    with pytest.raises(InputError, match="no such limit"):
+        limits.require(model, ["dcase1999"])
+
+
+def test_a_limit_that_is_exceeded(tmp_path: Path) -> None:
+    zoo.load_tensorflow()
+    import numpy as np
+
+    from ascmcu.quantize import ptq
+
+    model = zoo.build("bupt", (128, 96, 2), 3, {"widths": (64, 64)})
+    path = tmp_path / "large.tflite"
+    path.write_bytes(
+        ptq.int8(model, np.random.default_rng(0).standard_normal((2, 128, 96, 2)).astype(np.float32))
+    )
+    with pytest.raises(LimitError) as caught:
+        limits.require(path, ["dcase2023"])
+    assert "parameters > 128,000" in str(caught.value) and "MACs > 30,000,000" in str(caught.value)
+    assert caught.value.exit_status == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (('"network.filters" =', '"nothing.filters" ='), "no such place"),
+        (("{ low = 4, high = 12, step = 4 }", "{ low = 4 }"), "no range"),
+        (("{ low = 4, high = 12, step = 4 }", "{ low = 12, high = 4 }"), "range cannot be"),
+        (('objectives = ["accuracy", "ram", "flash"]', 'objectives = ["speed"]'), "no such objective"),
+        (('sampler = "random"', 'sampler = "guess"'), "no such sampler"),
+        (('sampler = "random"', 'sampler = "random"\npruner = "median"'), "accuracy alone"),
+        (('validate = ["4"]\n', ""), "judge on"),
+        (("trials = 20", "trails = 20"), "unknown key"),
+    ],
+)
+def test_wrong_files(recipe: Path, change: tuple[str, str], message: str) -> None:
+    assert change[0] in recipe.read_text()
+    recipe.write_text(recipe.read_text().replace(*change))
+    with pytest.raises(InputError, match=message):
+        study.load(recipe)
+
+
+def test_a_page_needs_nothing_else(recipe: Path) -> None:
+    loaded = study.load(recipe)
+    results = (
+        study.Result(0, {"network.filters": [8, 8]}, 0.5, 1000, 2000, None, True),
+        study.Result(1, {"network.filters": [8, 16]}, 0.4, 1000, 2000, 12, False),
+    )
+    outcome = study.Outcome("small", loaded.spec, results, ((2, "RAM < 5 & more"),))
+    page = front.html(outcome, front.png(outcome))
+    assert "RAM &lt; 5 &amp; more" in page and "http" not in page
+    assert front.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
