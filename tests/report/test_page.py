@@ -105,6 +105,7 @@ def test_tensors_without_labels_have_no_answers(benchmark_result: Benchmark) -> 
     b = dataclasses.replace(
         benchmark_result, accuracy=None, macro_accuracy=None, log_loss=None, confusion=None, class_accuracy=None,
         device_accuracy=None, mistakes=(), clip_seconds=None, labels=(), counts=None, count_kind="none",
+        ram_bytes={"total": 1}, flash_bytes={"total": 2}, flash_symbols=(),
         layers=tuple(dataclasses.replace(x, count=None) for x in benchmark_result.layers),
     )  # fmt: skip
     reader = _read(page.render(b, None))
