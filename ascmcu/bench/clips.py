@@ -68,7 +68,7 @@ def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | No
     spec = FeatureSpec.from_dict(manifest.features)
     dataset = datasets.load(data)
     if split is not None:
-        dataset = dataset.only([_part_name(split, dataset.parts)])
+        dataset = dataset.only([part_name(split, dataset.parts)])
     labels = manifest.labels or dataset.labels
     unknown = sorted({r.label for r in dataset.recordings} - set(labels))
     classes = manifest.outputs[0].row_bytes // np.dtype(manifest.outputs[0].dtype).itemsize
@@ -147,7 +147,7 @@ def _tensor(value: npt.NDArray[np.generic], spec: TensorSpec) -> Callable[[], by
     return load
 
 
-def _part_name(split: str, parts: tuple[str, ...]) -> str:
+def part_name(split: str, parts: tuple[str, ...]) -> str:
     short = split.removeprefix("fold").removeprefix("=")
     return short if split not in parts and short in parts else split
 

@@ -14,6 +14,8 @@ from ascmcu.features import extract
 from ascmcu.features.pcm import Pcm, fit_clip
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.features.tables import mel_segments
+from ascmcu.ir import interp
+from ascmcu.ir.graph import Graph
 
 ERROR_DB_MAX = 0.01
 EQUAL_PERCENT_MIN = 99.9
@@ -164,3 +166,61 @@ def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.floa
             padded if spec.center else channel, frame_length=spec.n_fft, hop_length=spec.hop_length
         )
         yield np.einsum("nt,n->t", framed**2, window**2)
+
+
+@dataclass(frozen=True)
+class Heard:
+    """One clip through the network twice: with librosa's features and with the generated front end's.
+
+    Attributes:
+        librosa, device: the network's first output, as probabilities or scores.
+    """
+
+    librosa: npt.NDArray[np.float64]
+    device: npt.NDArray[np.float64]
+
+    @property
+    def agree(self) -> bool:
+        """Whether both name the same class."""
+        return bool(self.librosa.argmax() == self.device.argmax())
+
+    @property
+    def margin_percent(self) -> float:
+        """Distance of the two best scores with librosa's features, in percent of the scores' sum of magnitudes."""
+        second, first = np.sort(self.librosa)[-2:]
+        return float(100 * (first - second) / max(np.abs(self.librosa).sum(), 1e-12))
+
+
+def predictions(
+    graph: Graph,
+    spec: FeatureSpec,
+    clips: Sequence[Pcm],
+    quantization: Quantization,
+    progress: Progress = lambda done: None,
+) -> list[Heard]:
+    """What the network hears through either front end.
+
+    Args:
+        graph: the network as imported, run by the integer interpreter.
+        spec: a fitted spec.
+        clips: int16 (samples, channels).
+        quantization: of the network's input.
+    """
+    q = quantization
+    device = NativeFrontend(spec, scale=q.scale, zero_point=q.zero_point, dtype=q.dtype)
+    heard = []
+    for done, pcm in enumerate(clips):
+        progress(done)
+        expected = extract.quantize(extract.extract(pcm, spec), q.scale, q.zero_point, q.dtype)
+        heard.append(Heard(_scores(graph, expected), _scores(graph, device.rows(pcm))))
+    progress(len(clips))
+    return heard
+
+
+def _scores(graph: Graph, features: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """The first output in real numbers."""
+    x, output = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
+    scores = (
+        interp.run(graph, [features.reshape(x.shape).astype(x.dtype.numpy)])[0].reshape(-1).astype(np.float64)
+    )
+    return (scores - output.zero_point) * output.scale if output.quant is not None else scores

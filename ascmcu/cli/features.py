@@ -10,6 +10,9 @@ import click
 
 from ascmcu.features import spec as specs
 
+# Two scores that are closer than this say nothing clear.
+_CLEAR_PERCENT = 1.0
+
 
 @click.group("features")
 def command() -> None:
@@ -61,29 +64,44 @@ def show(name: str) -> None:
 
 
 @command.command("check")
+@click.option("--spec", "names", multiple=True, help="A name, a .toml file, or all; repeatable.")
 @click.option(
-    "--spec", "names", required=True, multiple=True, help="A name, a .toml file, or all; repeatable."
+    "--model",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A .tflite with features: its own specification, and whether both front ends make it predict alike.",
 )
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Recordings: a data set, folder or file."
 )
+@click.option("--split", help="The part of the data to take, such as test or fold5.")
 @click.option("--limit", type=click.IntRange(1), help="Only so many recordings, spread over the data set.")
 @click.option("--json", "as_json", is_flag=True, help="The report on standard output as JSON.")
 @click.pass_context
 def check(
-    context: click.Context, names: tuple[str, ...], data: Path, limit: int | None, as_json: bool
+    context: click.Context,
+    names: tuple[str, ...],
+    model: Path | None,
+    data: Path,
+    split: str | None,
+    limit: int | None,
+    as_json: bool,
 ) -> None:
     """Run the generated C on this machine and compare it with librosa.
 
     The network's input is quantized as its range over these recordings asks for. Where a specification
     normalizes by figures of a training set and has none, they are taken from these recordings. Exit status 1:
-    the difference is larger than 0.01 dB, or fewer than 99.9 % of the quantized values are equal.
+    the difference is larger than 0.01 dB, fewer than 99.9 % of the quantized values are equal, or a prediction
+    whose two best scores lie more than 1 % apart differs.
     """
+    if bool(names) == (model is not None):
+        raise click.UsageError("give either --spec or --model")
+    files = _recordings(data, split, limit)
+    if model is not None:
+        context.exit(0 if _check_model(model, files, as_json) else 1)
     from ascmcu.bench import parity
     from ascmcu.features import extract
 
     wanted = specs.names() if "all" in names else names
-    files = _recordings(data, limit)
     reports = {}
     for name in wanted:
         spec = specs.load(name)
@@ -117,12 +135,52 @@ def _print(name: str, report: object, first: bool) -> None:
     )
 
 
-def _recordings(data: Path, limit: int | None) -> list[Path]:
+def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
+    """Parity of the model's own front end, and its predictions through both."""
+    from ascmcu import api
+    from ascmcu.bench import parity
+    from ascmcu.errors import FeatureError
+
+    compiled = api.compile_model(model)
+    spec = compiled.features
+    if spec is None:
+        raise FeatureError("the model names no features", where=str(model), hint="check one with --spec NAME")
+    x = compiled.source.tensors[compiled.source.inputs[0]]
+    quantization = parity.Quantization(x.scale, x.zero_point, x.dtype.numpy.name)
+    clips = [_pcm(path, spec) for path in files]
+    report = parity.check(spec, clips, quantization)
+    heard = parity.predictions(compiled.source, spec, clips, quantization)
+    differing = [(path.name, h) for path, h in zip(files, heard, strict=True) if not h.agree]
+    clear = [name for name, h in differing if h.margin_percent > _CLEAR_PERCENT]
+    if as_json:
+        found = {name: round(h.margin_percent, 3) for name, h in differing}
+        click.echo(
+            json.dumps({**dataclasses.asdict(report), "holds": report.holds, "differing": found}, indent=2)
+        )
+    else:
+        _print(model.name, report, first=True)
+        click.echo(f"{len(files) - len(differing)} of {len(files)} predictions alike")
+        for name, h in differing:
+            best = [
+                compiled.labels[int(s.argmax())] if compiled.labels else int(s.argmax())
+                for s in (h.librosa, h.device)
+            ]
+            click.echo(
+                f"  {name}: {best[0]} with librosa, {best[1]} on the device; margin {h.margin_percent:.2f} %"
+            )
+    return report.holds and not clear
+
+
+def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
+    from ascmcu.bench.clips import part_name
     from ascmcu.data import datasets
 
     if data.is_file() and data.suffix.lower() in datasets.AUDIO_SUFFIXES:
         return [data]
-    files = [recording.path for recording in datasets.load(data).recordings]
+    dataset = datasets.load(data)
+    if split is not None:
+        dataset = dataset.only([part_name(split, dataset.parts)])
+    files = [recording.path for recording in dataset.recordings]
     if limit is None or limit >= len(files):
         return files
     return [files[i * len(files) // limit] for i in range(limit)]
