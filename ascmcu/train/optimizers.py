@@ -35,21 +35,28 @@ class RectifiedAdam(keras.optimizers.Optimizer):  # type: ignore[misc]
         super().build(variables)
         self.means, self.squares = self.add_optimizer_variables(variables, ["mean", "square"])
 
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """One step of all variables; what depends on the step's number alone is worked out once."""
+        step = ops.cast(self.iterations + 1, "float32")
+        decayed = ops.power(self.beta_2, step)
+        longest = 2 / (1 - self.beta_2) - 1
+        length = longest - 2 * step * decayed / (1 - decayed)
+        self._mean_scale = 1 / (1 - ops.power(self.beta_1, step))
+        self._square_scale = 1 / (1 - decayed)
+        rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        self._rectification = ops.sqrt(ops.maximum(rectified, 0.0))
+        self._adapts = length > 5.0
+        super().apply(grads, trainable_variables)
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """One step of one variable."""
         rate = ops.cast(learning_rate, variable.dtype)
-        step = ops.cast(self.iterations + 1, variable.dtype)
         mean, square = (moments[self._get_variable_index(variable)] for moments in (self.means, self.squares))
         self.assign(mean, self.beta_1 * mean + (1 - self.beta_1) * gradient)
         self.assign(square, self.beta_2 * square + (1 - self.beta_2) * ops.square(gradient))
-        decayed = ops.power(ops.cast(self.beta_2, variable.dtype), step)
-        longest = 2 / (1 - self.beta_2) - 1
-        length = longest - 2 * step * decayed / (1 - decayed)
-        unbiased = mean / (1 - ops.power(ops.cast(self.beta_1, variable.dtype), step))
-        rectified = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
-        adaptive = ops.sqrt(ops.maximum(rectified, 0.0)) * unbiased
-        adaptive = adaptive / (ops.sqrt(square / (1 - decayed)) + self.epsilon)
-        self.assign_sub(variable, rate * ops.where(length > 5.0, adaptive, unbiased))
+        unbiased = mean * self._mean_scale
+        adaptive = self._rectification * unbiased / (ops.sqrt(square * self._square_scale) + self.epsilon)
+        self.assign_sub(variable, rate * ops.where(self._adapts, adaptive, unbiased))
 
     def get_config(self) -> dict[str, Any]:
         """What the constructor takes."""
