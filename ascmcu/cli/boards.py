@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
@@ -72,3 +73,32 @@ def show_board(name: str, as_json: bool) -> None:
         mic = board.microphone
         console.print(f"  audio  {mic.count} × {mic.kind} on {mic.clock} (clock), {mic.data} (data)")
     console.print(f"  manuals {chip.reference}", highlight=False)
+
+
+@command.command("new")
+@click.argument("part")
+@click.option("--name", default=None, help="The board's name.  [default: the part's]")
+@click.option(
+    "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("."), show_default=True,
+    help="Where the descriptions go.",
+)  # fmt: skip
+@click.option(
+    "--index", "source", default=None, help="An index of CMSIS packs: its address, or an index.json."
+)
+@click.option("--update", is_flag=True, help="Fetch the index again.")
+def new_board(part: str, name: str | None, folder: Path, source: str | None, update: bool) -> None:
+    """Describe a board with PART (such as STM32F407VGTx), from its maker's CMSIS pack."""
+    from ascmcu import boards, packs
+    from ascmcu.codegen import new_board as descriptions
+
+    found = packs.find(part, packs.load_index(source, update=update))
+    base = descriptions.nearest(found)
+    paths = descriptions.write(found, name or found.name.lower(), folder)
+    board = boards.load(str(paths[0]))
+    for path in paths:
+        click.echo(f"written: {path}")
+    for memory in board.chip.memory:
+        click.echo(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KB")
+    click.echo(f"  flash algorithms: {', '.join(found.algorithms) or 'none'} ({found.pack})")
+    click.echo(f"  to be checked: clock and pins, taken from {base.name}")
+    click.echo(f"next: ascmcu export MODEL.tflite --board {paths[0]}")

@@ -1,0 +1,146 @@
+"""``ascmcu boards new``: from a small index of packs that the test serves, through cmsis-pack-manager."""
+
+from __future__ import annotations
+
+import functools
+import http.server
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ascmcu import boards, packs
+from ascmcu.build.gcc import build_firmware
+from ascmcu.cli import cli
+from ascmcu.errors import BoardError, InputError, ToolError
+from tests.support.mixer import mixer_target
+
+PIDX = """<?xml version="1.0" encoding="UTF-8"?>
+<index schemaVersion="1.1.0">
+<vendor>Test</vendor>
+<url>{url}/</url>
+<timestamp>2024-01-01T00:00:00</timestamp>
+<pindex>
+  <pdsc url="{url}/" vendor="Keil" name="STM32F4xx_DFP" version="2.17.1"/>
+  <pdsc url="{url}/" vendor="Keil" name="STM32L4xx_DFP" version="2.6.2"/>
+</pindex>
+</index>
+"""
+PDSC = """<?xml version="1.0" encoding="UTF-8"?>
+<package schemaVersion="1.4">
+  <vendor>Keil</vendor>
+  <url>{url}/</url>
+  <name>{pack}</name>
+  <description>a part of it, for a test</description>
+  <releases><release version="{version}" date="2023-01-01">x</release></releases>
+  <devices>
+    <family Dfamily="STM32" Dvendor="STMicroelectronics:13">
+      {devices}
+    </family>
+  </devices>
+</package>
+"""
+CORE = '<processor Dcore="{core}" DcoreVersion="r0p1" Dfpu="{fpu}" Dmpu="MPU" Dendian="Little-endian"/>'
+M4 = CORE.format(core="Cortex-M4", fpu="SP_FPU")
+F407 = f"""<subFamily DsubFamily="STM32F407">{M4}
+  <device Dname="STM32F407VGTx">
+    <memory id="IROM1" start="0x08000000" size="0x00100000" startup="1" default="1"/>
+    <memory id="IRAM1" start="0x20000000" size="0x0001C000" init="0" default="1"/>
+    <memory id="IRAM2" start="0x2001C000" size="0x00004000" init="0" default="1"/>
+    <memory id="IRAM3" start="0x10000000" size="0x00010000" init="0" default="0"/>
+    <algorithm name="CMSIS/Flash/STM32F4xx_1024.FLM" start="0x08000000" size="0x00100000" default="1"/>
+  </device>
+</subFamily>"""
+L412 = f"""<subFamily DsubFamily="STM32L412">{M4}
+  <device Dname="STM32L412KBUx">
+    <memory id="IROM1" start="0x08000000" size="0x00020000" startup="1" default="1"/>
+    <memory id="IRAM1" start="0x20000000" size="0x00008000" init="0" default="1"/>
+    <memory id="IRAM2" start="0x10000000" size="0x00002000" init="0" default="0"/>
+    <algorithm name="CMSIS/Flash/STM32L4xx_128.FLM" start="0x08000000" size="0x00020000" default="1"/>
+  </device>
+</subFamily>
+<subFamily DsubFamily="STM32L0">{CORE.format(core="Cortex-M0+", fpu="0")}
+  <device Dname="STM32L496XXTx">
+    <memory id="IROM1" start="0x08000000" size="0x00020000" startup="1" default="1"/>
+    <memory id="IRAM1" start="0x20000000" size="0x00008000" init="0" default="1"/>
+  </device>
+</subFamily>"""
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    pytest.importorskip("cmsis_pack_manager")
+    served = tmp_path / "served"
+    served.mkdir()
+    monkeypatch.setenv("ASCMCU_CACHE", str(tmp_path / "cache"))
+    handler = functools.partial(_Quiet, directory=str(served))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as httpd:
+        url = f"http://127.0.0.1:{httpd.server_address[1]}"
+        (served / "index.pidx").write_text(PIDX.format(url=url))
+        for pack, version, devices in (("STM32F4xx_DFP", "2.17.1", F407), ("STM32L4xx_DFP", "2.6.2", L412)):
+            text = PDSC.format(url=url, pack=pack, version=version, devices=devices)
+            (served / f"Keil.{pack}.pdsc").write_text(text)
+        threading.Thread(target=httpd.serve_forever, daemon=True).start()
+        yield f"{url}/index.pidx"
+        httpd.shutdown()
+
+
+def test_a_part_of_a_pack_becomes_a_board_that_builds(server: str, tmp_path: Path) -> None:
+    out = tmp_path / "mine"
+    out.mkdir()
+    arguments = ["boards", "new", "stm32f407vgtx", "--name", "my-disco", "-o", str(out), "--index", server]
+    done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
+    assert "STM32F4xx_1024.FLM (Keil.STM32F4xx_DFP 2.17.1)" in done.stdout
+    board = boards.load(str(out / "my-disco.toml"))
+    assert board.flash.size_bytes == 1 << 20
+    assert (board.ram.origin, board.ram.size_bytes) == (0x2000_0000, 0x20000), "SRAM1 and SRAM2 are one"
+    assert [m.size_bytes for m in board.chip.memory if m.kind == "ccm"] == [0x10000]
+    assert (board.clock.source, board.clock.sysclk_hz) == ("hsi", 168_000_000)
+    assert (board.chip.tools.pyocd, board.chip.tools.jlink) == ("stm32f407vgtx", "STM32F407VG")
+    assert sorted(p.name for p in out.iterdir()) == ["chips", "my-disco.toml"]
+    if shutil.which("arm-none-eabi-gcc"):
+        made = tmp_path / "build"
+        made.mkdir()
+        build_firmware(made, mixer_target(made, str(out / "my-disco.toml")).board, frontend=False)
+    again = CliRunner().invoke(cli, arguments)
+    assert isinstance(again.exception, InputError) and "there already" in again.exception.what
+
+
+def test_the_index_is_cached_and_a_file_will_do(server: str, tmp_path: Path) -> None:
+    index = packs.load_index(server)
+    (tmp_path / "served" / "index.pidx").unlink()
+    assert packs.load_index(server) == index, "from the cache"
+    (tmp_path / "index.json").write_text(json.dumps(index))
+    assert packs.load_index(str(tmp_path / "index.json")) == index
+    l412 = packs.find("STM32L412KBUx", index)
+    assert {(m.name, m.kind) for m in l412.memories} == {
+        ("flash", "flash"),
+        ("sram", "ram"),
+        ("sram2", "ram"),
+    }
+
+
+def test_what_cannot_be_is_said(server: str, tmp_path: Path) -> None:
+    index = packs.load_index(server)
+    with pytest.raises(BoardError, match="no such part") as near:
+        packs.find("STM32F407VETx", index)
+    assert "STM32F407VGTx" in str(near.value.hint)
+    with pytest.raises(BoardError, match="not a Cortex-M4"):
+        packs.find("STM32L496XXTx", index)
+    other = {"LPC1768": index["STM32F407VGTx"]}
+    with pytest.raises(BoardError, match="no firmware for this part's family"):
+        packs.find("LPC1768", other)
+    with pytest.raises(ToolError, match=r"cannot be fetched|is empty"):
+        packs.load_index(server.replace("index.pidx", "nothing.pidx"))
+    (tmp_path / "x.json").write_text("[]")
+    with pytest.raises(InputError, match="not an index"):
+        packs.load_index(str(tmp_path / "x.json"))
