@@ -32,6 +32,8 @@ SIZES = [
     ("tmsic", (140, 8, 1), 10, {}, 51_986, 25_376_896),
     ("tmsic", (140, 8, 1), 2, {}, 49_930, 25_376_896 - 256 * 8),
     ("zhao", (128, 423, 3), 10, {}, 59_797, 93_154_560),
+    # Ours: within the challenge's 128,000 and 30 M.
+    ("ascmcu-net", (208, 64, 1), 10, {}, 119_226, 17_626_048),
 ]
 
 # The same for networks whose tables leave a normalisation's moving statistics out of the parameters.
@@ -90,6 +92,19 @@ def test_published_trained_sizes(
 def test_published_shapes(name: str, shape: tuple[int, ...], parts: dict[str, tuple[int, ...]]) -> None:
     model = zoo.build(name, shape, 3)
     assert {part: tuple(model.get_layer(part).output.shape[1:]) for part in parts} == parts
+
+
+def test_the_teachers_are_made_of_what_is_published() -> None:
+    teacher = zoo.build("tmsic_teacher", (140, 8, 1), 10)
+    alone = zoo.build("tmsic", (140, 8, 1), 2)
+    # Ten members without their last layer, and a classifier above 2,560 embeddings.
+    assert teacher.count_params() == 10 * (alone.count_params() - 514) + 2_561 * 10 - 10 + 10
+    resnet = zoo.build("zhao_teacher", (128, 400, 3), 10)
+    assert [tuple(output.shape) for output in resnet.outputs] == [(None, 10), (None, 3)]
+    kernels = [layer for layer in resnet.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert len([k for k in kernels if k.name.startswith("low")]) == 17, "18 layers with the classifier"
+    assert resnet.get_layer("head_conv").filters == 768
+    assert tuple(resnet.get_layer("bands").output.shape[1:]) == (128, 25, 192), "mel is never halved"
 
 
 @pytest.mark.parametrize(("name", "shape"), [("zhao", (128, 400, 3)), ("dsmn", (44, 256, 2))])
