@@ -45,7 +45,7 @@ from ascmcu.report.inspection import Inspection
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
 from ascmcu.runners import base as runners
-from ascmcu.runners.base import Target
+from ascmcu.runners.base import Runner, Target
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
 from ascmcu.schedule.describe import describe
@@ -507,6 +507,7 @@ def bench(
     repeat: int = 1,
     warm_up: int = 0,
     save_outputs: PathLike | None = None,
+    wait_states: bool = False,
     progress: Progress = lambda done, total: None,
 ) -> Benchmark:
     """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
@@ -523,6 +524,7 @@ def bench(
         repeat: how often every clip is run; counts are the median.
         warm_up: clips to run before, whose results are dropped.
         save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
+        wait_states: on ``sim``, behind the chip's real flash; the result says what difference it makes.
         progress: called with clips done and clips in all.
 
     Raises:
@@ -535,7 +537,9 @@ def bench(
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
-    runner = runners.create(on, target) if serial is None else SerialRunner(target, serial, baud)
+    if wait_states and (on != "sim" or serial is not None):
+        raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
+    runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
     if data is not None:
         clips = clip_sources.from_data(manifest, Path(data), split, limit)
     else:
@@ -549,10 +553,38 @@ def bench(
     summary = summarize(manifest, target.board, clips, result, folder)
     provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
     summary = dataclasses.replace(summary, provenance=provenance)
+    if wait_states:
+        detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"
+        summary = dataclasses.replace(summary, runner_detail=detail)
     whole = folder / f".bench-{runner.label}.json"
     whole.write_text(summary.to_json(), encoding="utf-8")
     whole.replace(folder / f"bench-{runner.label}.json")
     return summary
+
+
+def _runner(name: str, target: Target, wait_states: bool) -> Runner:
+    if not wait_states:
+        return runners.create(name, target)
+    from ascmcu.runners.sim import SimRunner  # Unicorn and Numba load with it
+
+    return SimRunner(target, "cached")
+
+
+def _flash_difference(target: Target, clips: clip_sources.Clips, result: bench_run.RunResult) -> str:
+    """The first clip's network on the other models of the flash, beside what was run."""
+    from ascmcu.runners.sim import FlashModel, SimRunner
+
+    first = dataclasses.replace(clips, clips=clips.clips[:1])
+    models: tuple[FlashModel, ...] = ("zero-wait", "cached-least")
+    here = result.clips[0].network
+    others = {
+        flash: bench_run.run(target, SimRunner(target, flash), first).clips[0].network for flash in models
+    }
+    zero, least = others["zero-wait"], others["cached-least"]
+    return (
+        f"the first clip's network takes {here:,} cycles, {100 * (here / zero - 1):+.1f} % on {zero:,} at zero wait "
+        f"states; {least:,} ({100 * (least / zero - 1):+.1f} %) if prefetched lines stay out of the cache"
+    )
 
 
 def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:

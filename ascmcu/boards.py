@@ -107,6 +107,18 @@ class Power:
 
 
 @dataclass(frozen=True)
+class FlashCache:
+    """What stands between core and flash: lines of 128 bits, prefetched or not; for the simulator.
+
+    0 instruction lines where the chip's flash is not modelled.
+    """
+
+    instruction_lines: int = 0
+    data_lines: int = 0
+    prefetch: bool = False
+
+
+@dataclass(frozen=True)
 class Chip:
     """A part: what holds on every board that carries it. ``reference`` names its manuals."""
 
@@ -121,6 +133,7 @@ class Chip:
     tools: Tools
     power: Power = Power()
     regulator: tuple[Regulator, ...] = ()
+    flash_cache: FlashCache = FlashCache()
 
 
 @dataclass(frozen=True)

@@ -43,11 +43,16 @@ import click
 @click.option(
     "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Clips to run before."
 )
+@click.option(
+    "--wait-states",
+    is_flag=True,
+    help="On sim: behind the chip's real flash, its caches modelled; without it, cycles are at zero wait states.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     tensors: Path | None, save_outputs: Path | None, limit: int | None,
-    repeat: int, warm_up: int, as_json: bool,
+    repeat: int, warm_up: int, wait_states: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:
@@ -64,7 +69,8 @@ def command(
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, tensors=tensors,
-            limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs, progress=progress,
+            limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
+            wait_states=wait_states, progress=progress,
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))

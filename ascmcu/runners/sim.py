@@ -7,10 +7,10 @@ and the same bytes give the same cycle counts, always.
 from __future__ import annotations
 
 import types
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self
 
 from ascmcu.errors import LinkError
-from ascmcu.runners.base import Runner, RunnerFacts
+from ascmcu.runners.base import Runner, RunnerFacts, Target
 from ascmcu.sim import layout
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.image import Image
@@ -20,6 +20,13 @@ from ascmcu.sim.machine import Machine
 _SILENT_S = 3600.0
 _START_S = 0.5
 
+FlashModel = Literal["zero-wait", "cached", "cached-least"]
+_FLASH_MODELS: dict[FlashModel, str] = {
+    "zero-wait": "zero-wait cycle model",
+    "cached": "prefetch and caches modelled, prefetched lines enter the cache",
+    "cached-least": "prefetch and caches modelled, prefetched lines do not enter the cache",
+}
+
 
 class SimRunner(Runner):
     """A ``Machine`` whose serial port is the link."""
@@ -27,13 +34,27 @@ class SimRunner(Runner):
     name: ClassVar[str] = "sim"
     machine: Machine
 
+    def __init__(self, target: Target, flash: FlashModel = "zero-wait") -> None:
+        super().__init__(target)
+        self.flash = flash
+
+    @property
+    def label(self) -> str:
+        """Runs on different flashes are different runs."""
+        return self.name if self.flash == "zero-wait" else f"{self.name}-{self.flash}"
+
     @property
     def facts(self) -> RunnerFacts:
-        detail = f"{self.machine.layout.name} at 0 wait states, zero-wait cycle model"
-        return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0, wait_states=0)
+        states = self.machine.layout.wait_states
+        detail = f"{self.machine.layout.name} at {states} wait states, {_FLASH_MODELS[self.flash]}"
+        return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0, wait_states=states)
 
     def __enter__(self) -> Self:
-        self.machine = Machine(Image(self.target.elf), layout.of_board(self.target.board))
+        board = self.target.board
+        machine = layout.of_board(board)
+        if self.flash != "zero-wait":
+            machine = layout.with_flash_of(machine, board, prefetched_enter=self.flash == "cached")
+        self.machine = Machine(Image(self.target.elf), machine)
         self._port = self.machine.usarts[self.machine.layout.console].name
         # Start-up: until the firmware has said its first word, or sleeps. A host that spoke earlier would not be heard.
         self._advance(int(_START_S * self.machine.layout.clock_hz))

@@ -150,6 +150,27 @@ def with_wait_states(layout: Layout, wait_states: int, *, prefetched_enter: bool
     return replace(layout, flash=flash)
 
 
+def with_flash_of(layout: Layout, board: Board, *, prefetched_enter: bool = True) -> Layout:
+    """The board's machine with its real flash: the wait states of its clock behind its chip's caches.
+
+    Raises:
+        InputError: the chip's flash is not modelled.
+    """
+    cache = board.chip.flash_cache
+    if not cache.instruction_lines:
+        modelled = sorted(n for n in boards.names() if boards.load(n).chip.flash_cache.instruction_lines)
+        raise InputError(
+            "this chip's flash caches are not modelled",
+            where=f"{board.name} ({board.chip.title})",
+            expected=f"one of {', '.join(modelled)}",
+            hint="count at zero wait states, without --wait-states",
+        )
+    flash = FlashTiming(
+        board.clock.wait_states, cache.instruction_lines, cache.data_lines, cache.prefetch, prefetched_enter
+    )
+    return replace(layout, flash=flash)
+
+
 def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
     """A machine for an ELF of which nothing is said.
 

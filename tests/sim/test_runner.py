@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
+from ascmcu import boards
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import ClockState, Counter, Kind
 from ascmcu.build.gcc import build_firmware
+from ascmcu.errors import InputError
 from ascmcu.runners import base
 from ascmcu.runners.base import Target
 from ascmcu.runners.sim import SimRunner
@@ -54,3 +57,24 @@ def test_same_clip_same_cycles(target: Target) -> None:
             seen.add((result.network, result.latency, result.worst_hop, session.layers(result)))
             assert result.disturbed == 0
     assert len(seen) == 1
+
+
+def test_flash_that_is_waited_for(target: Target) -> None:
+    """The same outputs, more cycles; most when the instruction cache never sees a prefetched line."""
+    counts: dict[str, int] = {}
+    outputs = set()
+    for flash in ("zero-wait", "cached", "cached-least"):
+        runner = SimRunner(target, flash)  # type: ignore[arg-type]
+        with runner as link:
+            assert link.facts.wait_states == (0 if flash == "zero-wait" else target.board.clock.wait_states)
+            result = Session(link, response_s=link.facts.response_s).run(bytes(ROWS * ROW_BYTES), Kind.TENSOR)
+        counts[flash] = result.network
+        outputs.add(result.outputs)
+    assert len(outputs) == 1
+    assert counts["zero-wait"] < counts["cached"] <= counts["cached-least"]
+
+
+def test_a_flash_that_is_not_modelled_is_not_guessed(target: Target) -> None:
+    board = boards.load("nucleo-l476")
+    with pytest.raises(InputError, match="not modelled"), SimRunner(replace(target, board=board), "cached"):
+        pass
