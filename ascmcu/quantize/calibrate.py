@@ -28,7 +28,7 @@ CLIPS = 256
 DEFAULT_PERCENTILE = 99.99
 _BINS = 2048
 _LEVELS = 256
-_SHRINKS = np.linspace(1.0, 0.2, 41)
+_SHRINKS = np.geomspace(1.0, 0.02, 48)
 
 Array = npt.NDArray[np.float32]
 Real = npt.NDArray[np.float64]
@@ -139,7 +139,7 @@ def by_percentile(histogram: Histogram, percentile: float) -> Range:
 
 
 def by_mse(histogram: Histogram) -> Range:
-    """Smallest mean square error of 256 levels, both ends drawn in independently on a grid."""
+    """Smallest mean square error of 256 levels, the ends drawn in on a grid."""
     x, weights = histogram.centres, histogram.counts
 
     def error(low: float, high: float) -> float:
@@ -147,11 +147,11 @@ def by_mse(histogram: Histogram) -> Range:
         rounded = np.round((np.clip(x, low, high) - low) / step) * step + low
         return float(weights @ (x - rounded) ** 2)
 
-    return _best(histogram, error, independent=True)
+    return _best(histogram, error)
 
 
 def by_entropy(histogram: Histogram) -> Range:
-    """Smallest divergence of the quantized distribution from the real one, both ends drawn in together."""
+    """Smallest divergence of the quantized distribution from the real one, the ends drawn in on a grid."""
     x, weights = histogram.centres, histogram.counts
 
     def divergence(low: float, high: float) -> float:
@@ -168,7 +168,7 @@ def by_entropy(histogram: Histogram) -> Range:
         spread = np.where(occupied, (sums / np.maximum(members, 1))[level], 0.0)
         return _divergence(real, spread)
 
-    return _best(histogram, divergence, independent=False)
+    return _best(histogram, divergence)
 
 
 def _divergence(real: Real, approximate: Real) -> float:
@@ -179,18 +179,15 @@ def _divergence(real: Real, approximate: Real) -> float:
     return float(np.sum(p[seen] * np.log(p[seen] / q[seen])))
 
 
-def _best(histogram: Histogram, cost: Callable[[float, float], float], *, independent: bool) -> Range:
+def _best(histogram: Histogram, cost: Callable[[float, float], float]) -> Range:
     """The cheapest range among those drawn in; the widest wins a tie."""
     low, high = min(histogram.low, 0.0), max(histogram.high, 0.0)
     if low == high:
         return Range(low, high)
-    if independent:
-        # One end after the other: the errors at the two ends hardly depend on each other.
-        high = min((high * s for s in _SHRINKS), key=lambda top: cost(low, top)) if high > 0 else high
-        low = min((low * s for s in _SHRINKS), key=lambda bottom: cost(bottom, high)) if low < 0 else low
-        return Range(low, high)
-    shrink = min(_SHRINKS, key=lambda s: cost(low * s, high * s))
-    return Range(float(low * shrink), float(high * shrink))
+    # One end after the other: the errors at the two ends hardly depend on each other.
+    high = min((high * s for s in _SHRINKS), key=lambda top: cost(low, top)) if high > 0 else high
+    low = min((low * s for s in _SHRINKS), key=lambda bottom: cost(bottom, high)) if low < 0 else low
+    return Range(float(low), float(high))
 
 
 def _with_zero(low: float, high: float, histogram: Histogram) -> Range:

@@ -93,6 +93,7 @@ def prepare(model: keras.Model) -> keras.Model:
     folded = _folded(graph)
     kept = {norm for _, norm in folded}
     ends = _ends(graph, dict(folded), kept)
+    inputs: dict[int, Any] = {}
 
     def clone(layer: keras.Layer) -> keras.Layer:
         if layer.name in kept:
@@ -106,6 +107,12 @@ def prepare(model: keras.Model) -> keras.Model:
 
     def call(layer: keras.Layer, *arguments: Any, **options: Any) -> Any:
         options.pop("mask", None)  # padded sequences do not occur; Keras offers the argument to every layer
+        if len(graph.before.get(layer.name, ())) == 1 and not graph.before[graph.before[layer.name][0]]:
+            source_name = graph.before[layer.name][0]
+            x = arguments[0]
+            if id(x) not in inputs:
+                inputs[id(x)] = FakeQuant(name=f"{source_name}_range")(x)
+            arguments = (inputs[id(x)], *arguments[1:])
         result = layer(*arguments, **options)
         return FakeQuant(name=f"{layer.name}_range")(result) if layer.name in ends else result
 

@@ -145,16 +145,20 @@ def chosen(model: keras.Model, found: Groups, parameters: int, multiple: int = 1
     """
     scores = {index: _scores(model, group) for index, group in enumerate(found.groups) if not group.fixed}
     scores = {index: values for index, values in scores.items() if values is not None}
-    everything = np.sort(np.concatenate([v for v in scores.values()])) if scores else np.zeros(0)
+    # Among equals, channels of the first group go first: a count, not a threshold, decides.
+    owners = (
+        np.concatenate([np.full(len(v), index) for index, v in scores.items()]) if scores else np.zeros(0)
+    )
+    order = np.argsort(np.concatenate([*scores.values()]), kind="stable") if scores else np.zeros(0, int)
 
     def keep(count: int) -> dict[int, Mask]:
-        limit = everything[count] if count < len(everything) else np.inf
+        gone = owners[order[:count]]
         return {
-            index: _largest(values, int((values >= limit).sum()), multiple)
+            index: _largest(values, len(values) - int((gone == index).sum()), multiple)
             for index, values in scores.items()
         }
 
-    low, high = 0, len(everything)
+    low, high = 0, len(order)
     if _parameters(model, found, keep(high)) > parameters:
         raise InputError(
             "the network cannot become that small by losing channels",
@@ -178,7 +182,12 @@ def masked(model: keras.Model, found: Groups, keep: dict[int, Mask]) -> keras.Mo
         layer = copy.get_layer(name) if _has_weights(model, name) else None
         if layer is not None:
             gone = ~found.kept(name, keep)
-            layer.set_weights([_zeroed(layer, w, gone) for w in layer.get_weights()])
+            layer.set_weights(
+                [
+                    w if variable.name == "moving_variance" else _zeroed(layer, w, gone)
+                    for variable, w in zip(layer.weights, layer.get_weights(), strict=True)
+                ]
+            )
     return copy
 
 

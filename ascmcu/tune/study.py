@@ -11,8 +11,8 @@ import dataclasses
 import json
 import os
 import time
-import warnings
 import tomllib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -197,9 +197,12 @@ def work(
 
     Raises:
         ToolError: Optuna is not installed.
-        AscmcuError: the study cannot be worked on.
+        DataError: the data set lacks a part that the recipe names.
     """
     optuna = _optuna()
+    recipe = Recipe.from_dict(study.raw, study.where)
+    for parts in (recipe.data.train, recipe.data.validate):
+        dataset.only(parts)  # a part that is missing is no trial's fault
     folder.mkdir(parents=True, exist_ok=True)
     shared = _open(optuna, study, storage or f"sqlite:///{folder.resolve() / 'study.db'}")
     finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
@@ -237,6 +240,7 @@ def _optuna() -> Any:
             "a search needs Optuna", found=str(error), hint='run `pip install "ascmcu[tune]"`'
         ) from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
+    warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat
     return optuna
 
 
@@ -252,28 +256,24 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         "hyperband": optuna.pruners.HyperbandPruner,
     }
     spec = study.spec
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the heartbeat is announced as experimental
-        try:
-            storage = optuna.storages.RDBStorage(
-                url,
-                engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-                heartbeat_interval=HEARTBEAT_SECONDS,
-                grace_period=GRACE_SECONDS,
-                failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES),
-            )
-        except Exception as error:  # the drivers raise what they like
-            raise InputError(
-                "the study's storage cannot be opened", where=url, found=str(error)[:300]
-            ) from error
-        return optuna.create_study(
-            study_name=study.name,
-            storage=storage,
-            sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
-            pruner=pruners[spec.pruner](),
-            directions=[DIRECTIONS[name] for name in spec.objectives],
-            load_if_exists=True,
+    try:
+        storage = optuna.storages.RDBStorage(
+            url,
+            engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=GRACE_SECONDS,
+            failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES),
         )
+    except Exception as error:  # the drivers raise what they like
+        raise InputError("the study's storage cannot be opened", where=url, found=str(error)[:300]) from error
+    return optuna.create_study(
+        study_name=study.name,
+        storage=storage,
+        sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
+        pruner=pruners[spec.pruner](),
+        directions=[DIRECTIONS[name] for name in spec.objectives],
+        load_if_exists=True,
+    )
 
 
 def _worker_seed(seed: int) -> int:

@@ -3,6 +3,7 @@
 #ifndef ASCMCU_REAL_H
 #define ASCMCU_REAL_H
 
+#include <float.h>
 #include <stdint.h>
 #include <string.h>
 

@@ -72,7 +72,13 @@ def _graph_of(kind: str) -> Graph:
 
 def test_every_zoo_operator_is_float() -> None:
     kinds = {node.op.kind() for node in _graph_of("dsmn").nodes}
-    assert {"float_conv2d", "float_depthwise_conv2d", "float_binary", "float_mean", "float_softmax"} <= kinds
+    assert {
+        "float_conv2d",
+        "float_depthwise_conv2d",
+        "float_binary",
+        "float_reduce",
+        "float_softmax",
+    } <= kinds
     assert not kinds & {"conv2d", "add", "mul", "mean", "softmax", "depthwise_conv2d", "fully_connected"}
 
 

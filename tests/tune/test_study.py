@@ -68,7 +68,7 @@ def recipe(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = synth.SynthSpec(clips_per_scene=5, clip_seconds=1.0, sample_rate_hz=8000)
+    spec = synth.SynthSpec(clips_per_scene=10, clip_seconds=1.0, sample_rate_hz=8000)
     return synth.write(tmp_path_factory.mktemp("synth") / "data", spec)
 
 

@@ -1,4 +1,4 @@
-"""MEAN and SUM of float32 over any axes."""
+"""MEAN, SUM and REDUCE_MAX of float32 over any axes."""
 
 from __future__ import annotations
 
@@ -15,22 +15,26 @@ from ascmcu.ops import _float, _reduce
 
 
 @dataclass(frozen=True)
-class FloatMeanParams:
+class FloatReduceParams:
     """Compile-time constants; sums are divided by ``divisor``."""
 
     geometry: _reduce.ReduceGeometry
+    function: str
     divisor: float
 
 
-@register_float("MEAN", "SUM")
-@dataclass(frozen=True)
-class FloatMean(Op):
-    """The sum over ``axes``, divided by the count where it is a mean."""
+_FUNCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
 
-    KIND = "float_mean"
+
+@register_float(*_FUNCTIONS)
+@dataclass(frozen=True)
+class FloatReduce(Op):
+    """``mean``, ``sum`` or ``max`` over ``axes``."""
+
+    KIND = "float_reduce"
     axes: tuple[int, ...]
     keep_dims: bool
-    mean: bool
+    function: str
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
@@ -40,7 +44,7 @@ class FloatMean(Op):
             raise ctx.error("input is missing")
         _float.require_float(ctx, x, output)
         axes = _reduce.import_axes(ctx, x)
-        ctx.emit(cls(axes, bool(ctx.option("KeepDims", False)), ctx.builtin == "MEAN"), (x,), output)
+        ctx.emit(cls(axes, bool(ctx.option("KeepDims", False)), _FUNCTIONS[ctx.builtin]), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The reduced shape."""
@@ -50,24 +54,26 @@ class FloatMean(Op):
         """Summed in float64, rounded once."""
         x = arrays[0]
         assert x is not None and inputs[0] is not None
+        if self.function == "max":
+            return np.asarray(x.max(axis=self.axes)).reshape(output.shape)
         total = x.astype(np.float64).sum(axis=self.axes)
         return (total / self._divisor(inputs[0])).astype(np.float32).reshape(output.shape)
 
     def _divisor(self, x: Tensor) -> float:
-        return float(_reduce.count(x, self.axes)) if self.mean else 1.0
+        return float(_reduce.count(x, self.axes)) if self.function == "mean" else 1.0
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """The axes follow."""
         axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
-        return None if axes is None else Swapped(type(self)(axes, self.keep_dims, self.mean))
+        return None if axes is None else Swapped(type(self)(axes, self.keep_dims, self.function))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Accumulating over rows, or row by row."""
         return _reduce.row_rule(inputs, output, self.axes)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Sums as float32."""
+        """Accumulators as float32."""
         assert inputs[0] is not None
         geometry = _reduce.geometry(inputs, output, self.axes)
-        params = FloatMeanParams(geometry, self._divisor(inputs[0]))
+        params = FloatReduceParams(geometry, self.function, self._divisor(inputs[0]))
         return Lowered(params, state=(DType.FLOAT32, geometry.outputs))
