@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, accumulate_rule
-from ascmcu.ir.types import Tensor
+from ascmcu.ir.types import DType, Tensor
 from ascmcu.ops import _quant, _window
 
 
@@ -28,6 +28,7 @@ class PoolParams:
     high: int
     c_type: str
     accumulate: bool
+    fours: bool
 
 
 @dataclass(frozen=True)
@@ -101,4 +102,6 @@ def lower(attributes: PoolAttributes, inputs: Inputs, output: Tensor, *, accumul
         *attributes.clamp,
         x.dtype.c_name,
         accumulate,
+        # Four int8 channels at a time; the sums of a window's columns must fit 16 bits, and maxima need no clamp.
+        x.dtype is DType.INT8 and channels % 4 == 0 and attributes.kernel[1] <= 255,
     )

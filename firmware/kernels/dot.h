@@ -41,6 +41,47 @@ static inline uint32_t dot_odd(uint32_t word)
 #endif
 }
 
+/* Adds bytes 0 and 2 of a word, sign-extended, to the halves of `sums`; and bytes 1 and 3. */
+static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
+{
+#if ASCMCU_DSP
+    __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(word));
+    return sums;
+#else
+    const uint32_t low = sums + (uint32_t)(int32_t)(int8_t)word;
+    const uint32_t high = (sums >> 16) + (uint32_t)(int32_t)(int8_t)(word >> 16);
+    return (low & 0xFFFFu) | high << 16;
+#endif
+}
+
+static inline uint32_t dot_sum2_odd(uint32_t sums, uint32_t word)
+{
+#if ASCMCU_DSP
+    __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(word));
+    return sums;
+#else
+    return dot_sum2(sums, (word >> 8) | (word << 24));
+#endif
+}
+
+/* The larger of each pair of int8. */
+static inline uint32_t dot_max4(uint32_t a, uint32_t b)
+{
+#if ASCMCU_DSP
+    uint32_t larger;
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, %1, %2" : "=&r"(larger) : "r"(a), "r"(b) : "cc");
+    return larger;
+#else
+    uint32_t larger = 0;
+    for (int32_t shift = 0; shift < 32; shift += 8) {
+        const int8_t x = (int8_t)(a >> shift);
+        const int8_t y = (int8_t)(b >> shift);
+        larger |= (uint32_t)(uint8_t)(x > y ? x : y) << shift;
+    }
+    return larger;
+#endif
+}
+
 /* acc + (factor * lower half of x) >> 16; and the upper half. */
 static inline int32_t dot_smlawb(int32_t factor, uint32_t x, int32_t acc)
 {
