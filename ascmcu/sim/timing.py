@@ -30,6 +30,7 @@ EXCEPTION_FP_CYCLES = 17  # S0–S15 and FPSCR with their reserved word, when th
 FP_DIVIDE_CYCLES = 14
 FP_ACCUMULATE_CYCLES = 3
 DIVIDE_MIN_CYCLES = 2
+BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 RUN_LENGTH = 3
 RUN_MULTIPLIES = 2
 
@@ -49,7 +50,8 @@ class State:
     ``computed`` are core registers written by the instruction just before by other means than a load,
     ``loaded`` those that a load just before wrote (its base included); ``fp_results`` are S registers that
     FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
-    ``run`` and ``run_multiplies`` describe the current run of halfword-aligned 32-bit instructions.
+    ``run`` and ``run_multiplies`` describe the current run of halfword-aligned 32-bit instructions;
+    ``buffered`` says that the run of accesses just before is a single store, still in the write buffer.
     """
 
     refilled: bool = False
@@ -61,6 +63,7 @@ class State:
     run: int = 0
     run_multiplies: int = 0
     fp_busy_cycles: int = 0
+    buffered: bool = False
 
 
 REFILLED = State(refilled=True)
@@ -124,7 +127,7 @@ def step(state: State, instruction: Instruction) -> Step:
     if run_cycles:
         reasons.append("run of unaligned 32-bit instructions with multiplies")
     cycles += run_cycles
-    leads = instruction.kind in MEMORY and state.previous is Previous.NOTHING
+    leads = _leads_group(state, instruction)
     return Step(cycles, _after(state, after, instruction, cycles), leads, tuple(reasons))
 
 
@@ -142,8 +145,22 @@ def skipped(state: State, instruction: Instruction) -> Step:
         fp_results=0,
         narrow=not instruction.wide,
         fp_busy_cycles=busy,
+        buffered=False,
     )
     return Step(cycles, clean, False, ("condition failed",))
+
+
+def _leads_group(state: State, instruction: Instruction) -> bool:
+    """Whether it is where a run of back-to-back accesses waits for RAM behind the bus matrix.
+
+    At the first access; a single store's wait passes in the write buffer and shows only when another access
+    comes right behind it.
+    """
+    if instruction.kind not in MEMORY:
+        return False
+    if state.previous is Previous.NOTHING:
+        return instruction.kind not in BUFFERED
+    return state.buffered
 
 
 def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
@@ -292,4 +309,5 @@ def _after(state: State, after: State, instruction: Instruction, cycles: int) ->
         fp_results=instruction.fp_writes if arithmetic else 0,
         narrow=not instruction.wide,
         fp_busy_cycles=busy,
+        buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
     )
