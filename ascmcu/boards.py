@@ -379,6 +379,12 @@ class Board:
         return max((m for m in self.chip.memory if m.kind == "ram"), key=lambda m: m.size_bytes)
 
     @property
+    def spare(self) -> Memory | None:
+        """The largest other memory that the core writes to. Some chips' DMA does not reach it; none is used here."""
+        others = [m for m in self.chip.memory if m.kind != "flash" and m.name != self.ram.name]
+        return max(others, key=lambda m: m.size_bytes, default=None)
+
+    @property
     def hsi_pll_m(self) -> int:
         """The PLL's divider that gives the same SYSCLK from the internal oscillator, 0 when none does."""
         m, rest = divmod(self.chip.clock.hsi_hz * self.clock.pll.m, self.clock.source_hz)

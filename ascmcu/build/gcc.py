@@ -20,6 +20,7 @@ from typing import Literal
 from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
 from ascmcu.build.size import sizes
+from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, ToolError
 
 Optimize = Literal["cycles", "flash", "balanced"]
@@ -101,12 +102,14 @@ def build_firmware(
         scratch = Path(scratch_name)
         objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
         elf = scratch / "firmware.elf"
-        _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
+        script = _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
         ram, flash = sizes(elf)
         for ending, form in ((".bin", "binary"), (".hex", "ihex")):
             _run([objcopy, "-O", form, str(elf), str(elf.with_suffix(ending))], "objcopy failed")
         for ending in (".elf", ".bin", ".hex"):
             shutil.copyfile(elf.with_suffix(ending), folder / f"firmware{ending}")
+        if script != folder / "firmware.ld":
+            shutil.copyfile(script, folder / "firmware.ld")
     return BuildReport(folder / "firmware.elf", compiler_version(gcc), " ".join(flags), ram, flash)
 
 
@@ -193,12 +196,18 @@ def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subproc
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> None:
+def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> Path:
+    """Link, with the buffers in two memories if one is too small; the linker script that did it."""
     linked = _link(gcc, objects, script, elf)
     if linked.returncode == 0:
-        return
+        return script
     if "overflowed by" not in linked.stderr:
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
+    if board.spare is not None and f"region `{board.ram.name}' overflowed" in linked.stderr:
+        spread = elf.with_name("spread.ld")
+        spread.write_text(linker_script(board, spread=True))
+        if _link(gcc, objects, spread, elf).returncode == 0:
+            return spread
     # Linked again into memories that are large enough for anything, so that the needs can be told.
     roomy = elf.with_name("roomy.ld")
     roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))

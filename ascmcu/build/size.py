@@ -33,6 +33,7 @@ _RAM = {
     ".data": "data",
     ".bss": "data",
 }
+_OTHER_MEMORY = 1024
 _ALLOCATED = 0x2  # SHF_ALLOC: the section takes room in the device's memory
 
 
@@ -62,7 +63,9 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
             table[names[section.name]] += size
             if section.name in _RAM and names is _FLASH:
                 continue  # .data: its initial values follow the rest of the flash
-            table["padding"] += 0 if end is None else start - end
+            gap = 0 if end is None else start - end
+            # Alignment costs a few bytes; what is further away lies in another memory.
+            table["padding"] += gap if names is _FLASH or gap < _OTHER_MEMORY else 0
             end = start + size
         table["total"] = sum(table.values())
     return ram, flash

@@ -14,7 +14,7 @@ _ACCESS = {"flash": "rx", "ram": "rwx", "ccm": "rw"}
 
 def files(board: Board) -> dict[str, str]:
     """File name to text of everything that is generated from the board alone."""
-    return {"board_config.h": _config(board), "firmware.ld": _linker_script(board)}
+    return {"board_config.h": _config(board), "firmware.ld": linker_script(board)}
 
 
 def _config(board: Board) -> str:
@@ -36,7 +36,8 @@ def _config(board: Board) -> str:
     )
 
 
-def _linker_script(board: Board) -> str:
+def linker_script(board: Board, *, spread: bool = False) -> str:
+    """``firmware.ld``; ``spread`` puts the buffers of features and protocol into the board's second memory."""
     regions = [
         {
             "name": m.name,
@@ -52,6 +53,7 @@ def _linker_script(board: Board) -> str:
         regions=regions,
         flash=board.flash.name,
         ram=board.ram.name,
+        spare=board.spare.name if spread and board.spare is not None else "",
         vector_bytes=4 * (CORE_VECTORS + board.family.vectors),
         config_at=f"{board.flash.origin + board.family.config_at:#x}" if board.family.config_at else "",
     )

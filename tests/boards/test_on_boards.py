@@ -91,3 +91,26 @@ def test_the_kinetis_flash_stays_open(tmp_path: Path) -> None:
     build_firmware(tmp_path, target.board, frontend=False)
     image = (tmp_path / "firmware.bin").read_bytes()
     assert image[0x400:0x410] == b"\xff" * 12 + b"\xfe\xff\xff\xff"
+
+
+def test_buffers_move_to_the_second_memory_when_the_first_is_full(tmp_path: Path) -> None:
+    """62 KB of network and 12 KB of features on a part with 64 KB and a core-coupled 16 KB."""
+    target = mixer_target(tmp_path, "nucleo-f303", frontend=True)
+    model, frontend = tmp_path / "model.c", tmp_path / "frontend.c"
+    large = (
+        "static volatile uint8_t model_huge[56000];\nvoid *model_input(void) { model_huge[model_rows] = 1;"
+    )
+    model.write_text(model.read_text().replace("void *model_input(void) {", large))
+    head = "void frontend_reset(void)\n{"
+    assert head in frontend.read_text()
+    buffers = (
+        "static volatile uint8_t frontend_huge[12000];\n" + head + " frontend_huge[11999] = frontend_huge[0];"
+    )
+    frontend.write_text(frontend.read_text().replace(head, buffers))
+    report = build_firmware(tmp_path, target.board, frontend=True)
+    assert report.ram_bytes["total"] > target.board.ram.size_bytes
+    assert report.ram_bytes["features"] > 12000 and report.ram_bytes["padding"] < 64
+    assert "have moved to ccm" in (tmp_path / "firmware.ld").read_text()
+    tensor = bytes(range(256)) * 11
+    tensor = tensor.ljust(ROWS * ROW_BYTES, b"\x11")
+    assert _run("sim", target, tensor) == mixed(tensor)

@@ -9,6 +9,7 @@
 extern uint32_t __stack_limit[], __stack_top[];
 extern uint32_t __data_load[], __data_start[], __data_end[];
 extern uint32_t __zero_start[], __zero_end[];
+extern uint32_t __spare_start[], __spare_end[]; /* buffers in a second memory; the same address without one */
 
 int main(void);
 _Noreturn void reset_handler(void);
@@ -58,6 +59,9 @@ static void prepare_memory(void)
         *to = *from++;
     }
     for (uint32_t *to = __zero_start; to < __zero_end; to++) {
+        *to = 0;
+    }
+    for (uint32_t *to = __spare_start; to < __spare_end; to++) {
         *to = 0;
     }
 }
