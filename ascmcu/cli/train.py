@@ -89,6 +89,10 @@ def command(
         )
         bars.update(reading, total=1, completed=1)
         path, scores = quantize.finish(finished)
+    told = json.loads((folder / "metrics.json").read_text())
+    if told["examples_per_second"]:
+        where = ", ".join(told["made_with"]["trained_on"])
+        console.print(f"{told['examples_per_second']:.0f} examples/s on {where}")
     for form, figures in (("float", finished.scores), ("int8", scores)):
         if figures:
             console.print(_summary(form, figures))

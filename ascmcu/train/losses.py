@@ -158,6 +158,5 @@ def untangled(gradients: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     merged: list[Tensor] = []
     for number, parts in enumerate(zip(*projected, strict=True)):
         there = [part for part in parts if part is not None]
-        total = tf.add_n(there) if there else None
-        merged.append(total / len(there) if number in shared else total)
+        merged.append(tf.add_n(there) / (len(there) if number in shared else 1) if there else None)
     return merged

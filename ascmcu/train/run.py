@@ -245,6 +245,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     path.write_text(json.dumps(content, indent=2) + "\n")
 
 
+def devices() -> list[str]:
+    """What TensorFlow computes on: its GPUs where it sees any, else the processor."""
+    found = tf.config.list_physical_devices("GPU") or tf.config.list_physical_devices("CPU")
+    names = [tf.config.experimental.get_device_details(device).get("device_name") for device in found]
+    return [name or device.device_type for name, device in zip(names, found, strict=True)]
+
+
 def _metrics(
     model: keras.Model, dataset: Dataset, history: list[Epoch], seconds: float, scores: Scores | None
 ) -> dict[str, Any]:
@@ -264,6 +271,7 @@ def _metrics(
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
             "machine": platform.machine(),
+            "trained_on": devices(),
         },
     }
 
