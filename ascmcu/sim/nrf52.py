@@ -149,6 +149,7 @@ class Timer(Registers):
         self._exception = FIRST_IRQ + irq
         self._nvic = nvic
         self._due = NEVER
+        self._running = False
 
     def _period_cycles(self) -> int:
         return (self.values.get(0x540, 0) << (self.values.get(0x510, 4) & 15)) * _CORE_PER_16_MHZ
@@ -171,11 +172,12 @@ class Timer(Registers):
     def write(self, offset: int, value: int, cycle: int) -> None:
         self.advance(cycle)
         if offset == 0x000 and value & 1:
+            self._running = True
             self._due = cycle + self._period_cycles() if self._period_cycles() else NEVER
         elif offset == 0x004 and value & 1:
-            self._due = NEVER
+            self._running, self._due = False, NEVER
         elif offset == 0x00C and value & 1:
-            self._due = cycle + self._period_cycles() if self._due != NEVER else NEVER
+            self._due = cycle + self._period_cycles() if self._running and self._period_cycles() else NEVER
         elif offset == _INTENSET:
             self.values[_INTEN] = self.values.get(_INTEN, 0) | value
         elif offset == _INTENCLR:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ascmcu import api, boards, paths
+from ascmcu.bench import wire
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import ClockState, Counter, Kind
 from ascmcu.build.gcc import build_firmware
@@ -114,3 +115,20 @@ def test_buffers_move_to_the_second_memory_when_the_first_is_full(tmp_path: Path
     tensor = bytes(range(256)) * 11
     tensor = tensor.ljust(ROWS * ROW_BYTES, b"\x11")
     assert _run("sim", target, tensor) == mixed(tensor)
+
+
+@pytest.mark.parametrize("name", ["nrf52840-dk", "nucleo-f446", "frdm-k64f"])
+def test_a_sleeping_device_wakes_by_itself_and_asks_again(name: str, tmp_path: Path) -> None:
+    """The tick ends the sleep: 250 ms after the last byte of an unfinished clip the device asks for the next."""
+    target = mixer_target(tmp_path, name)
+    build_firmware(tmp_path, target.board, frontend=False)
+    with base.create("sim", target) as link:
+        session = Session(link, response_s=10.0)
+        total = session.hello.clip_bytes(Kind.TENSOR)
+        link.write(wire.encode(wire.Type.BEGIN, Kind.TENSOR, 7, wire.begin_body(99, total)), 1.0)
+        decoder, heard = wire.Decoder(), []
+        for _ in range(20):
+            heard += [wire.parse(frame) for frame in decoder.feed(link.read(0.3))]
+        ready = [m for m in heard if isinstance(m, wire.Ready) and m.clip == 99]
+        assert ready[0].cause is wire.Cause.ACCEPTED
+        assert [m.cause for m in ready[1:4]] == [wire.Cause.AGAIN] * 3

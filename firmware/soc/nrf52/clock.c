@@ -27,7 +27,6 @@ void soc_start_ticks(uint32_t core_hz)
     TIMER_BITMODE = TIMER_BITMODE_32;
     TIMER_PRESCALER = 4; /* 16 MHz / 2⁴ = 1 MHz */
     TIMER_CC0 = 1000u * SOC_TICK_MS;
-    TIMER_SHORTS = TIMER_SHORTS_CLEAR;
     TIMER_COMPARE0 = 0;
     TIMER_INTENSET = TIMER_INTEN_COMPARE0;
     core_enable_interrupt(CHIP_TICK_INTERRUPT);
@@ -39,6 +38,7 @@ void soc_stop_ticks(void) { TIMER_STOP = 1; }
 
 void soc_tick_handler(void)
 {
+    TIMER_CLEAR = 1; /* not by the shortcut, which emulators lack */
     TIMER_COMPARE0 = 0;
     (void)TIMER_COMPARE0; /* the event must be gone before the handler returns: 6.30, EVENTS */
     soc_ticked();
