@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,7 +40,7 @@ def command(
     from ascmcu.tune import front, study
 
     loaded = study.load(recipe)
-    given = {"trials": trials, "board": board, "limits": (*loaded.spec.limits, *limits)}
+    given: dict[str, Any] = {"trials": trials, "board": board, "limits": (*loaded.spec.limits, *limits)}
     spec = dataclasses.replace(loaded.spec, **{k: v for k, v in given.items() if v})
     loaded = dataclasses.replace(loaded, spec=spec)
     dataset = datasets.load(data)

@@ -82,9 +82,8 @@ class FloatConv2D(Op):
         """Summed in float64, rounded once."""
         x, weights, bias = arrays[0], inputs[1], inputs[2]
         assert x is not None and weights is not None and bias is not None
-        view = _window.windows(
-            x.astype(np.float64), weights.shape[1:3], self.stride, self.dilation, self.padding
-        )
+        kernel = (weights.shape[1], weights.shape[2])
+        view = _window.windows(x.astype(np.float64), kernel, self.stride, self.dilation, self.padding)
         total = np.tensordot(view, _float.values(weights).astype(np.float64), axes=((3, 4, 5), (3, 1, 2)))
         return _float.activated(total + _float.values(bias), self.activation).astype(np.float32)
 

@@ -84,7 +84,8 @@ class FloatDepthwiseConv2D(Op):
         assert x is not None and weights is not None and bias is not None
         multiplier = weights.shape[3] // x.shape[3]
         wide = np.repeat(x.astype(np.float64), multiplier, axis=3)
-        view = _window.windows(wide, weights.shape[1:3], self.stride, self.dilation, self.padding)
+        kernel = (weights.shape[1], weights.shape[2])
+        view = _window.windows(wide, kernel, self.stride, self.dilation, self.padding)
         total = np.einsum("nyxckl,klc->nyxc", view, _float.values(weights)[0].astype(np.float64))
         return _float.activated(total + _float.values(bias), self.activation).astype(np.float32)
 

@@ -70,7 +70,7 @@ class FloatPool(Op):
         assert x is not None
         arguments = (self.kernel, self.stride, (1, 1), self.padding)
         if self.maximum:
-            pooled = _window.windows(x, *arguments, -np.inf).max(axis=(4, 5))
+            pooled = _window.windows(x, *arguments, float("-inf")).max(axis=(4, 5))
         else:
             count = _window.windows(np.ones_like(x, np.float64), *arguments).sum(axis=(4, 5))
             pooled = _window.windows(x.astype(np.float64), *arguments).sum(axis=(4, 5)) / count

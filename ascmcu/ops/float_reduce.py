@@ -57,7 +57,7 @@ class FloatReduce(Op):
         if self.function == "max":
             return np.asarray(x.max(axis=self.axes)).reshape(output.shape)
         total = x.astype(np.float64).sum(axis=self.axes)
-        return (total / self._divisor(inputs[0])).astype(np.float32).reshape(output.shape)
+        return np.asarray(total / self._divisor(inputs[0]), np.float32).reshape(output.shape)
 
     def _divisor(self, x: Tensor) -> float:
         return float(_reduce.count(x, self.axes)) if self.function == "mean" else 1.0

@@ -55,7 +55,7 @@ class FloatSoftmax(Op):
         assert x is not None
         scaled = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * self.beta
         exps = np.exp(scaled)
-        return (exps / exps.sum(axis=-1, keepdims=True)).astype(np.float32)
+        return np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """The last axis stays."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -46,10 +47,10 @@ class Histogram:
     def centres(self) -> Real:
         """The middle of each bin."""
         step = (self.high - self.low) / len(self.counts)
-        return self.low + step * (np.arange(len(self.counts)) + 0.5)
+        return np.asarray(self.low + step * (np.arange(len(self.counts)) + 0.5), np.float64)
 
 
-def evenly(inputs: Array, count: int = CLIPS) -> Array:
+def evenly(inputs: Any, count: int = CLIPS) -> Array:
     """At most ``count`` clips, evenly chosen."""
     chosen = np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int)
     return np.asarray(inputs[chosen], np.float32)

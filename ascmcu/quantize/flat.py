@@ -118,6 +118,23 @@ def to_float(model: bytes, name: str) -> tuple[bytes, str]:
     return content(tree) if form != "float" else bytes(model), form
 
 
+def per_layer_weights(model: bytes) -> bool:
+    """Whether all int8 weights of a dynamic-range model have one scale per layer, without a zero point.
+
+    Such weights are on an int8 grid already, and stay exactly what they are when they become int8 again by one scale
+    per layer; scales per channel would round them a second time.
+    """
+    tree = parse(model)
+    graph = tree.subgraphs[0]
+    scales = [
+        graph.tensors[i].quantization
+        for operator in graph.operators
+        for i in operator.inputs
+        if i >= 0 and _constant(tree, i) and graph.tensors[i].type == schema.TensorType.INT8
+    ]
+    return bool(scales) and all(len(q.scale) == 1 and not any(q.zeroPoint) for q in scales)
+
+
 def with_ranges(model: bytes, ranges: Mapping[int, Range]) -> bytes:
     """A float model whose tensors, by their index, state what they were seen to span."""
     tree = parse(model)

@@ -95,7 +95,7 @@ def prepare(model: keras.Model) -> keras.Model:
     ends = _ends(graph, dict(folded), kept)
     inputs: dict[int, Any] = {}
 
-    def clone(layer: keras.Layer) -> keras.Layer:
+    def clone(layer: Any) -> Any:
         if layer.name in kept:
             return layers.Identity(name=layer.name)
         if isinstance(layer, layers.BatchNormalization):
@@ -134,7 +134,7 @@ def observe(prepared: keras.Model, inputs: Array) -> None:
 
 
 @keras.saving.register_keras_serializable("ascmcu")
-class FakeQuant(layers.Layer):
+class FakeQuant(layers.Layer):  # type: ignore[misc]
     """Rounds to 256 levels between two learned ends; passes values through while it is observing them."""
 
     def build(self, shape: Any) -> None:
@@ -156,7 +156,7 @@ class FakeQuant(layers.Layer):
 
 
 @keras.saving.register_keras_serializable("ascmcu")
-class Affine(layers.Layer):
+class Affine(layers.Layer):  # type: ignore[misc]
     """A normalisation that no convolution can take in: a factor and an offset per channel (MUL, then ADD)."""
 
     def build(self, shape: Any) -> None:
@@ -176,6 +176,7 @@ class _RoundedKernel:
 
     exporting = False
     kernel: Any
+    bias: Any
 
     def rounded(self) -> Any:
         """The kernel on its grid."""
@@ -229,7 +230,7 @@ class RoundedDense(_RoundedKernel, layers.Dense):  # type: ignore[misc]
         return self.activation(keras.ops.matmul(x, self.used()) + self.bias.value)
 
 
-_ROUNDED: tuple[tuple[type, type], ...] = (
+_ROUNDED: tuple[tuple[Any, Any], ...] = (
     (layers.Conv2D, RoundedConv2D),
     (layers.DepthwiseConv2D, RoundedDepthwiseConv2D),
     (layers.Dense, RoundedDense),

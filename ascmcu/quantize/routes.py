@@ -6,6 +6,8 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import keras
+
 from ascmcu.errors import InputError
 from ascmcu.quantize import calibrate, forms, metadata, qat, run, static
 from ascmcu.quantize.material import Material
@@ -63,7 +65,9 @@ def convert(
     options = options or Options()
     if form == "int8":
         x = _needed(material, form).train
-        model = static.int8(source.tflite, x, options.calibrator, options.percentile)
+        model = static.int8(
+            source.tflite, x, options.calibrator, options.percentile, per_channel=not source.per_layer
+        )
     elif form == "dynamic":
         model = forms.dynamic(source.tflite)
     elif form == "fp16":
@@ -72,6 +76,11 @@ def convert(
         model = _fine_tuned(source, _needed(material, form), options, recipe, progress)
     else:
         raise InputError("no such form", expected=", ".join(ROUTES), found=form)
+    return labelled(model, source, material)
+
+
+def labelled(model: bytes, source: Source, material: Material | None) -> bytes:
+    """The model with features and labels in it, where they are known."""
     features = material.features if material and material.features else source.features
     labels = material.labels if material and material.labels else source.labels
     return metadata.embedded(model, features, labels) if features else model
@@ -122,5 +131,6 @@ def _fine_tuned(
         early_stop_epochs=0,
     )
     calibrate.check(material.train, source.input_shape)
+    keras.utils.set_random_seed(training.seed)
     prepared = qat.fine_tune(source.keras, material.examples, recipe.augment, training, progress)
     return qat.to_int8(prepared)

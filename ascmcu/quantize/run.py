@@ -6,6 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,7 +51,7 @@ def probabilities(model: bytes, x: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
     if source["dtype"] == np.float32:
         clips: Iterable[npt.NDArray[np.generic]] = x
     else:
-        clips = (extract.quantize(clip, *source["quantization"], "int8") for clip in x)
+        clips = (_quantized(clip, source) for clip in x)
     answers = []
     for clip in clips:
         interpreter.set_tensor(source["index"], clip[None])
@@ -74,7 +75,7 @@ def watch(model: bytes, x: npt.NDArray[np.float32]) -> Iterator[dict[str, npt.ND
     source = interpreter.get_input_details()[0]
     details = [d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8 and d["quantization"][0]]
     for clip in x:
-        interpreter.set_tensor(source["index"], extract.quantize(clip, *source["quantization"], "int8")[None])
+        interpreter.set_tensor(source["index"], _quantized(clip, source)[None])
         interpreter.invoke()
         seen = {}
         for detail in details:
@@ -82,6 +83,11 @@ def watch(model: bytes, x: npt.NDArray[np.float32]) -> Iterator[dict[str, npt.ND
             values = interpreter.get_tensor(detail["index"]).astype(np.float32)
             seen[detail["name"]] = np.float32(scale) * (values - np.float32(zero_point))
         yield seen
+
+
+def _quantized(clip: npt.NDArray[np.float32], source: dict[str, Any]) -> npt.NDArray[Any]:
+    scale, zero_point = source["quantization"]
+    return extract.quantize(clip, scale, zero_point, "int8")
 
 
 def _interpreter(model: bytes) -> tf.lite.Interpreter:

@@ -143,8 +143,8 @@ def chosen(model: keras.Model, found: Groups, parameters: int, multiple: int = 1
 
     A channel's importance is the largest absolute scale of the normalisations in its group.
     """
-    scores = {index: _scores(model, group) for index, group in enumerate(found.groups) if not group.fixed}
-    scores = {index: values for index, values in scores.items() if values is not None}
+    free = [(index, group) for index, group in enumerate(found.groups) if not group.fixed]
+    scores = {index: _scores(model, group) for index, group in free}
     # Among equals, channels of the first group go first: a count, not a threshold, decides.
     owners = (
         np.concatenate([np.full(len(v), index) for index, v in scores.items()]) if scores else np.zeros(0)
@@ -303,9 +303,9 @@ class _Builder:
         return Groups(tuple(made), outputs)
 
 
-def _scores(model: keras.Model, group: Group) -> npt.NDArray[np.float64] | None:
+def _scores(model: keras.Model, group: Group) -> npt.NDArray[np.float64]:
     scales = [np.abs(np.asarray(model.get_layer(name).gamma)) for name in group.normalisations]
-    return np.max(scales, axis=0).astype(np.float64) if scales else None
+    return np.asarray(np.max(scales, axis=0), np.float64)
 
 
 def _largest(values: npt.NDArray[np.float64], count: int, multiple: int) -> Mask:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -26,6 +27,7 @@ class Source:
         form: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
         keras: the Keras model, where there is one: what training and slimming need.
         features, labels: what a ``.tflite`` carried.
+        per_layer: the weights lie on int8 grids of one scale per layer.
     """
 
     tflite: bytes
@@ -33,6 +35,7 @@ class Source:
     keras: keras.Model | None = None
     features: FeatureSpec | None = None
     labels: tuple[str, ...] = ()
+    per_layer: bool = False
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -111,9 +114,9 @@ def _weights(path: Path, recipe: Recipe) -> keras.Model:
     return model
 
 
-def _datasets(group: object) -> list[object]:
-    found: list[object] = []
-    group.visititems(lambda _, item: found.append(item) if hasattr(item, "shape") else None)  # type: ignore[attr-defined]
+def _datasets(group: Any) -> list[Any]:
+    found: list[Any] = []
+    group.visititems(lambda _, item: found.append(item) if hasattr(item, "shape") else None)
     return found
 
 
@@ -165,7 +168,7 @@ def _of_tflite(path: Path) -> Source:
     content = path.read_bytes()
     carried = metadata.read(content)
     plain, form = flat.to_float(content, path.name)
-    source = Source(plain, form)
+    source = Source(plain, form, per_layer=form == "dynamic" and flat.per_layer_weights(content))
     return source if carried is None else dataclasses.replace(source, features=carried[0], labels=carried[1])
 
 

@@ -18,7 +18,12 @@ from ascmcu.quantize.flat import Range
 
 
 def int8(
-    model: bytes, inputs: Array, method: str = "minmax", percentile: float = calibrate.DEFAULT_PERCENTILE
+    model: bytes,
+    inputs: Array,
+    method: str = "minmax",
+    percentile: float = calibrate.DEFAULT_PERCENTILE,
+    *,
+    per_channel: bool = True,
 ) -> bytes:
     """Calibrate on real inputs and quantize everything, input and output included.
 
@@ -27,21 +32,22 @@ def int8(
         inputs: float32 (clips, *input shape).
         method: a calibrator.
         percentile: of that calibrator.
+        per_channel: a scale for each output channel's weights; else one for each layer's.
 
     Raises:
         DataError: the inputs do not fit the model.
         ModelError: the model has an operator that cannot be int8.
     """
-    return apply(model, calibrate.ranges(model, inputs, method, percentile))
+    return apply(model, calibrate.ranges(model, inputs, method, percentile), per_channel=per_channel)
 
 
-def apply(model: bytes, ranges: Mapping[int, Range]) -> bytes:
+def apply(model: bytes, ranges: Mapping[int, Range], *, per_channel: bool = True) -> bytes:
     """int8 throughout, by these ranges.
 
     Raises:
         ModelError: the model has an operator that cannot be int8.
     """
-    return _quantize(flat.with_ranges(model, ranges), tf.int8, everything=True)
+    return _quantize(flat.with_ranges(model, ranges), tf.int8, everything=True, per_channel=per_channel)
 
 
 def apply_only(model: bytes, ranges: Mapping[int, Range], float_layers: Collection[str]) -> bytes:
@@ -52,13 +58,20 @@ def apply_only(model: bytes, ranges: Mapping[int, Range], float_layers: Collecti
 
 
 def _quantize(
-    model: bytes, io_type: tf.DType, *, everything: bool, float_layers: set[str] | None = None
+    model: bytes,
+    io_type: tf.DType,
+    *,
+    everything: bool,
+    per_channel: bool = True,
+    float_layers: set[str] | None = None,
 ) -> bytes:
     try:
         with zoo.quiet():
             return bytes(
                 convert.mlir_quantize(
                     model,
+                    disable_per_channel=not per_channel,
+                    disable_per_channel_for_dense_layers=not per_channel,
                     fully_quantize=everything,
                     input_data_type=io_type,
                     output_data_type=io_type,

@@ -161,7 +161,8 @@ def _spec(raw: dict[str, Any], where: str) -> StudySpec:
         if key not in known:
             raise InputError(f"unknown key {key!r}", where=at, expected=", ".join(sorted(known)))
     try:
-        spec = StudySpec(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})
+        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+        spec = StudySpec(**given)
     except TypeError as error:
         raise InputError("a value is missing", where=at, found=str(error)) from error
     boards.load(spec.board)
@@ -364,7 +365,7 @@ def _outcome(optuna: Any, study: Study, shared: Any) -> Outcome:
 def _best(shared: Any, complete: Sequence[Any]) -> Sequence[Any]:
     if not complete:
         return ()
-    return shared.best_trials if len(shared.directions) > 1 else (shared.best_trial,)  # type: ignore[no-any-return]
+    return shared.best_trials if len(shared.directions) > 1 else (shared.best_trial,)
 
 
 def _plain(value: Any) -> Any:

@@ -74,9 +74,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _worker(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
     command = [
-        sys.executable,
-        "-m",
-        "ascmcu.cli",
+        str(Path(sys.executable).with_name("ascmcu")),
         "tune",
         str(recipe),
         "--data",
