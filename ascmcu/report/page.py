@@ -19,21 +19,12 @@ from ascmcu.report.summarize import loss
 TREEMAP_ASPECT = 2.2
 _TREEMAP_SHARE_MIN = 0.0025
 _FRONT_END = "front end"
-_KINDS = {
-    "conv2d": "conv",
-    "depthwise_conv2d": "depthwise",
-    "fully_connected": "dense",
-    "softmax": "activation",
-    "logistic": "activation",
-    "tanh": "activation",
-    "lookup": "activation",
-    "mean": "pool",
-    "sum": "pool",
-    "average_pool2d": "pool",
-    "max_pool2d": "pool",
-    "reduce_max": "pool",
-    _FRONT_END: "frontend",
-}
+# The first word that an operator's name contains gives its colour: forms of one operator look alike.
+_KINDS = (
+    ("depthwise", "depthwise"), ("conv", "conv"), ("fully_connected", "dense"), ("pool", "pool"), ("mean", "pool"),
+    ("sum", "pool"), ("reduce", "pool"), ("softmax", "activation"), ("lookup", "activation"),
+    ("logistic", "activation"), ("tanh", "activation"), ("relu", "activation"), ("swish", "activation"), (_FRONT_END, "frontend"),
+)  # fmt: skip
 _PART_NAMES = {"dsp_tables": "FFT tables", "data": "data and state"}
 
 
@@ -290,7 +281,7 @@ def _memory_facts(b: Benchmark) -> list[Fact]:
 
 
 def _colour(op: str) -> str:
-    return "op-" + _KINDS.get(op, "other")
+    return "op-" + next((kind for word, kind in _KINDS if word in op), "other")
 
 
 def _strip(b: Benchmark) -> list[Slice]:

@@ -196,3 +196,11 @@ def test_text_can_be_read(scheme: str) -> None:
     ]
     weak = {p: round(_contrast(colours[p[0]], colours[p[1]]), 2) for p in pairs}
     assert not {p: c for p, c in weak.items() if c < 4.5}
+
+
+def test_forms_of_an_operator_look_alike() -> None:
+    assert {page._colour(op) for op in ("conv2d", "conv2d_planes", "float_conv2d")} == {"op-conv"}
+    assert {page._colour(op) for op in ("depthwise_conv2d", "depthwise_conv2d_planes")} == {"op-depthwise"}
+    assert page._colour("front end") == "op-frontend" and page._colour("add") == "op-other"
+    css = (paths.templates() / "report.css").read_text()
+    assert all(f".op-{kind} " in css for _, kind in page._KINDS)
