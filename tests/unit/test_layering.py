@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 FLOW = [
-    "errors", "paths", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize", "frontends", "passes",
-    "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report", "api", "tune", "cli",
+    "errors", "paths", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize",
+    "frontends", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report",
+    "api", "tune", "cli",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}
 ROOT = Path(__file__).resolve().parents[2] / "ascmcu"
