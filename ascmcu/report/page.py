@@ -23,7 +23,8 @@ _FRONT_END = "front end"
 _KINDS = (
     ("depthwise", "depthwise"), ("conv", "conv"), ("fully_connected", "dense"), ("pool", "pool"), ("mean", "pool"),
     ("sum", "pool"), ("reduce", "pool"), ("softmax", "activation"), ("lookup", "activation"),
-    ("logistic", "activation"), ("tanh", "activation"), ("relu", "activation"), ("swish", "activation"), (_FRONT_END, "frontend"),
+    ("logistic", "activation"), ("tanh", "activation"), ("relu", "activation"), ("swish", "activation"),
+    (_FRONT_END, "frontend"),
 )  # fmt: skip
 _PART_NAMES = {"dsp_tables": "FFT tables", "data": "data and state"}
 
