@@ -98,7 +98,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         ram_bytes=ram,
         flash_bytes=dict(manifest.flash_bytes),
         flash_symbols=symbols,
-        board_ram_bytes=board.ram.size_bytes,
+        board_ram_bytes=_ram_room(board, manifest.ram_bytes["total"]),
         board_flash_bytes=board.flash.size_bytes,
         schedule=manifest.schedule,
         compiler=manifest.compiler,
@@ -109,6 +109,12 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         mistakes=() if spec is None else _mistakes(outcomes, clips, spec),
         provenance=_provenance(folder / "firmware.elf"),
     )
+
+
+def _ram_room(board: Board, used_bytes: int) -> int:
+    """The board's RAM; with its second memory where the firmware needs that too."""
+    spare = board.spare if used_bytes > board.ram.size_bytes else None
+    return board.ram.size_bytes + (0 if spare is None else spare.size_bytes)
 
 
 def _link(run: RunResult) -> dict[str, int]:

@@ -184,3 +184,10 @@ def test_the_terminal_shows_it_all(summary: Benchmark, benchmark_result: Benchma
         assert expected in text, expected
     silent = dataclasses.replace(benchmark_result, clock_state="hsi_alone")
     assert "16 MHz HSI" in shown(silent)
+
+
+def test_a_second_memory_counts_where_it_is_used() -> None:
+    board = boards.load("stm32f4-discovery")
+    assert board.spare is not None
+    assert made._ram_room(board, board.ram.size_bytes) == board.ram.size_bytes
+    assert made._ram_room(board, board.ram.size_bytes + 1) == board.ram.size_bytes + board.spare.size_bytes
