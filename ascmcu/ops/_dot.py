@@ -33,7 +33,7 @@ from ascmcu.ops._requant import Mask, exact_multipliers
 
 _GROUP = 4  # output channels that one pass computes
 _GAIN = 256
-_UNROLL_MOST = 12
+_UNROLL_MOST = 16
 _MOST_ACC = 1 << 23
 _COMMON_SHIFT = 13
 MOST_OFFSET = 4095  # of a load, a store or an addition
@@ -173,10 +173,11 @@ class ChannelConstants:
 
 
 def _unrolling(pairs: int) -> tuple[int, int, int]:
-    """(pairs per loop turn, turns, pairs behind the loop): few turns, no leftover where a divisor allows it."""
+    """(pairs per loop turn, turns, pairs behind the loop): few turns, no leftover where a divisor allows it. Twelve
+    first, which kernels of three columns have in common, so that layers share code."""
     if pairs <= _UNROLL_MOST:
         return pairs, 1, 0
-    divisors = [u for u in range(_UNROLL_MOST, 5, -1) if pairs % u == 0]
+    divisors = [u for u in (12, *range(_UNROLL_MOST, 5, -1)) if pairs % u == 0]
     unroll = divisors[0] if divisors else 8
     return unroll, pairs // unroll, pairs % unroll
 
