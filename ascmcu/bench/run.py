@@ -24,7 +24,7 @@ except ImportError:  # not on Windows, where two runs at once stay the user's bu
 
 from ascmcu.bench import wire
 from ascmcu.bench.clips import Clip, Clips, outputs
-from ascmcu.bench.session import Repairs, Session
+from ascmcu.bench.session import NoAnswer, Repairs, Session
 from ascmcu.errors import InputError, LinkError
 from ascmcu.runners.base import Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
@@ -205,14 +205,16 @@ def connect(runner: Runner) -> Iterator[tuple[Runner, Session]]:
         LinkError: nothing answers.
     """
     candidates = [runner, *_slower(runner)]
+    heard: LinkError | None = None
     for candidate in candidates:
         with candidate as link:
             session = Session(link, response_s=link.facts.response_s)
             try:
                 session.greet(_HELLO_S if len(candidates) > 1 else link.facts.response_s)
-            except LinkError:
+            except NoAnswer as error:
+                heard = heard or (error if session.heard else None)
                 if candidate is candidates[-1]:
-                    raise
+                    raise heard or error from None
                 continue
             yield link, session
             return

@@ -49,6 +49,10 @@ class Repairs:
     clips_repeated: int = 0
 
 
+class NoAnswer(LinkError):
+    """Nothing that could be understood came back; another rate may do."""
+
+
 class _Restarted(Exception):
     """The device has started anew, or does not know the clip: it must be begun again."""
 
@@ -60,6 +64,10 @@ class Session:
         link: the runner.
         response_s: how long the device may stay silent before the link counts as dead.
         seed: of the clip numbers, which tell late frames of an earlier conversation from this one's.
+
+    Attributes:
+        heard: the last bytes that came, whatever they are; ``frames`` how many whole frames there were.
+        repairs: what had to be mended.
     """
 
     def __init__(self, link: Link, *, response_s: float, seed: int | None = None) -> None:
@@ -69,7 +77,7 @@ class Session:
         self._request = 0
         self._clip = random.Random(seed).getrandbits(32)
         self._waiting: list[wire.Frame] = []
-        self._heard = b""
+        self.heard = b""
         self.frames = 0
         self._hello: wire.Hello | None = None
         self.clips_run = 0
@@ -225,9 +233,9 @@ class Session:
                 if isinstance(message, wire.Refusal) and message.code != ErrorCode.BAD_FRAME:
                     raise _refused(message)
             if time.monotonic() >= deadline:
-                if self._heard and not self.frames:
-                    raise _speaks_otherwise(self._heard)
-                raise LinkError(
+                if self.heard and not self.frames:
+                    raise _speaks_otherwise(self.heard)
+                raise NoAnswer(
                     "the device does not answer",
                     found=f"nothing to {type_.name} for {patience_s:.0f} s, "
                     f"{self._decoder.bad_frames} damaged frames",
@@ -244,7 +252,7 @@ class Session:
             if left_s <= 0:
                 return
             data = self._link.read(left_s)
-            self._heard = (self._heard + data)[-_HEARD_BYTES:]
+            self.heard = (self.heard + data)[-_HEARD_BYTES:]
             # Types below 0x80 are the host's own: a link that echoes is no reason to stop.
             found = [f for f in self._decoder.feed(data) if f.type >= 0x80]
             self._waiting += found
@@ -252,8 +260,8 @@ class Session:
             self.repairs.bad_frames = self._decoder.bad_frames
 
 
-def _speaks_otherwise(heard: bytes) -> LinkError:
-    return LinkError(
+def _speaks_otherwise(heard: bytes) -> NoAnswer:
+    return NoAnswer(
         "something answers, but not in this protocol",
         found=f"{heard[:32]!r}",
         hint="another firmware may be on the board (`ascmcu flash` writes the last export), or the baud rate be wrong",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import random
@@ -168,7 +169,8 @@ class Desk:
         while not self._stop.is_set():
             with self._lock:
                 if self.plugged:
-                    self._pass_on()
+                    with contextlib.suppress(OSError):  # the other side has closed its end
+                        self._pass_on()
             time.sleep(0.0005)
 
     def _pass_on(self) -> None:
@@ -303,6 +305,34 @@ def test_what_answers_is_told(case: str) -> None:
         Session(Talker(says), response_s=1.0).greet(1.2)
     if case == "another firmware":
         assert "Zephyr" in str(caught.value)
+
+
+@pytest.mark.parametrize("case", ["another firmware", "an older protocol"])
+def test_what_was_heard_at_the_first_rate_is_not_forgotten_at_the_second(
+    case: str, target: Target, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    says, message = TALKERS[case]
+    monkeypatch.setattr(bench, "_HELLO_S", 1.0)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    stop = threading.Event()
+
+    def talk() -> None:  # for a while: at the second rate nothing is heard
+        began = time.monotonic()
+        while not stop.is_set() and time.monotonic() - began < 1.1:
+            os.write(master, says)
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=talk, daemon=True)
+    thread.start()
+    try:
+        with pytest.raises(LinkError, match=message):
+            bench.run(target, SerialRunner(target, os.ttyname(slave)), clips)
+    finally:
+        stop.set()
+        thread.join(5)
+        os.close(master)
+        os.close(slave)
 
 
 # --------------------------------------------------------------- baud rates
