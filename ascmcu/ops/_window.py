@@ -70,7 +70,7 @@ def window_reads(kernel: int, stride: int, dilation: int, pad_before: int) -> Ro
     return RowReads(stride, -pad_before, (kernel - 1) * dilation + 1)
 
 
-def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding, fill: int = 0) -> Array:
+def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding, fill: float = 0) -> Array:
     """Views of shape (N, out_h, out_w, C, kernel_h, kernel_w) on the padded input (N, H, W, C)."""
     top, bottom, left, right = padding
     padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)

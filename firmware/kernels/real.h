@@ -7,7 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__arm__) && defined(__ARM_FP) && (__ARM_FP & 2) && defined(__GNUC__)
+/* FPv4-SP always converts halves; gcc tells so in __ARM_FP only where a half-precision type was asked for. */
+#if defined(__ARM_ARCH_7EM__) && defined(__ARM_FP) && defined(__GNUC__)
 #define ASCMCU_HALF 1
 #else
 #define ASCMCU_HALF 0
@@ -37,26 +38,32 @@ static inline float real_of_half(uint32_t half)
 }
 #endif
 
-/* The half in the lower (upper) 16 bits of a word. */
-static inline float real_lower(int32_t pair)
+#if ASCMCU_HALF
+typedef float __attribute__((may_alias)) real_word;
+#endif
+
+/* The half in the lower (upper) 16 bits of a word in flash. */
+static inline float real_lower(const int32_t *pair)
 {
 #if ASCMCU_HALF
+    const float word = *(const real_word *)pair;
     float value;
-    __asm__("vmov %0, %1\n\tvcvtb.f32.f16 %0, %0" : "=&t"(value) : "r"(pair));
+    __asm__("vcvtb.f32.f16 %0, %1" : "=t"(value) : "t"(word));
     return value;
 #else
-    return real_of_half((uint32_t)pair & 0xFFFFu);
+    return real_of_half((uint32_t)*pair & 0xFFFFu);
 #endif
 }
 
-static inline float real_upper(int32_t pair)
+static inline float real_upper(const int32_t *pair)
 {
 #if ASCMCU_HALF
+    const float word = *(const real_word *)pair;
     float value;
-    __asm__("vmov %0, %1\n\tvcvtt.f32.f16 %0, %0" : "=&t"(value) : "r"(pair));
+    __asm__("vcvtt.f32.f16 %0, %1" : "=t"(value) : "t"(word));
     return value;
 #else
-    return real_of_half((uint32_t)pair >> 16);
+    return real_of_half((uint32_t)*pair >> 16);
 #endif
 }
 
