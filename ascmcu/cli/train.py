@@ -62,7 +62,8 @@ def command(
     dataset = datasets.load(data, datasets.Columns.named(columns))
     if hold_out is not None:
         others = tuple(part for part in dataset.parts if part != hold_out)
-        chosen = dataclasses.replace(chosen, data=recipes.Parts(train=others, test=(hold_out,)))
+        held = dataclasses.replace(chosen.data, train=others, validate=(), test=(hold_out,))
+        chosen = dataclasses.replace(chosen, data=held)
     folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
     from ascmcu.quantize import run as quantize

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,13 +47,14 @@ class State:
     snapshots: int = 0
 
 
-def save(path: Path, run: str, model: keras.Model, state: State) -> None:
+def save(path: Path, run: str, model: keras.Model, state: State, beside: Sequence[Any] = ()) -> None:
     """Write the state, in one piece or not at all.
 
     Args:
         run: identifies the recipe and the data; ``load`` takes the file for the same run only.
+        beside: trained variables that are not the model's, such as a hint's adapter.
     """
-    arrays = {f"model{i}": v.numpy() for i, v in enumerate(_variables(model))}
+    arrays = {f"model{i}": v.numpy() for i, v in enumerate([*_variables(model), *beside])}
     arrays |= {f"optimizer{i}": v.numpy() for i, v in enumerate(model.optimizer.variables)}
     arrays |= {f"sum{i}": value for i, value in enumerate(state.sums)}
     about: dict[str, Any] = {"run": run, "history": state.history, "snapshots": state.snapshots}
@@ -66,7 +68,7 @@ def save(path: Path, run: str, model: keras.Model, state: State) -> None:
     os.replace(partial, path)
 
 
-def load(path: Path, run: str, model: keras.Model) -> State:
+def load(path: Path, run: str, model: keras.Model, beside: Sequence[Any] = ()) -> State:
     """Put a saved state into a compiled model; an empty state when there is no file, or one of another run.
 
     Raises:
@@ -78,7 +80,7 @@ def load(path: Path, run: str, model: keras.Model) -> State:
         about = json.loads(str(stored["about"]))
         if about["run"] != run:
             return State()
-        _assign(_variables(model), _numbered(stored, "model"), path)
+        _assign([*_variables(model), *beside], _numbered(stored, "model"), path)
         _assign(list(model.optimizer.variables), _numbered(stored, "optimizer"), path)
         best = None
         if about.get("best"):

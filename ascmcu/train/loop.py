@@ -83,7 +83,10 @@ def fit(
     trained.set_weights(model.get_weights())
     trained.compile(optimizer=optimizers.build(training))
     step = Step(trained, plan.objective, plan.hint)
-    state = checkpoint.load(plan.state_file, plan.run, trained) if plan.state_file else checkpoint.State()
+    beside = plan.hint.adapter.variables if plan.hint else []
+    state = checkpoint.State()
+    if plan.state_file:
+        state = checkpoint.load(plan.state_file, plan.run, trained, beside)
     saved = time.monotonic()
     for number in range(len(state.history), training.epochs):
         if _stopped(state, training, number):
@@ -92,10 +95,10 @@ def fit(
         progress(epoch)
         state = _after(state, epoch, trained, training, bool(validate))
         if plan.state_file and time.monotonic() - saved > STATE_SECONDS:
-            checkpoint.save(plan.state_file, plan.run, trained, state)
+            checkpoint.save(plan.state_file, plan.run, trained, state, beside)
             saved = time.monotonic()
     if plan.state_file:
-        checkpoint.save(plan.state_file, plan.run, trained, state)
+        checkpoint.save(plan.state_file, plan.run, trained, state, beside)
     trained.set_weights(_kept(state, trained, training))
     if training.renew_statistics:
         renew_statistics(trained, train, plan)
