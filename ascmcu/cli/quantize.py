@@ -58,6 +58,9 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 @click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat).")
 @click.option("--learning-rate", type=float, help="Of fine-tuning (qat).")
 @click.option(
+    "--slim", type=click.IntRange(1), metavar="N", help="Prune channels to at most N parameters first."
+)
+@click.option(
     "--sensitivity", is_flag=True, help="Also measure every layer under int8, in company and alone."
 )
 @click.option(
@@ -70,7 +73,7 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 def command(
     model: Path, form: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
     hold_out: str | None, calibration: Path | None, calibrator: str, percentile: float, epochs: int | None,
-    learning_rate: float | None, sensitivity: bool, limits: tuple[str, ...], as_json: bool,
+    learning_rate: float | None, slim: int | None, sensitivity: bool, limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Convert MODEL and say what it costs.
 
@@ -97,6 +100,8 @@ def command(
         )
     source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
+    if slim is not None:
+        source = _slimmed(source, known, material, slim, file)
     options = routes.Options(calibrator, percentile, epochs, learning_rate)
     converted = routes.convert(source, form, material, options, known)
     target = output or file.with_name(f"{file.stem}_{form}.tflite")
@@ -126,6 +131,23 @@ def _material(
     if source.features is not None:
         return materials.of_features(source.features, data, source.labels)
     raise InputError("the recordings' features are not known", hint="give --features or --recipe")
+
+
+def _slimmed(source: Source, recipe: Any, material: Material | None, parameters: int, file: Path) -> Source:
+    """The pruned and fine-tuned network, which also lies beside the model."""
+    from ascmcu.quantize import slim
+    from ascmcu.quantize import source as sources
+
+    if source.keras is None or recipe is None or material is None or material.examples is None:
+        raise InputError(
+            "slimming needs a trained Keras model, its recipe and labelled recordings",
+            hint="give a run's folder (runs/NAME) and --data",
+        )
+    smaller = slim.slim(source.keras, recipe, material.examples, parameters)
+    target = file.with_name(f"{file.stem}_slim.keras")
+    smaller.save(target)
+    click.echo(f"{target}  {source.keras.count_params()} → {smaller.count_params()} parameters", err=True)
+    return sources.of_keras(smaller)
 
 
 def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:

@@ -113,3 +113,20 @@ def test_the_penalty_shrinks_scales() -> None:
 
     assert NETWORKS["dscnn"]
     assert scales(1.0) < 0.9 * scales(0.0)
+
+
+def test_slim_trains_prunes_and_trains() -> None:
+    import dataclasses
+
+    from ascmcu.quantize import slim
+    from ascmcu.train import recipe
+    from ascmcu.train.examples import Examples
+
+    chosen = recipe.load("demo", ["training.epochs=2"])
+    chosen = dataclasses.replace(chosen, augment=recipe.Augment())
+    model, x = network("dscnn"), clips("dscnn", 32)
+    before = slim._parameters(model, slim.groups(model), {})
+    smaller = slim.slim(model, chosen, Examples(x, np.arange(32) % 4), before // 2)
+    count = sum(int(np.prod(w.shape)) for w in smaller.trainable_weights)
+    assert 0 < count <= before // 2
+    assert smaller.predict_on_batch(x).shape == (32, 4)
