@@ -69,7 +69,9 @@ def _be_quiet(context: click.Context) -> None:
     stack = contextlib.ExitStack()
     nowhere = stack.enter_context(_Nowhere())
     stack.enter_context(contextlib.redirect_stderr(nowhere))
-    if not {"--json", "--format"} & {word.partition("=")[0] for word in sys.argv}:
+    words = {word.partition("=")[0] for word in sys.argv}
+    asked = "--json" in words or (context.info_name in ("report", "compare") and "--format" in words)
+    if not asked:
         stack.enter_context(contextlib.redirect_stdout(nowhere))
     context.call_on_close(stack.close)
 

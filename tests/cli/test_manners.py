@@ -39,6 +39,7 @@ def test_quiet_says_nothing_but_json_and_errors(ascmcu: Ascmcu, result: Path, tm
     done = ascmcu("report", result, "--quiet")
     assert (done.status, done.stdout, done.stderr) == (0, "", "")
     assert (tmp_path / "report.html").is_file()
+    assert ascmcu("report", result, "-q", "--format", "markdown").stdout.startswith("### tiny")
     assert ascmcu("boards", "list", "-q").stdout == ""
     assert json.loads(ascmcu("boards", "list", "--json", "-q").stdout)
     done = ascmcu("report", "nowhere.json", "-q")
@@ -47,6 +48,10 @@ def test_quiet_says_nothing_but_json_and_errors(ascmcu: Ascmcu, result: Path, tm
 
 @needs_cross
 def test_quiet_through_the_whole_pipeline(ascmcu: Ascmcu, model: Path, tmp_path: Path) -> None:
+    assert (
+        ascmcu("export", model, "--board", "nucleo-f446", "--format", "library", "-o", "lib", "-q").stdout
+        == ""
+    )
     assert ascmcu("export", model, "--board", "nucleo-f446", "--quiet").stdout == ""
     np.save(tmp_path / "in.npy", np.zeros((1, 1, 16), np.int8))
     done = ascmcu("bench", "--on", "host", "--tensors", "in.npy", "--quiet")
