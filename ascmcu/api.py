@@ -10,7 +10,7 @@ import shutil
 import sys
 import tempfile
 import types
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -38,6 +38,7 @@ from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import SWAP
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.ir.verify import verify
+from ascmcu.passes.recompute import recomputations, recompute
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.report import budgets, comparison, inspection, page, schema
 from ascmcu.report.comparison import Comparison
@@ -55,6 +56,8 @@ from ascmcu.schedule.plan import scratch_name, state_name
 Schedule = Literal["rows", "layers", "auto"]
 Format = Literal["firmware", "library"]
 NO_FEATURES = "none"
+# Barriers behind which rows are made a second time, at most.
+_MOST_RECOMPUTATIONS = 3
 PathLike = str | os.PathLike[str]
 
 
@@ -201,6 +204,28 @@ def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
     return found
 
 
+def recomputed(candidate: Candidate) -> Iterator[Candidate]:
+    """Row plans that make rows a second time instead of keeping a map whole: each in less RAM than the one before,
+    for more multiply–accumulates."""
+    variant = candidate.variant
+    least = peak = peak_bytes(variant.graph, ROWS)
+    for _ in range(_MOST_RECOMPUTATIONS):
+        graph = variant.graph
+        # What a small map would save is not worth the search.
+        worth = (c for c in recomputations(graph) if 4 * graph.tensors[c.stored].size_bytes >= peak)
+        graphs = [recompute(graph, choice) for choice in worth]
+        peaks = {graph: peak_bytes(graph, ROWS) for graph in graphs}
+        for graph in sorted(graphs, key=lambda g: (g.macs, peaks[g])):
+            if peaks[graph] < least:
+                least = peaks[graph]
+                name = f"{candidate.variant.name}-recompute"
+                chosen = Variant(name, verify(graph, "recompute"), variant.permutation)
+                yield Candidate(chosen, make_plan(graph, ROWS))
+        if least == peak:
+            return
+        variant, peak = chosen, least
+
+
 def inspect(model: PathLike) -> Inspection:
     """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
 
@@ -265,10 +290,20 @@ def build(
     folder = Path(folder)
     place = folder.resolve()
     check_folder(folder)
-    fitting = _fitting(candidates(compiled, schedule), max_ram_bytes, target)
+    found = candidates(compiled, schedule)
     with _scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
-        plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
+        try:
+            fitting = _fitting(found, max_ram_bytes, target)
+            plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
+        except BoardError:
+            smaller = [] if schedule == LAYERS else list(recomputed(found[-1]))
+            if not smaller:
+                raise
+            shutil.rmtree(part, ignore_errors=True)
+            fitting = _fitting([*found, *smaller], max_ram_bytes, target)
+            fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
+            plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
         _replace(place, part)
     return Export(folder, manifest, plan)
 

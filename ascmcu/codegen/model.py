@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -222,7 +222,10 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         "parameters": graph.parameters,
     }
     files = {"model.c": render("model.c.j2", **context), "model.h": render("model.h.j2", **context)}
-    per_layer = tuple(sum(c.size_bytes for c in layer.constants) for layer in layers)
+    first = {c.symbol: layer.index for layer in reversed(layers) for c in layer.constants}
+    per_layer = tuple(
+        sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
+    )
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer)
 
 
@@ -244,25 +247,29 @@ def _stream_views(plan: Plan, layers: list[LayerView]) -> list[StreamView]:
 
 def _layer_views(plan: Plan) -> list[LayerView]:
     kernels: dict[tuple[str, object], str] = {}
+    pool: dict[tuple[str, str, bytes], Constant] = {}
     views = []
     for layer in plan.layers:
         if plan.moves_nothing(layer):
             continue
         kind = layer.node.op.kind()
         kernel = kernels.setdefault((kind, layer.lowered.params), f"{kind}_{layer.index}")
-        views.append(_layer_view(plan, layer, kernel))
+        views.append(_layer_view(plan, layer, kernel, tuple(_constants(layer, pool))))
     return views
 
 
-def _layer_view(plan: Plan, layer: Layer, kernel: str) -> LayerView:
+def _constants(layer: Layer, pool: dict[tuple[str, str, bytes], Constant]) -> Iterator[Constant]:
+    """A layer that is computed twice has its weights once."""
+    for name, values in layer.lowered.constants:
+        key = name, str(values.dtype), values.tobytes()
+        yield pool.setdefault(key, Constant(f"{name}_{layer.index}", _C_TYPES[str(values.dtype)], values))
+
+
+def _layer_view(plan: Plan, layer: Layer, kernel: str, constants: tuple[Constant, ...]) -> LayerView:
     graph = plan.graph
     inputs = tuple(
         None if t is None or t.is_const else _tensor_view(plan, t.name)
         for t in graph.input_tensors(layer.node)
-    )
-    constants = tuple(
-        Constant(f"{name}_{layer.index}", _C_TYPES[str(values.dtype)], values)
-        for name, values in layer.lowered.constants
     )
     state = ""
     if layer.lowered.state is not None:

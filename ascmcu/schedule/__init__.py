@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from dataclasses import dataclass
 
 import numpy as np
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.op import DEFAULT_TUNING, Tuning
+from ascmcu.ir.op import DEFAULT_TUNING, Lowered, Op, Tuning
+from ascmcu.ir.types import Tensor
 from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
@@ -85,5 +87,29 @@ def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
     inputs, output = graph.input_tensors(node), graph.output_tensor(node)
-    lowered = node.op.lower_tuned(inputs, output, tuning)
+    lowered = _lowered(node.op, _Operands(inputs, output), tuning)
     return Layer(index, node, node.op.row_rule(inputs, output), lowered)
+
+
+@dataclass(frozen=True, eq=False)
+class _Operands:
+    """Tensors as far as lowering looks at them: equal where their types are, and their constants the same arrays."""
+
+    inputs: tuple[Tensor | None, ...]
+    output: Tensor
+
+    @functools.cached_property
+    def _key(self) -> tuple[object, ...]:
+        return tuple(t and (t.shape, t.dtype, t.quant, id(t.data)) for t in (*self.inputs, self.output))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Operands) and self._key == other._key
+
+    def __hash__(self) -> int:
+        return hash(self._key)
+
+
+@functools.lru_cache(maxsize=1024)
+def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered:
+    """The same layer stands in many graphs while plans are compared; its operands are kept, so no ``id`` is reused."""
+    return op.lower_tuned(operands.inputs, operands.output, tuning)

@@ -1,0 +1,51 @@
+"""HOLD: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+
+
+@dataclass(frozen=True)
+class HoldParams:
+    """Elements of a row."""
+
+    elements: int
+    c_type: str
+
+
+@register()
+@dataclass(frozen=True)
+class Hold(Op):
+    """y = x; row by row, but no row before all of the second operand is there."""
+
+    KIND = "hold"
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The first input's."""
+        x = inputs[0]
+        assert x is not None
+        return TensorType(x.shape, x.dtype)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """The first input."""
+        assert arrays[0] is not None
+        return arrays[0]
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """Nothing changes."""
+        return Swapped(self)
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Row by row, behind the whole second operand."""
+        awaited = inputs[1]
+        assert awaited is not None
+        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), RowReads(0, 0, awaited.rows)))
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """A copy of a row; the planner makes it an alias."""
+        return Lowered(HoldParams(output.row_elements, output.dtype.c_name))
