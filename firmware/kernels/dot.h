@@ -170,9 +170,16 @@ static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *t
 static inline void dot_fill4(int8_t *to, uint32_t four, int32_t words)
 {
     dot_word *out = (dot_word *)(void *)to;
-#if ASCMCU_DSP
-#pragma GCC unroll 4
-#endif
+    for (; words >= 8; words -= 8, out += 8) {
+        out[0] = four;
+        out[1] = four;
+        out[2] = four;
+        out[3] = four;
+        out[4] = four;
+        out[5] = four;
+        out[6] = four;
+        out[7] = four;
+    }
     for (; words > 0; --words) {
         *out++ = four;
     }
