@@ -41,6 +41,18 @@ static inline uint32_t dot_odd(uint32_t word)
 #endif
 }
 
+/* The differences of two pairs of halves. */
+static inline uint32_t dot_sub2(uint32_t a, uint32_t b)
+{
+#if ASCMCU_DSP
+    uint32_t halves;
+    __asm__("ssub16 %0, %1, %2" : "=r"(halves) : "r"(a), "r"(b) : "cc");
+    return halves;
+#else
+    return ((a - b) & 0xFFFFu) | ((a >> 16) - (b >> 16)) << 16;
+#endif
+}
+
 /* Adds bytes 0 and 2 of a word, sign-extended, to the halves of `sums`; and bytes 1 and 3. */
 static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
 {
