@@ -32,7 +32,7 @@ VERBS = {
     "bench": "Stream recordings or tensors through a firmware; accuracy, cycles, RAM, flash.",
     "report": "Show a result as a page, in the terminal, as Markdown or JUnit.",
     "compare": "Hold results against the first: what differs, budgets, a Pareto plot.",
-    "boards": "List and show the boards that are known.",
+    "boards": "List and show the boards that are known, describe new ones.",
     "sim": "Run any bare-metal Cortex-M4 ELF with cycle counts.",
     "completion": "Print the completion script of a shell.",
 }

@@ -12,7 +12,7 @@ from elftools.elf.elffile import ELFFile
 from ascmcu.boards import Board
 from ascmcu.errors import InputError, LinkError
 from ascmcu.flash._rsp import Remote
-from ascmcu.flash.base import FlashTool, Job
+from ascmcu.flash.base import WRONG_CHIP, FlashTool, Job
 
 DEFAULT = "localhost:3333"
 # Reset commands of servers, and the words by which they say that they know none such.
@@ -58,6 +58,7 @@ class Gdb(FlashTool):
             )
         image = segments(job.elf)
         with Remote(host or "localhost", int(port)) as remote:
+            self._check_chip(remote, image[0][0], job.board)
             for address, data in image:
                 remote.write(address, data)
             for address, data in image:
@@ -65,6 +66,18 @@ class Gdb(FlashTool):
             self._reset(remote)
             remote.detach()
         return f"gdb ({server})"
+
+    def _check_chip(self, remote: Remote, address: int, board: Board) -> None:
+        """Servers of probes tell where the chip's flash lies; another chip's lies elsewhere, or ends before ours."""
+        regions = remote.flash()
+        if regions and not any(r.start <= address < r.start + r.size_bytes for r in regions):
+            raise LinkError(
+                WRONG_CHIP[0],
+                where=board.name,
+                expected=f"flash at {address:#010x}",
+                found=", ".join(f"{r.start:#010x}, {r.size_bytes // 1024} KB" for r in regions),
+                hint=WRONG_CHIP[1],
+            )
 
     def _verify(self, remote: Remote, address: int, data: bytes) -> None:
         back = remote.read(address, len(data))

@@ -8,7 +8,6 @@ block, and the firmware's hello is the proof.
 from __future__ import annotations
 
 import struct
-import sys
 from pathlib import Path
 
 from ascmcu.boards import Board
@@ -60,9 +59,12 @@ class Uf2(FlashTool):
     """``--probe`` is the drive's path."""
 
     name = "uf2"
-    program = Path(sys.executable).name
+    program = "(built in)"
     install = ""
     interfaces = ()
+
+    def found(self) -> str | None:
+        return self.program
 
     def suits(self, board: Board) -> bool:
         return board.chip.family in FAMILIES and board.bootloader_bytes > 0

@@ -23,11 +23,20 @@ from ascmcu.ir.op import (
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _window
-from ascmcu.ops._fixed import I64
+from ascmcu.ops._dot import channel_constants
+from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._planar import PlanarParams, planar_form
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
 _SCRATCH_BYTES = 1024
+
+
+@dataclass(frozen=True)
+class FoursParams:
+    """Four channels of one column at a time, requantized as in the dot form."""
+
+    shift: int
+    signed: bool
 
 
 @dataclass(frozen=True)
@@ -52,7 +61,13 @@ class DepthwiseConv2DParams:
     x_type: str
     y_type: str
     requant: RequantParams
+    fours: FoursParams | None
     planar: None
+
+    @property
+    def zero_points(self) -> int:
+        """The input's zero point in both halves of a word."""
+        return (self.x_zero_point & 0xFFFF) * 0x00010001
 
 
 @dataclass(frozen=True)
@@ -173,7 +188,15 @@ class DepthwiseConv2D(Op):
         planar = self._lower_planar(inputs, output, bounds, tuning)
         if planar is not None:
             return planar
-        requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
+        requantization = self.requantization(inputs, output)
+        requant, constants = lower_requantization(requantization, bounds)
+        w, b, fours = weights.data, bias.data, None
+        found = channel_constants(requantization, bounds) if self._fours(x, weights, output) else None
+        if found is not None:
+            fours = FoursParams(found.shift, found.signed)
+            constants = (("columns", wrap32(found.columns).astype(np.int32)),)
+            w = np.where(found.constant, 0, w).astype(np.int8)
+            b = np.where(found.constant, 0, b).astype(np.int32)
         params = DepthwiseConv2DParams(
             kernel_h=weights.shape[1],
             kernel_w=weights.shape[2],
@@ -193,9 +216,16 @@ class DepthwiseConv2D(Op):
             x_type=x.dtype.c_name,
             y_type=output.dtype.c_name,
             requant=requant,
+            fours=fours,
             planar=None,
         )
-        return Lowered(params, (("weights", weights.data), ("bias", bias.data), *constants))
+        return Lowered(params, (("weights", w), ("bias", b), *constants))
+
+    def _fours(self, x: Tensor, weights: Tensor, output: Tensor) -> bool:
+        """Whether the plain form may take four channels of one column at a time."""
+        narrow = weights.shape[2] == 1 and x.shape[2] == output.shape[2] and self.padding[2] == 0
+        signed = all(t.dtype is DType.INT8 for t in (x, weights))
+        return narrow and signed and x.shape[3] == weights.shape[3] and x.shape[3] % 4 == 0
 
     def _lower_planar(
         self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], tuning: Tuning

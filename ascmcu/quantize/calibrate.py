@@ -29,6 +29,8 @@ CLIPS = 256
 DEFAULT_PERCENTILE = 99.99
 _BINS = 2048
 _LEVELS = 256
+# Fewer values, those of classifiers, leave most bins empty: that is no distribution to compare with.
+_ENOUGH = 20 * _BINS
 _SHRINKS = np.geomspace(1.0, 0.02, 48)
 
 Array = npt.NDArray[np.float32]
@@ -153,7 +155,13 @@ def by_mse(histogram: Histogram) -> Range:
 
 def by_entropy(histogram: Histogram) -> Range:
     """Smallest divergence of the quantized distribution from the real one, the ends drawn in on a grid."""
-    x, weights = histogram.centres, histogram.counts
+    if histogram.counts.sum() < _ENOUGH:
+        return _with_zero(histogram.low, histogram.high, histogram)
+    x, weights = histogram.centres, histogram.counts.copy()
+    # Zeros, most of what a ReLU leaves, are exact in any range: their bin would drown all others.
+    zero = int(np.argmin(np.abs(x)))
+    around = weights[max(zero - 1, 0) : zero + 2 : 2] if 0 < zero < len(x) - 1 else weights[[1, -2]]
+    weights[zero] = min(weights[zero], around.max())
 
     def divergence(low: float, high: float) -> float:
         inside = (x >= low) & (x <= high)

@@ -28,7 +28,7 @@ from ascmcu.train.recipe import Augment, Training
 
 # Share of the float training's learning rate that fine-tuning starts from, where nothing else is said.
 RATE_SHARE = 0.02
-EPOCHS = 5
+EPOCHS = 15
 
 # These move values or keep their scale; the converter gives them their input's range.
 _SAME_SCALE = (

@@ -55,7 +55,8 @@ def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
 
     spec = _stand_in(recipe.features)
     shape = spec.input_shape[1:]
-    model = zoo.build(recipe.network.name, shape, len(dataset.labels), recipe.network.options)
+    groups = {"groups": len(recipe.heads.groups)} if recipe.heads.groups else {}
+    model = zoo.build(recipe.network.name, shape, len(dataset.labels), {**groups, **recipe.network.options})
     rng = np.random.default_rng(0)
     converted = ptq.int8(model, rng.standard_normal((_STAND_INS, *shape)).astype(np.float32))
     return metadata.embedded(converted, spec, dataset.labels)

@@ -41,6 +41,18 @@ static inline uint32_t dot_odd(uint32_t word)
 #endif
 }
 
+/* The differences of two pairs of halves. */
+static inline uint32_t dot_sub2(uint32_t a, uint32_t b)
+{
+#if ASCMCU_DSP
+    uint32_t halves;
+    __asm__("ssub16 %0, %1, %2" : "=r"(halves) : "r"(a), "r"(b) : "cc");
+    return halves;
+#else
+    return ((a - b) & 0xFFFFu) | ((a >> 16) - (b >> 16)) << 16;
+#endif
+}
+
 /* Adds bytes 0 and 2 of a word, sign-extended, to the halves of `sums`; and bytes 1 and 3. */
 static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
 {
@@ -170,9 +182,16 @@ static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *t
 static inline void dot_fill4(int8_t *to, uint32_t four, int32_t words)
 {
     dot_word *out = (dot_word *)(void *)to;
-#if ASCMCU_DSP
-#pragma GCC unroll 4
-#endif
+    for (; words >= 8; words -= 8, out += 8) {
+        out[0] = four;
+        out[1] = four;
+        out[2] = four;
+        out[3] = four;
+        out[4] = four;
+        out[5] = four;
+        out[6] = four;
+        out[7] = four;
+    }
     for (; words > 0; --words) {
         *out++ = four;
     }

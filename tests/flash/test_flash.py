@@ -22,7 +22,7 @@ from ascmcu.build.gcc import build_firmware
 from ascmcu.cli import cli
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
 from ascmcu.flash import base, gdb, uf2
-from ascmcu.flash._rsp import Remote, _escaped, _plain
+from ascmcu.flash._rsp import FlashRegion, Remote, _escaped, _plain
 from ascmcu.flash.base import Job
 from ascmcu.runners.base import Target
 from tests.support.mixer import mixer_target
@@ -116,6 +116,18 @@ def test_what_is_no_memory_fails_the_verification(
     (tmp_path / "firmware.elf").write_bytes(elf)
     with pytest.raises(LinkError, match=r"cannot be|read back"):
         gdb.Gdb().write(Job(tmp_path, target.board, server))
+
+
+@needs_qemu
+def test_another_chip_is_told_by_its_flash(
+    target: Target, qemu: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the server of a probe on an nRF52 would answer; QEMU's says nothing of flash."""
+    monkeypatch.setattr(Remote, "flash", lambda self: [FlashRegion(0, 1 << 20, 4096)])
+    with pytest.raises(LinkError) as caught:
+        gdb.Gdb().write(Job(target.folder, target.board, qemu[0]))
+    assert caught.value.what == base.WRONG_CHIP[0]
+    assert "0x08000000" in str(caught.value) and "1024 KB" in str(caught.value)
 
 
 def test_a_missing_server_is_named(target: Target) -> None:

@@ -32,6 +32,8 @@ def mixer_manifest(board: str) -> Manifest:
         ),
         layers=tuple(Layer(i, f"layer{i}", "mix", 100, 0, 0, (1,)) for i in range(3)),
         labels=tuple(f"class{i}" for i in range(10)),
+        ram_bytes={"total": 6224},
+        flash_bytes={"total": 7094},
     )
 
 

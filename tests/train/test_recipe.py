@@ -22,7 +22,7 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
     assert loaded.description
     assert recipe.Recipe.from_dict(loaded.to_dict(), "again") == loaded
     raw = tomllib.loads((paths.recipes() / f"{name}.toml").read_text())
-    assert loaded.training.epochs == raw["training"]["epochs"]
+    assert loaded.training.epochs == raw.get("training", {}).get("epochs", recipe.Training.epochs)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +59,62 @@ def test_unknown_and_broken_files(tmp_path: Path) -> None:
     broken.write_text("[data\n")
     with pytest.raises(InputError, match="not valid TOML"):
         recipe.load(str(broken))
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "hint"),
+    [
+        ("training", "epoch", 3, "did you mean epochs?"),
+        ("augment", "mixup_alfa", 0.2, "did you mean mixup_alpha?"),
+        ("training", "optimizer", "adamm", "did you mean adam?"),
+        ("teacher", "stages", ["respons"], "did you mean response?"),
+        ("fusion", "rule", "averag", "did you mean average?"),
+    ],
+)
+def test_near_matches_are_named(section: str, key: str, value: object, hint: str) -> None:
+    raw: dict[str, Any] = copy.deepcopy(TINY)
+    raw.setdefault(section, {})[key] = value
+    with pytest.raises(InputError) as caught:
+        recipe.Recipe.from_dict(raw, "x.toml")
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("section", "values", "what"),
+    [
+        ("augment", {"crop_rows": 99}, "crop is longer than the clip"),
+        ("augment", {"swap_stereo": True}, "mono recording"),
+        ("training", {"average": 0.9, "snapshot_from": 2}, "either by step or by epoch"),
+        ("teacher", {"stages": ["hint"]}, "a hint needs two layers"),
+        ("teacher", {"stages": ["relation", "response"], "weight": [0.1, 0.2, 0.3]}, "one for each stage"),
+        ("data", {"validate_share": 1.5}, "between 0 and 1"),
+        ("heads", {"groups": {"x": ["a"]}, "weights": [1.0]}, "two classifiers"),
+        ("heads", {"groups": ["a"]}, "table of lists"),
+    ],
+)
+def test_values_that_cannot_be(section: str, values: dict[str, object], what: str) -> None:
+    raw: dict[str, Any] = copy.deepcopy(TINY)
+    raw.setdefault(section, {}).update(values)
+    with pytest.raises(InputError, match=what):
+        recipe.Recipe.from_dict(raw, "x.toml")
+
+
+def test_sounds_are_only_mixed_where_energies_are_known() -> None:
+    raw: dict[str, Any] = copy.deepcopy(TINY)
+    raw["augment"]["mixup_energy"] = True
+    raw["features"]["deltas"] = 1
+    with pytest.raises(InputError, match="mixed as sounds"):
+        recipe.Recipe.from_dict(raw, "x.toml")
+
+
+def test_values_are_changed_from_outside() -> None:
+    changed = recipe.load(
+        "esc10",
+        ["training.seed=7", "augment.time_roll=false", "network.dropout=0.5", "training.optimizer=sgd"],
+    )
+    assert (changed.training.seed, changed.augment.time_roll) == (7, False)
+    assert (changed.network.options["dropout"], changed.training.optimizer) == (0.5, "sgd")
+    with pytest.raises(InputError, match="not understood"):
+        recipe.load("esc10", ["seed=7"])
+    with pytest.raises(InputError, match="unknown key 'sed'"):
+        recipe.load("esc10", ["training.sed=7"])

@@ -51,6 +51,5 @@ def test_within_the_limits_and_on_a_board(name: str, tmp_path: Path) -> None:
     report = {told.name: told for told in api.inspect(path).limits}
     assert limit in {known.name for known in limits.LIMITS}
     assert report[limit].passed, report[limit].exceeded
-    manifest = api.export(path, board, tmp_path / "build", schedule="rows")
-    assert manifest.fits
+    assert api.export(path, board, tmp_path / "build", schedule="rows").manifest.fits
     assert (tmp_path / "build" / "firmware.elf").is_file()

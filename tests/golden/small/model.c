@@ -60,8 +60,8 @@ static const int32_t weights_0[18] MODEL_SECTION(".rodata.weights.weights_0") = 
 };
 
 static const int32_t constants_0[12] MODEL_SECTION(".rodata.weights.constants_0") = {
-    -7725, -3545133, -3143, 1487545, 1139268581, 3194944, 1822639369, 3194944, 1402453386, 3194944,
-    1609178227, 3194944,
+    -7725, -3545133, -3143, 1487545, 284817145, 798736, 455659842, 798736, 350613347, 798736,
+    402294557, 798736,
 };
 
 static const int32_t constants_1[36] MODEL_SECTION(".rodata.weights.constants_1") = {
@@ -187,26 +187,33 @@ static inline int8_t *t7(int32_t row)
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
 #if ASCMCU_DSP
-/* Two pixels at a time, four output channels per turn. */
-/* Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r6-r9 those of the second pixel, the others operands; s0-s4 hold
- * pointers and constants (a core register move costs one cycle). 15 cycles for 16 products, unrolled 9 times. */
-static __attribute__((naked, noipa)) void conv2d_0_dot_two(__attribute__((unused)) const int16_t *x,
+#ifndef DOT_TWO_9_X12_Y4_S13_FROM97_TO127
+#define DOT_TWO_9_X12_Y4_S13_FROM97_TO127
+/* Two pixels by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r6-r9 those of the
+ * second pixel, the others operands; s0-s9 hold pointers and constants (a core register move costs one cycle).
+ * 15 cycles for 16 products, unrolled 9 times. */
+static __attribute__((naked, noipa)) void dot_two_9_x12_y4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns)
+    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
+    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
         "vmov s0, r0\n"
+        "vmov s6, r1\n"
+        "vmov s7, r2\n"
         "vmov s1, r3\n"
         "vmov s2, r2\n"
         "ldrd r11, r12, [sp, #36]\n"
         "vmov s4, r11\n"
         "vmov s5, r12\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "add.w r12, r0, #36\n"
-        "vmov s3, r12\n"
+        "ldrd r11, r12, [sp, #44]\n"
+        "add.w r11, r11, r0\n"
+        "vmov s3, r11\n"
+        "vmov s8, r12\n"
+        "ldr.w r12, [sp, #52]\n"
+        "vmov s9, r12\n"
 ".p2align 2\n"
         "1:\n"
         "vmov r10, s2\n"
@@ -365,16 +372,16 @@ static __attribute__((naked, noipa)) void conv2d_0_dot_two(__attribute__((unused
         "smmla r9, r9, r12, lr\n"
         "vmov s2, r0\n"
         "vmov r0, s1\n"
-        "add.w r10, r0, #4\n"
+        "addw r10, r0, #4\n"
         "vmov s1, r10\n"
-        "ssat r2, #8, r2, asr #15\n"
-        "ssat r3, #8, r3, asr #15\n"
-        "ssat r4, #8, r4, asr #15\n"
-        "ssat r5, #8, r5, asr #15\n"
-        "ssat r6, #8, r6, asr #15\n"
-        "ssat r7, #8, r7, asr #15\n"
-        "ssat r8, #8, r8, asr #15\n"
-        "ssat r9, #8, r9, asr #15\n"
+        "ssat r2, #8, r2, asr #13\n"
+        "ssat r3, #8, r3, asr #13\n"
+        "ssat r4, #8, r4, asr #13\n"
+        "ssat r5, #8, r5, asr #13\n"
+        "ssat r6, #8, r6, asr #13\n"
+        "ssat r7, #8, r7, asr #13\n"
+        "ssat r8, #8, r8, asr #13\n"
+        "ssat r9, #8, r9, asr #13\n"
         "cmp r2, #97\n"
         "it lt\n"
         "movlt.w r2, #97\n"
@@ -442,7 +449,7 @@ static __attribute__((naked, noipa)) void conv2d_0_dot_two(__attribute__((unused
         "vmov r1, s6\n"
         "vmov r2, s7\n"
         "vmov s2, r2\n"
-        "movw r12, #24\n"
+        "vmov r12, s9\n"
         "vmov r2, s0\n"
         "vmov r3, s3\n"
         "add.w r2, r2, r12\n"
@@ -450,38 +457,51 @@ static __attribute__((naked, noipa)) void conv2d_0_dot_two(__attribute__((unused
         "vmov s0, r2\n"
         "vmov s3, r3\n"
         "vmov r2, s1\n"
-        "add.w r2, r2, #4\n"
+        "vmov r3, s8\n"
+        "add.w r2, r2, r3\n"
         "vmov s1, r2\n"
         "b.w 1b\n"
         "3:\n"
         "pop {r4-r11, pc}\n");
 }
 
-/* One pixel at a time, four output channels per turn. */
-/* Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, the others operands; s0-s4 hold
- * pointers and constants (a core register move costs one cycle). 19 cycles for 16 products, unrolled 9 times. */
-static __attribute__((naked, noipa)) void conv2d_0_dot_one(__attribute__((unused)) const int16_t *x,
+#endif
+
+static inline void conv2d_0_dot_two(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    const int32_t *weights_end, int32_t turns)
+{
+    dot_two_9_x12_y4_s13_from97_to127(x, weights, constants, out, weights_end, turns, 36, 4, 24);
+}
+
+#ifndef DOT_ONE_9_S13_FROM97_TO127
+#define DOT_ONE_9_S13_FROM97_TO127
+/* One pixel by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r10 constants, r11
+ * out, the others operands; s0-s9 hold pointers. 19 cycles for 16 products, unrolled 9 times. */
+static __attribute__((naked, noipa)) void dot_one_9_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns)
+    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
+    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
         "vmov s0, r0\n"
-        "vmov s1, r3\n"
-        "vmov s2, r2\n"
+        "vmov s6, r1\n"
+        "vmov s7, r2\n"
         "ldrd r11, r12, [sp, #36]\n"
         "vmov s4, r11\n"
         "vmov s5, r12\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "add.w r12, r0, #36\n"
-        "vmov s3, r12\n"
+        "ldrd r11, r12, [sp, #44]\n"
+        "add.w r11, r11, r0\n"
+        "vmov s3, r11\n"
+        "vmov s8, r12\n"
+        "ldr.w r12, [sp, #52]\n"
+        "vmov s9, r12\n"
+        "mov r10, r2\n"
+        "mov r11, r3\n"
 ".p2align 2\n"
         "1:\n"
-        "vmov r10, s2\n"
         "ldm.w r10!, {r2-r5}\n"
-        "vmov s2, r10\n"
         "vmov r0, s0\n"
         "ldr.w r7, [r0, #4]\n"
         "ldr.w r6, [r0], #36\n"
@@ -565,25 +585,20 @@ static __attribute__((naked, noipa)) void conv2d_0_dot_one(__attribute__((unused
         "smlad r2, r6, r12, r2\n"
         "smlad r4, r6, lr, r4\n"
         /* 256 times each sum, times M plus C; then shift and saturation. */
-        "vmov r0, s2\n"
         "sub.w r3, r3, r2\n"
         "lsl.w r2, r2, #8\n"
         "sub.w r5, r5, r4\n"
         "lsl.w r4, r4, #8\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r2, r2, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r4, r4, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
-        "vmov s2, r0\n"
-        "vmov r0, s1\n"
-        "add.w r10, r0, #4\n"
-        "vmov s1, r10\n"
-        "ssat r2, #8, r2, asr #15\n"
-        "ssat r3, #8, r3, asr #15\n"
-        "ssat r4, #8, r4, asr #15\n"
-        "ssat r5, #8, r5, asr #15\n"
+        "ldm.w r10!, {r6-r9}\n"
+        "smmla r2, r2, r6, r7\n"
+        "smmla r3, r3, r8, r9\n"
+        "ldm.w r10!, {r6-r9}\n"
+        "smmla r4, r4, r6, r7\n"
+        "smmla r5, r5, r8, r9\n"
+        "ssat r2, #8, r2, asr #13\n"
+        "ssat r3, #8, r3, asr #13\n"
+        "ssat r4, #8, r4, asr #13\n"
+        "ssat r5, #8, r5, asr #13\n"
         "cmp r2, #97\n"
         "it lt\n"
         "movlt.w r2, #97\n"
@@ -608,41 +623,48 @@ static __attribute__((naked, noipa)) void conv2d_0_dot_one(__attribute__((unused
         "cmp r5, #127\n"
         "it gt\n"
         "movgt.w r5, #127\n"
-        "strb.w r2, [r0, #0]\n"
-        "strb.w r3, [r0, #1]\n"
-        "strb.w r4, [r0, #2]\n"
-        "strb.w r5, [r0, #3]\n"
-        "vmov r10, s4\n"
-        "cmp.w r1, r10\n"
+"vmov r6, s4\n"
+        "strb.w r2, [r11, #0]\n"
+        "strb.w r3, [r11, #1]\n"
+        "strb.w r4, [r11, #2]\n"
+        "strb.w r5, [r11, #3]\n"
+        "addw r11, r11, #4\n"
+        "cmp.w r1, r6\n"
         "bne.w 1b\n"
         /* On to the next pixel. */
-        "vmov r12, s5\n"
-        "subs.w r12, r12, #1\n"
+        "vmov r6, s5\n"
+        "subs.w r6, r6, #1\n"
         "beq.w 3f\n"
-        "vmov s5, r12\n"
+        "vmov s5, r6\n"
         "vmov r1, s6\n"
-        "vmov r2, s7\n"
-        "vmov s2, r2\n"
-        "movw r12, #12\n"
-        "vmov r2, s0\n"
-        "vmov r3, s3\n"
-        "add.w r2, r2, r12\n"
-        "add.w r3, r3, r12\n"
-        "vmov s0, r2\n"
-        "vmov s3, r3\n"
-        "vmov r2, s1\n"
-        "add.w r2, r2, #0\n"
-        "vmov s1, r2\n"
+        "vmov r10, s7\n"
+        "vmov r6, s9\n"
+        "vmov r7, s0\n"
+        "vmov r8, s3\n"
+        "add.w r7, r7, r6\n"
+        "add.w r8, r8, r6\n"
+        "vmov s0, r7\n"
+        "vmov s3, r8\n"
+        "vmov r6, s8\n"
+        "add.w r11, r11, r6\n"
         "b.w 1b\n"
         "3:\n"
         "pop {r4-r11, pc}\n");
+}
+
+#endif
+
+static inline void conv2d_0_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    const int32_t *weights_end, int32_t turns)
+{
+    dot_one_9_s13_from97_to127(x, weights, constants, out, weights_end, turns, 36, 0, 12);
 }
 
 #else
 static void conv2d_0_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
     const int32_t *weights_end, int32_t turns)
 {
-    static const dot_shape shape = { 9, 15, 0, 97, 127 };
+    static const dot_shape shape = { 9, 13, 0, 97, 127, 1 };
     for (; turns > 0; --turns, x += 6, out += 4) {
         dot_portable(x, weights, constants, out, (int32_t)((weights_end - weights) / 18), &shape);
     }
@@ -665,17 +687,25 @@ static void conv2d_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t 
         const bool inside = ky >= ky_begin && ky < ky_end;
         const int32_t filled = inside ? begin : columns;
         for (int32_t i = 0; i < filled; ++i) {
-            dot_fill(column + i * 6, 47, 2);
+            column[i * 6] = 47;
+            column[i * 6 + 1] = 47;
+
         }
         if (!inside) {
             continue;
         }
         const int8_t *from = rows[ky] + (first + begin) * 2;
-        for (int32_t i = begin; i < end; ++i, from += 2) {
-            dot_widen(from, column + i * 6, 2);
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
+        for (int32_t i = begin; i < end; ++i) {
+            column[i * 6] = *from++;
+            column[i * 6 + 1] = *from++;
         }
         for (int32_t i = end; i < columns; ++i) {
-            dot_fill(column + i * 6, 47, 2);
+            column[i * 6] = 47;
+            column[i * 6 + 1] = 47;
+
         }
     }
 }
@@ -916,31 +946,35 @@ static void mean_4_finish(const model_int32 *sums, int8_t *out)
 
 /* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, widened to int16. */
 #if ASCMCU_DSP
-/* One pixel at a time, four output channels per turn. */
-/* Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, the others operands; s0-s4 hold
- * pointers and constants (a core register move costs one cycle). 19 cycles for 16 products, unrolled 2 times. */
-static __attribute__((naked, noipa)) void fully_connected_5_dot_one(__attribute__((unused)) const int16_t *x,
+#ifndef DOT_ONE_2_S12
+#define DOT_ONE_2_S12
+/* One pixel by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r10 constants, r11
+ * out, the others operands; s0-s9 hold pointers. 19 cycles for 16 products, unrolled 2 times. */
+static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns)
+    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
+    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
         "vmov s0, r0\n"
-        "vmov s1, r3\n"
-        "vmov s2, r2\n"
+        "vmov s6, r1\n"
+        "vmov s7, r2\n"
         "ldrd r11, r12, [sp, #36]\n"
         "vmov s4, r11\n"
         "vmov s5, r12\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "add.w r12, r0, #8\n"
-        "vmov s3, r12\n"
+        "ldrd r11, r12, [sp, #44]\n"
+        "add.w r11, r11, r0\n"
+        "vmov s3, r11\n"
+        "vmov s8, r12\n"
+        "ldr.w r12, [sp, #52]\n"
+        "vmov s9, r12\n"
+        "mov r10, r2\n"
+        "mov r11, r3\n"
 ".p2align 2\n"
         "1:\n"
-        "vmov r10, s2\n"
         "ldm.w r10!, {r2-r5}\n"
-        "vmov s2, r10\n"
         "vmov r0, s0\n"
         "ldr.w r7, [r0, #4]\n"
         "ldr.w r6, [r0], #8\n"
@@ -961,60 +995,62 @@ static __attribute__((naked, noipa)) void fully_connected_5_dot_one(__attribute_
         "smlad r2, r7, r12, r2\n"
         "smlad r4, r7, lr, r4\n"
         /* 256 times each sum, times M plus C; then shift and saturation. */
-        "vmov r0, s2\n"
         "sub.w r3, r3, r2\n"
         "lsl.w r2, r2, #8\n"
         "sub.w r5, r5, r4\n"
         "lsl.w r4, r4, #8\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r2, r2, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r4, r4, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
-        "vmov s2, r0\n"
-        "vmov r0, s1\n"
-        "add.w r10, r0, #4\n"
-        "vmov s1, r10\n"
+        "ldm.w r10!, {r6-r9}\n"
+        "smmla r2, r2, r6, r7\n"
+        "smmla r3, r3, r8, r9\n"
+        "ldm.w r10!, {r6-r9}\n"
+        "smmla r4, r4, r6, r7\n"
+        "smmla r5, r5, r8, r9\n"
         "ssat r2, #8, r2, asr #12\n"
         "ssat r3, #8, r3, asr #12\n"
         "ssat r4, #8, r4, asr #12\n"
         "ssat r5, #8, r5, asr #12\n"
-        "strb.w r2, [r0, #0]\n"
-        "strb.w r3, [r0, #1]\n"
-        "strb.w r4, [r0, #2]\n"
-        "strb.w r5, [r0, #3]\n"
-        "vmov r10, s4\n"
-        "cmp.w r1, r10\n"
+"vmov r6, s4\n"
+        "strb.w r2, [r11, #0]\n"
+        "strb.w r3, [r11, #1]\n"
+        "strb.w r4, [r11, #2]\n"
+        "strb.w r5, [r11, #3]\n"
+        "addw r11, r11, #4\n"
+        "cmp.w r1, r6\n"
         "bne.w 1b\n"
         /* On to the next pixel. */
-        "vmov r12, s5\n"
-        "subs.w r12, r12, #1\n"
+        "vmov r6, s5\n"
+        "subs.w r6, r6, #1\n"
         "beq.w 3f\n"
-        "vmov s5, r12\n"
+        "vmov s5, r6\n"
         "vmov r1, s6\n"
-        "vmov r2, s7\n"
-        "vmov s2, r2\n"
-        "movw r12, #0\n"
-        "vmov r2, s0\n"
-        "vmov r3, s3\n"
-        "add.w r2, r2, r12\n"
-        "add.w r3, r3, r12\n"
-        "vmov s0, r2\n"
-        "vmov s3, r3\n"
-        "vmov r2, s1\n"
-        "add.w r2, r2, #0\n"
-        "vmov s1, r2\n"
+        "vmov r10, s7\n"
+        "vmov r6, s9\n"
+        "vmov r7, s0\n"
+        "vmov r8, s3\n"
+        "add.w r7, r7, r6\n"
+        "add.w r8, r8, r6\n"
+        "vmov s0, r7\n"
+        "vmov s3, r8\n"
+        "vmov r6, s8\n"
+        "add.w r11, r11, r6\n"
         "b.w 1b\n"
         "3:\n"
         "pop {r4-r11, pc}\n");
+}
+
+#endif
+
+static inline void fully_connected_5_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    const int32_t *weights_end, int32_t turns)
+{
+    dot_one_2_s12(x, weights, constants, out, weights_end, turns, 8, 0, 0);
 }
 
 #else
 static void fully_connected_5_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
     const int32_t *weights_end, int32_t turns)
 {
-    static const dot_shape shape = { 2, 12, 0, -128, 127 };
+    static const dot_shape shape = { 2, 12, 0, -128, 127, 1 };
     for (; turns > 0; --turns, x += 0, out += 0) {
         dot_portable(x, weights, constants, out, (int32_t)((weights_end - weights) / 4), &shape);
     }
