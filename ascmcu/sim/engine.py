@@ -590,6 +590,11 @@ class Engine:
         """Record when the instruction at ``address`` is first about to execute; mark 1 only counts after mark 0."""
         self._site_at(address, hook.SITE_MARK, {7: which})
 
+    @property
+    def both_marked(self) -> bool:
+        """Whether both marks have been reached."""
+        return int(self.words[hook.MARKS_SEEN]) & 3 == 3
+
     def marked(self, which: int) -> Mark | None:
         """What a mark recorded, None when its address was not reached."""
         m = self.words

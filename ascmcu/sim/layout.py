@@ -178,9 +178,13 @@ def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
     addresses that the program holds as constants; the rest is generous.
     """
     stack = image.initial_stack or 0
-    if stack == 0x2000_0000 + 640 * KIB:
-        return replace(_L4R5, origin="guessed from the initial stack pointer, 640 KB into RAM")
+    # No other part has so much RAM at this address; a reserved area may lie above the stack.
+    if 576 * KIB < stack - 0x2000_0000 <= 640 * KIB:
+        return replace(_L4R5, origin=f"guessed from the initial stack pointer, {_kib(stack)} KB into RAM")
     family = _family(image)
+    # Linker scripts that keep SRAM1 and SRAM2 (256 KB) apart from SRAM3 put the stack at SRAM2's end.
+    if family == "stm32l4" and stack == 0x2000_0000 + 256 * KIB:
+        return replace(_L4R5, origin="guessed from the register addresses and a stack 256 KB into RAM")
     ram_end = max([0x2000_0000 + ram_kib * KIB, stack, *(_end(s) for s in _ram(image))])
     lowest = min((s.load_address for s in image.segments), default=0)
     flash_base = 0x0800_0000 if lowest >= 0x0800_0000 else 0
@@ -199,6 +203,10 @@ def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:
         slow_bank=(0, 0),
         origin="guessed from the ELF",
     )
+
+
+def _kib(stack: int) -> int:
+    return -(-(stack - 0x2000_0000) // KIB)
 
 
 def _ram(image: Image) -> list[tuple[int, int]]:

@@ -527,7 +527,13 @@ class Machine:
             return 0
 
     def _sleep(self, why: str) -> None:
-        """Nothing to do until an interrupt: skip to the next event."""
+        """Nothing to do until an interrupt: skip to the next event.
+
+        Behind both marks of a measured stretch that is the end, whatever timer still ticks.
+        """
+        if self.engine.both_marked:
+            self.end = End(f"{why}, at {self.image.place(self.pc)}", 0)
+            return
         self.advance()
         while not self._wakes():
             event = self._next_event()
@@ -571,6 +577,7 @@ class Machine:
                 self.console,
                 self.engine.cycles,
                 self.layout.clock_hz,
+                self._initial_stack(),
             )
         except EmulatorError:
             raise self._fault(f"semihosting call {operation:#x} with a bad pointer", self.pc) from None

@@ -34,6 +34,7 @@ def call(
     console: bytearray,
     cycle: int,
     clock_hz: int,
+    stack: int = 0,
 ) -> Answer | None:
     """Serve one call; None when the operation is not known.
 
@@ -45,6 +46,7 @@ def call(
         console: what the program has written, appended to.
         cycle: now.
         clock_hz: the core clock, for SYS_CLOCK and SYS_TICKFREQ.
+        stack: the initial stack pointer, for SYS_HEAPINFO.
     """
 
     def words(count: int) -> list[int]:
@@ -90,7 +92,9 @@ def call(
     if operation == SYS_READ:
         return Answer(words(3)[2])  # nothing read: end of file
     if operation == SYS_HEAPINFO:
-        write(words(1)[0], bytes(16))  # all zero: the program's own idea of its heap holds
+        # Zeros leave the heap to the program's own idea of it; a C library without a linker script's stack
+        # symbol (newlib's rdimon) takes the stack from here.
+        write(words(1)[0], bytes(8) + stack.to_bytes(4, "little") + bytes(4))
         return Answer(0)
     return Answer(simple[operation] & FAILED) if operation in simple else None
 

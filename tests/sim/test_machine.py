@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.errors import AscmcuError, InputError, LimitError
-from ascmcu.sim import run
+from ascmcu.sim import run, session
 from ascmcu.sim.cpu import CORE
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.session import build, finish
@@ -364,7 +364,7 @@ def test_a_program_with_an_entry_point_alone(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("stack", "machine", "extra_per_load"),
-    [(0x200A0000, "stm32l4r5", 1), (0x20020000, "generic", 0)],
+    [(0x200A0000, "stm32l4r5", 1), (0x2009FF00, "stm32l4r5", 1), (0x20020000, "generic", 0)],
 )
 def test_the_640_kb_part_and_its_slow_ram_are_recognised(
     stack: int, machine: str, extra_per_load: int, tmp_path: Path
@@ -383,3 +383,53 @@ def test_the_640_kb_part_and_its_slow_ram_are_recognised(
     result = run(elf, between=("first", "last"))
     assert result.machine.startswith(machine)
     assert result.cycles == 20 * (3 + extra_per_load)
+
+
+SEMIHOSTED = """
+#include <stdio.h>
+#include <stdlib.h>
+
+int main(void)
+{
+    char *text = malloc(32);
+    snprintf(text, 32, "%d of %d", 6, 7);
+    puts(text);
+    return 5;
+}
+"""
+
+
+def test_a_program_of_the_c_library_for_semihosting_runs(tmp_path: Path) -> None:
+    """It has no vector table; stack and heap come from SYS_HEAPINFO."""
+    (tmp_path / "main.c").write_text(SEMIHOSTED)
+    command = [GCC, "-mcpu=cortex-m4", "-mthumb", "--specs=rdimon.specs", "main.c", "-o", "main.elf"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    result = run(tmp_path / "main.elf")
+    assert result.console == b"6 of 7\n"
+
+
+@pytest.mark.parametrize("forever", ["b .", "1: ldr r2, [r0]\n b 1b"])
+def test_a_program_that_never_ends_is_left_behind_the_measured_stretch(
+    forever: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SysTick ticks on, so that the branch to itself is not for good."""
+    monkeypatch.setattr(session, "GRACE_CYCLES", 1_000_000)
+    body = f"""
+        .global reset, first, last, on_systick
+        .thumb_func
+    on_systick:
+        bx lr
+        .thumb_func
+    reset:
+        ldr r0, =0xE000E010
+        movw r1, #1000
+        str r1, [r0, #4]
+        movs r1, #7
+        str r1, [r0]
+    first:
+        nop
+    last:
+        {forever}
+        .pool
+    """
+    assert run(assemble(tmp_path, body), between=("first", "last")).cycles == 1
