@@ -66,7 +66,7 @@ long = pytest.mark.skipif("ASCMCU_LONG_TESTS" not in os.environ, reason="minutes
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, datasets.Dataset]:
     root = tmp_path_factory.mktemp("tau")
-    spec = synth.SynthSpec(clips_per_scene=5, clip_seconds=1.0, sample_rate_hz=16000)
+    spec = synth.SynthSpec(clips_per_scene=10, clip_seconds=1.0, sample_rate_hz=16000)
     folders = {
         "3class": tau.three_class(root / "3class"),
         "mobile": tau.mobile(root / "mobile", seconds_in_name=False, places=2),
