@@ -433,3 +433,45 @@ def test_a_program_that_never_ends_is_left_behind_the_measured_stretch(
         .pool
     """
     assert run(assemble(tmp_path, body), between=("first", "last")).cycles == 1
+
+
+@pytest.mark.parametrize(
+    ("accesses", "extra"),
+    [
+        ("ldr r3, [r0]", 1),
+        ("ldr r3, [r0]\n ldr r4, [r0, #4]\n str r5, [r0, #8]", 1),
+        ("str r3, [r0]", 0),
+        ("str r3, [r0]\n nop\n str r3, [r0, #4]", 0),
+        ("str r3, [r0]\n ldr r4, [r0, #4]", 1),
+        ("str r3, [r0]\n str r4, [r0, #4]\n str r5, [r0, #8]", 1),
+        ("push {r3, r4}", 1),
+        ("pop {r3, r4}", 1),
+    ],
+)
+def test_ram_behind_the_bus_matrix(accesses: str, extra: int, tmp_path: Path) -> None:
+    """A group of accesses waits once; a lone store does not. The difference is taken between the two banks."""
+    cycles = {}
+    for bank in (0x20010000, 0x20050000):
+        body = f"""
+            .global reset, first, last
+            .thumb_func
+        reset:
+            ldr r0, ={bank}
+            mov sp, r0
+            b begin
+            .pool
+            .balign 4
+        begin:
+            nop
+            nop
+        first:
+            {accesses}
+            nop
+        last:
+            b finish
+        """
+        folder = tmp_path / f"{bank:x}"
+        folder.mkdir()
+        result = run(assemble(folder, body), between=("first", "last"), board="stm32l4r5")
+        cycles[bank] = result.cycles
+    assert cycles[0x20050000] - cycles[0x20010000] == extra
