@@ -107,7 +107,7 @@ def _sections(text: str) -> list[str]:
 def commands() -> str:
     """The help of every verb."""
     lines = ["# Commands", ""]
-    context = click.Context(cli, info_name="ascmcu")
+    context = click.Context(cli, info_name="ascmcu", **cli.context_settings)
     for verb in VERBS:
         command = cli.get_command(context, verb)
         if command is not None:

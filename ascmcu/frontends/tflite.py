@@ -147,8 +147,23 @@ def _buffer(model: Any, index: int, name: str) -> Array | None:
         raise ModelError(
             "buffer index is out of range", where=name, expected=model.BuffersLength(), found=index
         )
-    raw = model.Buffers(index).DataAsNumpy()
-    return None if isinstance(raw, int) or len(raw) == 0 else raw
+    buffer = model.Buffers(index)
+    raw = buffer.DataAsNumpy()
+    if not isinstance(raw, int) and len(raw):
+        return raw
+    # schema.fbs: behind offset 1 a buffer's bytes lie in the file beyond the flatbuffer.
+    start, size = buffer.Offset(), buffer.Size()
+    if start <= 1:
+        return None
+    content = model._tab.Bytes
+    if start + size > len(content):
+        raise ModelError(
+            "a buffer lies beyond the end of the file",
+            where=name,
+            expected=f"≤ {len(content)}",
+            found=start + size,
+        )
+    return np.frombuffer(content, np.uint8, size, start)
 
 
 class _Importer:
