@@ -148,9 +148,9 @@ def _buffer(model: Any, index: int, name: str) -> Array | None:
             "buffer index is out of range", where=name, expected=model.BuffersLength(), found=index
         )
     buffer = model.Buffers(index)
-    raw = buffer.DataAsNumpy()
+    raw: Any = buffer.DataAsNumpy()
     if not isinstance(raw, int) and len(raw):
-        return raw
+        return np.asarray(raw)
     # schema.fbs: behind offset 1 a buffer's bytes lie in the file beyond the flatbuffer.
     start, size = buffer.Offset(), buffer.Size()
     if start <= 1:

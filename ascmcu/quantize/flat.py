@@ -15,6 +15,7 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from ascmcu.errors import ModelError
+from ascmcu.quantize import metadata
 
 _NUMPY = {
     schema.TensorType.FLOAT32: np.float32,
@@ -45,7 +46,7 @@ def parse(model: bytes, name: str = "model") -> schema.ModelT:
             "this is no .tflite", where=name, expected="file identifier TFL3", found=repr(model[4:8])
         )
     try:
-        tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+        tree = metadata.object_tree(model)
     except Exception as error:  # a corrupt offset raises what flatbuffers happens to raise
         raise ModelError("the .tflite is truncated or corrupt", where=name, found=str(error)[:200]) from error
     if len(tree.subgraphs) != 1:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
+import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
@@ -60,7 +61,17 @@ def read(model: bytes) -> tuple[FeatureSpec, tuple[str, ...]] | None:
 def _parse(model: bytes) -> schema.ModelT:
     if model[4:8] != b"TFL3":
         raise ModelError("this is no .tflite", expected="file identifier TFL3", found=repr(model[4:8]))
-    return flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    return object_tree(model)
+
+
+def object_tree(model: bytes) -> schema.ModelT:
+    """The flatbuffer as objects, with buffers that lie behind it in the file (schema.fbs: offset > 1) taken in."""
+    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+    for buffer in tree.buffers:
+        if buffer.offset > 1:
+            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+            buffer.offset = buffer.size = 0
+    return tree
 
 
 def _name(entry: schema.MetadataT) -> str:
