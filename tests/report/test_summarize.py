@@ -57,7 +57,7 @@ def _result(name: str, label: int | None, high: int, network: int) -> ClipResult
 
 
 CLIPS = Clips(
-    wire.Kind.AUDIO, "/home/somebody/scenes", ("low", "high"),
+    wire.Kind.AUDIO, "/recordings/scenes", ("low", "high"),
     (_clip("a", 0, 200, "x"), _clip("b", 0, 3000, "y"), _clip("c", 1, 3000, "x")),
 )  # fmt: skip
 RESULTS = (_result("a", 0, 64, 1000), _result("b", 0, 192, 1010), _result("c", 1, 192, 1020))
