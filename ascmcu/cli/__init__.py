@@ -47,6 +47,7 @@ AFTER_CTRL_C = {
     "quantize": "nothing was written: `{command}` starts anew",
     "flash": "the board may hold half a firmware: `{command}` writes it whole",
 }
+HELP_OPTIONS = ["-h", "--help"]
 QUIET = click.Option(
     ["-q", "--quiet"], is_flag=True, expose_value=False, is_eager=True,
     callback=lambda context, option, value: _be_quiet(context) if value else None,
@@ -77,7 +78,8 @@ def _be_quiet(context: click.Context) -> None:
 
 
 def _with_quiet(command: click.Command) -> click.Command:
-    """The command, and all commands below it, with ``--quiet``."""
+    """The command, and all commands below it, with ``--quiet`` and the help options that all have."""
+    command.context_settings.setdefault("help_option_names", HELP_OPTIONS)
     if isinstance(command, click.Group):
         for name in command.list_commands(click.Context(command)):
             below = command.get_command(click.Context(command), name)
@@ -115,7 +117,7 @@ class _LazyGroup(click.Group):
             formatter.write_dl([(verb, VERBS[verb]) for verb in self.list_commands(ctx)])
 
 
-@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": HELP_OPTIONS})
 @click.version_option(__version__, prog_name="ascmcu")
 def cli() -> None:
     """From a trained audio classifier to a benchmarked Cortex-M4 firmware.

@@ -43,7 +43,9 @@ def test_every_command_is_one_that_there_is(path: Path) -> None:
         if isinstance(command, click.Group):
             command, rest = command.get_command(context, rest[0]), rest[1:]
             assert command is not None, words
-        command.make_parser(click.Context(command)).parse_args(rest)  # raises on an option that there is not
+        command.make_parser(click.Context(command, **cli.context_settings)).parse_args(
+            rest
+        )  # raises on an option that there is not
 
 
 def test_the_workflow_is_well_formed_and_covers_the_runners() -> None:
