@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+PathLike = str | os.PathLike[str]
 _PACKAGE = Path(__file__).resolve().parent
 
 
