@@ -31,7 +31,11 @@ STATISTICS_CLIPS = 2000
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history; without validation its two values are NaN."""
+    """One line of the history; without validation its two values are NaN.
+
+    Args:
+        seconds: wall clock, with the validation; a training that went on after a break adds up its parts.
+    """
 
     epoch: int
     learning_rate: float
@@ -39,6 +43,7 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     examples_per_second: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -159,7 +164,7 @@ def _epoch(
         if model is not step.model:
             model.set_weights(step.model.get_weights())
         judged = _validate(model, validate)
-    return Epoch(number + 1, rate, loss, judged[0], judged[1], speed)
+    return Epoch(number + 1, rate, loss, judged[0], judged[1], speed, time.perf_counter() - started)
 
 
 def _order(y: Labels, balance: bool, rng: np.random.Generator) -> Rows:

@@ -73,10 +73,10 @@ def train(
     history: list[Epoch] = []
     if recipe.fusion.runs:
         whole = fusion.build(recipe, parts)
+        seconds = time.perf_counter() - started
     else:
         job = _Job(recipe, features, dataset, parts, folder)
-        whole, history = _trained(job, on_epoch)
-    seconds = time.perf_counter() - started
+        whole, history, seconds = _trained(job, on_epoch)
     return _written(recipe, features, dataset, parts, folder, whole, history, seconds)
 
 
@@ -101,13 +101,14 @@ class _Job:
         return zoo.build(recipe.network.name, shape, len(self.dataset.labels), {**groups, **options})
 
 
-def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch]]:
-    """The network with all its classifiers, after every stage."""
+def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch], float]:
+    """The network with all its classifiers, after every stage; the history; the seconds of all epochs."""
     recipe = job.recipe
     shape = job.features.input_shape[1:]
     whole = job.built(shape, recipe.network.options)
+    seconds = 0.0
     if recipe.network.name in ensemble.NETWORKS:
-        ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
+        seconds = ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
     cropped = None
     if recipe.augment.crop_rows:
         rows = recipe.augment.crop_rows
@@ -136,7 +137,7 @@ def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model,
         )
         validate = job.parts["validate"].examples if "validate" in job.parts and not hint else None
         history += loop.fit(whole, train.examples, validate, plan, on_epoch)
-    return whole, history
+    return whole, history, seconds + sum(epoch.seconds for epoch in history)
 
 
 def _objectives(job: _Job) -> list[Objective]:
