@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -76,17 +76,25 @@ def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
     return found
 
 
-def recomputed(candidate: Candidate) -> Iterator[Candidate]:
+def recomputed(
+    candidate: Candidate, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[Candidate]:
     """Row plans that make rows a second time instead of keeping a map whole: each in less RAM than the one before,
-    for more multiply–accumulates."""
+    for more multiply–accumulates. ``progress`` is called with the plans that were tried and those that are known."""
     variant = candidate.variant
     least = peak = peak_bytes(variant.graph, ROWS)
+    tried = known = 0
     for _ in range(_MOST_RECOMPUTATIONS):
         graph = variant.graph
         # What a small map would save is not worth the search.
         worth = (c for c in recomputations(graph) if 4 * graph.tensors[c.stored].size_bytes >= peak)
         graphs = [recompute(graph, choice) for choice in worth]
-        peaks = {graph: peak_bytes(graph, ROWS) for graph in graphs}
+        known += len(graphs)
+        peaks = {}
+        for graph in graphs:
+            progress(tried, known)
+            peaks[graph] = peak_bytes(graph, ROWS)
+            tried += 1
         for graph in sorted(graphs, key=lambda g: (g.macs, peaks[g])):
             if peaks[graph] < least:
                 least = peaks[graph]

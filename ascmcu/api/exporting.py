@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,6 +23,8 @@ from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
 
 Format = Literal["firmware", "library"]
+# Step, what it counts, how many are done, how many there are.
+Progress = Callable[[str, str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ def export(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
+    progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``, which appears whole or not at all.
 
@@ -55,6 +59,7 @@ def export(
         optimize: what the compiler optimises for.
         output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+        progress: called with the step, what it counts, how many are done and how many there are.
 
     Raises:
         InputError: model, board, features or folder are unusable, or the firmware does not fit.
@@ -64,7 +69,8 @@ def export(
     check_folder(Path(folder))
     compiled = compile_model(model, features=features)
     return build(
-        compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes
+        compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -77,6 +83,7 @@ def build(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
+    progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Build a compiled model for a board into ``folder``, which appears whole or not at all.
 
@@ -89,19 +96,25 @@ def build(
     found = candidates(compiled, schedule)
     with _scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
+        write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
         try:
             fitting = _fitting(found, max_ram_bytes, target)
-            plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
+            plan, manifest = write(fitting)
         except BoardError:
-            smaller = [] if schedule == LAYERS else list(recomputed(found[-1]))
+            smaller = [] if schedule == LAYERS else _smaller(found[-1], progress)
             if not smaller:
                 raise
             shutil.rmtree(part, ignore_errors=True)
             fitting = _fitting([*found, *smaller], max_ram_bytes, target)
             fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
-            plan, manifest = _write_first_that_fits(compiled, fitting, target, part, optimize, output)
+            plan, manifest = write(fitting)
         _replace(place, part)
     return Export(folder, manifest, plan)
+
+
+def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:
+    tell = functools.partial(progress, "searching for a schedule that fits", "schedules")
+    return list(recomputed(candidate, tell))
 
 
 def check_folder(folder: Path) -> None:
@@ -167,11 +180,12 @@ def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> lis
 
 def _write_first_that_fits(
     compiled: Compiled,
-    fitting: Sequence[Candidate],
     board: Board,
     part: Path,
     optimize: gcc.Optimize,
     output: Format,
+    progress: Progress,
+    fitting: Sequence[Candidate],
 ) -> tuple[Plan, Manifest]:
     for candidate in fitting:
         part.mkdir()
@@ -181,8 +195,9 @@ def _write_first_that_fits(
             return candidate.plan, _finish(part, manifest)
         try:
             report = gcc.build_firmware(
-                part, board, frontend=compiled.features is not None, optimize=optimize
-            )
+                part, board, frontend=compiled.features is not None, optimize=optimize,
+                progress=lambda done, total: progress("compiling", "files", done, total),
+            )  # fmt: skip
         except BoardError:
             if candidate is fitting[-1]:
                 raise
