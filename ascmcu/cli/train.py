@@ -40,6 +40,12 @@ from ascmcu.train import recipe as recipes
     metavar="SECTION.KEY=VALUE",
     help="Another value in the recipe, as TOML writes it; may be repeated.",
 )
+@click.option(
+    "--limits",
+    multiple=True,
+    metavar="NAME",
+    help="Refuse to train what exceeds a challenge's limits or does not fit a board.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
 def command(
     recipe: str,
@@ -50,12 +56,16 @@ def command(
     seed: int | None,
     epochs: int | None,
     changes: tuple[str, ...],
+    limits: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
 
     The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
     """
+    from ascmcu.tune import limits as bounds
+
+    bounds.check_names(limits)
     chosen = recipes.load(recipe, changes)
     given: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
@@ -66,6 +76,8 @@ def command(
         chosen = dataclasses.replace(chosen, data=held)
     folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
+    if limits:
+        bounds.require_untrained(chosen, dataset, limits)
     from ascmcu.quantize import run as quantize
     from ascmcu.train import run as train
     from ascmcu.train.loop import Epoch
@@ -90,6 +102,7 @@ def command(
         )
         bars.update(reading, total=1, completed=1)
         path, scores = quantize.finish(finished)
+    bounds.require(path, limits)
     told = json.loads((folder / "metrics.json").read_text())
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])

@@ -76,7 +76,7 @@ def build(
     """Build a network with fresh weights.
 
     Raises:
-        InputError: no such network, or an option that it does not take.
+        InputError: no such network, or an option or a value that it does not take.
         ToolError: TensorFlow is not installed.
     """
     if name not in names():
@@ -89,5 +89,12 @@ def build(
             raise InputError(
                 f"{name} takes no option {option!r}", where="[network]", expected=", ".join(known)
             )
-    model: keras.Model = builder(shape, classes, **(options or {}))
+    try:
+        model: keras.Model = builder(shape, classes, **(options or {}))
+    except (ValueError, TypeError) as error:  # lists of unequal length, a map that vanishes, a width of zero
+        raise InputError(
+            f"{name} cannot be built from these options",
+            where="[network]",
+            found=str(error).strip().splitlines()[0][:200],
+        ) from error
     return model
