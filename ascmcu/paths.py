@@ -1,4 +1,4 @@
-"""Where bundled data lies, in a checkout and in an installed wheel, and where caches go."""
+"""Where bundled data lies, in a checkout and in an installed wheel, where caches go, and files that appear whole."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ def cache() -> Path:
     if explicit:
         return Path(explicit)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascmcu"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write ``path`` as UTF-8, whole or not at all; what was there before stays until then.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise

@@ -45,6 +45,9 @@ AFTER_CTRL_C = {
     "tune": "finished trials are kept: `{command}` goes on with the rest",
     "export": "nothing was written and an earlier export is as it was: `{command}` starts anew",
     "quantize": "nothing was written: `{command}` starts anew",
+    "data": "no half-written data set is left: `{command}` starts anew",
+    "features": "nothing was written: `{command}` starts anew",
+    "report": "an earlier report is as it was: `{command}` writes it anew",
     "flash": "the board may hold half a firmware: `{command}` writes it whole",
 }
 HELP_OPTIONS = ["-h", "--help"]

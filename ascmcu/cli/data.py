@@ -107,5 +107,6 @@ def synth_(folder: Path, clips: int, seconds: float, rate: int, seed: int) -> No
     spec = dataclasses.replace(
         synth.SynthSpec(), clips_per_scene=clips, clip_seconds=seconds, sample_rate_hz=rate, seed=seed
     )
-    synth.write(folder, spec)
+    with counted(f"synthesising {folder.name}", "clips") as progress:
+        synth.write(folder, spec, progress)
     click.echo(f"{clips * len(synth.SCENES)} clips of {', '.join(synth.SCENES)} in {folder}")

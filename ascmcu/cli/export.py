@@ -49,13 +49,15 @@ def command(
 ) -> None:  # fmt: skip
     """Compile MODEL (.tflite) to C and firmware for a board."""
     from ascmcu import api
+    from ascmcu.cli.progress import staged
     from ascmcu.tune import limits as bounds
 
     bounds.require(model, limits)
-    result = api.export(
-        model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
-        max_ram_bytes=max_ram,
-    )  # fmt: skip
+    with staged() as progress:
+        result = api.export(
+            model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
+            max_ram_bytes=max_ram, progress=progress,
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(_report(result), indent=2))
     else:

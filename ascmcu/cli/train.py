@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ascmcu import zoo
+from ascmcu.cli.progress import staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
 from ascmcu.train import recipe as recipes
@@ -83,24 +83,21 @@ def command(
     from ascmcu.train.loop import Epoch
 
     console = Console(stderr=True)
-    with _progress(console) as bars:
-        reading = bars.add_task("features", total=None, note="")
-        learning = bars.add_task("training", total=chosen.training.epochs, note="")
+    with staged() as progress:
 
         def on_epoch(epoch: Epoch) -> None:
             note = f"loss {epoch.loss:.3f}, {epoch.examples_per_second:.0f} clips/s"
             if chosen.data.validate:
                 note += f", validation {epoch.validation_accuracy:.1%}"
-            bars.update(learning, completed=epoch.epoch, note=note)
+            progress("training", "epochs", epoch.epoch, chosen.training.epochs, note)
 
         finished = train.train(
             chosen,
             dataset,
             folder,
-            on_features=lambda done, total: bars.update(reading, completed=done, total=total),
+            on_features=lambda done, total: progress("features", "clips", done, total),
             on_epoch=on_epoch,
         )
-        bars.update(reading, total=1, completed=1)
         path, scores = quantize.finish(finished)
     bounds.require(path, limits)
     told = json.loads((folder / "metrics.json").read_text())
@@ -113,17 +110,6 @@ def command(
     console.print(f"{path}  {path.stat().st_size} bytes")
     if as_json:
         click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    return Progress(*columns, console=console)
 
 
 def _summary(form: str, scores: Scores) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ascmcu.codegen.render import render
 from ascmcu.errors import InputError, ToolError
+from ascmcu.paths import write_whole
 from ascmcu.report import words
 from ascmcu.report.budgets import Metric
 from ascmcu.report.schema import Benchmark
@@ -190,7 +191,7 @@ def write(path: Path, found: Sequence[Point], x: Metric, y: Metric) -> None:
         ToolError: matplotlib is not installed.
     """
     if path.suffix == ".svg":
-        path.write_text(svg(found, x, y), encoding="utf-8")
+        write_whole(path, svg(found, x, y))
     elif path.suffix == ".png":
         _write_png(path, picture(found, x, y), x, y)
     else:
