@@ -59,6 +59,11 @@ class AscmcuError(Exception):
         return "\n".join(lines)
 
 
+def why(error: BaseException) -> str:
+    """What an exception says, without number and file name, which stand elsewhere in a message."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 class InputError(AscmcuError):
     """What the user gave cannot be used."""
 

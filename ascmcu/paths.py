@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
+
+from ascmcu.errors import InputError, why
 
 PathLike = str | os.PathLike[str]
 _PACKAGE = Path(__file__).resolve().parent
@@ -47,12 +50,14 @@ def write_whole(path: Path, text: str) -> None:
     """Write ``path`` as UTF-8, whole or not at all; what was there before stays until then.
 
     Raises:
-        OSError: it cannot be written.
+        InputError: it cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
         part.write_text(text, encoding="utf-8")
         part.replace(path)
-    except BaseException:
-        part.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise InputError("a file cannot be written", where=str(path), found=why(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()

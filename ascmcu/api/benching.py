@@ -64,6 +64,10 @@ def bench(
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    if save_outputs is not None and not Path(save_outputs).parent.is_dir():
+        raise InputError(
+            "no folder for the outputs", where=str(Path(save_outputs).parent), hint="make it first"
+        )
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)

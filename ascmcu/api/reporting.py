@@ -62,10 +62,12 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
         export: the export's folder, whose memory map is shown; by default where the result lies.
 
     Raises:
-        InputError: there is no result.
+        InputError: there is no result, no such export, or the page cannot be written.
     """
     path = Path(path)
     file = result_path(path)
+    if export is not None and not (Path(export) / "manifest.json").is_file():
+        raise InputError("no export found", where=str(export), hint="the folder of `ascmcu export -o`")
     text = page.render(schema.load(file), page.memory_map_beside(Path(export or file.parent)))
     target = Path(to or file.with_name("report.html"))
     write_whole(target, text)

@@ -190,11 +190,20 @@ def write(path: Path, found: Sequence[Point], x: Metric, y: Metric) -> None:
         InputError: another suffix.
         ToolError: matplotlib is not installed.
     """
+    check_suffix(path)
     if path.suffix == ".svg":
         write_whole(path, svg(found, x, y))
-    elif path.suffix == ".png":
-        _write_png(path, picture(found, x, y), x, y)
     else:
+        _write_png(path, picture(found, x, y), x, y)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse what is neither .svg nor .png.
+
+    Raises:
+        InputError: it is not.
+    """
+    if path.suffix not in (".svg", ".png"):
         raise InputError("a plot is an .svg or a .png", found=path.name)
 
 

@@ -76,6 +76,9 @@ def _interrupted(place: Path, arguments: list[str], at_work: Callable[[], bool],
     deadline = time.monotonic() + DEADLINE_S
     while not at_work() and running.poll() is None and time.monotonic() < deadline:
         time.sleep(0.01)
+    time.sleep(
+        0.3
+    )  # a program that has begun is known to subprocess a moment later, and only then ended by it
     running.send_signal(signal.SIGINT)
     answered, said = running.communicate(timeout=DEADLINE_S)
     assert (running.returncode, answered) == (130, ""), said
@@ -90,8 +93,9 @@ def _tree(folder: Path) -> dict[str, bytes]:
 
 
 def _alive(began: Path) -> list[int]:
-    """Which of the endless programs still run."""
-    return [int(n) for n in began.read_text().split() if Path(f"/proc/{n}/cmdline").exists()]
+    """Which of the endless programs still run; one that is dead and not yet buried has no command line."""
+    lines = {int(n): Path(f"/proc/{n}/cmdline") for n in began.read_text().split()}
+    return [n for n, path in lines.items() if path.exists() and path.read_bytes()]
 
 
 def test_export(place: Path) -> None:
