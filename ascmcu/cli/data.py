@@ -79,6 +79,7 @@ def _findings(report: Report) -> list[str]:
     kinds = (
         ("missing", report.missing),
         ("in the official split, not in meta.csv", report.unlisted_in_meta),
+        ("listed more than once", report.repeated),
         ("unreadable", [f"{name} ({why})" for name, why in report.unreadable.items()]),
         ("of equal sound", [" = ".join(names) for names in report.duplicates]),
         ("in several parts", [f"{place} ({', '.join(parts)})" for place, parts in report.leaks.items()]),
