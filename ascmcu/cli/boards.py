@@ -55,7 +55,7 @@ def show_board(name: str, as_json: bool) -> None:
     from rich.console import Console
 
     clock, chip = board.clock, board.chip
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"[bold]{board.name}[/]: {board.title}, {chip.title} ({chip.core}, {chip.family})")
     for memory in chip.memory:
         console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
