@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ascmcu.errors import InputError, ToolError
+from ascmcu.errors import InputError, ToolError, near
 
 if TYPE_CHECKING:
     import keras
@@ -80,14 +80,17 @@ def build(
         ToolError: TensorFlow is not installed.
     """
     if name not in names():
-        raise InputError("no such network", where=name, expected=", ".join(names()))
+        raise InputError("no such network", where=name, expected=", ".join(names()), hint=near(name, names()))
     load_tensorflow()
     builder = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").build
     known = list(inspect.signature(builder).parameters)[2:]
     for option in options or {}:
         if option not in known:
             raise InputError(
-                f"{name} takes no option {option!r}", where="[network]", expected=", ".join(known)
+                f"{name} takes no option {option!r}",
+                where="[network]",
+                expected=", ".join(known),
+                hint=near(option, known),
             )
     try:
         model: keras.Model = builder(shape, classes, **(options or {}))
