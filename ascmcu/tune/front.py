@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import collections
 import io
+import re
 from pathlib import Path
 
 from ascmcu.codegen.render import render
@@ -65,6 +67,12 @@ def row(outcome: Outcome, result: Result) -> tuple[str, ...]:
         "cycles": "–" if result.cycles is None else f"{result.cycles:,}",
     }
     return tuple(figures.get(name) or str(result.values.get(name, "–")) for name in columns(outcome))
+
+
+def reasons(outcome: Outcome) -> list[tuple[str, int]]:
+    """Why trials were given up, figures left out, and how often; the most frequent first."""
+    found = collections.Counter(re.sub(r"\d[\d,.]*", "…", reason) for _, reason in outcome.given_up)
+    return found.most_common()
 
 
 def html(outcome: Outcome, picture: bytes) -> str:

@@ -155,6 +155,17 @@ def load(path: Path) -> Study:
     return study
 
 
+def changed(study: Study, **values: Any) -> Study:
+    """The study with other values in ``[study]``, checked like those of the file; what is None or empty stays.
+
+    Raises:
+        InputError: a value cannot be.
+    """
+    given = {key: value for key, value in values.items() if value}
+    spec = _spec({**dataclasses.asdict(study.spec), **given}, study.where)
+    return dataclasses.replace(study, spec=spec)
+
+
 def _spec(raw: dict[str, Any], where: str) -> StudySpec:
     at = f"{where}: [study]"
     known = {field.name for field in dataclasses.fields(StudySpec)}
@@ -257,8 +268,10 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         "median": optuna.pruners.MedianPruner,
         "hyperband": optuna.pruners.HyperbandPruner,
     }
+    from ascmcu.train import checkpoint
+
     spec = study.spec
-    return optuna.create_study(
+    shared = optuna.create_study(
         study_name=study.name,
         storage=_storage(optuna, url),
         sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
@@ -266,6 +279,19 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         directions=[DIRECTIONS[name] for name in spec.objectives],
         load_if_exists=True,
     )
+    # Results of another question would be taken for results of this one.
+    question = checkpoint.digest([study.raw, repr(study.space), spec.board, list(spec.objectives)])
+    known = shared.user_attrs.get("question")
+    if known is None:
+        shared.set_user_attr("question", question)
+    elif known != question:
+        raise InputError(
+            "the storage holds a study of this name that asks something else",
+            where=_without_password(url),
+            found="another recipe, search space, board or objectives",
+            hint="choose another -o, --storage, or name in the recipe",
+        )
+    return shared
 
 
 def _storage(optuna: Any, url: str) -> Any:

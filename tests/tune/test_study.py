@@ -301,3 +301,34 @@ def test_a_page_needs_nothing_else(recipe: Path) -> None:
     page = front.html(outcome, front.png(outcome))
     assert "RAM &lt; 5 &amp; more" in page and "http" not in page
     assert front.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
+
+
+def test_values_of_the_command_line_are_checked(recipe: Path) -> None:
+    loaded = study.load(recipe)
+    assert study.changed(loaded, trials=3, board=None, limits=("dcase2023",)).spec.trials == 3
+    with pytest.raises(InputError, match="unknown board"):
+        study.changed(loaded, board="none")
+    with pytest.raises(InputError, match="no such limit"):
+        study.changed(loaded, limits=("dcase1999",))
+
+
+def test_another_question_is_another_study(recipe: Path, data: Path, tmp_path: Path) -> None:
+    """Results for another board, or of another recipe, are not those of this one."""
+    zoo.load_tensorflow()
+    loaded = study.load(recipe)
+    none = study.outcome(loaded, tmp_path)
+    assert not none.results
+    assert study.outcome(study.changed(loaded, trials=7), tmp_path) != none
+    for other in (
+        study.changed(loaded, board="nucleo-f411"),
+        study.changed(loaded, objectives=["accuracy", "flash", "ram"]),
+    ):
+        with pytest.raises(InputError, match="asks something else"):
+            study.outcome(other, tmp_path)
+
+
+def test_why_trials_were_given_up(recipe: Path) -> None:
+    loaded = study.load(recipe)
+    given_up = ((0, "a bound: 1,234 bytes"), (1, "a bound: 99 bytes"), (2, "a limit"))
+    outcome = study.Outcome("small", loaded.spec, (), given_up)
+    assert front.reasons(outcome) == [("a bound: … bytes", 2), ("a limit", 1)]
