@@ -263,11 +263,6 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         "nsga2": optuna.samplers.NSGAIISampler,
         "random": optuna.samplers.RandomSampler,
     }
-    pruners = {
-        "none": optuna.pruners.NopPruner,
-        "median": optuna.pruners.MedianPruner,
-        "hyperband": optuna.pruners.HyperbandPruner,
-    }
     from ascmcu.train import checkpoint
 
     spec = study.spec
@@ -275,7 +270,7 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         study_name=study.name,
         storage=_storage(optuna, url),
         sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
-        pruner=pruners[spec.pruner](),
+        pruner=pruner(optuna, spec),
         directions=[DIRECTIONS[name] for name in spec.objectives],
         load_if_exists=True,
     )
@@ -292,6 +287,16 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
             hint="choose another -o, --storage, or name in the recipe",
         )
     return shared
+
+
+def pruner(optuna: Any, spec: StudySpec) -> Any:
+    """Optuna's pruner of that name."""
+    kinds = {
+        "none": optuna.pruners.NopPruner,
+        "median": optuna.pruners.MedianPruner,
+        "hyperband": optuna.pruners.HyperbandPruner,
+    }
+    return kinds[spec.pruner]()
 
 
 def _storage(optuna: Any, url: str) -> Any:
@@ -369,14 +374,7 @@ def _judged(
     model.write_bytes(cost.untrained(recipe, dataset))
     _check(spec, model, cost.of(model, spec.board, clip if spec.max_cycles else None))
 
-    def on_epoch(epoch: Any) -> None:
-        if spec.pruner != "none":
-            trial.report(epoch.validation_accuracy, epoch.epoch)
-            if trial.should_prune():
-                trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
-                raise optuna.TrialPruned()
-
-    run = training.train(recipe, dataset, folder, on_epoch=on_epoch)
+    run = training.train(recipe, dataset, folder, on_epoch=watcher(optuna, spec, trial))
     _, parts = training.prepare(recipe, dataset)
     converted = metadata.embedded(ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels)
     model.write_bytes(converted)
@@ -390,6 +388,19 @@ def _judged(
         "flash": found.flash_bytes,
         "cycles": found.cycles,
     }
+
+
+def watcher(optuna: Any, spec: StudySpec, trial: Any) -> Callable[[Any], None]:
+    """What tells the study's pruner of every epoch, and gives up where it says so."""
+
+    def on_epoch(epoch: Any) -> None:
+        if spec.pruner != "none":
+            trial.report(epoch.validation_accuracy, epoch.epoch)
+            if trial.should_prune():
+                trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
+                raise optuna.TrialPruned()
+
+    return on_epoch
 
 
 def _check(spec: StudySpec, model: Path, found: Cost) -> None:
