@@ -24,7 +24,7 @@ from ascmcu.ir.op import (
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._dot import DotParams, dot_form, pair_order
+from ascmcu.ops._dot import EIGHT_PAIRS, DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
@@ -60,6 +60,8 @@ class FullyConnectedDotParams:
 
 # A longer vector would need more scratch than the layer is worth.
 _MOST_TAPS = 2048
+# Fewer channels are not worth the code that takes eight at a time.
+_LEAST_EIGHTS = 8
 
 
 @register("FULLY_CONNECTED")
@@ -197,7 +199,10 @@ class FullyConnected(Op):
         ordered = np.zeros((channels, taps), np.int8)
         ordered[:, :depth] = weights.data[:, pair_order(depth)]
         requant = self.requantization(inputs, output)
-        form = dot_form(ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0)
+        eights = taps % (2 * EIGHT_PAIRS) == 0 and channels >= _LEAST_EIGHTS
+        form = dot_form(
+            ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0, eights=eights
+        )
         if form is None:
             return None
         params = FullyConnectedDotParams(1, depth, taps, channels, batch, x.dtype.c_name, form.params)

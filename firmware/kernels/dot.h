@@ -204,43 +204,70 @@ static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
     }
 }
 
+/* What a kernel call of a layer never changes; the assembly loads it in this order. */
+typedef struct {
+    int32_t loop_bytes; /* of a pixel's vector, in the loop */
+    int32_t weights_bytes;
+    int32_t next_out; /* from behind the last output to the next pixel's first */
+    int32_t next_x;
+    int32_t out_step; /* of the second pixel of a pair */
+    void (*sums)(void); /* of a pair */
+} dot_call;
+
 typedef struct {
     int32_t pairs;
     int32_t shift;
     int32_t is_signed;
+    int32_t is_wide;
+    int32_t common; /* 0 nothing; 1 C, 2 all constants are those of all channels */
     int32_t low;
     int32_t high;
     int32_t channel_step;
 } dot_shape;
 
-/* One pixel, `groups` groups of four output channels: the definition of what the assembly computes. */
-static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    int32_t groups, const dot_shape *shape)
+/* One channel of `twofold`, 256 times the sum: the next constants from `own`, and from `common` what channels share. */
+static inline int8_t dot_requantize(int32_t twofold, const int32_t **own, const int32_t *common, const dot_shape *shape)
 {
-    for (; groups > 0; --groups, out += 4 * shape->channel_step) {
-        uint32_t sum[4] = { (uint32_t)constants[0], (uint32_t)constants[1], (uint32_t)constants[2],
-            (uint32_t)constants[3] };
-        constants += 4;
-        for (int32_t pair = 0; pair < shape->pairs; ++pair) {
-            for (int32_t half = 0; half < 2; ++half) {
-                const int32_t value = x[2 * pair + half];
-                for (int32_t i = 0; i < 2; ++i) {
-                    const int32_t packed = (int16_t)((uint32_t)weights[i] >> (16 * half));
-                    sum[2 * i] += (uint32_t)(value * (int8_t)packed);
-                    sum[2 * i + 1] += (uint32_t)(value * packed);
+    const int32_t **multipliers = shape->common == 2 ? &common : own;
+    const int32_t **offsets = shape->common ? &common : own;
+    int64_t product = (int64_t)twofold * *(*multipliers)++;
+    if (shape->is_wide) {
+        product += ((int64_t)twofold * *(*multipliers)++) >> 32;
+    }
+    int32_t y = (int32_t)(product >> 32) + *(*offsets)++;
+    if (shape->is_signed) {
+        y -= twofold < 0 ? **own : 0;
+        ++*own;
+    }
+    return (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
+}
+
+/* `groups` groups of `width` output channels for each of `pixels` pixels: the definition of what the assembly computes. */
+static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    int32_t groups, int32_t width, int32_t pixels, int32_t x_step, int32_t out_step, const int32_t *common,
+    const dot_shape *shape)
+{
+    for (; pixels > 0; --pixels, x += x_step, out += out_step) {
+        const int32_t *weight = weights;
+        const int32_t *own = constants;
+        int8_t *to = out;
+        for (int32_t group = 0; group < groups; ++group) {
+            uint32_t sum[8];
+            for (int32_t i = 0; i < width; ++i) {
+                sum[i] = (uint32_t)*own++;
+            }
+            for (int32_t tap = 0; tap < 2 * shape->pairs; ++tap) {
+                for (int32_t i = 0; i < width / 2; ++i) {
+                    const int32_t packed = (int16_t)((uint32_t)weight[i] >> (16 * (tap % 2)));
+                    sum[2 * i] += (uint32_t)(x[tap] * (int8_t)packed);
+                    sum[2 * i + 1] += (uint32_t)(x[tap] * packed);
                 }
+                weight += tap % 2 * (width / 2);
             }
-            weights += 2;
-        }
-        for (int32_t channel = 0; channel < 4; ++channel) {
-            const uint32_t twofold = channel % 2 ? sum[channel] - sum[channel - 1] : sum[channel] << 8;
-            const int32_t acc = (int32_t)twofold; /* 256 times the sum */
-            int32_t y = (int32_t)(((int64_t)acc * constants[0]) >> 32) + constants[1];
-            if (shape->is_signed) {
-                y -= acc < 0 ? constants[2] : 0;
+            for (int32_t i = 0; i < width; ++i, to += shape->channel_step) {
+                const uint32_t twofold = i % 2 ? sum[i] - sum[i - 1] : sum[i] << 8;
+                *to = dot_requantize((int32_t)twofold, &own, common, shape);
             }
-            constants += shape->is_signed ? 3 : 2;
-            out[channel * shape->channel_step] = (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
         }
     }
 }
