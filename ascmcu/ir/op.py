@@ -134,7 +134,7 @@ class Lowered:
     scratch: tuple[DType, int] | None = None
 
 
-SCRATCH_BYTES = 2048  # a row's working set beyond this is done in blocks, unless the caller says otherwise
+SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
 
 
 @dataclass(frozen=True)
