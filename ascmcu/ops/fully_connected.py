@@ -60,8 +60,8 @@ class FullyConnectedDotParams:
 
 # A longer vector would need more scratch than the layer is worth.
 _MOST_TAPS = 2048
-# Fewer channels are not worth the code that takes eight at a time.
-_LEAST_EIGHTS = 8
+# Less is not worth the code that takes eight channels at a time.
+_LEAST_EIGHTS_MACS = 4096
 
 
 @register("FULLY_CONNECTED")
@@ -199,7 +199,7 @@ class FullyConnected(Op):
         ordered = np.zeros((channels, taps), np.int8)
         ordered[:, :depth] = weights.data[:, pair_order(depth)]
         requant = self.requantization(inputs, output)
-        eights = taps % (2 * EIGHT_PAIRS) == 0 and channels >= _LEAST_EIGHTS
+        eights = taps % (2 * EIGHT_PAIRS) == 0 and channels * taps >= _LEAST_EIGHTS_MACS
         form = dot_form(
             ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0, eights=eights
         )

@@ -126,7 +126,7 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 #endif
 
 /* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
-static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
+static inline void dot_widen4(const int8_t *restrict from, int16_t *restrict to, int32_t words)
 {
     dot_word *out = (dot_word *)(void *)to;
 #if ASCMCU_DSP
@@ -143,7 +143,7 @@ static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 }
 
 /* Widens `count` int8 to int16 in their order. */
-static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
+static inline void dot_widen(const int8_t *restrict from, int16_t *restrict to, int32_t count)
 {
 #if ASCMCU_DSP
 #pragma GCC unroll 8
