@@ -143,11 +143,13 @@ class Tuning:
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
-    as channel planes with some padding, where that is faster.
+    as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may have
+    side by side: fewer cost cycles and save flash.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
     planes: bool = True
+    unroll: int = 16
 
 
 DEFAULT_TUNING = Tuning()

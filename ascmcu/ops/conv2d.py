@@ -236,6 +236,7 @@ class Conv2D(Op):
             pixel_bytes=2 * column * self.stride[1],
             out_step=1 if planes else output.shape[3],
             channel_step=planes.width if planes else 1,
+            unroll_most=tuning.unroll,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
             return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.op import DEFAULT_TUNING, Lowered, Op, Tuning
 from ascmcu.ir.types import Tensor
 from ascmcu.passes.planar_maps import planar_maps
@@ -23,6 +23,9 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes
 
 # RAM that rows may take for planes, which spare cycles and not bytes.
 _PLANES_BYTES = 4096
+# A layer with less of the network's work than this has short loops: their code would cost more than it spares.
+_SMALL_SHARE = 0.02
+_SMALL_UNROLL = 4
 
 
 def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
@@ -86,9 +89,15 @@ def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> 
 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
+    if _share(graph, node) < _SMALL_SHARE:
+        tuning = dataclasses.replace(tuning, unroll=_SMALL_UNROLL)
     inputs, output = graph.input_tensors(node), graph.output_tensor(node)
     lowered = _lowered(node.op, _Operands(inputs, output), tuning)
     return Layer(index, node, node.op.row_rule(inputs, output), lowered)
+
+
+def _share(graph: Graph, node: Node) -> float:
+    return node_macs(graph, node) / max(graph.macs, 1)
 
 
 @dataclass(frozen=True, eq=False)
