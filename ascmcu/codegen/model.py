@@ -145,10 +145,10 @@ class LayerView:
     @property
     def conditions(self) -> list[str]:
         """C conditions under which the next step can run (row schedule)."""
-        found = [f"done_{self.index} < {self.steps}"]
+        found = [f"done[{self.index}] < {self.steps}"]
         for view, reads in zip(self.views, self.layer.rule.reads, strict=True):
             if view is not None and reads is not None:
-                found.append(f"rows_{view.symbol} >= {_needed_rows(reads, view.tensor.rows, self.index)}")
+                found.append(_rows_are_there(view, reads, self.index, self.steps))
         return found
 
     @property
@@ -156,16 +156,20 @@ class LayerView:
         """C expression of the output's complete rows once ``done`` steps ran."""
         rule = self.layer.rule
         if rule.group == rule.steps:
-            return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
-        return f"done_{self.index}" if rule.group == 1 else f"done_{self.index} / {rule.group}"
+            return f"done[{self.index}] == {self.steps} ? {self.y.tensor.rows} : 0"
+        return f"done[{self.index}]" if rule.group == 1 else f"done[{self.index}] / {rule.group}"
 
 
-def _needed_rows(reads: RowReads, rows: int, index: int) -> str:
-    """Rows of the input that must be complete before step ``done``."""
-    if reads.stride == 0:
-        return str(min(max(reads.first + reads.count, 0), rows))
+def _rows_are_there(view: TensorView, reads: RowReads, index: int, steps: int) -> str:
+    """C condition: the input's rows that step ``done`` reads are complete."""
+    complete, rows = f"rows_{view.symbol}", view.tensor.rows
     ahead = reads.first + reads.count
-    return f"clamp_i32(done_{index} * {reads.stride} + {ahead}, 0, {rows})"
+    if reads.stride == 0:
+        return f"{complete} >= {min(max(ahead, 0), rows)}"
+    needed = f"done[{index}] * {reads.stride} + {ahead}"
+    # Below the tensor's end there is nothing to wait for.
+    ends = (steps - 1) * reads.stride + ahead <= rows
+    return f"{complete} >= {needed if ends else f'min_i32({needed}, {rows})'}"
 
 
 @dataclass(frozen=True)

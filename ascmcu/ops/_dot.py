@@ -42,6 +42,8 @@ _UNROLL_MOST = 16
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
 _COMMON_SHIFT = 13
+# Sharing constants saves some words of each channel, and code that is like other layers' saves more.
+_LEAST_COMMON = 64
 MOST_OFFSET = 4095  # of a load, a store or an addition
 
 
@@ -231,7 +233,8 @@ class ChannelConstants:
     def common(self) -> str:
         """Which columns are the same in all rows."""
         same = np.all(self.columns == self.columns[:1], axis=0)
-        return "" if self.signed or not same[-1] else "mc" if np.all(same) else "c"
+        few = len(self.columns) < _LEAST_COMMON
+        return "" if self.signed or few or not same[-1] else "mc" if np.all(same) else "c"
 
     @property
     def header(self) -> I64:
