@@ -23,9 +23,8 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes
 
 # RAM that rows may take for planes, which spare cycles and not bytes.
 _PLANES_BYTES = 4096
-# A layer with less of the network's work than this has short loops: their code would cost more than it spares.
-_SMALL_SHARE = 0.02
-_SMALL_UNROLL = 4
+# A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
+_SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
 
 def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
@@ -89,15 +88,12 @@ def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> 
 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
-    if _share(graph, node) < _SMALL_SHARE:
-        tuning = dataclasses.replace(tuning, unroll=_SMALL_UNROLL)
+    share = node_macs(graph, node) / max(graph.macs, 1)
+    unroll = next((unroll for most, unroll in _SHORT_LOOPS if share < most), tuning.unroll)
+    tuning = dataclasses.replace(tuning, unroll=min(unroll, tuning.unroll))
     inputs, output = graph.input_tensors(node), graph.output_tensor(node)
     lowered = _lowered(node.op, _Operands(inputs, output), tuning)
     return Layer(index, node, node.op.row_rule(inputs, output), lowered)
-
-
-def _share(graph: Graph, node: Node) -> float:
-    return node_macs(graph, node) / max(graph.macs, 1)
 
 
 @dataclass(frozen=True, eq=False)
