@@ -15,8 +15,8 @@ Both sums then stand at 256 · acc, and one high-word multiply-accumulate and on
     y = SSAT((256 · acc · M) >> 32 + C, asr S)
 
 The reference rounds twice: to 2^−e of an output unit, halves up, then to whole units, halves away from zero. So its
-steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, a
-constant D that is taken off for negative sums). M is then bounded by every step of the channel and exact. Where no
+steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, twice
+that is taken off again for negative sums: D, twice what C is beyond the ``base`` of all channels). M is then bounded by every step of the channel and exact. Where no
 M of 31 bits meets all steps of a layer's channels, it gets 32 bits more, F: the ``wide`` form adds (256 · acc · F) >> 32
 to the low word.
 """
@@ -56,8 +56,8 @@ class DotParams:
     ``channel_step`` of neighbouring channels' outputs. The first ``eights`` passes take eight channels each (dense
     layers), ``groups`` take four, and ``tail`` channels are left.
 
-    Of the requantization's M, F, C and D (``ascmcu.ops._dot``), ``wide`` says that there is an F, ``signed`` that there
-    is a D, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
+    Of the requantization's M, F and C (``ascmcu.ops._dot``), ``wide`` says that there is an F, ``signed`` that D is
+    taken off, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
     """
 
     pairs: int
@@ -110,15 +110,13 @@ class DotParams:
 
     @property
     def header_words(self) -> int:
-        """Constants that all channels share, before the first group: M, F and C as far as they are common."""
-        return {"": 0, "c": 1, "mc": 3 if self.wide else 2}[self.common]
+        """Constants of all channels, before the first group: M, F and C as far as they are common, or the base."""
+        return 1 if self.signed else {"": 0, "c": 1, "mc": 3 if self.wide else 2}[self.common]
 
     @property
     def columns(self) -> str:
         """What each channel has of its own."""
-        return ("" if self.common == "mc" else "mf" if self.wide else "m") + (
-            "" if self.common else "cd" if self.signed else "c"
-        )
+        return ("" if self.common == "mc" else "mf" if self.wide else "m") + ("" if self.common else "c")
 
     @property
     def constant_words(self) -> int:
@@ -221,11 +219,13 @@ def dot_form(
 @dataclass(frozen=True)
 class ChannelConstants:
     """M, perhaps F, C and perhaps D of every channel for one common shift, and what of them is ``common`` to all (see
-    ``DotParams``). ``constant`` channels have one output whatever the input: C holds it, and their sums must be zero."""
+    ``DotParams``). ``base`` is C without the early steps. ``constant`` channels have one output whatever the input: C
+    holds it, and their sums must be zero."""
 
     shift: int
     signed: bool
     wide: bool
+    base: int
     columns: Array  # (channels, 2 to 4)
     constant: Mask
 
@@ -238,15 +238,18 @@ class ChannelConstants:
 
     @property
     def header(self) -> I64:
-        """The common columns."""
+        """The common columns, or the base that D is counted from."""
+        if self.signed:
+            return np.array([self.base], np.int64)
         taken = {"": slice(0, 0), "c": slice(-1, None), "mc": slice(None)}[self.common]
         header: I64 = self.columns[0, taken]
         return header
 
     @property
     def own(self) -> I64:
-        """(channels, 0 to 4): the columns that are not common."""
-        taken = {"": slice(None), "c": slice(0, -1), "mc": slice(0, 0)}[self.common]
+        """(channels, 0 to 3): the columns that are not common, and no D."""
+        every = slice(0, -1) if self.signed else slice(None)
+        taken = {"": every, "c": slice(0, -1), "mc": slice(0, 0)}[self.common]
         own: I64 = self.columns[:, taken]
         return own
 
@@ -282,7 +285,8 @@ def channel_constants(
                     1 << (shift - 1)
                 )
                 columns[constant, last:] = 0
-                return ChannelConstants(shift, signed, with_f, columns, constant)
+                base = (requant.zero_point << shift) + (1 << (shift - 1))
+                return ChannelConstants(shift, signed, with_f, base, columns, constant)
     return None
 
 

@@ -234,10 +234,10 @@ static inline int8_t dot_requantize(int32_t twofold, const int32_t **own, const 
     if (shape->is_wide) {
         product += ((int64_t)twofold * *(*multipliers)++) >> 32;
     }
-    int32_t y = (int32_t)(product >> 32) + *(*offsets)++;
-    if (shape->is_signed) {
-        y -= twofold < 0 ? **own : 0;
-        ++*own;
+    const int32_t offset = *(*offsets)++;
+    int32_t y = (int32_t)(product >> 32) + offset;
+    if (shape->is_signed && twofold < 0) {
+        y -= 2 * (offset - *common);
     }
     return (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
 }
