@@ -157,7 +157,13 @@ class LayerView:
         rule = self.layer.rule
         if rule.group == rule.steps:
             return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
-        return f"done_{self.index}" if rule.group == 1 else f"done_{self.index} / {rule.group}"
+        done = f"done_{self.index}" if rule.group == 1 else f"done_{self.index} / {rule.group}"
+        if rule.rows_per_step == 1:
+            return done
+        rows = f"{done} * {rule.rows_per_step}"
+        return (
+            f"clamp_i32({rows}, 0, {self.y.tensor.rows})" if self.y.tensor.rows % rule.rows_per_step else rows
+        )
 
 
 def _needed_rows(reads: RowReads, rows: int, index: int) -> str:
