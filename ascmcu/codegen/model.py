@@ -16,7 +16,7 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.schedule.plan import ROWS, Layer, Plan, scratch_name, state_name
+from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
@@ -183,6 +183,23 @@ class StreamView:
     layer: LayerView | None
 
 
+# Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
+_TABLE_BYTES = 40
+
+
+def _step_table(plan: Plan, layers: list[LayerView]) -> tuple[str, ...]:
+    """The layers that run behind each row, by number, ``END`` behind the last; empty if the table would be long."""
+    running = {layer.index for layer in layers}
+    steps: list[str] = []
+    for layer in plan.order[1:]:
+        steps += ["END"] if layer == PUSH else [str(layer)] if layer in running else []
+    steps.append("END")
+    return tuple(steps) if len(steps) <= _TABLE_BYTES * len(layers) and len(plan.layers) < _END else ()
+
+
+_END = 255
+
+
 @dataclass(frozen=True)
 class ModelSource:
     """The rendered files and what they weigh."""
@@ -224,6 +241,7 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         "outputs": outputs,
         "streaming": plan.mode == ROWS,
         "stream": _stream_views(plan, layers),
+        "step_table": _step_table(plan, layers) if plan.mode == ROWS else (),
         "macs": graph.macs,
         "parameters": graph.parameters,
     }

@@ -6,7 +6,9 @@ registers idle; four neighbours fill them, and share what a step costs by itself
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph, Node
@@ -94,19 +96,24 @@ class _Folding:
         output = self.graph.output_tensor(node)
         readers = [self.chosen.get(reader.output) for reader in self.graph.consumers(output.name)]
         plain = output.name in self.graph.outputs or None in readers or not readers
-        planes = isinstance(op, Conv2DTime) and not plain
-        planes = planes and all(isinstance(reader, DepthwiseTime) for reader in readers)
-        if planes and isinstance(op, Conv2DTime):
-            wide = Conv2DTime(op.stride, op.dilation, op.padding, op.clamp, op.rows, planes=True)
-            inputs = _like(wide, self.graph.tensors[node.inputs[0]], node, self.graph)
-            op, planes = (wide, True) if wide.lower_time(inputs, output) is not None else (op, False)
+        op, planes = self._layout(node, op, readers)
         x = self._folded(node.inputs[0], planes=isinstance(op, DepthwiseTime))
         name = f"{output.name}.folded" if plain else output.name
         self._add(Node(node.name, op, (x, *node.inputs[1:]), name, node.source_index), output, planes)
         self.made[output.name, planes] = name
         if plain:
-            back = Node(f"{node.name}.unfolded", UnfoldRows(output.rows), (name,), output.name)
-            self.nodes.append(back)
+            back = UnfoldRows(output.rows, planes)
+            self.nodes.append(Node(f"{node.name}.unfolded", back, (name,), output.name))
+
+    def _layout(self, node: Node, op: Op, readers: Sequence[Op | None]) -> tuple[Op, bool]:
+        """The op, and whether it writes planes: a convolution does, whose code is then the same for any number of
+        channels, unless another convolution reads them."""
+        if not isinstance(op, Conv2DTime) or any(isinstance(reader, Conv2DTime) for reader in readers):
+            return op, False
+        wide = dataclasses.replace(op, planes=True)
+        inputs = _like(wide, self.graph.tensors[node.inputs[0]], node, self.graph)
+        fits = wide.lower_time(inputs, self.graph.output_tensor(node)) is not None
+        return (wide, True) if fits else (op, False)
 
     def _folded(self, name: str, *, planes: bool) -> str:
         """The map ``name`` in that layout."""

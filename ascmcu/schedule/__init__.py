@@ -61,7 +61,7 @@ def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     if mode == ROWS:
         layers = spare_scratch(graph, layers, storage, trace, functools.partial(_relowered, graph, tuning))
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
-    return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
+    return Plan(graph, mode, layers, placed, storage, size, bound, trace.events, trace.order)
 
 
 def _input_readers_first(graph: Graph) -> Graph:
