@@ -14,7 +14,7 @@ from ascmcu.bench import clips as clip_sources
 from ascmcu.bench import run as bench_run
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
-from ascmcu.paths import PathLike
+from ascmcu.paths import PathLike, write_whole
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
 from ascmcu.runners import base as runners
@@ -64,6 +64,10 @@ def bench(
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    if save_outputs is not None and not Path(save_outputs).parent.is_dir():
+        raise InputError(
+            "no folder for the outputs", where=str(Path(save_outputs).parent), hint="make it first"
+        )
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
@@ -86,9 +90,7 @@ def bench(
     if wait_states:
         detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"
         summary = dataclasses.replace(summary, runner_detail=detail)
-    whole = folder / f".bench-{runner.label}.json"
-    whole.write_text(summary.to_json(), encoding="utf-8")
-    whole.replace(folder / f"bench-{runner.label}.json")
+    write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
     return summary
 
 

@@ -168,12 +168,15 @@ def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> lis
     if not fitting:
         smallest = min(c.plan.arena_bytes for c in found)
         others = boards.that_hold(0, smallest)
+        hint = f"their size alone fits {', '.join(others)}" if others else "no known board is large enough"
+        if smallest <= board.ram.size_bytes:
+            hint = f"{board.name} has {board.ram.size_bytes} bytes: allow {smallest}"
         raise BoardError(
             "the network's activations do not fit",
             where=board.name if limit is None else f"{board.name}, --max-ram {limit}",
             expected=f"≤ {room} bytes",
             found="; ".join(f"{c.plan.arena_bytes} bytes with --schedule {c.plan.mode}" for c in found),
-            hint=f"their size alone fits {', '.join(others)}" if others else "no known board is large enough",
+            hint=hint,
         )
     return fitting
 

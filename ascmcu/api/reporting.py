@@ -8,7 +8,7 @@ from pathlib import Path
 from ascmcu.api.choices import candidates
 from ascmcu.api.compiling import NO_FEATURES, compile_model
 from ascmcu.errors import InputError
-from ascmcu.paths import PathLike
+from ascmcu.paths import PathLike, write_whole
 from ascmcu.report import budgets, comparison, inspection, page, schema
 from ascmcu.report.comparison import Comparison
 from ascmcu.report.inspection import Inspection
@@ -62,13 +62,15 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
         export: the export's folder, whose memory map is shown; by default where the result lies.
 
     Raises:
-        InputError: there is no result.
+        InputError: there is no result, no such export, or the page cannot be written.
     """
     path = Path(path)
     file = result_path(path)
+    if export is not None and not (Path(export) / "manifest.json").is_file():
+        raise InputError("no export found", where=str(export), hint="the folder of `ascmcu export -o`")
     text = page.render(schema.load(file), page.memory_map_beside(Path(export or file.parent)))
     target = Path(to or file.with_name("report.html"))
-    target.write_text(text, encoding="utf-8")
+    write_whole(target, text)
     return target
 
 

@@ -194,20 +194,31 @@ def _compile(
     scratch: Path,
     progress: Progress = lambda done, total: None,
 ) -> list[Path]:
-    def one(unit: _Unit) -> Path:
-        to = scratch / unit.name
-        _run(
-            [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(to)],
-            f"compiling {unit.source.name} failed",
-        )
-        return to
+    """One compiler per core; an interruption ends those that run."""
+    running: set[subprocess.Popen[str]] = set()
+
+    def one(unit: _Unit) -> None:
+        command = [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(scratch / unit.name)]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as compiler:
+            running.add(compiler)
+            _, said = compiler.communicate()
+            running.remove(compiler)
+        if compiler.returncode != 0:
+            raise BuildError(f"compiling {unit.source.name} failed", where=Path(gcc).name, details=said)
 
     # The largest first: a file that takes longer than all others together had better not be the last.
     largest_first = sorted(units, key=lambda unit: -unit.source.stat().st_size)
     progress(0, len(units))
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for done, _ in enumerate(pool.map(one, largest_first), start=1):
-            progress(done, len(units))
+        try:
+            for done, _ in enumerate(pool.map(one, largest_first), start=1):
+                progress(done, len(units))
+        except BaseException:
+            for compiler in running.copy():
+                compiler.kill()
+            raise
     return [scratch / unit.name for unit in units]
 
 

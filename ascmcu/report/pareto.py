@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ascmcu.codegen.render import render
 from ascmcu.errors import InputError, ToolError
+from ascmcu.paths import write_whole
 from ascmcu.report import words
 from ascmcu.report.budgets import Metric
 from ascmcu.report.schema import Benchmark
@@ -189,11 +190,20 @@ def write(path: Path, found: Sequence[Point], x: Metric, y: Metric) -> None:
         InputError: another suffix.
         ToolError: matplotlib is not installed.
     """
+    check_suffix(path)
     if path.suffix == ".svg":
-        path.write_text(svg(found, x, y), encoding="utf-8")
-    elif path.suffix == ".png":
-        _write_png(path, picture(found, x, y), x, y)
+        write_whole(path, svg(found, x, y))
     else:
+        _write_png(path, picture(found, x, y), x, y)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse what is neither .svg nor .png.
+
+    Raises:
+        InputError: it is not.
+    """
+    if path.suffix not in (".svg", ".png"):
         raise InputError("a plot is an .svg or a .png", found=path.name)
 
 

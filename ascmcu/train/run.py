@@ -64,6 +64,7 @@ def train(
     """
     if not recipe.data.train:
         raise DataError("the recipe names no part to train on", expected=", ".join(dataset.parts))
+    _refuse_early(recipe, dataset)
     keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
     if recipe.fusion.runs:
@@ -78,6 +79,18 @@ def train(
         job = _Job(recipe, features, dataset, parts, folder)
         whole, history, seconds = _trained(job, on_epoch)
     return _written(recipe, features, dataset, parts, folder, whole, history, seconds)
+
+
+def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
+    """What cannot be built or found is told before features are extracted, which may take hours."""
+    for names in _names(recipe.data).values():
+        dataset.only(names)
+    for needed in (*recipe.teacher.runs, *recipe.fusion.runs):
+        distill.require(Path(needed))
+    if not recipe.fusion.runs:
+        _Job(recipe, recipe.features, dataset, {}, Path()).built(
+            recipe.features.input_shape[1:], recipe.network.options
+        )
 
 
 @dataclass(frozen=True)
