@@ -436,7 +436,7 @@ def load(name: str) -> Board:
         raise BoardError(
             "unknown board",
             found=name,
-            expected=", ".join(names()),
+            expected=f"{', '.join(names())}; or a board's .toml file",
             hint=f"did you mean {' or '.join(near)}?" if near else "`ascmcu boards list` shows them all",
         )
     raw = _read(path)

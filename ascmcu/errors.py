@@ -15,6 +15,9 @@ AscmcuError                 one message in one form: what, where, expected, foun
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class AscmcuError(Exception):
     """A message with its context.
@@ -57,6 +60,17 @@ class AscmcuError(Exception):
         if self.details:
             lines.append(self.details.rstrip())
         return "\n".join(lines)
+
+
+def why(error: BaseException) -> str:
+    """What an exception says, without number and file name, which stand elsewhere in a message."""
+    return getattr(error, "strerror", None) or str(error)
+
+
+def near(word: str, known: Sequence[str]) -> str | None:
+    """A hint at the known word that was probably meant; None where none is like it."""
+    found = difflib.get_close_matches(word, known, n=1)
+    return f"did you mean {found[0]}?" if found else None
 
 
 class InputError(AscmcuError):

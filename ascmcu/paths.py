@@ -1,10 +1,14 @@
-"""Where bundled data lies, in a checkout and in an installed wheel, and where caches go."""
+"""Where bundled data lies, in a checkout and in an installed wheel, where caches go, and files that appear whole."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
+from ascmcu.errors import InputError, why
+
+PathLike = str | os.PathLike[str]
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -40,3 +44,20 @@ def cache() -> Path:
     if explicit:
         return Path(explicit)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascmcu"
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write ``path`` as UTF-8, whole or not at all; what was there before stays until then.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        raise InputError("a file cannot be written", where=str(path), found=why(error)) from error
+    finally:
+        with contextlib.suppress(OSError):
+            part.unlink()

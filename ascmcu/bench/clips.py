@@ -7,13 +7,14 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ascmcu.bench.wire import Kind
 from ascmcu.build.manifest import Manifest, TensorSpec
-from ascmcu.errors import DataError, InputError
+from ascmcu.errors import DataError, InputError, why
 
 
 @dataclass(frozen=True)
@@ -102,13 +103,14 @@ def from_tensors(manifest: Manifest, path: Path, limit: int | None) -> Clips:
     """
     spec = manifest.inputs[0]
     try:
-        array = np.load(path, allow_pickle=False, mmap_mode="r")
+        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
-        raise DataError("not a readable .npy file", where=str(path), found=str(error)) from error
+        raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
     if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
         array = array[:, np.newaxis]
     if (
-        not isinstance(array, np.ndarray)
+        not array.ndim
+        or not len(array)
         or array.shape[1:] != spec.shape
         or array.dtype != np.dtype(spec.dtype)
     ):

@@ -191,7 +191,12 @@ def _claimed(path: Path) -> Iterator[TextIO]:
                 raise InputError(
                     "another benchmark of this export over these clips is running", where=str(path)
                 ) from error
-        yield file
+        try:
+            yield file
+        finally:
+            file.seek(0)
+            if len(file.readlines()) <= 1:  # no result: nothing that the next run could go on from
+                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager

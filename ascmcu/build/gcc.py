@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import importlib
+import os
 import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, ToolError
 
 Optimize = Literal["cycles", "flash", "balanced"]
+Progress = Callable[[int, int], None]
 
 _LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
 _LANGUAGE = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-g")
@@ -83,11 +85,18 @@ def compiler_version(compiler: str) -> str:
 
 
 def build_firmware(
-    folder: Path, board: Board, *, frontend: bool, optimize: Optimize = "balanced", profile: bool = True
+    folder: Path,
+    board: Board,
+    *,
+    frontend: bool,
+    optimize: Optimize = "balanced",
+    profile: bool = True,
+    progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Compile and link ``folder`` for ``board``: firmware.elf, .bin and .hex appear in it, all or none.
 
     ``profile`` counts cycles per layer. Same input, same bytes: nothing of time or place enters.
+    ``progress`` is called with the files compiled and the files in all.
 
     Raises:
         ToolError: the cross compiler is missing.
@@ -100,7 +109,7 @@ def build_firmware(
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
-        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
+        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch, progress)
         elf = scratch / "firmware.elf"
         script = _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
         ram, flash = sizes(elf)
@@ -178,17 +187,39 @@ def _fft_size(folder: Path) -> int | None:
     return int(found[1]) if found else None
 
 
-def _compile(gcc: str, units: Sequence[_Unit], flags: Sequence[str], scratch: Path) -> list[Path]:
-    def one(unit: _Unit) -> Path:
-        to = scratch / unit.name
-        _run(
-            [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(to)],
-            f"compiling {unit.source.name} failed",
-        )
-        return to
+def _compile(
+    gcc: str,
+    units: Sequence[_Unit],
+    flags: Sequence[str],
+    scratch: Path,
+    progress: Progress = lambda done, total: None,
+) -> list[Path]:
+    """One compiler per core; an interruption ends those that run."""
+    running: set[subprocess.Popen[str]] = set()
 
-    with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
-        return list(pool.map(one, units))
+    def one(unit: _Unit) -> None:
+        command = [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(scratch / unit.name)]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as compiler:
+            running.add(compiler)
+            _, said = compiler.communicate()
+            running.remove(compiler)
+        if compiler.returncode != 0:
+            raise BuildError(f"compiling {unit.source.name} failed", where=Path(gcc).name, details=said)
+
+    # The largest first: a file that takes longer than all others together had better not be the last.
+    largest_first = sorted(units, key=lambda unit: -unit.source.stat().st_size)
+    progress(0, len(units))
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        try:
+            for done, _ in enumerate(pool.map(one, largest_first), start=1):
+                progress(done, len(units))
+        except BaseException:
+            for compiler in running.copy():
+                compiler.kill()
+            raise
+    return [scratch / unit.name for unit in units]
 
 
 def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subprocess.CompletedProcess[str]:

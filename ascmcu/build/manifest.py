@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ascmcu.errors import InputError
+from ascmcu.errors import InputError, why
 
 MANIFEST_VERSION = 1
 
@@ -93,7 +93,7 @@ class Manifest:
             raise InputError(
                 "no export found",
                 where=str(path),
-                found=str(error),
+                found=why(error),
                 hint="run `ascmcu export MODEL.tflite` first",
             ) from error
         if version != MANIFEST_VERSION:

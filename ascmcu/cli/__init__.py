@@ -16,7 +16,7 @@ from typing import NoReturn
 import click
 
 from ascmcu import __version__
-from ascmcu.errors import AscmcuError, InputError, ToolError
+from ascmcu.errors import AscmcuError, InputError, ToolError, why
 
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
 VERBS = {
@@ -44,7 +44,10 @@ AFTER_CTRL_C = {
     "train": "what the run's folder holds is kept: `{command}` goes on from the last finished epoch",
     "tune": "finished trials are kept: `{command}` goes on with the rest",
     "export": "nothing was written and an earlier export is as it was: `{command}` starts anew",
-    "quantize": "nothing was written: `{command}` starts anew",
+    "quantize": "what a training (--to qat, --slim) has learned is kept: `{command}` goes on from it",
+    "data": "no half-written data set is left: `{command}` starts anew",
+    "features": "nothing was written: `{command}` starts anew",
+    "report": "an earlier report is as it was: `{command}` writes it anew",
     "flash": "the board may hold half a firmware: `{command}` writes it whole",
 }
 HELP_OPTIONS = ["-h", "--help"]
@@ -135,6 +138,12 @@ def main() -> None:
         status = cli.main(prog_name="ascmcu", standalone_mode=False)
     except AscmcuError as error:
         _fail(error)
+    except click.exceptions.NoArgsIsHelpError as error:
+        assert error.ctx is not None
+        if error.ctx.parent is None:
+            click.echo(error.ctx.get_help(), err=True)
+            sys.exit(InputError.exit_status)
+        _fail(_no_command(error.ctx))
     except click.UsageError as error:
         _fail(_usage(error))
     except click.Abort:
@@ -142,7 +151,7 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         where = None if error.filename is None else str(error.filename)
-        _fail(ToolError(error.strerror or str(error), where=where))
+        _fail(ToolError("a file or device cannot be used", where=where, found=why(error)))
     sys.exit(status if isinstance(status, int) else 0)
 
 
@@ -160,6 +169,18 @@ def _fail(error: AscmcuError) -> NoReturn:
 
 
 def _usage(error: click.UsageError) -> InputError:
-    message = error.format_message().rstrip(".")
+    message = error.format_message().partition("\n")[0].removesuffix(" Choose from:").rstrip(".")
+    message = message.replace("valid integer range", "valid integer").replace(
+        "valid float range", "valid number"
+    )
     command = error.ctx.command_path if error.ctx else "ascmcu"
     return InputError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what there is")
+
+
+def _no_command(context: click.Context) -> InputError:
+    assert isinstance(context.command, click.Group)
+    names = ", ".join(context.command.list_commands(context))
+    path = context.command_path
+    return InputError(
+        "a command is missing", expected=f"{path} with one of {names}", hint=f"`{path} --help` tells"
+    )

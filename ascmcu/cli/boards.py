@@ -26,11 +26,16 @@ def list_boards(as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("board", "chip", "clock", "flash", "RAM", "serial", "QEMU", box=None, header_style="bold")
+    # Within 80 columns, and no name cut: names are what one types.
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for title in ("board", "chip", "MHz", "flash", "RAM", "serial port", "QEMU"):
+        number = title in ("MHz", "flash", "RAM")
+        table.add_column(title, no_wrap=True, justify="right" if number else "left")
     for row in rows:
-        clock = f"{row['clock_hz'] / 1e6:g} MHz, {row['wait_states']} WS"
-        memories = (f"{row['flash_bytes'] // 1024} KB", f"{row['ram_bytes'] // 1024} KB")
-        table.add_row(row["name"], row["chip"], clock, *memories, row["serial"], row["qemu"])
+        memories = (f"{row['flash_bytes'] // 1024} KiB", f"{row['ram_bytes'] // 1024} KiB")
+        clock = f"{row['clock_hz'] / 1e6:g}"
+        qemu = "yes" if row["qemu"] else ""
+        table.add_row(row["name"], row["chip"], clock, *memories, row["serial"], qemu)
     Console().print(table)
 
 
@@ -50,10 +55,10 @@ def show_board(name: str, as_json: bool) -> None:
     from rich.console import Console
 
     clock, chip = board.clock, board.chip
-    console = Console()
+    console = Console(soft_wrap=True)
     console.print(f"[bold]{board.name}[/]: {board.title}, {chip.title} ({chip.core}, {chip.family})")
     for memory in chip.memory:
-        console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KB")
+        console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
     pll = clock.pll
     over_drive = ", over-drive" if clock.over_drive else ""
     console.print(
@@ -98,7 +103,7 @@ def new_board(part: str, name: str | None, folder: Path, source: str | None, upd
     for path in paths:
         click.echo(f"written: {path}")
     for memory in board.chip.memory:
-        click.echo(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KB")
+        click.echo(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
     click.echo(f"  flash algorithms: {', '.join(found.algorithms) or 'none'} ({found.pack})")
     click.echo(f"  to be checked: clock and pins, taken from {base.name}")
     click.echo(f"next: ascmcu export MODEL.tflite --board {paths[0]}")

@@ -39,13 +39,13 @@ def command(
     cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
     """
     from ascmcu import api
-    from ascmcu.report import budgets, comparison
+    from ascmcu.report import budgets, comparison, pareto
 
     bounds = [budgets.parse(text) for text in limits]
+    if plot is not None:
+        pareto.check_suffix(plot)
     loaded = [(path, api.result(path)) for path in results]
     if plot is not None:
-        from ascmcu.report import pareto
-
         x, y = budgets.by_name(across), budgets.by_name(upward)
         pareto.write(plot, pareto.points([(_name(p), b) for p, b in loaded], x, y), x, y)
         click.echo(plot, err=True)

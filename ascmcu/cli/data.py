@@ -79,6 +79,7 @@ def _findings(report: Report) -> list[str]:
     kinds = (
         ("missing", report.missing),
         ("in the official split, not in meta.csv", report.unlisted_in_meta),
+        ("listed more than once", report.repeated),
         ("unreadable", [f"{name} ({why})" for name, why in report.unreadable.items()]),
         ("of equal sound", [" = ".join(names) for names in report.duplicates]),
         ("in several parts", [f"{place} ({', '.join(parts)})" for place, parts in report.leaks.items()]),
@@ -107,5 +108,6 @@ def synth_(folder: Path, clips: int, seconds: float, rate: int, seed: int) -> No
     spec = dataclasses.replace(
         synth.SynthSpec(), clips_per_scene=clips, clip_seconds=seconds, sample_rate_hz=rate, seed=seed
     )
-    synth.write(folder, spec)
+    with counted(f"synthesising {folder.name}", "clips") as progress:
+        synth.write(folder, spec, progress)
     click.echo(f"{clips * len(synth.SCENES)} clips of {', '.join(synth.SCENES)} in {folder}")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -70,11 +70,44 @@ def _python() -> str | None:
     return platform.python_version() if sys.version_info >= _PYTHON_MIN else None
 
 
+def _requirements(extra: str = "") -> list[str]:
+    """What the package depends on, or an extra of it, as pip takes it."""
+    try:
+        named = importlib.metadata.requires("ascmcu") or []
+    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
+        return []
+    marked = [line.partition(";") for line in named]
+    return [line.strip() for line, _, marker in marked if extra == _extra_in(marker)]
+
+
+def _extra_in(marker: str) -> str:
+    found = re.search(r"extra == ['\"]([\w-]+)", marker)
+    return found[1] if found else ""
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[\s<>=!~\[]", requirement, maxsplit=1)[0]
+
+
 def _own_packages() -> str | None:
     """Whether everything that the package itself depends on is there; how many they are."""
-    named = importlib.metadata.requires("ascmcu") or []
-    names = [re.split(r"[\s<>=!~;\[]", line, maxsplit=1)[0] for line in named if "extra ==" not in line]
+    names = [_name(line) for line in _requirements()]
     return f"{len(names)} of {len(names)}" if names and all(_package(name) for name in names) else None
+
+
+def _extra(name: str) -> Callable[[], str | None]:
+    """Whether all packages of an extra are there, with their versions."""
+
+    def look() -> str | None:
+        found = {_name(line): _package(_name(line)) for line in _requirements(name)}
+        versions = [f"{package} {version}" for package, version in found.items() if version]
+        return ", ".join(versions) if versions and len(versions) == len(found) else None
+
+    return look
+
+
+def _install_extra(name: str) -> str:
+    return _PIP + (" ".join(shlex.quote(line) for line in _requirements(name)) or f"'ascmcu[{name}]'")
 
 
 def _sound() -> str | None:
@@ -83,7 +116,7 @@ def _sound() -> str | None:
         import soundfile
     except (ImportError, OSError):
         return None
-    return f"libsndfile {soundfile.__libsndfile_version__}"
+    return str(soundfile.__libsndfile_version__)
 
 
 def _newlib() -> str | None:
@@ -120,14 +153,39 @@ def _cache() -> str | None:
     return f"{folder}, {free / 1e9:.0f} GB free" if free >= _ROOM_MIN_BYTES else None
 
 
-def _ports() -> str | None:
-    """Serial ports that this user may open."""
+def _usb_ports() -> list[str]:
+    """Serial ports that hang on USB: a PC's own have no board behind them."""
     try:
         from serial.tools import list_ports
     except ImportError:
-        return None
-    found = [port.device for port in list_ports.comports() if os.access(port.device, os.R_OK | os.W_OK)]
-    return ", ".join(sorted(found)) or None
+        return []
+    return sorted(port.device for port in list_ports.comports() if port.vid is not None)
+
+
+def _ports() -> str | None:
+    return ", ".join(_usb_ports()) or None
+
+
+def _may_open_ports() -> str | None:
+    """Whether this user may open the ports that are there; without any, whether the group is right that has them."""
+    ports = _usb_ports()
+    if ports:
+        closed = [port for port in ports if not os.access(port, os.R_OK | os.W_OK)]
+        return None if closed else "may open " + ", ".join(ports)
+    if os.name != "posix" or sys.platform == "darwin" or os.geteuid() == 0:
+        return "not restricted for this user"
+    import grp
+
+    mine = {group.gr_name for group in grp.getgrall() if group.gr_gid in os.getgroups()}
+    return f"group {', '.join(sorted(mine & _PORT_GROUPS))}" if mine & _PORT_GROUPS else None
+
+
+def _probes() -> str | None:
+    """Debug probes and boot loader drives, as far as the installed tools can tell."""
+    from ascmcu.flash import base
+
+    found = [f"{name} {probe}" for name in base.names() for probe in base.create(name).probes()]
+    return ", ".join(found) or None
 
 
 def _flash_tools() -> str | None:
@@ -144,7 +202,7 @@ def _renode() -> str | None:
 
 _APT = "sudo apt-get install "
 _PIP = f"{sys.executable} -m pip install "
-_PORTS = "connect a board; on Linux `sudo usermod -aG dialout $USER` and log in again"
+_PORT_GROUPS = {"dialout", "uucp"}
 _CACHE = f"ASCMCU_CACHE=FOLDER names another; {_ROOM_MIN_BYTES // 10**6} MB are wanted"
 CHECKS: tuple[Check, ...] = (
     Check("python", _python, "everything (3.11 or newer)", _APT + "python3", True),
@@ -153,6 +211,9 @@ CHECKS: tuple[Check, ...] = (
     Check("cache", _cache, "fetched sources, tuned kernels", _CACHE, True),
     Check("gcc", lambda: _gcc("gcc"), "bench --on host", _APT + "gcc libc6-dev", True),
     Check("arm-none-eabi-gcc", lambda: _gcc("arm-none-eabi-gcc"), "export", _APT + "gcc-arm-none-eabi", True),
+    Check(
+        "objcopy", lambda: _program("arm-none-eabi-objcopy"), "export", _APT + "binutils-arm-none-eabi", True
+    ),
     Check("newlib", _newlib, "export", _APT + "libnewlib-arm-none-eabi", True),
     Check(
         "cmsis-dsp", _cmsis_dsp, "exports with a front end",
@@ -161,9 +222,13 @@ CHECKS: tuple[Check, ...] = (
     Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
     Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),
     Check("renode", _renode, "bench --on renode", "a release of github.com/renode/renode"),
-    Check("flash tools", _flash_tools, "flash", _PIP + "pyocd"),
-    Check("serial ports", _ports, "bench --serial", _PORTS),
-    Check("tensorflow", lambda: _package("tensorflow"), "train, quantize", _PIP + "tensorflow keras"),
+    Check("flash tools", _flash_tools, "flash", _install_extra("flash")),
+    Check("debug probes", _probes, "flash", "connect a board; on Linux the probe's udev rules must be installed"),
+    Check("serial ports", _ports, "bench --serial", "connect a board with a data cable"),
+    Check("port access", _may_open_ports, "bench --serial", "sudo usermod -aG dialout $USER and log in again"),
+    Check("training", _extra("train"), "train", _install_extra("train")),
+    Check("quantizing", _extra("quantize"), "quantize", _install_extra("quantize")),
+    Check("searching", _extra("tune"), "tune", _install_extra("tune")),
     Check("matplotlib", lambda: _package("matplotlib"), "compare --pareto FILE.png", _PIP + "matplotlib"),
 )  # fmt: skip
 

@@ -36,18 +36,28 @@ import click
 @click.option(
     "--max-ram", type=click.IntRange(min=1), default=None, help="Limit on the activations in bytes."
 )
+@click.option(
+    "--limits",
+    multiple=True,
+    metavar="NAME",
+    help="Fail before anything is built unless MODEL keeps a challenge's limits or fits a board.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
-    max_ram: int | None, as_json: bool,
+    max_ram: int | None, limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (.tflite) to C and firmware for a board."""
     from ascmcu import api
+    from ascmcu.cli.progress import staged
+    from ascmcu.tune import limits as bounds
 
-    result = api.export(
-        model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
-        max_ram_bytes=max_ram,
-    )  # fmt: skip
+    bounds.require(model, limits)
+    with staged() as progress:
+        result = api.export(
+            model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
+            max_ram_bytes=max_ram, progress=progress,
+        )  # fmt: skip
     if as_json:
         click.echo(json.dumps(_report(result), indent=2))
     else:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable, Sized
 from pathlib import Path
 
 import click
 
+from ascmcu.cli.progress import Counted, counted
 from ascmcu.features import spec as specs
 
 # Two scores that are closer than this say nothing clear.
@@ -112,7 +114,8 @@ def check(
         if not spec.is_fitted:
             spec = extract.fit(spec, features)
             features = [extract.normalize(x, spec) for x in features]
-        reports[name] = parity.check(spec, clips, parity.quantization_for(features))
+        with counted(f"comparing {name}", "clips") as progress:
+            reports[name] = parity.check(spec, clips, parity.quantization_for(features), _of(progress, clips))
         if not as_json:
             _print(name, reports[name], first=len(reports) == 1)
     if as_json:
@@ -148,8 +151,10 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
     x = compiled.source.tensors[compiled.source.inputs[0]]
     quantization = parity.Quantization(x.scale, x.zero_point, x.dtype.numpy.name)
     clips = [_pcm(path, spec) for path in files]
-    report = parity.check(spec, clips, quantization)
-    heard = parity.predictions(compiled.source, spec, clips, quantization)
+    with counted(f"comparing {model.name}", "clips") as progress:
+        report = parity.check(spec, clips, quantization, _of(progress, clips))
+    with counted("predicting", "clips") as progress:
+        heard = parity.predictions(compiled.source, spec, clips, quantization, _of(progress, clips))
     differing = [(path.name, h) for path, h in zip(files, heard, strict=True) if not h.agree]
     clear = [name for name, h in differing if h.margin_percent > _CLEAR_PERCENT]
     if as_json:
@@ -169,6 +174,10 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
                 f"  {name}: {best[0]} with librosa, {best[1]} on the device; margin {h.margin_percent:.2f} %"
             )
     return report.holds and not clear
+
+
+def _of(progress: Counted, clips: Sized) -> Callable[[int], None]:
+    return lambda done: progress(done, len(clips))
 
 
 def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:

@@ -56,7 +56,9 @@ def command(
         click.echo(base.shown(chosen.commands(job, Path("SCRATCH"))))
         return
     chosen = base.create(tool) if tool else base.choose(board)
-    report: dict[str, Any] = {"board": board.name, "tool": chosen.write(job), "bytes": job.bin.stat().st_size}
+    size_bytes = job.bin.stat().st_size
+    click.echo(f"writing {size_bytes:,} bytes to {board.title} with {chosen.name}", err=True)
+    report: dict[str, Any] = {"board": board.name, "tool": chosen.write(job), "bytes": size_bytes}
     if port != "none":
         report |= _hello(folder, board, manifest, port)
     if as_json:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +13,13 @@ import click
 from ascmcu.errors import InputError
 
 if TYPE_CHECKING:
+    from ascmcu.cli.progress import Staged
     from ascmcu.quantize.material import Material
-    from ascmcu.quantize.routes import Outcome
+    from ascmcu.quantize.routes import Options, Outcome
     from ascmcu.quantize.sensitivity import LayerSensitivity
     from ascmcu.quantize.source import Source
+    from ascmcu.train.loop import Epoch
+    from ascmcu.tune.forms import Work
 
 _METHODS = ("minmax", "percentile", "mse", "entropy")
 
@@ -23,14 +27,15 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "form", type=click.Choice(["int8", "dynamic", "fp16", "qat"]), default="int8", show_default=True,
-    help="int8 throughout; int8 or half-precision weights with float32 activations; int8 after fine-tuning.",
+    "--to", "form", type=click.Choice(["int8", "dynamic", "fp16", "qat", "all"]), default="int8", show_default=True,
+    help="int8 throughout; int8 or half-precision weights with float32 activations; int8 after fine-tuning; "
+    "or all of them, compiled and compared.",
 )  # fmt: skip
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Default: MODEL with the form and .tflite behind it.",
+    help="Default: MODEL with the form and .tflite behind it; of --to all a folder, by default MODEL's.",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Recordings to calibrate and measure on.")
 @click.option("--features", help="Feature specification: a name or a .toml file.")
@@ -55,10 +60,13 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
     show_default=True,
     help="Share of the values that the percentile calibrator keeps.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat).")
+@click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat), or of each training of --slim.")
 @click.option("--learning-rate", type=float, help="Of fine-tuning (qat).")
 @click.option(
     "--slim", type=click.IntRange(1), metavar="N", help="Prune channels to at most N parameters first."
+)
+@click.option(
+    "--board", default="nucleo-f446", show_default=True, help="The board that --to all compares on."
 )
 @click.option(
     "--sensitivity", is_flag=True, help="Also measure every layer under int8, in company and alone."
@@ -73,45 +81,118 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 def command(
     model: Path, form: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
     hold_out: str | None, calibration: Path | None, calibrator: str, percentile: float, epochs: int | None,
-    learning_rate: float | None, slim: int | None, sensitivity: bool, limits: tuple[str, ...], as_json: bool,
+    learning_rate: float | None, slim: int | None, board: str, sensitivity: bool, limits: tuple[str, ...],
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Convert MODEL and say what it costs.
 
     MODEL is a .keras, a legacy .h5, a SavedModel folder, a .tflite (float, fp16 or dynamic-range), or the folder of
-    a training run. With --data the result carries its features and labels, as `ascmcu train` writes them.
+    a training run. With --data the result carries its features and labels, as `ascmcu train` writes them. --to all
+    makes every form that there is and ends with a table and a page, forms.html.
     """
     if not model.exists():
         raise InputError("no such model", where=str(model))
     if data is not None and calibration is not None:
         raise InputError("two things to calibrate on", hint="give --data or --calibration, not both")
-    from ascmcu import zoo
+    if form == "all" and sensitivity:
+        raise InputError("--sensitivity is of one form", hint="leave --to all out")
+    from ascmcu import boards, zoo
+    from ascmcu.cli.progress import staged
     from ascmcu.tune import limits as bounds
 
     bounds.check_names(limits)
+    boards.load(board)
+    target = _target(model, form, output)
     zoo.load_tensorflow()
     from ascmcu.quantize import material as materials
-    from ascmcu.quantize import routes
+    from ascmcu.quantize import qat, routes
     from ascmcu.quantize import source as sources
+    from ascmcu.tune import forms
 
     file, known = materials.recipe_of(model, recipe, hold_out)
-    if form == "int8" and data is None and calibration is None:
+    if form in ("int8", "all") and data is None and calibration is None:
         raise InputError(
             "nothing to calibrate on", hint="give --data, with --features or --recipe; or --calibration"
         )
     source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
-    if slim is not None:
-        source = _slimmed(source, known, material, slim, file)
     options = routes.Options(calibrator, percentile, epochs, learning_rate)
-    converted = routes.convert(source, form, material, options, known)
-    target = output or file.with_name(f"{file.stem}_{form}.tflite")
+    state = file.with_name("state-qat.npz")
+    with staged() as say:
+        if slim is not None:
+            source = _slimmed(source, known, material, slim, epochs, file, say)
+        if form == "all":
+            assert material is not None
+            work = forms.Work(source, material, known, board, data, limits, state)
+            _compare(work, options, target, file, say, as_json)
+            return
+
+        def on_epoch(epoch: Epoch) -> None:
+            say("fine-tuning", "epochs", epoch.epoch, epochs or qat.EPOCHS, f"loss {epoch.loss:.4f}")
+
+        converted = routes.convert(source, form, material, options, known, on_epoch, state)
     _write(target, converted, limits)
+    state.unlink(missing_ok=True)
     outcome = routes.measure(source, form, converted, material) if material else None
     layers = _sensitivity(source, material, calibrator, percentile) if sensitivity else ()
     if as_json:
         click.echo(json.dumps(_report(target, len(converted), outcome, layers), indent=2))
     else:
         _show(target, len(converted), outcome, layers)
+
+
+def _target(model: Path, form: str, output: Path | None) -> Path:
+    """Where the result goes, which is tried before anything is computed.
+
+    Raises:
+        InputError: it cannot go there.
+    """
+    inside = model / "model.keras" if (model / "model.keras").is_file() else model
+    target = output or (inside.parent if form == "all" else inside.with_name(f"{inside.stem}_{form}.tflite"))
+    if target.is_dir() != (form == "all") and target.exists():
+        expected = "a folder" if form == "all" else "a file"
+        raise InputError("the result cannot go there", where=str(target), expected=expected)
+    folder = target if form == "all" else target.parent
+    if form == "all" and folder.parent.is_dir():
+        folder.mkdir(exist_ok=True)
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        raise InputError(
+            "the result cannot go there", where=str(target), expected="a folder that can be written"
+        )
+    return target
+
+
+def _compare(work: Work, options: Options, folder: Path, file: Path, say: Staged, as_json: bool) -> None:
+    """Every form in turn; a table, and a page beside the forms' files."""
+    from ascmcu.quantize import qat
+    from ascmcu.tune import forms
+
+    def on_epoch(epoch: Epoch) -> None:
+        say("fine-tuning", "epochs", epoch.epoch, options.epochs or qat.EPOCHS, f"loss {epoch.loss:.4f}")
+
+    wanted = forms.possible(work)
+    made = []
+    for number, form in enumerate(wanted):
+        say("comparing", "forms", number, len(wanted), form)
+        made.append(forms.measure(work, form, options, folder / f"{file.stem}_{form}.tflite", on_epoch))
+    if work.state:
+        work.state.unlink(missing_ok=True)
+    page = folder / "forms.html"
+    page.write_text(forms.html(file.parent.name or file.stem, made), encoding="utf-8")
+    if as_json:
+        click.echo(json.dumps([forms.to_dict(done) for done in made], indent=2))
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    head = forms.columns(made)
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, title in enumerate(head):
+        table.add_column(title, justify="right" if number else "left", no_wrap=not number)
+    for done in made:
+        table.add_row(*forms.row(done, head))
+    Console().print(table)
+    click.echo(page)
 
 
 def _material(
@@ -133,7 +214,15 @@ def _material(
     raise InputError("the recordings' features are not known", hint="give --features or --recipe")
 
 
-def _slimmed(source: Source, recipe: Any, material: Material | None, parameters: int, file: Path) -> Source:
+def _slimmed(
+    source: Source,
+    recipe: Any,
+    material: Material | None,
+    parameters: int,
+    epochs: int | None,
+    file: Path,
+    say: Staged,
+) -> Source:
     """The pruned and fine-tuned network, which also lies beside the model."""
     from ascmcu.quantize import slim
     from ascmcu.quantize import source as sources
@@ -143,9 +232,24 @@ def _slimmed(source: Source, recipe: Any, material: Material | None, parameters:
             "slimming needs a trained Keras model, its recipe and labelled recordings",
             hint="give a run's folder (runs/NAME) and --data",
         )
-    smaller = slim.slim(source.keras, recipe, material.examples, parameters)
+    each = epochs or slim.epochs_of(recipe)
+
+    def on_epoch(phase: str, epoch: Epoch) -> None:
+        say(f"training, {phase}", "epochs", epoch.epoch, each, f"loss {epoch.loss:.3f}")
+
+    smaller = slim.slim(
+        source.keras,
+        recipe,
+        material.examples,
+        parameters,
+        epochs=each,
+        progress=on_epoch,
+        states=file.parent,
+    )
     target = file.with_name(f"{file.stem}_slim.keras")
     smaller.save(target)
+    for phase in slim.PHASES:
+        slim.state_file(file.parent, phase).unlink(missing_ok=True)
     click.echo(f"{target}  {source.keras.count_params()} → {smaller.count_params()} parameters", err=True)
     return sources.of_keras(smaller)
 

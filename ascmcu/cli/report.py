@@ -82,5 +82,7 @@ def _put(text: str, to: Path | None) -> None:
     if to is None:
         click.echo(text, nl=False)
     else:
-        to.write_text(text, encoding="utf-8")
+        from ascmcu.paths import write_whole
+
+        write_whole(to, text)
         click.echo(to)

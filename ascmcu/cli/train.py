@@ -9,9 +9,9 @@ from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ascmcu import zoo
+from ascmcu.cli.progress import staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
 from ascmcu.train import recipe as recipes
@@ -40,6 +40,12 @@ from ascmcu.train import recipe as recipes
     metavar="SECTION.KEY=VALUE",
     help="Another value in the recipe, as TOML writes it; may be repeated.",
 )
+@click.option(
+    "--limits",
+    multiple=True,
+    metavar="NAME",
+    help="Refuse to train what exceeds a challenge's limits or does not fit a board.",
+)
 @click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
 def command(
     recipe: str,
@@ -50,12 +56,16 @@ def command(
     seed: int | None,
     epochs: int | None,
     changes: tuple[str, ...],
+    limits: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
 
     The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
     """
+    from ascmcu.tune import limits as bounds
+
+    bounds.check_names(limits)
     chosen = recipes.load(recipe, changes)
     given: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
@@ -66,30 +76,30 @@ def command(
         chosen = dataclasses.replace(chosen, data=held)
     folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
+    if limits:
+        bounds.require_untrained(chosen, dataset, limits)
     from ascmcu.quantize import run as quantize
     from ascmcu.train import run as train
     from ascmcu.train.loop import Epoch
 
     console = Console(stderr=True)
-    with _progress(console) as bars:
-        reading = bars.add_task("features", total=None, note="")
-        learning = bars.add_task("training", total=chosen.training.epochs, note="")
+    with staged() as progress:
 
         def on_epoch(epoch: Epoch) -> None:
             note = f"loss {epoch.loss:.3f}, {epoch.examples_per_second:.0f} clips/s"
             if chosen.data.validate:
                 note += f", validation {epoch.validation_accuracy:.1%}"
-            bars.update(learning, completed=epoch.epoch, note=note)
+            progress("training", "epochs", epoch.epoch, chosen.training.epochs, note)
 
         finished = train.train(
             chosen,
             dataset,
             folder,
-            on_features=lambda done, total: bars.update(reading, completed=done, total=total),
+            on_features=lambda done, total: progress("features", "clips", done, total),
             on_epoch=on_epoch,
         )
-        bars.update(reading, total=1, completed=1)
         path, scores = quantize.finish(finished)
+    bounds.require(path, limits)
     told = json.loads((folder / "metrics.json").read_text())
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])
@@ -100,17 +110,6 @@ def command(
     console.print(f"{path}  {path.stat().st_size} bytes")
     if as_json:
         click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
-
-
-def _progress(console: Console) -> Progress:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed}/{task.total}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    return Progress(*columns, console=console)
 
 
 def _summary(form: str, scores: Scores) -> str:

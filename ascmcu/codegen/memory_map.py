@@ -13,7 +13,8 @@ _WIDTH = 960
 _HEIGHT = 480
 _LEFT = 70
 _TOP = 48
-_LABEL_HEIGHT = 11
+_LABEL_HEIGHT = 13
+_LETTER_WIDTH = 8
 # Okabe and Ito's colours, told apart by everyone.
 _COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 
@@ -64,7 +65,7 @@ def _shape(plan: Plan, buffer: Buffer, colour: str, per_byte: float) -> Shape:
     path = "".join(f"M{_LEFT + a} {y:.2f}h{b - a}v{height:.2f}h-{b - a}z" for a, b in runs)
     start, stop = max(runs, key=lambda run: run[1] - run[0])
     label = _short(buffer.name)
-    fits = height >= _LABEL_HEIGHT and stop - start > 7 * len(label)
+    fits = height >= _LABEL_HEIGHT and stop - start > _LETTER_WIDTH * len(label)
     title = (
         f"{buffer.name}: {buffer.size_bytes} bytes at {buffer.offset}, "
         f"{buffer.ring_rows} row(s) of {buffer.row_bytes} bytes"

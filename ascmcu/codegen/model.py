@@ -16,7 +16,7 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.schedule.plan import ROWS, Layer, Plan, scratch_name, state_name
+from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
@@ -157,7 +157,13 @@ class LayerView:
         rule = self.layer.rule
         if rule.group == rule.steps:
             return f"done[{self.index}] == {self.steps} ? {self.y.tensor.rows} : 0"
-        return f"done[{self.index}]" if rule.group == 1 else f"done[{self.index}] / {rule.group}"
+        done = f"done[{self.index}]" if rule.group == 1 else f"done[{self.index}] / {rule.group}"
+        if rule.rows_per_step == 1:
+            return done
+        rows = f"{done} * {rule.rows_per_step}"
+        return (
+            f"clamp_i32({rows}, 0, {self.y.tensor.rows})" if self.y.tensor.rows % rule.rows_per_step else rows
+        )
 
 
 def _rows_are_there(view: TensorView, reads: RowReads, index: int, steps: int) -> str:
@@ -179,6 +185,23 @@ class StreamView:
     symbol: str
     rows_done: str
     layer: LayerView | None
+
+
+# Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
+_TABLE_BYTES = 40
+
+
+def _step_table(plan: Plan, layers: list[LayerView]) -> tuple[str, ...]:
+    """The layers that run behind each row, by number, ``END`` behind the last; empty if the table would be long."""
+    running = {layer.index for layer in layers}
+    steps: list[str] = []
+    for layer in plan.order[1:]:
+        steps += ["END"] if layer == PUSH else [str(layer)] if layer in running else []
+    steps.append("END")
+    return tuple(steps) if len(steps) <= _TABLE_BYTES * len(layers) and len(plan.layers) < _END else ()
+
+
+_END = 255
 
 
 @dataclass(frozen=True)
@@ -222,6 +245,7 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         "outputs": outputs,
         "streaming": plan.mode == ROWS,
         "stream": _stream_views(plan, layers),
+        "step_table": _step_table(plan, layers) if plan.mode == ROWS else (),
         "macs": graph.macs,
         "parameters": graph.parameters,
     }

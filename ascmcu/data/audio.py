@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from ascmcu.errors import DataError
+from ascmcu.errors import DataError, why
 from ascmcu.features.pcm import Pcm, fit_clip, to_pcm
 from ascmcu.features.spec import FeatureSpec
 
@@ -21,8 +21,10 @@ def read(path: Path) -> tuple[npt.NDArray[np.float64], int]:
     """
     try:
         samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise DataError("cannot read the recording", where=str(path), found=error.error_string) from error
     except (OSError, soundfile.SoundFileError) as error:
-        raise DataError("cannot read the recording", where=str(path), found=str(error)) from error
+        raise DataError("cannot read the recording", where=str(path), found=why(error)) from error
     return samples, int(rate_hz)
 
 

@@ -7,9 +7,12 @@ extractor; nothing stale can be read. An interrupted extraction goes on where it
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
+import fcntl
 import hashlib
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -64,18 +67,19 @@ def features(
     folder = paths.cache() / "features" / _key(dataset, raw, varied)
     folder.mkdir(parents=True, exist_ok=True)
     shape = (len(dataset.recordings), *raw.shape)
-    table = _open(folder / "features.npy", np.float32, shape)
-    done = _open(folder / "done.npy", np.bool_, shape[:1])
-    wanted = np.arange(len(done)) if rows is None else np.unique(np.asarray(rows, int))
-    missing = wanted[~done[wanted]]
-    chunks = [missing[start : start + CHUNK_CLIPS] for start in range(0, len(missing), CHUNK_CLIPS)]
-    work = [([str(dataset.recordings[i].path) for i in chunk], raw, varied) for chunk in chunks]
-    for chunk, values in zip(chunks, _map(work, len(missing)), strict=True):
-        table[chunk] = values
-        table.flush()
-        done[chunk] = True
-        done.flush()
-        progress(int(done[wanted].sum()), len(wanted))
+    with _alone(folder):
+        table = _open(folder / "features.npy", np.float32, shape)
+        done = _open(folder / "done.npy", np.bool_, shape[:1])
+        wanted = np.arange(len(done)) if rows is None else np.unique(np.asarray(rows, int))
+        missing = wanted[~done[wanted]]
+        chunks = [missing[start : start + CHUNK_CLIPS] for start in range(0, len(missing), CHUNK_CLIPS)]
+        work = [([str(dataset.recordings[i].path) for i in chunk], raw, varied) for chunk in chunks]
+        for chunk, values in zip(chunks, _map(work, len(missing)), strict=True):
+            table[chunk] = values
+            table.flush()
+            done[chunk] = True
+            done.flush()
+            progress(int(done[wanted].sum()), len(wanted))
     return np.load(folder / "features.npy", mmap_mode="r")  # type: ignore[no-any-return]
 
 
@@ -110,8 +114,28 @@ def _map(work: list[_Work], clips: int) -> Iterator[npt.NDArray[np.float32]]:
         return
     # Spawned, not forked: the caller may run TensorFlow's threads already.
     context = multiprocessing.get_context("spawn")
-    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+    with concurrent.futures.ProcessPoolExecutor(jobs, context, initializer=_end_with_the_caller) as pool:
         yield from pool.map(_many, work)
+
+
+def _end_with_the_caller() -> None:
+    """A worker whose caller was killed would wait for work for ever."""
+
+    def watch() -> None:
+        caller = multiprocessing.parent_process()
+        assert caller is not None
+        caller.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process at a time; the kernel lets the next one in when this one dies."""
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
@@ -126,7 +150,10 @@ def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
 
 
 def _open(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
-    """A writable array on disk; zeros when it is new."""
+    """A writable array on disk; zeros when it is new, and there as a whole or not at all."""
     if path.is_file():
         return np.load(path, mmap_mode="r+")  # type: ignore[no-any-return]
-    return np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    partial = path.with_suffix(".partial")
+    new = np.lib.format.open_memmap(partial, mode="w+", dtype=dtype, shape=shape)
+    os.replace(partial, path)
+    return new

@@ -31,11 +31,12 @@ class Heard:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings; a data set with none of the first five is sound.
+    """Findings; a data set with none of the first six is sound.
 
     Args:
         missing: listed, and not there.
         unlisted_in_meta: named by an official split, and not by meta.csv.
+        repeated: named more than once by the table or by the official split.
         unreadable: file → why.
         duplicates: files of equal sound, whatever they are called.
         leaks: place → the parts that it is in, where one is for training and another is not.
@@ -47,6 +48,7 @@ class Report:
     recordings: int
     missing: tuple[str, ...]
     unlisted_in_meta: tuple[str, ...]
+    repeated: tuple[str, ...]
     unreadable: dict[str, str]
     duplicates: tuple[tuple[str, ...], ...]
     leaks: dict[str, tuple[str, ...]]
@@ -57,7 +59,8 @@ class Report:
     @property
     def sound(self) -> bool:
         """Whether a training on this data set would be what it claims to be."""
-        return not (self.missing or self.unlisted_in_meta or self.unreadable or self.duplicates or self.leaks)
+        lists = self.missing or self.unlisted_in_meta or self.repeated
+        return not (lists or self.unreadable or self.duplicates or self.leaks)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with ``sound``."""
@@ -79,15 +82,16 @@ def check(
         DataError: there is no list, or one that cannot be read.
     """
     survey = datasets.survey(source, columns)
-    recordings = survey.recordings
+    recordings = tuple(dict.fromkeys(survey.recordings))
     heard = dict(zip(recordings, _all_heard(recordings, progress), strict=True))
     names = {recording: _name(recording.path, survey.root) for recording in recordings}
     readable = {recording: told for recording, told in heard.items() if not told.problem}
     listed = {recording.path.resolve() for recording in survey.listed}
     return Report(
-        recordings=len(recordings),
-        missing=survey.missing,
+        recordings=len(survey.recordings),
+        missing=tuple(_name(Path(path), survey.root) for path in survey.missing),
         unlisted_in_meta=survey.unlisted_in_meta,
+        repeated=tuple(_name(Path(path), survey.root) for path in survey.repeated),
         unreadable={names[r]: told.problem for r, told in heard.items() if told.problem},
         duplicates=_duplicates({names[r]: told.digest for r, told in readable.items() if not told.silent}),
         leaks=leaks(recordings),

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ascmcu.errors import DataError
+from ascmcu.errors import DataError, why
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 PART_FOLDERS = ("train", "validate", "validation", "val", "test", "evaluate")
@@ -107,6 +107,7 @@ class Survey:
         recordings: those that are there, in the list's order, in the official split where there is one.
         missing: files that are not.
         unlisted_in_meta: files that the official split names and meta.csv does not.
+        repeated: files that the table, or the official split, names more than once.
         listed: every recording of the list, also those that the official split leaves out.
     """
 
@@ -115,6 +116,7 @@ class Survey:
     listed: tuple[Recording, ...]
     missing: tuple[str, ...] = ()
     unlisted_in_meta: tuple[str, ...] = ()
+    repeated: tuple[str, ...] = ()
 
 
 def load(source: Path, columns: Columns | None = None) -> Dataset:
@@ -139,6 +141,13 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
         raise DataError(
             "the official split names a recording that meta.csv lacks", where=found.unlisted_in_meta[0]
         )
+    if found.repeated:
+        raise DataError(
+            "a recording is listed more than once",
+            where=str(found.root),
+            found=f"{found.repeated[0]}, and {len(found.repeated) - 1} more",
+            hint="`ascmcu data check` lists all of them",
+        )
     labels = tuple(sorted({recording.label for recording in found.recordings}))
     return Dataset(found.root, labels, found.recordings)
 
@@ -152,12 +161,21 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
     if not source.exists():
         raise DataError("no such data set", where=str(source))
     table = _table_of(source)
+    setup = source / "evaluation_setup"
+    if setup.is_dir() and not table:
+        raise DataError(
+            "the data set lacks its list",
+            where=str(source / "meta.csv"),
+            expected="a table of all recordings beside evaluation_setup/",
+        )
     missing: list[str] = []
     unknown: list[str] = []
     recordings = _from_table(table, columns or Columns(), missing) if table else _from_folders(source)
     listed = recordings
-    if source.is_dir() and (source / "evaluation_setup").is_dir():
-        recordings = _officially_split(recordings, source / "evaluation_setup", set(missing), unknown)
+    repeated = _repeated(recordings)
+    if setup.is_dir():
+        recordings = _officially_split(recordings, setup, set(missing), unknown)
+        repeated = repeated or _repeated(recordings)
     if not recordings and not missing:
         raise DataError(
             "no recordings found",
@@ -165,7 +183,7 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
             expected="meta.csv with the columns filename and category, or a folder per class",
         )
     root = source if source.is_dir() else source.parent
-    return Survey(root, tuple(recordings), tuple(listed), tuple(missing), tuple(unknown))
+    return Survey(root, tuple(recordings), tuple(listed), tuple(missing), tuple(unknown), repeated)
 
 
 def _table_of(source: Path) -> Path | None:
@@ -211,31 +229,38 @@ def _group(recording: Recording) -> str:
 
 def _from_table(table: Path, columns: Columns, missing: list[str]) -> list[Recording]:
     """The table's recordings that are there; the names of the others join ``missing``."""
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        head = file.readline()
-        file.seek(0)
-        rows = csv.DictReader(file, delimiter="\t" if "\t" in head else ",")
-        there = rows.fieldnames or []
-        found = {
-            field: next((n for n in names if n in there), None) for field, names in vars(columns).items()
-        }
-        for field in ("file", "label"):
-            if found[field] is None:
-                raise DataError(
-                    f"the table has no column for the {field}",
-                    where=str(table),
-                    expected=" or ".join(getattr(columns, field)),
-                    found=", ".join(there),
-                )
-        listed = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
+    rows, there = _rows(table)
+    found = {field: next((n for n in names if n in there), None) for field, names in vars(columns).items()}
+    for field in ("file", "label"):
+        if found[field] is None:
+            raise DataError(
+                f"the table has no column for the {field}",
+                where=str(table),
+                expected=" or ".join(getattr(columns, field)),
+                found=", ".join(there),
+            )
+    listed = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
     recordings = []
     for recording in listed:
         if recording.path.is_file():
             recordings.append(recording)
         else:
             missing.append(str(recording.path))
-    _no_duplicates(recordings, table)
     return recordings
+
+
+def _rows(
+    table: Path, delimiter: str = "", problem: str = "cannot read the table"
+) -> tuple[list[dict[str, str]], list[str]]:
+    """A table's rows and its columns; tabs or commas unless told."""
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            file.seek(0)
+            rows = csv.DictReader(file, delimiter=delimiter or ("\t" if "\t" in head else ","))
+            return list(rows), list(rows.fieldnames or [])
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(problem, where=str(table), found=why(error)) from error
 
 
 def _officially_split(
@@ -249,12 +274,15 @@ def _officially_split(
     by_name = {f"{r.path.parent.name}/{r.path.name}": r for r in recordings}
     dealt = []
     for part, name in (("train", "fold1_train.csv"), ("test", "fold1_evaluate.csv")):
-        try:
-            with (setup / name).open(newline="", encoding="utf-8-sig") as file:
-                listed = [row["filename"].strip() for row in csv.DictReader(file, delimiter="\t")]
-        except (OSError, KeyError) as error:
-            raise DataError("cannot read the official split", where=str(setup / name), found=error) from error
-        for filename in listed:
+        rows, there = _rows(setup / name, "\t", "cannot read the official split")
+        if "filename" not in there:
+            raise DataError(
+                "the official split names no files",
+                where=str(setup / name),
+                expected="a column filename, tabs between columns",
+                found=", ".join(there),
+            )
+        for filename in ((row["filename"] or "").strip() for row in rows):
             if filename in by_name:
                 dealt.append(replace(by_name[filename], part=part))
             elif filename not in absent:
@@ -273,14 +301,9 @@ def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str
     return Recording(path, values["label"], values["part"], values["device"], values["place"])
 
 
-def _no_duplicates(recordings: list[Recording], table: Path) -> None:
-    path, count = (
-        Counter(recording.path for recording in recordings).most_common(1)[0] if recordings else ("", 1)
-    )
-    if count > 1:
-        raise DataError(
-            "a recording is listed more than once", where=str(table), found=f"{path} ({count} times)"
-        )
+def _repeated(recordings: list[Recording]) -> tuple[str, ...]:
+    counts = Counter(str(recording.path) for recording in recordings)
+    return tuple(f"{path} ({count} times)" for path, count in counts.items() if count > 1)
 
 
 def _from_folders(root: Path) -> list[Recording]:

@@ -42,10 +42,13 @@ class SynthSpec:
     seed: int = 1
 
 
-def write(folder: Path, spec: SynthSpec) -> Path:
+def write(
+    folder: Path, spec: SynthSpec, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Path:
     """Write ``audio/*.wav`` (16 bit, mono) and ``meta.csv`` to ``folder``; a set of the same spec is kept.
 
-    ``meta.csv`` has the columns filename, fold (1…5), target, category, source_label (device).
+    ``meta.csv`` has the columns filename, fold (1…5), target, category, source_label (device). ``progress`` is
+    called with the clips written and the clips in all.
 
     Raises:
         DataError: the folder holds something else.
@@ -60,7 +63,7 @@ def write(folder: Path, spec: SynthSpec) -> Path:
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         work.chmod(0o755)
-        _write_clips(work, spec)
+        _write_clips(work, spec, progress)
         (work / "synth.json").write_text(recipe)
         if folder.exists():
             shutil.rmtree(folder)
@@ -70,13 +73,14 @@ def write(folder: Path, spec: SynthSpec) -> Path:
     return folder
 
 
-def _write_clips(folder: Path, spec: SynthSpec) -> None:
+def _write_clips(folder: Path, spec: SynthSpec, progress: Callable[[int, int], None]) -> None:
     (folder / "audio").mkdir()
     with (folder / "meta.csv").open("w", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["filename", "fold", "target", "category", "source_label"])
         for target, scene in enumerate(SCENES):
             for number in range(spec.clips_per_scene):
+                progress(target * spec.clips_per_scene + number, len(SCENES) * spec.clips_per_scene)
                 device = DEVICES[number % len(DEVICES)]
                 fold = number // len(DEVICES) % FOLDS + 1
                 name = f"{scene}-{number:04d}-{device}.wav"

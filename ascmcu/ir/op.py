@@ -20,7 +20,7 @@ T = TypeVar("T")
 class RowMode(enum.Enum):
     """How an op turns input rows into output rows."""
 
-    MAP = "map"  # step s writes output row s
+    MAP = "map"  # step s writes output row s, or the next ``rows_per_step`` rows
     ACCUMULATE = "accumulate"  # step s takes input row s; every ``group`` steps complete one output row
     WHOLE = "whole"  # one step reads everything and writes everything
 
@@ -44,25 +44,27 @@ class RowRule:
     """``steps`` of an op and what each reads; ``reads`` is ``None`` for constants and absent inputs.
 
     ``group`` is the number of steps after which something is complete: one output row, or all of them where the
-    group is the whole (``steps``).
+    group is the whole (``steps``). A step of a map may write several rows at once, the last one fewer.
     """
 
     mode: RowMode
     steps: int
     reads: tuple[RowReads | None, ...]
     group: int = 1
+    rows_per_step: int = 1
 
     def rows_done(self, steps_done: int, output_rows: int) -> int:
         """Output rows that are complete after ``steps_done`` steps."""
         if self.group == self.steps:
             return output_rows if steps_done == self.steps else 0
-        return steps_done // self.group
+        return min(steps_done // self.group * self.rows_per_step, output_rows)
 
     def output_rows(self, step: int, output_rows: int) -> range:
         """Output rows that ``step`` works on."""
         if self.group == self.steps:
             return range(output_rows)
-        return range(step // self.group, step // self.group + 1)
+        first = step // self.group * self.rows_per_step
+        return range(first, min(first + self.rows_per_step, output_rows))
 
 
 def accumulate_rule(steps: int, group: int, reads: tuple[RowReads | None, ...]) -> RowRule:

@@ -136,19 +136,21 @@ class Blocked:
 GROUP = 4
 
 
-def blocked(weights: Tensor, bias: Tensor, channels_first: Array) -> Blocked:
+def blocked(weights: Tensor, bias: Tensor, channels_first: Array, parts: int = 1) -> Blocked:
     """Weights (O, taps) stored group by group: for each tap, the four channels of a group.
 
     Args:
         weights: the tensor, for its type and scales.
         bias: float constant (O).
         channels_first: its raw values as (O, taps).
+        parts: runs of channels that share no group, of equal length.
     """
     channels, taps = channels_first.shape
-    padded = -(-channels // GROUP) * GROUP
-    raw = np.zeros((padded, taps), channels_first.dtype)
-    raw[:channels] = channels_first
+    width = channels // parts
+    raw = np.zeros((parts, -(-width // GROUP) * GROUP, taps), channels_first.dtype)
+    raw[:, :width] = channels_first.reshape(parts, width, taps)
     grouped = raw.reshape(-1, GROUP, taps).transpose(0, 2, 1)
+    padded = -(-channels // GROUP) * GROUP
     offsets = np.zeros(padded, np.float32)
     offsets[:channels] = values(bias)
     scales = None

@@ -228,7 +228,7 @@ class Conv2D(Op):
             return None
         column = -(-kernel_h * depth // 2) * 2
         form = dot_form(
-            _column_order(weights.data, column),
+            column_order(weights.data, column),
             bias.data,
             x,
             self.requantization(inputs, output),
@@ -270,7 +270,7 @@ class Conv2D(Op):
         )
 
 
-def _column_order(weights: Array, column: int) -> Array:
+def column_order(weights: Array, column: int) -> Array:
     """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels."""
     channels, kernel_h, kernel_w, depth = weights.shape
     ordered = weights.transpose(0, 2, 1, 3)[..., pair_order(depth)].reshape(

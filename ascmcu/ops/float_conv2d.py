@@ -4,87 +4,62 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
-from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, swap_constants
+from ascmcu.ir.op import Inputs, Lowered, TensorType
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _float, _quant, _window
+from ascmcu.ops import _float, _float_conv, _quant
 
 
 @dataclass(frozen=True)
 class FloatConv2DParams:
-    """Compile-time constants of the row kernel; ``groups`` counts output channels by fours."""
+    """Compile-time constants of the row kernel: ``groups`` of ``depth`` input and ``width`` output channels each."""
 
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    dilation_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
-    out_w: int
-    out_c: int
+    window: _float_conv.WindowParams
     groups: int
+    depth: int
+    width: int
     stored: _float.Stored
     clamp: _float.Clamp
 
 
 @register_float("CONV_2D")
 @dataclass(frozen=True)
-class FloatConv2D(Op):
-    """y[n,oy,ox,o] = activation(b[o] + Σ w[o,ky,kx,i] · x[n,iy,ix,i]); inputs x, w, b.
+class FloatConv2D(_float_conv.FloatConvolution):
+    """y[n,oy,ox,o] = activation(b[o] + Σ w[o,ky,kx,i] · x[n,iy,ix,g·I+i]); inputs x, w, b.
 
-    x is (1, H, W, C), w (O, kernel_h, kernel_w, C), b (O) (tflite reference_ops::Conv).
+    x is (1, H, W, C), w (O, kernel_h, kernel_w, C / groups), b (O) (tflite reference_ops::Conv).
     """
 
     KIND = "float_conv2d"
-    stride: _window.Pair
-    dilation: _window.Pair
-    padding: _window.Padding
-    activation: str
-
-    @classmethod
-    def import_tflite(cls, ctx: ImportContext) -> None:
-        """Emit the convolution; a missing bias becomes zeros."""
-        x, weights, bias = (*ctx.inputs, None)[:3]
-        output = ctx.outputs[0]
-        if x is None or weights is None or len(weights.shape) != 4 or len(x.shape) != 4:
-            raise ctx.error("input and weights must have four dimensions", x)
-        if x.shape[3] != weights.shape[3]:
-            raise ctx.error("grouped convolutions are not supported in float", weights, expected=x.shape[3])
-        _float.require_float(ctx, x, output)
-        _float.require_weights(ctx, weights, bias, weights.shape[0])
-        stride, dilation = _window.import_strides(ctx), _window.import_dilations(ctx)
-        kernel = (weights.shape[1], weights.shape[2])
-        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, dilation)
-        if bias is None:
-            bias = ctx.constant(f"{output.name}.bias", np.zeros(weights.shape[0], np.float32))
-        op = cls(stride, dilation, padding, _float.import_activation(ctx))
-        ctx.emit(op, (x, weights, bias), output)
+    CHANNELS: ClassVar[int] = 0
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, O)."""
         x, weights, _ = inputs
         assert x is not None and weights is not None
-        if x.shape[3] != weights.shape[3]:
-            raise _quant.incompatible("input channels do not fit the weights", weights.shape[3], x.shape[3])
-        size = _window.output_size(x.shape[1:3], weights.shape[1:3], self.stride, self.dilation, self.padding)
-        return TensorType((x.shape[0], *size, weights.shape[0]), DType.FLOAT32)
+        channels, depth = weights.shape[0], weights.shape[3]
+        if depth == 0 or x.shape[3] % depth or channels % (x.shape[3] // depth):
+            raise _quant.incompatible(
+                "input channels do not fit the weights", f"a multiple of {depth}", x.shape[3]
+            )
+        return TensorType((x.shape[0], *self.output_size(x, weights), channels), DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
         x, weights, bias = arrays[0], inputs[1], inputs[2]
         assert x is not None and weights is not None and bias is not None
-        kernel = (weights.shape[1], weights.shape[2])
-        view = _window.windows(x.astype(np.float64), kernel, self.stride, self.dilation, self.padding)
-        total = np.tensordot(view, _float.values(weights).astype(np.float64), axes=((3, 4, 5), (3, 1, 2)))
+        view = self.views(x, weights)
+        depth = weights.shape[3]
+        groups = np.split(_float.values(weights).astype(np.float64), x.shape[3] // depth)
+        parts = [
+            np.tensordot(view[:, :, :, g * depth : (g + 1) * depth], w, axes=((3, 4, 5), (3, 1, 2)))
+            for g, w in enumerate(groups)
+        ]
+        total = np.concatenate(parts, axis=-1)
         return _float.activated(total + _float.values(bias), self.activation).astype(np.float32)
 
     def macs(self, inputs: Inputs, output: Tensor) -> int:
@@ -93,39 +68,18 @@ class FloatConv2D(Op):
         assert weights is not None
         return output.elements * weights.elements // weights.shape[0]
 
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Attributes and weights exchanged."""
-        padding = _window.swap_padding(self.padding)
-        op = type(self)(self.stride[::-1], self.dilation[::-1], padding, self.activation)
-        return Swapped(op, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Kernel-height rows per output row."""
-        weights = inputs[1]
-        assert weights is not None
-        reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
-        return RowRule(RowMode.MAP, output.rows, (reads, None, None))
-
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights are (O / 4, kernel_h, kernel_w, C, 4)."""
+        """Weights are (groups, O / groups / 4, kernel_h, kernel_w, C / groups, 4)."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None and weights.data is not None
-        block = _float.blocked(weights, bias, weights.data.reshape(weights.shape[0], -1))
+        channels, depth = weights.shape[0], weights.shape[3]
+        groups = x.shape[3] // depth
+        block = _float.blocked(weights, bias, weights.data.reshape(channels, -1), groups)
         params = FloatConv2DParams(
-            kernel_h=weights.shape[1],
-            kernel_w=weights.shape[2],
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            dilation_w=self.dilation[1],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=x.shape[3],
-            out_w=output.shape[2],
-            out_c=output.shape[3],
-            groups=len(block.bias) // _float.GROUP,
+            window=self.window_params(x, weights, output),
+            groups=groups,
+            depth=depth,
+            width=channels // groups,
             stored=block.stored,
             clamp=_float.clamp(self.activation),
         )

@@ -4,12 +4,16 @@ Normalisations are folded into the convolutions before them as the converter fol
 training; weights pass through a fake quantization per output channel, every result that the converter quantizes
 through one whose two ends are learned (TensorFlow's ``fake_quant_with_min_max_vars`` has gradients for them). The
 converter takes the learned ends for the ranges of the int8 model.
+
+What is learned are the float network's own answers, on the training part as training augments it: labels would teach
+the network a second time, of clips that it knows by heart.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -21,13 +25,14 @@ from ascmcu import zoo
 from ascmcu.errors import ModelError
 from ascmcu.quantize import calibrate, layer_graph, source
 from ascmcu.quantize.layer_graph import LayerGraph
-from ascmcu.train import loop
+from ascmcu.train import checkpoint, loop
 from ascmcu.train.examples import Array, Examples
 from ascmcu.train.loop import Epoch
-from ascmcu.train.recipe import Augment, Training
+from ascmcu.train.losses import Objective, Tensor, cross_entropy
+from ascmcu.train.recipe import Augment, Heads, Recipe, Teacher, Training
 
-# Share of the float training's learning rate that fine-tuning starts from, where nothing else is said.
-RATE_SHARE = 0.02
+# Of Adam, falling to zero. What moves further than this leaves the float network's answers.
+LEARNING_RATE = 2e-5
 EPOCHS = 15
 
 # These move values or keep their scale; the converter gives them their input's range.
@@ -35,9 +40,35 @@ _SAME_SCALE = (
     layers.Dropout, layers.SpatialDropout2D, layers.Flatten, layers.Reshape, layers.Permute, layers.MaxPooling2D,
     layers.GlobalMaxPooling2D, layers.Cropping2D, layers.ZeroPadding2D, layers.UpSampling2D, layers.Identity,
 )  # fmt: skip
+_DROPOUT = (layers.Dropout, layers.SpatialDropout2D)
 _FOLDABLE = (layers.Conv2D, layers.DepthwiseConv2D, layers.Dense)
 # The converter gives their results a range of its own.
 _FIXED_RANGE = ("softmax", "sigmoid", "tanh")
+
+
+@dataclasses.dataclass(frozen=True)
+class Imitation(Objective):
+    """The answers of the first of two networks should be those of the second."""
+
+    def losses(self, outputs: Sequence[Tensor], targets: Tensor) -> list[Tensor]:
+        """The cross-entropy of the two; the labels do not matter."""
+        learner, model = outputs
+        return [cross_entropy(model, learner)]
+
+
+def schedule(
+    recipe: Recipe, epochs: int | None = None, learning_rate: float | None = None
+) -> tuple[Augment, Training]:
+    """How a recipe's network is fine-tuned: as long and as fast as what is given says, on whole clips."""
+    training = Training(
+        epochs=epochs or EPOCHS,
+        batch=recipe.training.batch,
+        learning_rate=learning_rate or LEARNING_RATE,
+        warmup_epochs=1,
+        weight_decay=0.0,  # would pull the learned ranges towards zero
+        seed=recipe.training.seed,
+    )
+    return dataclasses.replace(recipe.augment, crop_rows=0), training
 
 
 def fine_tune(
@@ -46,17 +77,35 @@ def fine_tune(
     augment: Augment,
     training: Training,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    state: Path | None = None,
 ) -> keras.Model:
-    """A fake-quantized model with folded normalisations, fine-tuned from ``model``, which stays as it is.
+    """A fake-quantized model with folded normalisations, fine-tuned to ``model``, which stays as it is.
+
+    Args:
+        model: functional, trained.
+        train: its training part.
+        augment: what happens to the examples.
+        training: see ``schedule``.
+        progress: called after every epoch.
+        state: a file that keeps the training's state, and from which a training that was cut off goes on.
 
     Raises:
         ModelError: the model has a layer that cannot be prepared.
     """
     prepared = prepare(model)
     observe(prepared, train.x)
-    # Decay would pull the learned ranges towards zero.
-    training = dataclasses.replace(training, weight_decay=0.0, average=0.0, restart_epochs=())
-    loop.fit(prepared, train, None, loop.Plan(augment, training), progress)
+    inputs = keras.Input(model.input_shape[1:], name="clips")
+    both = keras.Model(inputs, [prepared(inputs), Answers(model)(inputs)], name="imitation")
+    objective = Imitation(model.output_shape[-1], None, Heads(), Teacher())
+    run = checkpoint.digest(
+        [
+            dataclasses.asdict(augment),
+            dataclasses.asdict(training),
+            checkpoint.of_weights(model),
+            len(train.y),
+        ]
+    )
+    loop.fit(both, train, None, loop.Plan(augment, training, objective, state_file=state, run=run), progress)
     return prepared
 
 
@@ -100,6 +149,8 @@ def prepare(model: keras.Model) -> keras.Model:
             return layers.Identity(name=layer.name)
         if isinstance(layer, layers.BatchNormalization):
             return Affine(name=layer.name)
+        if isinstance(layer, _DROPOUT):  # the answers to imitate have none
+            return layers.Identity(name=layer.name)
         for kind, rounded in _ROUNDED:
             if type(layer) is kind:
                 return rounded.from_config({**layer.get_config(), "use_bias": True})
@@ -131,6 +182,24 @@ def observe(prepared: keras.Model, inputs: Array) -> None:
         prepared(clips[start : start + 16], training=False)
     for layer in found:
         layer.observing = False
+
+
+class Answers(layers.Layer):  # type: ignore[misc]
+    """What a network answers at inference; its weights are none of this layer's."""
+
+    def __init__(self, model: keras.Model) -> None:
+        super().__init__(name="answers", trainable=False)
+        # Behind a function: Keras would count the model's weights among this layer's.
+        self._answer: Callable[[Any], Any] = lambda x: model(x, training=False)
+        self._classes = int(model.output_shape[-1])
+
+    def call(self, x: Any) -> Any:
+        """The answers."""
+        return tf.stop_gradient(self._answer(x))
+
+    def compute_output_shape(self, shape: Any) -> Any:
+        """One probability per class."""
+        return (shape[0], self._classes)
 
 
 @keras.saving.register_keras_serializable("ascmcu")
@@ -298,7 +367,7 @@ def _affine(norm: keras.Layer) -> tuple[Array, Array]:
 
 def _beyond_dropout(graph: LayerGraph, name: str) -> str | None:
     follower = graph.only_consumer(name)
-    while follower and isinstance(graph.layers[follower], (layers.Dropout, layers.SpatialDropout2D)):
+    while follower and isinstance(graph.layers[follower], _DROPOUT):
         follower = graph.only_consumer(follower)
     return follower
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import keras
 
@@ -54,8 +54,18 @@ def convert(
     options: Options | None = None,
     recipe: Recipe | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    state: Path | None = None,
 ) -> bytes:
     """The model in another form, with its features and labels in it where they are known.
+
+    Args:
+        source: the float model.
+        form: one of ``ROUTES``.
+        material: what ``int8`` calibrates and ``qat`` learns on.
+        options: how.
+        recipe: of a trained run, for ``qat``.
+        progress: called after every epoch of ``qat``.
+        state: a file that keeps the state of ``qat``'s training; one that was cut off goes on from it.
 
     Raises:
         InputError: no such form, or the route lacks what it works on.
@@ -73,7 +83,7 @@ def convert(
     elif form == "fp16":
         model = forms.fp16(source.tflite)
     elif form == "qat":
-        model = _fine_tuned(source, _needed(material, form), options, recipe, progress)
+        model = _fine_tuned(source, _needed(material, form), options, recipe, progress, state)
     else:
         raise InputError("no such form", expected=", ".join(ROUTES), found=form)
     return labelled(model, source, material)
@@ -117,20 +127,15 @@ def _fine_tuned(
     options: Options,
     recipe: Recipe | None,
     progress: Callable[[Epoch], None],
+    state: Path | None,
 ) -> bytes:
     if source.keras is None or recipe is None or material.examples is None:
         raise InputError(
             "fine-tuning needs a trained Keras model, its recipe and labelled recordings",
             hint="give a run's folder (runs/NAME) and --data",
         )
-    training = dataclasses.replace(
-        recipe.training,
-        epochs=options.epochs or qat.EPOCHS,
-        learning_rate=options.learning_rate or qat.RATE_SHARE * recipe.training.learning_rate,
-        warmup_epochs=1,
-        early_stop_epochs=0,
-    )
     calibrate.check(material.train, source.input_shape)
+    augment, training = qat.schedule(recipe, options.epochs, options.learning_rate)
     keras.utils.set_random_seed(training.seed)
-    prepared = qat.fine_tune(source.keras, material.examples, recipe.augment, training, progress)
+    prepared = qat.fine_tune(source.keras, material.examples, augment, training, progress, state)
     return qat.to_int8(prepared)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -20,13 +21,16 @@ from keras import layers
 
 from ascmcu.errors import InputError, ModelError
 from ascmcu.quantize import layer_graph
-from ascmcu.train import loop
+from ascmcu.train import checkpoint, loop
 from ascmcu.train.examples import Examples
 from ascmcu.train.loop import Epoch
-from ascmcu.train.recipe import Recipe
+from ascmcu.train.recipe import Augment, Recipe, Training
 
 # Of the loss, per unit of |scale|; Liu et al. use 1e-5 to 1e-4.
 PENALTY = 1e-4
+# Widths stay multiples of the channels that the kernels compute side by side.
+MULTIPLE = 4
+PHASES = ("penalised", "fine-tuned")
 _CHANNELWISE = (
     layers.BatchNormalization, layers.ReLU, layers.LeakyReLU, layers.Dropout, layers.SpatialDropout2D, layers.Identity,
     layers.MaxPooling2D, layers.AveragePooling2D, layers.ZeroPadding2D, layers.Cropping2D,
@@ -85,36 +89,72 @@ def slim(
     parameters: int,
     *,
     penalty: float = PENALTY,
-    sparse_epochs: int | None = None,
-    tune_epochs: int | None = None,
-    progress: Callable[[Epoch], None] = lambda epoch: None,
+    epochs: int | None = None,
+    progress: Callable[[str, Epoch], None] = lambda phase, epoch: None,
+    states: Path | None = None,
 ) -> keras.Model:
     """Train with the penalty, prune to at most so many parameters, fine-tune; ``model`` is trained in place.
 
-    Epochs default to half and half of the recipe's.
+    Args:
+        model: functional, trained by the recipe or fresh.
+        recipe: how it is trained.
+        train: on what.
+        parameters: trainable ones, at most.
+        penalty: of the loss, per unit of a scale's size.
+        epochs: of each training; by default half the recipe's.
+        progress: called after every epoch with the phase.
+        states: a folder that keeps the trainings' states, and from which a run that was cut off goes on.
 
     Raises:
         InputError: the network cannot become that small.
     """
-    half = max(recipe.training.epochs // 2, 1)
+    require_slimmable(model)
+    prune(model, parameters, MULTIPLE)  # what cannot be is known before anything is trained
+    each = epochs or epochs_of(recipe)
+    name = checkpoint.digest(
+        [recipe.to_dict(), parameters, penalty, checkpoint.of_weights(model), len(train.y)]
+    )
+
+    def fit(phase: str, network: keras.Model) -> None:
+        state = state_file(states, phase) if states else None
+        plan = loop.Plan(
+            _whole_clips(recipe.augment), _shortened(recipe, each), state_file=state, run=f"{name} {phase}"
+        )
+        loop.fit(network, train, None, plan, lambda epoch: progress(phase, epoch))
+
     penalise(model, penalty)
-    _fit(model, recipe, train, sparse_epochs or half, progress)
+    fit(PHASES[0], model)
     penalise(model, 0.0)
-    pruned = prune(model, parameters)
-    _fit(pruned, recipe, train, tune_epochs or half, progress)
+    pruned = prune(model, parameters, MULTIPLE)
+    fit(PHASES[1], pruned)
     return pruned
 
 
-def _fit(
-    model: keras.Model, recipe: Recipe, train: Examples, epochs: int, progress: Callable[[Epoch], None]
-) -> None:
-    training = dataclasses.replace(
+def epochs_of(recipe: Recipe) -> int:
+    """Epochs of each training, where nothing else is said: half the recipe's."""
+    return max(recipe.training.epochs // 2, 1)
+
+
+def state_file(folder: Path, phase: str) -> Path:
+    """Where the state of a phase is kept."""
+    return folder / f"state-{phase}.npz"
+
+
+def _shortened(recipe: Recipe, epochs: int) -> Training:
+    """The recipe's training over fewer epochs: what it does at certain epochs would fall elsewhere."""
+    return dataclasses.replace(
         recipe.training,
         epochs=epochs,
         warmup_epochs=min(recipe.training.warmup_epochs, epochs),
         restart_epochs=(),
+        snapshot_from=0,
+        snapshot_epochs=(),
+        early_stop_epochs=0,
     )
-    loop.fit(model, train, None, loop.Plan(recipe.augment, training), progress)
+
+
+def _whole_clips(augment: Augment) -> Augment:
+    return dataclasses.replace(augment, crop_rows=0)
 
 
 def prune(model: keras.Model, parameters: int, multiple: int = 1) -> keras.Model:

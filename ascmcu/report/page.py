@@ -168,6 +168,11 @@ def render(benchmark: Benchmark, memory_map: str | None) -> str:
     )  # fmt: skip
 
 
+def standalone(template: str, **context: object) -> str:
+    """Another page in the same dress: ``templates/<template>``, everything in it escaped."""
+    return _environment().get_template(template).render(**context)
+
+
 def memory_map_beside(folder: Path) -> str | None:
     """The export's picture of its activations, None where there is none."""
     path = folder / "memory.svg"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,11 +10,15 @@ from pathlib import Path
 
 from ascmcu.codegen.render import render
 from ascmcu.errors import InputError, ToolError
+from ascmcu.paths import write_whole
 from ascmcu.report import words
 from ascmcu.report.budgets import Metric
 from ascmcu.report.schema import Benchmark
 
-_LEFT, _TOP, _WIDTH, _HEIGHT = 80, 46, 660, 380
+_LEFT, _TOP, _WIDTH, _HEIGHT, _MARGIN, _BELOW = 80, 46, 760, 440, 60, 60
+# Of a letter in a sans serif of 12 pixels, on the generous side.
+_CHARACTER = 7.2
+INK, SOFT, RULE, FRONT, BEATEN = "#191c20", "#5d6570", "#e5e3de", "#0f5e8c", "#9aa4b0"
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,40 @@ class Mark:
     text: str
     best: bool = False
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A name that has room: where its baseline begins."""
+
+    left: float
+    base: float
+    text: str
+    best: bool
+
+
+@dataclass(frozen=True)
+class _Box:
+    left: float
+    top: float
+    right: float
+    bottom: float
+
+    def meets(self, other: _Box) -> bool:
+        return (
+            self.left < other.right
+            and other.left < self.right
+            and self.top < other.bottom
+            and other.top < self.bottom
+        )
+
+    def within(self, other: _Box) -> bool:
+        return (
+            other.left <= self.left
+            and self.right <= other.right
+            and other.top <= self.top
+            and self.bottom <= other.bottom
+        )
 
 
 def points(results: Sequence[tuple[str, Benchmark]], x: Metric, y: Metric) -> list[Point]:
@@ -64,8 +103,19 @@ def _goodness(metric: Metric, value: float) -> float:
     return value if metric.higher else -value
 
 
-def svg(found: Sequence[Point], x: Metric, y: Metric) -> str:
-    """The picture."""
+@dataclass(frozen=True)
+class Picture:
+    """Everything where it goes, in pixels from the upper left; ``steps`` is the front as corners of a staircase."""
+
+    marks: tuple[Mark, ...]
+    labels: tuple[Label, ...]
+    steps: tuple[tuple[float, float], ...]
+    x_ticks: tuple[Mark, ...]
+    y_ticks: tuple[Mark, ...]
+
+
+def picture(found: Sequence[Point], x: Metric, y: Metric) -> Picture:
+    """Lay the plot out. Names that would cover something are left to the points' titles, the front's last."""
     low_x, high_x = _range([p.x for p in found])
     low_y, high_y = _range([p.y for p in found])
 
@@ -76,52 +126,118 @@ def svg(found: Sequence[Point], x: Metric, y: Metric) -> str:
     marks = [
         Mark(*place(p.x, p.y), p.name, p.best, f"{p.name}: {_tell(x, p.x)}, {_tell(y, p.y)}") for p in found
     ]
-    line = [place(p.x, p.y) for p in sorted((p for p in found if p.best), key=lambda p: p.x)]
-    return render(
-        "pareto.svg.j2",
-        marks=marks,
-        line=" ".join(f"{a:.1f},{b:.1f}" for a, b in line),
-        x_ticks=[Mark(*place(v, low_y), _tell(x, v)) for v in _ticks(low_x, high_x)],
-        y_ticks=[Mark(*place(low_x, v), _tell(y, v)) for v in _ticks(low_y, high_y)],
-        x_title=x.title,
-        y_title=y.title,
-        left=_LEFT,
-        top=_TOP,
-        width=_WIDTH,
-        height=_HEIGHT,
+    front = sorted((p for p in found if p.best), key=lambda p: (p.x, p.y))
+    steps = tuple(place(*corner) for corner in _staircase(front, x))
+    return Picture(
+        marks=tuple(marks),
+        labels=tuple(_labels(marks, steps)),
+        steps=steps,
+        x_ticks=tuple(Mark(*place(v, low_y), _tell(x, v)) for v in _ticks(low_x, high_x)),
+        y_ticks=tuple(Mark(*place(low_x, v), _tell(y, v)) for v in _ticks(low_y, high_y)),
     )
 
 
+def _staircase(front: Sequence[Point], x: Metric) -> list[tuple[float, float]]:
+    """What is reached for a given x: between two points of the front, no more than the worse of them."""
+    corners = [(p.x, p.y) for p in front[:1]]
+    for before, after in itertools.pairwise(front):
+        corner = (before.x, after.y) if x.higher else (after.x, before.y)
+        corners += [corner, (after.x, after.y)]
+    return corners
+
+
+def _labels(marks: Sequence[Mark], steps: Sequence[tuple[float, float]]) -> list[Label]:
+    """The names that find room beside their points, those of the front first."""
+    taken = [_Box(m.x - 6, m.y - 6, m.x + 6, m.y + 6) for m in marks]
+    taken += [
+        _Box(min(a, c) - 1, min(b, d) - 1, max(a, c) + 1, max(b, d) + 1)
+        for (a, b), (c, d) in itertools.pairwise(steps)
+    ]
+    whole = _Box(_LEFT, 0, _LEFT + _WIDTH + _MARGIN, _TOP + _HEIGHT)
+    found = []
+    for mark in sorted(marks, key=lambda m: not m.best):
+        width = _CHARACTER * len(mark.text)
+        for dx, dy in (
+            (9, -7),
+            (9, 16),
+            (-9 - width, -7),
+            (-9 - width, 16),
+            (-width / 2, -12),
+            (-width / 2, 22),
+        ):
+            left, base = mark.x + dx, mark.y + dy
+            box = _Box(left, base - 10, left + width, base + 3)
+            if box.within(whole) and not any(box.meets(other) for other in taken):
+                taken.append(box)
+                found.append(Label(left, base, mark.text, mark.best))
+                break
+    return found
+
+
+def svg(found: Sequence[Point], x: Metric, y: Metric) -> str:
+    """The picture as a file that needs nothing."""
+    return render(
+        "pareto.svg.j2", picture=picture(found, x, y), x_title=x.title, y_title=y.title, left=_LEFT, top=_TOP,
+        width=_WIDTH, height=_HEIGHT, margin=_MARGIN, below=_BELOW, ink=INK, soft=SOFT, rule=RULE, front=FRONT,
+        beaten=BEATEN,
+    )  # fmt: skip
+
+
 def write(path: Path, found: Sequence[Point], x: Metric, y: Metric) -> None:
-    """``.svg`` is drawn here, ``.png`` by matplotlib.
+    """``.svg`` is drawn here, ``.png`` by matplotlib; both alike.
 
     Raises:
         InputError: another suffix.
         ToolError: matplotlib is not installed.
     """
+    check_suffix(path)
     if path.suffix == ".svg":
-        path.write_text(svg(found, x, y), encoding="utf-8")
-    elif path.suffix == ".png":
-        _write_png(path, found, x, y)
+        write_whole(path, svg(found, x, y))
     else:
+        _write_png(path, picture(found, x, y), x, y)
+
+
+def check_suffix(path: Path) -> None:
+    """Refuse what is neither .svg nor .png.
+
+    Raises:
+        InputError: it is not.
+    """
+    if path.suffix not in (".svg", ".png"):
         raise InputError("a plot is an .svg or a .png", found=path.name)
 
 
-def _write_png(path: Path, found: Sequence[Point], x: Metric, y: Metric) -> None:
+def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ToolError(
             "a .png needs matplotlib", hint="pip install matplotlib; an .svg needs nothing"
         ) from error
-    figure = Figure(figsize=(8, 5), layout="constrained")
-    axes = figure.add_subplot(xlabel=x.title, ylabel=y.title)
-    front = sorted((p for p in found if p.best), key=lambda p: p.x)
-    axes.plot([p.x for p in front], [p.y for p in front], color="#0f5e8c")
-    for p in found:
-        axes.plot(p.x, p.y, "o", color="#0f5e8c" if p.best else "#9aa4b0")
-        axes.annotate(p.name, (p.x, p.y), xytext=(5, 5), textcoords="offset points", fontsize=8)
-    figure.savefig(path, dpi=144)
+    width, height = _LEFT + _WIDTH + _MARGIN, _TOP + _HEIGHT + _BELOW
+    figure = Figure(figsize=(width / 96, height / 96))
+    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
+    axes.set_axis_off()
+
+    def write(
+        left: float, base: float, text: str, colour: str, anchor: str = "left", points: int = 8
+    ) -> None:
+        axes.text(left, base, text, color=colour, ha=anchor, va="baseline", fontsize=points)
+
+    write(_LEFT, 24, f"{y.title} against {x.title}", INK, points=11)
+    for tick in drawn.x_ticks:
+        axes.plot([tick.x, tick.x], [_TOP, _TOP + _HEIGHT], color=RULE, linewidth=0.8, zorder=0)
+        write(tick.x, _TOP + _HEIGHT + 18, tick.text, SOFT, "center")
+    for tick in drawn.y_ticks:
+        axes.plot([_LEFT, _LEFT + _WIDTH], [tick.y, tick.y], color=RULE, linewidth=0.8, zorder=0)
+        write(_LEFT - 8, tick.y + 4, tick.text, SOFT, "right")
+    axes.plot([a for a, _ in drawn.steps], [b for _, b in drawn.steps], color=FRONT, linewidth=1.5)
+    for mark in sorted(drawn.marks, key=lambda m: m.best):
+        axes.plot(mark.x, mark.y, "o", color=FRONT if mark.best else BEATEN, markersize=8 if mark.best else 6)
+    for label in drawn.labels:
+        write(label.left, label.base, label.text, INK if label.best else SOFT)
+    write(_LEFT + _WIDTH / 2, _TOP + _HEIGHT + 44, x.title, SOFT, "center")
+    figure.savefig(path, dpi=192)
 
 
 def _range(values: Sequence[float]) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import numpy as np
 from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.op import DEFAULT_TUNING, Lowered, Op, Tuning
 from ascmcu.ir.types import Tensor
+from ascmcu.passes.fold_time import fold_time
 from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
@@ -35,7 +36,7 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
     """
-    planar = planar_maps(graph) if tuning.planes else graph
+    planar = fold_time(planar_maps(graph)) if tuning.planes else graph
     plan = _planned(planar, mode, tuning)
     if planar is graph or mode == LAYERS:
         return plan
@@ -62,7 +63,7 @@ def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     if mode == ROWS:
         layers = spare_scratch(graph, layers, storage, trace, functools.partial(_relowered, graph, tuning))
     placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
-    return Plan(graph, mode, layers, placed, storage, size, bound, trace.events)
+    return Plan(graph, mode, layers, placed, storage, size, bound, trace.events, trace.order)
 
 
 def _input_readers_first(graph: Graph) -> Graph:

@@ -12,7 +12,7 @@ from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from ascmcu.errors import InputError
+from ascmcu.errors import InputError, why
 
 _EXECUTABLE = 1
 _WRITABLE = 2
@@ -56,7 +56,7 @@ class Image:
             self._file = path.open("rb")
             self._elf = ELFFile(self._file)
         except (OSError, ELFError) as error:
-            raise InputError("not a readable ELF file", where=str(path), found=str(error)) from error
+            raise InputError("not a readable ELF file", where=str(path), found=why(error)) from error
         header = self._elf.header
         if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
             raise InputError(

@@ -96,6 +96,15 @@ def digest(values: object) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
+def of_weights(model: keras.Model) -> str:
+    """A name for a network's weights."""
+    import hashlib
+
+    return hashlib.sha256(
+        b"".join(np.ascontiguousarray(w).tobytes() for w in model.get_weights())
+    ).hexdigest()
+
+
 def row_of(epoch: Any) -> dict[str, Any]:
     """Plain values of a frozen dataclass."""
     return asdict(epoch)

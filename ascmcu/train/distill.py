@@ -36,8 +36,8 @@ class Trained:
         return Inputs(raw, np.arange(len(dataset.recordings)), self.features)
 
 
-def load(folder: Path) -> Trained:
-    """Read a run's folder.
+def require(folder: Path) -> Path:
+    """The file of a finished run's network, with every classifier that it was trained with.
 
     Raises:
         InputError: it holds no finished run.
@@ -49,6 +49,16 @@ def load(folder: Path) -> Trained:
             where=str(folder),
             expected="recipe.json and model.keras, as `ascmcu train` leaves them",
         )
+    return network
+
+
+def load(folder: Path) -> Trained:
+    """Read a run's folder.
+
+    Raises:
+        InputError: it holds no finished run.
+    """
+    network = require(folder)
     recipe = Recipe.from_dict(json.loads((folder / "recipe.json").read_text()), str(folder / "recipe.json"))
     labels = tuple(json.loads((folder / "metrics.json").read_text())["labels"])
     with zoo.quiet():

@@ -26,12 +26,16 @@ def members(
     folder: Path,
     run: str,
     on_epoch: Callable[[Epoch], None],
-) -> None:
+) -> float:
     """Train one member per class, the class against all others, and put it into its place in ``whole``.
 
     Finished members lie in ``folder`` until the run ends, so that a break costs no more than one of them.
+
+    Returns:
+        Seconds of the members' epochs.
     """
     hidden = recipe.network.options.get("hidden", 256)
+    seconds = 0.0
     for number, label in enumerate(parts["train"].dataset.labels):
         alone = tmsic_teacher.against_all(tuple(whole.input_shape[1:]), hidden)
         plan = Plan(
@@ -42,10 +46,11 @@ def members(
         )
         train = _against_all(parts["train"].examples, number)
         validate = _against_all(parts["validate"].examples, number) if "validate" in parts else None
-        loop.fit(alone, train, validate, plan, on_epoch)
+        seconds += sum(epoch.seconds for epoch in loop.fit(alone, train, validate, plan, on_epoch))
         member = whole.get_layer(f"member{number}")
         for layer in member.layers:
             layer.set_weights(alone.get_layer(layer.name).get_weights())
+    return seconds
 
 
 def _against_all(examples: Examples, number: int) -> Examples:

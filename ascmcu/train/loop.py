@@ -23,7 +23,9 @@ from ascmcu.train.step import Hint, Step
 
 __all__ = ["Epoch", "Examples", "Labels", "fit", "probabilities"]
 
-# The state is written this often, at the end of an epoch: what a kill can cost.
+# The state is written at the end of every epoch, or, where that would take more than this share of the time, so
+# often that it does not, but every STATE_SECONDS: what a kill can cost beside the epoch that it falls into.
+STATE_SHARE = 0.05
 STATE_SECONDS = 20.0
 # Enough batches for a normalisation's statistics.
 STATISTICS_CLIPS = 2000
@@ -31,7 +33,11 @@ STATISTICS_CLIPS = 2000
 
 @dataclass(frozen=True)
 class Epoch:
-    """One line of the history; without validation its two values are NaN."""
+    """One line of the history; without validation its two values are NaN.
+
+    Args:
+        seconds: wall clock, with the validation; a training that went on after a break adds up its parts.
+    """
 
     epoch: int
     learning_rate: float
@@ -39,6 +45,7 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     examples_per_second: float
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -87,16 +94,18 @@ def fit(
     state = checkpoint.State()
     if plan.state_file:
         state = checkpoint.load(plan.state_file, plan.run, trained, beside)
-    saved = time.monotonic()
+    saved, wait_seconds = time.monotonic(), 0.0
     for number in range(len(state.history), training.epochs):
         if _stopped(state, training, number):
             break
         epoch = _epoch(step, model, train, validate, plan, number)
         progress(epoch)
         state = _after(state, epoch, trained, training, bool(validate))
-        if plan.state_file and time.monotonic() - saved > STATE_SECONDS:
+        if plan.state_file and time.monotonic() - saved > min(STATE_SECONDS, wait_seconds):
+            began = time.monotonic()
             checkpoint.save(plan.state_file, plan.run, trained, state, beside)
             saved = time.monotonic()
+            wait_seconds = (saved - began) / STATE_SHARE
     if plan.state_file:
         checkpoint.save(plan.state_file, plan.run, trained, state, beside)
     trained.set_weights(_kept(state, trained, training))
@@ -159,7 +168,7 @@ def _epoch(
         if model is not step.model:
             model.set_weights(step.model.get_weights())
         judged = _validate(model, validate)
-    return Epoch(number + 1, rate, loss, judged[0], judged[1], speed)
+    return Epoch(number + 1, rate, loss, judged[0], judged[1], speed, time.perf_counter() - started)
 
 
 def _order(y: Labels, balance: bool, rng: np.random.Generator) -> Rows:

@@ -11,7 +11,7 @@ classes, ``[teacher]`` what the network learns from beside the labels. ``[fusion
 from __future__ import annotations
 
 import dataclasses
-import difflib
+import math
 import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from ascmcu import paths
 from ascmcu.data.variation import Variation
-from ascmcu.errors import InputError
+from ascmcu.errors import InputError, near
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
 
@@ -315,7 +315,7 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
             "no such recipe",
             where=name_or_path,
             expected=f"a .toml file, or one of {', '.join(names())}",
-            hint=_near(name_or_path, names()),
+            hint=near(name_or_path, names()),
         ) from error
     except tomllib.TOMLDecodeError as error:
         raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
@@ -351,13 +351,8 @@ def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
                 f"unknown key {key!r}",
                 where=where,
                 expected=", ".join(sorted(known)),
-                hint=_near(key, sorted(known)),
+                hint=near(key, sorted(known)),
             )
-
-
-def _near(word: str, known: Sequence[str]) -> str | None:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {near[0]}?" if near else None
 
 
 def _section(kind: type[T], raw: dict[str, Any], where: str) -> T:
@@ -399,23 +394,46 @@ def _one_of(what: str, value: str, allowed: Sequence[str], where: str) -> None:
             where=where,
             expected=", ".join(allowed),
             found=value,
-            hint=_near(value, allowed),
+            hint=near(value, allowed),
         )
+
+
+# Shares that may be the whole or not, and numbers that may not be zero; none is negative.
+_SHARES = ("device_shift", "mixstyle_chance", "weight")
+_PARTS = ("validate_share", "label_smoothing", "average")
+_POSITIVE = ("epochs", "batch", "learning_rate", "snapshot_every", "temperature", "penalty")
+
+
+def _check_numbers(recipe: Recipe, where: str) -> None:
+    for name in _SECTIONS:
+        section = getattr(recipe, name)
+        for key, value in dataclasses.asdict(section).items():
+            for number in value if isinstance(value, tuple) else (value,):
+                wanted = "" if isinstance(number, bool | str | dict) else _wrong(key, number)
+                if wanted:
+                    place = f"{where}: [{name}]"
+                    raise InputError(f"{key} cannot be {number}", where=place, expected=wanted)
+
+
+def _wrong(key: str, number: float) -> str:
+    """What would have been right; empty where it is. NaN never is."""
+    if key in _SHARES:
+        return "" if 0 <= number <= 1 else "a number from 0 to 1"
+    if key in _PARTS:
+        return "" if 0 <= number < 1 else "a number from 0 to below 1"
+    if key in _POSITIVE:
+        return "" if 0 < number < math.inf else "a number above 0"
+    if key in ("speed", "stretch"):
+        return "" if number == 0 or 1 < number < math.inf else "a factor above 1, or 0 to leave it out"
+    return "" if 0 <= number < math.inf else "a number that is not negative"
 
 
 def _check_training(recipe: Recipe, where: str) -> None:
     training = recipe.training
     _one_of("optimizer", training.optimizer, ("adam", "radam", "sgd"), where)
-    for name in ("epochs", "batch", "learning_rate", "snapshot_every"):
-        if getattr(training, name) <= 0:
-            raise InputError(f"{name} must be positive", where=where, found=getattr(training, name))
     if training.average and training.averages_snapshots:
         raise InputError(
             "weights are averaged either by step or by epoch", where=where, found="average and snapshot_…"
-        )
-    if not 0 <= recipe.data.validate_share < 1:
-        raise InputError(
-            "validate_share must lie between 0 and 1", where=where, found=recipe.data.validate_share
         )
 
 
@@ -481,6 +499,7 @@ def _check_fusion(recipe: Recipe, where: str) -> None:
 
 
 _CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
+    _check_numbers,
     _check_training,
     _check_augment,
     _check_heads,

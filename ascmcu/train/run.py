@@ -64,6 +64,7 @@ def train(
     """
     if not recipe.data.train:
         raise DataError("the recipe names no part to train on", expected=", ".join(dataset.parts))
+    _refuse_early(recipe, dataset)
     keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
     if recipe.fusion.runs:
@@ -73,11 +74,23 @@ def train(
     history: list[Epoch] = []
     if recipe.fusion.runs:
         whole = fusion.build(recipe, parts)
+        seconds = time.perf_counter() - started
     else:
         job = _Job(recipe, features, dataset, parts, folder)
-        whole, history = _trained(job, on_epoch)
-    seconds = time.perf_counter() - started
+        whole, history, seconds = _trained(job, on_epoch)
     return _written(recipe, features, dataset, parts, folder, whole, history, seconds)
+
+
+def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
+    """What cannot be built or found is told before features are extracted, which may take hours."""
+    for names in _names(recipe.data).values():
+        dataset.only(names)
+    for needed in (*recipe.teacher.runs, *recipe.fusion.runs):
+        distill.require(Path(needed))
+    if not recipe.fusion.runs:
+        _Job(recipe, recipe.features, dataset, {}, Path()).built(
+            recipe.features.input_shape[1:], recipe.network.options
+        )
 
 
 @dataclass(frozen=True)
@@ -101,13 +114,14 @@ class _Job:
         return zoo.build(recipe.network.name, shape, len(self.dataset.labels), {**groups, **options})
 
 
-def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch]]:
-    """The network with all its classifiers, after every stage."""
+def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch], float]:
+    """The network with all its classifiers, after every stage; the history; the seconds of all epochs."""
     recipe = job.recipe
     shape = job.features.input_shape[1:]
     whole = job.built(shape, recipe.network.options)
+    seconds = 0.0
     if recipe.network.name in ensemble.NETWORKS:
-        ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
+        seconds = ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
     cropped = None
     if recipe.augment.crop_rows:
         rows = recipe.augment.crop_rows
@@ -136,7 +150,7 @@ def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model,
         )
         validate = job.parts["validate"].examples if "validate" in job.parts and not hint else None
         history += loop.fit(whole, train.examples, validate, plan, on_epoch)
-    return whole, history
+    return whole, history, seconds + sum(epoch.seconds for epoch in history)
 
 
 def _objectives(job: _Job) -> list[Objective]:

@@ -68,9 +68,13 @@ class Step:
             self.variables = [*hint.student.trainable_variables, *hint.adapter.trainable_variables]
         self.optimizer = model.optimizer
         self.optimizer.build(self.variables)
-        self._compiled = tf.function(self._step, reduce_retracing=True, autograph=False)
+        self._compiled: Any = None
 
     def __call__(self, x: npt.NDArray[Any], targets: npt.NDArray[Any]) -> float:
+        if self._compiled is None:
+            # For batches of any size: an epoch's last one would be traced anew, which takes a deep network seconds.
+            like = [tf.TensorSpec((None, *array.shape[1:]), tf.float32) for array in (x, targets)]
+            self._compiled = tf.function(self._step, input_signature=like, autograph=False)
         return float(self._compiled(tf.constant(x), tf.constant(targets)))
 
     def _step(self, x: Any, targets: Any) -> Any:

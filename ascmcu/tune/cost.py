@@ -58,6 +58,8 @@ def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
     groups = {"groups": len(recipe.heads.groups)} if recipe.heads.groups else {}
     model = zoo.build(recipe.network.name, shape, len(dataset.labels), {**groups, **recipe.network.options})
     rng = np.random.default_rng(0)
+    # Offsets begin at zero, which some limits do not count; hardly any stays there.
+    model.set_weights([w if np.any(w) else rng.normal(0.0, 0.01, w.shape) for w in model.get_weights()])
     converted = ptq.int8(model, rng.standard_normal((_STAND_INS, *shape)).astype(np.float32))
     return metadata.embedded(converted, spec, dataset.labels)
 

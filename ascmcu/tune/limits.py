@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ascmcu import api, boards
+from ascmcu.data.datasets import Dataset
 from ascmcu.errors import InputError, LimitError
 from ascmcu.report import limits
+from ascmcu.train.recipe import Recipe
 
 
 def names() -> tuple[str, ...]:
@@ -57,3 +60,19 @@ def require(model: Path, wanted: Sequence[str]) -> None:
     broken = exceeded(model, wanted)
     if broken:
         raise LimitError("the network exceeds a limit", where=model.name, found="; ".join(broken))
+
+
+def require_untrained(recipe: Recipe, dataset: Dataset, wanted: Sequence[str]) -> None:
+    """Raise unless the network that a recipe will train keeps the limits; networks made of others are not built yet.
+
+    Raises:
+        LimitError: it does not; the figures are in the message.
+    """
+    from ascmcu.tune import cost
+
+    if recipe.fusion.runs:
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        model = Path(scratch) / f"{recipe.name}.tflite"
+        model.write_bytes(cost.untrained(recipe, dataset))
+        require(model, wanted)

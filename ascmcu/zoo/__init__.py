@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ascmcu.errors import InputError, ToolError
+from ascmcu.errors import InputError, ToolError, near
 
 if TYPE_CHECKING:
     import keras
@@ -76,18 +76,28 @@ def build(
     """Build a network with fresh weights.
 
     Raises:
-        InputError: no such network, or an option that it does not take.
+        InputError: no such network, or an option or a value that it does not take.
         ToolError: TensorFlow is not installed.
     """
     if name not in names():
-        raise InputError("no such network", where=name, expected=", ".join(names()))
+        raise InputError("no such network", where=name, expected=", ".join(names()), hint=near(name, names()))
     load_tensorflow()
     builder = importlib.import_module(f"{__name__}.{name.replace('-', '_')}").build
     known = list(inspect.signature(builder).parameters)[2:]
     for option in options or {}:
         if option not in known:
             raise InputError(
-                f"{name} takes no option {option!r}", where="[network]", expected=", ".join(known)
+                f"{name} takes no option {option!r}",
+                where="[network]",
+                expected=", ".join(known),
+                hint=near(option, known),
             )
-    model: keras.Model = builder(shape, classes, **(options or {}))
+    try:
+        model: keras.Model = builder(shape, classes, **(options or {}))
+    except (ValueError, TypeError) as error:  # lists of unequal length, a map that vanishes, a width of zero
+        raise InputError(
+            f"{name} cannot be built from these options",
+            where="[network]",
+            found=str(error).strip().splitlines()[0][:200],
+        ) from error
     return model

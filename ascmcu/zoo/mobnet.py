@@ -19,6 +19,7 @@ def build(
     classes: int,
     *,
     alpha: float = 1.0,
+    units: int = UNITS,
     head_filters: int = 48,
     dropout: float = 0.3,
     weight_decay: float = 1e-3,
@@ -29,25 +30,26 @@ def build(
         shape: input shape without the batch; an even number of mel bands.
         classes: how many.
         alpha: scales the widths of the stages.
+        units: inverted residuals in each stage.
         head_filters: width of the head's first convolution.
         dropout: rate within the head.
         weight_decay: L2 of the head's two convolutions, the only ones that have it.
     """
     inputs = keras.Input(shape, name="features")
     half = shape[0] // 2
-    low = branch(layers.Cropping2D(((0, half), (0, 0)), name="low_bands")(inputs), alpha, "low")
-    high = branch(layers.Cropping2D(((half, 0), (0, 0)), name="high_bands")(inputs), alpha, "high")
+    low = branch(layers.Cropping2D(((0, half), (0, 0)), name="low_bands")(inputs), alpha, units, "low")
+    high = branch(layers.Cropping2D(((half, 0), (0, 0)), name="high_bands")(inputs), alpha, units, "high")
     x = layers.Concatenate(axis=1, name="bands")([low, high])
     x = trunk(x, head_filters, dropout, weight_decay)
     return keras.Model(inputs, classifier(x, classes, weight_decay, "scene"), name="mobnet")
 
 
-def branch(x: keras.KerasTensor, alpha: float, name: str) -> keras.KerasTensor:
+def branch(x: keras.KerasTensor, alpha: float, units: int, name: str) -> keras.KerasTensor:
     """Stem, three stages of inverted residuals, and a 1 × 1 convolution; both axes are halved four times."""
     x = layers.Conv2D(STEM_FILTERS, 3, 2, padding="same", name=f"{name}_stem")(x)
     x = _norm_relu(x, f"{name}_stem")
     for stage, filters in enumerate(STAGE_FILTERS, start=1):
-        for unit in range(1, UNITS + 1):
+        for unit in range(1, units + 1):
             stride = 2 if unit == 1 else 1
             x = _inverted_residual(x, int(filters * alpha), stride, f"{name}_{stage}_{unit}")
     last = 56 if alpha <= 1 else _divisible(80 * alpha)

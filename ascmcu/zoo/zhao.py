@@ -17,6 +17,7 @@ def build(
     *,
     groups: int = 3,
     alpha: float = 0.85,
+    units: int = mobnet.UNITS,
     head_filters: int = 48,
     dropout: float = 0.3,
     weight_decay: float = 1e-3,
@@ -28,12 +29,13 @@ def build(
         classes: of the first classifier: the scenes.
         groups: of the second: indoor, outdoor, transportation. 0 leaves it out.
         alpha: scales the widths of the stages.
+        units: inverted residuals in each stage.
         head_filters: width of the common part of the head.
         dropout: rate within the head.
         weight_decay: L2 of the head's convolutions.
     """
     inputs = keras.Input(shape, name="features")
-    x = mobnet.trunk(mobnet.branch(inputs, alpha, "mel"), head_filters, dropout, weight_decay)
+    x = mobnet.trunk(mobnet.branch(inputs, alpha, units, "mel"), head_filters, dropout, weight_decay)
     outputs = [mobnet.classifier(x, classes, weight_decay, "scene")]
     if groups:
         outputs.append(mobnet.classifier(x, groups, weight_decay, "group"))

@@ -19,6 +19,7 @@ def build(
     *,
     groups: int = 3,
     filters: int = 24,
+    units: int = UNITS,
     weight_decay: float = 1e-3,
 ) -> keras.Model:
     """A network (mel, time, channels) → probabilities (classes,) and, unless ``groups`` is 0, (groups,).
@@ -28,16 +29,15 @@ def build(
         classes: of the first classifier: the scenes.
         groups: of the second: indoor, outdoor, transportation. 0 leaves it out.
         filters: of the first stack; each further one has twice as many.
+        units: residual units in each stack.
         weight_decay: L2 of all convolutions.
     """
     inputs = keras.Input(shape, name="features")
     half = shape[0] // 2
-    low = _branch(
-        layers.Cropping2D(((0, half), (0, 0)), name="low_bands")(inputs), filters, weight_decay, "low"
-    )
-    high = _branch(
-        layers.Cropping2D(((half, 0), (0, 0)), name="high_bands")(inputs), filters, weight_decay, "high"
-    )
+    low = layers.Cropping2D(((0, half), (0, 0)), name="low_bands")(inputs)
+    low = _branch(low, filters, units, weight_decay, "low")
+    high = layers.Cropping2D(((half, 0), (0, 0)), name="high_bands")(inputs)
+    high = _branch(high, filters, units, weight_decay, "high")
     x = layers.Concatenate(axis=1, name="bands")([low, high])
     x = layers.ReLU(name="head_relu")(_norm(x, "head"))
     x = _conv(2 * filters * 2**STACKS, 1, 1, weight_decay, "head_conv")(x)
@@ -48,10 +48,12 @@ def build(
     return keras.Model(inputs, outputs if groups else outputs[0], name="zhao_teacher")
 
 
-def _branch(x: keras.KerasTensor, filters: int, weight_decay: float, name: str) -> keras.KerasTensor:
+def _branch(
+    x: keras.KerasTensor, filters: int, units: int, weight_decay: float, name: str
+) -> keras.KerasTensor:
     x = _conv(filters, 3, (1, 2), weight_decay, f"{name}_stem")(_norm(x, f"{name}_input"))
     for stack in range(STACKS):
-        for unit in range(UNITS):
+        for unit in range(units):
             stride = (1, 2) if stack and not unit else (1, 1)
             x = _unit(x, filters * 2**stack, stride, weight_decay, f"{name}_{stack + 1}_{unit + 1}")
     return x

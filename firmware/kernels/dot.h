@@ -126,19 +126,50 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 #endif
 
 /* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
-static inline void dot_widen4(const int8_t *restrict from, int16_t *restrict to, int32_t words)
-{
-    dot_word *out = (dot_word *)(void *)to;
-#if ASCMCU_DSP
-#pragma GCC unroll 4
+#if defined(__GNUC__)
+__attribute__((noinline, unused))
 #endif
-    for (; words > 0; --words) {
+static void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
+{
+#if ASCMCU_DSP
+    /* Four groups a turn, 24 cycles. */
+    for (; words >= 4; words -= 4) {
+        uint32_t a;
+        uint32_t b;
+        uint32_t c;
+        uint32_t d;
+        uint32_t odd;
+        __asm__ volatile("ldr %3, [%0, #4]\n\t"
+                         "ldr %4, [%0, #8]\n\t"
+                         "ldr %5, [%0, #12]\n\t"
+                         "ldr %2, [%0], #16\n\t"
+                         "sxtb16 %6, %2, ror #8\n\t"
+                         "sxtb16 %2, %2\n\t"
+                         "str %6, [%1, #4]\n\t"
+                         "sxtb16 %6, %3, ror #8\n\t"
+                         "sxtb16 %3, %3\n\t"
+                         "str %6, [%1, #12]\n\t"
+                         "sxtb16 %6, %4, ror #8\n\t"
+                         "sxtb16 %4, %4\n\t"
+                         "str %6, [%1, #20]\n\t"
+                         "sxtb16 %6, %5, ror #8\n\t"
+                         "sxtb16 %5, %5\n\t"
+                         "str %6, [%1, #28]\n\t"
+                         "str %3, [%1, #8]\n\t"
+                         "str %4, [%1, #16]\n\t"
+                         "str %5, [%1, #24]\n\t"
+                         "str %2, [%1], #32"
+                         : "+r"(from), "+r"(to), "=&r"(a), "=&r"(b), "=&r"(c), "=&r"(d), "=&r"(odd)
+                         :
+                         : "memory");
+    }
+#endif
+    dot_word *out = (dot_word *)(void *)to;
+    for (; words > 0; --words, from += 4) {
         uint32_t word;
         memcpy(&word, from, sizeof word);
-        from += sizeof word;
-        out[0] = dot_even(word);
-        out[1] = dot_odd(word);
-        out += 2;
+        *out++ = dot_even(word);
+        *out++ = dot_odd(word);
     }
 }
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import click
@@ -71,33 +70,9 @@ def test_every_leaf_can_be_quiet() -> None:
         assert sum("--quiet" in option.opts for option in leaf.params) == 1, leaf.name
 
 
-@needs_cross
-@pytest.mark.skipif(not (ROOT / "tests").is_dir() or os.name != "posix", reason="signals")
-def test_ctrl_c_leaves_a_benchmark_that_goes_on(ascmcu: Ascmcu, model: Path, tmp_path: Path) -> None:
-    assert ascmcu("export", model, "--board", "nucleo-f446", "-q").status == 0
-    clips = 4000
-    np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(-128, 128, (clips, 1, 16), np.int8))
-    arguments = ["bench", "--on", "host", "--tensors", "in.npy"]
-    running = subprocess.Popen([*PROGRAM, *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        kept = list((tmp_path / "build").glob("bench-host-*.jsonl"))
-        if kept and len(kept[0].read_text().splitlines()) > 3:
-            break
-        time.sleep(0.01)
-    running.send_signal(signal.SIGINT)
-    _, said = running.communicate(timeout=60)
-    assert running.returncode == 130
-    assert "interrupted" in said and "`ascmcu bench --on host --tensors in.npy` goes on with the rest" in said
-    done = ascmcu(*arguments, "--json")
-    assert done.status == 0
-    finished = json.loads(done.stdout)
-    assert finished["clips"] == clips and 3 <= finished["resumed"] < clips
-
-
 def test_what_ctrl_c_leaves_is_told_for_every_verb_that_takes_long() -> None:
     assert set(AFTER_CTRL_C) <= set(VERBS) | {"tune"}
-    assert {"bench", "train", "export", "quantize", "flash"} <= set(AFTER_CTRL_C)
+    assert {"bench", "train", "export", "quantize", "flash", "data", "features"} <= set(AFTER_CTRL_C)
 
 
 def test_a_log_gets_a_line_now_and_then(
@@ -111,6 +86,40 @@ def test_a_log_gets_a_line_now_and_then(
     assert capsys.readouterr().err.splitlines() == [
         "bench on sim: 2 of 10 clips, about 80 s left", "bench on sim: 4 of 10 clips, about 60 s left",
     ]  # fmt: skip
+
+
+def test_steps_behind_each_other_are_estimated_apart(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = iter([0.0, 0.0, 30.0, 30.0, 50.0, 3650.0])
+    monkeypatch.setattr("ascmcu.cli.progress.time.monotonic", lambda: next(now))
+    with progress.staged() as say:
+        for what, unit, done, note in (
+            ("searching", "plans", 0, ""), ("searching", "plans", 1, ""), ("training", "epochs", 0, ""),
+            ("training", "epochs", 1, "loss 0.5"), ("training", "epochs", 2, "loss 0.4"),
+        ):  # fmt: skip
+            say(what, unit, done, 12, note)
+    assert capsys.readouterr().err.splitlines() == [
+        "searching: 1 of 12 plans, about 6 min left",
+        "training: 1 of 12 epochs, about 4 min left; loss 0.5",
+        "training: 2 of 12 epochs, about 5.0 h left; loss 0.4",
+    ]
+
+
+def test_a_terminal_gets_bars_that_vanish(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.staged() as say:
+        say("searching", "plans", 1, 4)
+        say("compiling", "files", 2, 3, "nearly there")
+    shown = terminal.getvalue()
+    assert all(part in shown for part in ("searching", "1/4", "compiling", "2/3", "nearly there"))
+    assert "\x1b[2K" in shown, "the lines are cleared at the end"
 
 
 def test_a_pipe_gets_no_colours(result: Path) -> None:

@@ -95,6 +95,66 @@ def test_the_official_split_and_the_table_disagree(tmp_path: Path) -> None:
         datasets.load(root)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+def test_every_fault_of_an_official_layout_is_found(tmp_path: Path, end: bytes) -> None:
+    root = tau.mobile(tmp_path, seconds_in_name=False, places=2)
+    setup = root / "evaluation_setup"
+    for table in (root / "meta.csv", *setup.glob("*.csv")):
+        table.write_bytes(table.read_bytes().replace(b"\n", end))
+    assert check.check(root).sound
+    audio = root / "audio"
+    (audio / "bus-vienna-100-0-a.wav").unlink()
+    (audio / "bus-vienna-100-0-b.wav").write_bytes(b"RIFF but no sound")
+    (audio / "park-vienna-400-0-a.wav").write_bytes((audio / "park-vienna-401-7-a.wav").read_bytes())
+    _sound(audio / "stray.wav", 9)
+    lists = setup / "fold1_train.csv"
+    lists.write_bytes(lists.read_bytes() + b"audio/tram-vienna-900-0-b.wav\ttram" + end)
+    meta = root / "meta.csv"
+    meta.write_bytes(meta.read_bytes().replace(b"vienna-2\t", b"vienna-1\t"))
+    report = check.check(root)
+    assert not report.sound
+    assert report.missing == ("audio/bus-vienna-100-0-a.wav",)
+    assert list(report.unreadable) == ["audio/bus-vienna-100-0-b.wav"]
+    assert report.duplicates == (("audio/park-vienna-400-0-a.wav", "audio/park-vienna-401-7-a.wav"),)
+    assert report.repeated == ("audio/tram-vienna-900-0-b.wav (2 times)",)
+    assert report.leaks == {"vienna-1": ("test", "train")}
+    assert report.unlisted == ("audio/stray.wav",)
+
+
+def test_a_recording_in_both_lists_is_repeated(tmp_path: Path) -> None:
+    root = tau.three_class(tmp_path, places=2)
+    lists = root / "evaluation_setup" / "fold1_evaluate.csv"
+    lists.write_bytes(lists.read_bytes() + b"audio/indoor-lyon-0-0-a.wav\tindoor\r\n")
+    assert check.check(root).repeated == ("audio/indoor-lyon-0-0-a.wav (2 times)",)
+    with pytest.raises(DataError, match="listed more than once"):
+        datasets.load(root)
+
+
+def test_lists_that_cannot_be_read_are_no_class_folders(tmp_path: Path) -> None:
+    root = tau.three_class(tmp_path, places=1)
+    evaluate = root / "evaluation_setup" / "fold1_evaluate.csv"
+    evaluate.write_text("name\na.wav\n")
+    with pytest.raises(DataError, match="names no files"):
+        check.check(root)
+    (root / "meta.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="cannot read the table"):
+        check.check(root)
+    (root / "meta.csv").unlink()
+    with pytest.raises(DataError, match="lacks its list"):
+        check.check(root)
+
+
+def test_class_folders_with_a_fault(tmp_path: Path) -> None:
+    for seed, name in enumerate(("train/dog/1.wav", "train/cat/2.wav", "test/dog/3.wav", "test/cat/4.wav")):
+        _sound(tmp_path / name, seed)
+    assert check.check(tmp_path).sound
+    (tmp_path / "test" / "dog" / "5.wav").write_bytes((tmp_path / "train" / "dog" / "1.wav").read_bytes())
+    (tmp_path / "train" / "cat" / "6.wav").write_bytes(b"")
+    report = check.check(tmp_path)
+    assert report.duplicates == (("test/dog/5.wav", "train/dog/1.wav"),)
+    assert list(report.unreadable) == ["train/cat/6.wav"]
+
+
 def test_esc50_has_its_table_in_a_folder_and_names_its_sources(tmp_path: Path) -> None:
     for seed, name in enumerate(("1-100-A-0.wav", "2-200-A-0.wav")):
         _sound(tmp_path / "audio" / name, seed)

@@ -16,7 +16,7 @@ from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import DType
 from ascmcu.ops._float import TOLERANCE
-from tests.quantize.conftest import NETWORKS, clips, network
+from tests.quantize.conftest import GROUPED, NETWORKS, clips, network
 from tests.support.host_model import HostModel
 
 HYBRID_TOLERANCE = 0.05
@@ -33,7 +33,7 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
     return float(np.abs(a - b).max()) <= TOLERANCE * max(float(np.abs(a).max()), 1e-3)
 
 
-@pytest.mark.parametrize("name", list(NETWORKS))
+@pytest.mark.parametrize("name", [*NETWORKS, GROUPED])
 def test_forms_run(name: str) -> None:
     from ascmcu.quantize import flat, run
 
@@ -98,3 +98,13 @@ def test_halves_are_exact(value: float) -> None:
     graph = passes.optimize(tflite.parse(build(tensors, operators, [0], [3]), "half"))
     found = HostModel(graph, "layers", sanitize=True)(np.array([[1.0, 0.0]], np.float32))[0]
     assert found.reshape(-1)[0] == np.float32(half[0, 0])
+
+
+def test_grouped_convolutions_stay_grouped() -> None:
+    """TensorFlow keeps the groups: fewer products than one convolution over all channels would need."""
+    graph = passes.optimize(tflite.parse(_forms(GROUPED)["fp16"], GROUPED))
+    kernels = [graph.tensors[n.inputs[1]].shape for n in graph.nodes if n.op.kind() == "float_conv2d"]
+    assert [shape[3] for shape in kernels] == [3, 4, 2]
+    layers = HostModel(graph, "layers").plan.layers
+    assert len(layers) == len(graph.nodes)
+    assert graph.macs == 120 * (12 * 9 * 3 + 12 * 4) + 30 * 18 * 9 * 2 + 18 * 4

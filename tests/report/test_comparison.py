@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ascmcu.errors import InputError
@@ -131,12 +133,35 @@ def test_the_pareto_front(benchmark_result: Benchmark, tmp_path: Path) -> None:
     drawn = ET.fromstring((tmp_path / "p.svg").read_text())
     assert sum(e.tag.endswith("circle") for e in drawn.iter()) == 6
     (line,) = (e for e in drawn.iter() if e.tag.endswith("polyline"))
-    assert len(line.attrib["points"].split()) == 4
+    assert len(line.attrib["points"].split()) == 4 + 3, "four points, and a corner between each two"
     with pytest.raises(InputError, match=r"\.svg or a \.png"):
         pareto.write(tmp_path / "p.pdf", found, x, y)
     pytest.importorskip("matplotlib")
     pareto.write(tmp_path / "p.png", found, x, y)
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_names_of_many_results_cover_nothing(benchmark_result: Benchmark) -> None:
+    rng = np.random.default_rng(1)
+    results = [
+        (f"network-{i}", _at(benchmark_result, int(c), float(a)))
+        for i, (c, a) in enumerate(zip(rng.integers(100, 900, 120), rng.uniform(0.4, 0.9, 120), strict=True))
+    ]
+    x, y = budgets.by_name("cycles"), budgets.by_name("accuracy")
+    drawn = pareto.picture(pareto.points(results, x, y), x, y)
+    assert len(drawn.marks) == 120 and len(drawn.labels) < 120
+    assert {m.text for m in drawn.marks if m.best} == {label.text for label in drawn.labels if label.best}
+    boxes = [
+        (label.left, label.base - 10, label.left + 6 * len(label.text), label.base + 3)
+        for label in drawn.labels
+    ]
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        assert not any(left < m.x < right and top < m.y < bottom for m in drawn.marks)
+        for a, b, c, d in boxes[:i]:
+            assert right <= a or c <= left or bottom <= b or d <= top
+    # Accuracy to the right: the stairs go down behind each point, not before it.
+    down = pareto.picture(pareto.points(results[:2], y, x), y, x).steps
+    assert all(a == c or b == d for (a, b), (c, d) in itertools.pairwise(down))
 
 
 def test_one_point_is_a_plot_too(benchmark_result: Benchmark) -> None:

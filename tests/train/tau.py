@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,10 +34,10 @@ def three_class(root: Path, places: int = 4) -> Path:
     return _tables(root, rows, "\r\n")
 
 
-def mobile(root: Path, *, seconds_in_name: bool, places: int = 1) -> Path:
+def mobile(root: Path, *, seconds_in_name: bool, places: int = 1, scenes: Sequence[str] = SCENES) -> Path:
     """2020 Mobile, or 2022 with its number of the second: mono, 44.1 kHz, every place by devices a, b and s1."""
     rows = []
-    for number, scene in enumerate(SCENES):
+    for number, scene in enumerate(scenes):
         for place in range(places + 1):
             for device in ("a", "b", "s1") if place < places else ("a",):
                 moment = f"{scene}-vienna-{100 * number + place}-{7 * place}" + (

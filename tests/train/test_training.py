@@ -20,6 +20,7 @@ from ascmcu.quantize import run as quantize
 from ascmcu.train import loop, run
 from ascmcu.train.loop import Plan
 from ascmcu.train.recipe import Augment, Recipe, Training
+from tests.train.conftest import TINY
 
 
 def _training(recipe: Recipe, **changes: object) -> Recipe:
@@ -127,7 +128,31 @@ def test_metadata_is_replaced_and_told_apart(tiny: Recipe) -> None:
 
 
 def test_unknown_network_and_option() -> None:
-    with pytest.raises(InputError, match="no such network"):
+    with pytest.raises(InputError, match="no such network") as network:
         zoo.build("dscnnn", (31, 16, 1), 2)
-    with pytest.raises(InputError, match="takes no option 'width'"):
-        zoo.build("dscnn", (31, 16, 1), 2, {"width": 3})
+    assert network.value.hint == "did you mean dscnn?"
+    with pytest.raises(InputError, match="takes no option 'filter'") as option:
+        zoo.build("dscnn", (31, 16, 1), 2, {"filter": 3})
+    assert option.value.hint == "did you mean filters?"
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"network": {"name": "dscnn", "filters": [8], "strides": [1, 2]}}, "cannot be built"),
+        ({"data": {"train": ["1"], "test": ["6"]}}, "no part '6'"),
+        ({"teacher": {"runs": ["not/there"]}}, "no finished training run"),
+        ({"fusion": {"runs": ["not/there"]}}, "no finished training run"),
+    ],
+    ids=["network", "part", "teacher", "member"],
+)
+def test_what_cannot_be_is_told_before_features_are_extracted(
+    change: dict[str, object], what: str, scenes: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def extracted(*_: object, **__: object) -> None:
+        raise AssertionError("features were asked for")
+
+    monkeypatch.setattr(cache, "features", extracted)
+    with pytest.raises(InputError, match=what):
+        run.train(Recipe.from_dict({**TINY, **change}, "x.toml"), scenes, folder)
+    assert not folder.exists()

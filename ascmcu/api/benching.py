@@ -1,0 +1,126 @@
+"""Clips through the firmware of an export, and what they say."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu import boards
+from ascmcu.bench import clips as clip_sources
+from ascmcu.bench import run as bench_run
+from ascmcu.build.manifest import Manifest
+from ascmcu.errors import InputError
+from ascmcu.paths import PathLike, write_whole
+from ascmcu.report.schema import Benchmark
+from ascmcu.report.summarize import summarize
+from ascmcu.runners import base as runners
+from ascmcu.runners.base import Runner, Target
+from ascmcu.runners.serial import SerialRunner
+
+Progress = Callable[[int, int], None]
+
+
+def bench(
+    folder: PathLike = "build",
+    *,
+    on: str = "sim",
+    serial: str | None = None,
+    baud: int | None = None,
+    data: PathLike | None = None,
+    split: str | None = None,
+    tensors: PathLike | None = None,
+    limit: int | None = None,
+    repeat: int = 1,
+    warm_up: int = 0,
+    save_outputs: PathLike | None = None,
+    wait_states: bool = False,
+    progress: Progress = lambda done, total: None,
+) -> Benchmark:
+    """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
+
+    Args:
+        folder: the export.
+        on: a runner: host, sim, qemu, …
+        serial: a board's port in place of a runner; ``auto`` for the one that carries its probe's USB numbers.
+        baud: in place of the board's own rate.
+        data: recordings: a folder or a table.
+        split: the part of the data to take.
+        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
+        limit: at most so many clips.
+        repeat: how often every clip is run; counts are the median.
+        warm_up: clips to run before, whose results are dropped.
+        save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
+        wait_states: on ``sim``, behind the chip's real flash; the result says what difference it makes.
+        progress: called with clips done and clips in all.
+
+    Raises:
+        InputError: no export, no such runner, clips that do not fit the network.
+        LinkError: the link to the device failed; what was scored is kept, and the next call goes on from there.
+        ToolError: a program that the runner needs is missing.
+    """
+    if (data is None) == (tensors is None):
+        raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    if save_outputs is not None and not Path(save_outputs).parent.is_dir():
+        raise InputError(
+            "no folder for the outputs", where=str(Path(save_outputs).parent), hint="make it first"
+        )
+    folder = Path(folder)
+    manifest = Manifest.load(folder)
+    target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
+    if wait_states and (on != "sim" or serial is not None):
+        raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
+    runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
+    if data is not None:
+        clips = clip_sources.from_data(manifest, Path(data), split, limit)
+    else:
+        assert tensors is not None
+        clips = clip_sources.from_tensors(manifest, Path(tensors), limit)
+    result = bench_run.run(target, runner, clips, repeat=repeat, warm_up=warm_up, progress=progress)
+    if save_outputs is not None:
+        _save_outputs(
+            Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
+        )
+    summary = summarize(manifest, target.board, clips, result, folder)
+    provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
+    summary = dataclasses.replace(summary, provenance=provenance)
+    if wait_states:
+        detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"
+        summary = dataclasses.replace(summary, runner_detail=detail)
+    write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
+    return summary
+
+
+def _runner(name: str, target: Target, wait_states: bool) -> Runner:
+    if not wait_states:
+        return runners.create(name, target)
+    from ascmcu.runners.sim import SimRunner  # Unicorn and Numba load with it
+
+    return SimRunner(target, "cached")
+
+
+def _flash_difference(target: Target, clips: clip_sources.Clips, result: bench_run.RunResult) -> str:
+    """The first clip's network on the other models of the flash, beside what was run."""
+    from ascmcu.runners.sim import FlashModel, SimRunner
+
+    first = dataclasses.replace(clips, clips=clips.clips[:1])
+    models: tuple[FlashModel, ...] = ("zero-wait", "cached-least")
+    here = result.clips[0].network
+    others = {
+        flash: bench_run.run(target, SimRunner(target, flash), first).clips[0].network for flash in models
+    }
+    zero, least = others["zero-wait"], others["cached-least"]
+    return (
+        f"the first clip's network takes {here:,} cycles, {100 * (here / zero - 1):+.1f} % on {zero:,} at zero wait "
+        f"states; {least:,} ({100 * (least / zero - 1):+.1f} %) if prefetched lines stay out of the cache"
+    )
+
+
+def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:
+    for number in range(len(outputs[0]) if outputs else 0):
+        to = path if number == 0 else path.with_suffix(f".{number}.npy")
+        with to.open("wb") as file:
+            np.save(file, np.stack([per_clip[number] for per_clip in outputs]))

@@ -1,0 +1,106 @@
+"""From a compiled graph to the plans that may be built: axes, schedules, rows that are made twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ascmcu.api.compiling import Compiled
+from ascmcu.ir.graph import Graph
+from ascmcu.ir.op import SWAP
+from ascmcu.ir.verify import verify
+from ascmcu.passes.recompute import recomputations, recompute
+from ascmcu.passes.swap_axes import swap_axes, transpose_input
+from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
+
+Schedule = Literal["rows", "layers", "auto"]
+# Barriers behind which rows are made a second time, at most.
+_MOST_RECOMPUTATIONS = 3
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A compiled graph for one choice of the axes.
+
+    Attributes:
+        name: ``as-is``, or what was done to the axes.
+        graph: the graph to schedule.
+        permutation: axes by which the caller's input array is transposed before it is cut into rows.
+    """
+
+    name: str
+    graph: Graph
+    permutation: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A plan, and the variant that it schedules."""
+
+    variant: Variant
+    plan: Plan
+
+
+def variants(compiled: Compiled) -> tuple[Variant, ...]:
+    """The graphs that may be scheduled, the natural one first.
+
+    Rows are pushed along the features' time axis; without features along either. The network itself may stream
+    along the other axis, behind a transpose of the whole input.
+    """
+    graph = compiled.graph
+    x = graph.tensors[graph.inputs[0]]
+    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    as_is = Variant("as-is", graph, tuple(range(len(shape))))
+    # An input that is reshaped at once is pushed in its new shape, whose axes a caller's array does not have.
+    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape != shape:
+        return (as_is,)
+    swapped = Variant("swap-axes", verify(swap_axes(graph), "swap-axes"), SWAP)
+    if compiled.features is None:
+        return as_is, swapped
+    if compiled.features.layout == "mel_time":
+        return swapped, Variant("transpose-input", verify(transpose_input(graph), "transpose-input"), SWAP)
+    other = verify(transpose_input(swapped.graph), "transpose-input")
+    return as_is, Variant("transpose-input", other, as_is.permutation)
+
+
+def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
+    """The plans that ``schedule`` allows, fastest first: whole layers, then rows along the cheapest axis."""
+    choices = variants(compiled)
+    found = []
+    if schedule in ("auto", LAYERS):
+        found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS)))
+    if schedule in ("auto", ROWS):
+        cheapest = min(choices, key=lambda v: peak_bytes(v.graph, ROWS)) if len(choices) > 1 else choices[0]
+        found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS)))
+    return found
+
+
+def recomputed(
+    candidate: Candidate, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Iterator[Candidate]:
+    """Row plans that make rows a second time instead of keeping a map whole: each in less RAM than the one before,
+    for more multiply–accumulates. ``progress`` is called with the plans that were tried and those that are known."""
+    variant = candidate.variant
+    least = peak = peak_bytes(variant.graph, ROWS)
+    tried = known = 0
+    for _ in range(_MOST_RECOMPUTATIONS):
+        graph = variant.graph
+        # What a small map would save is not worth the search.
+        worth = (c for c in recomputations(graph) if 4 * graph.tensors[c.stored].size_bytes >= peak)
+        graphs = [recompute(graph, choice) for choice in worth]
+        known += len(graphs)
+        peaks = {}
+        for graph in graphs:
+            progress(tried, known)
+            peaks[graph] = peak_bytes(graph, ROWS)
+            tried += 1
+        for graph in sorted(graphs, key=lambda g: (g.macs, peaks[g])):
+            if peaks[graph] < least:
+                least = peaks[graph]
+                name = f"{candidate.variant.name}-recompute"
+                chosen = Variant(name, verify(graph, "recompute"), variant.permutation)
+                yield Candidate(chosen, make_plan(graph, ROWS))
+        if least == peak:
+            return
+        variant, peak = chosen, least

@@ -1,0 +1,95 @@
+"""From a ``.tflite`` to a graph after all passes."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ascmcu import passes
+from ascmcu.errors import FeatureError, ModelError
+from ascmcu.features import spec as feature_specs
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.frontends import tflite
+from ascmcu.ir.graph import Graph
+from ascmcu.paths import PathLike
+
+NO_FEATURES = "none"
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A model after all passes, with what its file says beside the graph.
+
+    ``stages`` holds the graph after the import and after every pass, by name.
+    """
+
+    name: str
+    sha256: str
+    source: Graph
+    graph: Graph
+    stages: tuple[tuple[str, Graph], ...]
+    features: FeatureSpec | None
+    labels: tuple[str, ...]
+
+
+def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compiled:
+    """Import a ``.tflite`` and run all passes.
+
+    Args:
+        model: the file.
+        features: a feature specification (name or TOML) in place of the one that the file carries, or ``none``
+            for the network alone, with tensors as its input.
+
+    Raises:
+        ModelError: the file is no model, or one that cannot be compiled.
+        FeatureError: the feature specification is wrong, or does not fit the network's input.
+    """
+    model = Path(model)
+    source, data = tflite.load(model)
+    if len(source.inputs) != 1:
+        raise ModelError(
+            "the network must have one input", where=model.name, expected=1, found=len(source.inputs)
+        )
+    stages = [("import", source), *passes.run(source)]
+    embedded, labels = _metadata(data, model.name)
+    spec = (
+        embedded
+        if features is None
+        else None
+        if features == NO_FEATURES
+        else feature_specs.load(str(features))
+    )
+    name = re.sub(r"[^\w.\-]", "_", model.stem)
+    compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
+    if spec is not None:
+        _check_features(compiled, spec)
+    return compiled
+
+
+def _metadata(data: bytes, name: str) -> tuple[FeatureSpec | None, tuple[str, ...]]:
+    raw = tflite.metadata(data, name).get("ascmcu")
+    if raw is None:
+        return None, ()
+    try:
+        content = json.loads(raw)
+        labels = tuple(str(label) for label in content["labels"])
+        features = content["features"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError("the model's ascmcu metadata is unreadable", where=name, found=error) from error
+    return FeatureSpec.from_dict(features), labels
+
+
+def _check_features(compiled: Compiled, spec: FeatureSpec) -> None:
+    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    time, mel, channels = spec.shape
+    expected = (1, time, mel, channels) if spec.layout == "time_mel" else (1, mel, time, channels)
+    if shape != expected:
+        raise FeatureError(
+            "the features do not have the shape of the network's input",
+            where=compiled.name,
+            expected=f"input {list(expected)} for {time} frames of {mel} bands and {channels} channel(s)",
+            found=f"input {list(shape)}",
+            hint="check clip length, hop_length, n_mels, deltas and layout",
+        )

@@ -1,0 +1,222 @@
+"""From a model to a folder with its firmware."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ascmcu import boards
+from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
+from ascmcu.api.compiling import Compiled, compile_model
+from ascmcu.api.sources import write_library, write_sources
+from ascmcu.boards import Board
+from ascmcu.build import gcc
+from ascmcu.build.manifest import Manifest
+from ascmcu.errors import BoardError, InputError
+from ascmcu.paths import PathLike
+from ascmcu.schedule import LAYERS, Plan
+
+Format = Literal["firmware", "library"]
+# Step, what it counts, how many are done, how many there are.
+Progress = Callable[[str, str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Export:
+    """A finished export."""
+
+    folder: Path
+    manifest: Manifest
+    plan: Plan
+
+
+def export(
+    model: PathLike,
+    board: str,
+    folder: PathLike = "build",
+    *,
+    schedule: Schedule = "auto",
+    features: PathLike | None = None,
+    optimize: gcc.Optimize = "cycles",
+    output: Format = "firmware",
+    max_ram_bytes: int | None = None,
+    progress: Progress = lambda step, unit, done, total: None,
+) -> Export:
+    """Compile a ``.tflite`` for a board into ``folder``, which appears whole or not at all.
+
+    Args:
+        model: the file.
+        board: a board's name, or the path of a board's TOML.
+        folder: replaced if it is an earlier export; refused if it holds anything else.
+        schedule: ``auto`` takes whole layers if they fit, else streamed rows.
+        features: a feature specification in place of the model's own.
+        optimize: what the compiler optimises for.
+        output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
+        max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+        progress: called with the step, what it counts, how many are done and how many there are.
+
+    Raises:
+        InputError: model, board, features or folder are unusable, or the firmware does not fit.
+        ToolError: a compiler or source is missing.
+    """
+    boards.load(board)  # what is wrong with it is known before the model is read
+    check_folder(Path(folder))
+    compiled = compile_model(model, features=features)
+    return build(
+        compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
+        progress=progress,
+    )  # fmt: skip
+
+
+def build(
+    compiled: Compiled,
+    board: str,
+    folder: PathLike = "build",
+    *,
+    schedule: Schedule = "auto",
+    optimize: gcc.Optimize = "cycles",
+    output: Format = "firmware",
+    max_ram_bytes: int | None = None,
+    progress: Progress = lambda step, unit, done, total: None,
+) -> Export:
+    """Build a compiled model for a board into ``folder``, which appears whole or not at all.
+
+    Arguments and errors are those of ``export``.
+    """
+    target = boards.load(board)
+    folder = Path(folder)
+    place = folder.resolve()
+    check_folder(folder)
+    found = candidates(compiled, schedule)
+    with _scratch_beside(place) as scratch:
+        part = Path(scratch) / "export"
+        write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
+        try:
+            fitting = _fitting(found, max_ram_bytes, target)
+            plan, manifest = write(fitting)
+        except BoardError:
+            smaller = [] if schedule == LAYERS else _smaller(found[-1], progress)
+            if not smaller:
+                raise
+            shutil.rmtree(part, ignore_errors=True)
+            fitting = _fitting([*found, *smaller], max_ram_bytes, target)
+            fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
+            plan, manifest = write(fitting)
+        _replace(place, part)
+    return Export(folder, manifest, plan)
+
+
+def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:
+    tell = functools.partial(progress, "searching for a schedule that fits", "schedules")
+    return list(recomputed(candidate, tell))
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that holds something that is not an export.
+
+    Raises:
+        InputError: it does.
+    """
+    folder = folder.resolve()
+    if folder.exists() and (
+        not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())
+    ):
+        raise InputError(
+            "the output folder holds something that is not an export",
+            where=str(folder),
+            expected="a new or empty folder, or an earlier export",
+            hint="choose another with -o",
+        )
+
+
+def _scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
+    """A hidden folder on the same file system, so that the finished export can be renamed into place."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
+    except OSError as error:
+        raise InputError(
+            "the output folder cannot be made",
+            where=str(folder),
+            found=error.strerror,
+            hint="choose another with -o",
+        ) from error
+
+
+def _replace(folder: Path, part: Path) -> None:
+    """Swap the finished export in; an earlier one is removed only then, and comes back if that fails."""
+    previous = part.parent / "previous"
+    if folder.exists():
+        folder.rename(previous)
+    try:
+        part.rename(folder)
+    except BaseException:
+        if previous.exists():
+            previous.rename(folder)
+        raise
+
+
+def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> list[Candidate]:
+    room = board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
+    fitting = [c for c in found if c.plan.arena_bytes <= room]
+    if not fitting:
+        smallest = min(c.plan.arena_bytes for c in found)
+        others = boards.that_hold(0, smallest)
+        hint = f"their size alone fits {', '.join(others)}" if others else "no known board is large enough"
+        if smallest <= board.ram.size_bytes:
+            hint = f"{board.name} has {board.ram.size_bytes} bytes: allow {smallest}"
+        raise BoardError(
+            "the network's activations do not fit",
+            where=board.name if limit is None else f"{board.name}, --max-ram {limit}",
+            expected=f"≤ {room} bytes",
+            found="; ".join(f"{c.plan.arena_bytes} bytes with --schedule {c.plan.mode}" for c in found),
+            hint=hint,
+        )
+    return fitting
+
+
+def _write_first_that_fits(
+    compiled: Compiled,
+    board: Board,
+    part: Path,
+    optimize: gcc.Optimize,
+    output: Format,
+    progress: Progress,
+    fitting: Sequence[Candidate],
+) -> tuple[Plan, Manifest]:
+    for candidate in fitting:
+        part.mkdir()
+        manifest = write_sources(compiled, candidate, fitting, board, part)
+        if output == "library":
+            write_library(compiled, candidate.plan, manifest, part)
+            return candidate.plan, _finish(part, manifest)
+        try:
+            report = gcc.build_firmware(
+                part, board, frontend=compiled.features is not None, optimize=optimize,
+                progress=lambda done, total: progress("compiling", "files", done, total),
+            )  # fmt: skip
+        except BoardError:
+            if candidate is fitting[-1]:
+                raise
+            shutil.rmtree(part)
+            continue
+        built = dataclasses.replace(
+            manifest,
+            ram_bytes=report.ram_bytes,
+            flash_bytes=report.flash_bytes,
+            compiler=report.compiler,
+            flags=report.flags,
+        )
+        return candidate.plan, _finish(part, built)
+    raise AssertionError("there is always a candidate")
+
+
+def _finish(part: Path, manifest: Manifest) -> Manifest:
+    (part / "manifest.json").write_text(manifest.to_json())
+    return manifest

@@ -1,0 +1,90 @@
+"""What is read of models and results: inspection, pages, comparisons."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ascmcu.api.choices import candidates
+from ascmcu.api.compiling import NO_FEATURES, compile_model
+from ascmcu.errors import InputError
+from ascmcu.paths import PathLike, write_whole
+from ascmcu.report import budgets, comparison, inspection, page, schema
+from ascmcu.report.comparison import Comparison
+from ascmcu.report.inspection import Inspection
+from ascmcu.report.schema import Benchmark
+
+
+def inspect(model: PathLike) -> Inspection:
+    """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
+
+    Raises:
+        ModelError: the file is no model, or one that cannot be compiled.
+    """
+    compiled = compile_model(model, features=NO_FEATURES)
+    layers, rows = candidates(compiled, "auto")
+    return inspection.make(compiled.name, compiled.sha256, compiled.source, layers.plan, rows.plan)
+
+
+def result(path: PathLike = "build") -> Benchmark:
+    """A stored result: a file, or the newest in an export's folder.
+
+    Raises:
+        InputError: there is none.
+    """
+    return schema.load(result_path(Path(path)))
+
+
+def result_path(path: Path) -> Path:
+    """The file of a result, of a folder the newest.
+
+    Raises:
+        InputError: the folder holds none.
+    """
+    if not path.is_dir():
+        return path
+    found = sorted(path.glob("bench-*.json"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        raise InputError(
+            "no result of a benchmark here",
+            where=str(path),
+            hint="`ascmcu bench` writes one beside the export",
+        )
+    return found[-1]
+
+
+def report(path: PathLike = "build", to: PathLike | None = None, *, export: PathLike | None = None) -> Path:
+    """Write a result as one HTML file.
+
+    Args:
+        path: the result, or the folder of an export.
+        to: the page; by default ``report.html`` beside the result.
+        export: the export's folder, whose memory map is shown; by default where the result lies.
+
+    Raises:
+        InputError: there is no result, no such export, or the page cannot be written.
+    """
+    path = Path(path)
+    file = result_path(path)
+    if export is not None and not (Path(export) / "manifest.json").is_file():
+        raise InputError("no export found", where=str(export), hint="the folder of `ascmcu export -o`")
+    text = page.render(schema.load(file), page.memory_map_beside(Path(export or file.parent)))
+    target = Path(to or file.with_name("report.html"))
+    write_whole(target, text)
+    return target
+
+
+def compare(base: PathLike, *results: PathLike, budget: Sequence[str] = ()) -> list[Comparison]:
+    """Hold results against the first.
+
+    Args:
+        base: a result's file, or an export's folder with the newest one.
+        results: the same, at least one.
+        budget: bounds such as ``cycles=+1%`` or ``ram=64000``; ``Comparison.kept`` says whether they hold.
+
+    Raises:
+        InputError: a file that is no result, or an unknown budget.
+    """
+    bounds = [budgets.parse(text) for text in budget]
+    first = result(base)
+    return [comparison.compare(first, result(path), bounds) for path in results]

@@ -1,0 +1,147 @@
+"""From a plan to the files of an export that need no compiler: dumps, C, manifest."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ascmcu import __version__
+from ascmcu.api.choices import Candidate, Variant
+from ascmcu.api.compiling import Compiled
+from ascmcu.boards import Board
+from ascmcu.build import cmsis_dsp
+from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
+from ascmcu.codegen import board as board_code
+from ascmcu.codegen import library, renode
+from ascmcu.codegen.frontend import render_frontend
+from ascmcu.codegen.memory_map import render_memory_map
+from ascmcu.codegen.model import ModelSource, render_model
+from ascmcu.ir import text
+from ascmcu.ir.graph import node_macs
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.schedule import Plan
+from ascmcu.schedule.describe import describe
+from ascmcu.schedule.plan import Layer as PlanLayer
+from ascmcu.schedule.plan import scratch_name, state_name
+
+
+def write_sources(
+    compiled: Compiled,
+    candidate: Candidate,
+    others: Sequence[Candidate],
+    board: Board | None,
+    folder: Path,
+) -> Manifest:
+    """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler."""
+    plan = candidate.plan
+    stages = list(compiled.stages)
+    if candidate.variant.graph is not compiled.graph:
+        stages.append((candidate.variant.name, candidate.variant.graph))
+    for number, (name, graph) in enumerate(stages):
+        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
+    large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
+    np.savez(folder / "constants.npz", **large)
+    (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
+    (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
+    source = render_model(plan, name=compiled.name, sha256=compiled.sha256)
+    files: dict[str, str] = dict(source.files)
+    if compiled.features is not None:
+        x = compiled.source.tensors[compiled.source.inputs[0]]
+        scale, zero_point = (1.0, 0) if x.dtype is DType.FLOAT32 else (x.scale, x.zero_point)
+        files.update(render_frontend(compiled.features, scale, zero_point, str(x.dtype.numpy)))
+    if board is not None:
+        files.update(board_code.files(board))
+        files.update(renode.files(board, compiled.name))
+    for name, content in files.items():
+        (folder / name).write_text(content)
+    return _manifest(compiled, candidate, source, board)
+
+
+def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, board: Board | None) -> Manifest:
+    plan = candidate.plan
+    return Manifest(
+        version=MANIFEST_VERSION,
+        tool_version=__version__,
+        model=compiled.name,
+        model_sha256=compiled.sha256,
+        board=board.name if board is not None else "",
+        schedule=plan.mode,
+        inputs=(_input_spec(compiled, candidate.variant),),
+        outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
+        layers=_layers(plan, source),
+        labels=compiled.labels,
+        features=None if compiled.features is None else compiled.features.to_dict(),
+        macs=plan.graph.macs,
+        parameters=plan.graph.parameters,
+        ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
+        flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
+    )
+
+
+def _input_spec(compiled: Compiled, variant: Variant) -> TensorSpec:
+    tensor = compiled.source.tensors[compiled.source.inputs[0]]
+    pushed = variant.graph.tensors[variant.graph.inputs[0]]
+    return dataclasses.replace(
+        _tensor_spec(tensor), rows=pushed.rows, row_bytes=pushed.row_bytes, permutation=variant.permutation
+    )
+
+
+def _output_spec(tensor: Tensor) -> TensorSpec:
+    return dataclasses.replace(_tensor_spec(tensor), rows=1, row_bytes=tensor.size_bytes)
+
+
+def _tensor_spec(tensor: Tensor) -> TensorSpec:
+    return TensorSpec(
+        name=tensor.name,
+        shape=tensor.shape,
+        dtype=str(tensor.dtype.numpy),
+        scale=1.0 if tensor.quant is None else tensor.scale,
+        zero_point=tensor.zero_point,
+        rows=tensor.rows,
+        row_bytes=tensor.row_bytes,
+        permutation=tuple(range(len(tensor.shape))),
+    )
+
+
+def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
+    graph = plan.graph
+    running = [layer for layer in plan.layers if not plan.moves_nothing(layer)]
+    return tuple(
+        Layer(
+            index=index,
+            name=layer.node.name,
+            op=layer.node.op.kind(),
+            macs=node_macs(graph, layer.node),
+            parameters=sum(
+                graph.tensors[name].elements
+                for name in layer.node.op.parameter_inputs(layer.node.inputs)
+                if name and graph.tensors[name].is_const
+            ),
+            weights_bytes=source.layer_weights_bytes[index],
+            output_shape=graph.output_tensor(layer.node).shape,
+            buffer_bytes=_buffer_bytes(plan, layer),
+            code_index=layer.index,
+        )
+        for index, layer in enumerate(running)
+    )
+
+
+def _buffer_bytes(plan: Plan, layer: PlanLayer) -> int:
+    """Bytes of the buffers that bear the layer's name: what shares another's bytes is counted there."""
+    own = {layer.node.output, state_name(layer), scratch_name(layer)}
+    return sum(buffer.size_bytes for buffer in plan.buffers if buffer.name in own)
+
+
+def write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Path) -> None:
+    """Write what makes the sources of ``folder`` stand alone."""
+    ends = (manifest.inputs[0], manifest.outputs)
+    cmsis = (cmsis_dsp.C_FILES, cmsis_dsp.VERSION)
+    weights = manifest.flash_bytes["weights"]
+    made = library.files(compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis)
+    for name, content in made.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(content)

@@ -1,0 +1,130 @@
+"""Maps one column wide are folded, four moments to a row, where convolutions along time gain from it.
+
+Not part of the pipeline: the schedule asks for it once the axes are settled. A pixel by itself keeps half of a kernel's
+registers idle; four neighbours fill them, and share what a step costs by itself. Rings become a few rows higher.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.op import Op
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.ops._fold import folded
+from ascmcu.ops.conv2d import Conv2D
+from ascmcu.ops.conv2d_time import Conv2DTime
+from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
+from ascmcu.ops.depthwise_time import DepthwiseTime
+from ascmcu.ops.fold_planes import FoldPlanes
+from ascmcu.ops.fold_rows import FoldRows
+from ascmcu.ops.unfold_rows import UnfoldRows
+
+_LEAST_ROWS = 8
+# Multiply-accumulates per moment below which a convolution does not pay for what is folded around it.
+_LEAST_MACS = 256
+
+
+@functools.lru_cache(maxsize=8)
+def fold_time(graph: Graph) -> Graph:
+    """Exact: kernels that compute the same from another layout, and copies at the seams."""
+    chosen = {node.output: op for node in graph.nodes if (op := _folded_op(graph, node)) is not None}
+    if not chosen:
+        return graph
+    return _Folding(graph, chosen).run()
+
+
+def _folded_op(graph: Graph, node: Node) -> Op | None:
+    """The op on folded maps, if there is one and it pays."""
+    op, output = node.op, graph.output_tensor(node)
+    if type(op) not in (Conv2D, DepthwiseConv2D):
+        return None
+    assert isinstance(op, Conv2D | DepthwiseConv2D)
+    x, weights, bias = graph.input_tensors(node)
+    assert x is not None and weights is not None and bias is not None
+    narrow = x.shape[2] == output.shape[2] == weights.shape[2] == 1 and op.padding[2:] == (0, 0)
+    if not narrow or min(x.rows, output.rows) < _LEAST_ROWS:
+        return None
+    if any(t.dtype is not DType.INT8 for t in (x, weights, output)) or op.stride[0] > 2:
+        return None
+    if weights.data is None or bias.data is None or x.is_const:
+        return None
+    window = (op.stride, op.dilation, op.padding, op.clamp)
+    made: Conv2DTime | DepthwiseTime
+    if isinstance(op, DepthwiseConv2D):
+        made = DepthwiseTime(*window, rows=x.rows)
+        fits = weights.shape[3] == x.shape[3] and made.lower_time(_like(made, x, node, graph), output)
+    else:
+        made = Conv2DTime(*window, rows=x.rows)
+        dense = weights.shape[3] == x.shape[3] and op.dilation[0] == 1
+        pays = weights.elements >= _LEAST_MACS
+        fits = dense and pays and made.lower_time(_like(made, x, node, graph), output)
+    return made if fits else None
+
+
+def _like(op: Op, x: Tensor, node: Node, graph: Graph) -> tuple[Tensor | None, ...]:
+    """The node's inputs, the first as ``op`` wants it."""
+    return (folded(x, x.name, planes=isinstance(op, DepthwiseTime)), *graph.input_tensors(node)[1:])
+
+
+@dataclass
+class _Folding:
+    """Rewrites the nodes one after the other, with a fold, a transposition or an unfolding where layouts meet."""
+
+    graph: Graph
+    chosen: dict[str, Op]
+
+    def __post_init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.tensors: dict[str, Tensor] = {}
+        # Folded tensors by the name of the map and layout (planes or not).
+        self.made: dict[tuple[str, bool], str] = {}
+
+    def run(self) -> Graph:
+        for node in self.graph.nodes:
+            op = self.chosen.get(node.output)
+            if op is None:
+                self.nodes.append(node)
+            else:
+                self._convolution(node, op)
+        return self.graph.replace(nodes=self.nodes, tensors=self.tensors.values())
+
+    def _convolution(self, node: Node, op: Op) -> None:
+        output = self.graph.output_tensor(node)
+        readers = [self.chosen.get(reader.output) for reader in self.graph.consumers(output.name)]
+        plain = output.name in self.graph.outputs or None in readers or not readers
+        op, planes = self._layout(node, op, readers)
+        x = self._folded(node.inputs[0], planes=isinstance(op, DepthwiseTime))
+        name = f"{output.name}.folded" if plain else output.name
+        self._add(Node(node.name, op, (x, *node.inputs[1:]), name, node.source_index), output, planes)
+        self.made[output.name, planes] = name
+        if plain:
+            back = UnfoldRows(output.rows, planes)
+            self.nodes.append(Node(f"{node.name}.unfolded", back, (name,), output.name))
+
+    def _layout(self, node: Node, op: Op, readers: Sequence[Op | None]) -> tuple[Op, bool]:
+        """The op, and whether it writes planes: a convolution does, whose code is then the same for any number of
+        channels, unless another convolution reads them."""
+        if not isinstance(op, Conv2DTime) or any(isinstance(reader, Conv2DTime) for reader in readers):
+            return op, False
+        wide = dataclasses.replace(op, planes=True)
+        inputs = _like(wide, self.graph.tensors[node.inputs[0]], node, self.graph)
+        fits = wide.lower_time(inputs, self.graph.output_tensor(node)) is not None
+        return (wide, True) if fits else (op, False)
+
+    def _folded(self, name: str, *, planes: bool) -> str:
+        """The map ``name`` in that layout."""
+        if (name, planes) not in self.made:
+            source = self.made.get((name, False), name)
+            to = f"{name}.{'planes' if planes else 'folded'}"
+            fold = FoldPlanes() if planes else FoldRows()
+            self._add(Node(to, fold, (source,), to), self.graph.tensors[name], planes)
+            self.made[name, planes] = to
+        return self.made[name, planes]
+
+    def _add(self, node: Node, like: Tensor, planes: bool) -> None:
+        self.nodes.append(node)
+        self.tensors[node.output] = folded(like, node.output, planes=planes)
