@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.op import Op
+from ascmcu.ir.op import DEFAULT_TUNING, Op
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.ops._fold import folded
 from ascmcu.ops.conv2d import Conv2D
-from ascmcu.ops.conv2d_time import Conv2DTime
+from ascmcu.ops.conv2d_time import Conv2DTime, Conv2DTimeParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.depthwise_time import DepthwiseTime
 from ascmcu.ops.fold_planes import FoldPlanes
@@ -34,7 +34,32 @@ def fold_time(graph: Graph) -> Graph:
     chosen = {node.output: op for node in graph.nodes if (op := _folded_op(graph, node)) is not None}
     if not chosen:
         return graph
-    return _Folding(graph, chosen).run()
+    return _Folding(graph, _alike(graph, chosen)).run()
+
+
+def _alike(graph: Graph, chosen: dict[str, Op]) -> dict[str, Op]:
+    """``chosen``, with the moments of 1x1 convolutions equally far apart where their code is then the same."""
+    groups: dict[object, list[tuple[Node, Conv2DTimeParams]]] = {}
+    for node in graph.nodes:
+        op = chosen.get(node.output)
+        if isinstance(op, Conv2DTime):
+            lowered = op.lower_tuned(_inputs(graph, node, op), graph.output_tensor(node), DEFAULT_TUNING)
+            params = lowered.params
+            assert isinstance(params, Conv2DTimeParams)
+            d = params.dot
+            if params.kernel == 1 and d.blocks > 1:
+                key = (d.unroll, d.rest, d.shift, d.signed, d.low, d.high, params.stride)
+                groups.setdefault(key, []).append((node, params))
+    changed = dict(chosen)
+    for members in groups.values():
+        pitch = max(params.pitch for _, params in members)
+        for node, _ in members:
+            op = changed[node.output]
+            assert isinstance(op, Conv2DTime)
+            wide = dataclasses.replace(op, pitch=pitch)
+            if wide.lower_time(_inputs(graph, node, wide), graph.output_tensor(node)) is not None:
+                changed[node.output] = wide
+    return changed
 
 
 def _folded_op(graph: Graph, node: Node) -> Op | None:
@@ -56,18 +81,20 @@ def _folded_op(graph: Graph, node: Node) -> Op | None:
     made: Conv2DTime | DepthwiseTime
     if isinstance(op, DepthwiseConv2D):
         made = DepthwiseTime(*window, rows=x.rows)
-        fits = weights.shape[3] == x.shape[3] and made.lower_time(_like(made, x, node, graph), output)
+        fits = weights.shape[3] == x.shape[3] and made.lower_time(_inputs(graph, node, made), output)
     else:
         made = Conv2DTime(*window, rows=x.rows)
         dense = weights.shape[3] == x.shape[3] and op.dilation[0] == 1
         pays = weights.elements >= _LEAST_MACS
-        fits = dense and pays and made.lower_time(_like(made, x, node, graph), output)
+        fits = dense and pays and made.lower_time(_inputs(graph, node, made), output)
     return made if fits else None
 
 
-def _like(op: Op, x: Tensor, node: Node, graph: Graph) -> tuple[Tensor | None, ...]:
+def _inputs(graph: Graph, node: Node, op: Op) -> tuple[Tensor | None, ...]:
     """The node's inputs, the first as ``op`` wants it."""
-    return (folded(x, x.name, planes=isinstance(op, DepthwiseTime)), *graph.input_tensors(node)[1:])
+    x, *constants = graph.input_tensors(node)
+    assert x is not None
+    return (folded(x, x.name, planes=isinstance(op, DepthwiseTime)), *constants)
 
 
 @dataclass
@@ -111,8 +138,7 @@ class _Folding:
         if not isinstance(op, Conv2DTime) or any(isinstance(reader, Conv2DTime) for reader in readers):
             return op, False
         wide = dataclasses.replace(op, planes=True)
-        inputs = _like(wide, self.graph.tensors[node.inputs[0]], node, self.graph)
-        fits = wide.lower_time(inputs, self.graph.output_tensor(node)) is not None
+        fits = wide.lower_time(_inputs(self.graph, node, wide), self.graph.output_tensor(node)) is not None
         return (wide, True) if fits else (op, False)
 
     def _folded(self, name: str, *, planes: bool) -> str:
