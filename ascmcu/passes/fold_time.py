@@ -11,16 +11,19 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.graph import Graph, Node
+import numpy as np
+
+from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import DEFAULT_TUNING, Op
 from ascmcu.ir.types import DType, Tensor
-from ascmcu.ops._fold import folded
+from ascmcu.ops._fold import FOLD, folded
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.conv2d_time import Conv2DTime, Conv2DTimeParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.depthwise_time import DepthwiseTime
 from ascmcu.ops.fold_planes import FoldPlanes
 from ascmcu.ops.fold_rows import FoldRows
+from ascmcu.ops.fully_connected import FullyConnected
 from ascmcu.ops.unfold_rows import UnfoldRows
 
 _LEAST_ROWS = 8
@@ -113,16 +116,21 @@ class _Folding:
     def run(self) -> Graph:
         for node in self.graph.nodes:
             op = self.chosen.get(node.output)
-            if op is None:
-                self.nodes.append(node)
-            else:
+            if op is not None:
                 self._convolution(node, op)
+            elif self._is_dense(node) and any(
+                (node.inputs[0], planes) in self.made for planes in (True, False)
+            ):
+                self._dense(node)
+            else:
+                self.nodes.append(node)
         return self.graph.replace(nodes=self.nodes, tensors=self.tensors.values())
 
     def _convolution(self, node: Node, op: Op) -> None:
         output = self.graph.output_tensor(node)
-        readers = [self.chosen.get(reader.output) for reader in self.graph.consumers(output.name)]
-        plain = output.name in self.graph.outputs or None in readers or not readers
+        consumers = self.graph.consumers(output.name)
+        readers = [self.chosen.get(reader.output) for reader in consumers if not self._is_dense(reader)]
+        plain = output.name in self.graph.outputs or None in readers or not consumers
         op, planes = self._layout(node, op, readers)
         x = self._folded(node.inputs[0], planes=isinstance(op, DepthwiseTime))
         name = f"{output.name}.folded" if plain else output.name
@@ -140,6 +148,31 @@ class _Folding:
         wide = dataclasses.replace(op, planes=True)
         fits = wide.lower_time(_inputs(self.graph, node, wide), self.graph.output_tensor(node)) is not None
         return (wide, True) if fits else (op, False)
+
+    def _is_dense(self, node: Node) -> bool:
+        """Whether the node is a dense layer on all of a map one column wide."""
+        if type(node.op) is not FullyConnected:
+            return False
+        x, weights = self.graph.input_tensors(node)[:2]
+        assert x is not None and weights is not None
+        whole = len(x.shape) == 4 and x.shape[2] == 1 and x.elements == weights.shape[1]
+        return whole and weights.data is not None and weights.zero_point == 0
+
+    def _dense(self, node: Node) -> None:
+        """Weights in the order of the folded map; those of moments that only fill it are zero."""
+        x, weights = self.graph.input_tensors(node)[:2]
+        assert x is not None and weights is not None and weights.data is not None
+        planes = (x.name, True) in self.made
+        maps = weights.data.reshape(-1, x.rows, 1, x.shape[3])
+        filled = np.pad(maps, ((0, 0), (0, -x.rows % FOLD), (0, 0), (0, 0))).reshape(
+            len(maps), -1, FOLD, x.shape[3]
+        )
+        data = filled.transpose(0, 1, 3, 2) if planes else filled
+        ordered = np.ascontiguousarray(data.reshape(len(maps), -1))
+        name = f"{weights.name}.folded"
+        self.tensors[name] = with_tensor(weights, data=ordered, name=name)
+        inputs = (self.made[x.name, planes], name, *node.inputs[2:])
+        self.nodes.append(dataclasses.replace(node, inputs=inputs))
 
     def _folded(self, name: str, *, planes: bool) -> str:
         """The map ``name`` in that layout."""
