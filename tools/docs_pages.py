@@ -116,7 +116,7 @@ def commands() -> str:
 
 
 def _help(command: click.Command, parent: click.Context, name: str) -> list[str]:
-    context = click.Context(command, info_name=name, parent=parent, max_content_width=92, terminal_width=92)
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=74, terminal_width=74)
     lines = ["```text", command.get_help(context).rstrip(), "```", ""]
     if isinstance(command, click.Group):
         for below in command.list_commands(context):

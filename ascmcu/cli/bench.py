@@ -9,10 +9,18 @@ from pathlib import Path
 
 import click
 
+from ascmcu.cli import names
+
 
 @click.command("bench")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("build"))
-@click.option("--on", "runner", default=None, help="Where to run: host, sim, qemu, …  [default: sim]")
+@click.option(
+    "--on",
+    "runner",
+    default=None,
+    shell_complete=names.RUNNERS,
+    help="Where to run: host, sim, qemu, …  [default: sim]",
+)
 @click.option(
     "--serial",
     "port",

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from ascmcu.cli import names
+
 
 @click.group("boards")
 def command() -> None:
@@ -40,7 +42,7 @@ def list_boards(as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=names.BOARDS)
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def show_board(name: str, as_json: bool) -> None:
     """One board (a name, or a TOML file), with its chip."""

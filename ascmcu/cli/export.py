@@ -8,10 +8,17 @@ from typing import Any
 
 import click
 
+from ascmcu.cli import names
+
 
 @click.command("export")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--board", required=True, help="Board name (see `ascmcu boards list`) or a board's TOML file.")
+@click.option(
+    "--board",
+    required=True,
+    shell_complete=names.BOARDS,
+    help="Board name (see `ascmcu boards list`) or a board's TOML file.",
+)
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build"), show_default=True,
     help="Folder of the export.",
@@ -23,6 +30,7 @@ import click
 @click.option(
     "--features",
     default=None,
+    shell_complete=names.FEATURES,
     help="Feature specification: a name or a TOML file; `none` for the network alone.",
 )
 @click.option(

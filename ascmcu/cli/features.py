@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from ascmcu.cli import names as completion
 from ascmcu.cli.progress import Counted, counted
 from ascmcu.features import spec as specs
 
@@ -59,14 +60,20 @@ def list_(as_json: bool) -> None:
 
 
 @command.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=completion.FEATURES)
 def show(name: str) -> None:
     """Print the fields of a specification, by NAME or file, as JSON."""
     click.echo(json.dumps(specs.load(name).to_dict(), indent=2))
 
 
 @command.command("check")
-@click.option("--spec", "names", multiple=True, help="A name, a .toml file, or all; repeatable.")
+@click.option(
+    "--spec",
+    "names",
+    multiple=True,
+    shell_complete=completion.FEATURES,
+    help="A name, a .toml file, or all; repeatable.",
+)
 @click.option(
     "--model",
     type=click.Path(path_type=Path, dir_okay=False),

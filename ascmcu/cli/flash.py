@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from ascmcu.cli import names
+
 
 @click.command("flash")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("build"))
@@ -15,6 +17,7 @@ import click
     "--with",
     "tool",
     default=None,
+    shell_complete=names.FLASH_TOOLS,
     help="pyocd, openocd, stflash, jlink, gdb, dfu or uf2.  [default: the first found]",
 )
 @click.option(

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 
 from ascmcu import zoo
+from ascmcu.cli import names
 from ascmcu.cli.progress import staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
@@ -18,7 +19,7 @@ from ascmcu.train import recipe as recipes
 
 
 @click.command("train")
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=names.RECIPES)
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set: a folder or a table.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."

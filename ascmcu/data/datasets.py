@@ -215,6 +215,9 @@ def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Datas
                 "too few recordings to split", where=label, expected=len(fractions), found=len(groups)
             )
         ends = np.round(np.cumsum(list(fractions.values())) * len(groups))
+        # No part goes without: at least one place is left for each that follows.
+        parts = np.arange(1, len(fractions) + 1)
+        ends = np.clip(ends, parts, len(groups) - len(fractions) + parts)
         for position, chosen in enumerate(rng.permutation(len(groups))):
             number = int(np.searchsorted(ends, position, side="right"))
             part_of[label, groups[chosen]] = list(fractions)[number]

@@ -24,9 +24,10 @@ _MOST_OFFSET = 4095
 class Conv2DTimeParams:
     """Compile-time constants of the row kernel.
 
-    Step s widens ``words`` rows from ``s × stride + first``, ``column`` int16 a moment; the first output's window
-    begins ``lead`` moments into them. Rows outside the input are the zero point where the layer pads (``pads``), and
-    so are the ``behind`` moments of the last row that lie behind the map. The last step computes ``last`` moments.
+    Step s widens ``words`` rows from ``s × stride + first``, ``column`` int16 a moment, one every ``pitch``; the first
+    output's window begins ``lead`` moments into them. Rows outside the input are the zero point where the layer pads
+    (``pads``), and so are the ``behind`` moments of the last row that lie behind the map. The last step computes
+    ``last`` moments.
     """
 
     kernel: int
@@ -40,6 +41,7 @@ class Conv2DTimeParams:
     in_c: int
     out_c: int
     column: int
+    pitch: int
     x_zero_point: int
     pads: bool
     behind: int
@@ -51,11 +53,16 @@ class Conv2DTimeParams:
 @register()
 @dataclass(frozen=True)
 class Conv2DTime(Conv2D):
-    """CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, 4, C) → (1, G', 4, O), or (1, G', O, 4)."""
+    """CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, 4, C) → (1, G', 4, O), or (1, G', O, 4).
+
+    ``pitch`` sets moments further apart, once they are widened, than their channels ask for: layers of different
+    depths then share their code.
+    """
 
     KIND = "conv2d_time"
     rows: int = 0
     planes: bool = False
+    pitch: int = 0
 
     def _inside(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
         x, *constants = inputs
@@ -115,7 +122,8 @@ class Conv2DTime(Conv2D):
         channels, kernel, _, depth = weights.shape
         first, words = self._reach(weights)
         column, lead = -(-depth // 2) * 2, lead_of(self.padding[0])[1]
-        scratch = FOLD * words * column
+        pitch = max(column, self.pitch) if kernel == 1 else column
+        scratch = FOLD * words * pitch
         step = FOLD if self.planes else 1
         if 2 * scratch > _SCRATCH_BYTES or step * channels > _MOST_OFFSET or channels < FOLD:
             return None
@@ -125,7 +133,7 @@ class Conv2DTime(Conv2D):
             x,
             self.requantization(inside, output),
             accumulator_bounds(weights.data.reshape(channels, -1), bias.data, x),
-            pixel_bytes=2 * column * self.stride[0],
+            pixel_bytes=2 * pitch * self.stride[0],
             out_step=1 if self.planes else channels,
             channel_step=step,
         )
@@ -145,6 +153,7 @@ class Conv2DTime(Conv2D):
             in_c=depth,
             out_c=channels,
             column=column,
+            pitch=pitch,
             x_zero_point=x.zero_point,
             pads=pads,
             behind=-self.rows % FOLD if pads else 0,

@@ -11,16 +11,19 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.op import Op
+import numpy as np
+
+from ascmcu.ir.graph import Graph, Node, with_tensor
+from ascmcu.ir.op import DEFAULT_TUNING, Op
 from ascmcu.ir.types import DType, Tensor
-from ascmcu.ops._fold import folded
+from ascmcu.ops._fold import FOLD, folded
 from ascmcu.ops.conv2d import Conv2D
-from ascmcu.ops.conv2d_time import Conv2DTime
+from ascmcu.ops.conv2d_time import Conv2DTime, Conv2DTimeParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.depthwise_time import DepthwiseTime
 from ascmcu.ops.fold_planes import FoldPlanes
 from ascmcu.ops.fold_rows import FoldRows
+from ascmcu.ops.fully_connected import FullyConnected
 from ascmcu.ops.unfold_rows import UnfoldRows
 
 _LEAST_ROWS = 8
@@ -34,7 +37,32 @@ def fold_time(graph: Graph) -> Graph:
     chosen = {node.output: op for node in graph.nodes if (op := _folded_op(graph, node)) is not None}
     if not chosen:
         return graph
-    return _Folding(graph, chosen).run()
+    return _Folding(graph, _alike(graph, chosen)).run()
+
+
+def _alike(graph: Graph, chosen: dict[str, Op]) -> dict[str, Op]:
+    """``chosen``, with the moments of 1x1 convolutions equally far apart where their code is then the same."""
+    groups: dict[object, list[tuple[Node, Conv2DTimeParams]]] = {}
+    for node in graph.nodes:
+        op = chosen.get(node.output)
+        if isinstance(op, Conv2DTime):
+            lowered = op.lower_tuned(_inputs(graph, node, op), graph.output_tensor(node), DEFAULT_TUNING)
+            params = lowered.params
+            assert isinstance(params, Conv2DTimeParams)
+            d = params.dot
+            if params.kernel == 1 and d.blocks > 1:
+                key = (d.unroll, d.rest, d.shift, d.signed, d.low, d.high, params.stride)
+                groups.setdefault(key, []).append((node, params))
+    changed = dict(chosen)
+    for members in groups.values():
+        pitch = max(params.pitch for _, params in members)
+        for node, _ in members:
+            op = changed[node.output]
+            assert isinstance(op, Conv2DTime)
+            wide = dataclasses.replace(op, pitch=pitch)
+            if wide.lower_time(_inputs(graph, node, wide), graph.output_tensor(node)) is not None:
+                changed[node.output] = wide
+    return changed
 
 
 def _folded_op(graph: Graph, node: Node) -> Op | None:
@@ -56,18 +84,20 @@ def _folded_op(graph: Graph, node: Node) -> Op | None:
     made: Conv2DTime | DepthwiseTime
     if isinstance(op, DepthwiseConv2D):
         made = DepthwiseTime(*window, rows=x.rows)
-        fits = weights.shape[3] == x.shape[3] and made.lower_time(_like(made, x, node, graph), output)
+        fits = weights.shape[3] == x.shape[3] and made.lower_time(_inputs(graph, node, made), output)
     else:
         made = Conv2DTime(*window, rows=x.rows)
         dense = weights.shape[3] == x.shape[3] and op.dilation[0] == 1
         pays = weights.elements >= _LEAST_MACS
-        fits = dense and pays and made.lower_time(_like(made, x, node, graph), output)
+        fits = dense and pays and made.lower_time(_inputs(graph, node, made), output)
     return made if fits else None
 
 
-def _like(op: Op, x: Tensor, node: Node, graph: Graph) -> tuple[Tensor | None, ...]:
+def _inputs(graph: Graph, node: Node, op: Op) -> tuple[Tensor | None, ...]:
     """The node's inputs, the first as ``op`` wants it."""
-    return (folded(x, x.name, planes=isinstance(op, DepthwiseTime)), *graph.input_tensors(node)[1:])
+    x, *constants = graph.input_tensors(node)
+    assert x is not None
+    return (folded(x, x.name, planes=isinstance(op, DepthwiseTime)), *constants)
 
 
 @dataclass
@@ -86,16 +116,21 @@ class _Folding:
     def run(self) -> Graph:
         for node in self.graph.nodes:
             op = self.chosen.get(node.output)
-            if op is None:
-                self.nodes.append(node)
-            else:
+            if op is not None:
                 self._convolution(node, op)
+            elif self._is_dense(node) and any(
+                (node.inputs[0], planes) in self.made for planes in (True, False)
+            ):
+                self._dense(node)
+            else:
+                self.nodes.append(node)
         return self.graph.replace(nodes=self.nodes, tensors=self.tensors.values())
 
     def _convolution(self, node: Node, op: Op) -> None:
         output = self.graph.output_tensor(node)
-        readers = [self.chosen.get(reader.output) for reader in self.graph.consumers(output.name)]
-        plain = output.name in self.graph.outputs or None in readers or not readers
+        consumers = self.graph.consumers(output.name)
+        readers = [self.chosen.get(reader.output) for reader in consumers if not self._is_dense(reader)]
+        plain = output.name in self.graph.outputs or None in readers or not consumers
         op, planes = self._layout(node, op, readers)
         x = self._folded(node.inputs[0], planes=isinstance(op, DepthwiseTime))
         name = f"{output.name}.folded" if plain else output.name
@@ -111,9 +146,33 @@ class _Folding:
         if not isinstance(op, Conv2DTime) or any(isinstance(reader, Conv2DTime) for reader in readers):
             return op, False
         wide = dataclasses.replace(op, planes=True)
-        inputs = _like(wide, self.graph.tensors[node.inputs[0]], node, self.graph)
-        fits = wide.lower_time(inputs, self.graph.output_tensor(node)) is not None
+        fits = wide.lower_time(_inputs(self.graph, node, wide), self.graph.output_tensor(node)) is not None
         return (wide, True) if fits else (op, False)
+
+    def _is_dense(self, node: Node) -> bool:
+        """Whether the node is a dense layer on all of a map one column wide."""
+        if type(node.op) is not FullyConnected:
+            return False
+        x, weights = self.graph.input_tensors(node)[:2]
+        assert x is not None and weights is not None
+        whole = len(x.shape) == 4 and x.shape[2] == 1 and x.elements == weights.shape[1]
+        return whole and weights.data is not None and weights.zero_point == 0
+
+    def _dense(self, node: Node) -> None:
+        """Weights in the order of the folded map; those of moments that only fill it are zero."""
+        x, weights = self.graph.input_tensors(node)[:2]
+        assert x is not None and weights is not None and weights.data is not None
+        planes = (x.name, True) in self.made
+        maps = weights.data.reshape(-1, x.rows, 1, x.shape[3])
+        filled = np.pad(maps, ((0, 0), (0, -x.rows % FOLD), (0, 0), (0, 0))).reshape(
+            len(maps), -1, FOLD, x.shape[3]
+        )
+        data = filled.transpose(0, 1, 3, 2) if planes else filled
+        ordered = np.ascontiguousarray(data.reshape(len(maps), -1))
+        name = f"{weights.name}.folded"
+        self.tensors[name] = with_tensor(weights, data=ordered, name=name)
+        inputs = (self.made[x.name, planes], name, *node.inputs[2:])
+        self.nodes.append(dataclasses.replace(node, inputs=inputs))
 
     def _folded(self, name: str, *, planes: bool) -> str:
         """The map ``name`` in that layout."""

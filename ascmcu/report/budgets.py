@@ -26,6 +26,10 @@ class Metric:
     share: bool = False
     higher: bool = False
 
+    def named(self, b: Benchmark) -> str:
+        """The title with what is counted in ``b``."""
+        return self.title if b.counts is None else self.title.replace("counts", b.count_kind)
+
 
 def _count(field: str) -> Callable[[Benchmark], Figure]:
     return lambda b: None if b.counts is None else int(getattr(b.counts, field))
@@ -40,9 +44,9 @@ METRICS = (
     Metric("log-loss", "log loss", lambda b: b.log_loss),
     Metric("cycles", "cycles per clip", _total("cycles")),
     Metric("instructions", "instructions per clip", _total("instructions")),
-    Metric("network", "network, count per clip", _count("network")),
-    Metric("frontend", "front end, count per clip", _count("frontend")),
-    Metric("latency", "latency, count", _count("latency")),
+    Metric("network", "network, counts per clip", _count("network")),
+    Metric("frontend", "front end, counts per clip", _count("frontend")),
+    Metric("latency", "latency, counts", _count("latency")),
     Metric("ram", "RAM, bytes", lambda b: b.ram_bytes["total"]),
     Metric("flash", "flash, bytes", lambda b: b.flash_bytes["total"]),
     Metric("macs", "MACs", lambda b: b.macs),

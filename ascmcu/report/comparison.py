@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.report import budgets
-from ascmcu.report.budgets import Budget, Metric, Verdict
+from ascmcu.report.budgets import Budget, Verdict
 from ascmcu.report.schema import Benchmark, LayerCount
 
 _CONDITIONS = (
@@ -147,12 +147,10 @@ def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:
             continue
         before, after = metric.of(base), metric.of(result)
         if before != after:
-            found.append(_difference(metric, before, after))
+            found.append(
+                Difference(metric.name, metric.named(result), before, after, metric.share, metric.higher)
+            )
     return found
-
-
-def _difference(metric: Metric, before: budgets.Figure, after: budgets.Figure) -> Difference:
-    return Difference(metric.name, metric.title, before, after, metric.share, metric.higher)
 
 
 def _layers(base: Benchmark, result: Benchmark) -> list[LayerDifference]:

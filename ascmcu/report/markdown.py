@@ -9,11 +9,14 @@ from ascmcu.report.budgets import Verdict
 from ascmcu.report.comparison import Comparison, Difference
 from ascmcu.report.schema import Benchmark
 
+# Columns of words stand left, those of numbers right.
+_WORDS = ("figure", "layer", "op")
+
 
 def of_benchmark(b: Benchmark, verdicts: Sequence[Verdict] = ()) -> str:
     """Headline, layers and conditions of one result."""
     lines = [f"### {_text(b.model)} on {b.board_title}, `{b.runner}`", ""]
-    figures = [(m.title, m.of(b), m) for m in budgets.METRICS]
+    figures = [(m.named(b), m.of(b), m) for m in budgets.METRICS]
     rows = [(title, budgets.tell(m, value)) for title, value, m in figures if value is not None]
     if b.seconds is not None:
         rows.append((f"time per clip at {b.clock_hz / 1e6:g} MHz", words.duration(b.seconds)))
@@ -103,7 +106,7 @@ def _verdicts(verdicts: Sequence[Verdict]) -> list[str]:
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
-    marks = ["---", *["---:"] * (len(header) - 1)]
+    marks = ["---" if title in _WORDS else "---:" for title in header]
     return [f"| {' | '.join(row)} |" for row in (header, marks, *rows)]
 
 

@@ -12,6 +12,7 @@ from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.op import DEFAULT_TUNING, Lowered, Op, Tuning
 from ascmcu.ir.types import Tensor
 from ascmcu.passes.fold_time import fold_time
+from ascmcu.passes.pair_rows import pair_rows
 from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
@@ -22,8 +23,8 @@ from ascmcu.schedule.storage import buffers, share
 __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes"]
 
 
-# RAM that rows may take for planes, which spare cycles and not bytes.
-_PLANES_BYTES = 4096
+# RAM that rows may take for layouts that spare cycles and not bytes.
+_LAYOUT_BYTES = 4096
 # A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
 _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
@@ -36,12 +37,24 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
     """
-    planar = fold_time(planar_maps(graph)) if tuning.planes else graph
-    plan = _planned(planar, mode, tuning)
-    if planar is graph or mode == LAYERS:
-        return plan
+    forms = _forms(graph) if tuning.planes else (graph,)
+    if mode == LAYERS or len(forms) == 1:
+        return _planned(forms[0], mode, tuning)
     lean = _planned(graph, mode, tuning)
-    return plan if plan.arena_bytes <= lean.arena_bytes + _PLANES_BYTES else lean
+    most = lean.arena_bytes + _LAYOUT_BYTES
+    for form in forms[:-1]:
+        # A placement takes longer than its lower bound.
+        if peak_bytes(form, mode, tuning) <= most:
+            plan = _planned(form, mode, tuning)
+            if plan.arena_bytes <= most:
+                return plan
+    return lean
+
+
+def _forms(graph: Graph) -> tuple[Graph, ...]:
+    """The graph in layouts that spare cycles, the fastest first, and as it is."""
+    forms = (*pair_rows(fold_time(planar_maps(graph))), *pair_rows(graph))
+    return tuple(dict.fromkeys((*forms, graph)))
 
 
 def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -62,7 +63,8 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     members: dict[str, list[str]] = {}
     for tensor, owner in storage.items():
         members.setdefault(owner, []).append(tensor)
-    found = [_ring(graph, owner, names, trace) for owner, names in members.items()]
+    together = {layer.node.output: layer.rule.rows_per_step for layer in layers}
+    found = [_ring(graph, owner, names, trace, together) for owner, names in members.items()]
     for layer in layers:
         if layer.lowered.state is not None:
             dtype, count = layer.lowered.state
@@ -75,7 +77,9 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     return found
 
 
-def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffer:
+def _ring(
+    graph: Graph, owner: str, names: Sequence[str], trace: Trace, together: Mapping[str, int]
+) -> Buffer:
     shapes = {(graph.tensors[n].rows, graph.tensors[n].row_bytes) for n in names}
     lives = [trace.rows[n] for n in names]
     live = _merged([(int(a), int(b)) for rows in lives for a, b in zip(rows.made, rows.read, strict=True)])
@@ -83,7 +87,11 @@ def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffe
     if len(shapes) > 1:
         # A reshape that changes the rows: the bytes are taken as a whole.
         return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
-    return Buffer(owner, _ring_rows(_together(lives)), tensor.row_bytes, live)
+    # Rows that one step writes lie side by side.
+    multiple = math.lcm(*(together.get(name, 1) for name in names))
+    rows = _ring_rows(_together(lives))
+    height = min(-(-rows // multiple) * multiple, tensor.rows)
+    return Buffer(owner, height, tensor.row_bytes, live)
 
 
 def _together(lives: Sequence[RowLives]) -> RowLives:

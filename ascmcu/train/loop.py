@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
 import math
 import time
@@ -158,7 +159,7 @@ def _epoch(
     rows = _order(train.y, plan.training.balance, rng)
     batches = [rows[n : n + plan.training.batch] for n in range(0, len(rows), plan.training.batch)]
     loss = 0.0
-    for index, (x, targets) in enumerate(_batches(batches, train, plan, rng, number)):
+    for index, (x, targets) in enumerate(_ahead(_batches(batches, train, plan, rng, number))):
         rate = optimizers.rate(plan.training, number * len(batches) + index, len(batches))
         step.optimizer.learning_rate = rate
         loss += step(x, targets) * len(x) / len(rows)
@@ -193,6 +194,15 @@ def _batches(
         if train.answers.size:
             y = np.concatenate([y, train.answers[rows]], axis=1)
         yield augmented(x, y, plan.augment, rng, train.time_axis, levels, epoch)
+
+
+def _ahead(batches: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
+    """The same batches in the same order, each made while the one before it is learned from."""
+    with concurrent.futures.ThreadPoolExecutor(1) as other_core:
+        coming = other_core.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = other_core.submit(next, batches, None)
+            yield batch
 
 
 def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import time
 import tomllib
 import warnings
@@ -257,24 +258,57 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         "hyperband": optuna.pruners.HyperbandPruner,
     }
     spec = study.spec
-    try:
-        storage = optuna.storages.RDBStorage(
-            url,
-            engine_kwargs={"connect_args": {"timeout": 60}} if url.startswith("sqlite") else None,
-            heartbeat_interval=HEARTBEAT_SECONDS,
-            grace_period=GRACE_SECONDS,
-            failed_trial_callback=optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES),
-        )
-    except Exception as error:  # the drivers raise what they like
-        raise InputError("the study's storage cannot be opened", where=url, found=str(error)[:300]) from error
     return optuna.create_study(
         study_name=study.name,
-        storage=storage,
+        storage=_storage(optuna, url),
         sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
         pruner=pruners[spec.pruner](),
         directions=[DIRECTIONS[name] for name in spec.objectives],
         load_if_exists=True,
     )
+
+
+def _storage(optuna: Any, url: str) -> Any:
+    """What all workers share; the trial of one that falls silent is handed out again.
+
+    Raises:
+        ToolError: the database's driver is not installed.
+        InputError: the database cannot be opened.
+    """
+    # SQLAlchemy's default driver depends on its version.
+    address = re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", url)
+    again = getattr(optuna.storages, "RetryHeartbeatStaleTrialCallback", None)  # since Optuna 4.9
+    retry: dict[str, Any] = (
+        {"heartbeat_stale_trial_callback": again(max_retry=RETRIES)}
+        if again
+        else {"failed_trial_callback": optuna.storages.RetryFailedTrialCallback(max_retry=RETRIES)}
+    )
+    try:
+        return optuna.storages.RDBStorage(
+            address,
+            engine_kwargs={"connect_args": {"timeout": 60}} if address.startswith("sqlite") else None,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=GRACE_SECONDS,
+            **retry,
+        )
+    except ImportError as error:
+        raise ToolError(
+            "the study's storage needs a driver",
+            where=_without_password(url),
+            found=str(error).splitlines()[0][:200],
+            hint='for PostgreSQL run `pip install "ascmcu[postgresql]"`',
+        ) from error
+    except Exception as error:  # the drivers raise what they like
+        raise InputError(
+            "the study's storage cannot be opened",
+            where=_without_password(url),
+            found=str(error).strip().splitlines()[0][:300],
+            hint="postgresql://USER:PASSWORD@HOST/DATABASE, or sqlite:///FILE",
+        ) from error
+
+
+def _without_password(url: str) -> str:
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", url)
 
 
 def _worker_seed(seed: int) -> int:

@@ -139,7 +139,10 @@ def test_completion_scripts(shell: str, ascmcu: Ascmcu) -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [("ascmcu exp", {"export"}), ("ascmcu export --bo", {"--board"}), ("ascmcu bench --o", {"--on"}),
-     ("ascmcu export x.tflite --schedule r", {"rows"}), ("ascmcu boards l", {"list"})],
+     ("ascmcu export x.tflite --schedule r", {"rows"}), ("ascmcu boards l", {"list"}),
+     ("ascmcu boards show nucleo-f44", {"nucleo-f446"}),
+     ("ascmcu export x.tflite --board nrf", {"nrf52840-dk"}), ("ascmcu export x --features bupt", {"bupt2020"}),
+     ("ascmcu bench --on s", {"sim"}), ("ascmcu flash --with o", {"openocd"}), ("ascmcu train dem", {"demo"})],
 )  # fmt: skip
 def test_bash_completes(typed: str, offered: set[str], tmp_path: Path) -> None:
     program = tmp_path / "ascmcu"

@@ -67,6 +67,22 @@ for call in (lambda: ascmcu.bench('nowhere', tensors='x.npy'), lambda: ascmcu.re
     assert done.stdout.split() == ["refused"] * 4
 
 
+@needs_cross
+def test_flash_that_is_waited_for_is_told_beside_flash_that_is_not(tmp_path: Path) -> None:
+    (tmp_path / "small.tflite").write_bytes(dense(16, 4))
+    np.save(tmp_path / "in.npy", np.zeros((1, 1, 16), np.int8))
+    ascmcu.build(ascmcu.compile(tmp_path / "small.tflite"), "nucleo-f446", tmp_path / "build")
+    waited = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy", wait_states=True)
+    ideal = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy")
+    assert waited.counts is not None and ideal.counts is not None
+    assert (waited.wait_states, ideal.wait_states) == (5, 0)
+    assert waited.counts.network > ideal.counts.network
+    assert f"on {ideal.counts.network:,} at zero wait states" in waited.runner_detail
+    assert (tmp_path / "build" / "bench-sim-cached.json").is_file()
+    with pytest.raises(InputError, match="only the simulator"):
+        ascmcu.bench(tmp_path / "build", on="host", tensors=tmp_path / "in.npy", wait_states=True)
+
+
 def test_types_are_those_of_the_functions(tmp_path: Path) -> None:
     (tmp_path / "user.py").write_text(
         "import ascmcu\n"

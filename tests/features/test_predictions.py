@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from click.testing import CliRunner
 
 from ascmcu.bench import parity
 from ascmcu.cli import cli
+from ascmcu.data import synth
 from ascmcu.features import spec as specs
 from ascmcu.frontends import tflite
 from ascmcu.quantize import metadata
@@ -66,6 +69,29 @@ def test_another_front_end_is_noticed() -> None:
     assert not np.array_equal(same.librosa, other.librosa)
     scores = np.sort(same.librosa)
     assert same.margin_percent == pytest.approx(100 * (scores[-1] - scores[-2]) / np.abs(scores).sum())
+
+
+def test_predictions_are_told_clip_by_clip(tmp_path: Path) -> None:
+    """Synthetic scenes, and one clip that the two front ends are made to hear differently."""
+    spec = fitted(specs.load("default"))
+    (tmp_path / "random.tflite").write_bytes(_model(spec))
+    synth.write(tmp_path / "scenes", synth.SynthSpec(clips_per_scene=1, clip_seconds=1.0))
+    arguments = ["features", "check", "--model", f"{tmp_path}/random.tflite", "--data", f"{tmp_path}/scenes"]
+    found = CliRunner().invoke(cli, arguments)
+    assert found.exit_code == 0 and "6 of 6 predictions alike" in found.stdout, found.output
+    heard = parity.predictions
+
+    def misheard(*given: object) -> list[parity.Heard]:
+        first, *others = heard(*given)  # type: ignore[arg-type]
+        return [dataclasses.replace(first, device=np.roll(first.librosa, 1)), *others]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "predictions", misheard)
+        found = CliRunner().invoke(cli, arguments)
+    assert "5 of 6 predictions alike" in found.stdout
+    told = re.search(r"(\w+) with librosa, (\w+) on the device; margin ([\d.]+) %", found.stdout)
+    assert told and told[1] in LABELS and told[2] in LABELS and told[1] != told[2]
+    assert found.exit_code == int(float(told[3]) > 1), "a clear difference breaks the check, a tie does not"
 
 
 def test_either_a_specification_or_a_model() -> None:

@@ -89,6 +89,16 @@ def test_load_verify_reset_and_hello(target: Target, qemu: tuple[str, str]) -> N
 
 
 @needs_qemu
+def test_it_says_what_now_runs_on_the_board(target: Target, qemu: tuple[str, str]) -> None:
+    server, port = qemu
+    arguments = ["flash", str(target.folder), "--with", "gdb", "--probe", server, "--serial", port]
+    written, running = CliRunner().invoke(cli, arguments, catch_exceptions=False).stdout.splitlines()
+    size_bytes = (target.folder / "firmware.bin").stat().st_size
+    assert written.startswith(f"{size_bytes} bytes written and verified with gdb")
+    assert running.startswith(f"mixer {target.manifest.model_sha256[:12]} on nucleo-f446 at ")
+
+
+@needs_qemu
 def test_another_firmware_on_the_board_is_noticed(
     target: Target, qemu: tuple[str, str], tmp_path: Path
 ) -> None:

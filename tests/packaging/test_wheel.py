@@ -10,8 +10,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from ascmcu.data import synth
 from tests.cli.conftest import dense
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -98,19 +100,13 @@ def test_the_installed_package_is_what_runs(installed: Path, tmp_path: Path) -> 
     assert all(path.startswith(f"{installed}{os.sep}") for path in done.stdout.split())
 
 
-def _export_bench_report(site: Path, folder: Path, model: bytes, name: str) -> float:
+def _export_bench_report(site: Path, folder: Path, export: list[str], bench: list[str]) -> float:
     """Seconds of CPU from the .tflite to the page; the page and its figures must be there."""
-    import numpy as np
-
-    folder.mkdir()
-    (folder / name).write_bytes(model)
     before = os.times()
-    made = _run(site, folder, "export", name, "--board", "nucleo-f446", "--features", "none", "--json")
+    made = _run(site, folder, "export", "network.tflite", "--board", "nucleo-f446", *export, "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["fits"]
-    spec = json.loads((folder / "build" / "manifest.json").read_text())["inputs"][0]
-    np.save(folder / "in.npy", np.zeros((1, *spec["shape"]), spec["dtype"]))
-    benched = _run(site, folder, "bench", "--on", "sim", "--tensors", "in.npy", "--json")
+    benched = _run(site, folder, "bench", "--on", "sim", *bench, "--json")
     assert benched.returncode == 0, benched.stderr
     assert json.loads(benched.stdout)["cycles"]["network"] > 0
     told = _run(site, folder, "report", "--budget", "ram=131072")
@@ -123,8 +119,24 @@ def _export_bench_report(site: Path, folder: Path, model: bytes, name: str) -> f
 
 @needs_cross
 def test_from_a_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
-    model = KWS.read_bytes() if KWS.is_file() else dense(490, 12)
-    assert _export_bench_report(installed, tmp_path / "kws", model, "network.tflite") < LIMIT_S
+    (tmp_path / "network.tflite").write_bytes(KWS.read_bytes() if KWS.is_file() else dense(490, 12))
+    shape = (3, 1, 49, 10, 1) if KWS.is_file() else (3, 1, 490)
+    np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(-128, 128, shape, np.int8))
+    tensors = ["--tensors", "in.npy"]
+    assert _export_bench_report(installed, tmp_path, ["--features", "none"], tensors) < LIMIT_S
+
+
+@needs_cross
+def test_from_a_trained_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_path: Path) -> None:
+    """The model comes out of a training of one epoch: as large and as slow as after all of them."""
+    pytest.importorskip("tensorflow")
+    synth.write(tmp_path / "scenes", synth.SynthSpec(clips_per_scene=10, clip_seconds=1.0))
+    trained = _run(installed, tmp_path, "train", "demo", "--data", "scenes", "--epochs", "1", "-o", "run")
+    assert trained.returncode == 0, trained.stderr
+    (tmp_path / "run" / "model.tflite").rename(tmp_path / "network.tflite")
+    clips = ["--data", "scenes", "--split", "5", "--limit", "2"]
+    assert _export_bench_report(installed, tmp_path, [], clips) < LIMIT_S
+    assert "Confusion matrix" in (tmp_path / "build" / "report.html").read_text()
 
 
 @needs_cross

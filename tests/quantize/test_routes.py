@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -222,3 +223,50 @@ def test_fine_tuning_learns_ranges_and_weights() -> None:
         not np.array_equal(a, b) for a, b in zip(start.get_weights(), tuned.get_weights(), strict=True)
     ]
     assert sum(changed) > len(changed) / 2
+
+
+def test_fine_tuning_nears_the_float_network() -> None:
+    """The answers under fake quantization come closer to the float network's; labels, here all wrong, say nothing."""
+    from ascmcu.quantize import qat
+    from ascmcu.train.examples import Examples
+    from ascmcu.train.recipe import Augment, Training
+
+    model, x = network("dscnn"), clips("dscnn", 64)
+    real = model.predict_on_batch(x)
+    wrong = Examples(x, (real.argmax(axis=1) + 1) % 4)
+    start = qat.prepare(model)
+    qat.observe(start, x)
+    tuned = qat.fine_tune(
+        model, wrong, Augment(), Training(epochs=6, batch=16, learning_rate=1e-4, weight_decay=0.0)
+    )
+
+    def distance(prepared: Any) -> float:
+        return float(np.mean((np.asarray(prepared(x, training=False)) - real) ** 2))
+
+    assert 0 < distance(tuned) < 0.8 * distance(start)
+
+
+def test_fine_tuning_goes_on(tmp_path: Path) -> None:
+    """Cut off and begun again, it ends as if it had not been."""
+    import keras
+
+    from ascmcu.quantize import qat
+    from ascmcu.train.examples import Examples
+    from ascmcu.train.recipe import Augment, Training
+
+    model, x = network("dscnn"), clips("dscnn", 16)
+    examples, training = Examples(x, np.arange(16) % 4), Training(epochs=3, batch=8, learning_rate=1e-3)
+
+    def made(state: Path | None, stop: int) -> list[np.ndarray]:
+        def progress(epoch: Any) -> None:
+            if epoch.epoch == stop:
+                raise KeyboardInterrupt
+
+        keras.utils.set_random_seed(1)
+        return qat.fine_tune(model, examples, Augment(), training, progress, state).get_weights()
+
+    whole = made(None, 0)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path / "state.npz", 2)
+    assert (tmp_path / "state.npz").is_file()
+    assert all(np.array_equal(a, b) for a, b in zip(whole, made(tmp_path / "state.npz", 0), strict=True))

@@ -169,3 +169,12 @@ def test_one_point_is_a_plot_too(benchmark_result: Benchmark) -> None:
     assert "circle" in pareto.svg(pareto.points([("one", benchmark_result)], x, y), x, y)
     with pytest.raises(InputError, match="both figures"):
         pareto.points([("one", benchmark_result)], budgets.by_name("instructions"), y)
+
+
+def test_figures_say_what_was_counted(benchmark_result: Benchmark, faster: Benchmark) -> None:
+    (said,) = [d.title for d in comparison.compare(benchmark_result, faster).figures if d.name == "network"]
+    assert said == "network, cycles per clip"
+    counted = dataclasses.replace(benchmark_result, count_kind="instructions")
+    text = markdown.of_benchmark(counted)
+    assert "| latency, instructions |" in text and "cycles" not in text.partition("<details>")[0]
+    assert "| layer | op | MACs |" in text and "| --- | --- | ---: |" in text, "words left, numbers right"

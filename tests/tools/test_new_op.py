@@ -29,17 +29,15 @@ def _new_op(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize(("like", "name", "files"), [("maximum", "floor_div", 3), ("abs", "neg", 2)])
-def test_the_copy_is_an_operator(copy: Path, like: str, name: str, files: int) -> None:
-    done = _new_op(copy, name, "--like", like)
-    assert done.returncode == 0, done.stderr
-    assert (
-        len([line for line in done.stdout.splitlines() if line.startswith(("ascmcu", "templates", "tests"))])
-        == files
-    )
+def test_the_copies_are_operators(copy: Path) -> None:
+    for like, name, files in (("maximum", "floor_div", 3), ("abs", "neg", 2)):
+        done = _new_op(copy, name, "--like", like)
+        assert done.returncode == 0, done.stderr
+        written = [x for x in done.stdout.splitlines() if x.startswith(("ascmcu", "templates", "tests"))]
+        assert len(written) == files
     environment = {**os.environ, "PYTHONPATH": str(copy)}
     # The copy's own checks: stems match, and every importer has rows of its own.
-    command = [
+    check = [
         sys.executable,
         "-m",
         "pytest",
@@ -50,11 +48,11 @@ def test_the_copy_is_an_operator(copy: Path, like: str, name: str, files: int) -
         "-k",
         "stems or importer",
     ]
-    checked = subprocess.run(command, capture_output=True, text=True, cwd=copy, env=environment)
+    checked = subprocess.run(check, capture_output=True, text=True, cwd=copy, env=environment)
     assert checked.returncode == 0, checked.stdout[-2000:]
-    code = (
-        "import ascmcu.ops; from ascmcu.ir import registry; "
-        f"assert registry.importer('{name.upper()}') is registry.by_kind('{name}') is not None"
+    code = "import ascmcu.ops; from ascmcu.ir import registry\n" + "".join(
+        f"assert registry.importer('{name.upper()}') is registry.by_kind('{name}') is not None\n"
+        for name in ("floor_div", "neg")
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=copy, env=environment)
 

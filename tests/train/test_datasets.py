@@ -120,5 +120,7 @@ def test_split_keeps_places_together() -> None:
     assert len(dealt.only(["train"]).recordings) == 2 * 7 * 3
     assert dealt == datasets.split(dataset, {"train": 0.7, "test": 0.3}, seed=3)
     assert dealt != datasets.split(dataset, {"train": 0.7, "test": 0.3}, seed=4)
+    few = datasets.Dataset(Path(), ("bus",), tuple(r for r in recordings if r.place in ("bus-0", "bus-1")))
+    assert datasets.split(few, {"train": 0.9, "test": 0.1}).parts == ("test", "train"), "no part goes without"
     with pytest.raises(DataError, match="sum to one"):
         datasets.split(dataset, {"train": 0.7, "test": 0.7})

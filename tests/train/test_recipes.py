@@ -76,12 +76,12 @@ CASES = {
     "zhao": Case("mobile", 1.0, {"alpha": 0.25, "units": 1}, crop_rows=30),
     "zhao-teacher": Case("mobile", 1.0, {"filters": 4, "units": 1}, crop_rows=30),
     "zhao-taught": Case("mobile", 1.0, {"alpha": 0.25, "units": 1}, ("zhao-teacher",), crop_rows=30),
-    "dsmn": Case("mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=12),
+    "dsmn": Case("mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=8),
     "dsmn model3": Case(
-        "mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=12, recipe="dsmn", variant={"plain_from": 1}
+        "mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=8, recipe="dsmn", variant={"plain_from": 1}
     ),
     "dsmn model2": Case(
-        "mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=12, recipe="dsmn", variant={"plain_from": 0}
+        "mobile-2022", 1.0, FEW, mels=64, least_rate=0.02, epochs=8, recipe="dsmn", variant={"plain_from": 0}
     ),
     "dsmn model4": Case(
         "mobile-2022",
@@ -89,7 +89,7 @@ CASES = {
         {"filters": [4, 16], "hidden": 8},
         mels=64,
         least_rate=0.02,
-        epochs=12,
+        epochs=8,
         recipe="dsmn",
         variant={"filters": [24, 128, 128, 128, 128], "hidden": 64},
     ),
@@ -112,7 +112,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, datasets.Dataset
     folders = {
         "3class": tau.three_class(root / "3class"),
         "mobile": tau.mobile(root / "mobile", seconds_in_name=False),
-        "mobile-2022": tau.mobile(root / "mobile-2022", seconds_in_name=True),
+        "mobile-2022": tau.mobile(root / "mobile-2022", seconds_in_name=True, places=2),
         # A teacher of one network per class trains as many.
         "two scenes": tau.mobile(root / "two", seconds_in_name=True, places=3, scenes=tau.SCENES[:2]),
         "folds": synth.write(root / "folds", spec),

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import functools
+import glob
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ascmcu import api, zoo
 from ascmcu.data import datasets, synth
-from ascmcu.errors import InputError, LimitError
+from ascmcu.errors import AscmcuError, InputError, LimitError
 from ascmcu.tune import cost, front, limits, study
 
 RECIPE = """
@@ -72,46 +79,85 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return synth.write(tmp_path_factory.mktemp("synth") / "data", spec)
 
 
-def _worker(recipe: Path, data: Path, folder: Path) -> subprocess.Popen[bytes]:
-    command = [
-        str(Path(sys.executable).with_name("ascmcu")),
-        "tune",
-        str(recipe),
-        "--data",
-        str(data),
-        "-o",
-        str(folder),
-    ]
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[str]:
+    """The address of a PostgreSQL server of our own, empty, for as long as the test runs."""
+    pytest.importorskip("psycopg")
+    found = [shutil.which("initdb"), *sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))]
+    programs = next((Path(path).parent for path in reversed(found) if path), None)
+    if programs is None:
+        pytest.skip("no PostgreSQL server here")
+    # A server refuses to run as root.
+    owner = {"user": "postgres"} if os.geteuid() == 0 else {}
+    with tempfile.TemporaryDirectory() as place, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        if owner:
+            shutil.chown(place, "postgres")
+        data = str(Path(place) / "db")
+        settings = f"-p {port} -k {place} -c listen_addresses=127.0.0.1 -c fsync=off"
+        run = functools.partial(subprocess.run, check=True, stdout=subprocess.DEVNULL, cwd=place, **owner)
+        run([programs / "initdb", "-D", data, "-U", "ascmcu", "--auth=trust"])
+        run([programs / "pg_ctl", "-D", data, "-o", settings, "-l", f"{place}/log", "-w", "start"])
+        try:
+            yield f"postgresql://ascmcu@127.0.0.1:{port}/postgres"
+        finally:
+            run([programs / "pg_ctl", "-D", data, "-m", "immediate", "stop"])
+
+
+def _worker(recipe: Path, data: Path, folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    program = str(Path(sys.executable).with_name("ascmcu"))
+    command = [program, "tune", str(recipe), "--data", str(data), "-o", str(folder), *options]
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "ASCMCU_TUNE_HEARTBEAT": "1"}
     log = (folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb")
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
-def _trials(folder: Path) -> int:
-    return len(list((folder / "trials").glob("*/model.tflite")))
+def _trials(*folders: Path) -> int:
+    return sum(len(list((folder / "trials").glob("*/model.tflite"))) for folder in folders)
 
 
-def test_killed_worker(recipe: Path, data: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "study"
-    steady = _worker(recipe, data, folder)
+def _two_workers(
+    recipe: Path, data: Path, folders: tuple[Path, Path], kill_after: int, *options: str
+) -> None:
+    """Two workers on one study; the second is killed in the middle of a trial, and started again."""
+    steady = _worker(recipe, data, folders[0], *options)
     doomed = None
     try:
-        while _trials(folder) < 2:
+        while _trials(folders[0]) < 2:
             assert steady.poll() is None, "the first worker ended early"
             time.sleep(0.2)
-        doomed = _worker(recipe, data, folder)
-        seen = _trials(folder)
-        while _trials(folder) < seen + 3:
+        doomed = _worker(recipe, data, folders[1], *options)
+        seen = _trials(*set(folders))
+        while _trials(*set(folders)) < seen + kill_after:
+            assert doomed.poll() is None, "the second worker ended early"
             time.sleep(0.2)
         os.killpg(doomed.pid, signal.SIGKILL)
         doomed.wait()
-        doomed = _worker(recipe, data, folder)
+        doomed = _worker(recipe, data, folders[1], *options)
         assert steady.wait(900) == 0
         assert doomed.wait(300) == 0
     finally:
         for process in (steady, doomed):
             if process is not None and process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def _beaten(result: dict[str, Any], results: list[dict[str, Any]], costs: Sequence[str]) -> bool:
+    """Whether another result is at least as good in everything and better in something."""
+
+    def figures(one: dict[str, Any]) -> tuple[float, ...]:
+        return (one["accuracy"], *(-one[cost] for cost in costs))
+
+    mine = figures(result)
+    others = [figures(other) for other in results]
+    return any(all(a >= b for a, b in zip(o, mine, strict=True)) and o != mine for o in others)
+
+
+def test_killed_worker(recipe: Path, data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    _two_workers(recipe, data, (folder, folder), 3)
     found = json.loads((folder / "study.json").read_text())
     assert len(found["results"]) == 20 and not found["given_up"]
     assert (folder / "pareto.png").read_bytes().startswith(b"\x89PNG")
@@ -119,21 +165,69 @@ def test_killed_worker(recipe: Path, data: Path, tmp_path: Path) -> None:
     chosen = [result for result in found["results"] if result["front"]]
     assert chosen
     for result in found["results"]:
-        better = [
-            other
-            for other in found["results"]
-            if other["accuracy"] >= result["accuracy"]
-            and other["ram_bytes"] <= result["ram_bytes"]
-            and other["flash_bytes"] <= result["flash_bytes"]
-            and (other["accuracy"], -other["ram_bytes"], -other["flash_bytes"])
-            != (result["accuracy"], -result["ram_bytes"], -result["flash_bytes"])
-        ]
-        assert result["front"] is not bool(better)
+        assert result["front"] is not _beaten(result, found["results"], ("ram_bytes", "flash_bytes"))
     for result in chosen[:2]:
         model = folder / "trials" / str(result["number"]) / "model.tflite"
         manifest = api.export(model, "nucleo-f446", tmp_path / f"again{result['number']}").manifest
         assert manifest.ram_bytes["total"] == result["ram_bytes"]
         assert manifest.flash_bytes["total"] == result["flash_bytes"]
+
+
+def test_two_machines_on_one_database(recipe: Path, data: Path, tmp_path: Path, server: str) -> None:
+    """Workers that share nothing but a PostgreSQL server; cycles are those of a later export."""
+    recipe.write_text(
+        recipe.read_text()
+        .replace('["accuracy", "ram", "flash"]', '["accuracy", "cycles"]')
+        .replace("trials = 20", "trials = 5")
+    )
+    folders = (tmp_path / "one" / "study", tmp_path / "two" / "study")
+    for folder in folders:
+        folder.parent.mkdir()
+    _two_workers(recipe, data, folders, 1, "--storage", server)
+    one, two = (json.loads((folder / "study.json").read_text()) for folder in folders)
+    assert one == two and len(one["results"]) == 5 and not one["given_up"]
+    assert not list(tmp_path.rglob("study.db"))
+    assert all(
+        result["front"] is not _beaten(result, one["results"], ("cycles",)) for result in one["results"]
+    )
+    best = next(result for result in one["results"] if result["front"])
+    made = [folder / "trials" / str(best["number"]) / "model.tflite" for folder in folders]
+    model = max((path for path in made if path.is_file()), key=lambda path: path.stat().st_mtime)
+    api.export(model, "nucleo-f446", tmp_path / "again")
+    counts = api.bench(tmp_path / "again", on="sim", data=data, limit=1).counts
+    assert counts is not None and int(counts.network) == best["cycles"]
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "message"),
+    [
+        ("postgresql://someone:secret@127.0.0.1:1/none", InputError, "cannot be opened"),
+        ("mysql+nosuchdriver://127.0.0.1/none", AscmcuError, "storage"),
+        ("no address", InputError, "cannot be opened"),
+    ],
+)
+def test_a_storage_that_is_not_there(
+    url: str, error: type[AscmcuError], message: str, recipe: Path, data: Path, tmp_path: Path
+) -> None:
+    if url.startswith("postgresql"):
+        pytest.importorskip("psycopg")
+    with pytest.raises(error, match=message) as caught:
+        study.work(study.load(recipe), datasets.load(data), data, tmp_path / "study", url)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_hopeless_trials_are_pruned(pruner: str, recipe: Path, data: Path, tmp_path: Path) -> None:
+    """With learning rates of which some teach nothing, some trainings end before their last epoch."""
+    text = recipe.read_text().replace('["accuracy", "ram", "flash"]', f'["accuracy"]\npruner = "{pruner}"')
+    text = text.replace("trials = 20", "trials = 14").replace("epochs = 1\n", "epochs = 4\n")
+    recipe.write_text(text[: text.index("[search]")] + '[search]\n"training.learning_rate" = [1e-9, 1e-2]\n')
+    zoo.load_tensorflow()
+    found = study.work(study.load(recipe), datasets.load(data), data, tmp_path / "study")
+    assert len(found.results) + len(found.given_up) == 14
+    assert found.given_up and all("pruned after epoch" in reason for _, reason in found.given_up)
+    (best,) = found.front
+    assert best.accuracy == max(result.accuracy for result in found.results)
 
 
 def test_infeasible_points_cost_no_training(recipe: Path, data: Path, tmp_path: Path) -> None:
