@@ -11,13 +11,12 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._along_time import lead_of, words_read
-from ascmcu.ops._dot import DotParams, dot_form
+from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows, unfold
 from ascmcu.ops._requant import accumulator_bounds
 from ascmcu.ops.conv2d import Conv2D, column_order
 
 _SCRATCH_BYTES = 4096
-_MOST_OFFSET = 4095
 
 
 @dataclass(frozen=True)
@@ -120,19 +119,20 @@ class Conv2DTime(Conv2D):
 
     def lower_time(self, inputs: Inputs, output: Tensor) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
-        inside, wide = self._inside(inputs), inputs[0] is not None and inputs[0].dtype is DType.INT16
+        inside, source = self._inside(inputs), inputs[0]
         x, weights, bias = inside
-        assert x is not None and weights is not None and bias is not None
+        assert source is not None and x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         channels, kernel, _, depth = weights.shape
         first, words = self._reach(weights)
         column, lead = -(-depth // 2) * 2, lead_of(self.padding[0])[1]
         pitch = max(column, self.pitch) if kernel == 1 else column
-        if wide and (kernel != 1 or self.stride[0] != 1 or depth % 2 or inputs[0].shape[3] != pitch):
+        wide = source.dtype is DType.INT16
+        if wide and (kernel != 1 or self.stride[0] != 1 or depth % 2 or source.shape[3] != pitch):
             return None
         scratch = FOLD * words * pitch
         step = FOLD if self.planes else 1
-        if 2 * scratch > _SCRATCH_BYTES or step * channels > _MOST_OFFSET or channels < FOLD:
+        if 2 * scratch > _SCRATCH_BYTES or step * channels > MOST_OFFSET or channels < FOLD:
             return None
         form = dot_form(
             weights.data.reshape(channels, depth)
@@ -146,7 +146,7 @@ class Conv2DTime(Conv2D):
             out_step=1 if self.planes else channels,
             channel_step=step,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > _MOST_OFFSET:
+        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
             return None
         height = super().infer(inside).shape[1]
         pads = self.padding[:2] != (0, 0)
