@@ -17,6 +17,7 @@ from ascmcu.ops._planes import NO_PLANES, Planes
 from ascmcu.ops._requant import accumulator_bounds
 from ascmcu.ops.conv2d import Conv2D, column_order
 from ascmcu.ops.conv2d_planes import Conv2DPlanes
+from ascmcu.ops.conv2d_wide import as_bytes
 
 PAIR = 2
 # Fewer have no whole group for the kernel.
@@ -26,14 +27,15 @@ _LEAST_CHANNELS = 4
 @dataclass(frozen=True)
 class Conv2DPairsParams:
     """Compile-time constants of the kernel: rows of ``width`` pixels of ``in_c`` channels, ``column`` int16 each once
-    widened; an output row is ``row_bytes`` long. An output in ``planes`` is first filled with ``fill``, the zero
-    point four times."""
+    widened, which a ``wide`` input is already; an output row is ``row_bytes`` long. An output in ``planes`` is first
+    filled with ``fill``, the zero point four times."""
 
     rows: int
     width: int
     in_c: int
     out_c: int
     column: int
+    wide: bool
     row_bytes: int
     planes: Planes | None
     fill: int
@@ -54,11 +56,11 @@ class Conv2DPairs(Conv2D):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """That of the convolution row by row."""
-        return self._single().infer(inputs)
+        return self._single().infer(as_bytes(inputs))
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """That of the convolution row by row."""
-        return self._single().evaluate(arrays, inputs, output)
+        return self._single().evaluate(arrays, as_bytes(inputs), output)
 
     def macs(self, inputs: Inputs, output: Tensor) -> int:
         """Those of the convolution row by row."""
@@ -81,22 +83,23 @@ class Conv2DPairs(Conv2D):
 
     def lower_pairs(self, inputs: Inputs, output: Tensor) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
-        x, weights, bias = inputs
+        x, weights, bias = as_bytes(inputs)
         assert x is not None and weights is not None and bias is not None
+        wide = inputs[0] is not None and inputs[0].dtype is DType.INT16
         assert weights.data is not None and bias.data is not None
         _, rows, width, depth = x.shape
         channels, column = weights.shape[0], -(-depth // 2) * 2
         planes = None if self.planes == NO_PLANES else Planes(*self.planes)
         step = planes.width if planes else 1
-        if output.row_bytes + 3 * step > MOST_OFFSET or channels < _LEAST_CHANNELS:
+        if output.row_bytes + 3 * step > MOST_OFFSET or channels < _LEAST_CHANNELS or (wide and depth % 2):
             return None
         form = dot_form(
-            column_order(weights.data, column),
+            weights.data.reshape(channels, depth) if wide else column_order(weights.data, column),
             bias.data,
             x,
-            self.requantization(inputs, output),
+            self.requantization((x, weights, bias), output),
             accumulator_bounds(weights.data.reshape(channels, -1), bias.data, x),
-            pixel_bytes=2 * column,
+            pixel_bytes=2 * column * (width if wide else 1),
             out_step=output.row_bytes,
             channel_step=step,
         )
@@ -108,6 +111,7 @@ class Conv2DPairs(Conv2D):
             in_c=depth,
             out_c=channels,
             column=column,
+            wide=wide,
             row_bytes=output.row_bytes,
             planes=planes,
             fill=(output.zero_point & 0xFF) * 0x01010101,
@@ -116,5 +120,5 @@ class Conv2DPairs(Conv2D):
         return Lowered(
             params,
             (("weights", form.weights), ("constants", form.constants)),
-            scratch=(DType.INT16, PAIR * column),
+            scratch=None if wide else (DType.INT16, PAIR * column),
         )

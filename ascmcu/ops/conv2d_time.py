@@ -11,13 +11,12 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._along_time import lead_of, words_read
-from ascmcu.ops._dot import DotParams, dot_form
+from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows, unfold
 from ascmcu.ops._requant import accumulator_bounds
 from ascmcu.ops.conv2d import Conv2D, column_order
 
 _SCRATCH_BYTES = 4096
-_MOST_OFFSET = 4095
 
 
 @dataclass(frozen=True)
@@ -27,7 +26,7 @@ class Conv2DTimeParams:
     Step s widens ``words`` rows from ``s × stride + first``, ``column`` int16 a moment, one every ``pitch``; the first
     output's window begins ``lead`` moments into them. Rows outside the input are the zero point where the layer pads
     (``pads``), and so are the ``behind`` moments of the last row that lie behind the map. The last step computes
-    ``last`` moments.
+    ``last`` moments. A ``wide`` input is int16 already, one row the operand of one step.
     """
 
     kernel: int
@@ -46,6 +45,7 @@ class Conv2DTimeParams:
     pads: bool
     behind: int
     planes: bool
+    wide: bool
     dot: DotParams
     fold: int = FOLD
 
@@ -65,9 +65,10 @@ class Conv2DTime(Conv2D):
     pitch: int = 0
 
     def _inside(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
-        x, *constants = inputs
-        assert x is not None
-        return (with_tensor(x, shape=(1, self.rows, 1, x.shape[3])), *constants)
+        x, weights, *rest = inputs
+        assert x is not None and weights is not None
+        inside = with_tensor(x, shape=(1, self.rows, 1, weights.shape[3]), dtype=DType.INT8)
+        return (inside, weights, *rest)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, ceil(out_h / 4), 4, O), or planes."""
@@ -84,7 +85,10 @@ class Conv2DTime(Conv2D):
         """The convolution of the unfolded map, folded."""
         x, *constants = arrays
         assert x is not None
-        y = fold(super().evaluate((unfold(x, self.rows), *constants), self._inside(inputs), output))
+        inside = self._inside(inputs)
+        assert inside[0] is not None
+        moments = unfold(x, self.rows)[..., : inside[0].shape[3]]
+        y = fold(super().evaluate((moments, *constants), inside, output))
         return TIME_PLANES.spread(y, 0) if self.planes else y
 
     def macs(self, inputs: Inputs, output: Tensor) -> int:
@@ -115,20 +119,25 @@ class Conv2DTime(Conv2D):
 
     def lower_time(self, inputs: Inputs, output: Tensor) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
-        inside = self._inside(inputs)
+        inside, source = self._inside(inputs), inputs[0]
         x, weights, bias = inside
-        assert x is not None and weights is not None and bias is not None
+        assert source is not None and x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         channels, kernel, _, depth = weights.shape
         first, words = self._reach(weights)
         column, lead = -(-depth // 2) * 2, lead_of(self.padding[0])[1]
         pitch = max(column, self.pitch) if kernel == 1 else column
+        wide = source.dtype is DType.INT16
+        if wide and (kernel != 1 or self.stride[0] != 1 or depth % 2 or source.shape[3] != pitch):
+            return None
         scratch = FOLD * words * pitch
         step = FOLD if self.planes else 1
-        if 2 * scratch > _SCRATCH_BYTES or step * channels > _MOST_OFFSET or channels < FOLD:
+        if 2 * scratch > _SCRATCH_BYTES or step * channels > MOST_OFFSET or channels < FOLD:
             return None
         form = dot_form(
-            column_order(weights.data.transpose(0, 2, 1, 3), column),
+            weights.data.reshape(channels, depth)
+            if wide
+            else column_order(weights.data.transpose(0, 2, 1, 3), column),
             bias.data,
             x,
             self.requantization(inside, output),
@@ -137,7 +146,7 @@ class Conv2DTime(Conv2D):
             out_step=1 if self.planes else channels,
             channel_step=step,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > _MOST_OFFSET:
+        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
             return None
         height = super().infer(inside).shape[1]
         pads = self.padding[:2] != (0, 0)
@@ -158,10 +167,11 @@ class Conv2DTime(Conv2D):
             pads=pads,
             behind=-self.rows % FOLD if pads else 0,
             planes=self.planes,
+            wide=wide,
             dot=form.params,
         )
         return Lowered(
             params,
             (("weights", form.weights), ("constants", form.constants)),
-            scratch=(DType.INT16, scratch),
+            scratch=None if wide else (DType.INT16, scratch),
         )

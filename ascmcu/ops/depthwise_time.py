@@ -29,7 +29,8 @@ class DepthwiseTimeParams:
     Step s reads ``words`` rows from ``s × stride + first``; the first output's window begins ``lead`` moments into
     the first of them. Rows outside the input are the zero point where the layer pads (``pads``), and the ``behind``
     moments of the last row that lie behind the map are made so; elsewhere they are of no consequence. ``places`` are
-    the taps' bytes in a channel's weights, ``program`` the instructions that sum a channel.
+    the taps' bytes in a channel's weights, ``program`` the instructions that sum a channel. An output takes
+    ``y_bytes``, moments are ``pitch`` outputs apart.
     """
 
     kernel: int
@@ -50,6 +51,8 @@ class DepthwiseTimeParams:
     low: int
     high: int
     program: tuple[str, ...]
+    y_bytes: int
+    pitch: int
     fold: int = FOLD
 
     @property
@@ -76,10 +79,14 @@ class DepthwiseTimeParams:
 @register()
 @dataclass(frozen=True)
 class DepthwiseTime(DepthwiseConv2D):
-    """DEPTHWISE_CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, C, 4) → (1, G', 4, C)."""
+    """DEPTHWISE_CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, C, 4) → (1, G', 4, C).
+
+    With a ``pitch`` the output is int16 for a convolution that would widen it, (1, G', 4, pitch), C of them used.
+    """
 
     KIND = "depthwise_time"
     rows: int = 0
+    pitch: int = 0
 
     def _inside(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
         x, *constants = inputs
@@ -94,14 +101,16 @@ class DepthwiseTime(DepthwiseConv2D):
             raise _quant.incompatible("the input is not a folded map", self.rows, x.shape)
         inside = super().infer(self._inside(inputs))
         _, height, _, channels = inside.shape
-        return TensorType((1, folded_rows(height), FOLD, channels), inside.dtype)
+        dtype = DType.INT16 if self.pitch else inside.dtype
+        return TensorType((1, folded_rows(height), FOLD, self.pitch or channels), dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """The convolution of the unfolded map, folded."""
         x, *constants = arrays
         assert x is not None
         inside = unfold(TIME_PLANES.gather(x), self.rows)
-        return fold(super().evaluate((inside, *constants), self._inside(inputs), output))
+        y = fold(super().evaluate((inside, *constants), self._inside(inputs), output))
+        return np.pad(y, ((0, 0), (0, 0), (0, 0), (0, self.pitch - y.shape[3]))) if self.pitch else y
 
     def macs(self, inputs: Inputs, output: Tensor) -> int:
         """Those of the map inside."""
@@ -137,7 +146,12 @@ class DepthwiseTime(DepthwiseConv2D):
         assert weights.data is not None and bias.data is not None
         _, kernel, _, channels = weights.shape
         first, words = self._reach(weights)
-        if words > MOST_WORDS or channels > _MOST_CHANNELS or x.dtype.integer_range[0] == 0:
+        y_bytes, pitch = (2, self.pitch) if self.pitch else (1, channels)
+        if (
+            words > MOST_WORDS
+            or max(channels, pitch * y_bytes) > _MOST_CHANNELS
+            or x.dtype.integer_range[0] == 0
+        ):
             return None
         taps = weights.data.reshape(kernel, channels)
         requant = self.requantization(inside, output)
@@ -165,6 +179,8 @@ class DepthwiseTime(DepthwiseConv2D):
             low=requant.low,
             high=requant.high,
             program=program(grouped, self.stride[0], lead),
+            y_bytes=y_bytes,
+            pitch=pitch,
         )
         folded = 256 * (bias.data.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=0))
         folded[found.constant] = 0

@@ -20,17 +20,10 @@ _LEAST_ROWS = 4
 
 
 @functools.lru_cache(maxsize=8)
-def pair_rows(graph: Graph) -> tuple[Graph, ...]:
-    """The graph with all such convolutions paired, with all but the last, and so on to none, which takes least RAM.
-
-    Exact: the same sums, two rows at a time.
-    """
-    paired = {node.output: made for node in graph.nodes if (made := _paired(graph, node)) is not node}
-    forms = []
-    while paired:
-        forms.append(graph.replace(nodes=[paired.get(node.output, node) for node in graph.nodes]))
-        paired.popitem()
-    return (*forms, graph)
+def pair_rows(graph: Graph) -> Graph:
+    """Exact: the same sums, two rows at a time."""
+    nodes = tuple(_paired(graph, node) for node in graph.nodes)
+    return graph if nodes == graph.nodes else graph.replace(nodes=nodes)
 
 
 def _paired(graph: Graph, node: Node) -> Node:

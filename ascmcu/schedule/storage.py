@@ -63,7 +63,7 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     members: dict[str, list[str]] = {}
     for tensor, owner in storage.items():
         members.setdefault(owner, []).append(tensor)
-    together = {layer.node.output: layer.rule.rows_per_step for layer in layers}
+    together = _together_rows(layers)
     found = [_ring(graph, owner, names, trace, together) for owner, names in members.items()]
     for layer in layers:
         if layer.lowered.state is not None:
@@ -77,6 +77,21 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     return found
 
 
+def _together_rows(layers: Sequence[Layer]) -> dict[str, int]:
+    """Rows of each tensor that lie side by side, because one step writes them, or reads them one for one."""
+    found: dict[str, int] = {}
+    for layer in layers:
+        count = layer.rule.rows_per_step
+        read = [
+            name
+            for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True)
+            if reads == RowReads(count, 0, count)
+        ]
+        for name in (layer.node.output, *read):
+            found[name] = math.lcm(found.get(name, 1), count)
+    return found
+
+
 def _ring(
     graph: Graph, owner: str, names: Sequence[str], trace: Trace, together: Mapping[str, int]
 ) -> Buffer:
@@ -87,7 +102,6 @@ def _ring(
     if len(shapes) > 1:
         # A reshape that changes the rows: the bytes are taken as a whole.
         return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
-    # Rows that one step writes lie side by side.
     multiple = math.lcm(*(together.get(name, 1) for name in names))
     rows = _ring_rows(_together(lives))
     height = min(-(-rows // multiple) * multiple, tensor.rows)
