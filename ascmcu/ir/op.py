@@ -128,12 +128,14 @@ class Lowered:
         constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
         state: element type and count of the accumulators that live from the first step to the last, if any.
         scratch: element type and count of what a step needs only while it runs, if anything.
+        shift: of the requantization, where layers of one shift share their code.
     """
 
     params: object
     constants: tuple[tuple[str, Array], ...] = ()
     state: tuple[DType, int] | None = None
     scratch: tuple[DType, int] | None = None
+    shift: int | None = None
 
 
 SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
@@ -145,13 +147,15 @@ class Tuning:
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
-    as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may have
-    side by side: fewer cost cycles and save flash.
+    as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may
+    have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers take where they
+    can.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
     planes: bool = True
     unroll: int = 16
+    shift: int = 13
 
 
 DEFAULT_TUNING = Tuning()

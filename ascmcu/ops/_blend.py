@@ -46,13 +46,13 @@ def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int
     largest = max(abs(a_scale), abs(b_scale))
     finest = int(np.floor(_MOST_BITS - 8 - np.log2(max(largest, 2.0**-8))))
     # A coarser shift that most layers can have first: they share their code.
-    found = (_at_shift(table, a_scale, b_scale, low, high, shift) for shift in (min(_COMMON_SHIFT, finest), finest))
+    found = (
+        _at_shift(table, a_scale, b_scale, low, high, shift) for shift in (min(_COMMON_SHIFT, finest), finest)
+    )
     return next((form for form in found if form is not None), None)
 
 
-def _at_shift(
-    table: Array, a_scale: float, b_scale: float, low: int, high: int, shift: int
-) -> Blend | None:
+def _at_shift(table: Array, a_scale: float, b_scale: float, low: int, high: int, shift: int) -> Blend | None:
     nominal = [round(scale * 2.0 ** (shift + 8)) for scale in (a_scale, b_scale)]
     if shift < 8 or shift > 28 or max(map(abs, nominal)) >= (1 << 31) - _SEARCH:
         return None

@@ -16,9 +16,9 @@ Both sums then stand at 256 · acc, and one high-word multiply-accumulate and on
 
 The reference rounds twice: to 2^−e of an output unit, halves up, then to whole units, halves away from zero. So its
 steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, twice
-that is taken off again for negative sums: D, twice what C is beyond the ``base`` of all channels). M is then bounded by every step of the channel and exact. Where no
-M of 31 bits meets all steps of a layer's channels, it gets 32 bits more, F: the ``wide`` form adds (256 · acc · F) >> 32
-to the low word.
+that is taken off again for negative sums: D, twice what C is beyond the ``base`` of all channels). M is then bounded by
+every step of the channel and exact. Where no M of 31 bits meets all steps of a layer's channels, it gets 32 bits more,
+F: the ``wide`` form adds (256 · acc · F) >> 32 to the low word.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu.ir.op import DEFAULT_TUNING, Tuning
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
@@ -38,10 +39,8 @@ _GROUP = 4  # output channels that one pass computes
 _EIGHT = 8  # of a long vector: twice as many
 EIGHT_PAIRS = 16  # pairs of taps side by side there
 _GAIN = 256
-_UNROLL_MOST = 16
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
-_COMMON_SHIFT = 13
 # Sharing constants saves some words of each channel, and code that is like other layers' saves more.
 _LEAST_COMMON = 64
 MOST_OFFSET = 4095  # of a load, a store or an addition
@@ -156,7 +155,7 @@ def dot_form(
     pixel_bytes: int,
     out_step: int,
     channel_step: int = 1,
-    unroll_most: int = _UNROLL_MOST,
+    tuning: Tuning = DEFAULT_TUNING,
     eights: bool = False,
 ) -> Dot | None:
     """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact.
@@ -170,20 +169,20 @@ def dot_form(
         pixel_bytes: distance of neighbouring pixels' widened vectors.
         out_step: distance of neighbouring pixels' outputs.
         channel_step: distance of neighbouring channels' outputs.
-        unroll_most: pairs of taps that stand side by side in the code, at most.
+        tuning: how long loops may be, and the shift to prefer.
         eights: take eight channels at a time as far as they go (one pixel at a time only).
     """
     channels, taps = weights.shape
     if x.dtype.integer_range[0] == 0:
         return None
-    found = channel_constants(requant, bounds, wide=True)
+    found = channel_constants(requant, bounds, tuning, wide=True)
     padded = -(-channels // _GROUP) * _GROUP
     wide = np.zeros((padded, taps), np.int64)
     wide[:channels] = weights
     packed = 256 * wide[1::2] + wide[0::2]
     if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
-    unroll, blocks, rest = _unrolling(taps // 2, unroll_most)
+    unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
     first = channels // _EIGHT if eights else 0
     params = DotParams(
         pairs=taps // 2,
@@ -265,7 +264,7 @@ def _unrolling(pairs: int, most: int) -> tuple[int, int, int]:
 
 
 def channel_constants(
-    requant: Requantization, bounds: tuple[I64, I64], *, wide: bool = False
+    requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, wide: bool = False
 ) -> ChannelConstants | None:
     """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
     the 2²³ that 256 times them has room for. With ``wide`` F is there where M alone is not exact."""
@@ -274,7 +273,7 @@ def channel_constants(
     if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
         return None
     signed = requant.low < requant.zero_point and not requant.once
-    shifts = _shifts(np.array(requant.scales)[~constant])
+    shifts = _shifts(np.array(requant.scales)[~constant], tuning.shift)
     for with_f in (False, True) if wide else (False,):
         for shift in shifts:
             columns = _columns(requant, (low, high), shift, constant, signed=signed, wide=with_f)
@@ -290,12 +289,12 @@ def channel_constants(
     return None
 
 
-def _shifts(scales: npt.NDArray[np.float64]) -> list[int]:
-    """The four finest shifts whose multipliers are below 2³¹, those first that most layers can have: layers with equal
+def _shifts(scales: npt.NDArray[np.float64], preferred: int) -> list[int]:
+    """The four finest shifts whose multipliers are below 2³¹, the one first that other layers have: layers with equal
     shifts share their code."""
     largest = scales.max(initial=2.0**-30)
     finest = min(int(np.floor(7 - np.log2(largest) - 1e-9)), 22)
-    return sorted(range(max(finest - 3, 9), finest + 1), key=lambda shift: (shift != _COMMON_SHIFT, -shift))
+    return sorted(range(max(finest - 3, 9), finest + 1), key=lambda shift: (shift != preferred, -shift))
 
 
 def _columns(

@@ -241,7 +241,7 @@ class Conv2D(Op):
             pixel_bytes=2 * column * step,
             out_step=1 if planes else output.shape[3],
             channel_step=planes.width if planes else 1,
-            unroll_most=tuning.unroll,
+            tuning=tuning,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
             return None
@@ -273,6 +273,7 @@ class Conv2D(Op):
             params,
             (("weights", form.weights), ("constants", form.constants)),
             scratch=(DType.INT16, scratch // 2),
+            shift=form.params.shift,
         )
 
 

@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Swapped, TensorType, Tuning
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
@@ -77,11 +87,11 @@ class Conv2DPairs(Conv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""
-        lowered = self.lower_pairs(inputs, output)
+        lowered = self.lower_pairs(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_pairs(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def lower_pairs(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = as_bytes(inputs)
         assert x is not None and weights is not None and bias is not None
@@ -102,6 +112,7 @@ class Conv2DPairs(Conv2D):
             pixel_bytes=2 * column * (width if wide else 1),
             out_step=output.row_bytes,
             channel_step=step,
+            tuning=tuning,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
             return None
@@ -121,4 +132,5 @@ class Conv2DPairs(Conv2D):
             params,
             (("weights", form.weights), ("constants", form.constants)),
             scratch=None if wide else (DType.INT16, PAIR * column),
+            shift=form.params.shift,
         )

@@ -6,7 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import with_tensor
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Swapped, TensorType, Tuning
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -113,11 +123,11 @@ class Conv2DTime(Conv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""
-        lowered = self.lower_time(inputs, output)
+        lowered = self.lower_time(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_time(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def lower_time(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
         inside, source = self._inside(inputs), inputs[0]
         x, weights, bias = inside
@@ -145,6 +155,7 @@ class Conv2DTime(Conv2D):
             pixel_bytes=2 * pitch * self.stride[0],
             out_step=1 if self.planes else channels,
             channel_step=step,
+            tuning=tuning,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
             return None
@@ -174,4 +185,5 @@ class Conv2DTime(Conv2D):
             params,
             (("weights", form.weights), ("constants", form.constants)),
             scratch=None if wide else (DType.INT16, scratch),
+            shift=form.params.shift,
         )

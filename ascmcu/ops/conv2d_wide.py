@@ -9,7 +9,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import with_tensor
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Swapped, TensorType, Tuning
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
@@ -67,11 +77,11 @@ class Conv2DWide(Conv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""
-        lowered = self.lower_wide(inputs, output)
+        lowered = self.lower_wide(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_wide(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def lower_wide(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = as_bytes(inputs)
         assert x is not None and weights is not None and bias is not None
@@ -90,6 +100,7 @@ class Conv2DWide(Conv2D):
             pixel_bytes=2 * depth,
             out_step=1 if planes else channels,
             channel_step=planes.width if planes else 1,
+            tuning=tuning,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET or channels > 4000:
             return None
@@ -102,7 +113,9 @@ class Conv2DWide(Conv2D):
             fill=(output.zero_point & 0xFF) * 0x01010101,
             dot=form.params,
         )
-        return Lowered(params, (("weights", form.weights), ("constants", form.constants)))
+        return Lowered(
+            params, (("weights", form.weights), ("constants", form.constants)), shift=form.params.shift
+        )
 
 
 def as_bytes(inputs: Inputs) -> tuple[Tensor | None, ...]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, Swapped, TensorType, Tuning
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, Swapped, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -109,11 +109,11 @@ class DepthwisePlanes(DepthwiseConv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The only form, which the pass has made sure of."""
-        lowered = self.lower_planes(inputs, output)
+        lowered = self.lower_planes(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_planes(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def lower_planes(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = self._inside(inputs)
         assert x is not None and weights is not None and bias is not None
@@ -124,7 +124,7 @@ class DepthwisePlanes(DepthwiseConv2D):
             return None
         taps = weights.data.reshape(-1, channels).T
         requant = self.requantization((x, weights, bias), output)
-        found = channel_constants(requant, accumulator_bounds(taps, bias.data, x))
+        found = channel_constants(requant, accumulator_bounds(taps, bias.data, x), tuning)
         if found is None:
             return None
         out_w = output.shape[2]
@@ -155,7 +155,7 @@ class DepthwisePlanes(DepthwiseConv2D):
         folded = 256 * (bias.data.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=1))
         folded[found.constant] = 0
         constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
-        return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),))
+        return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),), shift=found.shift)
 
     def _may_miss(self, in_h: int, out_h: int) -> tuple[bool, ...]:
         first = [ky * self.dilation[0] - self.padding[0] for ky in range(KERNEL[0])]

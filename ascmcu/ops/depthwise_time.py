@@ -8,7 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.graph import with_tensor
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Swapped, TensorType, Tuning
+from ascmcu.ir.op import (
+    DEFAULT_TUNING,
+    Inputs,
+    Lowered,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    Tuning,
+)
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -134,11 +144,11 @@ class DepthwiseTime(DepthwiseConv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The only form, which the pass has made sure of."""
-        lowered = self.lower_time(inputs, output)
+        lowered = self.lower_time(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_time(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def lower_time(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
         inside = self._inside(inputs)
         x, weights, bias = inside
@@ -155,7 +165,7 @@ class DepthwiseTime(DepthwiseConv2D):
             return None
         taps = weights.data.reshape(kernel, channels)
         requant = self.requantization(inside, output)
-        found = channel_constants(requant, accumulator_bounds(taps.T, bias.data, x))
+        found = channel_constants(requant, accumulator_bounds(taps.T, bias.data, x), tuning)
         if found is None:
             return None
         grouped, lead = tap_words(kernel, self.dilation[0]), lead_of(self.padding[0])[1]
@@ -191,4 +201,5 @@ class DepthwiseTime(DepthwiseConv2D):
             params,
             (("constants", wrap32(constants).astype(np.int32)),),
             scratch=(DType.INT8, scratch) if pads else None,
+            shift=found.shift,
         )

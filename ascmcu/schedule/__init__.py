@@ -26,6 +26,7 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
+_SHIFTS = (DEFAULT_TUNING.shift, DEFAULT_TUNING.shift - 1)
 # A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
 _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
@@ -73,6 +74,7 @@ def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:
 def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     if mode == ROWS:
         graph = _input_readers_first(graph)
+    tuning = _one_shift(graph, tuning)
     layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
@@ -97,6 +99,17 @@ def _input_readers_first(graph: Graph) -> Graph:
 def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
     """Lowering does not depend on the schedule; several plans of one graph share it."""
     return tuple(_layer(graph, index, tuning) for index in range(len(graph.nodes)))
+
+
+def _one_shift(graph: Graph, tuning: Tuning) -> Tuning:
+    """The shift with which the layers need the fewest kernels."""
+    tunings = [dataclasses.replace(tuning, shift=shift) for shift in _SHIFTS]
+    return min(tunings, key=lambda t: _shifted_kernels(_layers(graph, t)))
+
+
+def _shifted_kernels(layers: tuple[Layer, ...]) -> int:
+    kinds = {(type(layer.lowered.params), layer.lowered.shift) for layer in layers}
+    return len([kind for kind, shift in kinds if shift is not None])
 
 
 def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> Layer:
