@@ -317,7 +317,11 @@ def _tensor_view(plan: Plan, name: str) -> TensorView:
     tensor, buffer = plan.graph.tensors[name], plan.buffer(name)
     # A storage that a reshape shares is one run of bytes, seen by each tensor in its own rows.
     rows = tensor.rows if buffer.row_bytes != tensor.row_bytes else buffer.ring_rows
-    return TensorView(f"t{names.index(name)}", tensor, buffer.offset, rows)
+    # Where the buffer is another's scratch as well, the tensor is its second half (Lowered.widens_in_place).
+    twice = buffer.ring_rows == 1 and buffer.row_bytes == 2 * tensor.row_bytes and tensor.rows == 1
+    return TensorView(
+        f"t{names.index(name)}", tensor, buffer.offset + (tensor.row_bytes if twice else 0), rows
+    )
 
 
 @dataclass(frozen=True)

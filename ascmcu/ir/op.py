@@ -129,6 +129,8 @@ class Lowered:
         state: element type and count of the accumulators that live from the first step to the last, if any.
         scratch: element type and count of what a step needs only while it runs, if anything.
         shift: of the requantization, where layers of one shift share their code.
+        widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
+            that row may be.
     """
 
     params: object
@@ -136,6 +138,7 @@ class Lowered:
     state: tuple[DType, int] | None = None
     scratch: tuple[DType, int] | None = None
     shift: int | None = None
+    widens_in_place: bool = False
 
 
 SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise

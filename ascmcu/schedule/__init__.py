@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.spare import spare_scratch
-from ascmcu.schedule.storage import buffers, share
+from ascmcu.schedule.storage import buffers, share, widened_in_place
 
 __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes"]
 
@@ -67,8 +68,11 @@ def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:
         graph = _input_readers_first(graph)
     layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
-    found = buffers(graph, layers, share(graph, layers, trace), trace)
-    return int((np.array([b.size_bytes for b in found]) @ liveness(found, trace.events)).max(initial=0))
+    return _peak(buffers(graph, layers, share(graph, layers, trace), trace), trace.events)
+
+
+def _peak(found: Sequence[Buffer], events: int) -> int:
+    return int((np.array([b.size_bytes for b in found]) @ liveness(found, events)).max(initial=0))
 
 
 def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
@@ -80,7 +84,11 @@ def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     storage = share(graph, layers, trace)
     if mode == ROWS:
         layers = spare_scratch(graph, layers, storage, trace, functools.partial(_relowered, graph, tuning))
-    placed, size, bound = place(buffers(graph, layers, storage, trace), trace.events)
+    shared = {**storage, **widened_in_place(graph, layers, storage, trace)}
+    apart, together = (buffers(graph, layers, s, trace) for s in (storage, shared))
+    if _peak(together, trace.events) < _peak(apart, trace.events):
+        storage, apart = shared, together
+    placed, size, bound = place(apart, trace.events)
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events, trace.order)
 
 

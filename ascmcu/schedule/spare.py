@@ -36,7 +36,9 @@ def spare_scratch(
     chosen, found = list(layers), buffers(graph, layers, storage, trace)
     live, sizes = liveness(found, trace.events), np.array([b.size_bytes for b in found])
     places = {b.name: i for i, b in enumerate(found)}
-    with_scratch = [(layer.index, places[scratch_name(layer)]) for layer in layers if layer.lowered.scratch]
+    with_scratch = [
+        (layer.index, places[scratch_name(layer)]) for layer in layers if scratch_name(layer) in places
+    ]
     for _ in range(_ROUNDS):
         sums = sizes @ live
         if sums.max() <= _ENOUGH_BYTES:

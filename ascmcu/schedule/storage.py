@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -28,6 +29,22 @@ def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]
         if source is not None:
             storage[layer.node.output] = storage[source]
     return storage
+
+
+def widened_in_place(
+    graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace
+) -> dict[str, str]:
+    """Scratch → the tensor that lies in its second half: one that comes to be in a single step, and that nothing else
+    reads or shares."""
+    found = {}
+    for layer in layers:
+        name = layer.node.inputs[0]
+        if not layer.lowered.widens_in_place or name in graph.outputs or graph.tensors[name].rows != 1:
+            continue
+        readers = [node for node in graph.nodes if name in node.inputs]
+        if len(readers) == 1 and list(storage.values()).count(storage[name]) == 1:
+            found[scratch_name(layer)] = name
+    return found
 
 
 def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace: Trace) -> str | None:
@@ -62,15 +79,18 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     """One buffer per storage and per set of accumulators, not yet placed."""
     members: dict[str, list[str]] = {}
     for tensor, owner in storage.items():
-        members.setdefault(owner, []).append(tensor)
+        if tensor in graph.tensors:
+            members.setdefault(owner, []).append(tensor)
     together = _together_rows(layers)
     found = [_ring(graph, owner, names, trace, together) for owner, names in members.items()]
+    twice = {owner for tensor, owner in storage.items() if tensor not in graph.tensors}
+    found = [dataclasses.replace(b, row_bytes=2 * b.row_bytes) if b.name in twice else b for b in found]
     for layer in layers:
         if layer.lowered.state is not None:
             dtype, count = layer.lowered.state
             live = trace.states[layer.index]
             found.append(Buffer(state_name(layer), 1, dtype.size_bytes * count, live))
-        if layer.lowered.scratch is not None:
+        if layer.lowered.scratch is not None and scratch_name(layer) not in storage:
             dtype, count = layer.lowered.scratch
             live = tuple((event, event) for event in trace.steps[layer.index])
             found.append(Buffer(scratch_name(layer), 1, dtype.size_bytes * count, live))
