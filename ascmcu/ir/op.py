@@ -152,13 +152,14 @@ class Tuning:
     some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
     as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may
     have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers take where they
-    can.
+    can. ``dense`` says that dense layers are much of the network and may have code of their own.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
     planes: bool = True
     unroll: int = 16
     shift: int = 13
+    dense: bool = False
 
 
 DEFAULT_TUNING = Tuning()

@@ -41,7 +41,7 @@ EIGHT_PAIRS = 16  # pairs of taps side by side there
 _GAIN = 256
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
-# Sharing constants saves some words of each channel, and code that is like other layers' saves more.
+# Constants in common save some words of each channel; code in common with other layers saves more.
 _LEAST_COMMON = 64
 MOST_OFFSET = 4095  # of a load, a store or an addition
 
@@ -219,11 +219,12 @@ def dot_form(
 class ChannelConstants:
     """M, perhaps F, C and perhaps D of every channel for one common shift, and what of them is ``common`` to all (see
     ``DotParams``). ``base`` is C without the early steps. ``constant`` channels have one output whatever the input: C
-    holds it, and their sums must be zero."""
+    holds it, and their sums must be zero. In ``dense`` networks few channels have constants in common too."""
 
     shift: int
     signed: bool
     wide: bool
+    dense: bool
     base: int
     columns: Array  # (channels, 2 to 4)
     constant: Mask
@@ -232,7 +233,7 @@ class ChannelConstants:
     def common(self) -> str:
         """Which columns are the same in all rows."""
         same = np.all(self.columns == self.columns[:1], axis=0)
-        few = len(self.columns) < _LEAST_COMMON
+        few = len(self.columns) < _LEAST_COMMON and not self.dense
         return "" if self.signed or few or not same[-1] else "mc" if np.all(same) else "c"
 
     @property
@@ -285,7 +286,7 @@ def channel_constants(
                 )
                 columns[constant, last:] = 0
                 base = (requant.zero_point << shift) + (1 << (shift - 1))
-                return ChannelConstants(shift, signed, with_f, base, columns, constant)
+                return ChannelConstants(shift, signed, with_f, tuning.dense, base, columns, constant)
     return None
 
 

@@ -62,8 +62,6 @@ class FullyConnectedDotParams:
 
 # A longer vector would need more scratch than the layer is worth.
 _MOST_TAPS = 2048
-# Less is not worth the code that takes eight channels at a time.
-_LEAST_EIGHTS_MACS = 4096
 
 
 @register("FULLY_CONNECTED")
@@ -205,7 +203,7 @@ class FullyConnected(Op):
         ordered = np.zeros((channels, taps), np.int8)
         ordered[:, :depth] = weights.data[:, pair_order(depth)]
         requant = self.requantization(inputs, output)
-        eights = taps % (2 * EIGHT_PAIRS) == 0 and channels * taps >= _LEAST_EIGHTS_MACS
+        eights = tuning.dense and taps % (2 * EIGHT_PAIRS) == 0
         form = dot_form(
             ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0, tuning=tuning, eights=eights
         )

@@ -27,8 +27,9 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
-_SHIFTS = (DEFAULT_TUNING.shift, DEFAULT_TUNING.shift - 1)
+_SHIFTS = (13, 12, 14)
 # A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
+_DENSE_SHARE = 0.05
 _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
 
@@ -127,11 +128,16 @@ def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
     share = node_macs(graph, node) / max(graph.macs, 1)
+    dense = _dense_macs(graph) > _DENSE_SHARE * graph.macs
     unroll = next((unroll for most, unroll in _SHORT_LOOPS if share < most), tuning.unroll)
-    tuning = dataclasses.replace(tuning, unroll=min(unroll, tuning.unroll))
+    tuning = dataclasses.replace(tuning, unroll=min(unroll, tuning.unroll), dense=dense)
     inputs, output = graph.input_tensors(node), graph.output_tensor(node)
     lowered = _lowered(node.op, _Operands(inputs, output), tuning)
     return Layer(index, node, node.op.row_rule(inputs, output), lowered)
+
+
+def _dense_macs(graph: Graph) -> int:
+    return sum(node_macs(graph, node) for node in graph.nodes if node.op.kind() == "fully_connected")
 
 
 @dataclass(frozen=True, eq=False)
