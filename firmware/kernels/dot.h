@@ -126,10 +126,7 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 #endif
 
 /* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
-#if defined(__GNUC__)
-__attribute__((noinline, unused))
-#endif
-static void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
+static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 {
 #if ASCMCU_DSP
     /* Four groups a turn, 24 cycles. */
@@ -171,6 +168,15 @@ static void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
         *out++ = dot_even(word);
         *out++ = dot_odd(word);
     }
+}
+
+/* The same, for many groups: its code stands once. */
+#if defined(__GNUC__)
+__attribute__((noinline, unused))
+#endif
+static void dot_widen4_row(const int8_t *from, int16_t *to, int32_t words)
+{
+    dot_widen4(from, to, words);
 }
 
 /* Widens `count` int8 to int16 in their order. */
