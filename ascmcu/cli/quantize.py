@@ -131,10 +131,10 @@ def command(
             say("fine-tuning", "epochs", epoch.epoch, epochs or qat.EPOCHS, f"loss {epoch.loss:.4f}")
 
         converted = routes.convert(source, form, material, options, known, on_epoch, state)
-    _write(target, converted, limits)
-    state.unlink(missing_ok=True)
-    outcome = routes.measure(source, form, converted, material) if material else None
-    layers = _sensitivity(source, material, calibrator, percentile) if sensitivity else ()
+        _write(target, converted, limits)
+        state.unlink(missing_ok=True)
+        outcome = routes.measure(source, form, converted, material) if material else None
+        layers = _sensitivity(source, material, calibrator, percentile, say) if sensitivity else ()
     if as_json:
         click.echo(json.dumps(_report(target, len(converted), outcome, layers), indent=2))
     else:
@@ -269,7 +269,7 @@ def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:
 
 
 def _sensitivity(
-    source: Source, material: Material | None, calibrator: str, percentile: float
+    source: Source, material: Material | None, calibrator: str, percentile: float, say: Staged
 ) -> tuple[LayerSensitivity, ...]:
     from ascmcu.quantize import calibrate, sensitivity
 
@@ -278,7 +278,11 @@ def _sensitivity(
     ranges = calibrate.ranges(source.tflite, material.train, calibrator, percentile)
     chosen = calibrate.evenly(material.test, sensitivity.CLIPS)
     targets = calibrate.evenly(material.targets, sensitivity.CLIPS).astype(int) if material.labelled else None
-    return sensitivity.measure(source.tflite, ranges, chosen, targets)
+
+    def on_layer(done: int, total: int) -> None:
+        say("measuring", "layers", done, total)
+
+    return sensitivity.measure(source.tflite, ranges, chosen, targets, on_layer)
 
 
 def _report(
@@ -297,8 +301,7 @@ def _report(
 def _show(
     target: Path, size_bytes: int, outcome: Outcome | None, layers: tuple[LayerSensitivity, ...]
 ) -> None:
-    from rich.console import Console
-    from rich.table import Table
+    from ascmcu.quantize.sensitivity import CLIPS
 
     click.echo(f"{target}  {size_bytes} bytes")
     if outcome is not None:
@@ -307,9 +310,26 @@ def _show(
             line += f"; accuracy {outcome.accuracy:.1%}, float {outcome.float_accuracy:.1%}"
         click.echo(line if outcome.held_out else f"{line} (clips that also calibrated)")
     if layers:
-        table = Table("layer", "SQNR dB", "alone: answer dB", "same label", "accuracy")
-        for layer in layers:
-            accuracy = "–" if layer.accuracy is None else f"{layer.accuracy:.1%}"
-            row = (f"{layer.sqnr_db:.1f}", f"{layer.alone_db:.1f}", f"{layer.agreement:.1%}", accuracy)
-            table.add_row(layer.layer, *row)
-        Console().print(table)
+        _show_layers(layers, min(outcome.clips if outcome else 0, CLIPS))
+
+
+def _show_layers(layers: tuple[LayerSensitivity, ...], clips: int) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    from ascmcu.report.words import short_layer
+
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, title in enumerate(("layer", "SQNR dB", "alone: answer dB", "same label", "accuracy")):
+        table.add_column(title, justify="right" if number else "left", no_wrap=not number)
+    for layer in layers:
+        accuracy = "–" if layer.accuracy is None else f"{layer.accuracy:.1%}"
+        row = (f"{layer.sqnr_db:.1f}", f"{layer.alone_db:.1f}", f"{layer.agreement:.1%}", accuracy)
+        table.add_row(escape(short_layer(layer.layer)), *row)
+    worst = min(layers, key=lambda layer: (layer.agreement, layer.alone_db))
+    console = Console()
+    console.print(table)
+    console.print(
+        f"on {clips} clips; the answer suffers most from {escape(short_layer(worst.layer))}", highlight=False
+    )

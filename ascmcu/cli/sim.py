@@ -67,7 +67,7 @@ def command(
     machine = session.build(elf, board, wait_states)
     annotate = annotate or function is not None
     if profile or annotate or flame:
-        machine.engine.profile(s.address for s in machine.image.functions)
+        machine.engine.profile((s.address for s in machine.image.functions), windowed=bool(between))
     if function:
         machine.image.symbol(function)
     result = session.finish(machine, between or None, limit_cycles or session.DEFAULT_LIMIT_CYCLES)
@@ -82,7 +82,7 @@ def command(
     hottest = function or (rows[0].name if rows else "")
     lines = profiles.annotate(machine.engine, machine.image, hottest) if annotate else []
     if flame:
-        title = f"{elf.name}: {result.total_cycles:,} cycles, {result.machine}"
+        title = f"{elf.name}: {result.cycles:,} cycles, {result.machine}"
         flame.write_text(
             flames.render(profiles.paths(machine.engine, machine.image), title), encoding="utf-8"
         )
@@ -91,7 +91,7 @@ def command(
     else:
         click.echo(_text(result, slowest))
         if profile:
-            click.echo(_function_table(rows, result.total_cycles))
+            click.echo(_function_table(rows, result.cycles))
         if annotate:
             click.echo(_line_table(hottest, lines))
 

@@ -26,12 +26,14 @@ _C_TYPES = {
 
 @dataclass(frozen=True)
 class TensorView:
-    """A run-time tensor as the templates see it."""
+    """A run-time tensor as the templates see it; ``kept`` says that nothing else lies in its bytes from its first row
+    to its last."""
 
     symbol: str
     tensor: Tensor
     offset: int
     ring_rows: int
+    kept: bool
 
     @property
     def row_offset(self) -> str:
@@ -40,6 +42,10 @@ class TensorView:
             return "0"
         slot = "row" if self.ring_rows >= self.tensor.rows else f"row % {self.ring_rows}"
         return f"({slot}) * {self.tensor.row_bytes}"
+
+    def unfilled(self, rows_per_step: int = 1) -> str:
+        """C condition that what surrounds the rows of ``step`` in their bytes is not there from an earlier step."""
+        return f"step < {-(-self.ring_rows // rows_per_step)}" if self.kept else "true"
 
     def at(self, row: str) -> str:
         """C expression: pointer to a row."""
@@ -319,9 +325,8 @@ def _tensor_view(plan: Plan, name: str) -> TensorView:
     rows = tensor.rows if buffer.row_bytes != tensor.row_bytes else buffer.ring_rows
     # Where the buffer is another's scratch as well, the tensor is its second half (Lowered.widens_in_place).
     twice = buffer.ring_rows == 1 and buffer.row_bytes == 2 * tensor.row_bytes and tensor.rows == 1
-    return TensorView(
-        f"t{names.index(name)}", tensor, buffer.offset + (tensor.row_bytes if twice else 0), rows
-    )
+    offset = buffer.offset + (tensor.row_bytes if twice else 0)
+    return TensorView(f"t{names.index(name)}", tensor, offset, rows, len(buffer.live) == 1)
 
 
 @dataclass(frozen=True)

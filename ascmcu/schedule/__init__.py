@@ -45,8 +45,8 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
     lean = _planned(forms[-1], mode, tuning)
     most = lean.arena_bytes + _LAYOUT_BYTES
     for form in forms[:-1]:
-        # A placement takes longer than its lower bound.
-        if peak_bytes(form, mode, tuning) <= most:
+        # A placement takes longer than this bound, which scratch that gives way may still lower.
+        if peak_bytes(form, mode, tuning) <= most + tuning.scratch_bytes:
             plan = _planned(form, mode, tuning)
             if plan.arena_bytes <= most:
                 return plan

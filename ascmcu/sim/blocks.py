@@ -68,8 +68,11 @@ class Block:
                 entry = self.steps[-2].state if len(self.steps) > 1 else self.entry
                 final = timing.skipped(entry, last)
             return before + final.cycles, final.state
-        refill = timing.refill_cycles(last) if last.branches else 0
-        return before + final.cycles + refill, timing.REFILLED
+        if not last.branches:
+            return before + final.cycles, timing.REFILLED
+        entry = self.steps[-2].state if len(self.steps) > 1 else self.entry
+        cycles, state = timing.leave(entry, last, target)
+        return before + cycles, state
 
     def conditional_cycles(self) -> dict[int, int]:
         """Cycles by address that instructions under a condition add when they execute."""

@@ -110,6 +110,7 @@ class Engine:
         m[hook.BANK_START], m[hook.BANK_END] = slow_bank
         m[hook.STACK_LIMIT] = stack_limit
         m[hook.DEADLINE] = NEVER
+        m[hook.COUNTING] = 1
         self._slow_bank = slow_bank[1] > slow_bank[0]
         if self._flash is not None:
             m[hook.WAIT_STATES] = self._flash.wait_states
@@ -240,7 +241,7 @@ class Engine:
         elif node != ROOT:  # executed, and no successor will charge it
             edge = self._edge(node, FLUSHED)
             m[hook.CYCLES] += edge.cycles
-            m[hook.EDGE_COUNT + edge.index] += 1
+            m[hook.EDGE_COUNT + edge.index] += m[hook.COUNTING]
         m[hook.RESUME] = 0
         m[hook.SITE] = 0
         m[hook.NODE] = ROOT
@@ -284,7 +285,7 @@ class Engine:
             if position < count - 1:
                 following = int(m[hook.EDGE_NEXT + edge.index])
                 m[hook.CYCLES] += edge.cycles
-                m[hook.EDGE_COUNT + edge.index] += 1
+                m[hook.EDGE_COUNT + edge.index] += m[hook.COUNTING]
                 m[hook.INSTRUCTIONS] += m[hook.NODE_INSTRUCTIONS + following]
                 m[hook.NODE] = following
 
@@ -332,9 +333,14 @@ class Engine:
     def _is_function(self, address: int) -> bool:
         return address in self._functions
 
-    def profile(self, functions: Iterable[int]) -> None:
-        """Follow calls from now on; ``functions`` are the addresses at which functions start."""
+    def profile(self, functions: Iterable[int], *, windowed: bool = False) -> None:
+        """Follow calls from now on; ``functions`` are the addresses at which functions start.
+
+        ``windowed``: what is counted for profiles is what lies between the two marks.
+        """
         m = self.words
+        m[hook.WINDOWED] = int(windowed)
+        m[hook.COUNTING] = int(not windowed)
         self._functions = frozenset(functions)
         m[hook.PROFILE] = 1
         m[hook.CONTEXT_COUNT] = max(1, int(m[hook.CONTEXT_COUNT]))
@@ -355,7 +361,7 @@ class Engine:
                 m[hook.CONTEXT_COUNT] += 1
                 m[hook.CONTEXT_FUNCTION + known] = function
             m[hook.CONTEXT] = known
-            m[hook.CONTEXT_CALLS + known] += 1
+            m[hook.CONTEXT_CALLS + known] += m[hook.COUNTING]
         return back
 
     def leave_context(self, back: tuple[int, int]) -> None:
@@ -366,7 +372,8 @@ class Engine:
     def _charge_context(self) -> None:
         m = self.words
         if m[hook.PROFILE]:
-            m[hook.CONTEXT_CYCLES + int(m[hook.CONTEXT])] += m[hook.CYCLES] - m[hook.COUNTED]
+            spent = m[hook.CYCLES] - m[hook.COUNTED]
+            m[hook.CONTEXT_CYCLES + int(m[hook.CONTEXT])] += m[hook.COUNTING] * spent
             m[hook.COUNTED] = m[hook.CYCLES]
 
     def contexts(self) -> list[Context]:

@@ -86,6 +86,8 @@ CONTEXT = 55  # the calling context being executed
 CONTEXT_COUNT = 56
 COUNTED = 57  # cycles that contexts hold already
 DEPTH = 58  # of the shadow stack
+COUNTING = 244  # 1 while edges, contexts and sites are counted; 0 outside the stretch that is profiled
+WINDOWED = 245  # whether the marks open and close that stretch
 LINE_CURRENT = 200
 PREFETCHED_ENTER = 201  # whether lines that were prefetched and used enter the instruction cache
 PREFETCH = 202
@@ -632,7 +634,7 @@ def _child(m: Any, parent: int, function: int) -> Any:
 def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
     """Charge the context being left, and go to the one that the edge leads to."""
     context = m[CONTEXT]
-    m[CONTEXT_CYCLES + context] += m[CYCLES] - m[COUNTED]
+    m[CONTEXT_CYCLES + context] += m[COUNTING] * (m[CYCLES] - m[COUNTED])
     m[COUNTED] = m[CYCLES]
     kind = m[EDGE_KIND + edge]
     depth = m[DEPTH]
@@ -642,10 +644,10 @@ def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
             m[STACK + 2 * depth + 1] = context
             m[DEPTH] = depth + 1
         m[CONTEXT] = _child(m, context, target)
-        m[CONTEXT_CALLS + m[CONTEXT]] += 1
+        m[CONTEXT_CALLS + m[CONTEXT]] += m[COUNTING]
     elif kind == KIND_TAIL_CALL:
         m[CONTEXT] = _child(m, m[CONTEXT_PARENT + context], target)
-        m[CONTEXT_CALLS + m[CONTEXT]] += 1
+        m[CONTEXT_CALLS + m[CONTEXT]] += m[COUNTING]
     elif kind == KIND_RETURN:
         position = depth - 1
         while position >= 0:
@@ -680,7 +682,7 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         _log_and_stop(m, engine, address, size)
         return
     m[CYCLES] += m[EDGE_COST + edge]
-    m[EDGE_COUNT + edge] += 1
+    m[EDGE_COUNT + edge] += m[COUNTING]
     if m[PROFILE]:
         _follow_call(m, m[NODE], edge, address)
     m[NODE] = node
@@ -726,6 +728,10 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             for n in range(15):
                 m[mark + 4 + n] = _core(m, engine, n)
             m[mark + 19] = stalls_behind(m, m[NODE], address)
+            if m[WINDOWED]:
+                m[CONTEXT_CYCLES + m[CONTEXT]] += m[COUNTING] * (m[CYCLES] - m[COUNTED])
+                m[COUNTED] = m[CYCLES]
+                m[COUNTING] = 1 - which
     if kinds & SITE_CONDITIONAL:
         extra += m[site + 6]
     if kinds & SITE_DIVIDE:
@@ -740,7 +746,7 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             target += _core(m, engine, m[site + 2]) << m[site + 3]
         extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
     m[CYCLES] += extra
-    m[site + 8] += extra
+    m[site + 8] += m[COUNTING] * extra
     if kinds & SITE_WAIT and m[NATIVE_ALLOWED] and _sleep(m):
         _set_register(m, engine, _UC_PC, (address + size) | 1)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ascmcu.sim import hook, timing
+from ascmcu.sim import hook
 from ascmcu.sim.engine import Context, Engine
 from ascmcu.sim.image import Image
 
@@ -108,7 +108,7 @@ def annotate(engine: Engine, image: Image, function: str) -> list[LineRow]:
             reasons[instruction.address].update(step.reasons)
         if block.instructions:  # the refill behind a taken branch belongs to the branch
             cycles[block.instructions[-1].address] += taken * extra
-            if extra == timing.refill_cycles(block.instructions[-1]) and extra > 0:
+            if extra > 0:
                 reasons[block.instructions[-1].address].add("refill")
     return [
         LineRow(

@@ -15,10 +15,9 @@ import enum
 from dataclasses import dataclass, replace
 
 from ascmcu.sim.decode import LOADS, MEMORY, STORES, Instruction, Kind
+from ascmcu.sim.fetch import Fetch, arrive, at_target, branch_in_decode
 
-# Refill after a taken branch: the prefetch unit forwards direct branches, registers come a cycle later, and a
-# loaded PC later still (TRM "P"; which value is V).
-REFILL_DIRECT_CYCLES = 1
+# Refill behind a branch that asks for its target when it executes, or when the loaded address has come (TRM "P").
 REFILL_REGISTER_CYCLES = 2
 REFILL_LOADED_CYCLES = 3
 
@@ -31,8 +30,9 @@ FP_DIVIDE_CYCLES = 14
 FP_ACCUMULATE_CYCLES = 3
 DIVIDE_MIN_CYCLES = 2
 BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
-RUN_LENGTH = 3
-RUN_MULTIPLIES = 2
+# While one of these executes, the core cannot tell in time whether the next one will move on (CM).
+BLIND = MEMORY | {Kind.MULTIPLY, Kind.DIVIDE, Kind.TABLE_BRANCH}
+LR = 14
 
 
 class Previous(enum.IntEnum):
@@ -50,23 +50,22 @@ class State:
     ``computed`` are core registers written by the instruction just before by other means than a load,
     ``loaded`` those that a load just before wrote (its base included); ``fp_results`` are S registers that
     FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
-    ``run`` and ``run_multiplies`` describe the current run of halfword-aligned 32-bit instructions;
+    ``fetch`` is the prefetch queue, None behind an exception's entry or return; ``links``: LR was just written;
     ``buffered`` says that the run of accesses just before is a single store, still in the write buffer.
     """
 
-    refilled: bool = False
+    fetch: Fetch | None = None
     previous: Previous = Previous.NOTHING
     computed: int = 0
     loaded: int = 0
     fp_results: int = 0
     narrow: bool = False
-    run: int = 0
-    run_multiplies: int = 0
+    links: bool = False
     fp_busy_cycles: int = 0
     buffered: bool = False
 
 
-REFILLED = State(refilled=True)
+REFILLED = State()
 
 
 @dataclass(frozen=True)
@@ -77,15 +76,6 @@ class Step:
     state: State
     leads_group: bool
     reasons: tuple[str, ...]
-
-
-def refill_cycles(instruction: Instruction) -> int:
-    """The cycles between a taken branch and its target's execution, beyond the branch's own."""
-    if instruction.kind is Kind.BRANCH:
-        return REFILL_DIRECT_CYCLES
-    if instruction.kind is Kind.BRANCH_REGISTER:
-        return REFILL_REGISTER_CYCLES
-    return REFILL_LOADED_CYCLES
 
 
 def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
@@ -119,48 +109,97 @@ def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
 def step(state: State, instruction: Instruction) -> Step:
     """One instruction's cycles, executed and not branching away, and the state it leaves."""
     reasons: list[str] = []
-    cycles = _own_cycles(state, instruction, reasons)
-    cycles += _fetch_cycles(state, instruction, reasons)
-    cycles += _address_cycles(state, instruction, reasons)
-    cycles += _fp_wait_cycles(state, instruction, reasons)
-    after, run_cycles = _run(state, instruction)
-    if run_cycles:
-        reasons.append("run of unaligned 32-bit instructions with multiplies")
-    cycles += run_cycles
+    own = _own_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
+    if instruction.kind is Kind.IT and own == 0:
+        return Step(0, replace(state, narrow=True, fetch=_beside(state, instruction)), False, tuple(reasons))
+    late = _address_cycles(state, instruction, reasons)
+    # One that overlaps the load before starts a cycle before that one ends.
+    early = int(_overlaps(state, instruction))
+    wrong = instruction.conditional and decides_in_decode(state, instruction)
+    stall, fetch = _fetched(state, instruction, late - early, speculates=wrong)
+    if stall:
+        reasons.append("waits for its fetch")
+    busy = max(1, own + early)
+    fetch = replace(fetch, busy=busy, blind=instruction.kind in BLIND)
+    cycles = own + late + stall
     leads = _leads_group(state, instruction)
-    return Step(cycles, _after(state, after, instruction, cycles), leads, tuple(reasons))
+    return Step(cycles, replace(_after(state, instruction, cycles), fetch=fetch), leads, tuple(reasons))
+
+
+def _fetched(
+    state: State, instruction: Instruction, delay: int, *, speculates: bool = False
+) -> tuple[int, Fetch]:
+    """Cycles that the execute stage waits for the instruction, and the queue when it starts."""
+    queue = state.fetch or at_target(instruction.address)
+    earliest = queue.busy + delay
+    arrival = arrive(queue, instruction.size_bytes // 2, earliest, speculates=speculates)
+    return arrival.cycle - earliest, arrival.fetch
+
+
+def _beside(state: State, instruction: Instruction) -> Fetch:
+    """The queue when the instruction was decoded together with the one before."""
+    queue = state.fetch or at_target(instruction.address)
+    taken = min(1, queue.queue)
+    return replace(queue, register=queue.register - 1 + taken, queue=queue.queue - taken)
+
+
+def _overlaps(state: State, instruction: Instruction) -> bool:
+    """Whether it starts in the last cycle of the load just before."""
+    singles = (Kind.LOAD, Kind.FP_LOAD, Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE)
+    return instruction.kind in singles and not instruction.branches and _follows_load(state, instruction)
+
+
+def decides_in_decode(state: State, instruction: Instruction) -> bool:
+    """Whether a branch asks for its target while it is decoded (DDI 0337G, table 15-3)."""
+    if instruction.kind is Kind.BRANCH:
+        return not instruction.text.startswith(("cbz", "cbnz"))
+    by_link = instruction.kind is Kind.BRANCH_REGISTER and instruction.text.endswith(" lr")
+    return by_link and instruction.text.startswith(("bx", "blx", "mov")) and not state.links
+
+
+def leave(before: State, instruction: Instruction, target: int) -> tuple[int, State]:
+    """A taken branch: its cycles, the refill of the pipeline included, and the state at its target.
+
+    Args:
+        before: the state in which the branch was reached.
+        instruction: the branch.
+        target: where it goes.
+    """
+    halfwords = instruction.size_bytes // 2
+    if decides_in_decode(before, instruction):
+        queue = before.fetch or at_target(instruction.address)
+        starts, behind, fetch = branch_in_decode(queue, halfwords, queue.busy, target)
+        cycles = starts - queue.busy + 1 + behind
+    else:
+        loads = instruction.kind in LOADS or instruction.kind is Kind.TABLE_BRANCH
+        cycles = step(before, instruction).cycles + (
+            REFILL_LOADED_CYCLES if loads else REFILL_REGISTER_CYCLES
+        )
+        fetch = at_target(target)
+    busy = max(0, before.fp_busy_cycles - cycles)
+    return cycles, State(fetch=fetch, fp_busy_cycles=busy)
 
 
 def skipped(state: State, instruction: Instruction) -> Step:
     """An instruction whose condition failed: one cycle (TRM), and nothing written."""
-    after, run_cycles = _run(state, instruction)
-    cycles = 1 + run_cycles + _fetch_cycles(state, instruction, [])
+    stall, fetch = _fetched(state, instruction, 0)
+    cycles = 1 + stall
     busy = max(0, state.fp_busy_cycles - cycles)
-    clean = replace(
-        after,
-        refilled=False,
-        previous=Previous.NOTHING,
-        computed=0,
-        loaded=0,
-        fp_results=0,
-        narrow=not instruction.wide,
-        fp_busy_cycles=busy,
-        buffered=False,
-    )
+    clean = State(fetch=replace(fetch, busy=1, blind=False), narrow=not instruction.wide, fp_busy_cycles=busy)
     return Step(cycles, clean, False, ("condition failed",))
 
 
 def _leads_group(state: State, instruction: Instruction) -> bool:
     """Whether it is where a run of back-to-back accesses waits for RAM behind the bus matrix.
 
-    At the first access; a single store's wait passes in the write buffer and shows only when another access
-    comes right behind it.
+    At the first access; a single store's wait passes in the write buffer and shows only when another store
+    comes right behind it. A load there waits a cycle anyway.
     """
     if instruction.kind not in MEMORY:
         return False
     if state.previous is Previous.NOTHING:
         return instruction.kind not in BUFFERED
-    return state.buffered
+    return state.buffered and instruction.kind in STORES
 
 
 def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
@@ -192,7 +231,7 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
             reasons.append("folded")
         return 0 if folds else 1
     if kind is Kind.TABLE_BRANCH:
-        return 2
+        return 3  # TRM: two for the load, one for the addition, "at least six" with the refill
     if kind is Kind.DIVIDE:
         return DIVIDE_MIN_CYCLES
     if kind is Kind.FP_ACCUMULATE:
@@ -223,14 +262,6 @@ def _follows_load(state: State, instruction: Instruction) -> bool:
     loads chain only on different bases).
     """
     return state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
-
-
-def _fetch_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
-    """TRM, i0: a branch to a 32-bit instruction across a word boundary needs a second fetch."""
-    if state.refilled and instruction.wide and instruction.address % 4 == 2:
-        reasons.append("unaligned branch target")
-        return 1
-    return 0
 
 
 def _address_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
@@ -269,25 +300,12 @@ def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) 
     return waits
 
 
-def _run(state: State, instruction: Instruction) -> tuple[State, int]:
-    """i0, V: three or more halfword-aligned 32-bit instructions in a row, two multiplies among them: + 1."""
-    if not instruction.wide or instruction.address % 4 == 0:
-        return replace(state, run=0, run_multiplies=0), 0
-    multiplies = min(RUN_MULTIPLIES, state.run_multiplies + (instruction.kind is Kind.MULTIPLY))
-    run = min(RUN_LENGTH, state.run + 1)
-    before = state.run >= RUN_LENGTH and state.run_multiplies >= RUN_MULTIPLIES
-    charged = run >= RUN_LENGTH and multiplies >= RUN_MULTIPLIES and not before
-    return replace(state, run=run, run_multiplies=multiplies), int(charged)
-
-
-def _after(state: State, after: State, instruction: Instruction, cycles: int) -> State:
+def _after(state: State, instruction: Instruction, cycles: int) -> State:
     """The state behind an instruction that executed."""
     kind = instruction.kind
     busy = max(0, state.fp_busy_cycles - cycles)
     if kind is Kind.FP_DIVIDE:
         busy = FP_DIVIDE_CYCLES - 1
-    if kind is Kind.IT and cycles == 0:
-        return replace(after, refilled=False, narrow=True, fp_busy_cycles=busy)
     single = kind in (Kind.LOAD, Kind.FP_LOAD)
     previous = Previous.NOTHING
     if single:
@@ -300,14 +318,13 @@ def _after(state: State, after: State, instruction: Instruction, cycles: int) ->
         computed = instruction.base_writeback if kind is not Kind.STORE_MULTIPLE else 0
     else:
         computed = 0 if kind in LOADS else written
-    return replace(
-        after,
-        refilled=False,
+    return State(
         previous=previous,
         computed=computed,
         loaded=written if single else 0,
         fp_results=instruction.fp_writes if arithmetic else 0,
         narrow=not instruction.wide,
+        links=bool(written >> LR & 1),
         fp_busy_cycles=busy,
         buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
     )
