@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -61,7 +62,9 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
     help="Share of the values that the percentile calibrator keeps.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat), or of each training of --slim.")
-@click.option("--learning-rate", type=float, help="Of fine-tuning (qat).")
+@click.option(
+    "--learning-rate", type=click.FloatRange(0, min_open=True), help="Of fine-tuning (qat), where it begins."
+)
 @click.option(
     "--slim", type=click.IntRange(1), metavar="N", help="Prune channels to at most N parameters first."
 )
@@ -114,6 +117,8 @@ def command(
         raise InputError(
             "nothing to calibrate on", hint="give --data, with --features or --recipe; or --calibration"
         )
+    if sensitivity and data is None and calibration is None:
+        raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
     source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
     options = routes.Options(calibrator, percentile, epochs, learning_rate)
@@ -255,17 +260,14 @@ def _slimmed(
 
 
 def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:
-    """Checked under another name first: what breaks a limit is not left behind."""
+    """Checked in another place first: what breaks a limit is not left behind."""
     from ascmcu.tune import limits as bounds
 
-    part = target.with_name(f".{target.name}.part")
-    part.write_bytes(model)
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as scratch:
+        part = Path(scratch) / target.name
+        part.write_bytes(model)
         bounds.require(part, limits)
-    except BaseException:
-        part.unlink()
-        raise
-    part.replace(target)
+        part.replace(target)
 
 
 def _sensitivity(
@@ -273,8 +275,7 @@ def _sensitivity(
 ) -> tuple[LayerSensitivity, ...]:
     from ascmcu.quantize import calibrate, sensitivity
 
-    if material is None:
-        raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
+    assert material is not None
     ranges = calibrate.ranges(source.tflite, material.train, calibrator, percentile)
     chosen = calibrate.evenly(material.test, sensitivity.CLIPS)
     targets = calibrate.evenly(material.targets, sensitivity.CLIPS).astype(int) if material.labelled else None

@@ -22,7 +22,8 @@ _ROWS = 25
     "--between",
     nargs=2,
     metavar="SYM SYM",
-    help="Count from the first execution of one symbol to the first of the other behind it.",
+    help="Count from the first execution of one symbol to the first of the other behind it; "
+    "the same symbol twice: one call of that function.",
 )
 @click.option(
     "--board", metavar="NAME", help="The board or part to simulate; guessed from the ELF when absent."

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -37,12 +35,12 @@ def command(
 
     from ascmcu import zoo
     from ascmcu.data import datasets
+    from ascmcu.errors import LimitError
     from ascmcu.tune import front, study
 
     loaded = study.load(recipe)
-    given: dict[str, Any] = {"trials": trials, "board": board, "limits": (*loaded.spec.limits, *limits)}
-    spec = dataclasses.replace(loaded.spec, **{k: v for k, v in given.items() if v})
-    loaded = dataclasses.replace(loaded, spec=spec)
+    loaded = study.changed(loaded, trials=trials, board=board, limits=(*loaded.spec.limits, *limits))
+    spec = loaded.spec
     dataset = datasets.load(data)
     folder = output or Path("runs") / f"tune-{loaded.name}"
     zoo.load_tensorflow()
@@ -62,7 +60,13 @@ def command(
     if as_json:
         click.echo((folder / "study.json").read_text(), nl=False)
         return
-    table = Table(*front.columns(found), title=f"Pareto front, {spec.board}")
+    for reason, count in front.reasons(found):
+        console.print(f"{count} given up: {reason}", highlight=False, markup=False)
+    if not found.results:
+        raise LimitError("no trial has a result", where=str(folder), hint="see why above; loosen a bound")
+    table = Table(title=f"Pareto front, {spec.board}", box=None, header_style="bold", pad_edge=False)
+    for title in front.columns(found):
+        table.add_column(title, justify="right", overflow="fold")
     for result in found.front:
         table.add_row(*front.row(found, result))
     Console().print(table)

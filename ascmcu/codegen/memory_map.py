@@ -14,14 +14,15 @@ _HEIGHT = 480
 _LEFT = 70
 _TOP = 48
 _LABEL_HEIGHT = 13
-_LETTER_WIDTH = 8
+_LETTER_WIDTH = 7
 # Okabe and Ito's colours, told apart by everyone.
 _COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#999999")
 
 
 @dataclass(frozen=True)
 class Shape:
-    """All runs of columns in which a buffer is live, as one path; ``label`` stands in the widest, if it fits."""
+    """All runs of columns in which a buffer is live, as one path; ``label`` lies or stands (``turned``) in the widest,
+    if it fits."""
 
     path: str
     colour: str
@@ -29,6 +30,7 @@ class Shape:
     label: str
     label_x: float
     label_y: float
+    turned: bool
 
 
 @dataclass(frozen=True)
@@ -65,12 +67,16 @@ def _shape(plan: Plan, buffer: Buffer, colour: str, per_byte: float) -> Shape:
     path = "".join(f"M{_LEFT + a} {y:.2f}h{b - a}v{height:.2f}h-{b - a}z" for a, b in runs)
     start, stop = max(runs, key=lambda run: run[1] - run[0])
     label = _short(buffer.name)
-    fits = height >= _LABEL_HEIGHT and stop - start > _LETTER_WIDTH * len(label)
+    long = _LETTER_WIDTH * len(label)
+    lies = height >= _LABEL_HEIGHT and stop - start > long
+    stands = not lies and stop - start >= _LABEL_HEIGHT + 4 and height > long
+    x = _LEFT + (start + 4 if lies else (start + stop) / 2 + 4)
+    base = y + (height / 2 + 4 if lies else height - 6)
     title = (
         f"{buffer.name}: {buffer.size_bytes} bytes at {buffer.offset}, "
         f"{buffer.ring_rows} row(s) of {buffer.row_bytes} bytes"
     )
-    return Shape(path, colour, title, label if fits else "", _LEFT + start + 4, y + height / 2 + 4)
+    return Shape(path, colour, title, label if lies or stands else "", x, base, stands)
 
 
 def _live_columns(buffer: Buffer, events: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:

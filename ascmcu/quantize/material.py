@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,11 @@ def of_arrays(path: Path) -> Material:
     """
     try:
         loaded = np.load(path)
-        x = np.asarray(loaded if path.suffix == ".npy" else loaded[loaded.files[0]], np.float32)
-    except (OSError, ValueError, IndexError) as error:
+        if isinstance(loaded, np.lib.npyio.NpzFile):
+            if not loaded.files:
+                raise ValueError("an archive without arrays")
+            loaded = loaded[loaded.files[0]]
+        x = np.asarray(loaded, np.float32)
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
     return Material(x, x, np.zeros(len(x), np.int64))

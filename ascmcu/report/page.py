@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import jinja2
+import markupsafe
 
 from ascmcu.codegen.render import environment
 from ascmcu.report import pictures, words
@@ -184,9 +185,18 @@ def _environment() -> jinja2.Environment:
     # Names come from models and data sets: here, unlike in C, all of them are escaped.
     made = environment().overlay(autoescape=True, bytecode_cache=None)
     made.filters.update(
-        kib=words.kibibytes, thousands=words.thousands, percent=words.percent, duration=words.duration
+        breakable=_breakable,
+        kib=words.kibibytes,
+        thousands=words.thousands,
+        percent=words.percent,
+        duration=words.duration,
     )
     return made
+
+
+def _breakable(name: str) -> markupsafe.Markup:
+    """A name that a narrow column may break behind its underscores."""
+    return markupsafe.escape(name).replace("_", markupsafe.Markup("_<wbr>"))
 
 
 def _sentence(b: Benchmark) -> str:

@@ -98,21 +98,49 @@ class Following(Registers):
 
 
 class RandomNumbers(Registers):
-    """A random number generator that is always ready and, for repeatable runs, not random (xorshift32)."""
+    """A random number generator that is, for repeatable runs, not random (xorshift32); it takes its time.
 
-    def __init__(self, name: str, base: int) -> None:
+    Args:
+        words: how many come at a time.
+        block_cycles: after how many core cycles the next ones are there.
+    """
+
+    _ENABLE = 1 << 2
+
+    def __init__(self, name: str, base: int, words: int, block_cycles: int) -> None:
         super().__init__(name, base, 0x400)
         self._state = 0x2545F491
+        self._words = words
+        self._block_cycles = block_cycles
+        self._left = 0
+        self._next_at = NEVER
+
+    def _ready(self, cycle: int) -> bool:
+        if not self._left and cycle >= self._next_at:
+            self._left = self._words
+            self._next_at = max(cycle, self._next_at) + self._block_cycles
+        return self._left > 0
 
     def read(self, offset: int, cycle: int) -> int:
         if offset == 4:
-            return 1
-        if offset == 8:
-            for shift in (13, -17, 5):
-                moved = self._state << shift if shift > 0 else self._state >> -shift
-                self._state = (self._state ^ moved) & 0xFFFFFFFF
-            return self._state
-        return super().read(offset, cycle)
+            return int(self._ready(cycle))
+        if offset != 8:
+            return super().read(offset, cycle)
+        if not self._ready(cycle):
+            return 0
+        for shift in (13, -17, 5):
+            moved = self._state << shift if shift > 0 else self._state >> -shift
+            self._state = (self._state ^ moved) & 0xFFFFFFFF
+        self._left -= 1
+        return self._state
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        enabled = self.values.get(0, 0) & self._ENABLE
+        super().write(offset, value, cycle)
+        if offset == 0 and value & self._ENABLE and not enabled:
+            self._next_at = cycle + 2 * self._block_cycles
+        elif offset == 0 and not value & self._ENABLE:
+            self._left, self._next_at = 0, NEVER
 
     def peek(self, offset: int, cycle: int) -> int:
         return self._state if offset == 8 else self.read(offset, cycle)

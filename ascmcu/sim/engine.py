@@ -597,6 +597,14 @@ class Engine:
         """Record when the instruction at ``address`` is first about to execute; mark 1 only counts after mark 0."""
         self._site_at(address, hook.SITE_MARK, {7: which})
 
+    def mark_return(self) -> None:
+        """Let mark 1 be where the function that starts at mark 0 returns to, on its first call."""
+        self.words[hook.TO_RETURN] = 1
+
+    def mark_twice(self) -> None:
+        """Let mark 1 be where mark 0 is, the second time that it is reached."""
+        self.words[hook.TWICE] = 1
+
     @property
     def both_marked(self) -> bool:
         """Whether both marks have been reached."""

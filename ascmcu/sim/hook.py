@@ -88,6 +88,10 @@ COUNTED = 57  # cycles that contexts hold already
 DEPTH = 58  # of the shadow stack
 COUNTING = 244  # 1 while edges, contexts and sites are counted; 0 outside the stretch that is profiled
 WINDOWED = 245  # whether the marks open and close that stretch
+TO_RETURN = 246  # mark 1 is where the function of mark 0 returns to
+RETURN_AT = 247  # that address, 0 for none
+RETURN_STACK = 248  # the stack pointer there
+TWICE = 249  # both marks are at one address: the first two times that it is reached
 LINE_CURRENT = 200
 PREFETCHED_ENTER = 201  # whether lines that were prefetched and used enter the instruction cache
 PREFETCH = 202
@@ -658,6 +662,24 @@ def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
             position -= 1
 
 
+@njit
+def _record_mark(m: Any, engine: int, which: int, address: int) -> None:
+    """Keep the counts, and what is needed to tell how much of them lies behind ``address``."""
+    m[MARKS_SEEN] |= 1 << which
+    mark = MARK + MARK_FIELDS * which
+    m[mark] = m[CYCLES]
+    m[mark + 1] = m[INSTRUCTIONS]
+    m[mark + 2] = m[NODE]
+    m[mark + 3] = address
+    for n in range(15):
+        m[mark + 4 + n] = _core(m, engine, n)
+    m[mark + 19] = stalls_behind(m, m[NODE], address)
+    if m[WINDOWED]:
+        m[CONTEXT_CYCLES + m[CONTEXT]] += m[COUNTING] * (m[CYCLES] - m[COUNTED])
+        m[COUNTED] = m[CYCLES]
+        m[COUNTING] = 1 - which
+
+
 @cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)
 def block_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_BLOCK: account for the block just left, enter the one at ``address``."""
@@ -692,6 +714,9 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
     m[INSTRUCTIONS] += m[NODE_INSTRUCTIONS + node]
     start = m[NODE_ACCESS + node]
     reason = _accesses(m, engine, node, start) if start else REASON_NONE
+    if address == m[RETURN_AT] and _core(m, engine, 13) == m[RETURN_STACK]:
+        m[RETURN_AT] = 0
+        _record_mark(m, engine, 1, address)
     if reason != REASON_NONE:
         m[REASON] = reason
         m[RESUME] = 1
@@ -716,22 +741,13 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
     kinds = m[site]
     extra = 0
     if kinds & SITE_MARK:
-        which = m[site + 7]
         seen = m[MARKS_SEEN]
+        which = seen & 1 if m[TWICE] else m[site + 7]
         if not seen & (1 << which) and (which == 0 or seen & 1):
-            m[MARKS_SEEN] = seen | (1 << which)
-            mark = MARK + MARK_FIELDS * which
-            m[mark] = m[CYCLES]
-            m[mark + 1] = m[INSTRUCTIONS]
-            m[mark + 2] = m[NODE]
-            m[mark + 3] = address
-            for n in range(15):
-                m[mark + 4 + n] = _core(m, engine, n)
-            m[mark + 19] = stalls_behind(m, m[NODE], address)
-            if m[WINDOWED]:
-                m[CONTEXT_CYCLES + m[CONTEXT]] += m[COUNTING] * (m[CYCLES] - m[COUNTED])
-                m[COUNTED] = m[CYCLES]
-                m[COUNTING] = 1 - which
+            _record_mark(m, engine, which, address)
+            if m[TO_RETURN]:
+                m[RETURN_AT] = _core(m, engine, 14) & ~1
+                m[RETURN_STACK] = _core(m, engine, 13)
     if kinds & SITE_CONDITIONAL:
         extra += m[site + 6]
     if kinds & SITE_DIVIDE:

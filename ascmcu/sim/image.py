@@ -40,6 +40,14 @@ class Symbol:
     function: bool
 
 
+def _symbol_hint(near: list[str], has_symbols: bool) -> str:
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    if not has_symbols:
+        return "the file is stripped; keep its symbols"
+    return "inlined into its callers, or removed by the linker? nm lists what is there"
+
+
 class Image:
     """A bare-metal Arm ELF.
 
@@ -153,7 +161,7 @@ class Image:
                 "no such symbol",
                 where=str(self.path),
                 found=name,
-                hint=f"did you mean {' or '.join(near)}?" if near else "is the file stripped?",
+                hint=_symbol_hint(near, bool(self.symbols)),
             )
         return named[0]
 

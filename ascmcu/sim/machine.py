@@ -16,7 +16,7 @@ from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
-from ascmcu.sim.stm32 import Usart
+from ascmcu.sim.stm32 import Usart, signature
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
 PRIVATE = (0xE000_0000, 0xE010_0000)
@@ -74,7 +74,7 @@ class Machine:
         self.engine = Engine(
             self.cpu,
             constant=tuple((r.origin, r.origin + r.size_bytes) for r in layout.regions if not r.writable),
-            mmio=(PERIPHERALS, PRIVATE),
+            mmio=self._register_ranges(),
             slow_bank=layout.slow_bank,
             stack_limit=self._stack_limit(),
             flash=layout.flash,
@@ -126,7 +126,8 @@ class Machine:
         family, self.usarts = families.devices(
             self.layout.family, self.nvic, self.engine.words, self.console, self.cpu
         )
-        devices += family
+        flash = next((r.size_bytes for r in self.layout.regions if not r.writable), 0)
+        devices += [*family, *signature(self.layout.family, flash)]
         self.devices = devices
         self._pages: dict[int, Device] = {}
         for device in devices:
@@ -152,9 +153,15 @@ class Machine:
             return 0
         return max([region.origin, *(end for end in below if end > region.origin)])
 
+    def _register_ranges(self) -> tuple[tuple[int, int], ...]:
+        """Address ranges that are not memory; whole pages."""
+        factory = signature(self.layout.family, 0)
+        pages = {device.base // _PAGE * _PAGE for device in factory}
+        return (PERIPHERALS, PRIVATE, *((page, page + _PAGE) for page in pages))
+
     def _hook(self) -> None:
         self._callbacks = []
-        for start, end in (PERIPHERALS, PRIVATE):
+        for start, end in self._register_ranges():
             read, write = self._callback_pair(start)
             self._callbacks += [read, write]
             self.engine.map_registers(start, end, _address(read), _address(write))

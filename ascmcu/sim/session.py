@@ -53,7 +53,7 @@ def run(
     Args:
         elf: a linked bare-metal program with a vector table.
         between: count from the first execution of the first symbol's first instruction to the first
-            execution of the second's behind it.
+            execution of the second's behind it; the same name twice: its first call, up to its return.
         board: a board's or part's name, or a machine; guessed from the ELF when absent.
         limit_cycles: give up there.
 
@@ -85,8 +85,14 @@ def finish(
     """Run a machine to its end; see ``run``."""
     engine = machine.engine
     if between is not None:
-        for which, name in enumerate(between):
-            engine.mark(which, machine.image.symbol(name).address & ~1)
+        first, last = (machine.image.symbol(name).address & ~1 for name in between)
+        engine.mark(0, first)
+        if between[0] == between[1]:
+            engine.mark_return()
+        elif first == last:  # empty functions that the compiler has merged
+            engine.mark_twice()
+        else:
+            engine.mark(1, last)
     started = time.perf_counter()
     _run(machine, limit_cycles)
     host_s = time.perf_counter() - started
@@ -100,15 +106,15 @@ def finish(
             expected=f"an end within {limit_cycles} cycles",
             found=f"{engine.cycles} cycles",
         )
-    first, last = Mark(0, 0), Mark(engine.cycles, engine.instructions)
+    began, ended = Mark(0, 0), Mark(engine.cycles, engine.instructions)
     if between is not None:
-        first, last = (_reached(machine, between, which, end) for which in (0, 1))
+        began, ended = (_reached(machine, between, which, end) for which in (0, 1))
     for usart in machine.usarts.values():
         machine.console += usart.sent
         usart.sent.clear()
     return Result(
-        cycles=last.cycles - first.cycles,
-        instructions=last.instructions - first.instructions,
+        cycles=ended.cycles - began.cycles,
+        instructions=ended.instructions - began.instructions,
         exit_code=end.exit_code,
         ended=end.reason,
         console=bytes(machine.console),
@@ -133,9 +139,13 @@ def _reached(machine: Machine, names: tuple[str, str], which: int, end: End) -> 
     mark = machine.engine.marked(which)
     if mark is None:
         behind = f" behind {names[0]}" if which else ""
+        what = "did not return" if which and names[0] == names[1] else f"was never executed{behind}"
         raise InputError(
-            f"{names[which]} was never executed{behind}",
+            f"{names[which]} {what}",
             where=str(machine.image.path),
             found=f"the program ended: {end.reason}",
+            hint=None
+            if which
+            else "a function that the compiler put into its callers is not called: noinline",
         )
     return mark

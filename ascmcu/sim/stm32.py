@@ -16,6 +16,11 @@ from ascmcu.sim.devices import Device, Following, RandomNumbers, Registers
 from ascmcu.sim.engine import NEVER
 
 FRAME_BITS = 10  # start, eight data bits, stop
+# Words that the RNG delivers at a time, and after how many cycles the next: RM0090 24.4.3 (40 RNG clocks, here as
+# fast as the core's), RM0432 and RM0440 "RNG processing time" (four every 213 AHB cycles).
+_RNG_F4 = (1, 40)
+_RNG_L4 = (4, 213)
+UNIQUE_ID = (0x0042_0017, 0x4D43_5513, 0x2036_3541)
 
 
 class Rcc(Following):
@@ -347,6 +352,37 @@ class Lpuart(UsartL4):
         return max(1, FRAME_BITS * self.values.get(0x0C, 0) * self._chip.rcc.ahb_cycles_per_apb(1) // 256)
 
 
+# Pages of factory data: where they begin, the unique identifier and the flash size within (RM0316 34, RM0090 39,
+# RM0351 47, RM0440 48: "Device electronic signature").
+_SIGNATURES = {
+    "stm32f3": (0x1FFFF400, 0x3AC, 0x3CC),
+    "stm32f4": (0x1FFF7800, 0x210, 0x222),
+    "stm32g4": (0x1FFF7400, 0x190, 0x1E0),
+    "stm32l4": (0x1FFF7400, 0x190, 0x1E0),
+}
+
+
+class Signature(Registers):
+    """Factory data: the unique identifier (the same for every simulated part) and the size of the flash."""
+
+    def __init__(self, family: str, flash_bytes: int) -> None:
+        base, identifier, size = _SIGNATURES[family]
+        words = {identifier + 4 * n: word for n, word in enumerate(UNIQUE_ID)}
+        words[size & ~3] = flash_bytes // 1024 << 8 * (size & 3) | (0xFFFF if size & 3 else 0xFFFF0000)
+        super().__init__("SIGNATURE", base, 0x400, words)
+
+    def read(self, offset: int, cycle: int) -> int:
+        return self.values.get(offset, 0xFFFFFFFF)
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        """Nothing: it is read-only memory."""
+
+
+def signature(family: str, flash_bytes: int) -> list[Device]:
+    """A part's factory data, none for a family that is not known."""
+    return [Signature(family, flash_bytes)] if family in _SIGNATURES else []
+
+
 def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
     """An STM32F4's devices, and its USARTs by number."""
     rcc = RccF4()
@@ -375,7 +411,7 @@ def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("FLASH", 0x40023C00, 0x400, {0x10: 0x80000000, 0x14: 0x0FFFAAED}),
         Registers("SYSCFG", 0x40013800, 0x400),
         Registers("EXTI", 0x40013C00, 0x400),
-        RandomNumbers("RNG", 0x50060800),
+        RandomNumbers("RNG", 0x50060800, *_RNG_F4),
     ]
     devices += [Gpio(f"GPIO{letter}", 0x40020000 + 0x400 * n) for n, letter in enumerate("ABCDEFGHIJK")]
     return [*devices, *usarts.values()], usarts
@@ -414,7 +450,7 @@ def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("SYSCFG", 0x40010000, 0x400),
         Registers("EXTI", 0x40010400, 0x400),
         Registers("CRS", 0x40006000, 0x400),
-        RandomNumbers("RNG", 0x50060800),
+        RandomNumbers("RNG", 0x50060800, *_RNG_L4),
         *_ports(0x48000000, "ABCDEFGHI"),
     ]
     return [*devices, *usarts.values()], usarts
@@ -430,7 +466,7 @@ def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x40600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
         Registers("EXTI", 0x40010400, 0x400),
-        RandomNumbers("RNG", 0x50060800),
+        RandomNumbers("RNG", 0x50060800, *_RNG_L4),
         *_ports(0x48000000, "ABCDEFG"),
     ]
     return [*devices, *usarts.values()], usarts

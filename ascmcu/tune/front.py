@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import base64
+import collections
 import io
+import re
 from pathlib import Path
+from typing import Any
 
-from ascmcu.codegen.render import render
 from ascmcu.errors import ToolError
+from ascmcu.report import page
 from ascmcu.tune.study import Outcome, Result
 
 _LABELS = {
@@ -19,13 +22,14 @@ _LABELS = {
 
 
 def png(outcome: Outcome) -> bytes:
-    """The first objective over each of the others; the front is joined.
+    """The first objective over each of the others; the results of the front are numbered.
 
     Raises:
         ToolError: Matplotlib is not installed.
     """
     try:
         from matplotlib.figure import Figure
+        from matplotlib.ticker import FuncFormatter, PercentFormatter
     except ModuleNotFoundError as error:
         raise ToolError(
             "plots need Matplotlib", found=str(error), hint='run `pip install "ascmcu[tune]"`'
@@ -38,7 +42,13 @@ def png(outcome: Outcome) -> bytes:
             points = [(r.objective(other), r.objective(first)) for r in outcome.results if r.front is chosen]
             axes.scatter(*zip(*points, strict=True) if points else ((), ()), marker=marker, color=colour)
         for result in outcome.front:
-            axes.annotate(str(result.number), (result.objective(other), result.objective(first)))
+            place = (result.objective(other), result.objective(first))
+            axes.annotate(str(result.number), place, xytext=(5, 5), textcoords="offset points")
+        for axis, name in ((axes.xaxis, other), (axes.yaxis, first)):
+            plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
+            axis.set_major_formatter(PercentFormatter(1.0) if name == "accuracy" else plain)
+        axes.margins(0.08)
+        axes.tick_params(axis="x", labelrotation=20)
         axes.set_xlabel(_LABELS[other])
         axes.set_ylabel(_LABELS[first])
         axes.grid(alpha=0.3)
@@ -64,13 +74,23 @@ def row(outcome: Outcome, result: Result) -> tuple[str, ...]:
         "flash": f"{result.flash_bytes:,}",
         "cycles": "–" if result.cycles is None else f"{result.cycles:,}",
     }
-    return tuple(figures.get(name) or str(result.values.get(name, "–")) for name in columns(outcome))
+    return tuple(figures.get(name) or _told(result.values.get(name, "–")) for name in columns(outcome))
+
+
+def _told(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def reasons(outcome: Outcome) -> list[tuple[str, int]]:
+    """Why trials were given up, figures left out, and how often; the most frequent first."""
+    found = collections.Counter(re.sub(r"\d[\d,.]*", "…", reason) for _, reason in outcome.given_up)
+    return found.most_common()
 
 
 def html(outcome: Outcome, picture: bytes) -> str:
     """One page with the picture, the front and all results."""
     rest = tuple(r for r in outcome.results if not r.front)
-    return render(
+    return page.standalone(
         "study.html.j2",
         outcome=outcome,
         picture=base64.b64encode(picture).decode(),

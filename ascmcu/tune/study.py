@@ -155,6 +155,17 @@ def load(path: Path) -> Study:
     return study
 
 
+def changed(study: Study, **values: Any) -> Study:
+    """The study with other values in ``[study]``, checked like those of the file; what is None or empty stays.
+
+    Raises:
+        InputError: a value cannot be.
+    """
+    given = {key: value for key, value in values.items() if value}
+    spec = _spec({**dataclasses.asdict(study.spec), **given}, study.where)
+    return dataclasses.replace(study, spec=spec)
+
+
 def _spec(raw: dict[str, Any], where: str) -> StudySpec:
     at = f"{where}: [study]"
     known = {field.name for field in dataclasses.fields(StudySpec)}
@@ -252,20 +263,40 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         "nsga2": optuna.samplers.NSGAIISampler,
         "random": optuna.samplers.RandomSampler,
     }
-    pruners = {
+    from ascmcu.train import checkpoint
+
+    spec = study.spec
+    shared = optuna.create_study(
+        study_name=study.name,
+        storage=_storage(optuna, url),
+        sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
+        pruner=pruner(optuna, spec),
+        directions=[DIRECTIONS[name] for name in spec.objectives],
+        load_if_exists=True,
+    )
+    # Results of another question would be taken for results of this one.
+    question = checkpoint.digest([study.raw, repr(study.space), spec.board, list(spec.objectives)])
+    known = shared.user_attrs.get("question")
+    if known is None:
+        shared.set_user_attr("question", question)
+    elif known != question:
+        raise InputError(
+            "the storage holds a study of this name that asks something else",
+            where=_without_password(url),
+            found="another recipe, search space, board or objectives",
+            hint="choose another -o, --storage, or name in the recipe",
+        )
+    return shared
+
+
+def pruner(optuna: Any, spec: StudySpec) -> Any:
+    """Optuna's pruner of that name."""
+    kinds = {
         "none": optuna.pruners.NopPruner,
         "median": optuna.pruners.MedianPruner,
         "hyperband": optuna.pruners.HyperbandPruner,
     }
-    spec = study.spec
-    return optuna.create_study(
-        study_name=study.name,
-        storage=_storage(optuna, url),
-        sampler=samplers[spec.sampler](seed=_worker_seed(spec.seed)),
-        pruner=pruners[spec.pruner](),
-        directions=[DIRECTIONS[name] for name in spec.objectives],
-        load_if_exists=True,
-    )
+    return kinds[spec.pruner]()
 
 
 def _storage(optuna: Any, url: str) -> Any:
@@ -343,14 +374,7 @@ def _judged(
     model.write_bytes(cost.untrained(recipe, dataset))
     _check(spec, model, cost.of(model, spec.board, clip if spec.max_cycles else None))
 
-    def on_epoch(epoch: Any) -> None:
-        if spec.pruner != "none":
-            trial.report(epoch.validation_accuracy, epoch.epoch)
-            if trial.should_prune():
-                trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
-                raise optuna.TrialPruned()
-
-    run = training.train(recipe, dataset, folder, on_epoch=on_epoch)
+    run = training.train(recipe, dataset, folder, on_epoch=watcher(optuna, spec, trial))
     _, parts = training.prepare(recipe, dataset)
     converted = metadata.embedded(ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels)
     model.write_bytes(converted)
@@ -364,6 +388,19 @@ def _judged(
         "flash": found.flash_bytes,
         "cycles": found.cycles,
     }
+
+
+def watcher(optuna: Any, spec: StudySpec, trial: Any) -> Callable[[Any], None]:
+    """What tells the study's pruner of every epoch, and gives up where it says so."""
+
+    def on_epoch(epoch: Any) -> None:
+        if spec.pruner != "none":
+            trial.report(epoch.validation_accuracy, epoch.epoch)
+            if trial.should_prune():
+                trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
+                raise optuna.TrialPruned()
+
+    return on_epoch
 
 
 def _check(spec: StudySpec, model: Path, found: Cost) -> None:

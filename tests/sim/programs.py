@@ -112,12 +112,12 @@ reset:
     return link(folder, {"start.S": START, "entry.S": entry, "main.c": code}, *flags)
 
 
-def link(folder: Path, sources: dict[str, str], *flags: str) -> Path:
+def link(folder: Path, sources: dict[str, str], *flags: str, script: str = LINKER_SCRIPT) -> Path:
     """Compile and link sources by name."""
-    (folder / "link.ld").write_text(LINKER_SCRIPT)
+    (folder / "link.ld").write_text(script)
     for name, text in sources.items():
         (folder / name).write_text(text)
     elf = folder / "program.elf"
-    command = [GCC, *FLAGS, *flags, "-T", "link.ld", *sources, "-o", str(elf), "-lgcc"]
+    command = [GCC, *FLAGS, *flags, "-T", "link.ld", *sources, "-o", str(elf), "-lc", "-lgcc"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     return elf

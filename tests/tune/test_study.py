@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -216,18 +217,31 @@ def test_a_storage_that_is_not_there(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("pruner", ["median", "hyperband"])
-def test_hopeless_trials_are_pruned(pruner: str, recipe: Path, data: Path, tmp_path: Path) -> None:
-    """With learning rates of which some teach nothing, some trainings end before their last epoch."""
+@pytest.mark.parametrize(("pruner", "pruned"), [("none", False), ("median", True), ("hyperband", True)])
+def test_hopeless_trials_are_pruned(pruner: str, pruned: bool, recipe: Path) -> None:
+    """Every third training learns nothing; pruners see that in its epochs, once they have seen others."""
+    optuna = study._optuna()
     text = recipe.read_text().replace('["accuracy", "ram", "flash"]', f'["accuracy"]\npruner = "{pruner}"')
-    text = text.replace("trials = 20", "trials = 14").replace("epochs = 1\n", "epochs = 4\n")
-    recipe.write_text(text[: text.index("[search]")] + '[search]\n"training.learning_rate" = [1e-9, 1e-2]\n')
-    zoo.load_tensorflow()
-    found = study.work(study.load(recipe), datasets.load(data), data, tmp_path / "study")
-    assert len(found.results) + len(found.given_up) == 14
-    assert found.given_up and all("pruned after epoch" in reason for _, reason in found.given_up)
-    (best,) = found.front
-    assert best.accuracy == max(result.accuracy for result in found.results)
+    recipe.write_text(text)
+    spec = study.load(recipe).spec
+    shared = optuna.create_study(
+        direction="maximize", sampler=optuna.samplers.RandomSampler(seed=1), pruner=study.pruner(optuna, spec)
+    )
+
+    def train(trial: Any) -> float:
+        on_epoch = study.watcher(optuna, spec, trial)
+        accuracy = 0.1
+        for number in range(1, 28):
+            accuracy = 0.1 if trial.number % 3 == 2 else 0.5 + 0.01 * number
+            on_epoch(SimpleNamespace(epoch=number, validation_accuracy=accuracy))
+        return accuracy
+
+    shared.optimize(train, n_trials=30)
+    ended = [t for t in shared.trials if t.state == optuna.trial.TrialState.PRUNED]
+    assert bool(ended) is pruned
+    assert all("pruned after epoch" in t.user_attrs["given_up"] for t in ended)
+    assert all(t.number % 3 == 2 for t in ended)
+    assert shared.best_trial.number % 3 != 2
 
 
 def test_infeasible_points_cost_no_training(recipe: Path, data: Path, tmp_path: Path) -> None:
@@ -301,3 +315,34 @@ def test_a_page_needs_nothing_else(recipe: Path) -> None:
     page = front.html(outcome, front.png(outcome))
     assert "RAM &lt; 5 &amp; more" in page and "http" not in page
     assert front.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
+
+
+def test_values_of_the_command_line_are_checked(recipe: Path) -> None:
+    loaded = study.load(recipe)
+    assert study.changed(loaded, trials=3, board=None, limits=("dcase2023",)).spec.trials == 3
+    with pytest.raises(InputError, match="unknown board"):
+        study.changed(loaded, board="none")
+    with pytest.raises(InputError, match="no such limit"):
+        study.changed(loaded, limits=("dcase1999",))
+
+
+def test_another_question_is_another_study(recipe: Path, data: Path, tmp_path: Path) -> None:
+    """Results for another board, or of another recipe, are not those of this one."""
+    zoo.load_tensorflow()
+    loaded = study.load(recipe)
+    none = study.outcome(loaded, tmp_path)
+    assert not none.results
+    assert study.outcome(study.changed(loaded, trials=7), tmp_path) != none
+    for other in (
+        study.changed(loaded, board="nucleo-f411"),
+        study.changed(loaded, objectives=["accuracy", "flash", "ram"]),
+    ):
+        with pytest.raises(InputError, match="asks something else"):
+            study.outcome(other, tmp_path)
+
+
+def test_why_trials_were_given_up(recipe: Path) -> None:
+    loaded = study.load(recipe)
+    given_up = ((0, "a bound: 1,234 bytes"), (1, "a bound: 99 bytes"), (2, "a limit"))
+    outcome = study.Outcome("small", loaded.spec, (), given_up)
+    assert front.reasons(outcome) == [("a bound: … bytes", 2), ("a limit", 1)]

@@ -1,0 +1,99 @@
+"""``quantize --to all``: every form of a trained network, compiled; table, page and files agree with later exports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from ascmcu import api
+from ascmcu.cli import cli
+from ascmcu.data import synth
+from ascmcu.errors import InputError
+from ascmcu.tune import forms
+from tests.tune.test_study import RECIPE
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = synth.SynthSpec(clips_per_scene=10, clip_seconds=1.0, sample_rate_hz=8000)
+    return synth.write(tmp_path_factory.mktemp("synth") / "data", spec)
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("forms")
+    (folder / "small.toml").write_text(RECIPE[: RECIPE.index("[study]")])
+    result = _ascmcu("train", folder / "small.toml", "--data", data, "-o", folder / "small")
+    assert result.exception is None, result.exception
+    return folder / "small"
+
+
+def _ascmcu(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments], standalone_mode=False)
+
+
+def test_all_forms(run: Path, data: Path, tmp_path: Path) -> None:
+    to = tmp_path / "forms"
+    options = ("--data", data, "-o", to, "--limits", "dcase2023", "--epochs", 2)
+    result = _ascmcu("quantize", run, "--to", "all", *options)
+    assert result.exception is None, result.exception
+    assert {p.name for p in to.iterdir()} == {*(f"model_{form}.tflite" for form in forms.FORMS), "forms.html"}
+    assert not list(run.glob("state*"))
+    told = json.loads(_ascmcu("quantize", run, "--to", "all", *options, "--json").stdout)
+    assert [form["title"] for form in told] == ["float32", "fp16", "dynamic", "int8, min–max", "QAT"]
+    by_form = dict(zip(forms.FORMS, told, strict=True))
+    sizes = {form: (to / f"model_{form}.tflite").stat().st_size for form in forms.FORMS}
+    assert {form: made["model_bytes"] for form, made in by_form.items()} == sizes
+    assert sizes["int8"] < sizes["fp16"] < sizes["float"]
+    # Float weights are no int8 weights: that is what the limit of 2023 asks for.
+    assert {form for form, made in by_form.items() if not made["exceeded"]} == {"int8", "qat"}
+    page = (to / "forms.html").read_text()
+    for form, made in by_form.items():
+        assert made["clips"] == 12 and 0 <= made["agreement"] <= 1
+        for figure in ("model_bytes", "ram_bytes", "flash_bytes", "cycles"):
+            assert f"{made[figure]:,}" in page and f"{made[figure]:,}" in result.output, (form, figure)
+    assert by_form["float"]["agreement"] == 1.0 and "http" not in page
+    for form in ("fp16", "qat"):
+        folder = tmp_path / form
+        manifest = api.export(to / f"model_{form}.tflite", "nucleo-f446", folder).manifest
+        counts = api.bench(folder, on="sim", data=data, limit=1).counts
+        assert counts is not None
+        found = (manifest.ram_bytes["total"], manifest.flash_bytes["total"], int(counts.network))
+        assert found == tuple(by_form[form][figure] for figure in ("ram_bytes", "flash_bytes", "cycles"))
+
+
+def test_what_does_not_fit_is_told() -> None:
+    large = forms.Form("float32", 80, None, 1.0, 5_000_000, None, None, None, "nucleo-f446", ("a limit",))
+    small = forms.Form("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, 30, "nucleo-f446")
+    head = forms.columns([large, small])
+    assert forms.row(large, head) == (
+        "float32", "–", "100.00%", "5,000,000", "too large", "–", "–", "a limit",
+    )  # fmt: skip
+    table = forms.markdown([large, small]).splitlines()
+    assert len(table) == 4 and table[1].count("|") == table[0].count("|") == table[3].count("|")
+    assert "too large" in forms.html("<a network>", [large, small])
+    assert "<a network>" not in forms.html("<a network>", [large, small])
+
+
+def test_stored_forms_come_back(tmp_path: Path) -> None:
+    made = [forms.Form("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, None, "nucleo-f446", ("a", "b"))]
+    forms.write_json(made, tmp_path / "forms.json")
+    assert forms.read_json(tmp_path / "forms.json") == made
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--to", "all"), "nothing to calibrate on"),
+        (("--to", "all", "--data", "d", "--board", "none"), "unknown board"),
+        (("--to", "all", "--data", "d", "--sensitivity"), "of one form"),
+        (("--to", "fp16", "--sensitivity"), "nothing to measure"),
+        (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "cannot go there"),
+    ],
+)
+def test_wrong_options(options: tuple[str, ...], message: str, run: Path) -> None:
+    result = _ascmcu("quantize", run, *options)
+    assert isinstance(result.exception, InputError) and message in str(result.exception)
