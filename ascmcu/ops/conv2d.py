@@ -278,7 +278,8 @@ class Conv2D(Op):
 
 
 def column_order(weights: Array, column: int) -> Array:
-    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels."""
+    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels, ``column``
+    of them."""
     channels, kernel_h, kernel_w, depth = weights.shape
     ordered = weights.transpose(0, 2, 1, 3)[..., pair_order(depth)].reshape(
         channels, kernel_w, kernel_h * depth

@@ -21,7 +21,7 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._along_time import lead_of, words_read
-from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
+from ascmcu.ops._dot import MOST_OFFSET, Dot, DotParams, dot_form
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows, unfold
 from ascmcu.ops._requant import accumulator_bounds
 from ascmcu.ops.conv2d import Conv2D, column_order
@@ -123,16 +123,15 @@ class Conv2DTime(Conv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""
-        lowered = self.lower_time(inputs, output, tuning)
+        lowered = self.try_lower(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_time(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
+    def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
         inside, source = self._inside(inputs), inputs[0]
-        x, weights, bias = inside
-        assert source is not None and x is not None and weights is not None and bias is not None
-        assert weights.data is not None and bias.data is not None
+        x, weights, _ = inside
+        assert source is not None and x is not None and weights is not None
         channels, kernel, _, depth = weights.shape
         first, words = self._reach(weights)
         column, lead = -(-depth // 2) * 2, lead_of(self.padding[0])[1]
@@ -141,23 +140,10 @@ class Conv2DTime(Conv2D):
         if wide and (kernel != 1 or self.stride[0] != 1 or depth % 2 or source.shape[3] != pitch):
             return None
         scratch = FOLD * words * pitch
-        step = FOLD if self.planes else 1
-        if 2 * scratch > _SCRATCH_BYTES or step * channels > MOST_OFFSET or channels < FOLD:
+        if 2 * scratch > _SCRATCH_BYTES or channels < FOLD:
             return None
-        form = dot_form(
-            weights.data.reshape(channels, depth)
-            if wide
-            else column_order(weights.data.transpose(0, 2, 1, 3), column),
-            bias.data,
-            x,
-            self.requantization(inside, output),
-            accumulator_bounds(weights.data.reshape(channels, -1), bias.data, x),
-            pixel_bytes=2 * pitch * self.stride[0],
-            out_step=1 if self.planes else channels,
-            channel_step=step,
-            tuning=tuning,
-        )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
+        form = self._dot(inside, output, column, pitch, tuning, wide=wide)
+        if form is None:
             return None
         height = super().infer(inside).shape[1]
         pads = self.padding[:2] != (0, 0)
@@ -187,3 +173,30 @@ class Conv2DTime(Conv2D):
             scratch=None if wide else (DType.INT16, scratch),
             shift=form.params.shift,
         )
+
+    def _dot(
+        self, inside: Inputs, output: Tensor, column: int, pitch: int, tuning: Tuning, *, wide: bool
+    ) -> Dot | None:
+        """The weights in the order of the widened moments, if the kernel is exact and reaches all offsets."""
+        x, weights, bias = inside
+        assert x is not None and weights is not None and bias is not None
+        assert weights.data is not None and bias.data is not None
+        channels = weights.shape[0]
+        step = FOLD if self.planes else 1
+        if step * channels > MOST_OFFSET:
+            return None
+        along = column_order(weights.data.transpose(0, 2, 1, 3), column)
+        form = dot_form(
+            weights.data.reshape(channels, -1) if wide else along,
+            bias.data,
+            x,
+            self.requantization(inside, output),
+            accumulator_bounds(weights.data.reshape(channels, -1), bias.data, x),
+            pixel_bytes=2 * pitch * self.stride[0],
+            out_step=1 if self.planes else channels,
+            channel_step=step,
+            tuning=tuning,
+        )
+        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
+            return None
+        return form

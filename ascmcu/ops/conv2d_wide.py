@@ -77,11 +77,11 @@ class Conv2DWide(Conv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""
-        lowered = self.lower_wide(inputs, output, tuning)
+        lowered = self.try_lower(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_wide(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
+    def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = as_bytes(inputs)
         assert x is not None and weights is not None and bias is not None

@@ -109,11 +109,11 @@ class DepthwisePlanes(DepthwiseConv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The only form, which the pass has made sure of."""
-        lowered = self.lower_planes(inputs, output, tuning)
+        lowered = self.try_lower(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_planes(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
+    def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = self._inside(inputs)
         assert x is not None and weights is not None and bias is not None

@@ -144,11 +144,11 @@ class DepthwiseTime(DepthwiseConv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The only form, which the pass has made sure of."""
-        lowered = self.lower_time(inputs, output, tuning)
+        lowered = self.try_lower(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_time(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
+    def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
         inside = self._inside(inputs)
         x, weights, bias = inside

@@ -60,7 +60,7 @@ def _alike(graph: Graph, chosen: dict[str, Op]) -> dict[str, Op]:
             op = changed[node.output]
             assert isinstance(op, Conv2DTime)
             wide = dataclasses.replace(op, pitch=pitch)
-            if wide.lower_time(_inputs(graph, node, wide), graph.output_tensor(node)) is not None:
+            if wide.try_lower(_inputs(graph, node, wide), graph.output_tensor(node)) is not None:
                 changed[node.output] = wide
     return changed
 
@@ -84,12 +84,12 @@ def _folded_op(graph: Graph, node: Node) -> Op | None:
     made: Conv2DTime | DepthwiseTime
     if isinstance(op, DepthwiseConv2D):
         made = DepthwiseTime(*window, rows=x.rows)
-        fits = weights.shape[3] == x.shape[3] and made.lower_time(_inputs(graph, node, made), output)
+        fits = weights.shape[3] == x.shape[3] and made.try_lower(_inputs(graph, node, made), output)
     else:
         made = Conv2DTime(*window, rows=x.rows)
         dense = weights.shape[3] == x.shape[3] and op.dilation[0] == 1
         pays = weights.elements >= _LEAST_MACS
-        fits = dense and pays and made.lower_time(_inputs(graph, node, made), output)
+        fits = dense and pays and made.try_lower(_inputs(graph, node, made), output)
     return made if fits else None
 
 
@@ -146,7 +146,7 @@ class _Folding:
         if not isinstance(op, Conv2DTime) or any(isinstance(reader, Conv2DTime) for reader in readers):
             return op, False
         wide = dataclasses.replace(op, planes=True)
-        fits = wide.lower_time(_inputs(self.graph, node, wide), self.graph.output_tensor(node)) is not None
+        fits = wide.try_lower(_inputs(self.graph, node, wide), self.graph.output_tensor(node)) is not None
         return (wide, True) if fits else (op, False)
 
     def _is_dense(self, node: Node) -> bool:

@@ -39,6 +39,6 @@ def _paired(graph: Graph, node: Node) -> Node:
         return node
     planes = op.planes if isinstance(op, Conv2DPlanes) else NO_PLANES
     pairs = Conv2DPairs(op.stride, op.dilation, op.padding, op.clamp, planes)
-    if pairs.lower_pairs(graph.input_tensors(node), output) is None:
+    if pairs.try_lower(graph.input_tensors(node), output) is None:
         return node
     return dataclasses.replace(node, op=pairs)

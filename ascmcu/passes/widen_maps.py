@@ -44,8 +44,9 @@ def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
     if before is None or before.output in graph.outputs or len(graph.consumers(before.output)) != 1:
         return None
     x, weights = graph.tensors[before.output], graph.tensors[node.inputs[1]] if len(node.inputs) > 1 else None
+    maker: DepthwisePlanes | DepthwiseTime
     if isinstance(before.op, DepthwisePlanes):
-        maker: Op = dataclasses.replace(before.op, wide=True)
+        maker = dataclasses.replace(before.op, wide=True)
     elif isinstance(before.op, DepthwiseTime):
         pitch = node.op.pitch if isinstance(node.op, Conv2DTime) else 0
         maker = dataclasses.replace(before.op, pitch=max(pitch, x.shape[3]))
@@ -57,14 +58,14 @@ def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
     inferred = maker.infer(graph.input_tensors(before))
     between = with_tensor(x, shape=inferred.shape, dtype=DType.INT16)
     inputs = (between, *graph.input_tensors(node)[1:])
-    if _refused(maker, graph.input_tensors(before), between) or _refused(
-        reader, inputs, graph.output_tensor(node)
-    ):
+    if maker.try_lower(graph.input_tensors(before), between) is None:
+        return None
+    if reader.try_lower(inputs, graph.output_tensor(node)) is None:
         return None
     return dataclasses.replace(before, op=maker), dataclasses.replace(node, op=reader), between
 
 
-def _reader(op: Op, x: Tensor, weights: Tensor | None) -> Op | None:
+def _reader(op: Op, x: Tensor, weights: Tensor | None) -> Conv2DWide | Conv2DPairs | Conv2DTime | None:
     """The op that reads halfwords, if ``op`` is such a 1x1 convolution."""
     if not isinstance(op, Conv2D) or weights is None or weights.shape[1:3] != (1, 1):
         return None
@@ -76,15 +77,3 @@ def _reader(op: Op, x: Tensor, weights: Tensor | None) -> Op | None:
         return None
     planes = op.planes if isinstance(op, Conv2DPlanes) else NO_PLANES
     return Conv2DWide(op.stride, op.dilation, op.padding, op.clamp, planes)
-
-
-def _refused(op: Op, inputs: tuple[Tensor | None, ...], output: Tensor) -> bool:
-    """Whether the op has no kernel for these."""
-    lower = {
-        DepthwisePlanes: "lower_planes",
-        DepthwiseTime: "lower_time",
-        Conv2DPairs: "lower_pairs",
-        Conv2DTime: "lower_time",
-        Conv2DWide: "lower_wide",
-    }[type(op)]
-    return getattr(op, lower)(inputs, output) is None

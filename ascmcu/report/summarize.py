@@ -43,7 +43,7 @@ PROBABILITY_MIN = 1e-7
 MISTAKES_SHOWN = 6
 _SPECTROGRAM_FRAMES_MAX = 240
 _SPECTROGRAM_RANGE_DB = 80.0
-_SOFTMAX = "softmax"
+_SOFTMAX = ("softmax", "float_softmax")
 
 Confusion = tuple[tuple[int, ...], ...]
 
@@ -151,7 +151,7 @@ def _probabilities(manifest: Manifest, result: ClipResult) -> tuple[float, ...]:
     spec = manifest.outputs[0]
     raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
     scores = (raw - spec.zero_point) * spec.scale
-    if manifest.layers and manifest.layers[-1].op != _SOFTMAX:
+    if manifest.layers and manifest.layers[-1].op not in _SOFTMAX:
         powers = np.exp(scores - scores.max())
         scores = powers / powers.sum()
     return tuple(round(float(score), 6) for score in scores)

@@ -132,6 +132,19 @@ def test_a_network_without_softmax_gets_one(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("op", ["softmax", "float_softmax"])
+def test_behind_a_softmax_answers_are_probabilities(op: str) -> None:
+    """Whether its numbers are int8 or float32."""
+    kind = ("float32", 1.0, 0) if op == "float_softmax" else ("int8", 1 / 256, -128)
+    output = TensorSpec("y", (1, 2), *kind, 1, 8, (0, 1))
+    manifest = dataclasses.replace(
+        MANIFEST, outputs=(output,), layers=(LAYERS[0], dataclasses.replace(LAYERS[1], op=op))
+    )
+    raw = {"int8": np.array([-64, 64], np.int8), "float32": np.array([0.25, 0.75], np.float32)}[kind[0]]
+    result = dataclasses.replace(_result("a", 1, 192, 100), outputs=raw.tobytes())
+    assert made._probabilities(manifest, result) == (0.25, 0.75)
+
+
 def test_who_counts_nothing_has_no_counts(tmp_path: Path) -> None:
     b = summarize(MANIFEST, boards.load("nucleo-f446"), CLIPS, _run("none"), tmp_path)
     assert (b.counts, b.energy, b.seconds) == (None, None, None)

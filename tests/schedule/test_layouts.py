@@ -1,4 +1,4 @@
-"""Maps that lie otherwise than the network says, where kernels gain from it: folded along time, rows in pairs."""
+"""Maps that lie otherwise than the network says, for kernels that gain: folded along time, widened, rows in pairs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from ascmcu import passes, zoo
 from ascmcu.frontends import tflite
+from ascmcu.ir.types import DType
 from ascmcu.ir.verify import verify
 from ascmcu.schedule import LAYERS, ROWS, make_plan
 from tests.support import chain
@@ -64,6 +65,16 @@ def _keywords() -> keras.Model:
     return keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
 
 
+def _separable() -> keras.Model:
+    """An even number of columns, strides, a 1x1 convolution at the end that writes no planes."""
+    inputs = keras.Input((11, 12, 6))
+    x = layers.Conv2D(8, 3, padding="same", activation="relu")(inputs)
+    x = layers.DepthwiseConv2D(3, padding="same", strides=2, activation="relu")(x)
+    x = layers.Conv2D(14, 1, activation="relu6")(x)
+    x = layers.DepthwiseConv2D(3, activation="relu")(x)
+    return keras.Model(inputs, layers.Conv2D(10, 1)(x))
+
+
 def _short() -> keras.Model:
     """Too few moments to fold, enough to pair."""
     inputs = keras.Input((6, 1, 12))
@@ -85,6 +96,7 @@ NETWORKS: list[tuple[Callable[[], Any], set[str], set[str]]] = [
     ),
     (_convolutions, {"fold_rows", "conv2d_time", "depthwise_time", "unfold_rows"}, {"conv2d"}),
     (_keywords, {"conv2d_pairs", "depthwise_planes"}, {"conv2d_planes"}),
+    (_separable, {"conv2d_wide", "depthwise_planes", "conv2d_planes"}, {"conv2d", "depthwise_conv2d"}),
     (_short, {"conv2d_pairs", "depthwise_conv2d"}, {"conv2d_time", "depthwise_time"}),
 ]
 
@@ -105,4 +117,6 @@ def test_other_layouts_give_the_same_bits(
         verify(plan.graph, mode)
         kinds = {node.op.kind() for node in plan.graph.nodes}
         assert present <= kinds and not absent & kinds
+        halfwords = {t.name for t in plan.graph.tensors.values() if t.dtype is DType.INT16}
+        assert bool(halfwords) == (network not in (_short, _convolutions))
     chain.check(data, sets=4)

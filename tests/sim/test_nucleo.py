@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.sim import run
-from tests.sim.programs import link, needs_gcc
+from tests.sim.programs import compile_c, link, needs_gcc
 
 pytestmark = needs_gcc
 
@@ -171,3 +171,25 @@ def test_what_the_program_measures_is_what_the_simulator_counts(
     assert 0 < result.cycles - int(lines[1]) < 60  # the calls, and one reading of the clock
     assert run(elf, between=("work", "work"), board=board).cycles < int(lines[1])
     assert run(elf, between=("bench_begin", "bench_end"), board=board).cycles == result.cycles
+
+
+@pytest.mark.parametrize(
+    ("board", "identifier", "size", "flash_kib"),
+    [
+        ("nucleo-f446", 0x1FFF7A10, 0x1FFF7A22, 512),
+        ("nucleo-l476", 0x1FFF7590, 0x1FFF75E0, 1024),
+        ("nucleo-g474", 0x1FFF7590, 0x1FFF75E0, 512),
+        ("nucleo-f303", 0x1FFFF7AC, 0x1FFFF7CC, 512),
+    ],
+)
+def test_factory_data(board: str, identifier: int, size: int, flash_kib: int, tmp_path: Path) -> None:
+    """RM0390 39, RM0351 47, RM0440 48, RM0316 34: unique identifier and flash size."""
+    code = f"""
+    #include <stdint.h>
+    int main(void) {{
+        volatile uint32_t *id = (volatile uint32_t *){identifier:#x}u;
+        if (!(id[0] && id[1] && id[2]) || (id[0] & id[1] & id[2]) == 0xFFFFFFFFu) return -1;
+        return *(volatile uint16_t *){size:#x}u / 16;
+    }}
+    """
+    assert run(compile_c(tmp_path, code), board=board).exit_code == flash_kib / 16
