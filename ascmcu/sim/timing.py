@@ -33,6 +33,8 @@ BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 # While one of these executes, the core cannot tell in time whether the next one will move on (CM).
 BLIND = MEMORY | {Kind.MULTIPLY, Kind.DIVIDE, Kind.TABLE_BRANCH}
 LR = 14
+PC = 15
+RAM_ADDRESS = 0x2000_0000
 
 
 class Previous(enum.IntEnum):
@@ -51,7 +53,8 @@ class State:
     ``loaded`` those that a load just before wrote (its base included); ``fp_results`` are S registers that
     FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
     ``fetch`` is the prefetch queue, None behind an exception's entry or return; ``links``: LR was just written;
-    ``buffered`` says that the run of accesses just before is a single store, still in the write buffer.
+    ``buffered`` says that the run of accesses just before is a single store, still in the write buffer;
+    ``literal``: the access just before was a load from beside the code.
     """
 
     fetch: Fetch | None = None
@@ -63,6 +66,7 @@ class State:
     links: bool = False
     fp_busy_cycles: int = 0
     buffered: bool = False
+    literal: bool = False
 
 
 REFILLED = State()
@@ -197,7 +201,7 @@ def _leads_group(state: State, instruction: Instruction) -> bool:
     """
     if instruction.kind not in MEMORY:
         return False
-    if state.previous is Previous.NOTHING:
+    if state.previous is Previous.NOTHING or (state.literal and state.previous is Previous.LOAD):
         return instruction.kind not in BUFFERED
     return state.buffered and instruction.kind in STORES
 
@@ -259,9 +263,16 @@ def _follows_load(state: State, instruction: Instruction) -> bool:
     """Whether the address phase overlaps the data phase of the load just before (TRM).
 
     Not when the address needs what that load brings, nor its written-back base (PT: on the M4, indexed
-    loads chain only on different bases).
+    loads chain only on different bases), nor when one of the two is from flash (PT: within one memory only).
     """
-    return state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
+    same_bus = state.literal == _is_literal(instruction)
+    return same_bus and state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
+
+
+def _is_literal(instruction: Instruction) -> bool:
+    """Whether it loads from beside the code, in flash: over the D-code bus, not the system bus."""
+    memory = instruction.memory
+    return memory is not None and memory.base == PC and instruction.address < RAM_ADDRESS
 
 
 def _address_cycles(state: State, instruction: Instruction, reasons: list[str]) -> int:
@@ -326,5 +337,6 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
         narrow=not instruction.wide,
         links=bool(written >> LR & 1),
         fp_busy_cycles=busy,
+        literal=_is_literal(instruction),
         buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
     )
