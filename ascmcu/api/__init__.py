@@ -9,14 +9,32 @@ from typing import Any
 
 from ascmcu.api.benching import bench
 from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
-from ascmcu.api.compiling import Compiled, compile_model
+from ascmcu.api.compiling import NO_FEATURES, Compiled, compile_model
 from ascmcu.api.exporting import Export, Format, build, check_folder, export
 from ascmcu.api.reporting import compare, inspect, report, result, result_path
 from ascmcu.api.sources import write_sources
 
 __all__ = [
-    "Candidate", "Compiled", "Export", "Format", "Schedule", "Variant", "bench", "build", "candidates", "check_folder",
-    "compare", "compile_model", "export", "inspect", "recomputed", "report", "result", "result_path", "variants",
+    "NO_FEATURES",
+    "Candidate",
+    "Compiled",
+    "Export",
+    "Format",
+    "Schedule",
+    "Variant",
+    "bench",
+    "build",
+    "candidates",
+    "check_folder",
+    "compare",
+    "compile_model",
+    "export",
+    "inspect",
+    "recomputed",
+    "report",
+    "result",
+    "result_path",
+    "variants",
     "write_sources",
 ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.schedule.plan import ROWS, Layer, Plan, scratch_name, state_name
+from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
@@ -26,12 +26,14 @@ _C_TYPES = {
 
 @dataclass(frozen=True)
 class TensorView:
-    """A run-time tensor as the templates see it."""
+    """A run-time tensor as the templates see it; ``kept`` says that nothing else lies in its bytes from its first row
+    to its last."""
 
     symbol: str
     tensor: Tensor
     offset: int
     ring_rows: int
+    kept: bool
 
     @property
     def row_offset(self) -> str:
@@ -40,6 +42,10 @@ class TensorView:
             return "0"
         slot = "row" if self.ring_rows >= self.tensor.rows else f"row % {self.ring_rows}"
         return f"({slot}) * {self.tensor.row_bytes}"
+
+    def unfilled(self, rows_per_step: int = 1) -> str:
+        """C condition that what surrounds the rows of ``step`` in their bytes is not there from an earlier step."""
+        return f"step < {-(-self.ring_rows // rows_per_step)}" if self.kept else "true"
 
     def at(self, row: str) -> str:
         """C expression: pointer to a row."""
@@ -145,10 +151,10 @@ class LayerView:
     @property
     def conditions(self) -> list[str]:
         """C conditions under which the next step can run (row schedule)."""
-        found = [f"done_{self.index} < {self.steps}"]
+        found = [f"done[{self.index}] < {self.steps}"]
         for view, reads in zip(self.views, self.layer.rule.reads, strict=True):
             if view is not None and reads is not None:
-                found.append(f"rows_{view.symbol} >= {_needed_rows(reads, view.tensor.rows, self.index)}")
+                found.append(_rows_are_there(view, reads, self.index, self.steps))
         return found
 
     @property
@@ -156,16 +162,26 @@ class LayerView:
         """C expression of the output's complete rows once ``done`` steps ran."""
         rule = self.layer.rule
         if rule.group == rule.steps:
-            return f"done_{self.index} == {self.steps} ? {self.y.tensor.rows} : 0"
-        return f"done_{self.index}" if rule.group == 1 else f"done_{self.index} / {rule.group}"
+            return f"done[{self.index}] == {self.steps} ? {self.y.tensor.rows} : 0"
+        done = f"done[{self.index}]" if rule.group == 1 else f"done[{self.index}] / {rule.group}"
+        if rule.rows_per_step == 1:
+            return done
+        rows = f"{done} * {rule.rows_per_step}"
+        return (
+            f"clamp_i32({rows}, 0, {self.y.tensor.rows})" if self.y.tensor.rows % rule.rows_per_step else rows
+        )
 
 
-def _needed_rows(reads: RowReads, rows: int, index: int) -> str:
-    """Rows of the input that must be complete before step ``done``."""
-    if reads.stride == 0:
-        return str(min(max(reads.first + reads.count, 0), rows))
+def _rows_are_there(view: TensorView, reads: RowReads, index: int, steps: int) -> str:
+    """C condition: the input's rows that step ``done`` reads are complete."""
+    complete, rows = f"rows_{view.symbol}", view.tensor.rows
     ahead = reads.first + reads.count
-    return f"clamp_i32(done_{index} * {reads.stride} + {ahead}, 0, {rows})"
+    if reads.stride == 0:
+        return f"{complete} >= {min(max(ahead, 0), rows)}"
+    needed = f"done[{index}] * {reads.stride} + {ahead}"
+    # Below the tensor's end there is nothing to wait for.
+    ends = (steps - 1) * reads.stride + ahead <= rows
+    return f"{complete} >= {needed if ends else f'min_i32({needed}, {rows})'}"
 
 
 @dataclass(frozen=True)
@@ -175,6 +191,23 @@ class StreamView:
     symbol: str
     rows_done: str
     layer: LayerView | None
+
+
+# Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
+_TABLE_BYTES = 40
+
+
+def _step_table(plan: Plan, layers: list[LayerView]) -> tuple[str, ...]:
+    """The layers that run behind each row, by number, ``END`` behind the last; empty if the table would be long."""
+    running = {layer.index for layer in layers}
+    steps: list[str] = []
+    for layer in plan.order[1:]:
+        steps += ["END"] if layer == PUSH else [str(layer)] if layer in running else []
+    steps.append("END")
+    return tuple(steps) if len(steps) <= _TABLE_BYTES * len(layers) and len(plan.layers) < _END else ()
+
+
+_END = 255
 
 
 @dataclass(frozen=True)
@@ -218,6 +251,7 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         "outputs": outputs,
         "streaming": plan.mode == ROWS,
         "stream": _stream_views(plan, layers),
+        "step_table": _step_table(plan, layers) if plan.mode == ROWS else (),
         "macs": graph.macs,
         "parameters": graph.parameters,
     }
@@ -289,7 +323,10 @@ def _tensor_view(plan: Plan, name: str) -> TensorView:
     tensor, buffer = plan.graph.tensors[name], plan.buffer(name)
     # A storage that a reshape shares is one run of bytes, seen by each tensor in its own rows.
     rows = tensor.rows if buffer.row_bytes != tensor.row_bytes else buffer.ring_rows
-    return TensorView(f"t{names.index(name)}", tensor, buffer.offset, rows)
+    # Where the buffer is another's scratch as well, the tensor is its second half (Lowered.widens_in_place).
+    twice = buffer.ring_rows == 1 and buffer.row_bytes == 2 * tensor.row_bytes and tensor.rows == 1
+    offset = buffer.offset + (tensor.row_bytes if twice else 0)
+    return TensorView(f"t{names.index(name)}", tensor, offset, rows, len(buffer.live) == 1)
 
 
 @dataclass(frozen=True)

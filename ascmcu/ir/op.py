@@ -20,7 +20,7 @@ T = TypeVar("T")
 class RowMode(enum.Enum):
     """How an op turns input rows into output rows."""
 
-    MAP = "map"  # step s writes output row s
+    MAP = "map"  # step s writes output row s, or the next ``rows_per_step`` rows
     ACCUMULATE = "accumulate"  # step s takes input row s; every ``group`` steps complete one output row
     WHOLE = "whole"  # one step reads everything and writes everything
 
@@ -44,25 +44,27 @@ class RowRule:
     """``steps`` of an op and what each reads; ``reads`` is ``None`` for constants and absent inputs.
 
     ``group`` is the number of steps after which something is complete: one output row, or all of them where the
-    group is the whole (``steps``).
+    group is the whole (``steps``). A step of a map may write several rows at once, the last one fewer.
     """
 
     mode: RowMode
     steps: int
     reads: tuple[RowReads | None, ...]
     group: int = 1
+    rows_per_step: int = 1
 
     def rows_done(self, steps_done: int, output_rows: int) -> int:
         """Output rows that are complete after ``steps_done`` steps."""
         if self.group == self.steps:
             return output_rows if steps_done == self.steps else 0
-        return steps_done // self.group
+        return min(steps_done // self.group * self.rows_per_step, output_rows)
 
     def output_rows(self, step: int, output_rows: int) -> range:
         """Output rows that ``step`` works on."""
         if self.group == self.steps:
             return range(output_rows)
-        return range(step // self.group, step // self.group + 1)
+        first = step // self.group * self.rows_per_step
+        return range(first, min(first + self.rows_per_step, output_rows))
 
 
 def accumulate_rule(steps: int, group: int, reads: tuple[RowReads | None, ...]) -> RowRule:
@@ -126,15 +128,20 @@ class Lowered:
         constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
         state: element type and count of the accumulators that live from the first step to the last, if any.
         scratch: element type and count of what a step needs only while it runs, if anything.
+        shift: of the requantization, where layers of one shift share their code.
+        widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
+            that row may be.
     """
 
     params: object
     constants: tuple[tuple[str, Array], ...] = ()
     state: tuple[DType, int] | None = None
     scratch: tuple[DType, int] | None = None
+    shift: int | None = None
+    widens_in_place: bool = False
 
 
-SCRATCH_BYTES = 2048  # a row's working set beyond this is done in blocks, unless the caller says otherwise
+SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
 
 
 @dataclass(frozen=True)
@@ -143,11 +150,16 @@ class Tuning:
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
-    as channel planes with some padding, where that is faster.
+    as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may
+    have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers take where they
+    can. ``dense`` says that dense layers are much of the network and may have code of their own.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
     planes: bool = True
+    unroll: int = 16
+    shift: int = 13
+    dense: bool = False
 
 
 DEFAULT_TUNING = Tuning()

@@ -18,6 +18,7 @@ from ascmcu.ir.types import Array
 
 _SEARCH = 3
 _MOST_BITS = 30
+_COMMON_SHIFT = 20
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,15 @@ def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int
     if (low, high) != (-128, 127):
         return None
     largest = max(abs(a_scale), abs(b_scale))
-    shift = int(np.floor(_MOST_BITS - 8 - np.log2(max(largest, 2.0**-8))))
+    finest = int(np.floor(_MOST_BITS - 8 - np.log2(max(largest, 2.0**-8))))
+    # A coarser shift that most layers can have first: they share their code.
+    found = (
+        _at_shift(table, a_scale, b_scale, low, high, shift) for shift in (min(_COMMON_SHIFT, finest), finest)
+    )
+    return next((form for form in found if form is not None), None)
+
+
+def _at_shift(table: Array, a_scale: float, b_scale: float, low: int, high: int, shift: int) -> Blend | None:
     nominal = [round(scale * 2.0 ** (shift + 8)) for scale in (a_scale, b_scale)]
     if shift < 8 or shift > 28 or max(map(abs, nominal)) >= (1 << 31) - _SEARCH:
         return None

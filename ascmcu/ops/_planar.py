@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir.op import Tuning
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._dot import channel_constants
 from ascmcu.ops._fixed import I64, wrap32
@@ -84,7 +85,7 @@ def planar_form(
     *,
     stride: int,
     out_w: int,
-    scratch_bytes: int,
+    tuning: Tuning,
 ) -> Planar | None:
     """The planar form of ``weights`` (kernel rows, 3, channels), or ``None`` where it is not exact or not there."""
     rows, width, channels = weights.shape
@@ -92,14 +93,14 @@ def planar_form(
         return None
     if weights.min() < -127 or channels > 2000:
         return None
-    found = channel_constants(requant, bounds)
+    found = channel_constants(requant, bounds, tuning)
     if found is None:
         return None
     columns = (2 * -(-out_w // 2) - 1) * stride + KERNEL_W
     plane = columns + columns % 2
     if rows * plane * 2 > 4000:
         return None
-    block = max(min(scratch_bytes // (2 * rows * plane), channels) // 4 * 4, min(channels, 4))
+    block = max(min(tuning.scratch_bytes // (2 * rows * plane), channels) // 4 * 4, min(channels, 4))
     params = PlanarParams(
         rows=rows,
         plane=plane,

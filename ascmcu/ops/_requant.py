@@ -97,30 +97,90 @@ def exact_multipliers(
     shift: I64,
     offset: I64,
     offset_below: I64,
+    shared: bool = False,
 ) -> I64:
     """Per channel the int32 M > 0 that makes ``((gain·acc·M) >> 32 + o) >> shift`` exact for all accumulators within
-    ``bounds``, or 0 where there is none; o is ``offset`` for acc ≥ 0 and ``offset_below`` under it.
+    ``bounds``, or 0 where there is none; o is ``offset`` for acc ≥ 0 and ``offset_below`` under it. With ``shared``
+    one M serves all channels.
 
     A network is planned along both axes and in several ways, with the same channels each time: results are kept.
     """
     columns = np.stack([*bounds, shift, offset, offset_below]).astype(np.int64)
-    return np.frombuffer(_exact_multipliers(requant, gain, columns.tobytes()), np.int64)
+    return np.frombuffer(_exact_multipliers(requant, gain, columns.tobytes(), shared), np.int64)
 
 
 @functools.lru_cache(maxsize=1024)
-def _exact_multipliers(requant: Requantization, gain: int, columns: bytes) -> bytes:
+def _exact_multipliers(requant: Requantization, gain: int, columns: bytes, shared: bool) -> bytes:
     low, high, shift, offset, offset_below = np.frombuffer(columns, np.int64).reshape(5, -1)
-    return _proven(requant, gain, low, high, shift, offset, offset_below).tobytes()
+    return _proven(requant, gain, low, high, shift, offset, offset_below, shared).tobytes()
 
 
 def _proven(
-    requant: Requantization, gain: int, low: I64, high: I64, shift: I64, offset: I64, offset_below: I64
+    requant: Requantization,
+    gain: int,
+    low: I64,
+    high: I64,
+    shift: I64,
+    offset: I64,
+    offset_below: I64,
+    shared: bool,
 ) -> I64:
     scales = np.array(requant.scales)
     if low.min() < -_INT32_LIMIT or high.max() >= _INT32_LIMIT or scales.min() <= 0 or shift.min() < 1:
         return np.zeros(len(scales), np.int64)
     if (np.maximum(-low, high) * scales).max() > _INT32_LIMIT / 2:
         return np.zeros(len(scales), np.int64)
+    acc, edge, at_least, reachable = _edges(requant, low, high, shift, offset, offset_below)
+    lower, upper = _multiplier_bounds(gain * acc, edge << 32, at_least, reachable)
+    if shared:
+        lower, upper = (np.full_like(lower, bound) for bound in (lower.max(), upper.min()))
+    nominal = np.rint(scales * 2.0 ** (32 + shift) / gain)
+    chosen = np.clip(nominal, lower, np.maximum(upper, lower)).astype(np.int64)
+    return np.where(lower <= upper, chosen, 0)
+
+
+def exact_wide_multipliers(
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    *,
+    gain: int,
+    shift: int,
+    offset: I64,
+    offset_below: I64,
+) -> tuple[I64, I64] | None:
+    """Per channel M and F with ``((gain·acc·M + (gain·acc·F >> 32)) >> 32 + o) >> shift`` exact for all accumulators
+    within ``bounds``, or ``None``; M is an int32 > 0, F an int32. Arguments are those of ``exact_multipliers``."""
+    low, high = bounds
+    if (np.maximum(-low, high) * np.array(requant.scales)).max() > _INT32_LIMIT / 2:
+        return None
+    wide = [_wide_multiplier(requant, channel, 64 + shift, gain) for channel in range(len(requant.scales))]
+    if max(wide) >> 63:
+        return None
+    upper = np.array([(q + (1 << 31)) >> 32 for q in wide], np.int64)
+    lower = np.array([q - (int(m) << 32) for q, m in zip(wide, upper, strict=True)], np.int64)
+    shifts = np.full(len(wide), shift, np.int64)
+    acc, edge, at_least, reachable = _edges(requant, low, high, shifts, offset, offset_below)
+    m, f = upper[:, np.newaxis], lower[:, np.newaxis]
+    passed = gain * acc * m + ((gain * acc * f) >> 32) >= edge << 32
+    exact = np.all((passed == at_least) | ~reachable)
+    return (upper, lower) if exact and upper.min() > 0 and upper.max() < _INT32_LIMIT else None
+
+
+def _wide_multiplier(requant: Requantization, channel: int, exponent: int, gain: int) -> int:
+    """The channel's scale × 2^exponent / gain, rounded: the exact double, or the fixed-point form."""
+    if requant.once:
+        numerator, denominator = requant.scales[channel].as_integer_ratio()
+    else:
+        numerator, denominator = requant.multipliers[channel], 1 << (31 - requant.shifts[channel])
+    denominator *= gain
+    return ((numerator << exponent) + denominator // 2) // denominator
+
+
+def _edges(
+    requant: Requantization, low: I64, high: I64, shift: I64, offset: I64, offset_below: I64
+) -> tuple[I64, I64, Mask, Mask]:
+    """Accumulators on both sides of each channel's steps; the edge in 2^−shift of an output unit; whether the
+    product must reach it there; and whether the channel gets there at all."""
     values, first, shows = _steps(requant, low, high)
     # gain·acc·M ≥ (v·2^shift − o)·2^32 must hold at each step's first accumulator, and not at the one before.
     acc = np.concatenate([first, first - 1], axis=1)
@@ -129,10 +189,7 @@ def _proven(
     edge = (np.concatenate([values, values], axis=1) << shift[:, np.newaxis]) - below
     reachable = np.concatenate([shows, shows], axis=1)
     reachable &= (acc >= low[:, np.newaxis]) & (acc <= high[:, np.newaxis])
-    lower, upper = _multiplier_bounds(gain * acc, edge << 32, at_least, reachable)
-    nominal = np.rint(scales * 2.0 ** (32 + shift) / gain)
-    chosen = np.clip(nominal, lower, np.maximum(upper, lower)).astype(np.int64)
-    return np.where(lower <= upper, chosen, 0)
+    return acc, edge, at_least, reachable
 
 
 def _multiplier_bounds(acc: I64, edge: I64, at_least: Mask, reachable: Mask) -> tuple[I64, I64]:

@@ -57,8 +57,8 @@ class Conv2DParams:
 @dataclass(frozen=True)
 class Conv2DDotParams:
     """Compile-time constants of the dot form: ``block`` pixels' input columns are widened at a time, each ``column``
-    int16 long (kernel rows of one column, made even). An output in ``planes`` is first filled with ``fill``, the zero
-    point four times."""
+    int16 long (kernel rows of one column, made even), ``skip`` input bytes being left out between two. An output in
+    ``planes`` is first filled with ``fill``, the zero point four times."""
 
     kernel_h: int
     kernel_w: int
@@ -75,6 +75,7 @@ class Conv2DDotParams:
     x_zero_point: int
     x_type: str
     column: int
+    skip: int
     block: int
     planes: Planes | None
     fill: int
@@ -227,19 +228,24 @@ class Conv2D(Op):
         if channels != depth or self.dilation[1] != 1:
             return None
         column = -(-kernel_h * depth // 2) * 2
+        # Columns that no pixel reads are not widened.
+        apart = kernel_w == 1 and depth % 4 == 0 and self.padding[2] == 0
+        apart &= (output.shape[2] - 1) * self.stride[1] < x.shape[2]
+        step = 1 if apart else self.stride[1]
         form = dot_form(
-            _column_order(weights.data, column),
+            column_order(weights.data, column),
             bias.data,
             x,
             self.requantization(inputs, output),
             bounds,
-            pixel_bytes=2 * column * self.stride[1],
+            pixel_bytes=2 * column * step,
             out_step=1 if planes else output.shape[3],
             channel_step=planes.width if planes else 1,
+            tuning=tuning,
         )
         if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
             return None
-        block = _block(output.shape[2], kernel_w, self.stride[1], column, tuning.scratch_bytes)
+        block = _block(output.shape[2], kernel_w, step, column, tuning.scratch_bytes)
         params = Conv2DDotParams(
             kernel_h=kernel_h,
             kernel_w=kernel_w,
@@ -256,21 +262,24 @@ class Conv2D(Op):
             x_zero_point=x.zero_point,
             x_type=x.dtype.c_name,
             column=column,
+            skip=(self.stride[1] - step) * depth,
             block=block,
             planes=planes,
             fill=(output.zero_point & 0xFF) * 0x01010101,
             dot=form.params,
         )
-        scratch = 2 * column * ((block - 1) * self.stride[1] + kernel_w)
+        scratch = 2 * column * ((block - 1) * step + kernel_w)
         return Lowered(
             params,
             (("weights", form.weights), ("constants", form.constants)),
             scratch=(DType.INT16, scratch // 2),
+            shift=form.params.shift,
         )
 
 
-def _column_order(weights: Array, column: int) -> Array:
-    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels."""
+def column_order(weights: Array, column: int) -> Array:
+    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels, ``column``
+    of them."""
     channels, kernel_h, kernel_w, depth = weights.shape
     ordered = weights.transpose(0, 2, 1, 3)[..., pair_order(depth)].reshape(
         channels, kernel_w, kernel_h * depth

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -191,7 +192,7 @@ class DepthwiseConv2D(Op):
         requantization = self.requantization(inputs, output)
         requant, constants = lower_requantization(requantization, bounds)
         w, b, fours = weights.data, bias.data, None
-        found = channel_constants(requantization, bounds) if self._fours(x, weights, output) else None
+        found = channel_constants(requantization, bounds, tuning) if self._fours(x, weights, output) else None
         if found is not None:
             fours = FoursParams(found.shift, found.signed)
             constants = (("columns", wrap32(found.columns).astype(np.int32)),)
@@ -219,7 +220,8 @@ class DepthwiseConv2D(Op):
             fours=fours,
             planar=None,
         )
-        return Lowered(params, (("weights", w), ("bias", b), *constants))
+        shift = found.shift if found else None
+        return Lowered(params, (("weights", w), ("bias", b), *constants), shift=shift)
 
     def _fours(self, x: Tensor, weights: Tensor, output: Tensor) -> bool:
         """Whether the plain form may take four channels of one column at a time."""
@@ -245,7 +247,7 @@ class DepthwiseConv2D(Op):
             stride=self.stride[1],
             out_w=output.shape[2],
             # Blocks of a depthwise layer share nothing: smaller ones cost next to nothing.
-            scratch_bytes=min(tuning.scratch_bytes, _SCRATCH_BYTES),
+            tuning=dataclasses.replace(tuning, scratch_bytes=min(tuning.scratch_bytes, _SCRATCH_BYTES)),
         )
         if form is None:
             return None
@@ -263,4 +265,9 @@ class DepthwiseConv2D(Op):
             x_type=x.dtype.c_name,
             planar=form.params,
         )
-        return Lowered(params, (("constants", form.constants),), scratch=(DType.INT16, form.params.scratch))
+        return Lowered(
+            params,
+            (("constants", form.constants),),
+            scratch=(DType.INT16, form.params.scratch),
+            shift=form.params.shift,
+        )

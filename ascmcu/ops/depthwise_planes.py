@@ -17,9 +17,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, Swapped, TensorType, Tuning
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, Swapped, TensorType, Tuning
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._dot import channel_constants
 from ascmcu.ops._fixed import I64, wrap32
@@ -38,7 +38,8 @@ class DepthwisePlanesParams:
     """Compile-time constants of the row kernel.
 
     A row's outputs are ``blocks`` times four and then ``last`` (1 … 5). ``may_miss`` says of each kernel row whether
-    it lies in the padding at some step; its columns are then the zero point, ``fill`` four times in a word.
+    it lies in the padding at some step; its columns are then the zero point, ``fill`` four times in a word. An output
+    takes ``y_bytes``.
     """
 
     stride_h: int
@@ -58,6 +59,7 @@ class DepthwisePlanesParams:
     signed: bool
     low: int
     high: int
+    y_bytes: int
 
     @property
     def channel_words(self) -> int:
@@ -73,10 +75,12 @@ class DepthwisePlanesParams:
 @register()
 @dataclass(frozen=True)
 class DepthwisePlanes(DepthwiseConv2D):
-    """DEPTHWISE_CONV_2D on an input (1, H, C, plane width); ``planes`` are (first, columns, width)."""
+    """DEPTHWISE_CONV_2D on an input (1, H, C, plane width); ``planes`` are (first, columns, width). The output is
+    ``wide``: int16 for a convolution that would widen it, or int8."""
 
     KIND = "depthwise_planes"
     planes: tuple[int, int, int] = NO_PLANES
+    wide: bool = False
 
     def _inside(self, inputs: Inputs) -> tuple[Tensor | None, ...]:
         x, *constants = inputs
@@ -89,7 +93,8 @@ class DepthwisePlanes(DepthwiseConv2D):
         assert x is not None
         if x.shape[3] != self.planes[2]:
             raise _quant.incompatible("the planes do not fit the input", x.shape[3], self.planes)
-        return super().infer(self._inside(inputs))
+        inside = super().infer(self._inside(inputs))
+        return TensorType(inside.shape, DType.INT16) if self.wide else inside
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """The convolution of the map inside."""
@@ -104,21 +109,22 @@ class DepthwisePlanes(DepthwiseConv2D):
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The only form, which the pass has made sure of."""
-        lowered = self.lower_planes(inputs, output)
+        lowered = self.try_lower(inputs, output, tuning)
         assert lowered is not None
         return lowered
 
-    def lower_planes(self, inputs: Inputs, output: Tensor) -> Lowered | None:
+    def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
         x, weights, bias = self._inside(inputs)
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         channels, width = weights.shape[3], self.planes[2]
-        if width > _MOST_WIDTH or channels > _MOST_CHANNELS or x.dtype.integer_range[0] == 0:
+        y_bytes = 2 if self.wide else 1
+        if width > _MOST_WIDTH or channels * y_bytes > _MOST_CHANNELS or x.dtype.integer_range[0] == 0:
             return None
         taps = weights.data.reshape(-1, channels).T
         requant = self.requantization((x, weights, bias), output)
-        found = channel_constants(requant, accumulator_bounds(taps, bias.data, x))
+        found = channel_constants(requant, accumulator_bounds(taps, bias.data, x), tuning)
         if found is None:
             return None
         out_w = output.shape[2]
@@ -143,12 +149,13 @@ class DepthwisePlanes(DepthwiseConv2D):
             signed=found.signed,
             low=requant.low,
             high=requant.high,
+            y_bytes=y_bytes,
         )
         words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
         folded = 256 * (bias.data.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=1))
         folded[found.constant] = 0
         constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
-        return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),))
+        return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),), shift=found.shift)
 
     def _may_miss(self, in_h: int, out_h: int) -> tuple[bool, ...]:
         first = [ky * self.dilation[0] - self.padding[0] for ky in range(KERNEL[0])]

@@ -9,6 +9,7 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
+    DEFAULT_TUNING,
     Inputs,
     Lowered,
     Op,
@@ -17,6 +18,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    Tuning,
     accumulate_rule,
     swap_pair,
     whole_rule,
@@ -24,7 +26,7 @@ from ascmcu.ir.op import (
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._dot import DotParams, dot_form, pair_order
+from ascmcu.ops._dot import EIGHT_PAIRS, DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
@@ -149,7 +151,11 @@ class FullyConnected(Op):
         return whole_rule(inputs)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights are (O, depth), or (rows, O, row elements) when rows are accumulated."""
+        """See ``lower_tuned``."""
+        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
+
+    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+        """The dot form; else weights are (O, depth), or (rows, O, row elements) when rows are accumulated."""
         x, weights, bias = inputs
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
@@ -166,7 +172,7 @@ class FullyConnected(Op):
         elif rule.mode is RowMode.WHOLE:
             batch = x.elements // depth
         if rows == 1:
-            dotted = self._lower_dot(inputs, output, bounds, batch)
+            dotted = self._lower_dot(inputs, output, bounds, batch, tuning)
             if dotted is not None:
                 return dotted
         params = FullyConnectedParams(
@@ -184,7 +190,7 @@ class FullyConnected(Op):
         return Lowered(params, (("weights", data), ("bias", bias.data), *constants), state)
 
     def _lower_dot(
-        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], batch: int
+        self, inputs: Inputs, output: Tensor, bounds: tuple[I64, I64], batch: int, tuning: Tuning
     ) -> Lowered | None:
         """The dot form, where it is exact."""
         x, weights, bias = inputs
@@ -197,9 +203,18 @@ class FullyConnected(Op):
         ordered = np.zeros((channels, taps), np.int8)
         ordered[:, :depth] = weights.data[:, pair_order(depth)]
         requant = self.requantization(inputs, output)
-        form = dot_form(ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0)
+        eights = tuning.dense and taps % (2 * EIGHT_PAIRS) == 0
+        form = dot_form(
+            ordered, bias.data, x, requant, bounds, pixel_bytes=0, out_step=0, tuning=tuning, eights=eights
+        )
         if form is None:
             return None
         params = FullyConnectedDotParams(1, depth, taps, channels, batch, x.dtype.c_name, form.params)
         constants = (("weights", form.weights), ("constants", form.constants))
-        return Lowered(params, constants, scratch=(DType.INT16, taps))
+        return Lowered(
+            params,
+            constants,
+            scratch=(DType.INT16, taps),
+            shift=form.params.shift,
+            widens_in_place=depth % 4 == 0 and batch == 1,
+        )

@@ -63,7 +63,7 @@ def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> tuple[Node,
     between = with_tensor(x, shape=(1, x.shape[1], x.shape[3], planes.width))
     depthwise = DepthwisePlanes(*_window(node.op), layout)
     inputs = (between, *graph.input_tensors(node)[1:])
-    if depthwise.lower_planes(inputs, graph.output_tensor(node)) is None:
+    if depthwise.try_lower(inputs, graph.output_tensor(node)) is None:
         return None
     convolution = Conv2DPlanes(*_window(before.op), layout)
     first = dataclasses.replace(before, op=convolution)

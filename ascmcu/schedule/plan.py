@@ -11,6 +11,7 @@ from ascmcu.ir.op import Lowered, RowRule
 
 LAYERS = "layers"
 ROWS = "rows"
+PUSH = -1
 Interval = tuple[int, int]
 
 
@@ -56,7 +57,7 @@ class Plan:
 
     ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
-    placement can be smaller.
+    placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in.
     """
 
     graph: Graph
@@ -67,6 +68,7 @@ class Plan:
     arena_bytes: int
     lower_bound_bytes: int
     events: int
+    order: tuple[int, ...]
 
     @cached_property
     def _by_name(self) -> dict[str, Buffer]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph
-from ascmcu.schedule.plan import LAYERS, Layer
+from ascmcu.schedule.plan import LAYERS, PUSH, Layer
 
 Events = npt.NDArray[np.int64]
 
@@ -29,12 +29,21 @@ class RowLives:
 @dataclass(frozen=True)
 class Trace:
     """What a run of the schedule leaves: lives by tensor, (first, last) event of each layer's accumulators (one pair
-    per group of steps), the events of each layer's steps, and the number of events."""
+    per group of steps), the events of each layer's steps (counted from one), and the number of events."""
 
     rows: dict[str, RowLives]
     states: dict[int, tuple[tuple[int, int], ...]]
     steps: dict[int, tuple[int, ...]]
     events: int
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """The layer of each event, ``PUSH`` where a row comes in."""
+        order = [PUSH] * self.events
+        for layer, events in self.steps.items():
+            for event in events:
+                order[event - 1] = layer
+        return tuple(order)
 
 
 def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> Trace:

@@ -15,6 +15,8 @@ from ascmcu.schedule.storage import buffers
 # Smaller blocks than this cost more cycles than the bytes are worth.
 LEAST_BYTES = 256
 _ROUNDS = 8
+# A peak below this is no one's trouble, on the smallest board neither.
+_ENOUGH_BYTES = 20_480
 
 Lower = Callable[[int, int], Layer]
 
@@ -34,9 +36,13 @@ def spare_scratch(
     chosen, found = list(layers), buffers(graph, layers, storage, trace)
     live, sizes = liveness(found, trace.events), np.array([b.size_bytes for b in found])
     places = {b.name: i for i, b in enumerate(found)}
-    with_scratch = [(layer.index, places[scratch_name(layer)]) for layer in layers if layer.lowered.scratch]
+    with_scratch = [
+        (layer.index, places[scratch_name(layer)]) for layer in layers if scratch_name(layer) in places
+    ]
     for _ in range(_ROUNDS):
         sums = sizes @ live
+        if sums.max() <= _ENOUGH_BYTES:
+            break
         peak = live[:, sums == sums.max()]
         busy = [(index, place) for index, place in with_scratch if peak[place].any()]
         smaller = {place: less for index, place in busy if (less := _smaller(chosen[index], lower))}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,6 +29,22 @@ def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]
         if source is not None:
             storage[layer.node.output] = storage[source]
     return storage
+
+
+def widened_in_place(
+    graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace
+) -> dict[str, str]:
+    """Scratch → the tensor that lies in its second half: one that comes to be in a single step, and that nothing else
+    reads or shares."""
+    found = {}
+    for layer in layers:
+        name = layer.node.inputs[0]
+        if not layer.lowered.widens_in_place or name in graph.outputs or graph.tensors[name].rows != 1:
+            continue
+        readers = [node for node in graph.nodes if name in node.inputs]
+        if len(readers) == 1 and list(storage.values()).count(storage[name]) == 1:
+            found[scratch_name(layer)] = name
+    return found
 
 
 def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace: Trace) -> str | None:
@@ -61,21 +79,42 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
     """One buffer per storage and per set of accumulators, not yet placed."""
     members: dict[str, list[str]] = {}
     for tensor, owner in storage.items():
-        members.setdefault(owner, []).append(tensor)
-    found = [_ring(graph, owner, names, trace) for owner, names in members.items()]
+        if tensor in graph.tensors:
+            members.setdefault(owner, []).append(tensor)
+    together = _together_rows(layers)
+    found = [_ring(graph, owner, names, trace, together) for owner, names in members.items()]
+    twice = {owner for tensor, owner in storage.items() if tensor not in graph.tensors}
+    found = [dataclasses.replace(b, row_bytes=2 * b.row_bytes) if b.name in twice else b for b in found]
     for layer in layers:
         if layer.lowered.state is not None:
             dtype, count = layer.lowered.state
             live = trace.states[layer.index]
             found.append(Buffer(state_name(layer), 1, dtype.size_bytes * count, live))
-        if layer.lowered.scratch is not None:
+        if layer.lowered.scratch is not None and scratch_name(layer) not in storage:
             dtype, count = layer.lowered.scratch
             live = tuple((event, event) for event in trace.steps[layer.index])
             found.append(Buffer(scratch_name(layer), 1, dtype.size_bytes * count, live))
     return found
 
 
-def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffer:
+def _together_rows(layers: Sequence[Layer]) -> dict[str, int]:
+    """Rows of each tensor that lie side by side, because one step writes them, or reads them one for one."""
+    found: dict[str, int] = {}
+    for layer in layers:
+        count = layer.rule.rows_per_step
+        read = [
+            name
+            for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True)
+            if reads == RowReads(count, 0, count)
+        ]
+        for name in (layer.node.output, *read):
+            found[name] = math.lcm(found.get(name, 1), count)
+    return found
+
+
+def _ring(
+    graph: Graph, owner: str, names: Sequence[str], trace: Trace, together: Mapping[str, int]
+) -> Buffer:
     shapes = {(graph.tensors[n].rows, graph.tensors[n].row_bytes) for n in names}
     lives = [trace.rows[n] for n in names]
     live = _merged([(int(a), int(b)) for rows in lives for a, b in zip(rows.made, rows.read, strict=True)])
@@ -83,7 +122,10 @@ def _ring(graph: Graph, owner: str, names: Sequence[str], trace: Trace) -> Buffe
     if len(shapes) > 1:
         # A reshape that changes the rows: the bytes are taken as a whole.
         return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
-    return Buffer(owner, _ring_rows(_together(lives)), tensor.row_bytes, live)
+    multiple = math.lcm(*(together.get(name, 1) for name in names))
+    rows = _ring_rows(_together(lives))
+    height = min(-(-rows // multiple) * multiple, tensor.rows)
+    return Buffer(owner, height, tensor.row_bytes, live)
 
 
 def _together(lives: Sequence[RowLives]) -> RowLives:

@@ -125,25 +125,97 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 #define dot_ssat8(value, shift) ((int8_t)clamp_i32((value) >> (shift), -128, 127))
 #endif
 
-/* Widens `words` groups of four int8 to int16 in the order 0, 2, 1, 3. */
+/* Widens `columns` runs of `words` groups of four int8 to int16 in the order 0, 2, 1, 3. `skip` bytes lie between two runs;
+ * the widened ones begin `pitch` int16 apart. All is aligned to words. */
+#if ASCMCU_DSP
+#define DOT_WIDEN_FOUR \
+    "ldm.w r0!, {r4, r6, r8, r10}\n" \
+    "sxtb16 r5, r4, ror #8\n" \
+    "sxtb16 r4, r4\n" \
+    "sxtb16 r7, r6, ror #8\n" \
+    "sxtb16 r6, r6\n" \
+    "sxtb16 r9, r8, ror #8\n" \
+    "sxtb16 r8, r8\n" \
+    "sxtb16 lr, r10, ror #8\n" \
+    "sxtb16 r10, r10\n" \
+    "stm.w r1!, {r4-r10, lr}\n"
+
+/* Four groups a turn, 22 cycles; runs of just four have a loop of their own. Registers: r0 from, r1 to, r2 groups left of the run, r3 runs left, r11 bytes to skip, r12
+ * from a run's end to the next in `to`, the others data; s0 groups of a run. */
+__attribute__((naked, noipa, unused)) static void dot_widen_columns(__attribute__((unused)) const int8_t *from,
+    __attribute__((unused)) int16_t *to, __attribute__((unused)) int32_t words, __attribute__((unused)) int32_t columns,
+    __attribute__((unused)) int32_t skip, __attribute__((unused)) int32_t pitch)
+{
+    __asm__ volatile(
+        "cmp r3, #0\n"
+        "it le\n"
+        "bxle lr\n"
+        "push {r4-r11, lr}\n"
+        "ldrd r11, r12, [sp, #36]\n"
+        "lsl.w r12, r12, #1\n"
+        "sub.w r12, r12, r2, lsl #3\n"
+        "cmp r2, #4\n"
+        "beq.n 6f\n"
+        "vmov s0, r2\n"
+        ".p2align 2\n"
+        "1:\n"
+        "subs.w r2, r2, #4\n"
+        "blt.n 3f\n"
+        ".p2align 2\n"
+        "2:\n"
+        DOT_WIDEN_FOUR
+        "subs.w r2, r2, #4\n"
+        "bge.n 2b\n"
+        "3:\n"
+        "adds.w r2, r2, #4\n"
+        "beq.n 5f\n"
+        ".p2align 2\n"
+        "4:\n"
+        "ldr.w r4, [r0], #4\n"
+        "subs.w r2, r2, #1\n"
+        "sxtb16 r5, r4, ror #8\n"
+        "sxtb16 r4, r4\n"
+        "strd r4, r5, [r1], #8\n"
+        "bne.n 4b\n"
+        "5:\n"
+        "vmov r2, s0\n"
+        "add.w r0, r0, r11\n"
+        "add.w r1, r1, r12\n"
+        "subs.w r3, r3, #1\n"
+        "bne.n 1b\n"
+        "pop {r4-r11, pc}\n"
+        ".p2align 2\n"
+        "6:\n"
+        DOT_WIDEN_FOUR
+        "add.w r0, r0, r11\n"
+        "add.w r1, r1, r12\n"
+        "subs.w r3, r3, #1\n"
+        "bne.n 6b\n"
+        "pop {r4-r11, pc}\n");
+}
+#else
+static inline void dot_widen_columns(const int8_t *from, int16_t *to, int32_t words, int32_t columns, int32_t skip,
+    int32_t pitch)
+{
+    for (; columns > 0; --columns, from += 4 * words + skip, to += pitch) {
+        dot_word *out = (dot_word *)(void *)to;
+        for (int32_t i = 0; i < words; ++i) {
+            uint32_t word;
+            memcpy(&word, from + 4 * i, sizeof word);
+            *out++ = dot_even(word);
+            *out++ = dot_odd(word);
+        }
+    }
+}
+#endif
+
 static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
 {
-    dot_word *out = (dot_word *)(void *)to;
-#if ASCMCU_DSP
-#pragma GCC unroll 4
-#endif
-    for (; words > 0; --words) {
-        uint32_t word;
-        memcpy(&word, from, sizeof word);
-        from += sizeof word;
-        out[0] = dot_even(word);
-        out[1] = dot_odd(word);
-        out += 2;
-    }
+    dot_widen_columns(from, to, words, 1, 0, 0);
 }
 
 /* Widens `count` int8 to int16 in their order. */
-static inline void dot_widen(const int8_t *from, int16_t *to, int32_t count)
+static inline void dot_widen(const int8_t *restrict from, int16_t *restrict to, int32_t count)
 {
 #if ASCMCU_DSP
 #pragma GCC unroll 8
@@ -204,43 +276,119 @@ static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
     }
 }
 
+/* A map whose columns are widened: `pitch` int16 a column, which holds kernel_h rows of in_c channels, a multiple of 4.
+ * `skip` bytes are left out between two columns. */
+typedef struct {
+    int32_t kernel_h;
+    int32_t in_w;
+    int32_t in_c;
+    int32_t pitch;
+    int32_t skip;
+    int32_t zero_point;
+} dot_map;
+
+static inline void dot_fill_columns(const dot_map *map, int16_t *to, int32_t columns)
+{
+    const uint32_t two = ((uint32_t)map->zero_point & 0xFFFFu) | (uint32_t)map->zero_point << 16;
+    for (; columns > 0; --columns, to += map->pitch) {
+        dot_word *out = (dot_word *)(void *)to;
+        for (int32_t words = map->in_c / 2; words > 0; words -= 2) {
+            *out++ = two;
+            *out++ = two;
+        }
+    }
+}
+
+/* Widens `columns` columns from column `first` on; those in the padding hold the zero point. */
+#if defined(__GNUC__)
+__attribute__((noinline, unused))
+#endif
+static void dot_columns(const dot_map *map, const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first,
+    int32_t columns, int16_t *to)
+{
+    const int32_t begin = first < 0 ? -first : 0;
+    const int32_t end = map->skip == 0 && first + columns > map->in_w ? map->in_w - first : columns;
+    for (int32_t ky = 0; ky < map->kernel_h; ++ky, to += map->in_c) {
+        if (ky < ky_begin || ky >= ky_end) {
+            dot_fill_columns(map, to, columns);
+            continue;
+        }
+        const int8_t *from = rows[ky] + (first + begin) * map->in_c;
+        int16_t *column = to + begin * map->pitch;
+        if (map->pitch == map->in_c && map->skip == 0) {
+            dot_widen4(from, column, (end - begin) * (map->in_c / 4));
+        } else {
+            dot_widen_columns(from, column, map->in_c / 4, end - begin, map->skip, map->pitch);
+        }
+        dot_fill_columns(map, to, begin);
+        dot_fill_columns(map, to + end * map->pitch, columns - end);
+    }
+}
+
+/* What a kernel call of a layer never changes; the assembly loads it in this order. */
+typedef struct {
+    int32_t loop_bytes; /* of a pixel's vector, in the loop */
+    int32_t weights_bytes;
+    int32_t next_out; /* from behind the last output to the next pixel's first */
+    int32_t next_x;
+    int32_t out_step; /* of the second pixel of a pair */
+    void (*sums)(void); /* of a pair */
+} dot_call;
+
 typedef struct {
     int32_t pairs;
     int32_t shift;
     int32_t is_signed;
+    int32_t is_wide;
+    int32_t common; /* 0 nothing; 1 C, 2 all constants are those of all channels */
     int32_t low;
     int32_t high;
     int32_t channel_step;
 } dot_shape;
 
-/* One pixel, `groups` groups of four output channels: the definition of what the assembly computes. */
-static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    int32_t groups, const dot_shape *shape)
+/* One channel of `twofold`, 256 times the sum: the next constants from `own`, and from `common` what channels share. */
+static inline int8_t dot_requantize(int32_t twofold, const int32_t **own, const int32_t *common, const dot_shape *shape)
 {
-    for (; groups > 0; --groups, out += 4 * shape->channel_step) {
-        uint32_t sum[4] = { (uint32_t)constants[0], (uint32_t)constants[1], (uint32_t)constants[2],
-            (uint32_t)constants[3] };
-        constants += 4;
-        for (int32_t pair = 0; pair < shape->pairs; ++pair) {
-            for (int32_t half = 0; half < 2; ++half) {
-                const int32_t value = x[2 * pair + half];
-                for (int32_t i = 0; i < 2; ++i) {
-                    const int32_t packed = (int16_t)((uint32_t)weights[i] >> (16 * half));
-                    sum[2 * i] += (uint32_t)(value * (int8_t)packed);
-                    sum[2 * i + 1] += (uint32_t)(value * packed);
+    const int32_t **multipliers = shape->common == 2 ? &common : own;
+    const int32_t **offsets = shape->common ? &common : own;
+    int64_t product = (int64_t)twofold * *(*multipliers)++;
+    if (shape->is_wide) {
+        product += ((int64_t)twofold * *(*multipliers)++) >> 32;
+    }
+    const int32_t offset = *(*offsets)++;
+    int32_t y = (int32_t)(product >> 32) + offset;
+    if (shape->is_signed && twofold < 0) {
+        y -= 2 * (offset - *common);
+    }
+    return (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
+}
+
+/* `groups` groups of `width` output channels for each of `pixels` pixels: the definition of what the assembly computes. */
+static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
+    int32_t groups, int32_t width, int32_t pixels, int32_t x_step, int32_t out_step, const int32_t *common,
+    const dot_shape *shape)
+{
+    for (; pixels > 0; --pixels, x += x_step, out += out_step) {
+        const int32_t *weight = weights;
+        const int32_t *own = constants;
+        int8_t *to = out;
+        for (int32_t group = 0; group < groups; ++group) {
+            uint32_t sum[8];
+            for (int32_t i = 0; i < width; ++i) {
+                sum[i] = (uint32_t)*own++;
+            }
+            for (int32_t tap = 0; tap < 2 * shape->pairs; ++tap) {
+                for (int32_t i = 0; i < width / 2; ++i) {
+                    const int32_t packed = (int16_t)((uint32_t)weight[i] >> (16 * (tap % 2)));
+                    sum[2 * i] += (uint32_t)(x[tap] * (int8_t)packed);
+                    sum[2 * i + 1] += (uint32_t)(x[tap] * packed);
                 }
+                weight += tap % 2 * (width / 2);
             }
-            weights += 2;
-        }
-        for (int32_t channel = 0; channel < 4; ++channel) {
-            const uint32_t twofold = channel % 2 ? sum[channel] - sum[channel - 1] : sum[channel] << 8;
-            const int32_t acc = (int32_t)twofold; /* 256 times the sum */
-            int32_t y = (int32_t)(((int64_t)acc * constants[0]) >> 32) + constants[1];
-            if (shape->is_signed) {
-                y -= acc < 0 ? constants[2] : 0;
+            for (int32_t i = 0; i < width; ++i, to += shape->channel_step) {
+                const uint32_t twofold = i % 2 ? sum[i] - sum[i - 1] : sum[i] << 8;
+                *to = dot_requantize((int32_t)twofold, &own, common, shape);
             }
-            constants += shape->is_signed ? 3 : 2;
-            out[channel * shape->channel_step] = (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
         }
     }
 }

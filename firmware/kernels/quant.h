@@ -13,6 +13,11 @@
 
 _Static_assert((-3 >> 1) == -2, "right shifts must be arithmetic");
 
+static inline int32_t min_i32(int32_t a, int32_t b)
+{
+    return a < b ? a : b;
+}
+
 static inline int32_t clamp_i32(int32_t value, int32_t low, int32_t high)
 {
     return value < low ? low : (value > high ? high : value);
@@ -30,8 +35,8 @@ static inline int32_t requantize_high(int32_t acc, int32_t multiplier, int32_t s
 static inline int32_t doubling_high_mul(int32_t a, int32_t b)
 {
     const int64_t product = (int64_t)a * b;
-    const int64_t nudge = product >= 0 ? (int64_t)1 << 30 : 1 - ((int64_t)1 << 30);
-    return (int32_t)((product + nudge) / ((int64_t)1 << 31));
+    /* The reference adds 2^30, or 1 - 2^30 to a negative product, and divides by 2^31 towards zero: the same thing. */
+    return (int32_t)((product + ((int64_t)1 << 30)) >> 31);
 }
 
 /* gemmlowp RoundingDivideByPOT: halves away from zero; exponent is 0 … 31. */

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascmcu import api, passes
+from ascmcu.api.compiling import NO_FEATURES
 from ascmcu.frontends import tflite
 from ascmcu.passes.drop_dead_channels import drop_dead_channels
 from ascmcu.passes.swap_axes import swap_axes
@@ -38,7 +39,7 @@ CLOSE = 1.02
 
 @cache
 def _plans(path: Path) -> dict[str, Plan]:
-    compiled = api.compile_model(path, features=api.NO_FEATURES)
+    compiled = api.compile_model(path, features=NO_FEATURES)
     return {c.plan.mode: c.plan for c in api.candidates(compiled, "auto")}
 
 
