@@ -1,8 +1,8 @@
 """Cycles, RAM and flash of known networks may not grow by more than one percent over the stored results.
 
 A figure that shrank is stored anew with
-``tools/kernel_table MODEL… --layers --json docs/results/kernels-<schedule>.json``. Networks that are not published as files
-are made by ``tools/make_bench_tflite``; the large ones only with ASCMCU_LONG_TESTS.
+``tools/kernel_table MODEL… --layers --json docs/results/kernels-<schedule>.json``. Networks that are not published as
+files are made by ``tools/make_bench_tflite``; the large ones only with ASCMCU_LONG_TESTS.
 """
 
 from __future__ import annotations
