@@ -187,43 +187,13 @@ static inline int8_t *t7(int32_t row)
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
 #if ASCMCU_DSP
-#ifndef DOT_TWO_9_X12_Y4_S13_FROM97_TO127
-#define DOT_TWO_9_X12_Y4_S13_FROM97_TO127
-/* Two pixels by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r6-r9 those of the
- * second pixel, the others operands; s0-s9 hold pointers and constants (a core register move costs one cycle).
- * 15 cycles for 16 products, unrolled 9 times. */
-static __attribute__((naked, noipa)) void dot_two_9_x12_y4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
-    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
+#ifndef DOT_SUMS_9_X12
+#define DOT_SUMS_9_X12
+/* Sums of two pixels, 12 bytes apart, by four channels (for dot_two): 15 cycles for 16 products, unrolled 9 times.
+ * Registers: r0 x, r1 weights, r2-r5 B01 A01 B23 A23, r6-r9 those of the second pixel, the others operands. */
+static __attribute__((naked, noipa)) void dot_sums_9_x12(void)
 {
     __asm__ volatile(
-        "push {r4-r11, lr}\n"
-        "vmov s0, r0\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "vmov s1, r3\n"
-        "vmov s2, r2\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "vmov s4, r11\n"
-        "vmov s5, r12\n"
-        "ldrd r11, r12, [sp, #44]\n"
-        "add.w r11, r11, r0\n"
-        "vmov s3, r11\n"
-        "vmov s8, r12\n"
-        "ldr.w r12, [sp, #52]\n"
-        "vmov s9, r12\n"
-".p2align 2\n"
-        "1:\n"
-        "vmov r10, s2\n"
-        "ldm.w r10!, {r2-r5}\n"
-        "vmov s2, r10\n"
-        "mov.w r6, r2\n"
-        "mov.w r7, r3\n"
-        "mov.w r8, r4\n"
-        "mov.w r9, r5\n"
-        "vmov r0, s0\n"
         "ldr.w r11, [r0, #12]\n"
         "ldr.w r10, [r0], #36\n"
         "ldr.w lr, [r1, #4]\n"
@@ -350,94 +320,143 @@ static __attribute__((naked, noipa)) void dot_two_9_x12_y4_s13_from97_to127(__at
         "smlad r6, r11, r12, r6\n"
         "smlad r4, r10, lr, r4\n"
         "smlad r8, r11, lr, r8\n"
-        /* 256 times each sum, times M plus C; then shift and saturation. */
+"vmov r10, s12\n"
+        "bx r10\n");
+}
+
+#endif
+
+#ifndef DOT_TWO_S13_FROM97_TO127
+#define DOT_TWO_S13_FROM97_TO127
+/* Two pixels by four output channels a turn: the layer's own routine sums them. Registers as there; 60 cycles a turn beside
+ * the sums. */
+static __attribute__((naked, noipa)) void dot_two_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) const int32_t *common)
+{
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "ldrd r11, r12, [sp, #36]\n"
+        "ldm.w r12, {r4-r9}\n"
+        "add.w r4, r4, r0\n"
+        "add.w r5, r5, r1\n"
+        "vmov s0, r0\n"
+        "vmov s1, r3\n"
+        "vmov s3, r4\n"
+        "vmov s4, r5\n"
+        "vmov s5, r11\n"
+        "vmov s6, r1\n"
+        "vmov s7, r2\n"
+        "vmov s8, r6\n"
+        "vmov s9, r7\n"
+        "vmov s10, r8\n"
+        "vmov s11, r9\n"
+        "mov.w r0, r2\n"
+"adr.w r10, 4f\n"
+        "orr.w r10, r10, #1\n"
+        "vmov s12, r10\n"
+        ".p2align 2\n"
+        "1:\n"
+        "ldm.w r0!, {r2-r5}\n"
+        "vmov s2, r0\n"
+        "mov.w r6, r2\n"
+        "mov.w r7, r3\n"
+        "mov.w r8, r4\n"
+        "mov.w r9, r5\n"
+        "vmov r0, s0\n"
+        "vmov r10, s11\n"
+        "bx r10\n"
+        ".p2align 2\n"
+        "4:\n"
         "vmov r0, s2\n"
         "sub.w r3, r3, r2\n"
         "lsl.w r2, r2, #8\n"
-        "sub.w r5, r5, r4\n"
-        "lsl.w r4, r4, #8\n"
         "sub.w r7, r7, r6\n"
         "lsl.w r6, r6, #8\n"
+        "sub.w r5, r5, r4\n"
+        "lsl.w r4, r4, #8\n"
         "sub.w r9, r9, r8\n"
         "lsl.w r8, r8, #8\n"
         "ldm.w r0!, {r10, r11, r12, lr}\n"
         "smmla r2, r2, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
         "smmla r6, r6, r10, r11\n"
+        "smmla r3, r3, r12, lr\n"
         "smmla r7, r7, r12, lr\n"
         "ldm.w r0!, {r10, r11, r12, lr}\n"
         "smmla r4, r4, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
         "smmla r8, r8, r10, r11\n"
+        "smmla r5, r5, r12, lr\n"
         "smmla r9, r9, r12, lr\n"
-        "vmov s2, r0\n"
-        "vmov r0, s1\n"
-        "addw r10, r0, #4\n"
-        "vmov s1, r10\n"
         "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "ssat r4, #8, r4, asr #13\n"
-        "ssat r5, #8, r5, asr #13\n"
         "ssat r6, #8, r6, asr #13\n"
+        "ssat r3, #8, r3, asr #13\n"
         "ssat r7, #8, r7, asr #13\n"
+        "ssat r4, #8, r4, asr #13\n"
         "ssat r8, #8, r8, asr #13\n"
+        "ssat r5, #8, r5, asr #13\n"
         "ssat r9, #8, r9, asr #13\n"
-        "cmp r2, #97\n"
+        "cmp.w r2, #97\n"
         "it lt\n"
         "movlt.w r2, #97\n"
-        "cmp r2, #127\n"
+        "cmp.w r2, #127\n"
         "it gt\n"
         "movgt.w r2, #127\n"
-        "cmp r3, #97\n"
-        "it lt\n"
-        "movlt.w r3, #97\n"
-        "cmp r3, #127\n"
-        "it gt\n"
-        "movgt.w r3, #127\n"
-        "cmp r4, #97\n"
-        "it lt\n"
-        "movlt.w r4, #97\n"
-        "cmp r4, #127\n"
-        "it gt\n"
-        "movgt.w r4, #127\n"
-        "cmp r5, #97\n"
-        "it lt\n"
-        "movlt.w r5, #97\n"
-        "cmp r5, #127\n"
-        "it gt\n"
-        "movgt.w r5, #127\n"
-        "cmp r6, #97\n"
+        "cmp.w r6, #97\n"
         "it lt\n"
         "movlt.w r6, #97\n"
-        "cmp r6, #127\n"
+        "cmp.w r6, #127\n"
         "it gt\n"
         "movgt.w r6, #127\n"
-        "cmp r7, #97\n"
+        "cmp.w r3, #97\n"
+        "it lt\n"
+        "movlt.w r3, #97\n"
+        "cmp.w r3, #127\n"
+        "it gt\n"
+        "movgt.w r3, #127\n"
+        "cmp.w r7, #97\n"
         "it lt\n"
         "movlt.w r7, #97\n"
-        "cmp r7, #127\n"
+        "cmp.w r7, #127\n"
         "it gt\n"
         "movgt.w r7, #127\n"
-        "cmp r8, #97\n"
+        "cmp.w r4, #97\n"
+        "it lt\n"
+        "movlt.w r4, #97\n"
+        "cmp.w r4, #127\n"
+        "it gt\n"
+        "movgt.w r4, #127\n"
+        "cmp.w r8, #97\n"
         "it lt\n"
         "movlt.w r8, #97\n"
-        "cmp r8, #127\n"
+        "cmp.w r8, #127\n"
         "it gt\n"
         "movgt.w r8, #127\n"
-        "cmp r9, #97\n"
+        "cmp.w r5, #97\n"
+        "it lt\n"
+        "movlt.w r5, #97\n"
+        "cmp.w r5, #127\n"
+        "it gt\n"
+        "movgt.w r5, #127\n"
+        "cmp.w r9, #97\n"
         "it lt\n"
         "movlt.w r9, #97\n"
-        "cmp r9, #127\n"
+        "cmp.w r9, #127\n"
         "it gt\n"
         "movgt.w r9, #127\n"
-        "strb.w r2, [r0, #0]\n"
-        "strb.w r3, [r0, #1]\n"
-        "strb.w r4, [r0, #2]\n"
-        "strb.w r5, [r0, #3]\n"
-        "strb.w r6, [r0, #4]\n"
-        "strb.w r7, [r0, #5]\n"
-        "strb.w r8, [r0, #6]\n"
-        "strb.w r9, [r0, #7]\n"
+"vmov r11, s1\n"
+        "vmov r10, s10\n"
+        "addw r12, r11, #4\n"
+        "add.w r10, r10, r11\n"
+        "vmov s1, r12\n"
+        "strb.w r6, [r10, #0]\n"
+        "strb.w r2, [r11, #0]\n"
+        "strb.w r7, [r10, #1]\n"
+        "strb.w r3, [r11, #1]\n"
+        "strb.w r8, [r10, #2]\n"
+        "strb.w r4, [r11, #2]\n"
+        "strb.w r9, [r10, #3]\n"
+        "strb.w r5, [r11, #3]\n"
         "vmov r10, s4\n"
         "cmp.w r1, r10\n"
         "bne.w 1b\n"
@@ -447,8 +466,7 @@ static __attribute__((naked, noipa)) void dot_two_9_x12_y4_s13_from97_to127(__at
         "beq.w 3f\n"
         "vmov s5, r12\n"
         "vmov r1, s6\n"
-        "vmov r2, s7\n"
-        "vmov s2, r2\n"
+        "vmov r0, s7\n"
         "vmov r12, s9\n"
         "vmov r2, s0\n"
         "vmov r3, s3\n"
@@ -462,53 +480,52 @@ static __attribute__((naked, noipa)) void dot_two_9_x12_y4_s13_from97_to127(__at
         "vmov s1, r2\n"
         "b.w 1b\n"
         "3:\n"
-        "pop {r4-r11, pc}\n");
+        "pop {r4-r11, pc}\n"
+);
 }
 
 #endif
 
-static inline void conv2d_0_dot_two(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    dot_two_9_x12_y4_s13_from97_to127(x, weights, constants, out, weights_end, turns, 36, 4, 24);
-}
+static const dot_call conv2d_0_dot_two_call = { 36, 72, 4, 24, 4, dot_sums_9_x12 };
 
-#ifndef DOT_ONE_9_S13_FROM97_TO127
-#define DOT_ONE_9_S13_FROM97_TO127
-/* One pixel by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r10 constants, r11
- * out, the others operands; s0-s9 hold pointers. 19 cycles for 16 products, unrolled 9 times. */
-static __attribute__((naked, noipa)) void dot_one_9_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+#ifndef DOT_ONE_4X_1_S13_FROM97_TO127
+#define DOT_ONE_4X_1_S13_FROM97_TO127
+/* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
+ * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 4 times; 45 a turn beside them. */
+static __attribute__((naked, noipa)) void dot_one_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
-    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
+        "ldrd r11, r12, [sp, #36]\n"
+        "ldm.w r12, {r4-r7}\n"
+        "add.w r4, r4, r0\n"
+        "add.w r5, r5, r1\n"
         "vmov s0, r0\n"
+        "vmov s1, r3\n"
+        "vmov s3, r4\n"
+        "vmov s4, r5\n"
+        "vmov s5, r11\n"
         "vmov s6, r1\n"
         "vmov s7, r2\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "vmov s4, r11\n"
-        "vmov s5, r12\n"
-        "ldrd r11, r12, [sp, #44]\n"
-        "add.w r11, r11, r0\n"
-        "vmov s3, r11\n"
-        "vmov s8, r12\n"
-        "ldr.w r12, [sp, #52]\n"
-        "vmov s9, r12\n"
-        "mov r10, r2\n"
-        "mov r11, r3\n"
+        "vmov s8, r6\n"
+        "vmov s9, r7\n"
+        "mov.w r0, r2\n"
 ".p2align 2\n"
         "1:\n"
-        "ldm.w r10!, {r2-r5}\n"
+        "ldm.w r0!, {r2-r5}\n"
+        "vmov s2, r0\n"
         "vmov r0, s0\n"
+        ".p2align 2\n"
+        "2:\n"
         "ldr.w r7, [r0, #4]\n"
-        "ldr.w r6, [r0], #36\n"
+        "ldr.w r6, [r0], #16\n"
         "ldr.w r9, [r1, #4]\n"
         "ldr.w r12, [r1, #8]\n"
         "ldr.w lr, [r1, #12]\n"
-        "ldr.w r8, [r1], #72\n"
+        "ldr.w r8, [r1], #32\n"
         "smlad r3, r6, r8, r3\n"
         "smlad r5, r6, r9, r5\n"
         "sxtb16 r8, r8\n"
@@ -521,160 +538,115 @@ static __attribute__((naked, noipa)) void dot_one_9_s13_from97_to127(__attribute
         "sxtb16 lr, lr\n"
         "smlad r2, r7, r12, r2\n"
         "smlad r4, r7, lr, r4\n"
-        "ldr.w r7, [r0, #-24]\n"
-        "ldr.w r6, [r0, #-28]\n"
-        "ldr.w r9, [r1, #-52]\n"
-        "ldr.w r12, [r1, #-48]\n"
-        "ldr.w lr, [r1, #-44]\n"
-        "ldr.w r8, [r1, #-56]\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-        "ldr.w r7, [r0, #-16]\n"
-        "ldr.w r6, [r0, #-20]\n"
-        "ldr.w r9, [r1, #-36]\n"
-        "ldr.w r12, [r1, #-32]\n"
-        "ldr.w lr, [r1, #-28]\n"
-        "ldr.w r8, [r1, #-40]\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-        "ldr.w r7, [r0, #-8]\n"
-        "ldr.w r6, [r0, #-12]\n"
-        "ldr.w r9, [r1, #-20]\n"
-        "ldr.w r12, [r1, #-16]\n"
-        "ldr.w lr, [r1, #-12]\n"
-        "ldr.w r8, [r1, #-24]\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-        "ldr.w r6, [r0, #-4]\n"
-        "ldr.w lr, [r1, #-4]\n"
+        "ldr.w r7, [r0, #-4]\n"
+        "ldr.w r6, [r0, #-8]\n"
+        "ldr.w r9, [r1, #-12]\n"
         "ldr.w r12, [r1, #-8]\n"
+        "ldr.w lr, [r1, #-4]\n"
+        "ldr.w r8, [r1, #-16]\n"
+        "smlad r3, r6, r8, r3\n"
+        "smlad r5, r6, r9, r5\n"
+        "sxtb16 r8, r8\n"
+        "sxtb16 r9, r9\n"
+        "smlad r2, r6, r8, r2\n"
+        "smlad r4, r6, r9, r4\n"
+        "smlad r3, r7, r12, r3\n"
+        "smlad r5, r7, lr, r5\n"
+        "sxtb16 r12, r12\n"
+        "sxtb16 lr, lr\n"
+        "smlad r2, r7, r12, r2\n"
+        "smlad r4, r7, lr, r4\n"
+        "vmov r10, s3\n"
+        "cmp.w r0, r10\n"
+        "bne.w 2b\n"
+        "ldr.w r6, [r0], #4\n"
+        "ldr.w lr, [r1, #4]\n"
+        "ldr.w r12, [r1], #8\n"
         "smlad r3, r6, r12, r3\n"
         "smlad r5, r6, lr, r5\n"
         "sxtb16 r12, r12\n"
         "sxtb16 lr, lr\n"
         "smlad r2, r6, r12, r2\n"
         "smlad r4, r6, lr, r4\n"
-        /* 256 times each sum, times M plus C; then shift and saturation. */
+"vmov r0, s2\n"
         "sub.w r3, r3, r2\n"
         "lsl.w r2, r2, #8\n"
         "sub.w r5, r5, r4\n"
         "lsl.w r4, r4, #8\n"
-        "ldm.w r10!, {r6-r9}\n"
-        "smmla r2, r2, r6, r7\n"
-        "smmla r3, r3, r8, r9\n"
-        "ldm.w r10!, {r6-r9}\n"
-        "smmla r4, r4, r6, r7\n"
-        "smmla r5, r5, r8, r9\n"
+        "ldm.w r0!, {r10, r11, r12, lr}\n"
+        "smmla r2, r2, r10, r11\n"
+        "smmla r3, r3, r12, lr\n"
+        "ldm.w r0!, {r10, r11, r12, lr}\n"
+        "smmla r4, r4, r10, r11\n"
+        "smmla r5, r5, r12, lr\n"
         "ssat r2, #8, r2, asr #13\n"
         "ssat r3, #8, r3, asr #13\n"
         "ssat r4, #8, r4, asr #13\n"
         "ssat r5, #8, r5, asr #13\n"
-        "cmp r2, #97\n"
+        "cmp.w r2, #97\n"
         "it lt\n"
         "movlt.w r2, #97\n"
-        "cmp r2, #127\n"
+        "cmp.w r2, #127\n"
         "it gt\n"
         "movgt.w r2, #127\n"
-        "cmp r3, #97\n"
+        "cmp.w r3, #97\n"
         "it lt\n"
         "movlt.w r3, #97\n"
-        "cmp r3, #127\n"
+        "cmp.w r3, #127\n"
         "it gt\n"
         "movgt.w r3, #127\n"
-        "cmp r4, #97\n"
+        "cmp.w r4, #97\n"
         "it lt\n"
         "movlt.w r4, #97\n"
-        "cmp r4, #127\n"
+        "cmp.w r4, #127\n"
         "it gt\n"
         "movgt.w r4, #127\n"
-        "cmp r5, #97\n"
+        "cmp.w r5, #97\n"
         "it lt\n"
         "movlt.w r5, #97\n"
-        "cmp r5, #127\n"
+        "cmp.w r5, #127\n"
         "it gt\n"
         "movgt.w r5, #127\n"
-"vmov r6, s4\n"
+"vmov r11, s1\n"
         "strb.w r2, [r11, #0]\n"
         "strb.w r3, [r11, #1]\n"
         "strb.w r4, [r11, #2]\n"
         "strb.w r5, [r11, #3]\n"
         "addw r11, r11, #4\n"
-        "cmp.w r1, r6\n"
+        "vmov s1, r11\n"
+        "vmov r10, s4\n"
+        "cmp.w r1, r10\n"
         "bne.w 1b\n"
-        /* On to the next pixel. */
-        "vmov r6, s5\n"
-        "subs.w r6, r6, #1\n"
+        /* On to the next pixels. */
+        "vmov r12, s5\n"
+        "subs.w r12, r12, #1\n"
         "beq.w 3f\n"
-        "vmov s5, r6\n"
+        "vmov s5, r12\n"
         "vmov r1, s6\n"
-        "vmov r10, s7\n"
-        "vmov r6, s9\n"
-        "vmov r7, s0\n"
-        "vmov r8, s3\n"
-        "add.w r7, r7, r6\n"
-        "add.w r8, r8, r6\n"
-        "vmov s0, r7\n"
-        "vmov s3, r8\n"
-        "vmov r6, s8\n"
-        "add.w r11, r11, r6\n"
+        "vmov r0, s7\n"
+        "vmov r12, s9\n"
+        "vmov r2, s0\n"
+        "vmov r3, s3\n"
+        "add.w r2, r2, r12\n"
+        "add.w r3, r3, r12\n"
+        "vmov s0, r2\n"
+        "vmov s3, r3\n"
+        "vmov r2, s1\n"
+        "vmov r3, s8\n"
+        "add.w r2, r2, r3\n"
+        "vmov s1, r2\n"
         "b.w 1b\n"
         "3:\n"
-        "pop {r4-r11, pc}\n");
+        "pop {r4-r11, pc}\n"
+);
 }
 
 #endif
 
-static inline void conv2d_0_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    dot_one_9_s13_from97_to127(x, weights, constants, out, weights_end, turns, 36, 0, 12);
-}
+static const dot_call conv2d_0_dot_one_call = { 32, 72, 0, 12, 4, NULL };
 
 #else
-static void conv2d_0_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    static const dot_shape shape = { 9, 13, 0, 97, 127, 1 };
-    for (; turns > 0; --turns, x += 6, out += 4) {
-        dot_portable(x, weights, constants, out, (int32_t)((weights_end - weights) / 18), &shape);
-    }
-}
-
-static void conv2d_0_dot_two(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    conv2d_0_dot_one(x, weights, constants, out, weights_end, 2 * turns);
-}
+static const dot_shape conv2d_0_dot_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
 #endif
 
 
@@ -683,7 +655,7 @@ static void conv2d_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t 
     const int32_t begin = first < 0 ? -first : 0;
     const int32_t end = first + columns > 4 ? 4 - first : columns;
     for (int32_t ky = 0; ky < 3; ++ky) {
-        int16_t *column = to + ky * 2;
+        int16_t *restrict column = to + ky * 2;
         const bool inside = ky >= ky_begin && ky < ky_end;
         const int32_t filled = inside ? begin : columns;
         for (int32_t i = 0; i < filled; ++i) {
@@ -694,7 +666,7 @@ static void conv2d_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t 
         if (!inside) {
             continue;
         }
-        const int8_t *from = rows[ky] + (first + begin) * 2;
+        const int8_t *restrict from = rows[ky] + (first + begin) * 2;
 #if ASCMCU_DSP
 #pragma GCC unroll 4
 #endif
@@ -717,11 +689,19 @@ static void conv2d_0(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end
         const int32_t count = 4;
         conv2d_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
-        conv2d_0_dot_two(columns, weights, constants, out, weights + 18, count / 2);
-    }
+#if ASCMCU_DSP
+    dot_two_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_0_dot_two_call, constants);
+#else
+    dot_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_0_dot_shape);
+#endif
+}
     if (count % 2) {
-        conv2d_0_dot_one(columns + (count - 1) * 6, weights, constants, out + (count - 1) * 4, weights + 18, 1);
-    }
+#if ASCMCU_DSP
+    dot_one_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_0_dot_one_call, constants);
+#else
+    dot_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_0_dot_shape);
+#endif
+}
 
         out += count * 4;
     }
@@ -899,27 +879,68 @@ static void lookup_2(const int8_t *x, int8_t *out, const int8_t *table)
     }
 }
 
-/* ADD: one output row, four elements a turn, about 7 cycles each. */
-static void add_3(const int8_t *a, const int8_t *b, int8_t *out)
+#if ASCMCU_DSP
+#ifndef BLEND_S20
+#define BLEND_S20
+/* y = SSAT(C + (A1 * 256 a >> 16) + (A2 * 256 b >> 16), asr 20) of `count` elements, a multiple of four. Registers: r0 a, r1 b,
+ * r2 out, r3 end of a, r4 r5 r6 the factors and the offset, the others operands. About 7 cycles an element. */
+static __attribute__((naked, noipa)) void blend_s20(__attribute__((unused)) const int8_t *a,
+    __attribute__((unused)) const int8_t *b, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t count,
+    __attribute__((unused)) const int32_t *factors)
 {
-    for (int32_t i = 0; i < 16; i += 4) {
-        uint32_t left;
-        uint32_t right;
-        memcpy(&left, a + i, sizeof left);
-        memcpy(&right, b + i, sizeof right);
-        const uint32_t left_odd = left & 0xFF00FF00u;
-        const uint32_t right_odd = right & 0xFF00FF00u;
-        const uint32_t left_even = (left << 8) & 0xFF00FF00u;
-        const uint32_t right_even = (right << 8) & 0xFF00FF00u;
-        const int32_t y0 = dot_smlawb(604637910, left_even, dot_smlawb(567785115, right_even, 66911684));
-        const int32_t y1 = dot_smlawb(604637910, left_odd, dot_smlawb(567785115, right_odd, 66911684));
-        const int32_t y2 = dot_smlawt(604637910, left_even, dot_smlawt(567785115, right_even, 66911684));
-        const int32_t y3 = dot_smlawt(604637910, left_odd, dot_smlawt(567785115, right_odd, 66911684));
-        out[i] = dot_ssat8(y0, 21);
-        out[i + 1] = dot_ssat8(y1, 21);
-        out[i + 2] = dot_ssat8(y2, 21);
-        out[i + 3] = dot_ssat8(y3, 21);
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        "ldr.w r7, [sp, #36]\n"
+        "ldm.w r7, {r4-r6}\n"
+        "add.w r3, r3, r0\n"
+        ".p2align 2\n"
+        "1:\n"
+        "ldr.w r7, [r0], #4\n"
+        "ldr.w r8, [r1], #4\n"
+        "bic.w r9, r7, #0x00FF00FF\n"
+        "bic.w r10, r8, #0x00FF00FF\n"
+        "lsl.w r7, r7, #8\n"
+        "lsl.w r8, r8, #8\n"
+        "bic.w r7, r7, #0x00FF00FF\n"
+        "bic.w r8, r8, #0x00FF00FF\n"
+        "smlawb r11, r5, r8, r6\n"
+        "smlawb r12, r5, r10, r6\n"
+        "smlawt r8, r5, r8, r6\n"
+        "smlawt r10, r5, r10, r6\n"
+        "smlawb r11, r4, r7, r11\n"
+        "smlawb r12, r4, r9, r12\n"
+        "smlawt r8, r4, r7, r8\n"
+        "smlawt r10, r4, r9, r10\n"
+        "ssat r11, #8, r11, asr #20\n"
+        "strb.w r11, [r2, #0]\n"
+        "ssat r12, #8, r12, asr #20\n"
+        "strb.w r12, [r2, #1]\n"
+        "ssat r8, #8, r8, asr #20\n"
+        "strb.w r8, [r2, #2]\n"
+        "ssat r10, #8, r10, asr #20\n"
+        "strb.w r10, [r2, #3]\n"
+"add.w r2, r2, #4\n"
+        "cmp.w r0, r3\n"
+        "bne.w 1b\n"
+        "pop {r4-r11, pc}\n");
+}
+
+#endif
+#endif
+
+/* ADD: one output row. */
+static inline void add_3(const int8_t *a, const int8_t *b, int8_t *out)
+{
+    static const int32_t factors[3] = { 302318955, 283892558, 33455842 };
+#if ASCMCU_DSP
+    blend_s20(a, b, out, 16, factors);
+#else
+    for (int32_t i = 0; i < 16; ++i) {
+        const int32_t left = (int32_t)(((int64_t)factors[0] * (a[i] * 256)) >> 16);
+        const int32_t right = (int32_t)(((int64_t)factors[1] * (b[i] * 256)) >> 16);
+        out[i] = (int8_t)clamp_i32((factors[2] + right + left) >> 20, -128, 127);
     }
+#endif
 }
 
 /* MEAN over 16 elements each: adds one step's input to the sums. */
@@ -948,33 +969,33 @@ static void mean_4_finish(const model_int32 *sums, int8_t *out)
 #if ASCMCU_DSP
 #ifndef DOT_ONE_2_S12
 #define DOT_ONE_2_S12
-/* One pixel by four output channels a turn. Registers: r0 x, r1 weights, r2-r5 sums B01 A01 B23 A23, r10 constants, r11
- * out, the others operands; s0-s9 hold pointers. 19 cycles for 16 products, unrolled 2 times. */
+/* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
+ * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 2 times; 45 a turn beside them. */
 static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) const int32_t *weights_end,
-    __attribute__((unused)) int32_t turns, __attribute__((unused)) int32_t loop_bytes,
-    __attribute__((unused)) int32_t next_out, __attribute__((unused)) int32_t next_x)
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
+        "ldrd r11, r12, [sp, #36]\n"
+        "ldm.w r12, {r4-r7}\n"
+        "add.w r4, r4, r0\n"
+        "add.w r5, r5, r1\n"
         "vmov s0, r0\n"
+        "vmov s1, r3\n"
+        "vmov s3, r4\n"
+        "vmov s4, r5\n"
+        "vmov s5, r11\n"
         "vmov s6, r1\n"
         "vmov s7, r2\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "vmov s4, r11\n"
-        "vmov s5, r12\n"
-        "ldrd r11, r12, [sp, #44]\n"
-        "add.w r11, r11, r0\n"
-        "vmov s3, r11\n"
-        "vmov s8, r12\n"
-        "ldr.w r12, [sp, #52]\n"
-        "vmov s9, r12\n"
-        "mov r10, r2\n"
-        "mov r11, r3\n"
+        "vmov s8, r6\n"
+        "vmov s9, r7\n"
+        "mov.w r0, r2\n"
 ".p2align 2\n"
         "1:\n"
-        "ldm.w r10!, {r2-r5}\n"
+        "ldm.w r0!, {r2-r5}\n"
+        "vmov s2, r0\n"
         "vmov r0, s0\n"
         "ldr.w r7, [r0, #4]\n"
         "ldr.w r6, [r0], #8\n"
@@ -994,76 +1015,62 @@ static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) 
         "sxtb16 lr, lr\n"
         "smlad r2, r7, r12, r2\n"
         "smlad r4, r7, lr, r4\n"
-        /* 256 times each sum, times M plus C; then shift and saturation. */
+"vmov r0, s2\n"
         "sub.w r3, r3, r2\n"
         "lsl.w r2, r2, #8\n"
         "sub.w r5, r5, r4\n"
         "lsl.w r4, r4, #8\n"
-        "ldm.w r10!, {r6-r9}\n"
-        "smmla r2, r2, r6, r7\n"
-        "smmla r3, r3, r8, r9\n"
-        "ldm.w r10!, {r6-r9}\n"
-        "smmla r4, r4, r6, r7\n"
-        "smmla r5, r5, r8, r9\n"
+        "ldm.w r0!, {r10, r11, r12, lr}\n"
+        "smmla r2, r2, r10, r11\n"
+        "smmla r3, r3, r12, lr\n"
+        "ldm.w r0!, {r10, r11, r12, lr}\n"
+        "smmla r4, r4, r10, r11\n"
+        "smmla r5, r5, r12, lr\n"
         "ssat r2, #8, r2, asr #12\n"
         "ssat r3, #8, r3, asr #12\n"
         "ssat r4, #8, r4, asr #12\n"
         "ssat r5, #8, r5, asr #12\n"
-"vmov r6, s4\n"
+"vmov r11, s1\n"
         "strb.w r2, [r11, #0]\n"
         "strb.w r3, [r11, #1]\n"
         "strb.w r4, [r11, #2]\n"
         "strb.w r5, [r11, #3]\n"
         "addw r11, r11, #4\n"
-        "cmp.w r1, r6\n"
+        "vmov s1, r11\n"
+        "vmov r10, s4\n"
+        "cmp.w r1, r10\n"
         "bne.w 1b\n"
-        /* On to the next pixel. */
-        "vmov r6, s5\n"
-        "subs.w r6, r6, #1\n"
+        /* On to the next pixels. */
+        "vmov r12, s5\n"
+        "subs.w r12, r12, #1\n"
         "beq.w 3f\n"
-        "vmov s5, r6\n"
+        "vmov s5, r12\n"
         "vmov r1, s6\n"
-        "vmov r10, s7\n"
-        "vmov r6, s9\n"
-        "vmov r7, s0\n"
-        "vmov r8, s3\n"
-        "add.w r7, r7, r6\n"
-        "add.w r8, r8, r6\n"
-        "vmov s0, r7\n"
-        "vmov s3, r8\n"
-        "vmov r6, s8\n"
-        "add.w r11, r11, r6\n"
+        "vmov r0, s7\n"
+        "vmov r12, s9\n"
+        "vmov r2, s0\n"
+        "vmov r3, s3\n"
+        "add.w r2, r2, r12\n"
+        "add.w r3, r3, r12\n"
+        "vmov s0, r2\n"
+        "vmov s3, r3\n"
+        "vmov r2, s1\n"
+        "vmov r3, s8\n"
+        "add.w r2, r2, r3\n"
+        "vmov s1, r2\n"
         "b.w 1b\n"
         "3:\n"
-        "pop {r4-r11, pc}\n");
+        "pop {r4-r11, pc}\n"
+);
 }
 
 #endif
 
-static inline void fully_connected_5_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    dot_one_2_s12(x, weights, constants, out, weights_end, turns, 8, 0, 0);
-}
+static const dot_call fully_connected_5_dot_tail_call = { 8, 16, -4, 0, 0, NULL };
 
 #else
-static void fully_connected_5_dot_one(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    const int32_t *weights_end, int32_t turns)
-{
-    static const dot_shape shape = { 2, 12, 0, -128, 127, 1 };
-    for (; turns > 0; --turns, x += 0, out += 0) {
-        dot_portable(x, weights, constants, out, (int32_t)((weights_end - weights) / 4), &shape);
-    }
-}
+static const dot_shape fully_connected_5_dot_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
 #endif
-
-/* The last 3 output channel(s) of one pixel: a whole group is computed, its first channels are kept. */
-static void fully_connected_5_dot_tail(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out)
-{
-    int8_t four[4];
-    fully_connected_5_dot_one(x, weights + 0, constants + 0, four, weights + 4, 1);
-    memcpy(out + 0, four, 3);
-}
 
 
 static void fully_connected_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
@@ -1071,7 +1078,14 @@ static void fully_connected_5(const int8_t *x, int8_t *out, int16_t *wide, const
     for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
         dot_widen4(x, wide, 1);
     for (int32_t pixel = 0; pixel < 1; ++pixel) {
-        fully_connected_5_dot_tail(wide + pixel * 0, weights, constants, out + pixel * 0);
+        /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
+        int8_t four[4];
+#if ASCMCU_DSP
+    dot_one_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &fully_connected_5_dot_tail_call, constants);
+#else
+    dot_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &fully_connected_5_dot_shape);
+#endif
+        memcpy(out + pixel * 0 + 0, four, 3);
     }
 }
 }
@@ -1212,25 +1226,23 @@ static void layer_6(int32_t step)
 /* ---- Schedule: rows ---- */
 
 static int32_t input_rows;
-static int32_t done_0;
-static int32_t done_1;
-static int32_t done_2;
-static int32_t done_3;
-static int32_t done_4;
-static int32_t done_5;
-static int32_t done_6;
+static int32_t done[7]; /* steps of each layer */
+
+/* The layers that run behind each row, in order, as they were played at export to find the heights of the rings. */
+enum { END = 255 };
+static const uint8_t step_table[30] = {
+    END, END, 0, END, END, 0, 1, 2, 3, 4, END, END, 0, 1, 2, 3, 4, END, 0, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6, END
+};
+static const uint8_t *next_step = step_table;
 
 void model_reset(void)
 {
     input_rows = 0;
-    done_0 = 0;
-    done_1 = 0;
-    done_2 = 0;
-    done_3 = 0;
-    done_4 = 0;
-    done_5 = 0;
-    done_6 = 0;
+    memset(done, 0, sizeof done);
+    next_step = step_table;
+#ifdef MODEL_CYCLES
     memset(model_layer_cycles, 0, sizeof model_layer_cycles);
+#endif
 }
 
 void *model_input(void)
@@ -1238,62 +1250,39 @@ void *model_input(void)
     return t0(input_rows < 8 ? input_rows : 7);
 }
 
-/* Every layer runs one step as soon as the rows it reads are there, in order, until nothing moves. The ring heights
- * were computed by playing exactly this at export. */
 bool model_push(void)
 {
     if (input_rows >= MODEL_INPUT_ROWS) {
         return true;
     }
     ++input_rows;
-    bool progressed = true;
-    while (progressed) {
-        progressed = false;
-        const int32_t rows_t0 = input_rows;
-        if (done_0 < 4 && rows_t0 >= clamp_i32(done_0 * 2 + 3, 0, 8)) {
-            layer_0(done_0++);
-            progressed = true;
+    for (;;) {
+        switch (*next_step++) {
+        case 0:
+            layer_0(done[0]++);
+            break;
+        case 1:
+            layer_1(done[1]++);
+            break;
+        case 2:
+            layer_2(done[2]++);
+            break;
+        case 3:
+            layer_3(done[3]++);
+            break;
+        case 4:
+            layer_4(done[4]++);
+            break;
+        case 5:
+            layer_5(done[5]++);
+            break;
+        case 6:
+            layer_6(done[6]++);
+            break;
+        default:
+            return input_rows == MODEL_INPUT_ROWS;
         }
-        const int32_t rows_t1 = done_0;
-        (void)rows_t1;
-        if (done_1 < 4 && rows_t1 >= clamp_i32(done_1 * 1 + 2, 0, 4)) {
-            layer_1(done_1++);
-            progressed = true;
-        }
-        const int32_t rows_t2 = done_1;
-        (void)rows_t2;
-        if (done_2 < 4 && rows_t2 >= clamp_i32(done_2 * 1 + 1, 0, 4)) {
-            layer_2(done_2++);
-            progressed = true;
-        }
-        const int32_t rows_t3 = done_2;
-        (void)rows_t3;
-        if (done_3 < 4 && rows_t3 >= clamp_i32(done_3 * 1 + 1, 0, 4) && rows_t1 >= clamp_i32(done_3 * 1 + 1, 0, 4)) {
-            layer_3(done_3++);
-            progressed = true;
-        }
-        const int32_t rows_t4 = done_3;
-        (void)rows_t4;
-        if (done_4 < 4 && rows_t4 >= clamp_i32(done_4 * 1 + 1, 0, 4)) {
-            layer_4(done_4++);
-            progressed = true;
-        }
-        const int32_t rows_t5 = done_4 == 4 ? 1 : 0;
-        (void)rows_t5;
-        if (done_5 < 1 && rows_t5 >= clamp_i32(done_5 * 1 + 1, 0, 1)) {
-            layer_5(done_5++);
-            progressed = true;
-        }
-        const int32_t rows_t6 = done_5 == 1 ? 1 : 0;
-        (void)rows_t6;
-        if (done_6 < 1 && rows_t6 >= clamp_i32(done_6 * 1 + 1, 0, 1)) {
-            layer_6(done_6++);
-            progressed = true;
-        }
-        const int32_t rows_t7 = done_6 == 1 ? 1 : 0;
-        (void)rows_t7;
     }
-    return input_rows == MODEL_INPUT_ROWS;
 }
 
 const void *model_output(unsigned index)
