@@ -27,9 +27,11 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
+# Shifts that layers may agree on.
 _SHIFTS = (13, 12, 14)
-# A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
+# Dense layers with more of the network's work than this may have code of their own.
 _DENSE_SHARE = 0.05
+# A layer with less of the network's work than this has shorter loops: their code would cost more than it spares.
 _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
 
