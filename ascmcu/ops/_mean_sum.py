@@ -16,11 +16,8 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _reduce
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_float32, wrap32
-
-# Beyond this every zero point leaves the 8-bit range; conversion to an integer stays defined.
-REAL_LIMIT = 1024.0
+from ascmcu.ops import _quant, _reduce
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded, wrap32
 
 
 @dataclass(frozen=True)
@@ -51,7 +48,7 @@ class MeanOrSum(_reduce.Reduction):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
         ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
@@ -66,8 +63,7 @@ class MeanOrSum(_reduce.Reduction):
             scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count))
         else:
             scale, bias = _real(t, output, count)
-            real = round_float32(total.astype(np.float32) * scale + bias)
-            scaled = np.clip(real, -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
+            scaled = round_bounded(total.astype(np.float32) * scale + bias)
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:

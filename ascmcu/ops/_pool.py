@@ -47,10 +47,7 @@ def import_attributes(ctx: ImportContext) -> tuple[PoolAttributes, Tensor]:
     if x is None or len(x.shape) != 4:
         raise ctx.error("input must have four dimensions", x)
     _quant.require_quantized(ctx, x, output)
-    if x.quant != output.quant:
-        raise ctx.error(
-            "pooling must not change the quantization", output, expected=x.quant, found=output.quant
-        )
+    _quant.require_same(ctx, x, "pooling")
     kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
     stride = _window.import_strides(ctx)
     padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))

@@ -72,6 +72,15 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
             )
 
 
+def require_same(ctx: ImportContext, x: Tensor, what: str) -> None:
+    """The output has the input's quantization, which ``what`` must not change."""
+    output = ctx.outputs[0]
+    if x.quant != output.quant:
+        raise ctx.error(
+            f"{what} must not change the quantization", output, expected=x.quant, found=output.quant
+        )
+
+
 def _kind_of(ctx: ImportContext, tensor: Tensor) -> str:
     """The element type, and what model it tells of."""
     name = tensor.dtype.name.lower()

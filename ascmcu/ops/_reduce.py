@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
@@ -19,7 +20,7 @@ from ascmcu.ir.op import (
     whole_rule,
 )
 from ascmcu.ir.types import Tensor
-from ascmcu.ops import _loops, _quant
+from ascmcu.ops import _loops
 from ascmcu.ops._loops import Loop
 
 Axes = tuple[int, ...]
@@ -38,26 +39,21 @@ class ReduceGeometry:
     count: int
 
 
-def import_reduction(ctx: ImportContext) -> tuple[Tensor, Axes, bool]:
-    """Input, sorted axes without duplicates, and whether reduced axes stay as ones."""
-    x, output = ctx.inputs[0], ctx.outputs[0]
-    if x is None:
-        raise ctx.error("input is missing")
-    _quant.require_quantized(ctx, x, output)
-    return x, import_axes(ctx, x), bool(ctx.option("KeepDims", False))
-
-
-def import_axes(ctx: ImportContext, x: Tensor) -> Axes:
-    """The axes that the operator's second input names, sorted.
+def import_reduction(
+    ctx: ImportContext, require: Callable[[ImportContext, Tensor, Tensor], None]
+) -> tuple[Tensor, Axes, bool]:
+    """Input, sorted axes without duplicates, and whether reduced axes stay as ones.
 
     Raises:
-        ModelError: ``x`` has no such axis.
+        ModelError: the input has no such axis, or ``require`` refuses input and output.
     """
+    x = ctx.needed(0)
+    require(ctx, x, ctx.outputs[0])
     rank = len(x.shape)
     axes = sorted({int(a) + (rank if a < 0 else 0) for a in ctx.const(1).reshape(-1)})
     if any(not 0 <= a < rank for a in axes):
         raise ctx.error("axis is out of range", x, expected=f"-{rank} … {rank - 1}", found=axes)
-    return tuple(axes)
+    return x, tuple(axes), bool(ctx.option("KeepDims", False))
 
 
 @dataclass(frozen=True)

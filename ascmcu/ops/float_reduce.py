@@ -37,12 +37,8 @@ class FloatReduce(_reduce.Reduction):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
-        _float.require_float(ctx, x, output)
-        axes = _reduce.import_axes(ctx, x)
-        ctx.emit(cls(axes, bool(ctx.option("KeepDims", False)), _FUNCTIONS[ctx.builtin]), (x,), output)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _float.require_float)
+        ctx.emit(cls(axes, keep_dims, _FUNCTIONS[ctx.builtin]), (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""

@@ -9,7 +9,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _reduce
+from ascmcu.ops import _quant, _reduce
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,8 @@ class ReduceMax(_reduce.Reduction):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction; input and output must share their quantization."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx)
-        if x.quant != ctx.outputs[0].quant:
-            raise ctx.error("the maximum must not change the quantization", x, expected=x.quant)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
+        _quant.require_same(ctx, x, "the maximum")
         ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
