@@ -7,7 +7,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import RowReads
-from ascmcu.ir.types import Array
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._quant import incompatible
 
 Pair = tuple[int, int]
@@ -43,6 +43,16 @@ def import_strides(ctx: ImportContext) -> Pair:
 def import_dilations(ctx: ImportContext) -> Pair:
     """(vertical, horizontal) dilation."""
     return int(ctx.option("DilationHFactor", 1)), int(ctx.option("DilationWFactor", 1))
+
+
+def import_pool(ctx: ImportContext) -> tuple[Tensor, Pair, Pair, Padding]:
+    """Input, kernel, stride and padding of a pooling operator."""
+    x = ctx.inputs[0]
+    if x is None or len(x.shape) != 4:
+        raise ctx.error("input must have four dimensions", x)
+    kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
+    stride = import_strides(ctx)
+    return x, kernel, stride, import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
 
 
 def output_size(size: Shape, kernel: Shape, stride: Pair, dilation: Pair, padding: Padding) -> Pair:

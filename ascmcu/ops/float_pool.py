@@ -47,13 +47,9 @@ class FloatPool(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the pooling."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None or len(x.shape) != 4:
-            raise ctx.error("input must have four dimensions", x)
+        x, kernel, stride, padding = _window.import_pool(ctx)
+        output = ctx.outputs[0]
         _float.require_float(ctx, x, output)
-        kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
-        stride = _window.import_strides(ctx)
-        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
         maximum = ctx.builtin == "MAX_POOL_2D"
         ctx.emit(cls(maximum, kernel, stride, padding, _float.import_activation(ctx)), (x,), output)
 
