@@ -72,6 +72,11 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
             )
 
 
+def word_of(zero_point: int) -> int:
+    """The zero point four times in a word."""
+    return (zero_point & 0xFF) * 0x01010101
+
+
 def require_same(ctx: ImportContext, x: Tensor, what: str) -> None:
     """The output has the input's quantization, which ``what`` must not change."""
     output = ctx.outputs[0]

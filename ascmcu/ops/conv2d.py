@@ -14,6 +14,7 @@ from ascmcu.ops._conv import WindowParams, check_groups, grouped_sums
 from ascmcu.ops._dot import DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._planes import Planes
+from ascmcu.ops._quant import word_of
 from ascmcu.ops._quant_conv import QuantizedConvolution
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
 
@@ -132,7 +133,7 @@ class Conv2D(QuantizedConvolution):
             channel_step=planes.width if planes else 1,
             tuning=tuning,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
+        if form is None or output.shape[3] > 4000:
             return None
         block = _block(output.shape[2], kernel_w, step, column, tuning.scratch_bytes)
         params = Conv2DDotParams(
@@ -143,13 +144,13 @@ class Conv2D(QuantizedConvolution):
             skip=(self.stride[1] - step) * depth,
             block=block,
             planes=planes,
-            fill=(output.zero_point & 0xFF) * 0x01010101,
+            fill=word_of(output.zero_point),
             dot=form.params,
         )
         scratch = 2 * column * ((block - 1) * step + kernel_w)
         return Lowered(
             params,
-            (("weights", form.weights), ("constants", form.constants)),
+            form.arrays,
             scratch=(DType.INT16, scratch // 2),
             shift=form.params.shift,
         )

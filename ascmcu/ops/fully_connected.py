@@ -210,10 +210,9 @@ class FullyConnected(Op):
         if form is None:
             return None
         params = FullyConnectedDotParams(1, depth, taps, channels, batch, x.dtype.c_name, form.params)
-        constants = (("weights", form.weights), ("constants", form.constants))
         return Lowered(
             params,
-            constants,
+            form.arrays,
             scratch=(DType.INT16, taps),
             shift=form.params.shift,
             widens_in_place=depth % 4 == 0 and batch == 1,

@@ -10,7 +10,6 @@ import dataclasses
 import functools
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ops import _window
 from ascmcu.ops._dot import MOST_OFFSET
 from ascmcu.ops._planes import Planes, planes_for
 from ascmcu.ops.conv2d import Conv2D, Conv2DDotParams
@@ -51,16 +50,10 @@ def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> Pair | None
         return None
     layout = (planes.first, planes.columns, planes.width)
     between = with_tensor(x, shape=(1, x.shape[1], x.shape[3], planes.width))
-    depthwise = DepthwisePlanes(*_attributes(node.op), layout)
+    depthwise = DepthwisePlanes(*node.op.common, layout)
     inputs = (between, *graph.input_tensors(node)[1:])
     if depthwise.try_lower(inputs, graph.output_tensor(node)) is None:
         return None
-    convolution = Conv2DPlanes(*_attributes(before.op), layout)
+    convolution = Conv2DPlanes(*before.op.common, layout)
     first = dataclasses.replace(before, op=convolution)
     return first, dataclasses.replace(node, op=depthwise), between
-
-
-def _attributes(
-    op: Conv2D | DepthwiseConv2D,
-) -> tuple[_window.Pair, _window.Pair, _window.Padding, _window.Pair]:
-    return op.stride, op.dilation, op.padding, op.clamp

@@ -67,4 +67,4 @@ def _reader(op: Op, x: Tensor, weights: Tensor | None) -> Conv2DWide | Conv2DPai
     if type(op) not in (Conv2D, Conv2DPlanes):
         return None
     planes = op.planes if isinstance(op, Conv2DPlanes) else NO_PLANES
-    return Conv2DWide(op.stride, op.dilation, op.padding, op.clamp, planes)
+    return Conv2DWide(*op.common, planes)
