@@ -8,6 +8,7 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ops import _conv, _float
+from ascmcu.ops._activation import import_activation
 
 
 @dataclass(frozen=True)
@@ -26,4 +27,4 @@ class FloatConvolution(_conv.Convolution):
         window = _conv.import_window(ctx, x, weights)
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", np.zeros(channels, np.float32))
-        ctx.emit(cls(*window, _float.import_activation(ctx)), (x, weights, bias), output)
+        ctx.emit(cls(*window, import_activation(ctx)), (x, weights, bias), output)

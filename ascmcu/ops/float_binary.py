@@ -12,6 +12,7 @@ from ascmcu.ir.op import Inputs, Lowered, TensorType
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _float
+from ascmcu.ops._activation import import_activation
 
 _FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
     "add": np.add,
@@ -47,7 +48,7 @@ class FloatBinary(_broadcast.Broadcasting):
         output = ctx.outputs[0]
         operands = [_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2]]
         _float.require_float(ctx, *operands, output)
-        ctx.emit(cls(ctx.builtin.lower(), _float.import_activation(ctx)), operands, output)
+        ctx.emit(cls(ctx.builtin.lower(), import_activation(ctx)), operands, output)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The broadcast shape."""

@@ -12,6 +12,7 @@ from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorT
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _window
+from ascmcu.ops._activation import import_activation
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class FloatPool(Op):
         output = ctx.outputs[0]
         _float.require_float(ctx, x, output)
         maximum = ctx.builtin == "MAX_POOL_2D"
-        ctx.emit(cls(maximum, kernel, stride, padding, _float.import_activation(ctx)), (x,), output)
+        ctx.emit(cls(maximum, kernel, stride, padding, import_activation(ctx)), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C)."""
