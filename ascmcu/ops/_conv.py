@@ -15,25 +15,6 @@ from ascmcu.ops import _quant, _window
 
 
 @dataclass(frozen=True)
-class WindowParams:
-    """Compile-time constants of a window on an input map."""
-
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    dilation_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
-    out_w: int
-    out_c: int
-
-
-@dataclass(frozen=True)
 class Convolution(Op):
     """Base: a convolution of x (1, H, W, C) by constant weights of four dimensions, height and width in the middle."""
 
@@ -77,23 +58,10 @@ class Convolution(Op):
         kernel = (weights.shape[1], weights.shape[2])
         return _window.windows(x, kernel, self.stride, self.dilation, self.padding)
 
-    def window_params(self, x: Tensor, weights: Tensor, output: Tensor) -> WindowParams:
+    def window_params(self, x: Tensor, weights: Tensor, output: Tensor) -> _window.WindowParams:
         """The window's constants; an output in planes is described by the map that it holds."""
-        return WindowParams(
-            kernel_h=weights.shape[1],
-            kernel_w=weights.shape[2],
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            dilation_w=self.dilation[1],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=x.shape[3],
-            out_w=output.shape[2],
-            out_c=output.shape[3],
-        )
+        kernel = (weights.shape[1], weights.shape[2])
+        return _window.params(x, output, kernel, self.stride, self.dilation, self.padding)
 
 
 def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor, Tensor | None]:

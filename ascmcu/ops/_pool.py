@@ -15,16 +15,7 @@ from ascmcu.ops import _quant, _window
 class PoolParams:
     """Compile-time constants of the row kernel."""
 
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    channels: int
-    out_w: int
+    window: _window.WindowParams
     low: int
     high: int
     c_type: str
@@ -89,19 +80,11 @@ class Pool(Op):
         """The parameters of the row kernel."""
         x = inputs[0]
         assert x is not None
-        _, in_h, in_w, channels = x.shape
         return PoolParams(
-            *self.kernel,
-            *self.stride,
-            self.padding[0],
-            self.padding[2],
-            in_h,
-            in_w,
-            channels,
-            output.shape[2],
+            _window.params(x, output, self.kernel, self.stride, (1, 1), self.padding),
             *self.clamp,
             x.dtype.c_name,
             self.accumulates(inputs, output),
             # Four int8 channels at a time; the sums of a window's columns must fit 16 bits, and maxima need no clamp.
-            x.dtype is DType.INT8 and channels % 4 == 0 and self.kernel[1] <= 255,
+            x.dtype is DType.INT8 and x.shape[3] % 4 == 0 and self.kernel[1] <= 255,
         )

@@ -10,13 +10,14 @@ import numpy as np
 from ascmcu.ir.op import Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops._conv import WindowParams, check_groups, grouped_sums
+from ascmcu.ops._conv import check_groups, grouped_sums
 from ascmcu.ops._dot import DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._planes import Planes
 from ascmcu.ops._quant import word_of
 from ascmcu.ops._quant_conv import QuantizedConvolution
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.ops._window import WindowParams
 
 
 @dataclass(frozen=True)

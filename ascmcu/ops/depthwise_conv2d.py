@@ -11,12 +11,13 @@ import numpy as np
 from ascmcu.ir.op import Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops._conv import WindowParams, check_multiplier
+from ascmcu.ops._conv import check_multiplier
 from ascmcu.ops._dot import channel_constants
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._planar import PlanarParams, planar_form
 from ascmcu.ops._quant_conv import QuantizedConvolution
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.ops._window import WindowParams
 
 _SCRATCH_BYTES = 1024
 

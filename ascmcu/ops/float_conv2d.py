@@ -12,13 +12,14 @@ from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _conv, _float
 from ascmcu.ops._float_conv import FloatConvolution
+from ascmcu.ops._window import WindowParams
 
 
 @dataclass(frozen=True)
 class FloatConv2DParams:
     """Compile-time constants of the row kernel: ``groups`` of ``depth`` input and ``width`` output channels each."""
 
-    window: _conv.WindowParams
+    window: WindowParams
     groups: int
     depth: int
     width: int

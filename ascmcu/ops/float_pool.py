@@ -20,16 +20,7 @@ class FloatPoolParams:
     """Compile-time constants of the row kernel."""
 
     maximum: bool
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    channels: int
-    out_w: int
+    window: _window.WindowParams
     clamp: _float.Clamp
 
 
@@ -89,16 +80,5 @@ class FloatPool(Op):
         """No constants."""
         x = inputs[0]
         assert x is not None
-        params = FloatPoolParams(
-            self.maximum,
-            *self.kernel,
-            *self.stride,
-            self.padding[0],
-            self.padding[2],
-            x.shape[1],
-            x.shape[2],
-            x.shape[3],
-            output.shape[2],
-            _float.clamp(self.activation),
-        )
-        return Lowered(params)
+        window = _window.params(x, output, self.kernel, self.stride, (1, 1), self.padding)
+        return Lowered(FloatPoolParams(self.maximum, window, _float.clamp(self.activation)))
