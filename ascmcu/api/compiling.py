@@ -61,11 +61,26 @@ def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compi
         if features == NO_FEATURES
         else feature_specs.load(str(features))
     )
+    _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", model.stem)
     compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
     if spec is not None:
         _check_features(compiled, spec)
     return compiled
+
+
+def _check_outputs(graph: Graph, where: str) -> None:
+    """What the passes have worked out beforehand needs no firmware."""
+    for name in graph.outputs:
+        tensor = graph.tensors[name]
+        if tensor.is_const:
+            raise ModelError(
+                "an output does not depend on the input",
+                where=f"{where}: {tensor.describe()}",
+                expected="a tensor that an operator computes from the input",
+                found="a constant",
+                hint="leave it out of the model's outputs",
+            )
 
 
 def _metadata(data: bytes, name: str) -> tuple[FeatureSpec | None, tuple[str, ...]]:

@@ -404,6 +404,13 @@ class _OperatorContext:
             raise self.error(f"option {name} is no number", expected="a finite number", found=str(value))
         return value
 
+    def needed(self, index: int) -> Tensor:
+        """An input that must not be absent."""
+        tensor = self.inputs[index]
+        if tensor is None:
+            raise self.error("input is missing")
+        return tensor
+
     def const(self, index: int) -> Array:
         """The value of a constant input."""
         tensor = self.inputs[index] if index < len(self.inputs) else None

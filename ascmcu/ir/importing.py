@@ -28,6 +28,13 @@ class ImportContext(Protocol):
     def option(self, name: str, default: Any = None) -> Any:
         """A builtin option by its schema name (``StrideH``), or ``default`` when the operator has no options."""
 
+    def needed(self, index: int) -> Tensor:
+        """Input ``index``, which must not be absent.
+
+        Raises:
+            ModelError: it is.
+        """
+
     def const(self, index: int) -> Array:
         """The value of input ``index``, which must be constant.
 

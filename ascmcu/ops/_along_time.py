@@ -18,7 +18,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.types import Array
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops._conv import Convolution
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._fold import FOLD
 
@@ -179,3 +181,17 @@ def lead_of(padding: int) -> tuple[int, int]:
     """(rows, moments) from a step's own row to the first moment that its first output reads."""
     row = math.floor(-padding / FOLD)
     return row, -padding - row * FOLD
+
+
+def reach(op: Convolution, weights: Tensor) -> tuple[int, int]:
+    """(first, count) of the folded rows under the windows of four outputs, counted from a step's own row."""
+    first, lead = lead_of(op.padding[0])
+    return first, words_read(weights.shape[1], op.dilation[0], op.stride[0], lead)
+
+
+def folded_rule(op: Convolution, inputs: Inputs, output: Tensor) -> RowRule:
+    """How rows of folded maps flow through a convolution along time."""
+    weights = inputs[1]
+    assert weights is not None
+    first, words = reach(op, weights)
+    return RowRule(RowMode.MAP, output.rows, (RowReads(op.stride[0], first, words), None, None))

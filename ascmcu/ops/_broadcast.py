@@ -7,7 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    swap_constants,
+    whole_rule,
+)
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _loops, _quant
 from ascmcu.ops._loops import Loop as Loop  # re-exported
@@ -19,19 +29,8 @@ def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
     output = ctx.outputs[0]
     operands = []
     for tensor in ctx.inputs[:2]:
-        if tensor is None:
-            raise ctx.error("both operands are needed")
         _quant.require_quantized(ctx, tensor)
-        missing = len(output.shape) - len(tensor.shape)
-        if missing > 0:
-            shape = (1,) * missing + tensor.shape
-            if tensor.data is not None:
-                tensor = ctx.constant(f"{tensor.name}.expanded", tensor.data.reshape(shape), tensor)
-            else:
-                expanded = ctx.temporary(tensor, shape, f"{tensor.name}.expanded")
-                ctx.emit(Reshape(shape), (tensor,), expanded)
-                tensor = expanded
-        operands.append(tensor)
+        operands.append(ranked(ctx, tensor))
     _quant.require_quantized(ctx, output)
     for tensor in operands:
         if tensor.dtype is not output.dtype:
@@ -42,34 +41,56 @@ def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
     return operands[0], operands[1]
 
 
-def infer(inputs: Inputs) -> TensorType:
-    """NumPy's broadcasting.
+def ranked(ctx: ImportContext, operand: Tensor | None) -> Tensor:
+    """The operand with the output's rank, reshaped where its own is lower."""
+    if operand is None:
+        raise ctx.error("both operands are needed")
+    missing = len(ctx.outputs[0].shape) - len(operand.shape)
+    if missing <= 0:
+        return operand
+    shape = (1,) * missing + operand.shape
+    if operand.data is not None:
+        return ctx.constant(f"{operand.name}.expanded", operand.data.reshape(shape), operand)
+    expanded = ctx.temporary(operand, shape, f"{operand.name}.expanded")
+    ctx.emit(Reshape(shape), (operand,), expanded)
+    return expanded
 
-    Raises:
-        ModelError: the shapes do not broadcast.
-    """
-    a, b = inputs
-    assert a is not None and b is not None
-    try:
-        shape = np.broadcast_shapes(a.shape, b.shape)
-    except ValueError as error:
-        raise _quant.incompatible("operands do not broadcast", a.shape, b.shape) from error
-    return TensorType(tuple(int(d) for d in shape), a.dtype)
 
+@dataclass(frozen=True)
+class Broadcasting(Op):
+    """Base: an op of two operands, a and b, that broadcast as NumPy's do."""
 
-def row_rule(inputs: Inputs, output: Tensor) -> RowRule:
-    """Row s of the output reads row s of each operand, or all rows of one that is broadcast along the row axis."""
-    reads: list[RowReads | None] = []
-    for t in inputs:
-        if t is None or t.is_const:
-            reads.append(None)
-        elif not output.has_row_axis:
-            reads.append(RowReads(0, 0, t.rows))
-        elif not t.has_row_axis:
-            return whole_rule(inputs)
-        else:
-            reads.append(RowReads(1, 0, 1) if t.rows == output.rows else RowReads(0, 0, 1))
-    return RowRule(RowMode.MAP, output.rows, tuple(reads))
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The broadcast shape.
+
+        Raises:
+            ModelError: the shapes do not broadcast.
+        """
+        a, b = inputs
+        assert a is not None and b is not None
+        try:
+            shape = np.broadcast_shapes(a.shape, b.shape)
+        except ValueError as error:
+            raise _quant.incompatible("operands do not broadcast", a.shape, b.shape) from error
+        return TensorType(tuple(int(d) for d in shape), a.dtype)
+
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
+        """The same op on exchanged constants."""
+        return Swapped(self, swap_constants(inputs))
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Output row s reads row s of each operand, or all rows of one that is broadcast along the row axis."""
+        reads: list[RowReads | None] = []
+        for t in inputs:
+            if t is None or t.is_const:
+                reads.append(None)
+            elif not output.has_row_axis:
+                reads.append(RowReads(0, 0, t.rows))
+            elif not t.has_row_axis:
+                return whole_rule(inputs)
+            else:
+                reads.append(RowReads(1, 0, 1) if t.rows == output.rows else RowReads(0, 0, 1))
+        return RowRule(RowMode.MAP, output.rows, tuple(reads))
 
 
 def loops(inputs: Inputs, output: Tensor) -> tuple[Loop, ...]:

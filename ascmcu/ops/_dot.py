@@ -47,7 +47,23 @@ MOST_OFFSET = 4095  # of a load, a store or an addition
 
 
 @dataclass(frozen=True)
-class DotParams:
+class Saturating:
+    """How a sum of 256 times the accumulator becomes an output once M and C are applied: D taken off a negative one
+    where ``signed``, shifted right by ``shift``, saturated to ``low`` … ``high``."""
+
+    shift: int
+    signed: bool
+    low: int
+    high: int
+
+    @property
+    def clamps(self) -> bool:
+        """Whether saturation to int8 is not all that the activation asks for."""
+        return (self.low, self.high) != (-128, 127)
+
+
+@dataclass(frozen=True)
+class DotParams(Saturating):
     """Compile-time constants of the inner kernels.
 
     ``pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
@@ -69,12 +85,8 @@ class DotParams:
     eights: int
     groups: int
     tail: int
-    shift: int
-    signed: bool
     wide: bool
     common: str
-    low: int
-    high: int
     EIGHT_UNROLL: ClassVar[int] = EIGHT_PAIRS
 
     @property
@@ -122,11 +134,6 @@ class DotParams:
         """Constants of one group: four sums before the first tap, then each channel's own."""
         return _GROUP * (1 + len(self.columns))
 
-    @property
-    def clamps(self) -> bool:
-        """Whether saturation to int8 is not all that the activation asks for."""
-        return (self.low, self.high) != (-128, 127)
-
 
 @dataclass(frozen=True)
 class Dot:
@@ -135,6 +142,11 @@ class Dot:
     params: DotParams
     weights: Array
     constants: Array
+
+    @property
+    def arrays(self) -> tuple[tuple[str, Array], ...]:
+        """What goes to flash, by the names that the templates use."""
+        return ("weights", self.weights), ("constants", self.constants)
 
 
 def pair_order(channels: int) -> Array:
@@ -158,7 +170,8 @@ def dot_form(
     tuning: Tuning = DEFAULT_TUNING,
     eights: bool = False,
 ) -> Dot | None:
-    """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact.
+    """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact,
+    or where the loop over taps could not reach the second pixel.
 
     Args:
         weights: int8 values centred on zero.
@@ -183,6 +196,8 @@ def dot_form(
     if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
     unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
+    if pixel_bytes + 4 * unroll > MOST_OFFSET:
+        return None
     first = channels // _EIGHT if eights else 0
     params = DotParams(
         pairs=taps // 2,
@@ -252,6 +267,14 @@ class ChannelConstants:
         taken = {"": every, "c": slice(0, -1), "mc": slice(0, 0)}[self.common]
         own: I64 = self.columns[:, taken]
         return own
+
+
+def folded_bias(found: ChannelConstants, taps: Array, bias: Array, x: Tensor) -> I64:
+    """256 times each channel's sum before its first tap, for ``taps`` (taps, channels) that are stored times 256: the
+    bias less what the input's zero point adds. Zero for constant channels."""
+    start: I64 = 256 * (bias.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=0))
+    start[found.constant] = 0
+    return start
 
 
 def _unrolling(pairs: int, most: int) -> tuple[int, int, int]:

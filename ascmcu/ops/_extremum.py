@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
-from ascmcu.ir.types import Tensor
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
 
 
@@ -19,15 +23,29 @@ class ExtremumParams:
     maximum: bool
 
 
-def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
-    """Operands of equal rank and equal quantization: the reference compares raw integers."""
-    a, b = _broadcast.import_operands(ctx)
-    if not a.quant == b.quant == ctx.outputs[0].quant:
-        raise ctx.error("operands and output must share one quantization", b, expected=a.quant, found=b.quant)
-    return a, b
+@dataclass(frozen=True)
+class Extremum(_broadcast.Broadcasting):
+    """Base: the larger or the smaller of two raw integers."""
 
+    LARGER: ClassVar[bool]
 
-def lower(inputs: Inputs, output: Tensor, *, maximum: bool) -> Lowered:
-    """The parameters; constant operands go to flash."""
-    params = ExtremumParams(_broadcast.loops(inputs, output), output.dtype.c_name, maximum)
-    return Lowered(params, _broadcast.constant_operands(inputs))
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op on operands of equal rank and equal quantization: the reference compares raw integers."""
+        a, b = _broadcast.import_operands(ctx)
+        if not a.quant == b.quant == ctx.outputs[0].quant:
+            raise ctx.error(
+                "operands and output must share one quantization", b, expected=a.quant, found=b.quant
+            )
+        ctx.emit(cls(), (a, b), ctx.outputs[0])
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        a, b = arrays
+        assert a is not None and b is not None
+        return np.maximum(a, b) if self.LARGER else np.minimum(a, b)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Constant operands go to flash."""
+        params = ExtremumParams(_broadcast.loops(inputs, output), output.dtype.c_name, self.LARGER)
+        return Lowered(params, _broadcast.constant_operands(inputs))

@@ -17,16 +17,10 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops._activation import BOUNDS
 
 # Some thousand roundings of 2⁻²⁴ in a row, which mostly cancel.
 TOLERANCE = 2e-5
-_ACTIVATIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
-_BOUNDS: dict[str, tuple[float | None, float | None]] = {
-    "none": (None, None),
-    "relu": (0.0, None),
-    "relu_n1_to_1": (-1.0, 1.0),
-    "relu6": (0.0, 6.0),
-}
 WEIGHTS = (DType.FLOAT32, DType.FLOAT16, DType.INT8)
 
 
@@ -40,25 +34,13 @@ class Clamp:
 
 def clamp(activation: str) -> Clamp:
     """The bounds of an activation."""
-    return Clamp(*_BOUNDS[activation])
+    return Clamp(*BOUNDS[activation])
 
 
 def activated(values: Array, activation: str) -> Array:
     """Values under an activation."""
-    low, high = _BOUNDS[activation]
+    low, high = BOUNDS[activation]
     return values if low is None and high is None else np.clip(values, low, high)
-
-
-def import_activation(ctx: ImportContext) -> str:
-    """The fused activation's name.
-
-    Raises:
-        ModelError: it is not one of none, RELU, RELU6, RELU_N1_TO_1.
-    """
-    code = int(ctx.option("FusedActivationFunction", 0))
-    if code not in _ACTIVATIONS:
-        raise ctx.error("fused activation is not supported", expected=list(_ACTIVATIONS.values()), found=code)
-    return _ACTIVATIONS[code]
 
 
 def require_float(ctx: ImportContext, *tensors: Tensor | None) -> None:

@@ -7,14 +7,17 @@ resolver computes what the source function says, and the case rows of SUM name t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
+from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _reduce
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_float32, wrap32
+from ascmcu.ops import _quant, _reduce
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded, wrap32
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,55 @@ class MeanSumParams:
     y_type: str
 
 
+@dataclass(frozen=True)
+class MeanOrSum(_reduce.Reduction):
+    """Base of MEAN and SUM, which differ by how the sum is scaled."""
+
+    MEAN: ClassVar[bool]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the reduction."""
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
+        ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        x, t = arrays[0], inputs[0]
+        assert x is not None and t is not None
+        total = wrap32(x.astype(np.int64).sum(axis=self.axes)).reshape(output.shape)
+        count = self.count(t)
+        low, high = output.dtype.integer_range
+        if self.MEAN:
+            centred = wrap32(total - t.zero_point * count)
+            scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count))
+        else:
+            scale, bias = _real(t, output, count)
+            scaled = round_bounded(total.astype(np.float32) * scale + bias)
+        return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """Accumulators, int32, live from the first row to the last."""
+        x = inputs[0]
+        assert x is not None
+        geometry = self.geometry(inputs, output)
+        count = geometry.count
+        fixed = (-x.zero_point * count, *_multiplier(x, output, count)) if self.MEAN else (0, 0, 0)
+        scale, bias = (0.0, 0.0) if self.MEAN else _real(x, output, count)
+        params = MeanSumParams(
+            geometry,
+            self.MEAN,
+            *fixed,
+            float(scale),
+            float(bias),
+            output.zero_point,
+            *output.dtype.integer_range,
+            x.dtype.c_name,
+            output.dtype.c_name,
+        )
+        return Lowered(params, state=(DType.INT32, geometry.outputs))
+
+
 def _multiplier(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
     multiplier, shift = quantize_multiplier(x.scale / output.scale)
     # reduce.h folds 1/count into the multiplier with as many bits as the count's magnitude allows.
@@ -48,45 +100,3 @@ def _real(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32
     scale = np.float32(np.float32(x.scale) / np.float32(output.scale))
     bias = np.float32(np.float32(np.float32(-x.zero_point) * scale) * np.float32(count))
     return scale, bias
-
-
-def evaluate(x: Array, inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Array:
-    """Bit-exact reference."""
-    t = inputs[0]
-    assert t is not None
-    total = wrap32(x.astype(np.int64).sum(axis=axes)).reshape(output.shape)
-    count = _reduce.count(t, axes)
-    low, high = output.dtype.integer_range
-    if mean:
-        centred = wrap32(total - t.zero_point * count)
-        scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count))
-    else:
-        scale, bias = _real(t, output, count)
-        real = round_float32(total.astype(np.float32) * scale + bias)
-        scaled = np.clip(real, -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
-    return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
-
-
-# Beyond this every zero point leaves the 8-bit range; conversion to an integer stays defined.
-REAL_LIMIT = 1024.0
-
-
-def lower(inputs: Inputs, output: Tensor, axes: _reduce.Axes, *, mean: bool) -> Lowered:
-    """The parameters; accumulators live from the first row to the last."""
-    x = inputs[0]
-    assert x is not None
-    geometry = _reduce.geometry(inputs, output, axes)
-    fixed = (-x.zero_point * geometry.count, *_multiplier(x, output, geometry.count)) if mean else (0, 0, 0)
-    scale, bias = (0.0, 0.0) if mean else _real(x, output, geometry.count)
-    params = MeanSumParams(
-        geometry,
-        mean,
-        *fixed,
-        float(scale),
-        float(bias),
-        output.zero_point,
-        *output.dtype.integer_range,
-        x.dtype.c_name,
-        output.dtype.c_name,
-    )
-    return Lowered(params, state=(DType.INT32, geometry.outputs))

@@ -18,7 +18,7 @@ import numpy as np
 
 from ascmcu.ir.op import Tuning
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._dot import channel_constants
+from ascmcu.ops._dot import Saturating, channel_constants, folded_bias
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
 
@@ -28,7 +28,7 @@ _UNROLLED_WIDTH = 8
 
 
 @dataclass(frozen=True)
-class PlanarParams:
+class PlanarParams(Saturating):
     """Compile-time constants of the inner kernel.
 
     A plane is ``plane`` int16 long; a channel has ``rows`` planes. ``block`` channels are done at a time. A channel's
@@ -41,10 +41,6 @@ class PlanarParams:
     stride: int
     out_w: int
     channels: int
-    shift: int
-    signed: bool
-    low: int
-    high: int
     unrolled: bool
 
     @property
@@ -61,11 +57,6 @@ class PlanarParams:
     def pairs(self) -> int:
         """Pairs of outputs in a row."""
         return self.out_w // 2
-
-    @property
-    def clamps(self) -> bool:
-        """Whether saturation to int8 is not all that the activation asks for."""
-        return (self.low, self.high) != (-128, 127)
 
 
 @dataclass(frozen=True)
@@ -118,8 +109,7 @@ def planar_form(
     first = (taps[..., 0] & 0xFFFF) | (taps[..., 1] << 16)
     second = (taps[..., 1] & 0xFFFF) | (taps[..., 2] << 16)
     words = np.stack([first, second], axis=-1).reshape(channels, -1)
-    folded = 256 * (bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=(0, 1)))
-    folded[found.constant] = 0
+    folded = folded_bias(found, weights.reshape(-1, channels), bias, x)
     words[found.constant] = 0
     constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
     return Planar(params, wrap32(constants).astype(np.int32))

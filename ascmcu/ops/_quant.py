@@ -9,6 +9,7 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _activation
 from ascmcu.ops._fixed import (
     I64,
     multiply_by_quantized_multiplier,
@@ -19,35 +20,30 @@ from ascmcu.ops._fixed import (
 )
 
 QUANTIZED = (DType.INT8, DType.UINT8)
-# tflite.ActivationFunctionType
-_ACTIVATIONS = {0: "none", 1: "relu", 2: "relu_n1_to_1", 3: "relu6"}
 
 
 def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
     """``CalculateActivationRangeQuantized``: the output's integer range under a fused activation."""
-    low, high = output.dtype.integer_range
-    if activation == "none":
-        return low, high
 
     def quantize(value: float) -> int:
         # tflite/kernels/kernel_util.cc divides in float32 before rounding.
         return output.zero_point + round_half_away(float(np.float32(value) / np.float32(output.scale)))
 
-    bounds = {"relu": (0.0, None), "relu6": (0.0, 6.0), "relu_n1_to_1": (-1.0, 1.0)}[activation]
-    low = max(low, quantize(bounds[0]))
-    return low, high if bounds[1] is None else min(high, quantize(bounds[1]))
+    low, high = output.dtype.integer_range
+    least, most = _activation.BOUNDS[activation]
+    return (
+        low if least is None else max(low, quantize(least)),
+        high if most is None else min(high, quantize(most)),
+    )
 
 
 def import_activation(ctx: ImportContext, output: Tensor) -> tuple[int, int]:
     """The integer clamp of the operator's fused activation.
 
     Raises:
-        ModelError: the activation is not one of none, RELU, RELU6, RELU_N1_TO_1.
+        ModelError: it is not a known one.
     """
-    code = int(ctx.option("FusedActivationFunction", 0))
-    if code not in _ACTIVATIONS:
-        raise ctx.error("fused activation is not supported", expected=list(_ACTIVATIONS.values()), found=code)
-    return activation_range(_ACTIVATIONS[code], output)
+    return activation_range(_activation.import_activation(ctx), output)
 
 
 def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
@@ -70,6 +66,20 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 expected="one positive scale and one zero point",
                 found="none" if tensor.quant is None else f"scales {tensor.quant.scales[:3]}",
             )
+
+
+def word_of(zero_point: int) -> int:
+    """The zero point four times in a word."""
+    return (zero_point & 0xFF) * 0x01010101
+
+
+def require_same(ctx: ImportContext, x: Tensor, what: str) -> None:
+    """The output has the input's quantization, which ``what`` must not change."""
+    output = ctx.outputs[0]
+    if x.quant != output.quant:
+        raise ctx.error(
+            f"{what} must not change the quantization", output, expected=x.quant, found=output.quant
+        )
 
 
 def _kind_of(ctx: ImportContext, tensor: Tensor) -> str:

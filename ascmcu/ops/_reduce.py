@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, accumulate_rule, whole_rule
+from ascmcu.ir.op import (
+    Inputs,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Swapped,
+    TensorType,
+    accumulate_rule,
+    whole_rule,
+)
 from ascmcu.ir.types import Tensor
-from ascmcu.ops import _loops, _quant
+from ascmcu.ops import _loops
 from ascmcu.ops._loops import Loop
 
 Axes = tuple[int, ...]
@@ -27,78 +39,76 @@ class ReduceGeometry:
     count: int
 
 
-def import_reduction(ctx: ImportContext) -> tuple[Tensor, Axes, bool]:
-    """Input, sorted axes without duplicates, and whether reduced axes stay as ones."""
-    x, output = ctx.inputs[0], ctx.outputs[0]
-    if x is None:
-        raise ctx.error("input is missing")
-    _quant.require_quantized(ctx, x, output)
-    return x, import_axes(ctx, x), bool(ctx.option("KeepDims", False))
-
-
-def import_axes(ctx: ImportContext, x: Tensor) -> Axes:
-    """The axes that the operator's second input names, sorted.
+def import_reduction(
+    ctx: ImportContext, require: Callable[[ImportContext, Tensor, Tensor], None]
+) -> tuple[Tensor, Axes, bool]:
+    """Input, sorted axes without duplicates, and whether reduced axes stay as ones.
 
     Raises:
-        ModelError: ``x`` has no such axis.
+        ModelError: the input has no such axis, or ``require`` refuses input and output.
     """
+    x = ctx.needed(0)
+    require(ctx, x, ctx.outputs[0])
     rank = len(x.shape)
     axes = sorted({int(a) + (rank if a < 0 else 0) for a in ctx.const(1).reshape(-1)})
     if any(not 0 <= a < rank for a in axes):
         raise ctx.error("axis is out of range", x, expected=f"-{rank} … {rank - 1}", found=axes)
-    return tuple(axes)
+    return x, tuple(axes), bool(ctx.option("KeepDims", False))
 
 
-def infer(inputs: Inputs, axes: Axes, keep_dims: bool) -> TensorType:
-    """The input's shape with ones in place of the axes, or without them."""
-    x = inputs[0]
-    assert x is not None
-    kept = tuple(1 if i in axes else d for i, d in enumerate(x.shape) if keep_dims or i not in axes)
-    return TensorType(kept, x.dtype)
+@dataclass(frozen=True)
+class Reduction(Op):
+    """Base: elements over ``axes`` become one; ``keep_dims`` says that the axes stay, as ones."""
 
+    axes: Axes
+    keep_dims: bool
 
-def count(x: Tensor, axes: Axes) -> int:
-    """Elements that go into one output element."""
-    return math.prod(x.shape[a] for a in axes)
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The input's shape with ones in place of the axes, or without them."""
+        x = inputs[0]
+        assert x is not None
+        kept = tuple(
+            1 if i in self.axes else d for i, d in enumerate(x.shape) if self.keep_dims or i not in self.axes
+        )
+        return TensorType(kept, x.dtype)
 
+    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
+        """The axes follow the input's height and width; there is none where the output would be another."""
+        x = inputs[0]
+        assert x is not None
+        if len(x.shape) != 4:
+            return Swapped(self)
+        if not self.keep_dims and 1 not in self.axes and 2 not in self.axes:
+            return None
+        axes = tuple(sorted({1: 2, 2: 1}.get(a, a) for a in self.axes))
+        return Swapped(dataclasses.replace(self, axes=axes))
 
-def _reduces_rows(x: Tensor, axes: Axes) -> bool:
-    return x.has_row_axis and 1 in axes
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """Accumulating when the row axis is reduced, else row by row where the output keeps it."""
+        x = inputs[0]
+        assert x is not None
+        if x.has_row_axis and 1 in self.axes:
+            return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1),))
+        if x.rows == output.rows and x.has_row_axis == output.has_row_axis:
+            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
+        return whole_rule(inputs)
 
+    def geometry(self, inputs: Inputs, output: Tensor) -> ReduceGeometry:
+        """The loops over what one step reads."""
+        x = inputs[0]
+        assert x is not None
+        rule = self.row_rule(inputs, output)
+        shape = x.shape if rule.mode is RowMode.WHOLE else x.row_shape
+        first = len(x.shape) - len(shape)
+        kept = [1 if first + i in self.axes else d for i, d in enumerate(shape)]
+        out_strides = [
+            0 if first + i in self.axes else stride
+            for i, stride in enumerate(_loops.contiguous_strides(kept))
+        ]
+        levels = _loops.loops(shape, (_loops.contiguous_strides(shape), out_strides))
+        steps = rule.steps if rule.mode is RowMode.ACCUMULATE else 1
+        return ReduceGeometry(levels, math.prod(kept), steps, self.count(x))
 
-def row_rule(inputs: Inputs, output: Tensor, axes: Axes) -> RowRule:
-    """Accumulating when the row axis is reduced, else row by row where the output keeps it."""
-    x = inputs[0]
-    assert x is not None
-    if _reduces_rows(x, axes):
-        return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1),))
-    if x.rows == output.rows and x.has_row_axis == output.has_row_axis:
-        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
-    return whole_rule(inputs)
-
-
-def geometry(inputs: Inputs, output: Tensor, axes: Axes) -> ReduceGeometry:
-    """The loops over what one step reads."""
-    x = inputs[0]
-    assert x is not None
-    rule = row_rule(inputs, output, axes)
-    shape = x.shape if rule.mode is RowMode.WHOLE else x.row_shape
-    first = len(x.shape) - len(shape)
-    kept = [1 if first + i in axes else d for i, d in enumerate(shape)]
-    out_strides = [
-        0 if first + i in axes else stride for i, stride in enumerate(_loops.contiguous_strides(kept))
-    ]
-    levels = _loops.loops(shape, (_loops.contiguous_strides(shape), out_strides))
-    steps = rule.steps if rule.mode is RowMode.ACCUMULATE else 1
-    return ReduceGeometry(levels, math.prod(kept), steps, count(x, axes))
-
-
-def swapped_axes(inputs: Inputs, axes: Axes, keep_dims: bool) -> Axes | None:
-    """The axes on an input whose height and width are exchanged; ``None`` where the output would be another."""
-    x = inputs[0]
-    assert x is not None
-    if len(x.shape) != 4:
-        return axes
-    if not keep_dims and 1 not in axes and 2 not in axes:
-        return None
-    return tuple(sorted({1: 2, 2: 1}.get(a, a) for a in axes))
+    def count(self, x: Tensor) -> int:
+        """Elements that go into one output element."""
+        return math.prod(x.shape[a] for a in self.axes)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _broadcast
+from ascmcu.ops import _broadcast, _quant
 from ascmcu.ops._blend import Blend, blend_form
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
 
@@ -38,7 +40,49 @@ class SumParams:
     blend: Blend | None
 
 
-def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
+@dataclass(frozen=True)
+class SumOrDifference(_broadcast.Broadcasting):
+    """Base of ADD and SUB, which differ by the sign of the second operand."""
+
+    SUBTRACT: ClassVar[bool]
+    clamp: tuple[int, int]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op on operands of equal rank."""
+        operands = _import_operands(ctx)
+        ctx.emit(cls(_quant.import_activation(ctx, ctx.outputs[0])), operands, ctx.outputs[0])
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        a, b = arrays
+        assert a is not None and b is not None
+        return evaluate(a, b, inputs, output, self.clamp, subtract=self.SUBTRACT)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """The parameters; constant operands go to flash."""
+        a, b = inputs
+        assert a is not None and b is not None
+        m_a, m_b, m_y = multipliers(a, b, output)
+        loops = _broadcast.loops(inputs, output)
+        params = SumParams(
+            loops,
+            _broadcast.operand(a),
+            _broadcast.operand(b),
+            *m_a,
+            *m_b,
+            *m_y,
+            output.zero_point,
+            LEFT_SHIFT,
+            *self.clamp,
+            output.dtype.c_name,
+            self.SUBTRACT,
+            _blend(a, b, output, self.clamp, loops, subtract=self.SUBTRACT),
+        )
+        return Lowered(params, _broadcast.constant_operands(inputs))
+
+
+def _import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
     """Operands of equal rank, whose sum the output's scale can hold.
 
     The reference's arithmetic is undefined where the output's multiplier is 1 or more (ADD ends the process, SUB shifts
@@ -80,29 +124,6 @@ def evaluate(
     total = scaled_a - scaled_b if subtract else scaled_a + scaled_b
     result = multiply_by_quantized_multiplier(total, *m_y) + output.zero_point
     return np.clip(result, *clamp).astype(output.dtype.numpy)
-
-
-def lower(inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool) -> Lowered:
-    """The parameters; constant operands go to flash."""
-    a, b = inputs
-    assert a is not None and b is not None
-    m_a, m_b, m_y = multipliers(a, b, output)
-    loops = _broadcast.loops(inputs, output)
-    params = SumParams(
-        loops,
-        _broadcast.operand(a),
-        _broadcast.operand(b),
-        *m_a,
-        *m_b,
-        *m_y,
-        output.zero_point,
-        LEFT_SHIFT,
-        *clamp,
-        output.dtype.c_name,
-        subtract,
-        _blend(a, b, output, clamp, loops, subtract=subtract),
-    )
-    return Lowered(params, _broadcast.constant_operands(inputs))
 
 
 def _blend(

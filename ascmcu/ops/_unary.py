@@ -9,16 +9,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
+from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import round_float32
 
 Float32 = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Unary(Op):
+class Unary(Elementwise):
     """Base: shape kept, one data input, evaluated element by element by ``function``."""
 
     LOWERED = True
@@ -31,9 +32,7 @@ class Unary(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
         ctx.emit(cls.build(ctx), (x,), output)
 
@@ -41,29 +40,11 @@ class Unary(Op):
         """Elements of ``x`` (raw integers) mapped to the output's raw integers."""
         raise NotImplementedError
 
-    def output_dtype(self, x: Tensor) -> DType:
-        """Element type of the output."""
-        return x.dtype
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The input's shape."""
-        x = inputs[0]
-        assert x is not None
-        return TensorType(x.shape, self.output_dtype(x))
-
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Element by element."""
         x = arrays[0]
         assert x is not None and inputs[0] is not None
         return self.function(x, inputs[0], output).astype(output.dtype.numpy)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Element by element: nothing changes."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return elementwise_rule(inputs, output)
 
 
 def through_float32(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import RowReads
-from ascmcu.ir.types import Array
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._quant import incompatible
 
 Pair = tuple[int, int]
@@ -15,6 +17,25 @@ Shape = tuple[int, ...]
 # (top, bottom, left, right)
 Padding = tuple[int, int, int, int]
 SAME = 0  # tflite.Padding
+
+
+@dataclass(frozen=True)
+class WindowParams:
+    """Compile-time constants of a window on an input map."""
+
+    kernel_h: int
+    kernel_w: int
+    stride_h: int
+    stride_w: int
+    dilation_h: int
+    dilation_w: int
+    pad_top: int
+    pad_left: int
+    in_h: int
+    in_w: int
+    in_c: int
+    out_w: int
+    out_c: int
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int) -> Pair:
@@ -45,6 +66,16 @@ def import_dilations(ctx: ImportContext) -> Pair:
     return int(ctx.option("DilationHFactor", 1)), int(ctx.option("DilationWFactor", 1))
 
 
+def import_pool(ctx: ImportContext) -> tuple[Tensor, Pair, Pair, Padding]:
+    """Input, kernel, stride and padding of a pooling operator."""
+    x = ctx.inputs[0]
+    if x is None or len(x.shape) != 4:
+        raise ctx.error("input must have four dimensions", x)
+    kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
+    stride = import_strides(ctx)
+    return x, kernel, stride, import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
+
+
 def output_size(size: Shape, kernel: Shape, stride: Pair, dilation: Pair, padding: Padding) -> Pair:
     """Output height and width.
 
@@ -57,6 +88,16 @@ def output_size(size: Shape, kernel: Shape, stride: Pair, dilation: Pair, paddin
     if height < 0 or width < 0:
         raise incompatible("the window is larger than the padded input", f"at most {size}", kernel)
     return height // stride[0] + 1, width // stride[1] + 1
+
+
+def params(
+    x: Tensor, output: Tensor, kernel: Pair, stride: Pair, dilation: Pair, padding: Padding
+) -> WindowParams:
+    """The constants of a window on ``x`` whose results are ``output``, both (1, H, W, C)."""
+    _, in_h, in_w, in_c = x.shape
+    _, _, out_w, out_c = output.shape
+    top, _, left, _ = padding
+    return WindowParams(*kernel, *stride, *dilation, top, left, in_h, in_w, in_c, out_w, out_c)
 
 
 def swap_padding(padding: Padding) -> Padding:

@@ -7,45 +7,24 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    Op,
-    RowMode,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-    swap_constants,
-)
+from ascmcu.ir.op import Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant, _window
+from ascmcu.ops._conv import check_groups, grouped_sums
 from ascmcu.ops._dot import DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._planes import Planes
+from ascmcu.ops._quant import word_of
+from ascmcu.ops._quant_conv import QuantizedConvolution
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.ops._window import WindowParams
 
 
 @dataclass(frozen=True)
 class Conv2DParams:
     """Compile-time constants of the row kernel."""
 
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    dilation_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
-    out_w: int
-    out_c: int
+    window: WindowParams
     groups: int
     x_zero_point: int
     x_type: str
@@ -60,18 +39,7 @@ class Conv2DDotParams:
     int16 long (kernel rows of one column, made even), ``skip`` input bytes being left out between two. An output in
     ``planes`` is first filled with ``fill``, the zero point four times."""
 
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
-    out_w: int
-    out_c: int
+    window: WindowParams
     x_zero_point: int
     x_type: str
     column: int
@@ -84,7 +52,7 @@ class Conv2DDotParams:
 
 @register("CONV_2D")
 @dataclass(frozen=True)
-class Conv2D(Op):
+class Conv2D(QuantizedConvolution):
     """y[n,oy,ox,o] = clamp(requant(b[o] + Σ w[o,ky,kx,i] · (x[n,iy,ix,g·I+i] − zero point))); inputs x, w, b.
 
     x is (1, H, W, C), w (O, kernel_h, kernel_w, C / groups), b int32 (O). Rounds twice
@@ -92,91 +60,26 @@ class Conv2D(Op):
     """
 
     KIND = "conv2d"
-    stride: _window.Pair
-    dilation: _window.Pair
-    padding: _window.Padding
-    clamp: tuple[int, int]
-
-    @classmethod
-    def import_tflite(cls, ctx: ImportContext) -> None:
-        """Emit the convolution; a missing bias becomes zeros."""
-        x, weights, bias = (*ctx.inputs, None)[:3]
-        output = ctx.outputs[0]
-        if x is None or weights is None or len(weights.shape) != 4 or len(x.shape) != 4:
-            raise ctx.error("input and weights must have four dimensions", x)
-        _quant.require_quantized(ctx, x, output)
-        _quant.require_weights(ctx, weights, bias, weights.shape[0])
-        stride, dilation = _window.import_strides(ctx), _window.import_dilations(ctx)
-        kernel = (weights.shape[1], weights.shape[2])
-        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, dilation)
-        if bias is None:
-            bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[0]))
-        clamp = _quant.import_activation(ctx, output)
-        ctx.emit(cls(stride, dilation, padding, clamp), (x, weights, bias), output)
+    CHANNELS = 0
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, O)."""
         x, weights, _ = inputs
         assert x is not None and weights is not None
-        channels, kernel_h, kernel_w, depth = weights.shape
-        if depth == 0 or x.shape[3] % depth or channels % (x.shape[3] // depth):
-            raise _quant.incompatible(
-                "input channels do not fit the weights", f"a multiple of {depth}", x.shape[3]
-            )
-        size = _window.output_size(
-            x.shape[1:3], (kernel_h, kernel_w), self.stride, self.dilation, self.padding
-        )
-        return TensorType((x.shape[0], *size, channels), x.dtype)
+        check_groups(x, weights)
+        return TensorType(self.output_shape(x, weights), x.dtype)
 
     def groups(self, x: Tensor, weights: Tensor) -> int:
         """Number of groups, as the shapes tell."""
         return x.shape[3] // weights.shape[3]
 
-    def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
-        """Accumulator → output."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
-        return _quant.requantization(x, weights, output, weights.shape[0], self.clamp, once=False)
-
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
-        """Products are summed in float64, which is exact below 2⁵³."""
+        """Bit-exact reference."""
         x, weights, bias = arrays
         assert x is not None and weights is not None and bias is not None and inputs[0] is not None
-        kernel = weights.shape[1:3]
         centred = x.astype(np.float64) - inputs[0].zero_point
-        view = _window.windows(centred, kernel, self.stride, self.dilation, self.padding)
-        groups = x.shape[3] // weights.shape[3]
-        parts = []
-        for g, w in enumerate(np.split(weights.astype(np.float64), groups)):
-            depth = w.shape[3]
-            taps = view[:, :, :, g * depth : (g + 1) * depth]
-            parts.append(np.tensordot(taps, w, axes=((3, 4, 5), (3, 1, 2))))
-        acc = np.concatenate(parts, axis=-1).astype(np.int64) + bias
+        acc = grouped_sums(self.views(centred, weights), weights).astype(np.int64) + bias
         return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy)
-
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """One per tap and output element, padding included."""
-        weights = inputs[1]
-        assert weights is not None
-        return output.elements * weights.elements // weights.shape[0]
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Attributes and weights exchanged."""
-        op = type(self)(
-            self.stride[::-1], self.dilation[::-1], _window.swap_padding(self.padding), self.clamp
-        )
-        return Swapped(op, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Kernel-height rows per output row."""
-        weights = inputs[1]
-        assert weights is not None
-        reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
-        return RowRule(RowMode.MAP, output.rows, (reads, None, None))
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """See ``lower_tuned``."""
-        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form; else weights stay (O, kernel_h, kernel_w, I)."""
@@ -189,19 +92,7 @@ class Conv2D(Op):
             return dotted
         requant, constants = lower_requantization(self.requantization(inputs, output), bounds)
         params = Conv2DParams(
-            kernel_h=weights.shape[1],
-            kernel_w=weights.shape[2],
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            dilation_w=self.dilation[1],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=x.shape[3],
-            out_w=output.shape[2],
-            out_c=output.shape[3],
+            window=self.window_params(x, weights, output),
             groups=self.groups(x, weights),
             x_zero_point=x.zero_point,
             x_type=x.dtype.c_name,
@@ -243,35 +134,24 @@ class Conv2D(Op):
             channel_step=planes.width if planes else 1,
             tuning=tuning,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > 4095 or output.shape[3] > 4000:
+        if form is None or output.shape[3] > 4000:
             return None
         block = _block(output.shape[2], kernel_w, step, column, tuning.scratch_bytes)
         params = Conv2DDotParams(
-            kernel_h=kernel_h,
-            kernel_w=kernel_w,
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=channels,
-            out_w=output.shape[2],
-            out_c=output.shape[3],
+            window=self.window_params(x, weights, output),
             x_zero_point=x.zero_point,
             x_type=x.dtype.c_name,
             column=column,
             skip=(self.stride[1] - step) * depth,
             block=block,
             planes=planes,
-            fill=(output.zero_point & 0xFF) * 0x01010101,
+            fill=word_of(output.zero_point),
             dot=form.params,
         )
         scratch = 2 * column * ((block - 1) * step + kernel_w)
         return Lowered(
             params,
-            (("weights", form.weights), ("constants", form.constants)),
+            form.arrays,
             scratch=(DType.INT16, scratch // 2),
             shift=form.params.shift,
         )

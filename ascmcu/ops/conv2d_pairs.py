@@ -6,28 +6,17 @@ under it, at the same distance for all, in the input as in the output.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    RowMode,
-    RowReads,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-)
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, RowMode, RowReads, RowRule, Tuning
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.ops import _quant
 from ascmcu.ops._dot import MOST_OFFSET, DotParams, dot_form
-from ascmcu.ops._planes import NO_PLANES, Planes
+from ascmcu.ops._planes import Planes
+from ascmcu.ops._pointwise import Pointwise, as_bytes
 from ascmcu.ops._requant import accumulator_bounds
-from ascmcu.ops.conv2d import Conv2D, column_order
-from ascmcu.ops.conv2d_planes import Conv2DPlanes
-from ascmcu.ops.conv2d_wide import as_bytes
+from ascmcu.ops.conv2d import column_order
 
 PAIR = 2
 # Fewer have no whole group for the kernel.
@@ -54,42 +43,15 @@ class Conv2DPairsParams:
 
 @register()
 @dataclass(frozen=True)
-class Conv2DPairs(Conv2D):
+class Conv2DPairs(Pointwise):
     """CONV_2D 1x1 by two rows; the output is a map, or channel planes where ``planes`` says so."""
 
     KIND = "conv2d_pairs"
-    planes: tuple[int, int, int] = NO_PLANES
-
-    def _single(self) -> Conv2D:
-        window = (self.stride, self.dilation, self.padding, self.clamp)
-        return Conv2D(*window) if self.planes == NO_PLANES else Conv2DPlanes(*window, self.planes)
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """That of the convolution row by row."""
-        return self._single().infer(as_bytes(inputs))
-
-    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
-        """That of the convolution row by row."""
-        return self._single().evaluate(arrays, as_bytes(inputs), output)
-
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """Those of the convolution row by row."""
-        return self._single().macs(inputs, output)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Rows are paired after the axes are settled."""
-        raise NotImplementedError
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Two rows make two."""
         steps = -(-output.rows // PAIR)
         return RowRule(RowMode.MAP, steps, (RowReads(PAIR, 0, PAIR), None, None), rows_per_step=PAIR)
-
-    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-        """The dot form, which the pass has made sure of."""
-        lowered = self.try_lower(inputs, output, tuning)
-        assert lowered is not None
-        return lowered
 
     def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
@@ -99,7 +61,7 @@ class Conv2DPairs(Conv2D):
         assert weights.data is not None and bias.data is not None
         _, rows, width, depth = x.shape
         channels, column = weights.shape[0], -(-depth // 2) * 2
-        planes = None if self.planes == NO_PLANES else Planes(*self.planes)
+        planes = self.layout
         step = planes.width if planes else 1
         if output.row_bytes + 3 * step > MOST_OFFSET or channels < _LEAST_CHANNELS or (wide and depth % 2):
             return None
@@ -114,7 +76,7 @@ class Conv2DPairs(Conv2D):
             channel_step=step,
             tuning=tuning,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
+        if form is None:
             return None
         params = Conv2DPairsParams(
             rows=rows,
@@ -125,12 +87,12 @@ class Conv2DPairs(Conv2D):
             wide=wide,
             row_bytes=output.row_bytes,
             planes=planes,
-            fill=(output.zero_point & 0xFF) * 0x01010101,
+            fill=_quant.word_of(output.zero_point),
             dot=form.params,
         )
         return Lowered(
             params,
-            (("weights", form.weights), ("constants", form.constants)),
+            form.arrays,
             scratch=None if wide else (DType.INT16, PAIR * column),
             shift=form.params.shift,
         )

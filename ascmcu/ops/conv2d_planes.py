@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Swapped, TensorType, Tuning
+from ascmcu.ir.op import Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._planes import NO_PLANES, Planes
 from ascmcu.ops._requant import accumulator_bounds
+from ascmcu.ops._settled import Settled
 from ascmcu.ops.conv2d import Conv2D
 
 
 @register()
 @dataclass(frozen=True)
-class Conv2DPlanes(Conv2D):
+class Conv2DPlanes(Settled, Conv2D):
     """CONV_2D whose output is (1, H, C, plane width); ``planes`` are (first, columns, width) of ``_planes.Planes``."""
 
     KIND = "conv2d_planes"
@@ -37,10 +38,6 @@ class Conv2DPlanes(Conv2D):
     def macs(self, inputs: Inputs, output: Tensor) -> int:
         """Those of the map inside."""
         return super().macs(inputs, Planes(*self.planes).inside(output))
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Planes are made after the axes are settled."""
-        raise NotImplementedError
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The dot form, which the pass has made sure of."""

@@ -6,24 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import with_tensor
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    RowMode,
-    RowReads,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-)
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, RowRule, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._along_time import lead_of, words_read
+from ascmcu.ops._along_time import folded_rule, lead_of, reach
 from ascmcu.ops._dot import MOST_OFFSET, Dot, DotParams, dot_form
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows, unfold
 from ascmcu.ops._requant import accumulator_bounds
+from ascmcu.ops._settled import Tried
 from ascmcu.ops.conv2d import Conv2D, column_order
 
 _SCRATCH_BYTES = 4096
@@ -62,7 +53,7 @@ class Conv2DTimeParams:
 
 @register()
 @dataclass(frozen=True)
-class Conv2DTime(Conv2D):
+class Conv2DTime(Tried, Conv2D):
     """CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, 4, C) → (1, G', 4, O), or (1, G', O, 4).
 
     ``pitch`` sets moments further apart, once they are widened, than their channels ask for: layers of different
@@ -106,26 +97,9 @@ class Conv2DTime(Conv2D):
         inside = self._inside(inputs)
         return super().macs(inside, with_tensor(output, shape=super().infer(inside).shape))
 
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Maps are folded after the axes are settled."""
-        raise NotImplementedError
-
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """The rows under the windows of four outputs."""
-        weights = inputs[1]
-        assert weights is not None
-        first, words = self._reach(weights)
-        return RowRule(RowMode.MAP, output.rows, (RowReads(self.stride[0], first, words), None, None))
-
-    def _reach(self, weights: Tensor) -> tuple[int, int]:
-        first, lead = lead_of(self.padding[0])
-        return first, words_read(weights.shape[1], 1, self.stride[0], lead)
-
-    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-        """The dot form, which the pass has made sure of."""
-        lowered = self.try_lower(inputs, output, tuning)
-        assert lowered is not None
-        return lowered
+        return folded_rule(self, inputs, output)
 
     def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The dot form, or ``None`` where it would not be exact or has no room."""
@@ -133,7 +107,7 @@ class Conv2DTime(Conv2D):
         x, weights, _ = inside
         assert source is not None and x is not None and weights is not None
         channels, kernel, _, depth = weights.shape
-        first, words = self._reach(weights)
+        first, words = reach(self, weights)
         column, lead = -(-depth // 2) * 2, lead_of(self.padding[0])[1]
         pitch = max(column, self.pitch) if kernel == 1 else column
         wide = source.dtype is DType.INT16
@@ -169,7 +143,7 @@ class Conv2DTime(Conv2D):
         )
         return Lowered(
             params,
-            (("weights", form.weights), ("constants", form.constants)),
+            form.arrays,
             scratch=None if wide else (DType.INT16, scratch),
             shift=form.params.shift,
         )
@@ -186,7 +160,7 @@ class Conv2DTime(Conv2D):
         if step * channels > MOST_OFFSET:
             return None
         along = column_order(weights.data.transpose(0, 2, 1, 3), column)
-        form = dot_form(
+        return dot_form(
             weights.data.reshape(channels, -1) if wide else along,
             bias.data,
             x,
@@ -197,6 +171,3 @@ class Conv2DTime(Conv2D):
             channel_step=step,
             tuning=tuning,
         )
-        if form is None or form.params.pixel_bytes + 4 * form.params.unroll > MOST_OFFSET:
-            return None
-        return form

@@ -8,26 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    Op,
-    RowMode,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-    swap_constants,
-)
+from ascmcu.ir.op import Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant, _window
+from ascmcu.ops._conv import check_multiplier
 from ascmcu.ops._dot import channel_constants
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._planar import PlanarParams, planar_form
+from ascmcu.ops._quant_conv import QuantizedConvolution
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.ops._window import WindowParams
 
 _SCRATCH_BYTES = 1024
 
@@ -44,19 +34,7 @@ class FoursParams:
 class DepthwiseConv2DParams:
     """Compile-time constants of the row kernel."""
 
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    dilation_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
-    out_w: int
-    out_c: int
+    window: WindowParams
     multiplier: int
     x_zero_point: int
     x_type: str
@@ -75,15 +53,7 @@ class DepthwiseConv2DParams:
 class DepthwisePlanarParams:
     """Compile-time constants of the planar form."""
 
-    kernel_h: int
-    stride_h: int
-    stride_w: int
-    dilation_h: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    in_c: int
+    window: WindowParams
     x_zero_point: int
     x_type: str
     planar: PlanarParams
@@ -91,93 +61,33 @@ class DepthwisePlanarParams:
 
 @register("DEPTHWISE_CONV_2D")
 @dataclass(frozen=True)
-class DepthwiseConv2D(Op):
+class DepthwiseConv2D(QuantizedConvolution):
     """y[…,c·m+j] = clamp(requant(b[c·m+j] + Σ w[0,ky,kx,c·m+j] · (x[…,c] − zero point))); inputs x, w, b.
 
     w is (1, kernel_h, kernel_w, C × multiplier). Rounds twice (tflite reference_integer_ops::DepthwiseConvPerChannel).
     """
 
     KIND = "depthwise_conv2d"
-    stride: _window.Pair
-    dilation: _window.Pair
-    padding: _window.Padding
-    clamp: tuple[int, int]
-
-    @classmethod
-    def import_tflite(cls, ctx: ImportContext) -> None:
-        """Emit the convolution; a missing bias becomes zeros."""
-        x, weights, bias = (*ctx.inputs, None)[:3]
-        output = ctx.outputs[0]
-        if (
-            x is None
-            or weights is None
-            or len(weights.shape) != 4
-            or len(x.shape) != 4
-            or weights.shape[0] != 1
-        ):
-            raise ctx.error("input and weights must have four dimensions, the weights' first being 1", x)
-        _quant.require_quantized(ctx, x, output)
-        _quant.require_weights(ctx, weights, bias, weights.shape[3])
-        stride, dilation = _window.import_strides(ctx), _window.import_dilations(ctx)
-        kernel = (weights.shape[1], weights.shape[2])
-        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, dilation)
-        if bias is None:
-            bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[3]))
-        clamp = _quant.import_activation(ctx, output)
-        ctx.emit(cls(stride, dilation, padding, clamp), (x, weights, bias), output)
+    CHANNELS = 3
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C × multiplier)."""
         x, weights, _ = inputs
         assert x is not None and weights is not None
-        if x.shape[3] == 0 or weights.shape[3] % x.shape[3]:
-            raise _quant.incompatible(
-                "channels do not fit the weights", f"a divisor of {weights.shape[3]}", x.shape[3]
-            )
-        size = _window.output_size(x.shape[1:3], weights.shape[1:3], self.stride, self.dilation, self.padding)
-        return TensorType((x.shape[0], *size, weights.shape[3]), x.dtype)
-
-    def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
-        """Accumulator → output."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
-        return _quant.requantization(x, weights, output, weights.shape[3], self.clamp, once=False)
+        check_multiplier(x, weights)
+        return TensorType(self.output_shape(x, weights), x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Products are summed in int64."""
         x, weights, bias = arrays
         assert x is not None and weights is not None and bias is not None and inputs[0] is not None
         centred = x.astype(np.int64) - inputs[0].zero_point
-        view = _window.windows(centred, weights.shape[1:3], self.stride, self.dilation, self.padding)
+        view = self.views(centred, weights)
         channels = x.shape[3]
         w = weights[0].astype(np.int64).reshape(*weights.shape[1:3], channels, -1)
         acc = np.einsum("nyxcij,ijcm->nyxcm", view, w, optimize=True)
         acc = acc.reshape(*acc.shape[:3], -1) + bias
         return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy)
-
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """One per tap and output element, padding included."""
-        weights = inputs[1]
-        assert weights is not None
-        return output.elements * weights.shape[1] * weights.shape[2]
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Attributes and weights exchanged."""
-        op = type(self)(
-            self.stride[::-1], self.dilation[::-1], _window.swap_padding(self.padding), self.clamp
-        )
-        return Swapped(op, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Kernel-height rows per output row."""
-        weights = inputs[1]
-        assert weights is not None
-        reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
-        return RowRule(RowMode.MAP, output.rows, (reads, None, None))
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """See ``lower_tuned``."""
-        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
 
     def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         """The planar form; else weights stay (kernel_h, kernel_w, channels)."""
@@ -199,19 +109,7 @@ class DepthwiseConv2D(Op):
             w = np.where(found.constant, 0, w).astype(np.int8)
             b = np.where(found.constant, 0, b).astype(np.int32)
         params = DepthwiseConv2DParams(
-            kernel_h=weights.shape[1],
-            kernel_w=weights.shape[2],
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            dilation_w=self.dilation[1],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=x.shape[3],
-            out_w=output.shape[2],
-            out_c=output.shape[3],
+            window=self.window_params(x, weights, output),
             multiplier=weights.shape[3] // x.shape[3],
             x_zero_point=x.zero_point,
             x_type=x.dtype.c_name,
@@ -252,15 +150,7 @@ class DepthwiseConv2D(Op):
         if form is None:
             return None
         params = DepthwisePlanarParams(
-            kernel_h=weights.shape[1],
-            stride_h=self.stride[0],
-            stride_w=self.stride[1],
-            dilation_h=self.dilation[0],
-            pad_top=self.padding[0],
-            pad_left=self.padding[2],
-            in_h=x.shape[1],
-            in_w=x.shape[2],
-            in_c=x.shape[3],
+            window=self.window_params(x, weights, output),
             x_zero_point=x.zero_point,
             x_type=x.dtype.c_name,
             planar=form.params,

@@ -17,14 +17,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, Swapped, TensorType, Tuning
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._dot import channel_constants
+from ascmcu.ops._dot import Saturating, channel_constants, folded_bias
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._planes import NO_PLANES, Planes
 from ascmcu.ops._requant import accumulator_bounds
+from ascmcu.ops._settled import Tried
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 
 KERNEL = (3, 3)
@@ -34,7 +35,7 @@ _BLOCK = 4
 
 
 @dataclass(frozen=True)
-class DepthwisePlanesParams:
+class DepthwisePlanesParams(Saturating):
     """Compile-time constants of the row kernel.
 
     A row's outputs are ``blocks`` times four and then ``last`` (1 … 5). ``may_miss`` says of each kernel row whether
@@ -55,10 +56,6 @@ class DepthwisePlanesParams:
     blocks: int
     last: int
     may_miss: tuple[bool, ...]
-    shift: int
-    signed: bool
-    low: int
-    high: int
     y_bytes: int
 
     @property
@@ -66,15 +63,10 @@ class DepthwisePlanesParams:
         """Constants of one channel: three words of weights, bias, M, C and perhaps D."""
         return 7 if self.signed else 6
 
-    @property
-    def clamps(self) -> bool:
-        """Whether saturation to int8 is not all that the activation asks for."""
-        return (self.low, self.high) != (-128, 127)
-
 
 @register()
 @dataclass(frozen=True)
-class DepthwisePlanes(DepthwiseConv2D):
+class DepthwisePlanes(Tried, DepthwiseConv2D):
     """DEPTHWISE_CONV_2D on an input (1, H, C, plane width); ``planes`` are (first, columns, width). The output is
     ``wide``: int16 for a convolution that would widen it, or int8."""
 
@@ -102,16 +94,6 @@ class DepthwisePlanes(DepthwiseConv2D):
         assert x is not None
         inside = Planes(*self.planes).gather(x)
         return super().evaluate((inside, *constants), self._inside(inputs), output)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Planes are made after the axes are settled."""
-        raise NotImplementedError
-
-    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-        """The only form, which the pass has made sure of."""
-        lowered = self.try_lower(inputs, output, tuning)
-        assert lowered is not None
-        return lowered
 
     def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
@@ -141,7 +123,7 @@ class DepthwisePlanes(DepthwiseConv2D):
             width=width,
             channels=channels,
             x_zero_point=x.zero_point,
-            fill=(x.zero_point & 0xFF) * 0x01010101,
+            fill=_quant.word_of(x.zero_point),
             blocks=(out_w - last) // _BLOCK,
             last=last,
             may_miss=self._may_miss(x.shape[1], output.shape[1]),
@@ -152,8 +134,7 @@ class DepthwisePlanes(DepthwiseConv2D):
             y_bytes=y_bytes,
         )
         words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
-        folded = 256 * (bias.data.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=1))
-        folded[found.constant] = 0
+        folded = folded_bias(found, taps.T, bias.data, x)
         constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
         return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),), shift=found.shift)
 

@@ -8,32 +8,23 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.graph import with_tensor
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    RowMode,
-    RowReads,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-)
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, RowRule, TensorType, Tuning
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._along_time import MOST_WORDS, lead_of, packed, program, tap_words, words_read
-from ascmcu.ops._dot import channel_constants
+from ascmcu.ops._along_time import MOST_WORDS, folded_rule, lead_of, packed, program, reach, tap_words
+from ascmcu.ops._dot import Saturating, channel_constants, folded_bias
 from ascmcu.ops._fixed import wrap32
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows, unfold
 from ascmcu.ops._requant import accumulator_bounds
+from ascmcu.ops._settled import Tried
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 
 _MOST_CHANNELS = 1000
 
 
 @dataclass(frozen=True)
-class DepthwiseTimeParams:
+class DepthwiseTimeParams(Saturating):
     """Compile-time constants of the row kernel.
 
     Step s reads ``words`` rows from ``s × stride + first``; the first output's window begins ``lead`` moments into
@@ -56,10 +47,6 @@ class DepthwiseTimeParams:
     behind: int
     places: tuple[int, ...]
     weight_words: int
-    shift: int
-    signed: bool
-    low: int
-    high: int
     program: tuple[str, ...]
     y_bytes: int
     pitch: int
@@ -71,14 +58,9 @@ class DepthwiseTimeParams:
         return 1 + self.weight_words + (3 if self.signed else 2)
 
     @property
-    def clamps(self) -> bool:
-        """Whether saturation to int8 is not all that the activation asks for."""
-        return (self.low, self.high) != (-128, 127)
-
-    @property
     def fill(self) -> int:
         """The zero point four times in a word."""
-        return (self.x_zero_point & 0xFF) * 0x01010101
+        return _quant.word_of(self.x_zero_point)
 
     @property
     def kept(self) -> int:
@@ -88,7 +70,7 @@ class DepthwiseTimeParams:
 
 @register()
 @dataclass(frozen=True)
-class DepthwiseTime(DepthwiseConv2D):
+class DepthwiseTime(Tried, DepthwiseConv2D):
     """DEPTHWISE_CONV_2D of a (1, ``rows``, 1, C) map with a kernel k × 1: (1, G, C, 4) → (1, G', 4, C).
 
     With a ``pitch`` the output is int16 for a convolution that would widen it, (1, G', 4, pitch), C of them used.
@@ -127,26 +109,9 @@ class DepthwiseTime(DepthwiseConv2D):
         inside = self._inside(inputs)
         return super().macs(inside, with_tensor(output, shape=super().infer(inside).shape))
 
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Maps are folded after the axes are settled."""
-        raise NotImplementedError
-
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """The rows under the windows of four outputs."""
-        weights = inputs[1]
-        assert weights is not None
-        first, words = self._reach(weights)
-        return RowRule(RowMode.MAP, output.rows, (RowReads(self.stride[0], first, words), None, None))
-
-    def _reach(self, weights: Tensor) -> tuple[int, int]:
-        first, lead = lead_of(self.padding[0])
-        return first, words_read(weights.shape[1], self.dilation[0], self.stride[0], lead)
-
-    def lower_tuned(self, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-        """The only form, which the pass has made sure of."""
-        lowered = self.try_lower(inputs, output, tuning)
-        assert lowered is not None
-        return lowered
+        return folded_rule(self, inputs, output)
 
     def try_lower(self, inputs: Inputs, output: Tensor, tuning: Tuning = DEFAULT_TUNING) -> Lowered | None:
         """The kernel's constants, or ``None`` where it would not be exact or has no room."""
@@ -155,7 +120,7 @@ class DepthwiseTime(DepthwiseConv2D):
         assert x is not None and weights is not None and bias is not None
         assert weights.data is not None and bias.data is not None
         _, kernel, _, channels = weights.shape
-        first, words = self._reach(weights)
+        first, words = reach(self, weights)
         y_bytes, pitch = (2, self.pitch) if self.pitch else (1, channels)
         if (
             words > MOST_WORDS
@@ -192,8 +157,7 @@ class DepthwiseTime(DepthwiseConv2D):
             y_bytes=y_bytes,
             pitch=pitch,
         )
-        folded = 256 * (bias.data.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=0))
-        folded[found.constant] = 0
+        folded = folded_bias(found, taps, bias.data, x)
         words_of = packed(np.where(found.constant, 0, taps), grouped)
         constants = np.concatenate([folded[:, np.newaxis], words_of, found.columns], axis=1)
         scratch = channels * FOLD * (2 if params.behind else 1)

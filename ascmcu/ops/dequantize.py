@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
+from ascmcu.ops._elementwise import Elementwise
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class DequantizeParams:
 
 @register("DEQUANTIZE")
 @dataclass(frozen=True)
-class Dequantize(Op):
+class Dequantize(Elementwise):
     """scale × (x − zero point) in double precision, rounded to float32 (tflite reference_ops::Dequantize)."""
 
     KIND = "dequantize"
@@ -35,9 +36,7 @@ class Dequantize(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         if x.dtype is DType.FLOAT16 and x.data is not None:
             # Half-precision weights: whoever reads them widens them.
             ctx.define(dataclasses.replace(output, dtype=DType.FLOAT16), x.data)
@@ -46,11 +45,9 @@ class Dequantize(Op):
         ctx.require_dtype(output, DType.FLOAT32)
         ctx.emit(cls(), (x,), output)
 
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The input's shape as float32."""
-        x = inputs[0]
-        assert x is not None
-        return TensorType(x.shape, DType.FLOAT32)
+    def output_dtype(self, x: Tensor) -> DType:
+        """float32."""
+        return DType.FLOAT32
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """The product of a float32 scale and a 9-bit integer, rounded once, is the same in single precision."""
@@ -58,14 +55,6 @@ class Dequantize(Op):
         assert x is not None and inputs[0] is not None
         centred = (x.astype(np.int32) - inputs[0].zero_point).astype(np.float32)
         return centred * np.float32(inputs[0].scale)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Element by element: nothing changes."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return elementwise_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """No constants."""

@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import (
-    Inputs,
-    Lowered,
-    Op,
-    RowMode,
-    RowReads,
-    RowRule,
-    Swapped,
-    TensorType,
-    accumulate_rule,
-    swap_pair,
-    whole_rule,
-)
+from ascmcu.ir.op import Inputs, Lowered, RowMode, Swapped, TensorType, swap_pair
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _float, _quant
+from ascmcu.ops import _dense, _float
+from ascmcu.ops._activation import import_activation
 
 
 @dataclass(frozen=True)
@@ -43,34 +31,28 @@ class FloatFullyConnectedParams:
 
 @register_float("FULLY_CONNECTED")
 @dataclass(frozen=True)
-class FloatFullyConnected(Op):
+class FloatFullyConnected(_dense.Dense):
     """y = activation(b + w · x) on vectors of the weights' depth; inputs x, w (O, depth), b (O)."""
 
     KIND = "float_fully_connected"
-    output_shape: tuple[int, ...]
     activation: str
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the layer; a missing bias becomes zeros."""
-        x, weights, bias = (*ctx.inputs, None)[:3]
+        x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
-        if x is None or weights is None or len(weights.shape) != 2:
-            raise ctx.error("weights must have two dimensions", weights)
         _float.require_float(ctx, x, output)
         _float.require_weights(ctx, weights, bias, weights.shape[0])
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", np.zeros(weights.shape[0], np.float32))
-        ctx.emit(cls(output.shape, _float.import_activation(ctx)), (x, weights, bias), output)
+        ctx.emit(cls(output.shape, import_activation(ctx)), (x, weights, bias), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
-        """``output_shape``, if it holds as many vectors as the input."""
+        """The stated shape, if it holds as many vectors as the input."""
         x, weights, _ = inputs
         assert x is not None and weights is not None
-        vectors = x.elements // weights.shape[1]
-        fits = x.elements % weights.shape[1] == 0 and self.output_shape[-1] == weights.shape[0]
-        if not fits or math.prod(self.output_shape) != vectors * weights.shape[0]:
-            raise _quant.incompatible("input does not fit the weights", weights.shape, x.shape)
+        self.check(x, weights)
         return TensorType(self.output_shape, DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
@@ -81,12 +63,6 @@ class FloatFullyConnected(Op):
         total = vectors @ _float.values(weights).astype(np.float64).T + _float.values(bias)
         return _float.activated(total, self.activation).astype(np.float32).reshape(output.shape)
 
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """Depth per output element."""
-        weights = inputs[1]
-        assert weights is not None
-        return output.elements * weights.shape[1]
-
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """Vectors along the last axis stay; where height and width are within a vector, there is no such form."""
         x, weights, _ = inputs
@@ -96,17 +72,6 @@ class FloatFullyConnected(Op):
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
             return Swapped(type(self)(swap_pair(self.output_shape), self.activation))
         return None
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row where rows are vectors; accumulating where the rows together are one vector."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
-        depth = weights.shape[1]
-        if x.rows == output.rows and x.row_elements % depth == 0:
-            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))
-        if x.elements == depth:
-            return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1), None, None))
-        return whole_rule(inputs)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Weights are (O / 4, depth, 4), or (rows, O / 4, row elements, 4) when rows are accumulated."""

@@ -12,6 +12,7 @@ from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorT
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _window
+from ascmcu.ops._activation import import_activation
 
 
 @dataclass(frozen=True)
@@ -19,16 +20,7 @@ class FloatPoolParams:
     """Compile-time constants of the row kernel."""
 
     maximum: bool
-    kernel_h: int
-    kernel_w: int
-    stride_h: int
-    stride_w: int
-    pad_top: int
-    pad_left: int
-    in_h: int
-    in_w: int
-    channels: int
-    out_w: int
+    window: _window.WindowParams
     clamp: _float.Clamp
 
 
@@ -47,15 +39,11 @@ class FloatPool(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the pooling."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None or len(x.shape) != 4:
-            raise ctx.error("input must have four dimensions", x)
+        x, kernel, stride, padding = _window.import_pool(ctx)
+        output = ctx.outputs[0]
         _float.require_float(ctx, x, output)
-        kernel = (int(ctx.option("FilterHeight", 1)), int(ctx.option("FilterWidth", 1)))
-        stride = _window.import_strides(ctx)
-        padding = _window.import_padding(ctx, (x.shape[1], x.shape[2]), kernel, stride, (1, 1))
         maximum = ctx.builtin == "MAX_POOL_2D"
-        ctx.emit(cls(maximum, kernel, stride, padding, _float.import_activation(ctx)), (x,), output)
+        ctx.emit(cls(maximum, kernel, stride, padding, import_activation(ctx)), (x,), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C)."""
@@ -92,16 +80,5 @@ class FloatPool(Op):
         """No constants."""
         x = inputs[0]
         assert x is not None
-        params = FloatPoolParams(
-            self.maximum,
-            *self.kernel,
-            *self.stride,
-            self.padding[0],
-            self.padding[2],
-            x.shape[1],
-            x.shape[2],
-            x.shape[3],
-            output.shape[2],
-            _float.clamp(self.activation),
-        )
-        return Lowered(params)
+        window = _window.params(x, output, self.kernel, self.stride, (1, 1), self.padding)
+        return Lowered(FloatPoolParams(self.maximum, window, _float.clamp(self.activation)))

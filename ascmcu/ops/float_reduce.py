@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _reduce
@@ -28,27 +28,17 @@ _FUNCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
 
 @register_float(*_FUNCTIONS)
 @dataclass(frozen=True)
-class FloatReduce(Op):
+class FloatReduce(_reduce.Reduction):
     """``mean``, ``sum`` or ``max`` over ``axes``."""
 
     KIND = "float_reduce"
-    axes: tuple[int, ...]
-    keep_dims: bool
     function: str
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
-        _float.require_float(ctx, x, output)
-        axes = _reduce.import_axes(ctx, x)
-        ctx.emit(cls(axes, bool(ctx.option("KeepDims", False)), _FUNCTIONS[ctx.builtin]), (x,), output)
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The reduced shape."""
-        return _reduce.infer(inputs, self.axes, self.keep_dims)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _float.require_float)
+        ctx.emit(cls(axes, keep_dims, _FUNCTIONS[ctx.builtin]), (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
@@ -60,20 +50,11 @@ class FloatReduce(Op):
         return np.asarray(total / self._divisor(inputs[0]), np.float32).reshape(output.shape)
 
     def _divisor(self, x: Tensor) -> float:
-        return float(_reduce.count(x, self.axes)) if self.function == "mean" else 1.0
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
-        """The axes follow."""
-        axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
-        return None if axes is None else Swapped(type(self)(axes, self.keep_dims, self.function))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Accumulating over rows, or row by row."""
-        return _reduce.row_rule(inputs, output, self.axes)
+        return float(self.count(x)) if self.function == "mean" else 1.0
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Accumulators as float32."""
         assert inputs[0] is not None
-        geometry = _reduce.geometry(inputs, output, self.axes)
+        geometry = self.geometry(inputs, output)
         params = FloatReduceParams(geometry, self.function, self._divisor(inputs[0]))
         return Lowered(params, state=(DType.FLOAT32, geometry.outputs))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float
+from ascmcu.ops._elementwise import Elementwise
 
 _FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "relu": lambda x, _: np.maximum(x, 0.0),
@@ -36,7 +37,7 @@ class FloatUnaryParams:
 
 @register_float(*(name.upper() for name in _FUNCTIONS))
 @dataclass(frozen=True)
-class FloatUnary(Op):
+class FloatUnary(Elementwise):
     """The function of each element; ``alpha`` is LEAKY_RELU's slope."""
 
     KIND = "float_unary"
@@ -46,18 +47,14 @@ class FloatUnary(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         _float.require_float(ctx, x, output)
         alpha = float(ctx.option("Alpha", 0.0)) if ctx.builtin == "LEAKY_RELU" else 0.0
         ctx.emit(cls(ctx.builtin.lower(), alpha), (x,), output)
 
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The input's shape."""
-        x = inputs[0]
-        assert x is not None
-        return TensorType(x.shape, DType.FLOAT32)
+    def output_dtype(self, x: Tensor) -> DType:
+        """float32."""
+        return DType.FLOAT32
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """In float64, rounded once."""
@@ -65,14 +62,6 @@ class FloatUnary(Op):
         assert x is not None
         with np.errstate(over="ignore"):
             return _FUNCTIONS[self.function](x.astype(np.float64), self.alpha).astype(np.float32)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Element by element: nothing changes."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return elementwise_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """No constants."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fold import FOLD, TIME_PLANES, fold, folded_rows
+from ascmcu.ops._settled import Settled
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class FoldPlanesParams:
 
 @register()
 @dataclass(frozen=True)
-class FoldPlanes(Op):
+class FoldPlanes(Settled):
     """(1, H, 1, C) or (1, ceil(H / 4), 4, C) → (1, ceil(H / 4), C, 4)."""
 
     KIND = "fold_planes"
@@ -40,10 +41,6 @@ class FoldPlanes(Op):
         array, x = arrays[0], inputs[0]
         assert array is not None and x is not None
         return TIME_PLANES.spread(array if _is_folded(x) else fold(array), 0)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Maps are folded after the axes are settled."""
-        raise NotImplementedError
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Four rows make one, or one that is folded."""

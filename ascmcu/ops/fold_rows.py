@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fold import FOLD, fold, folded_rows
+from ascmcu.ops._settled import Settled
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class FoldRowsParams:
 
 @register()
 @dataclass(frozen=True)
-class FoldRows(Op):
+class FoldRows(Settled):
     """(1, H, 1, C) → (1, ceil(H / 4), 4, C); the last row is repeated where rows are missing."""
 
     KIND = "fold_rows"
@@ -37,10 +38,6 @@ class FoldRows(Op):
         """Reshaped."""
         assert arrays[0] is not None
         return fold(arrays[0])
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Maps are folded after the axes are settled."""
-        raise NotImplementedError
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Four rows make one."""

@@ -8,24 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import (
-    DEFAULT_TUNING,
-    Inputs,
-    Lowered,
-    Op,
-    RowMode,
-    RowReads,
-    RowRule,
-    Swapped,
-    TensorType,
-    Tuning,
-    accumulate_rule,
-    swap_pair,
-    whole_rule,
-)
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, RowMode, Swapped, TensorType, Tuning, swap_pair
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant
+from ascmcu.ops import _dense, _quant
 from ascmcu.ops._dot import EIGHT_PAIRS, DotParams, dot_form, pair_order
 from ascmcu.ops._fixed import I64
 from ascmcu.ops._requant import RequantParams, accumulator_bounds, lower_requantization
@@ -66,7 +52,7 @@ _MOST_TAPS = 2048
 
 @register("FULLY_CONNECTED")
 @dataclass(frozen=True)
-class FullyConnected(Op):
+class FullyConnected(_dense.Dense):
     """y[…,o] = clamp(requant(b[o] + Σ (w[o,i] − w zero point) · (x[…,i] − zero point))); inputs x, w, b.
 
     With ``flatten`` all of x is one vector (the shape is (1, O)); else the last axis is the vector and
@@ -75,18 +61,13 @@ class FullyConnected(Op):
     """
 
     KIND = "fully_connected"
-    output_shape: tuple[int, ...]
     clamp: tuple[int, int]
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the layer; a missing bias becomes zeros."""
-        x, weights, bias = (*ctx.inputs, None)[:3]
+        x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
-        if x is None or weights is None or len(weights.shape) != 2:
-            raise ctx.error("weights must have two dimensions", weights)
-        if int(ctx.option("WeightsFormat", 0)) != 0:
-            raise ctx.error("shuffled weights are not supported", weights, expected="DEFAULT weights format")
         _quant.require_quantized(ctx, x, output)
         _quant.require_weights(ctx, weights, bias, weights.shape[0])
         if bias is None:
@@ -97,11 +78,7 @@ class FullyConnected(Op):
         """The stated shape, if it holds as many vectors as the input."""
         x, weights, _ = inputs
         assert x is not None and weights is not None
-        channels, depth = weights.shape
-        vectors, rest = divmod(x.elements, depth) if depth else (0, 1)
-        expected = vectors * channels
-        if rest or int(np.prod(self.output_shape)) != expected or self.output_shape[-1] != channels:
-            raise _quant.incompatible("input does not fit the weights", f"a multiple of {depth}", x.shape)
+        self.check(x, weights)
         return TensorType(self.output_shape, x.dtype)
 
     def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
@@ -119,12 +96,6 @@ class FullyConnected(Op):
         acc = (centred @ (weights.astype(np.float64) - inputs[1].zero_point).T).astype(np.int64) + bias
         return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy).reshape(output.shape)
 
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """One per weight and vector."""
-        weights = inputs[1]
-        assert weights is not None
-        return output.elements * weights.shape[1]
-
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """A flattened map's weights follow its elements; a layer on the last axis alone stays."""
         x, weights, _ = inputs
@@ -138,17 +109,6 @@ class FullyConnected(Op):
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
             return Swapped(FullyConnected(swap_pair(self.output_shape), self.clamp))
         return None
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row where rows are vectors; accumulating where the rows together are one vector."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
-        depth = weights.shape[1]
-        if x.rows == output.rows and x.row_elements % depth == 0:
-            return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))
-        if x.elements == depth:
-            return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1), None, None))
-        return whole_rule(inputs)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """See ``lower_tuned``."""
@@ -210,10 +170,9 @@ class FullyConnected(Op):
         if form is None:
             return None
         params = FullyConnectedDotParams(1, depth, taps, channels, batch, x.dtype.c_name, form.params)
-        constants = (("weights", form.weights), ("constants", form.constants))
         return Lowered(
             params,
-            constants,
+            form.arrays,
             scratch=(DType.INT16, taps),
             shift=form.params.shift,
             widens_in_place=depth % 4 == 0 and batch == 1,

@@ -10,6 +10,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Op
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops import _quant
 from ascmcu.ops.concatenation import Concatenation
 from ascmcu.ops.reshape import Reshape
 from ascmcu.ops.slice import Slice
@@ -37,10 +38,7 @@ class Gather(Op):
         if output.dtype.size_bytes > 1:
             ctx.define(output, np.take(ctx.const(0), indices, axis=axis))
             return
-        if x.quant != output.quant:
-            raise ctx.error(
-                "gathering must not change the quantization", output, expected=x.quant, found=output.quant
-            )
+        _quant.require_same(ctx, x, "gathering")
         _emit(ctx, x, output, indices.reshape(-1), axis)
 
 

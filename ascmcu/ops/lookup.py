@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops._elementwise import Elementwise
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class LookupParams:
 
 @register()
 @dataclass(frozen=True)
-class Lookup(Op):
+class Lookup(Elementwise):
     """y = table[x as unsigned byte]; inputs x and the constant table of 256 elements of the output's type."""
 
     KIND = "lookup"
@@ -39,14 +40,6 @@ class Lookup(Op):
         x, table = arrays
         assert x is not None and table is not None
         return table[np.ascontiguousarray(x).view(np.uint8)]
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Element by element: nothing changes."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return elementwise_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """The table goes to flash."""

@@ -2,48 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
-from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _broadcast, _extremum
+from ascmcu.ops._extremum import Extremum
 
 
 @register("MINIMUM")
 @dataclass(frozen=True)
-class Minimum(Op):
+class Minimum(Extremum):
     """The smaller raw integer (tflite reference_ops::MaximumMinimumBroadcastSlow)."""
 
     KIND = "minimum"
-
-    @classmethod
-    def import_tflite(cls, ctx: ImportContext) -> None:
-        """Emit the op on operands of equal rank."""
-        ctx.emit(cls(), _extremum.import_operands(ctx), ctx.outputs[0])
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The broadcast shape."""
-        return _broadcast.infer(inputs)
-
-    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
-        """Bit-exact reference."""
-        a, b = arrays
-        assert a is not None and b is not None
-        return np.minimum(a, b)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """The same op on exchanged constants."""
-        return Swapped(self, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return _broadcast.row_rule(inputs, output)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Constant operands go to flash."""
-        return _extremum.lower(inputs, output, maximum=False)
+    LARGER = False

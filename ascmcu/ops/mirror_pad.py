@@ -59,9 +59,7 @@ class MirrorPad(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the padding."""
-        x = ctx.inputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x = ctx.needed(0)
         mode = _MODES.get(int(ctx.option("Mode", 0)))
         if mode is None:
             raise ctx.error("mirror mode is not known", x, expected=list(_MODES.values()))

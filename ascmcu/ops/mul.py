@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant
@@ -32,7 +32,7 @@ class MulParams:
 
 @register("MUL")
 @dataclass(frozen=True)
-class Mul(Op):
+class Mul(_broadcast.Broadcasting):
     """clamp(requant((x − zero point) × (y − zero point))); rounds twice (tflite reference_integer_ops::Mul)."""
 
     KIND = "mul"
@@ -43,10 +43,6 @@ class Mul(Op):
         """Emit the op on operands of equal rank."""
         operands = _broadcast.import_operands(ctx)
         ctx.emit(cls(_quant.import_activation(ctx, ctx.outputs[0])), operands, ctx.outputs[0])
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The broadcast shape."""
-        return _broadcast.infer(inputs)
 
     @staticmethod
     def multiplier(inputs: Inputs, output: Tensor) -> tuple[int, int]:
@@ -65,14 +61,6 @@ class Mul(Op):
             multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output)) + output.zero_point
         )
         return np.clip(result, *self.clamp).astype(output.dtype.numpy)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """The same op on exchanged constants."""
-        return Swapped(self, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return _broadcast.row_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Constant operands go to flash."""

@@ -22,7 +22,7 @@ from ascmcu.ir.op import (
 )
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops
+from ascmcu.ops import _loops, _quant
 from ascmcu.ops._loops import Loop
 
 Pairs = tuple[tuple[int, int], ...]
@@ -56,13 +56,8 @@ class Pad(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """PAD fills with the zero point; PADV2 with its constant's raw integer (tflite pad.cc)."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
-        if x.quant != output.quant:
-            raise ctx.error(
-                "padding must not change the quantization", output, expected=x.quant, found=output.quant
-            )
+        x, output = ctx.needed(0), ctx.outputs[0]
+        _quant.require_same(ctx, x, "padding")
         value = x.zero_point
         if ctx.builtin == "PADV2" and len(ctx.inputs) > 2:
             value = int(ctx.const(2).reshape(-1)[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, swap_constants
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
@@ -34,7 +34,7 @@ class PreluParams:
 
 @register("PRELU")
 @dataclass(frozen=True)
-class Prelu(Op):
+class Prelu(_broadcast.Broadcasting):
     """x for x ≥ 0, else slope × x; inputs x and slope (tflite reference_ops::BroadcastPrelu4DSlow)."""
 
     KIND = "prelu"
@@ -43,10 +43,6 @@ class Prelu(Op):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
         ctx.emit(cls(), _broadcast.import_operands(ctx), ctx.outputs[0])
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The broadcast shape."""
-        return _broadcast.infer(inputs)
 
     @staticmethod
     def _multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -70,14 +66,6 @@ class Prelu(Op):
         )
         clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
         return clipped.astype(output.dtype.numpy)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """The same op on exchanged constants."""
-        return Swapped(self, swap_constants(inputs))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return _broadcast.row_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """Constant slopes go to flash."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_float32
+from ascmcu.ops._elementwise import Elementwise
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class QuantizeParams:
 
 @register("QUANTIZE")
 @dataclass(frozen=True)
-class Quantize(Op):
+class Quantize(Elementwise):
     """round(x / scale) + zero point in float32 (tflite reference_ops::AffineQuantize), or, from 8 bits,
     the fixed-point requantization that rounds twice (reference_ops::Requantize)."""
 
@@ -39,18 +40,14 @@ class Quantize(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         ctx.require_dtype(x, DType.FLOAT32, *_quant.QUANTIZED)
         _quant.require_quantized(ctx, output, None if x.dtype is DType.FLOAT32 else x)
         ctx.emit(cls(output.dtype.value), (x,), output)
 
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The input's shape."""
-        x = inputs[0]
-        assert x is not None
-        return TensorType(x.shape, DType(self.dtype))
+    def output_dtype(self, x: Tensor) -> DType:
+        """The attribute's."""
+        return DType(self.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
@@ -58,23 +55,14 @@ class Quantize(Op):
         assert x is not None and inputs[0] is not None
         low, high = output.dtype.integer_range
         if inputs[0].dtype is DType.FLOAT32:
-            # Clipped before the zero point is added, so that huge inputs stay in range.
-            real = round_float32(x.astype(np.float32) / np.float32(output.scale))
-            scaled = np.clip(real, -1024.0, 1024.0).astype(np.int64)
+            # Bounded before the zero point is added, so that huge inputs stay in range.
+            scaled = round_bounded(x.astype(np.float32) / np.float32(output.scale))
         else:
             centred = x.astype(np.int64) - inputs[0].zero_point
             scaled = multiply_by_quantized_multiplier(
                 centred, *quantize_multiplier(inputs[0].scale / output.scale)
             )
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Element by element: nothing changes."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row."""
-        return elementwise_rule(inputs, output)
 
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """The float32 form; the 8-bit one became a lookup."""

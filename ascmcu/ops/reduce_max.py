@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _reduce
+from ascmcu.ops import _quant, _reduce
 
 
 @dataclass(frozen=True)
@@ -23,24 +23,17 @@ class ReduceMaxParams:
 
 @register("REDUCE_MAX")
 @dataclass(frozen=True)
-class ReduceMax(Op):
+class ReduceMax(_reduce.Reduction):
     """The largest raw integer over ``axes`` (tflite reference_ops::ReduceGeneric)."""
 
     KIND = "reduce_max"
-    axes: tuple[int, ...]
-    keep_dims: bool
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction; input and output must share their quantization."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx)
-        if x.quant != ctx.outputs[0].quant:
-            raise ctx.error("the maximum must not change the quantization", x, expected=x.quant)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
+        _quant.require_same(ctx, x, "the maximum")
         ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The reduced shape."""
-        return _reduce.infer(inputs, self.axes, self.keep_dims)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
@@ -48,16 +41,7 @@ class ReduceMax(Op):
         largest: Array = arrays[0].max(axis=self.axes)
         return largest.reshape(output.shape)
 
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
-        """The axes follow."""
-        axes = _reduce.swapped_axes(inputs, self.axes, self.keep_dims)
-        return None if axes is None else Swapped(type(self)(axes, self.keep_dims))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Accumulating over rows, or row by row."""
-        return _reduce.row_rule(inputs, output, self.axes)
-
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """The output itself holds the running maximum."""
-        geometry = _reduce.geometry(inputs, output, self.axes)
+        geometry = self.geometry(inputs, output)
         return Lowered(ReduceMaxParams(geometry, output.dtype.integer_range[0], output.dtype.c_name))

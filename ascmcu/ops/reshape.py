@@ -46,9 +46,7 @@ class Reshape(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """The target shape is the output's; where a dynamic model states a placeholder, the operand's value."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         shape = output.shape
         if math.prod(shape) != x.elements and ctx.builtin == "RESHAPE" and len(ctx.inputs) > 1:
             shape = _resolved(ctx.const(1), x.elements)

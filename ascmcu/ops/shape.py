@@ -22,7 +22,5 @@ class Shape(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Define the output."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         ctx.define(output, np.array(x.shape, output.dtype.numpy))

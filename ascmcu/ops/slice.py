@@ -42,7 +42,8 @@ class Slice(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit one slice per output, followed by a reshape where axes vanish."""
-        x = _data_input(ctx)
+        # SPLIT puts the axis first, every other operator its data.
+        x = ctx.needed(1 if ctx.builtin == "SPLIT" else 0)
         for begin, size, strides, output in _IMPORTERS[ctx.builtin](ctx, x):
             if output.shape == size:
                 ctx.emit(cls(begin, size, strides), (x,), output)
@@ -100,14 +101,6 @@ class Slice(Op):
 
 
 Part = tuple[Ints, Ints, Ints, Tensor]
-
-
-def _data_input(ctx: ImportContext) -> Tensor:
-    # SPLIT puts the axis first, every other operator its data.
-    x = ctx.inputs[1 if ctx.builtin == "SPLIT" else 0]
-    if x is None:
-        raise ctx.error("input is missing")
-    return x
 
 
 def _axis(ctx: ImportContext, value: int, x: Tensor) -> int:

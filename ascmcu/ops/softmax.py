@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Lowered, RowMode
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
+from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import (
     I64,
     INT32_MIN,
@@ -47,7 +48,7 @@ class SoftmaxParams:
 
 @register("SOFTMAX")
 @dataclass(frozen=True)
-class Softmax(Op):
+class Softmax(Elementwise):
     """exp(beta·x) / Σ exp(beta·x) in gemmlowp fixed point (tflite reference_ops::Softmax)."""
 
     KIND = "softmax"
@@ -56,18 +57,14 @@ class Softmax(Op):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
-        x, output = ctx.inputs[0], ctx.outputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x, output = ctx.needed(0), ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
         lowest = output.dtype.integer_range[0]
         if output.zero_point != lowest or abs(output.scale * 256 - 1) > 0.001:
             raise ctx.error(
                 "softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}"
             )
-        beta = float(ctx.option("Beta", 1.0))
-        if not 0 < beta < 1e6:
-            raise ctx.error("softmax's beta must be positive", output, found=beta)
+        beta = import_beta(ctx)
         if beta * x.scale * 2.0 ** (31 - _DIFF_INTEGER_BITS) <= 1:
             # LiteRT's QuantizeMultiplierGreaterThanOne aborts the process here.
             raise ctx.error(
@@ -78,12 +75,6 @@ class Softmax(Op):
                 hint="the input never changed in calibration; calibrate with more varied data",
             )
         ctx.emit(cls(beta), (x,), output)
-
-    def infer(self, inputs: Inputs) -> TensorType:
-        """The input's shape."""
-        x = inputs[0]
-        assert x is not None
-        return TensorType(x.shape, x.dtype)
 
     def _exponentials(self, x: Tensor) -> I64:
         """exp of −d for d = 0 … as Q0.31, as far as the reference takes it into account."""
@@ -113,14 +104,6 @@ class Softmax(Op):
         low, high = output.dtype.integer_range
         return np.where(counted, np.clip(unsaturated + low, low, high), low).astype(output.dtype.numpy)
 
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """The last axis stays."""
-        return Swapped(self)
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """Row by row: the last axis never is the row axis."""
-        return elementwise_rule(inputs, output)
-
     def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
         """The table of exponentials goes to flash."""
         x = inputs[0]
@@ -137,3 +120,15 @@ class Softmax(Op):
             output.dtype.c_name,
         )
         return Lowered(params, (("exponentials", table),))
+
+
+def import_beta(ctx: ImportContext) -> float:
+    """The factor of the exponents.
+
+    Raises:
+        ModelError: it is not positive, or beyond all use.
+    """
+    beta = float(ctx.option("Beta", 1.0))
+    if not 0 < beta < 1e6:
+        raise ctx.error("softmax's beta must be positive", ctx.outputs[0], found=beta)
+    return beta

@@ -31,9 +31,7 @@ class Transpose(Op):
             return import_space_to_batch(ctx, cls)
         if ctx.builtin == "BATCH_TO_SPACE_ND":
             return import_batch_to_space(ctx, cls)
-        x = ctx.inputs[0]
-        if x is None:
-            raise ctx.error("input is missing")
+        x = ctx.needed(0)
         rank = len(x.shape)
         permutation = tuple(int(p) + (rank if p < 0 else 0) for p in ctx.const(1).reshape(-1))
         ctx.emit(cls(permutation), (x,), ctx.outputs[0])

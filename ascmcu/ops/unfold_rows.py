@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._fold import FOLD, TIME_PLANES, unfold
+from ascmcu.ops._settled import Settled
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class UnfoldRowsParams:
 
 @register()
 @dataclass(frozen=True)
-class UnfoldRows(Op):
+class UnfoldRows(Settled):
     """(1, ceil(H / 4), 4, C), or planes (1, ceil(H / 4), C, 4) → (1, H, 1, C), H being ``rows``."""
 
     KIND = "unfold_rows"
@@ -41,10 +42,6 @@ class UnfoldRows(Op):
         array = arrays[0]
         assert array is not None
         return unfold(TIME_PLANES.gather(array) if self.planes else array, self.rows)
-
-    def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
-        """Maps are folded after the axes are settled."""
-        raise NotImplementedError
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """One row makes four."""

@@ -15,7 +15,7 @@ import numpy as np
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.types import Tensor
 from ascmcu.ops._fixed import I64
-from ascmcu.ops._pool import PoolAttributes
+from ascmcu.ops._pool import Pool
 from ascmcu.ops._quant import Requantization
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -130,7 +130,7 @@ def _lookup(graph: Graph, node: Node, found: dict[str, Range]) -> Range | None:
 
 
 def _pool(graph: Graph, node: Node, found: dict[str, Range]) -> Range | None:
-    assert isinstance(node.op, PoolAttributes)
+    assert isinstance(node.op, Pool)
     source = found[node.inputs[0]]
     return Range(np.clip(source.low, *node.op.clamp), np.clip(source.high, *node.op.clamp))
 
@@ -163,7 +163,7 @@ _RULES: dict[type, Callable[[Graph, Node, dict[str, Range]], Range | None]] = {
     DepthwiseConv2D: _depthwise,
     FullyConnected: _dense,
     Lookup: _lookup,
-    PoolAttributes: _pool,
+    Pool: _pool,
     Mean: _reduced,
     ReduceMax: _reduced,
     Pad: _pad,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Tensor
-from ascmcu.ops._pool import PoolAttributes
+from ascmcu.ops._pool import Pool
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.fully_connected import FullyConnected
@@ -58,7 +58,7 @@ def _keeps_channels(node: Node, x: Tensor) -> bool:
         return op.paddings[-1] == (0, 0)
     if isinstance(op, Mean | ReduceMax):
         return len(x.shape) - 1 not in op.axes
-    return isinstance(op, Lookup | PoolAttributes)
+    return isinstance(op, Lookup | Pool)
 
 
 def _droppable(graph: Graph, ranges: dict[str, Range]) -> dict[str, Mask]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.types import Tensor
-from ascmcu.ops._pool import PoolAttributes
+from ascmcu.ops._pool import Pool
 from ascmcu.ops.concatenation import Concatenation
 from ascmcu.ops.mirror_pad import MirrorPad
 from ascmcu.ops.pad import Pad
@@ -33,7 +33,7 @@ def _moves_nothing(node: Node, source: Tensor) -> bool:
     if isinstance(op, Transpose):
         moved = [axis for axis in op.permutation if source.shape[axis] > 1]
         return moved == sorted(moved)
-    if isinstance(op, PoolAttributes):
+    if isinstance(op, Pool):
         low, high = source.dtype.integer_range
         return op.kernel == (1, 1) and op.clamp[0] <= low and op.clamp[1] >= high
     return isinstance(op, Reshape | Pad | MirrorPad | Concatenation | ReduceMax)

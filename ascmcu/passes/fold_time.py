@@ -80,13 +80,12 @@ def _folded_op(graph: Graph, node: Node) -> Op | None:
         return None
     if weights.data is None or bias.data is None or x.is_const:
         return None
-    window = (op.stride, op.dilation, op.padding, op.clamp)
     made: Conv2DTime | DepthwiseTime
     if isinstance(op, DepthwiseConv2D):
-        made = DepthwiseTime(*window, rows=x.rows)
+        made = DepthwiseTime(*op.common, rows=x.rows)
         fits = weights.shape[3] == x.shape[3] and made.try_lower(_inputs(graph, node, made), output)
     else:
-        made = Conv2DTime(*window, rows=x.rows)
+        made = Conv2DTime(*op.common, rows=x.rows)
         dense = weights.shape[3] == x.shape[3] and op.dilation[0] == 1
         pays = weights.elements >= _LEAST_MACS
         fits = dense and pays and made.try_lower(_inputs(graph, node, made), output)

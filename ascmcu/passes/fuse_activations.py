@@ -8,7 +8,7 @@ import numpy as np
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import Op
-from ascmcu.ops._pool import PoolAttributes
+from ascmcu.ops._pool import Pool
 from ascmcu.ops.add import Add
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -19,7 +19,7 @@ from ascmcu.ops.sub import Sub
 from ascmcu.passes._rewire import same_values, sole_consumer
 
 Clamp = tuple[int, int]
-_CLAMPING = (Conv2D, DepthwiseConv2D, FullyConnected, Add, Sub, Mul, PoolAttributes)
+_CLAMPING = (Conv2D, DepthwiseConv2D, FullyConnected, Add, Sub, Mul, Pool)
 
 
 def fuse_activations(graph: Graph) -> Graph:

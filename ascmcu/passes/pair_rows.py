@@ -38,7 +38,7 @@ def _paired(graph: Graph, node: Node) -> Node:
     if not simple or not narrow or x.is_const or weights.data is None or bias.data is None:
         return node
     planes = op.planes if isinstance(op, Conv2DPlanes) else NO_PLANES
-    pairs = Conv2DPairs(op.stride, op.dilation, op.padding, op.clamp, planes)
+    pairs = Conv2DPairs(*op.common, planes)
     if pairs.try_lower(graph.input_tensors(node), output) is None:
         return node
     return dataclasses.replace(node, op=pairs)

@@ -10,33 +10,22 @@ import dataclasses
 import functools
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.types import Tensor
 from ascmcu.ops._dot import MOST_OFFSET
 from ascmcu.ops._planes import Planes, planes_for
-from ascmcu.ops._window import Padding, Pair
 from ascmcu.ops.conv2d import Conv2D, Conv2DDotParams
 from ascmcu.ops.conv2d_planes import Conv2DPlanes
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.depthwise_planes import KERNEL, DepthwisePlanes
+from ascmcu.passes._rewire import Pair, replace_pairs
 
 
 @functools.lru_cache(maxsize=8)
 def planar_maps(graph: Graph) -> Graph:
     """Exact: the bytes are the same in another order."""
-    nodes = {node.output: node for node in graph.nodes}
-    tensors: list[Tensor] = []
-    for node in graph.nodes:
-        made = _pair(graph, node)
-        if made is not None:
-            first, second, between = made
-            nodes[first.output], nodes[second.output] = first, second
-            tensors.append(between)
-    if not tensors:
-        return graph
-    return graph.replace(nodes=[nodes[node.output] for node in graph.nodes], tensors=tensors)
+    return replace_pairs(graph, _pair)
 
 
-def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
+def _pair(graph: Graph, node: Node) -> Pair | None:
     """Both nodes and the planes between them, if ``node`` is such a depthwise convolution."""
     op, before = node.op, graph.producer(node.inputs[0])
     if type(op) is not DepthwiseConv2D or before is None or type(before.op) is not Conv2D:
@@ -53,7 +42,7 @@ def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
     return _made(graph, before, node, planes)
 
 
-def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> tuple[Node, Node, Tensor] | None:
+def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> Pair | None:
     x = graph.tensors[node.inputs[0]]
     assert isinstance(before.op, Conv2D) and isinstance(node.op, DepthwiseConv2D)
     lowered = before.op.lower(graph.input_tensors(before), x)
@@ -61,14 +50,10 @@ def _made(graph: Graph, before: Node, node: Node, planes: Planes) -> tuple[Node,
         return None
     layout = (planes.first, planes.columns, planes.width)
     between = with_tensor(x, shape=(1, x.shape[1], x.shape[3], planes.width))
-    depthwise = DepthwisePlanes(*_window(node.op), layout)
+    depthwise = DepthwisePlanes(*node.op.common, layout)
     inputs = (between, *graph.input_tensors(node)[1:])
     if depthwise.try_lower(inputs, graph.output_tensor(node)) is None:
         return None
-    convolution = Conv2DPlanes(*_window(before.op), layout)
+    convolution = Conv2DPlanes(*before.op.common, layout)
     first = dataclasses.replace(before, op=convolution)
     return first, dataclasses.replace(node, op=depthwise), between
-
-
-def _window(op: Conv2D | DepthwiseConv2D) -> tuple[Pair, Pair, Padding, Pair]:
-    return op.stride, op.dilation, op.padding, op.clamp

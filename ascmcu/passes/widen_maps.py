@@ -20,25 +20,16 @@ from ascmcu.ops.conv2d_time import Conv2DTime
 from ascmcu.ops.conv2d_wide import Conv2DWide
 from ascmcu.ops.depthwise_planes import DepthwisePlanes
 from ascmcu.ops.depthwise_time import DepthwiseTime
+from ascmcu.passes._rewire import Pair, replace_pairs
 
 
 @functools.lru_cache(maxsize=8)
 def widen_maps(graph: Graph) -> Graph:
     """Exact: the same numbers in more bytes."""
-    nodes = {node.output: node for node in graph.nodes}
-    tensors: list[Tensor] = []
-    for node in graph.nodes:
-        made = _pair(graph, node)
-        if made is not None:
-            first, second, between = made
-            nodes[first.output], nodes[second.output] = first, second
-            tensors.append(between)
-    if not tensors:
-        return graph
-    return graph.replace(nodes=[nodes[node.output] for node in graph.nodes], tensors=tensors)
+    return replace_pairs(graph, _pair)
 
 
-def _pair(graph: Graph, node: Node) -> tuple[Node, Node, Tensor] | None:
+def _pair(graph: Graph, node: Node) -> Pair | None:
     """A depthwise convolution and its only reader, both changed, and the map between them, if they can be."""
     before = graph.producer(node.inputs[0])
     if before is None or before.output in graph.outputs or len(graph.consumers(before.output)) != 1:
@@ -76,4 +67,4 @@ def _reader(op: Op, x: Tensor, weights: Tensor | None) -> Conv2DWide | Conv2DPai
     if type(op) not in (Conv2D, Conv2DPlanes):
         return None
     planes = op.planes if isinstance(op, Conv2DPlanes) else NO_PLANES
-    return Conv2DWide(op.stride, op.dilation, op.padding, op.clamp, planes)
+    return Conv2DWide(*op.common, planes)

@@ -31,6 +31,12 @@ class Rcc(Following):
         raise NotImplementedError
 
 
+def _divisor(field: int) -> int:
+    """What PPRE1 or PPRE2, the lowest three bits of ``field``, divides HCLK by."""
+    code = field & 7
+    return 1 if code < 4 else 2 << (code - 4)
+
+
 class RccF4(Rcc):
     """0x40023800."""
 
@@ -49,8 +55,7 @@ class RccF4(Rcc):
         super().__init__("RCC", 0x40023800, 0x400, reset, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
-        code = self.values.get(0x08, 0) >> (10 if bus == 1 else 13) & 7
-        return 1 if code < 4 else 2 << (code - 4)
+        return _divisor(self.values.get(0x08, 0) >> (10 if bus == 1 else 13))
 
 
 class RccF3(Rcc):
@@ -66,8 +71,7 @@ class RccF3(Rcc):
         super().__init__("RCC", 0x40021000, 0x400, {0x00: 0x83}, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
-        code = self.values.get(0x04, 0) >> (8 if bus == 1 else 11) & 7
-        return 1 if code < 4 else 2 << (code - 4)
+        return _divisor(self.values.get(0x04, 0) >> (8 if bus == 1 else 11))
 
 
 class RccL4(Rcc):
@@ -92,8 +96,7 @@ class RccL4(Rcc):
         super().__init__("RCC", 0x40021000, 0x400, reset, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
-        code = self.values.get(0x08, 0) >> (8 if bus == 1 else 11) & 7
-        return 1 if code < 4 else 2 << (code - 4)
+        return _divisor(self.values.get(0x08, 0) >> (8 if bus == 1 else 11))
 
 
 class Gpio(Registers):

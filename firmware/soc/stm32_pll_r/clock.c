@@ -1,21 +1,8 @@
 /* The clock tree. The internal 16 MHz oscillator comes first, as the ground to fall back to: the L4 starts on its 4 MHz
  * MSI. What stays silent after that is done without. */
-#include "chip.h"
-#include "soc.h"
+#include "clock.h"
 
 #define BOOST_POLLS 64u /* at least 1 µs at half of the highest clock: RM0432 5.1.8, RM0440 6.1.5 */
-
-static bool start_external(void)
-{
-#if BOARD_CLOCK_HSE
-    RCC_CR |= (BOARD_CLOCK_HSE_BYPASS ? RCC_CR_HSEBYP : 0u) | RCC_CR_HSEON;
-    if (soc_wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-#endif
-    return false;
-}
 
 static bool switch_to(uint32_t source)
 {
@@ -73,28 +60,20 @@ static void fall_back(void)
 
 struct soc_clock soc_start_clock(void)
 {
-    const struct soc_clock alone = {
-        .core_hz = BOARD_HSI_HZ, .port_hz = BOARD_HSI_HZ, .how = HAL_CLOCK_HSI_ALONE};
-
     RCC_CR |= RCC_CR_HSION;
     if (!soc_wait_for(&RCC_CR, RCC_CR_HSIRDY, RCC_CR_HSIRDY) || !switch_to(RCC_CFGR_SW_HSI)) {
-        return alone;
+        return clock_alone();
     }
-    const bool external = start_external();
+    const bool external = clock_start_external();
     const uint32_t m = external ? BOARD_PLL_M : BOARD_PLL_M_HSI;
     if (m == 0u || !set_regulator()) {
         fall_back();
-        return alone;
+        return clock_alone();
     }
     configure_pll(external, m);
     if (!soc_wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) || !set_flash(BOARD_WAIT_STATES) || !switch_to_pll()) {
         fall_back();
-        return alone;
+        return clock_alone();
     }
-    return (struct soc_clock){
-        .core_hz = BOARD_SYSCLK_HZ,
-        .port_hz = BOARD_PORT_HZ,
-        .wait_states = BOARD_WAIT_STATES,
-        .how = external == (BOARD_CLOCK_HSE != 0) ? HAL_CLOCK_AS_CONFIGURED : HAL_CLOCK_PLL_FROM_HSI,
-    };
+    return clock_of_pll(external);
 }

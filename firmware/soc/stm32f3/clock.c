@@ -1,18 +1,5 @@
 /* The clock tree: source / PREDIV · PLLMUL. What stays silent is done without, down to the internal 8 MHz oscillator. */
-#include "chip.h"
-#include "soc.h"
-
-static bool start_external(void)
-{
-#if BOARD_CLOCK_HSE
-    RCC_CR |= (BOARD_CLOCK_HSE_BYPASS ? RCC_CR_HSEBYP : 0u) | RCC_CR_HSEON;
-    if (soc_wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-#endif
-    return false;
-}
+#include "clock.h"
 
 static bool set_flash(uint32_t wait_states)
 {
@@ -36,25 +23,18 @@ static bool switch_to_pll(void)
 
 struct soc_clock soc_start_clock(void)
 {
-    const struct soc_clock alone = {
-        .core_hz = BOARD_HSI_HZ, .port_hz = BOARD_HSI_HZ, .how = HAL_CLOCK_HSI_ALONE};
-    const bool external = start_external();
+    const bool external = clock_start_external();
     const uint32_t m = external ? BOARD_PLL_M : BOARD_PLL_M_HSI;
 
     if (m == 0u) {
-        return alone;
+        return clock_alone();
     }
     configure_pll(external, m);
     if (!soc_wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) || !set_flash(BOARD_WAIT_STATES) || !switch_to_pll()) {
         RCC_CFGR = 0;
         RCC_CR &= ~(RCC_CR_PLLON | RCC_CR_HSEON | RCC_CR_HSEBYP);
         (void)set_flash(0);
-        return alone;
+        return clock_alone();
     }
-    return (struct soc_clock){
-        .core_hz = BOARD_SYSCLK_HZ,
-        .port_hz = BOARD_PORT_HZ,
-        .wait_states = BOARD_WAIT_STATES,
-        .how = external == (BOARD_CLOCK_HSE != 0) ? HAL_CLOCK_AS_CONFIGURED : HAL_CLOCK_PLL_FROM_HSI,
-    };
+    return clock_of_pll(external);
 }

@@ -1,18 +1,5 @@
 /* The clock tree. What stays silent is done without, down to the internal 16 MHz oscillator that the chip starts on. */
-#include "chip.h"
-#include "soc.h"
-
-static bool start_external(void)
-{
-#if BOARD_CLOCK_HSE
-    RCC_CR |= (BOARD_CLOCK_HSE_BYPASS ? RCC_CR_HSEBYP : 0u) | RCC_CR_HSEON;
-    if (soc_wait_for(&RCC_CR, RCC_CR_HSERDY, RCC_CR_HSERDY)) {
-        return true;
-    }
-    RCC_CR &= ~(RCC_CR_HSEON | RCC_CR_HSEBYP);
-#endif
-    return false;
-}
+#include "clock.h"
 
 static void configure_pll(bool external, uint32_t m)
 {
@@ -62,28 +49,20 @@ static void fall_back(void)
 
 struct soc_clock soc_start_clock(void)
 {
-    const struct soc_clock alone = {
-        .core_hz = BOARD_HSI_HZ, .port_hz = BOARD_HSI_HZ, .how = HAL_CLOCK_HSI_ALONE};
-
     RCC_APB1ENR |= RCC_APB1ENR_PWR;
     (void)RCC_APB1ENR;                                              /* RM0390 6.2: two cycles until it is clocked */
     PWR_CR = (PWR_CR & ~PWR_CR_VOS) | ((uint32_t)BOARD_VOS << 14); /* only while the PLL is off: RM0390 5.4.1 */
 
-    const bool external = start_external();
+    const bool external = clock_start_external();
     const uint32_t m = external ? BOARD_PLL_M : BOARD_PLL_M_HSI;
     if (m == 0u) {
-        return alone;
+        return clock_alone();
     }
     configure_pll(external, m);
     if (!start_over_drive() || !soc_wait_for(&RCC_CR, RCC_CR_PLLRDY, RCC_CR_PLLRDY) || !set_flash(BOARD_WAIT_STATES) ||
         !switch_to_pll()) {
         fall_back();
-        return alone;
+        return clock_alone();
     }
-    return (struct soc_clock){
-        .core_hz = BOARD_SYSCLK_HZ,
-        .port_hz = BOARD_PORT_HZ,
-        .wait_states = BOARD_WAIT_STATES,
-        .how = external == (BOARD_CLOCK_HSE != 0) ? HAL_CLOCK_AS_CONFIGURED : HAL_CLOCK_PLL_FROM_HSI,
-    };
+    return clock_of_pll(external);
 }

@@ -1,0 +1,47 @@
+"""What convolutions of 8-bit integers share: their import and their requantization."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered
+from ascmcu.ir.types import Tensor
+from ascmcu.ops import _conv, _quant, _window
+
+Common = tuple[_window.Pair, _window.Pair, _window.Padding, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class QuantizedConvolution(_conv.Convolution):
+    """Base: clamp(requant(bias + Σ weight · (x − zero point))), rounded twice; inputs x, weights int8, bias int32."""
+
+    clamp: tuple[int, int]
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the convolution; a missing bias becomes zeros."""
+        x, weights, bias = _conv.import_operands(ctx)
+        output, channels = ctx.outputs[0], weights.shape[cls.CHANNELS]
+        _quant.require_quantized(ctx, x, output)
+        _quant.require_weights(ctx, weights, bias, channels)
+        window = _conv.import_window(ctx, x, weights)
+        if bias is None:
+            bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(channels))
+        ctx.emit(cls(*window, _quant.import_activation(ctx, output)), (x, weights, bias), output)
+
+    @property
+    def common(self) -> Common:
+        """The attributes that every form of the convolution has, in order."""
+        return self.stride, self.dilation, self.padding, self.clamp
+
+    def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
+        """Accumulator → output."""
+        x, weights, _ = inputs
+        assert x is not None and weights is not None
+        channels = weights.shape[self.CHANNELS]
+        return _quant.requantization(x, weights, output, channels, self.clamp, once=False)
+
+    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
+        """See ``lower_tuned``."""
+        return self.lower_tuned(inputs, output, DEFAULT_TUNING)
