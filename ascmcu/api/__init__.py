@@ -36,7 +36,7 @@ __all__ = [
     "result_path",
     "variants",
     "write_sources",
-]  # fmt: skip
+]
 
 
 def _also_callable(package: str, function: Callable[..., Any]) -> None:
