@@ -7,19 +7,15 @@ wherever it is soldered. Every rule that a description must meet is one named fu
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import itertools
 import re
-import tomllib
-import types
-import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ascmcu import paths
-from ascmcu.errors import BoardError
+from ascmcu import paths, tables
+from ascmcu.errors import BoardError, near
 
 MemoryKind = Literal["flash", "ram", "ccm"]
 PortClock = Literal["apb1", "apb2", "core", "core/4"]
@@ -432,14 +428,13 @@ def load(name: str) -> Board:
     """
     path = Path(name) if name.endswith(".toml") else paths.boards() / f"{name}.toml"
     if not path.is_file():
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.5)
         raise BoardError(
             "unknown board",
             found=name,
             expected=f"{', '.join(names())}; or a board's .toml file",
-            hint=f"did you mean {' or '.join(near)}?" if near else "`ascmcu boards list` shows them all",
+            hint=near(name, names(), 3) or "`ascmcu boards list` shows them all",
         )
-    raw = _read(path)
+    raw = tables.load(path, BoardError)
     chip_name = raw.get("chip")
     if not isinstance(chip_name, str):
         raise BoardError("a board must name its chip", where=str(path), found=chip_name)
@@ -447,16 +442,15 @@ def load(name: str) -> Board:
     chip_path = beside if beside.is_file() else paths.boards() / "chips" / f"{chip_name}.toml"
     if not chip_path.is_file():
         known = sorted(p.stem for p in chip_path.parent.glob("*.toml"))
-        near = difflib.get_close_matches(chip_name, known, n=3, cutoff=0.5)
         raise BoardError(
             "unknown chip",
             where=str(path),
             found=chip_name,
             expected=", ".join(known),
-            hint=f"did you mean {' or '.join(near)}?" if near else None,
+            hint=near(chip_name, known, 3),
         )
-    raw["chip"] = _build(Chip, _read(chip_path), f"{chip_path}")
-    board: Board = _build(Board, raw, str(path))
+    raw["chip"] = tables.read(chip_path, Chip, BoardError)
+    board = tables.build(Board, raw, str(path), BoardError)
     for check in CHECKS:
         check(board, str(path))
     return board
@@ -466,56 +460,6 @@ def that_hold(flash_bytes: int, ram_bytes: int) -> list[str]:
     """The known boards with at least that much flash and RAM."""
     known = [load(name) for name in names()]
     return [b.name for b in known if b.flash.size_bytes >= flash_bytes and b.ram.size_bytes >= ram_bytes]
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise BoardError("not a readable TOML file", where=str(path), found=str(error)) from error
-
-
-def _build(kind: Any, raw: Any, where: str) -> Any:
-    """Turn parsed TOML into the frozen dataclass ``kind``; every key must be known, every type right."""
-    if not isinstance(raw, dict):
-        raise BoardError("expected a table", where=where, found=raw)
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    unknown = sorted(set(raw) - set(fields))
-    if unknown:
-        near = difflib.get_close_matches(unknown[0], list(fields), n=1)
-        raise BoardError(
-            "unknown key",
-            where=where,
-            found=unknown[0],
-            expected=", ".join(fields),
-            hint=f"did you mean {near[0]}?" if near else None,
-        )
-    missing = [n for n, f in fields.items() if n not in raw and f.default is dataclasses.MISSING]
-    if missing:
-        raise BoardError("missing key", where=where, expected=", ".join(missing))
-    hints = typing.get_type_hints(kind)
-    return kind(**{key: _convert(hints[key], value, f"{where}, {key}") for key, value in raw.items()})
-
-
-def _convert(hint: Any, value: Any, where: str) -> Any:
-    origin, args = typing.get_origin(hint), typing.get_args(hint)
-    if origin is Literal:
-        if value not in args:
-            raise BoardError("unknown value", where=where, found=value, expected=", ".join(args))
-        return value
-    if origin is tuple:
-        if not isinstance(value, list):
-            raise BoardError("expected a list", where=where, found=value)
-        if len(args) == 2 and args[1] is not Ellipsis and len(value) != 2:
-            raise BoardError("expected two values: lowest and highest", where=where, found=value)
-        return tuple(_convert(args[0], v, f"{where}[{i}]") for i, v in enumerate(value))
-    if isinstance(hint, types.UnionType):
-        raise TypeError(f"{where}: unions have no place in a description")
-    if dataclasses.is_dataclass(hint):
-        return value if isinstance(value, typing.cast(type, hint)) else _build(hint, value, where)
-    if type(value) is not hint:  # bool is an int, but `usart = true` is a mistake
-        raise BoardError(f"expected {hint.__name__}", where=where, found=repr(value))
-    return value
 
 
 def _refuse(check: str, what: str, where: str, **facts: Any) -> BoardError:
@@ -534,14 +478,13 @@ def check_family(board: Board, where: str) -> None:
     """There must be firmware for the family."""
     family = board.chip.family
     if family not in FAMILIES:
-        near = difflib.get_close_matches(family, list(FAMILIES), n=2)
         raise _refuse(
             "family",
             "no firmware for this family",
             where,
             expected=", ".join(FAMILIES),
             found=family,
-            hint=f"did you mean {' or '.join(near)}?" if near else None,
+            hint=near(family, list(FAMILIES), 2),
         )
 
 

@@ -67,10 +67,10 @@ def why(error: BaseException) -> str:
     return getattr(error, "strerror", None) or str(error)
 
 
-def near(word: str, known: Sequence[str]) -> str | None:
-    """A hint at the known word that was probably meant; None where none is like it."""
-    found = difflib.get_close_matches(word, known, n=1)
-    return f"did you mean {found[0]}?" if found else None
+def near(word: str, known: Sequence[str], most: int = 1) -> str | None:
+    """A hint at the known words that were probably meant, at most so many; None where none is like it."""
+    found = difflib.get_close_matches(word, known, n=most, cutoff=0.5 if most > 1 else 0.6)
+    return f"did you mean {' or '.join(found)}?" if found else None
 
 
 class InputError(AscmcuError):

@@ -94,7 +94,7 @@ REFUSED = {
     "name": ("board", 'name = "nucleo-f446"', 'name = "nucleo"', "name: a board is named as its file"),
     "unknown key": ("board", "supply_mv", "suply_mv", "unknown key"),
     "missing key": ("board", "stack_bytes = 4096\n", "", "missing key"),
-    "wrong type": ("board", "usart = 2", "usart = true", "expected int"),
+    "wrong type": ("board", "usart = 2", "usart = true", "wrong type"),
     "unknown source": ("board", '"hse-bypass"', '"hse"', "unknown value"),
     "chip": ("board", '"stm32f446re"', '"stm32f447re"', "unknown chip"),
     "no toml": ("board", "[clock]", "[clock", "not a readable TOML file"),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 FLOW = [
-    "errors", "paths", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize",
+    "errors", "paths", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize",
     "frontends", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report",
     "api", "tune", "cli",
 ]  # fmt: skip
