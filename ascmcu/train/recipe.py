@@ -16,15 +16,13 @@ import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from ascmcu import paths
+from ascmcu import paths, tables
 from ascmcu.data.variation import Variation
 from ascmcu.errors import InputError, near
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -255,24 +253,19 @@ class Recipe:
             InputError: a key is unknown, missing or of the wrong type.
             FeatureError: the features cannot be.
         """
-        _only(raw, {"name", "description", "features", "network", *_SECTIONS}, where)
-        fused = bool(raw.get("fusion", {}).get("runs"))
-        for required in ("data", *(() if fused else ("features", "network"))):
-            if not isinstance(raw.get(required), dict):
-                raise InputError("the recipe lacks a section", where=where, expected=f"[{required}]")
-        network = dict(raw.get("network", {"name": "fusion"}))
-        if not isinstance(network.get("name"), str):
-            raise InputError(
-                "the recipe names no network", where=f"{where}: [network]", expected='name = "…"'
-            )
+        tables.only(raw, ("name", "description", "features", "network", *_SECTIONS), where)
         read = {
-            name: _section(kind, raw.get(name, {}), f"{where}: [{name}]") for name, kind in _SECTIONS.items()
+            name: tables.build(kind, raw.get(name, {}), f"{where}, {name}")
+            for name, kind in _SECTIONS.items()
         }
+        for required in ("data", *(() if read["fusion"].runs else ("features", "network"))):
+            if required not in raw:
+                raise InputError("the recipe lacks a section", where=where, expected=f"[{required}]")
         recipe = Recipe(
-            name=str(raw.get("name", Path(where).stem)),
-            description=str(raw.get("description", "")),
-            features=_features(raw.get("features", {}), f"{where}: [features]"),
-            network=Network(network.pop("name"), network),
+            name=tables.convert(str, raw.get("name", Path(where).stem), f"{where}, name"),
+            description=tables.convert(str, raw.get("description", ""), f"{where}, description"),
+            features=_features(raw.get("features", {}), f"{where}, features"),
+            network=_network(raw.get("network", {"name": "fusion"}), f"{where}, network"),
             **read,
         )
         for check in _CHECKS:
@@ -296,6 +289,25 @@ def names() -> list[str]:
     return sorted(path.stem for path in paths.recipes().glob("*.toml"))
 
 
+def find(name_or_path: str) -> Path:
+    """The file of a recipe, by its name or its path.
+
+    Raises:
+        InputError: there is none; a near match is suggested.
+    """
+    shipped, path = paths.recipes() / f"{name_or_path}.toml", Path(name_or_path)
+    if path.is_file() or (path.suffix == ".toml" and path.exists()):
+        return path
+    if path.name == name_or_path and shipped.is_file():
+        return shipped
+    raise InputError(
+        "no such recipe",
+        where=name_or_path,
+        expected=f"a .toml file, or one of {', '.join(names())}",
+        hint=near(name_or_path, names()),
+    )
+
+
 def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     """Load a recipe by its name or its path.
 
@@ -305,23 +317,14 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
     Raises:
         InputError: there is none, it is no TOML, or its content is wrong.
     """
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        path = paths.recipes() / f"{name_or_path}.toml"
-    try:
-        raw = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError(
-            "no such recipe",
-            where=name_or_path,
-            expected=f"a .toml file, or one of {', '.join(names())}",
-            hint=near(name_or_path, names()),
-        ) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
+    path = find(name_or_path)
+    raw = tables.load(path)
     for change in changes:
         section, key, value = _change(change)
-        raw.setdefault(section, {})[key] = value
+        table = raw.setdefault(section, {})
+        if not isinstance(table, dict):
+            raise InputError("expected a table", where=f"{path}, {section}", found=repr(table))
+        table[key] = value
     return Recipe.from_dict({"name": path.stem, **raw}, str(path))
 
 
@@ -336,66 +339,27 @@ def _change(text: str) -> tuple[str, str, Any]:
         return section, key, value.strip()
 
 
-def _features(raw: dict[str, Any], where: str) -> FeatureSpec:
+def _features(raw: object, where: str) -> FeatureSpec:
     """The fields as they stand, or those that differ from the specification that ``spec`` names."""
+    if not isinstance(raw, dict):
+        raise InputError("expected a table", where=where, found=repr(raw))
     fields = dict(raw)
     name = fields.pop("spec", None)
-    base = specs.load(str(name)).to_dict() if name is not None else {}
+    base = {} if name is None else specs.load(tables.convert(str, name, f"{where}, spec")).to_dict()
     return FeatureSpec.from_dict({**base, **fields}, where)
 
 
-def _only(raw: dict[str, Any], known: set[str], where: str) -> None:
-    for key in raw:
-        if key not in known:
-            raise InputError(
-                f"unknown key {key!r}",
-                where=where,
-                expected=", ".join(sorted(known)),
-                hint=near(key, sorted(known)),
-            )
-
-
-def _section(kind: type[T], raw: dict[str, Any], where: str) -> T:
-    """A dataclass from a TOML table; every value must have the type of its field."""
+def _network(raw: object, where: str) -> Network:
+    """The network's name and the options of its ``build``, which checks them."""
     if not isinstance(raw, dict):
-        raise InputError("a section of the recipe must be a table", where=where, found=repr(raw))
-    fields = {f.name: str(f.type) for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    _only(raw, set(fields), where)
-    values = {key: _value(key, value, fields[key], where) for key, value in raw.items()}
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise InputError("a value is missing", where=where, found=str(error)) from error
-
-
-def _value(key: str, value: Any, kind: str, where: str) -> Any:
-    if kind.startswith("dict"):
-        if not isinstance(value, dict) or not all(isinstance(v, list | tuple) for v in value.values()):
-            raise InputError(f"{key} must be a table of lists", where=where, found=repr(value))
-        return {name: tuple(str(item) for item in items) for name, items in value.items()}
-    if kind.startswith("tuple"):
-        if not isinstance(value, list | tuple):
-            raise InputError(f"{key} must be a list", where=where, found=repr(value))
-        item_kind = next(name for name in ("int", "float", "str") if name in kind)
-        return tuple(_value(key, item, item_kind, where) for item in value)
-    wanted = {"int": (int,), "float": (int, float), "bool": (bool,), "str": (str,)}[kind]
-    if not isinstance(value, wanted) or (isinstance(value, bool) and kind != "bool"):
-        raise InputError(f"{key} has the wrong type", where=where, expected=kind, found=repr(value))
-    return float(value) if kind == "float" else value
+        raise InputError("expected a table", where=where, found=repr(raw))
+    options = dict(raw)
+    if not isinstance(options.get("name"), str):
+        raise InputError("the recipe names no network", where=where, expected='name = "…"')
+    return Network(options.pop("name"), options)
 
 
 # ---- named checks
-
-
-def _one_of(what: str, value: str, allowed: Sequence[str], where: str) -> None:
-    if value not in allowed:
-        raise InputError(
-            f"unknown {what}",
-            where=where,
-            expected=", ".join(allowed),
-            found=value,
-            hint=near(value, allowed),
-        )
 
 
 # Shares that may be the whole or not, and numbers that may not be zero; none is negative.
@@ -411,7 +375,7 @@ def _check_numbers(recipe: Recipe, where: str) -> None:
             for number in value if isinstance(value, tuple) else (value,):
                 wanted = "" if isinstance(number, bool | str | dict) else _wrong(key, number)
                 if wanted:
-                    place = f"{where}: [{name}]"
+                    place = f"{where}, {name}"
                     raise InputError(f"{key} cannot be {number}", where=place, expected=wanted)
 
 
@@ -430,7 +394,7 @@ def _wrong(key: str, number: float) -> str:
 
 def _check_training(recipe: Recipe, where: str) -> None:
     training = recipe.training
-    _one_of("optimizer", training.optimizer, ("adam", "radam", "sgd"), where)
+    tables.one_of(training.optimizer, ("adam", "radam", "sgd"), f"{where}, training, optimizer")
     if training.average and training.averages_snapshots:
         raise InputError(
             "weights are averaged either by step or by epoch", where=where, found="average and snapshot_…"
@@ -471,16 +435,16 @@ def _check_heads(recipe: Recipe, where: str) -> None:
     heads = recipe.heads
     if heads.groups and len(heads.weights) != 2:
         raise InputError(
-            "two classifiers have two weights", where=f"{where}: [heads]", found=list(heads.weights)
+            "two classifiers have two weights", where=f"{where}, heads", found=list(heads.weights)
         )
 
 
 def _check_teacher(recipe: Recipe, where: str) -> None:
-    teacher, place = recipe.teacher, f"{where}: [teacher]"
+    teacher, place = recipe.teacher, f"{where}, teacher"
     for stage in teacher.stages:
-        _one_of("stage", stage, ("response", "relation", "both", "hint"), place)
-    _one_of("kind", teacher.kind, ("kl", "ce"), place)
-    _one_of("heads", teacher.heads, ("classes", "all"), place)
+        tables.one_of(stage, ("response", "relation", "both", "hint"), f"{place}, stages")
+    tables.one_of(teacher.kind, ("kl", "ce"), f"{place}, kind")
+    tables.one_of(teacher.heads, ("classes", "all"), f"{place}, heads")
     if len(teacher.weight) not in (1, len(teacher.stages)):
         raise InputError(
             "one weight, or one for each stage",
@@ -495,7 +459,7 @@ def _check_teacher(recipe: Recipe, where: str) -> None:
 
 
 def _check_fusion(recipe: Recipe, where: str) -> None:
-    _one_of("rule", recipe.fusion.rule, ("average", "logistic"), f"{where}: [fusion]")
+    tables.one_of(recipe.fusion.rule, ("average", "logistic"), f"{where}, fusion, rule")
 
 
 _CHECKS: tuple[Callable[[Recipe, str], None], ...] = (

@@ -12,16 +12,17 @@ import json
 import os
 import re
 import time
-import tomllib
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from ascmcu import boards, paths
+from ascmcu import boards, tables
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import BoardError, InputError, LimitError, ToolError
+from ascmcu.tables import Range
+from ascmcu.train import recipe as recipes
 from ascmcu.train.recipe import Recipe
 from ascmcu.tune import cost, limits
 from ascmcu.tune.cost import Cost
@@ -53,14 +54,14 @@ class StudySpec:
 
     board: str
     objectives: tuple[str, ...] = ("accuracy", "ram")
-    trials: int = 20
+    trials: Annotated[int, Range(1)] = 20
     sampler: str = "tpe"
     pruner: str = "none"
     limits: tuple[str, ...] = ()
-    max_ram_bytes: int | None = None
-    max_flash_bytes: int | None = None
-    max_cycles: int | None = None
-    seed: int = 1
+    max_ram_bytes: Annotated[int | None, Range(0)] = None
+    max_flash_bytes: Annotated[int | None, Range(0)] = None
+    max_cycles: Annotated[int | None, Range(0)] = None
+    seed: Annotated[int, Range(0)] = 1
 
     @property
     def simulates(self) -> bool:
@@ -131,20 +132,14 @@ def load(path: Path) -> Study:
     Raises:
         InputError: the file is none.
     """
-    if not path.is_file() and (paths.recipes() / f"{path}.toml").is_file():
-        path = paths.recipes() / f"{path}.toml"
-    try:
-        raw = tomllib.loads(path.read_text())
-    except OSError as error:
-        raise InputError("no such recipe", where=str(path), found=error.strerror) from error
-    except tomllib.TOMLDecodeError as error:
-        raise InputError("the recipe is not valid TOML", where=str(path), found=str(error)) from error
-    where = str(path)
-    section = raw.pop("study", None)
-    if not isinstance(section, dict):
+    path = recipes.find(str(path))
+    raw, where = tables.load(path), str(path)
+    if "study" not in raw:
         raise InputError("the recipe has no study", where=where, expected='[study] with board = "…"')
+    spec = _spec(raw.pop("study"), where)
     space = Space.from_dict(raw.pop("search", {}), where)
-    study = Study(str(raw.pop("name", path.stem)), _spec(section, where), space, raw, where)
+    name = tables.convert(str, raw.pop("name", path.stem), f"{where}, name")
+    study = Study(name, spec, space, raw, where)
     recipe = Recipe.from_dict(raw, where)
     if not recipe.data.validate:
         raise InputError(
@@ -166,28 +161,21 @@ def changed(study: Study, **values: Any) -> Study:
     return dataclasses.replace(study, spec=spec)
 
 
-def _spec(raw: dict[str, Any], where: str) -> StudySpec:
-    at = f"{where}: [study]"
-    known = {field.name for field in dataclasses.fields(StudySpec)}
-    for key in raw:
-        if key not in known:
-            raise InputError(f"unknown key {key!r}", where=at, expected=", ".join(sorted(known)))
-    try:
-        given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
-        spec = StudySpec(**given)
-    except TypeError as error:
-        raise InputError("a value is missing", where=at, found=str(error)) from error
+def _spec(raw: object, where: str) -> StudySpec:
+    at = f"{where}, study"
+    spec = tables.build(StudySpec, raw, at)
     boards.load(spec.board)
     limits.check_names(spec.limits)
-    if not spec.objectives or set(spec.objectives) - set(DIRECTIONS):
-        raise InputError("no such objective", where=at, expected=", ".join(DIRECTIONS), found=spec.objectives)
-    for what, value, allowed in (("sampler", spec.sampler, SAMPLERS), ("pruner", spec.pruner, PRUNERS)):
-        if value not in allowed:
-            raise InputError(f"no such {what}", where=at, expected=", ".join(allowed), found=value)
+    if not spec.objectives:
+        raise InputError("a study needs an objective", where=at, expected=", ".join(DIRECTIONS))
+    for objective in spec.objectives:
+        tables.one_of(objective, tuple(DIRECTIONS), f"{at}, objectives")
+    if len(set(spec.objectives)) < len(spec.objectives):
+        raise InputError("an objective stands twice", where=at, found=", ".join(spec.objectives))
+    tables.one_of(spec.sampler, SAMPLERS, f"{at}, sampler")
+    tables.one_of(spec.pruner, PRUNERS, f"{at}, pruner")
     if spec.pruner != "none" and spec.objectives != ("accuracy",):
         raise InputError("a pruner works on accuracy alone", where=at, found=", ".join(spec.objectives))
-    if spec.trials < 1:
-        raise InputError("a study needs trials", where=at, found=spec.trials)
     return spec
 
 

@@ -28,22 +28,23 @@ def test_shipped_recipes_load_and_round_trip(name: str) -> None:
 @pytest.mark.parametrize(
     ("section", "key", "value", "what"),
     [
-        ("training", "epoch", 3, "unknown key 'epoch'"),
-        ("training", "epochs", "many", "epochs has the wrong type"),
-        ("training", "epochs", True, "epochs has the wrong type"),
+        ("training", "epoch", 3, "unknown key"),
+        ("training", "epochs", "many", "wrong type"),
+        ("training", "epochs", True, "wrong type"),
         ("training", "epochs", 0, "epochs cannot be 0"),
-        ("training", "optimizer", "adamax", "unknown optimizer"),
-        ("augment", "time_roll", 1, "time_roll has the wrong type"),
-        ("data", "train", "1", "train must be a list"),
-        ("features", "n_mel", 40, "unknown field"),
+        ("training", "optimizer", "adamax", "unknown value"),
+        ("augment", "time_roll", 1, "wrong type"),
+        ("data", "train", "1", "expected a list"),
+        ("features", "n_mel", 40, "unknown"),
         ("network", "name", 3, "names no network"),
     ],
 )
 def test_wrong_values(section: str, key: str, value: object, what: str) -> None:
     raw: dict[str, Any] = copy.deepcopy(TINY)
     raw[section][key] = value
-    with pytest.raises(AscmcuError, match=what):
+    with pytest.raises(AscmcuError, match=what) as caught:
         recipe.Recipe.from_dict(raw, "x.toml")
+    assert str(caught.value.where).startswith(f"x.toml, {section}")
 
 
 def test_missing_section() -> None:
@@ -57,7 +58,7 @@ def test_unknown_and_broken_files(tmp_path: Path) -> None:
     assert "demo" in str(caught.value)
     broken = tmp_path / "broken.toml"
     broken.write_text("[data\n")
-    with pytest.raises(InputError, match="not valid TOML"):
+    with pytest.raises(InputError, match="not a readable TOML file"):
         recipe.load(str(broken))
 
 
@@ -91,12 +92,12 @@ def test_near_matches_are_named(section: str, key: str, value: object, hint: str
         ("augment", {"mixup_alpha": -1}, "mixup_alpha cannot be -1.0"),
         ("augment", {"mixstyle_chance": 1.5}, "mixstyle_chance cannot be 1.5"),
         ("training", {"seed": -1}, "seed cannot be -1"),
-        ("training", {"learning_rate": float("nan")}, "learning_rate cannot be nan"),
+        ("training", {"learning_rate": float("nan")}, "must be finite"),
         ("training", {"restart_epochs": [2, -4]}, "restart_epochs cannot be -4"),
         ("variation", {"versions": 1, "speed": 0.9}, "speed cannot be 0.9"),
         ("teacher", {"weight": [2.0]}, "weight cannot be 2.0"),
         ("heads", {"groups": {"x": ["a"]}, "weights": [1.0]}, "two classifiers"),
-        ("heads", {"groups": ["a"]}, "table of lists"),
+        ("heads", {"groups": ["a"]}, "expected a table"),
     ],
 )
 def test_values_that_cannot_be(section: str, values: dict[str, object], what: str) -> None:
@@ -123,5 +124,5 @@ def test_values_are_changed_from_outside() -> None:
     assert (changed.network.options["dropout"], changed.training.optimizer) == (0.5, "sgd")
     with pytest.raises(InputError, match="not understood"):
         recipe.load("esc10", ["seed=7"])
-    with pytest.raises(InputError, match="unknown key 'sed'"):
+    with pytest.raises(InputError, match="unknown key"):
         recipe.load("esc10", ["training.sed=7"])
