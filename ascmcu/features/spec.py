@@ -12,13 +12,13 @@ import dataclasses
 import hashlib
 import json
 import math
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ascmcu.errors import FeatureError
+from ascmcu import tables
+from ascmcu.errors import FeatureError, near
 
 SPECS = Path(__file__).resolve().parent / "specs"
 
@@ -223,10 +223,12 @@ class FeatureSpec:
         Raises:
             FeatureError: an unknown field, a value of the wrong type or out of range; ``where`` is named.
         """
+        if not isinstance(fields, Mapping):
+            raise FeatureError("expected a table", where=where, found=repr(fields))
         try:
-            return cls(**_coerce(_derive(dict(fields))))
+            return tables.build(cls, _derive(dict(fields)), "", FeatureError)
         except FeatureError as error:
-            error.where = f"{where}: {error.where}" if where else error.where
+            error.where = ", ".join(place for place in (where, error.where) if place) or None
             raise
 
     @classmethod
@@ -236,13 +238,7 @@ class FeatureSpec:
         Raises:
             FeatureError: no such file, no TOML, or fields that make no spec.
         """
-        try:
-            fields = tomllib.loads(path.read_text())
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            raise FeatureError(
-                "cannot read the feature specification", where=str(path), found=str(error)
-            ) from error
-        return cls.from_dict(fields, where=str(path))
+        return cls.from_dict(tables.load(path, FeatureError), where=str(path))
 
     def hash(self) -> str:
         """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
@@ -267,14 +263,11 @@ def load(name_or_path: str | Path) -> FeatureSpec:
     path = Path(text)
     if path.suffix == ".toml" or path.exists():
         return FeatureSpec.from_toml(path)
-    import difflib
-
-    near = difflib.get_close_matches(text, names(), n=3)
     raise FeatureError(
         "no such feature specification",
         where=text,
         expected="a TOML file, or one of " + ", ".join(names()),
-        hint="did you mean " + " or ".join(near) + "?" if near else None,
+        hint=near(text, names(), 3),
     )
 
 
@@ -299,56 +292,6 @@ def _derive(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, list | tuple) and all(
-        isinstance(row, list | tuple) and all(_is_number(x) for x in row) for row in value
-    )
-
-
-_TYPES: dict[str, tuple[str, Callable[[object], bool], Callable[[Any], Any]]] = {
-    "int": ("an integer", lambda v: isinstance(v, int) and not isinstance(v, bool), int),
-    "float": ("a number", _is_number, float),
-    "str": ("a word", lambda v: isinstance(v, str), str),
-    "bool": ("true or false", lambda v: isinstance(v, bool), bool),
-    "float | None": (
-        "a number",
-        lambda v: v is None or _is_number(v),
-        lambda v: None if v is None else float(v),
-    ),
-    "int | None": (
-        "an integer",
-        lambda v: v is None or (isinstance(v, int) and not isinstance(v, bool)),
-        lambda v: v,
-    ),
-    "tuple[tuple[float, ...], ...]": (
-        "a list of lists of numbers",
-        _is_table,
-        lambda v: tuple(tuple(float(x) for x in row) for row in v),
-    ),
-}
-
-
-def _coerce(fields: dict[str, Any]) -> dict[str, Any]:
-    known = {field.name: str(field.type) for field in dataclasses.fields(FeatureSpec)}
-    for name in fields:
-        if name not in known:
-            import difflib
-
-            near = difflib.get_close_matches(name, known, n=1)
-            raise FeatureError(
-                "unknown field in a feature specification",
-                where=name,
-                hint=f"did you mean {near[0]}?" if near else None,
-            )
-    coerced = {}
-    for name, value in fields.items():
-        expected, accepts, convert = _TYPES[known[name]]
-        if not accepts(value):
-            raise FeatureError("a field has the wrong type", where=name, expected=expected, found=repr(value))
-        coerced[name] = convert(value)
-    return coerced
 
 
 # ---- named checks
