@@ -125,7 +125,7 @@ class _LazyGroup(click.Group):
 def cli() -> None:
     """From a trained audio classifier to a benchmarked Cortex-M4 firmware.
 
-    Exit status: 0 done; 1 done, but a budget or limit is broken; 2 bad input or environment; 130 interrupted.
+    Exit status: 0 done; 1 done, but a budget, limit or check failed; 2 bad input or environment; 130 interrupted.
     `ascmcu completion` prints what your shell needs to complete verbs and options.
     """
 

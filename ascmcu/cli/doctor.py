@@ -16,6 +16,8 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from ascmcu.errors import ToolError
+
 _PYTHON_MIN = (3, 11)
 # The firmware is C11 with what GCC 10 warns of and not less.
 _GCC_MIN = 10
@@ -132,7 +134,6 @@ def _newlib() -> str | None:
 
 def _cmsis_dsp() -> str | None:
     from ascmcu.build import cmsis_dsp
-    from ascmcu.errors import ToolError
 
     try:
         there = cmsis_dsp.available()
@@ -243,7 +244,7 @@ def findings() -> list[Finding]:
 def command(as_json: bool) -> None:
     """Show what this machine has, what it lacks and how to install it.
 
-    Exit status 1 when something is missing that every pipeline needs.
+    Exit status 2 when something is missing that every pipeline needs.
     """
     found = findings()
     if as_json:
@@ -251,7 +252,7 @@ def command(as_json: bool) -> None:
     else:
         _show(found)
     if any(finding.required and finding.found is None for finding in found):
-        sys.exit(1)
+        sys.exit(ToolError.exit_status)
 
 
 def _show(found: list[Finding]) -> None:

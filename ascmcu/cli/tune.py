@@ -59,11 +59,12 @@ def command(
     written = front.write(found, folder)
     if as_json:
         click.echo((folder / "study.json").read_text(), nl=False)
-        return
     for reason, count in front.reasons(found):
         console.print(f"{count} given up: {reason}", highlight=False, markup=False)
     if not found.results:
         raise LimitError("no trial has a result", where=str(folder), hint="see why above; loosen a bound")
+    if as_json:
+        return
     table = Table(title=f"Pareto front, {spec.board}", box=None, header_style="bold", pad_edge=False)
     for title in front.columns(found):
         table.add_column(title, justify="right", overflow="fold")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.errors import LimitError
+from ascmcu.errors import InputError
 from ascmcu.sim import hook
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
@@ -303,7 +303,7 @@ class Engine:
             following = self._node(target, size, state)
         index = len(self.edges)
         if index >= hook.EDGES or index >= hook.TABLE // 2:
-            raise LimitError(
+            raise InputError(
                 "the program has more control flow than the simulator's tables hold", found=index
             )
         edge = Edge(node, target, index, cycles)
@@ -423,7 +423,7 @@ class Engine:
         m = self.words
         node = len(self.nodes)
         if node >= hook.NODES:
-            raise LimitError("the program has more basic blocks than the simulator's tables hold", found=node)
+            raise InputError("the program has more basic blocks than the simulator's tables hold", found=node)
         self.nodes.append(block)
         m[hook.NODE_ADDRESS + node] = block.address
         m[hook.NODE_SIZE + node] = block.size_bytes
@@ -448,7 +448,7 @@ class Engine:
             program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight, address, 0]
         start = self._access_used
         if start + len(program) > hook.WORDS:
-            raise LimitError(
+            raise InputError(
                 "the program has more loads and stores than the simulator's tables hold", found=start
             )
         self.words[hook.ACCESS + start : hook.ACCESS + start + len(program)] = program
@@ -632,7 +632,7 @@ class Engine:
             m[base + field] = value
         if new:
             if self._sites >= hook.SITES // 2:
-                raise LimitError(
+                raise InputError(
                     "the program has more data-dependent instructions than the simulator's tables hold"
                 )
             self._sites += 1

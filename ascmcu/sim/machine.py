@@ -7,7 +7,7 @@ import mmap
 from dataclasses import dataclass
 from typing import Any
 
-from ascmcu.errors import LimitError
+from ascmcu.errors import InputError
 from ascmcu.sim import families, hook, semihosting, timing
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
@@ -103,7 +103,7 @@ class Machine:
                 self.cpu.store(segment.load_address, segment.data)
             except EmulatorError as error:
                 regions = ", ".join(f"{r.name} {r.origin:#x}+{r.size_bytes:#x}" for r in self.layout.regions)
-                raise LimitError(
+                raise InputError(
                     "the program does not fit the machine",
                     where=str(self.image.path),
                     found=f"{len(segment.data)} bytes at {segment.load_address:#010x}",

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.errors import AscmcuError, InputError, LimitError
-from ascmcu.sim import run, session
+from ascmcu.sim import hook, run, session
 from ascmcu.sim.cpu import CORE
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.session import build, finish
@@ -345,6 +345,9 @@ def test_what_the_user_gets_wrong(tmp_path: Path) -> None:
         run(elf, between=("main", "bench_begin"))
     with pytest.raises(AscmcuError, match="unknown board"):
         run(elf, board="nucleo-f44")
+    with pytest.raises(InputError, match="does not fit the machine") as caught:
+        run(elf, board="nrf52840-dk")
+    assert caught.value.exit_status == 2, "nothing was measured: no budget is broken"
     forever = compile_c(tmp_path, "int main(void) { for (volatile int i = 0;; i++) ; }", "-O1")
     with pytest.raises(LimitError, match="did not end"):
         run(forever, limit_cycles=100_000)
@@ -475,3 +478,26 @@ def test_ram_behind_the_bus_matrix(accesses: str, extra: int, tmp_path: Path) ->
         result = run(assemble(folder, body), between=("first", "last"), board="stm32l4r5")
         cycles[bank] = result.cycles
     assert cycles[0x20050000] - cycles[0x20010000] == extra
+
+
+@pytest.mark.parametrize(
+    ("table", "size", "what"),
+    [
+        ("NODES", 8, "basic blocks"),
+        ("EDGES", 8, "control flow"),
+        ("WORDS", 8, "loads and stores"),
+        ("SITES", 0, "data-dependent"),
+    ],
+)
+def test_a_program_that_fills_a_table_is_refused(
+    table: str, size: int, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator's own limit is no limit of the user's: exit status 2."""
+    loop = "int s = 0; for (int i = 0; i < 9; i++) s += a / b; return s - 18;"
+    divides = f"volatile int a = 7, b = 3; int main(void) {{ {loop} }}"
+    elf = compile_c(tmp_path, divides, "-O1")
+    assert run(elf).exit_code == 0
+    monkeypatch.setattr(hook, table, size)
+    with pytest.raises(InputError, match=what) as caught:
+        run(elf)
+    assert caught.value.exit_status == 2
