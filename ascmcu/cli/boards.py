@@ -72,10 +72,9 @@ def show_board(name: str, as_json: bool) -> None:
     console.print(f"  probe  {board.probe.interface}; pyOCD target {chip.tools.pyocd}")
     stand = board.stand
     console.print(f"  QEMU   {stand.qemu_machine or 'none'}   Renode {stand.renode_platform or 'none'}")
-    if chip.power.run_ua_per_mhz:
-        console.print(
-            f"  power  {chip.power.run_ua_per_mhz} µA/MHz typical ({chip.power.source}); for estimates only"
-        )
+    for current in (chip.power.measured, chip.power.datasheet):
+        if current is not None:
+            console.print(f"  power  {current}", highlight=False)
     if board.microphone.count:
         mic = board.microphone
         console.print(f"  audio  {mic.count} × {mic.kind} on {mic.clock} (clock), {mic.data} (data)")

@@ -270,14 +270,8 @@ def _time_facts(b: Benchmark) -> list[Fact]:
         found.append(Fact("Latency", figure, unit, "from the clip's last samples to the answer, at worst"))
     found.append(per_mac)
     if b.energy is not None:
-        e = b.energy
-        figure, unit = (
-            (words.digits(e.microjoules / 1e3), "mJ")
-            if e.microjoules >= 1e3
-            else (words.digits(e.microjoules), "µJ")
-        )
-        note = f"an estimate: {e.ua_per_mhz:g} µA/MHz at {e.supply_mv / 1000:g} V, core alone ({e.source})"
-        found.append(Fact("Energy, estimated", figure, unit, note))
+        figure, unit = b.energy.figure()
+        found.append(Fact("Energy, estimated", figure, unit, f"per clip: {b.energy.basis()}"))
     return found
 
 

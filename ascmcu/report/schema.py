@@ -19,6 +19,7 @@ from typing import Any
 from ascmcu.bench.wire import ClockState
 from ascmcu.errors import InputError
 from ascmcu.report.limits import Figures, LimitReport
+from ascmcu.report.words import digits
 from ascmcu.runners.base import CountKind
 
 SCHEMA = "ascmcu.bench"
@@ -69,12 +70,29 @@ class Symbol:
 
 @dataclass(frozen=True)
 class Energy:
-    """An estimate for one clip: counts × charge per count × supply. ``source`` says where the current stands."""
+    """An estimate for one clip: cycles × measured current per MHz × supply, lowest and highest.
 
-    microjoules: float
-    ua_per_mhz: float
+    The core alone; ``source`` says who measured the current on what.
+    """
+
+    microjoules_low: float
+    microjoules_high: float
+    ua_per_mhz_low: float
+    ua_per_mhz_high: float
     supply_mv: int
     source: str
+
+    def figure(self) -> tuple[str, str]:
+        """The range in digits, and its unit: µJ or mJ."""
+        per, unit = (1e3, "mJ") if self.microjoules_low >= 1e3 else (1.0, "µJ")
+        low, high = (digits(uj / per) for uj in (self.microjoules_low, self.microjoules_high))
+        return (low if low == high else f"{low}–{high}"), unit
+
+    def basis(self) -> str:
+        """What the range is made of."""
+        low, high = self.ua_per_mhz_low, self.ua_per_mhz_high
+        current = f"{low:g}" if low == high else f"{low:g}–{high:g}"
+        return f"cycles × {current} µA/MHz at {self.supply_mv / 1000:g} V, core alone ({self.source})"
 
 
 @dataclass(frozen=True)
@@ -230,6 +248,8 @@ class Benchmark:
         kind = next((k for k in ("cycles", "instructions") if k in raw), "none")
         layers = [{**layer, "count": layer.get(kind)} for layer in raw.get("layers", ())]
         plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
+        if isinstance(raw.get("energy"), Mapping) and "microjoules" in raw["energy"]:
+            plain["energy"] = None  # an earlier form, made of a data sheet's current: half of what code draws
         benchmark: Benchmark = _convert(Benchmark, plain, where)
         return benchmark
 

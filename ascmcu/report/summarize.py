@@ -223,12 +223,12 @@ def _counts(clips: tuple[ClipResult, ...]) -> Counts:
 
 
 def _energy(board: Board, counts: Counts | None) -> Energy | None:
-    """The core's share of one clip's energy by the datasheet's typical current, where there is one."""
-    microjoules = None if counts is None else board.energy_uj(counts.network + counts.frontend)
-    if microjoules is None:
+    """The core's share of one clip's energy, where somebody has measured what the chip draws."""
+    measured = board.chip.power.measured
+    if counts is None or measured is None:
         return None
-    power = board.chip.power
-    return Energy(round(microjoules, 3), power.run_ua_per_mhz, board.supply_mv, power.source)
+    low, high = measured.energy_uj(counts.network + counts.frontend)
+    return Energy(round(low, 3), round(high, 3), *measured.ua_per_mhz, measured.supply_mv, measured.source)
 
 
 def _layers(

@@ -36,9 +36,9 @@ def show(benchmark: Benchmark, console: Console) -> None:
                 highlight=False,
             )
         if b.energy is not None:
-            estimate = f"about {digits(b.energy.microjoules)} µJ per clip, an estimate"
+            figure, unit = b.energy.figure()
             console.print(
-                f"{estimate}: {b.energy.ua_per_mhz:g} µA/MHz ({escape(b.energy.source)})", highlight=False
+                f"about {figure} {unit} per clip, an estimate: {escape(b.energy.basis())}", highlight=False
             )
         console.print(_layers(b))
     console.print(_memory(b))

@@ -29,7 +29,13 @@ def test_a_board_is_shown_with_its_chip(name: str, ascmcu: Ascmcu) -> None:
         for m in board.chip.memory
     )
     assert "manuals " + board.chip.reference[:12] in shown
-    assert ("estimates only" in shown) == bool(board.chip.power.run_ua_per_mhz)
+    power = board.chip.power
+    assert (
+        ("µA/MHz at 3 V, measured: MLPerf Tiny" in shown)
+        == (power.measured is not None)
+        == (name == "nucleo-l4r5")
+    )
+    assert ("datasheet; real code draws about 1.8 ×" in shown) == (power.datasheet is not None)
 
 
 def test_boards_are_listed_within_a_terminal(ascmcu: Ascmcu) -> None:

@@ -46,7 +46,7 @@ def benchmark_result() -> Benchmark:
         resumed=0, source="scenes", clip_seconds=1.0, labels=("rain", "<sea> & co"), accuracy=0.75,
         macro_accuracy=0.75, log_loss=0.6, class_accuracy={"rain": 0.5, "<sea> & co": 1.0},
         device_accuracy={"a": 1.0, "b": 0.5}, confusion=((1, 1), (0, 2)), count_kind="cycles",
-        counts=Counts(100_000, 50_000, 99_000, 101_000, 700, 800), energy=Energy(41.5, 130, 3300, "a data sheet"),
+        counts=Counts(100_000, 50_000, 99_000, 101_000, 700, 800), energy=Energy(41.5, 46.2, 194, 216, 3000, "a lab"),
         layers=(layer("net/first/Relu:1", 60_000), layer("net/second/Relu:2", 40_000, op="softmax", macs=0)),
         network=FIGURES, limits=limits.report(FIGURES),
         ram_bytes={"total": 10_000, "activations": 6_000, "stack": 4_000, "stack_peak": 300},

@@ -34,13 +34,31 @@ REFUSED = {
     "power": (
         "chip",
         "[tools]",
-        '[power]\nrun_ua_per_mhz = 3\nsource = "x"\n\n[tools]',
+        '[power.datasheet]\nua_per_mhz = 3\nsource = "x"\n\n[tools]',
         "power: not a plausible",
+    ),
+    "power range": (
+        "chip",
+        "[tools]",
+        '[power.measured]\nua_per_mhz = [216, 194]\nsupply_mv = 3000\nsource = "x"\n\n[tools]',
+        "power: the lowest current comes first",
+    ),
+    "power supply": (
+        "chip",
+        "[tools]",
+        '[power.measured]\nua_per_mhz = [194, 216]\nsupply_mv = 3\nsource = "x"\n\n[tools]',
+        "power: not a plausible supply",
+    ),
+    "power without supply": (
+        "chip",
+        "[tools]",
+        '[power.measured]\nua_per_mhz = [194, 216]\nsource = "x"\n\n[tools]',
+        "missing key",
     ),
     "power without source": (
         "chip",
         "[tools]",
-        "[power]\nrun_ua_per_mhz = 100\n\n[tools]",
+        '[power.datasheet]\nua_per_mhz = 100\nsource = ""\n\n[tools]',
         "power: the current needs its source",
     ),
     "probe": ("board", '"stlink"', '"stlnk"', "unknown value"),
