@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,18 +11,14 @@ import numpy.typing as npt
 from ascmcu.build.native import NativeFrontend
 from ascmcu.errors import DataError
 from ascmcu.features import extract
-from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.pcm import Pcm
+from ascmcu.features.precision import above_floor, decibels, log_mel_spec
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.features.tables import mel_segments
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
 
 ERROR_DB_MAX = 0.01
 EQUAL_PERCENT_MIN = 99.9
-
-# What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
-# frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
-PRECISION_FLOOR_DB = -100.0
 
 Progress = Callable[[int], None]
 
@@ -66,13 +62,6 @@ class Parity:
         return self.error_db_max <= ERROR_DB_MAX and self.equal_percent >= EQUAL_PERCENT_MIN
 
 
-def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
-    """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
-    return spec.unnormalized().replace(
-        deltas=0, n_mfcc=None, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
-    )
-
-
 def quantization_for(features: Iterable[npt.NDArray[np.float32]]) -> Quantization:
     """The int8 input that full-integer quantization would give a network fed with these.
 
@@ -113,7 +102,7 @@ def check(
     for done, pcm in enumerate(clips):
         progress(done)
         difference = np.abs(log_mel.rows(pcm).astype(np.float64) - extract.extract(pcm, raw))
-        errors.append((difference * _decibels(raw)).ravel())
+        errors.append((difference * decibels(raw)).ravel())
         above.append(above_floor(pcm, raw).ravel())
         expected = extract.quantize(extract.extract(pcm, spec), q.scale, q.zero_point, q.dtype)
         steps.append(np.abs(device.rows(pcm).astype(np.float64) - expected).ravel())
@@ -131,41 +120,6 @@ def check(
         equal_percent=float(100 * np.mean(step == 0)),
         worst_step=int(step.max()),
     )
-
-
-def _decibels(spec: FeatureSpec) -> float:
-    """Decibels in one unit of the spec's logarithm."""
-    per_power = {"ln": 10 / np.log(10), "log10": 10.0, "db": 1.0}[spec.log]
-    return float(per_power * (2 if spec.power == 1 and spec.log != "db" else 1))
-
-
-def above_floor(pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
-    """Where the mel spectrogram says something: bool (frames, ``n_mels``, audio channels)."""
-    mel = extract.mel_energies(pcm, spec)
-    weights = mel_segments(spec).matrix(spec.n_fft // 2 + 1).sum(axis=1)
-    per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
-    # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
-    frames = list(_frame_energies(pcm, spec))
-    floor = spec.n_fft / 2 * np.stack(frames, axis=1)[:, None, :] * 10 ** (PRECISION_FLOOR_DB / 10)
-    return np.asarray((mel >= max(spec.log_offset, spec.log_floor)) & (per_bin >= floor))
-
-
-def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
-    """The energy of each windowed frame by channel, each (frames,)."""
-    import librosa
-
-    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
-    if spec.channels == "mid_side":
-        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
-    window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
-    window = librosa.util.pad_center(window, size=spec.n_fft)
-    half = spec.n_fft // 2
-    for channel in audio.T:
-        padded = np.pad(channel, half, mode="reflect" if spec.pad_mode == "reflect" else "constant")
-        framed = librosa.util.frame(
-            padded if spec.center else channel, frame_length=spec.n_fft, hop_length=spec.hop_length
-        )
-        yield np.einsum("nt,n->t", framed**2, window**2)
 
 
 @dataclass(frozen=True)
@@ -212,15 +166,14 @@ def predictions(
     for done, pcm in enumerate(clips):
         progress(done)
         expected = extract.quantize(extract.extract(pcm, spec), q.scale, q.zero_point, q.dtype)
-        heard.append(Heard(_scores(graph, expected), _scores(graph, device.rows(pcm))))
+        heard.append(Heard(scores(graph, spec, expected), scores(graph, spec, device.rows(pcm))))
     progress(len(clips))
     return heard
 
 
-def _scores(graph: Graph, features: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
-    """The first output in real numbers."""
+def scores(graph: Graph, spec: FeatureSpec, features: npt.NDArray[np.generic]) -> npt.NDArray[np.float64]:
+    """The network's first output in real numbers, for one clip's quantized features (time, mel, channel)."""
     x, output = graph.tensors[graph.inputs[0]], graph.tensors[graph.outputs[0]]
-    scores = (
-        interp.run(graph, [features.reshape(x.shape).astype(x.dtype.numpy)])[0].reshape(-1).astype(np.float64)
-    )
-    return (scores - output.zero_point) * output.scale if output.quant is not None else scores
+    value = np.ascontiguousarray(extract.to_input(features, spec)).reshape(x.shape).astype(x.dtype.numpy)
+    found = interp.run(graph, [value])[0].reshape(-1).astype(np.float64)
+    return (found - output.zero_point) * output.scale if output.quant is not None else found

@@ -67,17 +67,24 @@ def show(name: str) -> None:
 
 
 @command.command("check")
+@click.argument("spec_names", metavar="[SPEC]...", nargs=-1, shell_complete=completion.FEATURES)
 @click.option(
     "--spec",
     "names",
     multiple=True,
     shell_complete=completion.FEATURES,
-    help="A name, a .toml file, or all; repeatable.",
+    help="The same as SPEC: a name, a .toml file, or all; repeatable.",
 )
 @click.option(
     "--model",
     type=click.Path(path_type=Path, dir_okay=False),
     help="A .tflite with features: its own specification, and whether both front ends make it predict alike.",
+)
+@click.option(
+    "--reference",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FEATS.npy",
+    help="Your own features of the same recordings: (clips, rows, bins[, channels]), float, or int8 with --model.",
 )
 @click.option(
     "--data", required=True, type=click.Path(path_type=Path), help="Recordings: a data set, folder or file."
@@ -88,23 +95,37 @@ def show(name: str) -> None:
 @click.pass_context
 def check(
     context: click.Context,
+    spec_names: tuple[str, ...],
     names: tuple[str, ...],
     model: Path | None,
+    reference: Path | None,
     data: Path,
     split: str | None,
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Run the generated C on this machine and compare it with librosa.
+    """Run the generated C on this machine and compare it with librosa, or with features of your own.
 
     The network's input is quantized as its range over these recordings asks for. Where a specification
     normalizes by figures of a training set and has none, they are taken from these recordings. Exit status 1:
     the difference is larger than 0.01 dB, fewer than 99.9 % of the quantized values are equal, or a prediction
     whose two best scores lie more than 1 % apart differs.
+
+    With --reference, the figures are of your features against the generated C, clips in the order of the data set.
+    What differs is told by row and by bin, and which other options would bring the specification nearer; with
+    --model also, which clips get another class. Exit status 1 if they are not equal by the bounds above, or a
+    class differs.
     """
-    if bool(names) == (model is not None):
-        raise click.UsageError("give either --spec or --model")
+    names = (*spec_names, *names)
     files = _recordings(data, split, limit)
+    if reference is not None:
+        if len(names) > 1 or "all" in names or (not names and model is None):
+            raise click.UsageError("--reference goes with one SPEC or --model")
+        from ascmcu.cli import reference as own
+
+        context.exit(0 if own.check(next(iter(names), None), model, reference, files, as_json) else 1)
+    if bool(names) == (model is not None):
+        raise click.UsageError("give either SPEC or --model")
     if model is not None:
         context.exit(0 if _check_model(model, files, as_json) else 1)
     from ascmcu.bench import parity

@@ -44,7 +44,12 @@ def extract(pcm: Pcm, spec: FeatureSpec) -> Features:
             where="mean, std",
             hint="fit() on the training clips gives a spec that is; unnormalized() gives features to fit on",
         )
-    x = _statics(fit_clip(pcm, spec), spec)
+    return from_mel(mel_energies(pcm, spec), spec)
+
+
+def from_mel(mel: _Real, spec: FeatureSpec) -> Features:
+    """The features of one clip from its mel spectrogram, as ``mel_energies`` gives it; ``spec`` is fitted."""
+    x = _statics(mel, spec)
     if spec.normalization_stage == "before_deltas":
         x = _normalize(x, spec)
     x = _append_deltas(x, spec)
@@ -146,8 +151,8 @@ def normalize(features: Features, spec: FeatureSpec) -> Features:
 # ---- the stages; every array is float64 (time, band, channel)
 
 
-def _statics(pcm: Pcm, spec: FeatureSpec) -> _Real:
-    x = np.maximum(mel_energies(pcm, spec) + spec.log_offset, spec.log_floor)
+def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
+    x = np.maximum(mel + spec.log_offset, spec.log_floor)
     if spec.log == "ln":
         x = np.log(x)
     elif spec.log == "log10":

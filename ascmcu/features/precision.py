@@ -1,0 +1,106 @@
+"""What single precision can say of a log-mel spectrogram, and how far two of them are apart in decibels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.features import extract
+from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.tables import mel_segments
+
+# What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
+# frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
+PRECISION_FLOOR_DB = -100.0
+
+
+def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
+    """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
+    return spec.unnormalized().replace(
+        deltas=0, n_mfcc=None, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
+    )
+
+
+def decibels(spec: FeatureSpec) -> float:
+    """Decibels in one unit of the spec's logarithm."""
+    per_power = {"ln": 10 / np.log(10), "log10": 10.0, "db": 1.0}[spec.log]
+    return float(per_power * (2 if spec.power == 1 and spec.log != "db" else 1))
+
+
+def above_floor(pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
+    """Where the mel spectrogram says something: bool (frames, ``n_mels``, audio channels)."""
+    mel = extract.mel_energies(pcm, spec)
+    return _loud(mel, spec) & precise(mel, pcm, spec)
+
+
+def precise(mel: npt.NDArray[np.float64], pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
+    """Where single precision can tell the mel spectrogram: bool, as ``mel``."""
+    weights = mel_segments(spec).matrix(spec.n_fft // 2 + 1).sum(axis=1)
+    per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
+    # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
+    frames = list(_frame_energies(pcm, spec))
+    floor = spec.n_fft / 2 * np.stack(frames, axis=1)[:, None, :] * 10 ** (PRECISION_FLOOR_DB / 10)
+    return np.asarray(per_bin >= floor)
+
+
+def _loud(mel: npt.NDArray[np.float64], spec: FeatureSpec) -> npt.NDArray[np.bool_]:
+    return np.asarray(mel >= max(spec.log_offset, spec.log_floor))
+
+
+def trusted(
+    mel: npt.NDArray[np.float64], told: npt.NDArray[np.bool_], spec: FeatureSpec
+) -> npt.NDArray[np.bool_]:
+    """Features that two implementations in single precision must agree on: bool ``spec.shape``.
+
+    All but those whose mel value drowns in rounding and yet lies above the spec's own floor. A delta is trusted
+    where all values of its regression are; all values are where a DCT has mixed the bands.
+
+    Args:
+        mel: the mel spectrogram, (frames, ``n_mels``, audio channels).
+        told: where it is ``precise``.
+    """
+    if spec.n_mfcc is not None:
+        return np.ones(spec.shape, bool)
+    from scipy.ndimage import minimum_filter1d
+
+    kept = (told | ~_loud(mel, spec))[spec.crop_frames : len(mel) - spec.crop_frames]
+    parts = [kept]
+    for _ in range(spec.deltas):
+        parts.append(minimum_filter1d(parts[-1], spec.delta_width, axis=0, mode="nearest"))
+    lost = (len(kept) - spec.rows) // 2
+    return np.concatenate([part[lost : len(part) - lost] for part in parts], axis=2)
+
+
+def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
+    """Decibels in one unit of each feature, (bands, channels); None where features are no decibels of a band."""
+    shape = (spec.bands, spec.output_channels)
+    if spec.n_mfcc is not None or spec.normalization in ("clip_zscore", "clip_minmax"):
+        return None
+    per_unit: npt.NDArray[np.float64] = np.full(shape, decibels(spec))
+    if spec.normalization == "range":
+        return np.asarray(per_unit * (spec.range_high - spec.range_low))
+    if spec.normalization == "mean_std":
+        std = np.array(spec.std).T
+        return np.asarray(per_unit * np.tile(std, (1, shape[1] // std.shape[1])))
+    return per_unit
+
+
+def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
+    """The energy of each windowed frame by channel, each (frames,)."""
+    import librosa
+
+    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
+    if spec.channels == "mid_side":
+        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
+    window = librosa.util.pad_center(window, size=spec.n_fft)
+    half = spec.n_fft // 2
+    for channel in audio.T:
+        padded = np.pad(channel, half, mode="reflect" if spec.pad_mode == "reflect" else "constant")
+        framed = librosa.util.frame(
+            padded if spec.center else channel, frame_length=spec.n_fft, hop_length=spec.hop_length
+        )
+        yield np.einsum("nt,n->t", framed**2, window**2)
