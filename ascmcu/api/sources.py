@@ -14,6 +14,7 @@ from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
 from ascmcu.build import cmsis_dsp
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
 from ascmcu.codegen import library, renode
@@ -75,6 +76,7 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         layers=_layers(plan, source),
         labels=compiled.labels,
         features=None if compiled.features is None else compiled.features.to_dict(),
+        features_sha256=UNIDENTIFIED if compiled.features is None else compiled.features.hash(),
         macs=plan.graph.macs,
         parameters=plan.graph.parameters,
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},

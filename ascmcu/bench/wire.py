@@ -144,6 +144,16 @@ class Hello:
     build_flags: str
 
     @property
+    def identity(self) -> tuple[str, ...]:
+        """What is the same as long as it is the same firmware."""
+        return (self.board, self.model_sha256, self.features_sha256, self.schedule, self.build_sha256)
+
+    @property
+    def timing(self) -> tuple[int, ...]:
+        """What its counts depend on."""
+        return (self.counter, self.clock, self.clock_hz, self.wait_states)
+
+    @property
     def has_frontend(self) -> bool:
         """Whether the firmware takes audio."""
         return bool(self.capabilities & Capability.HAS_FRONTEND)
@@ -348,8 +358,8 @@ def _parse_hello(frame: Frame) -> Hello:
             hint="export the model again and flash it",
         )
     head = (version, Capability(frame.flags), Counter(counter), ClockState(clock), wait_states, clock_hz)
-    probe = Probe(instructions, additions, divisions)
-    return Hello(*head, credits_, chunk_bytes, sha.hex(), *shape, build.hex(), features.hex(), probe, *texts)
+    of_build = [build.hex(), features.hex(), Probe(instructions, additions, divisions)]
+    return Hello(*head, credits_, chunk_bytes, sha.hex(), *shape, *of_build, *texts)
 
 
 def _parse_result(frame: Frame) -> Result:
