@@ -57,7 +57,7 @@ class Manifest:
     """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``.
 
     ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``ascmcu.build.identity``); 64 zeros
-    where there is no firmware, and no front end.
+    where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
     """
 
     version: int
@@ -70,6 +70,7 @@ class Manifest:
     outputs: tuple[TensorSpec, ...]
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
+    labels_source: str = ""
     features: dict[str, Any] | None = None
     macs: int = 0
     parameters: int = 0

@@ -20,9 +20,8 @@ import numpy as np
 import pytest
 
 from ascmcu import boards
-from ascmcu.bench import journal
+from ascmcu.bench import journal, wire
 from ascmcu.bench import run as bench
-from ascmcu.bench import wire
 from ascmcu.bench.clips import Clips, from_tensors
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import Kind
