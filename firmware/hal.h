@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What hal_cycles() counts with. Whether a count is a cycle or an emulated instruction, only the host can know. */
+/* What hal_cycles() counts with. Whether a count is a cycle or an emulated instruction, hal_probe helps to tell. */
 enum hal_counter {
     HAL_COUNTER_NONE = 0,
     HAL_COUNTER_DWT = 1,   /* the core's own cycle counter */
@@ -20,7 +20,16 @@ enum hal_clock {
     HAL_CLOCK_HSI_ALONE = 2,    /* the PLL, the regulator or the flash did not answer in time */
 };
 
+/* What the counter said of two loops of as many instructions. A core takes longer for divisions than for additions; an
+ * emulator that counts instructions says the same of both. All 0 where nothing counts. */
+struct hal_probe {
+    uint32_t instructions; /* in either loop */
+    uint32_t additions;
+    uint32_t divisions;
+};
+
 struct hal_status {
+    struct hal_probe probe;
     uint32_t clock_hz;
     uint32_t stack_bytes;    /* reserved, 0 where the host's system owns the stack */
     uint32_t received_bytes; /* taken by the receive interrupt since start-up, wraps */

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascmcu import passes
+from ascmcu.data import model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
 from ascmcu.features.spec import FeatureSpec
@@ -22,7 +23,8 @@ NO_FEATURES = "none"
 class Compiled:
     """A model after all passes, with what its file says beside the graph.
 
-    ``stages`` holds the graph after the import and after every pass, by name.
+    ``stages`` holds the graph after the import and after every pass, by name. ``labels`` are the classes that the
+    file names, in the order of the first output's values, and ``labels_source`` what in it does.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Compiled:
     stages: tuple[tuple[str, Graph], ...]
     features: FeatureSpec | None
     labels: tuple[str, ...]
+    labels_source: str = ""
 
 
 def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compiled:
@@ -53,7 +56,7 @@ def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compi
             "the network must have one input", where=model.name, expected=1, found=len(source.inputs)
         )
     stages = [("import", source), *passes.run(source)]
-    embedded, labels = _metadata(data, model.name)
+    embedded, labels, labels_source = _metadata(data, source, model.name)
     spec = (
         embedded
         if features is None
@@ -63,7 +66,9 @@ def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compi
     )
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", model.stem)
-    compiled = Compiled(name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels)
+    compiled = Compiled(
+        name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source
+    )
     if spec is not None:
         _check_features(compiled, spec)
     return compiled
@@ -83,17 +88,23 @@ def _check_outputs(graph: Graph, where: str) -> None:
             )
 
 
-def _metadata(data: bytes, name: str) -> tuple[FeatureSpec | None, tuple[str, ...]]:
-    raw = tflite.metadata(data, name).get("ascmcu")
+def _metadata(data: bytes, source: Graph, name: str) -> tuple[FeatureSpec | None, tuple[str, ...], str]:
+    """The feature specification and the class names that the file carries, and what in it names the classes."""
+    buffers = tflite.metadata(data, name)
+    values = source.tensors[source.outputs[0]].shape[-1:] or (1,)
+    named, file = model_labels.in_file(data, buffers.get(model_labels.BUFFER), values[0])
+    origin = f"the model's label file {file}" if file else ""
+    raw = buffers.get("ascmcu")
     if raw is None:
-        return None, ()
+        return None, named, origin
     try:
         content = json.loads(raw)
         labels = tuple(str(label) for label in content["labels"])
         features = content["features"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError("the model's ascmcu metadata is unreadable", where=name, found=error) from error
-    return FeatureSpec.from_dict(features), labels
+    spec = None if features is None else FeatureSpec.from_dict(features)
+    return (spec, labels, "the model's metadata") if labels else (spec, named, origin)
 
 
 def _check_features(compiled: Compiled, spec: FeatureSpec) -> None:

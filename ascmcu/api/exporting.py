@@ -197,8 +197,10 @@ def _write_first_that_fits(
             write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest)
         try:
+            frontend = compiled.features is not None
+            identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize)
             report = gcc.build_firmware(
-                part, board, frontend=compiled.features is not None, optimize=optimize,
+                part, board, frontend=frontend, optimize=optimize, build_sha256=identity,
                 progress=lambda done, total: progress("compiling", "files", done, total),
             )  # fmt: skip
         except BoardError:
@@ -212,6 +214,7 @@ def _write_first_that_fits(
             flash_bytes=report.flash_bytes,
             compiler=report.compiler,
             flags=report.flags,
+            build_sha256=identity,
         )
         return candidate.plan, _finish(part, built)
     raise AssertionError("there is always a candidate")

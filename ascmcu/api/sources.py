@@ -14,6 +14,7 @@ from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
 from ascmcu.build import cmsis_dsp
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
 from ascmcu.codegen import library, renode
@@ -47,7 +48,7 @@ def write_sources(
     np.savez(folder / "constants.npz", **large)
     (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
     (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
-    source = render_model(plan, name=compiled.name, sha256=compiled.sha256)
+    source = render_model(plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels)
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:
         x = compiled.source.tensors[compiled.source.inputs[0]]
@@ -74,7 +75,9 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
+        labels_source=compiled.labels_source,
         features=None if compiled.features is None else compiled.features.to_dict(),
+        features_sha256=UNIDENTIFIED if compiled.features is None else compiled.features.hash(),
         macs=plan.graph.macs,
         parameters=plan.graph.parameters,
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},

@@ -40,10 +40,15 @@ class Clips:
     clips: tuple[Clip, ...]
 
     @property
+    def names(self) -> str:
+        """Changes when the list of clips does. What they hold is compared clip by clip (``ascmcu.bench.journal``)."""
+        text = "\n".join(clip.name for clip in self.clips)
+        return hashlib.sha256(f"{self.kind.name}\n{text}".encode()).hexdigest()
+
+    @property
     def identity(self) -> str:
-        """Changes when the list of clips does: results of another list must not be resumed."""
-        text = "\n".join(f"{clip.name}\t{clip.label}" for clip in self.clips)
-        return hashlib.sha256(f"{self.kind.name}\n{self.labels}\n{text}".encode()).hexdigest()
+        """Tells this list from one of the same names elsewhere."""
+        return hashlib.sha256(f"{Path(self.source).resolve()}\n{self.names}".encode()).hexdigest()
 
 
 def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | None) -> Clips:

@@ -1,7 +1,7 @@
-"""Runs clips through a firmware and keeps every raw result: one JSON line per clip, beside the export.
+"""Runs clips through a firmware and keeps every raw result in a journal beside the export.
 
-The file's first line names the firmware, the runner and the list of clips. A run that was interrupted goes on
-where it stopped, if that line still holds; a finished one is replaced by the next.
+A run that was interrupted goes on where it stopped, with the clips whose bytes, firmware and device are still the
+same; a finished one is replaced by the next.
 """
 
 from __future__ import annotations
@@ -9,59 +9,35 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TextIO
 
 import numpy as np
 
-try:
-    import fcntl
-except ImportError:  # not on Windows, where two runs at once stay the user's business
-    fcntl = None  # type: ignore[assignment]
-
-from ascmcu.bench import wire
+from ascmcu import __version__
+from ascmcu.bench import journal, wire
 from ascmcu.bench.clips import Clip, Clips, outputs
+from ascmcu.bench.counting import kind_of
+from ascmcu.bench.journal import ClipResult
 from ascmcu.bench.session import NoAnswer, Repairs, Session
-from ascmcu.errors import InputError, LinkError
-from ascmcu.runners.base import Runner, RunnerFacts, Target
+from ascmcu.errors import LinkError
+from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
 
 _HELLO_S = 5.0
-_DONE = {"finished": True}
 _LOSSY_FRAMES, _LOSSY_PART = 20, 0.05
 
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True)
-class ClipResult:
-    """What the device said of one clip. Counts are per clip, summed over its rows; None where nothing counts.
-
-    ``worst_hop``: the most work from one feature row to the next. ``latency``: all work from the samples
-    that complete the last row to the result. ``layers``: one count per layer, empty when the firmware has no
-    profile. ``disturbed``: chunks during whose processing bytes arrived, whose counts hold the receive
-    interrupt. ``repeats``: the network's count of every repetition, of which ``network`` is the median.
-    """
-
-    name: str
-    label: int | None
-    predicted: int
-    outputs: bytes
-    frontend: int
-    network: int
-    worst_hop: int
-    latency: int
-    disturbed: int
-    layers: tuple[int, ...]
-    repeats: tuple[int, ...] = ()
+Tell = Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """A finished run: every clip in order, and what device and link say of themselves."""
+    """A finished run: every clip in order, and what device and link say of themselves.
+
+    ``facts.count_kind`` is what the counts were found to be. ``notices`` are sentences for people.
+    """
 
     facts: RunnerFacts
     hello: wire.Hello
@@ -69,6 +45,12 @@ class RunResult:
     repairs: Repairs
     clips: tuple[ClipResult, ...]
     resumed: int
+    notices: tuple[str, ...] = ()
+
+    @property
+    def inputs_sha256(self) -> str:
+        """The identity of what was run: all bytes that were sent, in their order."""
+        return hashlib.sha256("\n".join(clip.input_sha256 for clip in self.clips).encode()).hexdigest()
 
 
 class _Lossy(Exception):
@@ -82,7 +64,9 @@ def run(
     *,
     repeat: int = 1,
     warm_up: int = 0,
+    counts: CountKind | None = None,
     progress: Progress = lambda done, total: None,
+    tell: Tell = lambda text: None,
 ) -> RunResult:
     """Send all clips that have no result yet.
 
@@ -94,7 +78,9 @@ def run(
         clips: what to send.
         repeat: how often every clip is run; outputs must be the same each time.
         warm_up: clips to run before, whose results are dropped.
+        counts: what the device counts, where the user vouches for it.
         progress: called with clips done and clips in all.
+        tell: called with what the user should know at once; the result has it too.
 
     Raises:
         LinkError: the link failed, or the device runs something else. The results so far are kept.
@@ -103,21 +89,21 @@ def run(
         DataError: a clip cannot be read.
     """
     path = target.folder / f"bench-{runner.label}-{clips.identity[:8]}.jsonl"
-    head = {
-        "format": 1,
-        "runner": runner.name,
-        "model_sha256": target.manifest.model_sha256,
-        "firmware_sha256": _firmware_hash(target),
-        "clips": clips.identity,
-        "repeat": repeat,
-    }
-    with _claimed(path) as file:
-        done = _resume(file, head)
-        resumed = len(done)
+    notices: list[str] = []
+    resumed: int | None = None
+    with journal.claimed(path) as file:
         attempts = [runner, *_slower(runner)]
         for attempt in attempts:
             with connect(attempt) as (link, session):
                 check_firmware(session.hello, target)
+                facts = dataclasses.replace(link.facts, count_kind=kind_of(session.hello, link.facts, counts))
+                head = _head(target, runner, clips, session.hello, facts.count_kind, repeat)
+                done, told = _taken_up(journal.resume(file, head), file, head, clips, progress)
+                if resumed is None:
+                    resumed = len(done)
+                    notices = [*told, *journal.left_alone(path, clips.names), *_uncertain(facts)]
+                    for notice in notices:
+                        tell(notice)
                 for clip in clips.clips[:warm_up]:
                     session.run(clip.load(), clips.kind)
                 try:
@@ -125,10 +111,66 @@ def run(
                 except _Lossy:
                     continue
                 statistics = session.statistics()
-                _append(file, _DONE)
-                ordered = tuple(done[clip.name] for clip in clips.clips)
-                return RunResult(link.facts, session.hello, statistics, session.repairs, ordered, resumed)
+                journal.finish(file)
+                ordered = tuple(
+                    dataclasses.replace(done[clip.name], label=clip.label) for clip in clips.clips
+                )
+                return RunResult(
+                    facts, session.hello, statistics, session.repairs, ordered, resumed, tuple(notices)
+                )
     raise AssertionError("the last attempt ends in a result or an error")
+
+
+def _head(
+    target: Target, runner: Runner, clips: Clips, hello: wire.Hello, kind: CountKind, repeat: int
+) -> dict[str, Any]:
+    """What all results of a run depend on but the clips."""
+    return {
+        "format": journal.FORMAT,
+        "ascmcu": __version__,
+        "runner": runner.name,
+        "model_sha256": target.manifest.model_sha256,
+        "features_sha256": target.manifest.features_sha256,
+        "build_sha256": target.manifest.build_sha256,
+        "firmware_sha256": _firmware_hash(target),
+        "counts": kind,
+        "timing": list(hello.timing),
+        "repeat": repeat,
+        "names": clips.names,
+        "source": clips.source,
+    }
+
+
+def _taken_up(
+    found: journal.Resumed, file: TextIO, head: dict[str, Any], clips: Clips, progress: Progress
+) -> tuple[dict[str, ClipResult], list[str]]:
+    """The results whose clips still hold the same bytes, and what is to be said of it."""
+    results, told = found.results, list(found.notices)
+    done = {}
+    for number, clip in enumerate(clips.clips):
+        if clip.name in results:
+            progress(number, len(clips.clips))
+            if results[clip.name].input_sha256 == hashlib.sha256(clip.load()).hexdigest():
+                done[clip.name] = results[clip.name]
+    if done:
+        told.append(
+            f"an interrupted run is taken up: {len(done)} of {len(clips.clips)} clips have their result"
+        )
+    if len(done) < len(results):
+        told.append(
+            f"{len(results) - len(done)} results of an interrupted run are dropped: their clips have changed since"
+        )
+        journal.keep(file, head, done.values())
+    return done, told
+
+
+def _uncertain(facts: RunnerFacts) -> list[str]:
+    if facts.count_kind != "counts":
+        return []
+    return [
+        f"what the device counts is unknown: {facts.detail} is not known to lead to a board, so no time follows "
+        "from the counts; --counts cycles says that it does"
+    ]
 
 
 def _slower(runner: Runner) -> list[Runner]:
@@ -165,7 +207,7 @@ def _send(
             if not last and _damages(session):
                 raise _Lossy from error
             raise
-        _append(file, _to_json(done[clip.name]))
+        journal.append(file, done[clip.name])
         if not last and _damages(session):
             raise _Lossy
     progress(len(clips.clips), len(clips.clips))
@@ -174,29 +216,6 @@ def _send(
 def _damages(session: Session) -> bool:
     bad = session.repairs.bad_frames
     return bad >= _LOSSY_FRAMES and bad > _LOSSY_PART * session.frames
-
-
-@contextlib.contextmanager
-def _claimed(path: Path) -> Iterator[TextIO]:
-    """The results file, open for this run alone: two runs at once would mix their lines.
-
-    Raises:
-        InputError: another run holds it.
-    """
-    with path.open("a+") as file:
-        if fcntl is not None:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
-                raise InputError(
-                    "another benchmark of this export over these clips is running", where=str(path)
-                ) from error
-        try:
-            yield file
-        finally:
-            file.seek(0)
-            if len(file.readlines()) <= 1:  # no result: nothing that the next run could go on from
-                path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -229,27 +248,48 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
     """Refuse to score a device that runs something else than the export.
 
     Raises:
-        LinkError: another model, or another front end.
+        LinkError: another board's firmware, another model's, or another build of it; says all that differs.
     """
     manifest = target.manifest
     spec = manifest.inputs[0]
-    for what, expected, found in (
+    inputs = (f"{spec.rows} × {spec.row_bytes} bytes", f"{hello.rows} × {hello.row_bytes} bytes")
+    facts: list[tuple[str, object, object]] = [
+        ("board", manifest.board, hello.board),
         ("model", manifest.model_sha256, hello.model_sha256),
-        (
-            "input",
-            f"{spec.rows} rows of {spec.row_bytes} bytes",
-            f"{hello.rows} rows of {hello.row_bytes} bytes",
-        ),
+        ("schedule", manifest.schedule, hello.schedule),
+        ("feature spec", manifest.features_sha256, hello.features_sha256),
         ("front end", target.frontend, hello.has_frontend),
-    ):
-        if expected != found:
-            raise LinkError(
-                f"the device runs another firmware: its {what} is not the export's",
-                where=f"{hello.model} by ascmcu {hello.tool_version}",
-                expected=expected,
-                found=found,
-                hint="`ascmcu flash` writes the last export to the board",
-            )
+        ("input", *inputs),
+        ("layers", len(manifest.layers), hello.layers),
+    ]
+    if manifest.build_sha256 != hello.build_sha256:
+        facts += [
+            ("ascmcu", manifest.tool_version, hello.tool_version),
+            ("flags", manifest.flags, hello.build_flags),
+            ("build", manifest.build_sha256, hello.build_sha256),
+        ]
+    differing = [(what, expected, found) for what, expected, found in facts if expected != found]
+    if differing:
+        names = [what for what, _, _ in differing]
+        raise LinkError(
+            f"the device runs another firmware: its {' and '.join(names[:2])} {_are(names)} not the export's",
+            where=f"{hello.model} for {hello.board} by ascmcu {hello.tool_version}",
+            expected=", ".join(f"{what} {_short(expected)}" for what, expected, _ in differing),
+            found=", ".join(f"{what} {_short(found)}" for what, _, found in differing),
+            hint=f"`ascmcu flash {target.folder}` writes this export to the board",
+        )
+
+
+def _are(names: list[str]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _short(value: object) -> str:
+    """A fact for a message: of a hash its first digits."""
+    text = str(value)
+    if len(text) != len(wire.NO_SHA256):
+        return text
+    return "none" if text == wire.NO_SHA256 else text[:12]
 
 
 def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target, repeat: int) -> ClipResult:
@@ -276,56 +316,9 @@ def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target, repeat: 
         disturbed=sum(r.disturbed for r in results),
         layers=layers,
         repeats=counts if repeat > 1 else (),
+        input_sha256=hashlib.sha256(data).hexdigest(),
     )
 
 
 def _firmware_hash(target: Target) -> str:
     return hashlib.sha256(target.elf.read_bytes()).hexdigest() if target.elf.is_file() else ""
-
-
-def _append(file: TextIO, line: dict[str, Any]) -> None:
-    file.write(json.dumps(line) + "\n")
-    file.flush()
-
-
-def _to_json(result: ClipResult) -> dict[str, Any]:
-    return {**dataclasses.asdict(result), "outputs": result.outputs.hex()}
-
-
-def _from_json(line: dict[str, Any]) -> ClipResult:
-    tuples = {key: tuple(line[key]) for key in ("layers", "repeats")}
-    return ClipResult(**{**line, "outputs": bytes.fromhex(line["outputs"]), **tuples})
-
-
-def _resume(file: TextIO, head: dict[str, Any]) -> dict[str, ClipResult]:
-    """The results of an unfinished run of the same firmware over the same clips, by name; else none.
-
-    The file then holds ``head`` and those results, and stands at its end.
-    """
-    file.seek(0)
-    lines = []
-    for text in file.read().splitlines():
-        try:
-            lines.append(json.loads(text))
-        except ValueError:
-            break  # the line that was being written when the run ended
-    usable = bool(lines) and lines[0] == head and lines[-1] != _DONE
-    results = [_from_json(line) for line in lines[1:]] if usable else []
-    file.seek(0)
-    file.truncate()
-    for line in [head, *map(_to_json, results)]:
-        _append(file, line)
-    return {result.name: result for result in results}
-
-
-def spread(folder: Path) -> str:
-    """How far the network's counts of one clip lie apart in the newest run in ``folder``, in words."""
-    newest = max(folder.glob("bench-*.jsonl"), key=lambda path: path.stat().st_mtime)
-    lines = [json.loads(text) for text in newest.read_text().splitlines()]
-    repeats = [line["repeats"] for line in lines if line.get("repeats")]
-    if not any(map(any, repeats)):
-        return "nothing counts here"
-    widest = max(max(r) - min(r) for r in repeats)
-    part = max((max(r) - min(r)) / max(1, sorted(r)[len(r) // 2]) for r in repeats)
-    low, high = min(map(min, repeats)), max(map(max, repeats))
-    return f"network {low:,} … {high:,} counts; one clip's lie at most {widest:,} apart ({100 * part:.3f} %)"

@@ -178,8 +178,19 @@ class Session:
 
     def _check(self, message: Message) -> None:
         if isinstance(message, wire.Hello):
-            if message.model_sha256 != self.hello.model_sha256:
-                raise LinkError("the device has restarted with another firmware", found=message.model)
+            if message.identity != self.hello.identity:
+                raise LinkError(
+                    "the device has restarted with another firmware",
+                    expected=f"{self.hello.model} for {self.hello.board}, build {self.hello.build_sha256[:12]}",
+                    found=f"{message.model} for {message.board}, build {message.build_sha256[:12]}",
+                )
+            if message.timing != self.hello.timing:
+                raise LinkError(
+                    "the device has restarted on another clock: its counts would not be those of before",
+                    expected=f"{self.hello.clock_hz} Hz, {self.hello.wait_states} wait states",
+                    found=f"{message.clock_hz} Hz, {message.wait_states} wait states",
+                    hint="reset the board and give the same command again; an oscillator may be failing",
+                )
             raise _Restarted
         if isinstance(message, wire.Refusal) and message.clip == self._clip:
             if message.code == ErrorCode.NO_CLIP:

@@ -16,9 +16,12 @@ from cobs import cobs
 
 from ascmcu.errors import LinkError
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 # Longer than any frame of a sane device; what exceeds it is noise and is dropped without being stored.
 MAX_FRAME_BYTES = 1 << 17
+# LAYERS asks with 16 bits.
+MAX_LAYERS = 0xFFFF
+NO_SHA256 = "0" * 64
 
 
 class Type(enum.IntEnum):
@@ -98,8 +101,21 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Probe:
+    """What the device's counter said of two loops of ``instructions`` each; all 0 where nothing counts."""
+
+    instructions: int
+    additions: int
+    divisions: int
+
+
+@dataclass(frozen=True)
 class Hello:
-    """What the device says of itself."""
+    """What the device says of itself.
+
+    ``build_sha256`` names the build (``ascmcu.build.identity``), ``features_sha256`` the front end's specification;
+    64 zeros where there is none.
+    """
 
     version: int
     capabilities: Capability
@@ -118,10 +134,24 @@ class Hello:
     outputs: int
     output_bytes: int
     layers: int
+    build_sha256: str
+    features_sha256: str
+    probe: Probe
     model: str
     board: str
+    schedule: str
     tool_version: str
     build_flags: str
+
+    @property
+    def identity(self) -> tuple[str, ...]:
+        """What is the same as long as it is the same firmware."""
+        return (self.board, self.model_sha256, self.features_sha256, self.schedule, self.build_sha256)
+
+    @property
+    def timing(self) -> tuple[int, ...]:
+        """What its counts depend on."""
+        return (self.counter, self.clock, self.clock_hz, self.wait_states)
 
     @property
     def has_frontend(self) -> bool:
@@ -210,7 +240,7 @@ class Fault:
 
 Message = Hello | Ready | Result | Layers | Statistics | Refusal | Fault
 
-_HELLO = struct.Struct("<BBBBIHH32sIIIIHHII")
+_HELLO = struct.Struct("<BBBBIHH32sIIIIHHII32s32sIII")
 _READY = struct.Struct("<IIH")
 _RESULT = struct.Struct("<IIQQQQII")
 _LAYERS = struct.Struct("<IHH")
@@ -306,20 +336,30 @@ def _parse_hello(frame: Frame) -> Hello:
             "the device speaks another version of the protocol",
             expected=PROTOCOL_VERSION,
             found=frame.body[0],
-            hint="export the model again with this version and flash it",
+            hint="the firmware was built by another version of ascmcu, and what it says cannot be read: export "
+            "the model again and flash it",
         )
     fields = list(_HELLO.unpack_from(frame.body))
     texts = []
     at = _HELLO.size
-    for _ in range(4):
+    for _ in range(5):
         end = at + 1 + frame.body[at]
         if end > len(frame.body):
             raise ValueError("a text is longer than the message")
         texts.append(frame.body[at + 1 : end].decode())
         at = end
     version, counter, clock, wait_states, clock_hz, credits_, chunk_bytes, sha, *rest = fields
+    *shape, build, features, instructions, additions, divisions = rest
+    if shape[-1] > MAX_LAYERS or not credits_ or not chunk_bytes:
+        raise LinkError(
+            "what the device says of itself cannot be",
+            expected=f"at most {MAX_LAYERS} layers, at least one credit and one byte in a chunk",
+            found=f"{shape[-1]} layers, {credits_} credits, {chunk_bytes} bytes in a chunk",
+            hint="export the model again and flash it",
+        )
     head = (version, Capability(frame.flags), Counter(counter), ClockState(clock), wait_states, clock_hz)
-    return Hello(*head, credits_, chunk_bytes, sha.hex(), *rest, *texts)
+    of_build = [build.hex(), features.hex(), Probe(instructions, additions, divisions)]
+    return Hello(*head, credits_, chunk_bytes, sha.hex(), *shape, *of_build, *texts)
 
 
 def _parse_result(frame: Frame) -> Result:

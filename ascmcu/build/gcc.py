@@ -14,12 +14,13 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
+from ascmcu.build.identity import UNIDENTIFIED, digest, place
 from ascmcu.build.size import sizes
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, ToolError
@@ -38,6 +39,7 @@ _LINK = (
     "--specs=nano.specs",
     "-Wl,--no-warn-rwx-segments",
 )
+_INCLUDES = ("-I", "-isystem")
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
@@ -84,6 +86,46 @@ def compiler_version(compiler: str) -> str:
     ).stdout.splitlines()[0]
 
 
+def firmware_identity(
+    folder: Path, board: Board, *, frontend: bool, optimize: Optimize = "balanced", profile: bool = True
+) -> str:
+    """What ``build_firmware`` of these arguments compiles, as one SHA-256.
+
+    Raises:
+        ToolError: the cross compiler is missing.
+    """
+    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
+    units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
+    scripts = [("export/firmware.ld", folder / "firmware.ld")]
+    return _identity(folder, (compiler_version(gcc), board.name, *_LINK, *flags), units, scripts)
+
+
+def host_identity(folder: Path, *, frontend: bool, sanitize: bool = False, profile: bool = True) -> str:
+    """What ``build_host`` of these arguments compiles, as one SHA-256.
+
+    Raises:
+        ToolError: no C compiler.
+    """
+    gcc = find_tool("gcc", "gcc libc6-dev")
+    flags = _host_flags(sanitize)
+    units = _units(folder, ("host",), frontend=frontend, profile=profile, flags=flags)
+    return _identity(folder, (compiler_version(gcc), *flags), units, [])
+
+
+def _identity(
+    folder: Path, facts: Sequence[str], units: Sequence[_Unit], files: list[tuple[str, Path]]
+) -> str:
+    """Sources, all headers that they may include, and their flags without this machine's paths."""
+    roots = (("export", folder), ("firmware", paths.firmware()))
+    texts = [f"{u.name} {' '.join(f for f in u.flags if not f.startswith(_INCLUDES))}" for u in units]
+    found = {u.source for u in units}
+    for flag in {f for u in units for f in u.flags if f.startswith(_INCLUDES)}:
+        here = Path(flag.removeprefix("-isystem").removeprefix("-I"))
+        found.update(here.rglob("*.h") if flag.startswith("-isystem") else here.glob("*.h"))
+    return digest([*facts, *texts], [*files, *((place(path, roots), path) for path in found)])
+
+
 def build_firmware(
     folder: Path,
     board: Board,
@@ -91,11 +133,13 @@ def build_firmware(
     frontend: bool,
     optimize: Optimize = "balanced",
     profile: bool = True,
+    build_sha256: str = UNIDENTIFIED,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Compile and link ``folder`` for ``board``: firmware.elf, .bin and .hex appear in it, all or none.
 
-    ``profile`` counts cycles per layer. Same input, same bytes: nothing of time or place enters.
+    ``profile`` counts cycles per layer. Same input, same bytes: nothing of time or place enters. ``build_sha256`` is
+    what the firmware's hello names as its build (``firmware_identity``).
     ``progress`` is called with the files compiled and the files in all.
 
     Raises:
@@ -107,6 +151,7 @@ def build_firmware(
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
     flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
+    units = _naming(units, build_sha256)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
         objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch, progress)
@@ -123,20 +168,23 @@ def build_firmware(
 
 
 def build_host(
-    folder: Path, *, frontend: bool, sanitize: bool = False, profile: bool = True, to: Path | None = None
-) -> Path:
+    folder: Path, *, frontend: bool, sanitize: bool = False, profile: bool = True, to: Path | None = None,
+    build_sha256: str = UNIDENTIFIED,
+) -> Path:  # fmt: skip
     """Compile ``folder`` with the same application for this machine; serial port on stdin and stdout.
 
     The program is ``to``, else ``folder/host/firmware`` (``firmware-sanitized`` with address and
-    undefined-behaviour checks, which end the program at the first finding).
+    undefined-behaviour checks, which end the program at the first finding). ``build_sha256`` is what its hello names as
+    its build: that of the export that it was made from.
 
     Raises:
         ToolError: no C compiler.
         BuildError: it failed; its output is in the error.
     """
     gcc = find_tool("gcc", "gcc libc6-dev")
-    flags = (*_LANGUAGE, "-O2", *(_SANITIZE if sanitize else ()))
+    flags = _host_flags(sanitize)
     units = _units(folder, ("host",), frontend=frontend, profile=profile, flags=flags)
+    units = _naming(units, build_sha256)
     program = to or folder / "host" / ("firmware-sanitized" if sanitize else "firmware")
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
@@ -147,6 +195,16 @@ def build_host(
         program.unlink(missing_ok=True)  # a running program's file cannot be written to
         shutil.copy(made, program)
     return program
+
+
+def _host_flags(sanitize: bool) -> tuple[str, ...]:
+    return (*_LANGUAGE, "-O2", *(_SANITIZE if sanitize else ()))
+
+
+def _naming(units: Sequence[_Unit], build_sha256: str) -> list[_Unit]:
+    """The units, the one that says hello with the build's name."""
+    name = f'-DASCMCU_BUILD_SHA256="{build_sha256}"'
+    return [replace(u, flags=(*u.flags, name)) if u.source.stem == "protocol" else u for u in units]
 
 
 def _maps(folder: Path) -> tuple[str, ...]:

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.errors import InputError, why
 
-MANIFEST_VERSION = 1
+MANIFEST_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,11 @@ class Layer:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``."""
+    """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``.
+
+    ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``ascmcu.build.identity``); 64 zeros
+    where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
+    """
 
     version: int
     tool_version: str
@@ -65,6 +70,7 @@ class Manifest:
     outputs: tuple[TensorSpec, ...]
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
+    labels_source: str = ""
     features: dict[str, Any] | None = None
     macs: int = 0
     parameters: int = 0
@@ -72,6 +78,8 @@ class Manifest:
     flash_bytes: dict[str, int] = field(default_factory=dict)
     compiler: str = ""
     flags: str = ""
+    build_sha256: str = UNIDENTIFIED
+    features_sha256: str = UNIDENTIFIED
     fits: bool = True
 
     def to_json(self) -> str:

@@ -89,6 +89,6 @@ def command(
 
     table.show(result, Console())
     if repeat > 1:
-        from ascmcu.bench.run import spread
+        from ascmcu.bench.journal import spread
 
         click.echo(f"{repeat} repetitions of each clip: {spread(folder)}")

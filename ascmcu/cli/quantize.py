@@ -213,7 +213,7 @@ def _material(
     if features is not None:
         return materials.of_features(specs.load(features), data, source.labels)
     if recipe is not None:
-        return materials.of_recipe(recipe, data)
+        return materials.of_recipe(recipe, data, source.labels)
     if source.features is not None:
         return materials.of_features(source.features, data, source.labels)
     raise InputError("the recordings' features are not known", hint="give --features or --recipe")

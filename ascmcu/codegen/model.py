@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -219,13 +219,14 @@ class ModelSource:
     layer_weights_bytes: tuple[int, ...]
 
 
-def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
+def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = ()) -> ModelSource:
     """``model.c`` and ``model.h`` of a plan.
 
     Args:
         plan: the scheduled and placed network.
         name: the model's name, for comments and the hello message.
         sha256: hexadecimal SHA-256 of the source file.
+        labels: the classes in the order of the first output's values.
     """
     environment().filters["c_float"] = _float_literal
     layers = _layer_views(plan)
@@ -241,6 +242,7 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         "name": name,
         "guard": re.sub(r"\W", "_", name).upper(),
         "sha256": sha256,
+        "labels": [_string_literal(label) for label in labels],
         "tool_version": __version__,
         "layers": layers,
         "kernels": kernels,
@@ -261,6 +263,12 @@ def render_model(plan: Plan, *, name: str, sha256: str) -> ModelSource:
         sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
     )
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer)
+
+
+def _string_literal(text: str) -> str:
+    """A C string: UTF-8, what is no printable ASCII in octal, which ends after three digits."""
+    plain = [chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode()]
+    return f'"{"".join(plain)}"'
 
 
 def _stream_views(plan: Plan, layers: list[LayerView]) -> list[StreamView]:

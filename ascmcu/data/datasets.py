@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ascmcu.data.labels import natural_order
 from ascmcu.errors import DataError, why
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
@@ -69,7 +70,7 @@ class Recording:
 
 @dataclass(frozen=True)
 class Dataset:
-    """Recordings in the data set's own order; ``labels`` are sorted, their index is the class."""
+    """Recordings in the data set's own order; ``labels`` are in natural order, their index is the class."""
 
     root: Path
     labels: tuple[str, ...]
@@ -148,7 +149,7 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
             found=f"{found.repeated[0]}, and {len(found.repeated) - 1} more",
             hint="`ascmcu data check` lists all of them",
         )
-    labels = tuple(sorted({recording.label for recording in found.recordings}))
+    labels = natural_order(recording.label for recording in found.recordings)
     return Dataset(found.root, labels, found.recordings)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.data import cache, datasets
+from ascmcu.data.labels import listed
 from ascmcu.errors import DataError, InputError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
@@ -69,13 +70,26 @@ def recipe_of(model: Path, name: str | None, hold_out: str | None) -> tuple[Path
     return model, recipe
 
 
-def of_recipe(recipe: Recipe, data: Path) -> Material:
+def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Material:
     """The parts that the recipe names; a recipe that only names a test part trains on all others.
 
+    Args:
+        recipe: of the network.
+        data: what it was trained on.
+        labels: the network's classes, where they are known; else the data's are taken for them, as training does.
+
     Raises:
-        DataError: the data set lacks a part.
+        DataError: the data set lacks a part, or has other classes than the network.
     """
     dataset = datasets.load(data)
+    if labels and labels != dataset.labels:
+        raise DataError(
+            "the data set's classes are not the network's",
+            where=str(data),
+            expected=listed(labels),
+            found=listed(dataset.labels),
+            hint="give the data that the network was trained on",
+        )
     if not recipe.data.train:
         others = tuple(part for part in dataset.parts if part not in recipe.data.test)
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=others))
@@ -86,7 +100,13 @@ def of_recipe(recipe: Recipe, data: Path) -> Material:
 
 
 def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> Material:
-    """All recordings; ``labels`` are the network's, where they are known.
+    """All recordings.
+
+    Args:
+        spec: of the network's input.
+        data: the recordings.
+        labels: the network's classes in the order of its outputs. Where they are not known, nothing is said of the
+            order: the material has no labels, and accuracy means nothing.
 
     Raises:
         DataError: a recording cannot be read.
@@ -97,8 +117,10 @@ def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> 
         spec = spec if spec.is_fitted else extract.fit(spec, raw)
         raw = np.stack([extract.normalize(clip, spec) for clip in raw])
     x = np.ascontiguousarray(extract.to_input(raw, spec), np.float32)
-    known = labels or dataset.labels
-    return Material(x, x, np.array(dataset.targets()), spec, known, labels == dataset.labels)
+    if not labels:
+        return Material(x, x, np.array(dataset.targets()), spec)
+    targets = np.array([labels.index(r.label) if r.label in labels else -1 for r in dataset.recordings])
+    return Material(x, x, targets, spec, labels, bool((targets >= 0).all()))
 
 
 def of_arrays(path: Path) -> Material:

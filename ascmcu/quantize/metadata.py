@@ -19,13 +19,14 @@ NAME = "ascmcu"
 VERSION = 1
 
 
-def embedded(model: bytes, features: FeatureSpec, labels: Sequence[str]) -> bytes:
+def embedded(model: bytes, features: FeatureSpec | None, labels: Sequence[str]) -> bytes:
     """The model with this metadata; what it had under the name is replaced.
 
     Raises:
         ModelError: the bytes are no ``.tflite``.
     """
-    content = {"version": VERSION, "features": features.to_dict(), "labels": list(labels)}
+    spec = None if features is None else features.to_dict()
+    content = {"version": VERSION, "features": spec, "labels": list(labels)}
     tree = _parse(model)
     buffer = schema.BufferT()
     buffer.data = list(json.dumps(content, separators=(",", ":")).encode())
@@ -37,7 +38,7 @@ def embedded(model: bytes, features: FeatureSpec, labels: Sequence[str]) -> byte
     return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
 
 
-def read(model: bytes) -> tuple[FeatureSpec, tuple[str, ...]] | None:
+def read(model: bytes) -> tuple[FeatureSpec | None, tuple[str, ...]] | None:
     """The specification and labels in a model; None without them.
 
     Raises:
@@ -54,8 +55,20 @@ def read(model: bytes) -> tuple[FeatureSpec, tuple[str, ...]] | None:
                     expected=VERSION,
                     found=content.get("version"),
                 )
-            return FeatureSpec.from_dict(content["features"]), tuple(content["labels"])
+            features = content["features"]
+            return None if features is None else FeatureSpec.from_dict(features), tuple(content["labels"])
     return None
+
+
+def buffer(model: bytes, name: str) -> bytes | None:
+    """A metadata buffer of the model; None without it.
+
+    Raises:
+        ModelError: the bytes are no ``.tflite``.
+    """
+    tree = _parse(model)
+    found = [tree.buffers[entry.buffer].data for entry in tree.metadata or [] if _name(entry) == name]
+    return None if not found or found[0] is None else bytes(found[0])
 
 
 def _parse(model: bytes) -> schema.ModelT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ascmcu import zoo
+from ascmcu.data import model_labels
 from ascmcu.errors import InputError, ModelError
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.quantize import flat, metadata
@@ -26,7 +28,7 @@ class Source:
         tflite: float32 weights and activations, input shape fixed at batch one.
         form: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
         keras: the Keras model, where there is one: what training and slimming need.
-        features, labels: what a ``.tflite`` carried.
+        features, labels: what a ``.tflite`` carried; a run's network has the labels of its run.
         per_layer: the weights lie on int8 grids of one scale per layer.
     """
 
@@ -61,7 +63,16 @@ def load(path: Path, recipe: Recipe | None = None) -> Source:
         return Source(_of_saved_model(path), "saved_model")
     if path.suffix == ".tflite":
         return _of_tflite(path)
-    return of_keras(load_keras(path, recipe))
+    return dataclasses.replace(of_keras(load_keras(path, recipe)), labels=_labels_of_run(path))
+
+
+def _labels_of_run(network: Path) -> tuple[str, ...]:
+    """What the network was trained on, from the metrics that ``ascmcu train`` writes beside it."""
+    try:
+        labels = json.loads((network.parent / "metrics.json").read_text())["labels"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
+    return tuple(map(str, labels)) if network.name == "model.keras" else ()
 
 
 def of_keras(model: keras.Model) -> Source:
@@ -169,7 +180,17 @@ def _of_tflite(path: Path) -> Source:
     carried = metadata.read(content)
     plain, form = flat.to_float(content, path.name)
     source = Source(plain, form, per_layer=form == "dynamic" and flat.per_layer_weights(content))
-    return source if carried is None else dataclasses.replace(source, features=carried[0], labels=carried[1])
+    features, labels = carried or (None, ())
+    return dataclasses.replace(source, features=features, labels=labels or _label_file(content))
+
+
+def _label_file(content: bytes) -> tuple[str, ...]:
+    """The class names in TensorFlow Lite's own label file, which no conversion keeps."""
+    tree = metadata.object_tree(content)
+    graph = tree.subgraphs[0]
+    shape = graph.tensors[graph.outputs[0]].shape
+    values = int(shape[-1]) if shape is not None and len(shape) else 1
+    return model_labels.in_file(content, metadata.buffer(content, model_labels.BUFFER), values)[0]
 
 
 def _convert(function: tf.types.experimental.ConcreteFunction) -> bytes:

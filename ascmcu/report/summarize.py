@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from ascmcu import __version__
 from ascmcu.bench.clips import Clip, Clips, outputs
-from ascmcu.bench.run import ClipResult, RunResult
+from ascmcu.bench.journal import ClipResult
+from ascmcu.bench.run import RunResult
 from ascmcu.boards import Board
 from ascmcu.build import size
 from ascmcu.build.manifest import Layer, Manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from serial.tools import list_ports
@@ -47,11 +48,17 @@ def connected() -> list[UsbPort]:
 def of_board(board: Board) -> list[UsbPort]:
     """The connected ports that may be the board's."""
     known = _PROBES[board.probe.interface] if board.probe.console else _ADAPTERS
-    return [
-        port
-        for port in connected()
-        if port.vendor in known and (known[port.vendor] is None or port.product in (known[port.vendor] or ()))
-    ]
+    return [port for port in connected() if _is_one_of(port, known)]
+
+
+def leads_to_a_board(port: UsbPort) -> bool:
+    """Whether it is a debug probe's port or an adapter's: what answers there is no emulator."""
+    return any(_is_one_of(port, known) for known in (*_PROBES.values(), _ADAPTERS))
+
+
+def _is_one_of(port: UsbPort, known: Mapping[int, frozenset[int] | None]) -> bool:
+    products = known.get(port.vendor, frozenset())
+    return products is None or port.product in products
 
 
 def find(board: Board) -> UsbPort:

@@ -19,7 +19,8 @@ from ascmcu.boards import Board
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
 
-CountKind = Literal["cycles", "instructions", "none"]
+# "counts" are of a kind that nobody knows.
+CountKind = Literal["cycles", "instructions", "counts", "none"]
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,10 @@ class RunnerFacts:
     """What a benchmark has to know about where it ran.
 
     ``count_kind`` is what the firmware's counter counts here: an emulator that retires one instruction per
-    count says "instructions", never "cycles". ``detail`` is for people: program, version, options.
-    ``response_s`` is how long the firmware may take to answer before the session calls the link dead.
-    ``wait_states``: the flash latency that the counts hold, where that is not what the firmware has set.
+    count says "instructions", never "cycles", and a port that may lead to either says "counts". ``detail`` is for
+    people: program, version, options. ``response_s`` is how long the firmware may take to answer before the session
+    calls the link dead. ``wait_states``: the flash latency that the counts hold, where that is not what the firmware
+    has set.
     """
 
     name: str

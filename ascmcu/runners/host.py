@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ascmcu.build.gcc import build_host, compiler_version
+from ascmcu.build.gcc import build_host, compiler_version, host_identity
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 
 
 class HostRunner(ProcessRunner):
-    """Builds the program when the export is newer than it, then speaks through its standard streams."""
+    """Builds the program when it was made of anything else, then speaks through its standard streams."""
 
     name = "host"
     sanitize = False
@@ -22,9 +22,15 @@ class HostRunner(ProcessRunner):
     def _command(self, scratch: Path) -> list[str]:
         folder = self.target.folder
         program = folder / "host" / ("firmware-sanitized" if self.sanitize else "firmware")
-        sources = [folder / "model.c", folder / "model.h", folder / "board_config.h"]
-        if not program.exists() or any(s.stat().st_mtime > program.stat().st_mtime for s in sources):
-            build_host(folder, frontend=self.target.frontend, sanitize=self.sanitize, to=program)
+        build = self.target.manifest.build_sha256
+        of = f"{build} {host_identity(folder, frontend=self.target.frontend, sanitize=self.sanitize)}"
+        made_of = program.with_suffix(".made-of")
+        if not program.exists() or not made_of.exists() or made_of.read_text() != of:
+            made_of.unlink(missing_ok=True)
+            build_host(
+                folder, frontend=self.target.frontend, sanitize=self.sanitize, to=program, build_sha256=build
+            )
+            made_of.write_text(of)
         return [str(program)]
 
 

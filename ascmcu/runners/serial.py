@@ -15,7 +15,7 @@ import serial
 
 from ascmcu.errors import LinkError
 from ascmcu.runners import _ports
-from ascmcu.runners.base import Runner, RunnerFacts, Target
+from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 
 AUTO = "auto"
 _REOPEN_S = 20.0
@@ -63,7 +63,11 @@ class SerialRunner(Runner):
 
     @property
     def facts(self) -> RunnerFacts:
-        return RunnerFacts(self.name, "cycles", f"{self.port} at {self.baud} baud", response_s=10.0)
+        """Behind a debug probe or a USB adapter is a chip; behind a socket or a pseudo-terminal may be anything."""
+        kind: CountKind = (
+            "cycles" if self._usb is not None and _ports.leads_to_a_board(self._usb) else "counts"
+        )
+        return RunnerFacts(self.name, kind, f"{self.port} at {self.baud} baud", response_s=10.0)
 
     def at(self, baud: int) -> SerialRunner:
         """The same port at another rate, not yet open."""

@@ -14,6 +14,13 @@
 #ifndef ASCMCU_BUILD_FLAGS
 #define ASCMCU_BUILD_FLAGS "unknown"
 #endif
+#define NO_SHA256 "0000000000000000000000000000000000000000000000000000000000000000"
+#ifndef ASCMCU_BUILD_SHA256
+#define ASCMCU_BUILD_SHA256 NO_SHA256
+#endif
+#if !ASCMCU_FRONTEND
+#define FRONTEND_SPEC_SHA256 NO_SHA256
+#endif
 
 #define HEADER_BYTES 4u     /* type, flags, request number */
 #define DATA_AT_BYTES 12u   /* header, clip, offset: keeps the data 4-byte aligned */
@@ -76,6 +83,9 @@ static void put_sha256(const char *hex)
 }
 
 _Static_assert(sizeof MODEL_SHA256 == 65, "a SHA-256 has 64 hexadecimal digits");
+_Static_assert(sizeof ASCMCU_BUILD_SHA256 == 65, "a SHA-256 has 64 hexadecimal digits");
+_Static_assert(sizeof FRONTEND_SPEC_SHA256 == 65, "a SHA-256 has 64 hexadecimal digits");
+_Static_assert(MODEL_LAYERS <= 65535, "LAYERS asks with 16 bits");
 
 static void send_hello(uint16_t request)
 {
@@ -112,8 +122,14 @@ static void send_hello(uint16_t request)
     frame_put_u16(MODEL_OUTPUTS);
     frame_put_u32(MODEL_OUTPUT_BYTES);
     frame_put_u32(MODEL_LAYERS);
+    put_sha256(ASCMCU_BUILD_SHA256);
+    put_sha256(FRONTEND_SPEC_SHA256);
+    frame_put_u32(status.probe.instructions);
+    frame_put_u32(status.probe.additions);
+    frame_put_u32(status.probe.divisions);
     put_text(MODEL_NAME);
     put_text(BOARD_NAME);
+    put_text(MODEL_SCHEDULE);
     put_text(ASCMCU_TOOL_VERSION);
     put_text(ASCMCU_BUILD_FLAGS);
     frame_end();

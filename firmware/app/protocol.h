@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 1
+#define PROTOCOL_VERSION 2
 #define PROTOCOL_CHUNK_BYTES 1024 /* most data bytes in one DATA frame; a multiple of 4 */
 #define PROTOCOL_CREDITS 1        /* DATA frames that may be under way; 1 keeps measurements free of interrupts */
 #define PROTOCOL_IDLE_MS 250      /* silence after which an unfinished exchange is asked for again */

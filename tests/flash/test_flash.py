@@ -18,6 +18,7 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu import boards
+from ascmcu.bench import wire
 from ascmcu.build.gcc import build_firmware
 from ascmcu.cli import cli
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
@@ -85,7 +86,7 @@ def test_load_verify_reset_and_hello(target: Target, qemu: tuple[str, str]) -> N
     report = json.loads(done.stdout)
     assert report["bytes"] == (target.folder / "firmware.bin").stat().st_size
     assert (report["model"], report["model_sha256"]) == ("mixer", target.manifest.model_sha256)
-    assert (report["device_board"], report["protocol"]) == ("nucleo-f446", 1)
+    assert (report["device_board"], report["protocol"]) == ("nucleo-f446", wire.PROTOCOL_VERSION)
 
 
 @needs_qemu

@@ -20,8 +20,8 @@ import numpy as np
 import pytest
 
 from ascmcu import boards
+from ascmcu.bench import journal, wire
 from ascmcu.bench import run as bench
-from ascmcu.bench import wire
 from ascmcu.bench.clips import Clips, from_tensors
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import Kind
@@ -265,7 +265,7 @@ def test_repetitions_are_compared_and_kept(target: Target, desk: Desk, clips: Cl
     done = bench.run(target, runner, clips, repeat=3, warm_up=2)
     assert all(len(c.repeats) == 3 for c in done.clips)
     assert done.resumed == 0
-    assert bench.spread(target.folder) == "nothing counts here"
+    assert journal.spread(target.folder) == "nothing counts here"
 
 
 # --------------------------------------------------------------- other firmware

@@ -15,7 +15,8 @@ from rich.console import Console
 from ascmcu import boards
 from ascmcu.bench import wire
 from ascmcu.bench.clips import Clip, Clips
-from ascmcu.bench.run import ClipResult, RunResult
+from ascmcu.bench.journal import ClipResult
+from ascmcu.bench.run import RunResult
 from ascmcu.bench.session import Repairs
 from ascmcu.build.manifest import Layer, Manifest, TensorSpec
 from ascmcu.features.spec import FeatureSpec

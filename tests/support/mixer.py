@@ -7,6 +7,7 @@ import struct
 from pathlib import Path
 
 from ascmcu import boards
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_files
 from ascmcu.runners.base import Target
@@ -14,9 +15,10 @@ from ascmcu.runners.base import Target
 MIXER = Path(__file__).parents[1] / "firmware" / "mixer"
 ROWS, ROW_BYTES = 61, 47
 CHANNELS, CLIP_SAMPLES, HOP = 2, 6050, 100
+FEATURES_SHA256 = "89abcdef01234567" * 4
 
 
-def mixer_manifest(board: str) -> Manifest:
+def mixer_manifest(board: str, *, frontend: bool = False) -> Manifest:
     """The manifest that an export of the mixer would have."""
     return Manifest(
         version=MANIFEST_VERSION,
@@ -32,6 +34,7 @@ def mixer_manifest(board: str) -> Manifest:
         ),
         layers=tuple(Layer(i, f"layer{i}", "mix", 100, 0, 0, (1,)) for i in range(3)),
         labels=tuple(f"class{i}" for i in range(10)),
+        features_sha256=FEATURES_SHA256 if frontend else UNIDENTIFIED,
         ram_bytes={"total": 6224},
         flash_bytes={"total": 7094},
     )
@@ -44,7 +47,7 @@ def mixer_target(folder: Path, board_name: str = "nucleo-f446", *, frontend: boo
         shutil.copy(MIXER / name, folder / name)
     for name, text in board_files.files(board).items():
         (folder / name).write_text(text)
-    return Target(folder, board, mixer_manifest(board_name), frontend)
+    return Target(folder, board, mixer_manifest(board.name, frontend=frontend), frontend)
 
 
 def mixed(rows: bytes) -> bytes:

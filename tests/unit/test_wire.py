@@ -60,7 +60,7 @@ def test_noise_without_end_is_not_stored() -> None:
 @pytest.mark.parametrize("type_", [t for t in wire.Type if t >= 0x80])
 def test_a_truncated_message_is_an_error(type_: wire.Type) -> None:
     with pytest.raises(LinkError, match="does not understand"):
-        wire.parse(wire.Frame(type_, 0, 0, b"\x01"))
+        wire.parse(wire.Frame(type_, 0, 0, bytes([wire.PROTOCOL_VERSION])))
 
 
 def test_another_version_is_named() -> None:

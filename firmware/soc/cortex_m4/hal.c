@@ -22,6 +22,7 @@ static bool ticking;
 static struct soc_clock started;
 static uint32_t rate, rate_errors, rate_bytes; /* and the counts when it was last looked at */
 static enum hal_counter counter;
+static struct hal_probe probe;
 static const volatile uint32_t standing_counter;
 
 const volatile uint32_t *hal_counter_register = &standing_counter;
@@ -46,6 +47,52 @@ static bool moves(const volatile uint32_t *at)
     return *at != first;
 }
 
+#define PROBE_ROUNDS 256u
+#define PROBE_LOOP_INSTRUCTIONS 3u
+
+static uint32_t count_additions(uint32_t rounds)
+{
+    uint32_t sum = 0;
+    const uint32_t before = hal_cycles();
+
+    __asm volatile(".balign 8            \n"
+                   "1: add.w %0, %0, %1  \n"
+                   "subs.w %1, %1, #1    \n"
+                   "bne.n 1b             \n"
+                   : "+r"(sum), "+r"(rounds)
+                   :
+                   : "cc");
+    return hal_cycles() - before;
+}
+
+/* The quotient is long, so that no divider ends early (Cortex-M4 TRM table 3-1: 2 to 12 cycles). */
+static uint32_t count_divisions(uint32_t rounds)
+{
+    uint32_t quotient;
+    const uint32_t before = hal_cycles();
+
+    __asm volatile(".balign 8            \n"
+                   "1: udiv %0, %2, %3   \n"
+                   "subs.w %1, %1, #1    \n"
+                   "bne.n 1b             \n"
+                   : "=&r"(quotient), "+r"(rounds)
+                   : "r"(0xFFFFFFFFu), "r"(3u)
+                   : "cc");
+    return hal_cycles() - before;
+}
+
+/* Differences of a long and a short run: what surrounds the loops, and the first fetch from flash, drop out. */
+static void probe_counter(void)
+{
+    (void)count_additions(PROBE_ROUNDS);
+    (void)count_divisions(PROBE_ROUNDS);
+    probe.instructions = PROBE_LOOP_INSTRUCTIONS * PROBE_ROUNDS;
+    probe.additions = 0u - count_additions(PROBE_ROUNDS);
+    probe.additions += count_additions(2u * PROBE_ROUNDS);
+    probe.divisions = 0u - count_divisions(PROBE_ROUNDS);
+    probe.divisions += count_divisions(2u * PROBE_ROUNDS);
+}
+
 static void start_counter(void)
 {
     DEMCR |= DEMCR_TRCENA;
@@ -67,6 +114,9 @@ void hal_init(void)
 {
     started = soc_start_clock();
     start_counter();
+    if (counter != HAL_COUNTER_NONE) {
+        probe_counter();
+    }
     rate = started.how == HAL_CLOCK_HSI_ALONE ? BOARD_BAUD_FALLBACK : BOARD_BAUD;
     soc_start_port(started.port_hz, rate);
 }
@@ -160,6 +210,7 @@ bool hal_wait(uint32_t limit_ms)
 void hal_status(struct hal_status *status)
 {
     *status = (struct hal_status){
+        .probe = probe,
         .clock_hz = started.core_hz,
         .stack_bytes = soc_stack_bytes(),
         .received_bytes = ring_head,

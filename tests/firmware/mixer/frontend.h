@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define FRONTEND_SPEC_SHA256 "89abcdef0123456789abcdef0123456789abcdef0123456789abcdef01234567"
 #define FRONTEND_SAMPLE_RATE_HZ 8000
 #define FRONTEND_CHANNELS 2
 #define FRONTEND_CLIP_SAMPLES 6050 /* 60.5 rows: the end has to be flushed */

@@ -9,6 +9,7 @@
 
 #define MODEL_NAME "mixer"
 #define MODEL_SHA256 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+#define MODEL_SCHEDULE "rows"
 #define MODEL_INPUT_ROWS 61
 #define MODEL_INPUT_ROW_BYTES 47
 #define MODEL_OUTPUTS 2
