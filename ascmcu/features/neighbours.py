@@ -277,8 +277,11 @@ class Search:
         lines = [
             self._step(spec, line) for line in (self._behind_line(spec), self._behind_lines(spec)) if line
         ]
+        # What is left of two implementations in single precision is no reason to prefer one of them.
+        rounding = 1e-5 * float(self._reference.std())
         least = made[0].distance.plain_mean if made else np.inf
-        at = 0 if lines and min(map(_plain_mean, lines)) * _LINE_HANDICAP < least else 1
+        best = max(rounding, min(map(_plain_mean, lines), default=np.inf))
+        at = 0 if best * _LINE_HANDICAP < least else 1
         return made[:at] + sorted(lines, key=_plain_mean) + made[at:]
 
     def nearest(self, spec: FeatureSpec, is_near: Callable[[Distance], bool]) -> Step:
@@ -322,7 +325,7 @@ class Search:
     def _simplest(
         self, start: FeatureSpec, end: FeatureSpec, is_near: Callable[[Distance], bool]
     ) -> FeatureSpec:
-        """The end of a walk without what it does not need: a gain that is another logarithm, options tried on the way."""
+        """The end of a walk without what it does not need: a gain that is another logarithm, options on the way."""
         if not is_near(self.distance(end)):
             return end
         plain: list[dict[str, Any]] = []

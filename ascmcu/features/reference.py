@@ -20,6 +20,8 @@ _AXES = ("rows", "bins", "channels")
 _QUANTIZED = ("int8", "uint8")
 # Two clips resemble each other more than a clip and its own features by this correlation: the order is wrong.
 _CLEARLY_MORE_ALIKE = 0.05
+# Below this, features resemble no clip at all.
+_ALIKE_MIN = 0.5
 
 
 @dataclass(frozen=True)
@@ -163,7 +165,8 @@ def check_order(
     """
     alike = _correlations(reference, features)
     nearest, own = alike.argmax(axis=1), np.diag(alike)
-    moved = np.flatnonzero(alike.max(axis=1) > own + _CLEARLY_MORE_ALIKE)
+    most = alike.max(axis=1)
+    moved = np.flatnonzero((most > own + _CLEARLY_MORE_ALIKE) & (most > _ALIKE_MIN))
     if len(moved) == 0 or set(nearest[moved]) != set(moved):
         return  # no exchange among themselves: the features are of another kind, not of another clip
     found = "; ".join(f"clip {i} is that of {names[nearest[i]]}, not of {names[i]}" for i in moved[:3])

@@ -97,4 +97,4 @@ def test_predictions_are_told_clip_by_clip(tmp_path: Path) -> None:
 def test_either_a_specification_or_a_model() -> None:
     found = CliRunner().invoke(cli, ["features", "check", "--data", "."])
     assert found.exit_code == 2
-    assert "either --spec or --model" in found.output
+    assert "either SPEC or --model" in found.output
