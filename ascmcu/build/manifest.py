@@ -70,7 +70,6 @@ class Manifest:
     outputs: tuple[TensorSpec, ...]
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
-    labels_source: str = ""
     features: dict[str, Any] | None = None
     macs: int = 0
     parameters: int = 0
@@ -81,6 +80,7 @@ class Manifest:
     build_sha256: str = UNIDENTIFIED
     features_sha256: str = UNIDENTIFIED
     fits: bool = True
+    labels_source: str = ""
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
