@@ -12,6 +12,7 @@ import numpy.typing as npt
 from ascmcu import boards
 from ascmcu.bench import clips as clip_sources
 from ascmcu.bench import run as bench_run
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
@@ -84,6 +85,16 @@ def bench(
     if counts is not None and serial is None:
         raise InputError(
             "what the runner counts is known", found=f"--counts {counts}", expected="--serial PORT"
+        )
+    if (
+        manifest.build_sha256 == UNIDENTIFIED
+        and not (folder / "firmware.elf").is_file()
+        and (serial or on != "host")
+    ):
+        raise InputError(
+            "this export is a library: there is no firmware to run",
+            where=str(folder),
+            hint="export without --format, or bench --on host",
         )
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)

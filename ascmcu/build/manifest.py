@@ -112,6 +112,18 @@ class Manifest:
                 found=version,
                 hint="export the model again",
             )
+        try:
+            return Manifest._parsed(raw)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                "the export's manifest is damaged",
+                where=str(path),
+                found=f"{type(error).__name__}: {error}",
+                hint="export the model again",
+            ) from error
+
+    @staticmethod
+    def _parsed(raw: dict[str, Any]) -> Manifest:
         for key in ("inputs", "outputs"):
             raw[key] = tuple(
                 TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])})
