@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,16 +12,18 @@ import numpy.typing as npt
 from ascmcu import boards
 from ascmcu.bench import clips as clip_sources
 from ascmcu.bench import run as bench_run
+from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
 from ascmcu.runners import base as runners
-from ascmcu.runners.base import Runner, Target
+from ascmcu.runners.base import CountKind, Runner, Target
 from ascmcu.runners.serial import SerialRunner
 
 Progress = Callable[[int, int], None]
+Tell = Callable[[str], None]
 
 
 def bench(
@@ -33,12 +35,15 @@ def bench(
     data: PathLike | None = None,
     split: str | None = None,
     tensors: PathLike | None = None,
+    labels: Sequence[PathLike] = (),
+    counts: CountKind | None = None,
     limit: int | None = None,
     repeat: int = 1,
     warm_up: int = 0,
     save_outputs: PathLike | None = None,
     wait_states: bool = False,
     progress: Progress = lambda done, total: None,
+    tell: Tell = lambda text: None,
 ) -> Benchmark:
     """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
 
@@ -50,12 +55,16 @@ def bench(
         data: recordings: a folder or a table.
         split: the part of the data to take.
         tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
+        labels: files: the network's classes in the order of its outputs (one a line, a JSON list, a CSV); with
+            ``tensors`` also a ``.npy`` (N,) with the right class of each, by number or name.
+        counts: ``cycles`` or ``instructions``, where the user knows what a device behind a port counts.
         limit: at most so many clips.
         repeat: how often every clip is run; counts are the median.
         warm_up: clips to run before, whose results are dropped.
         save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
         wait_states: on ``sim``, behind the chip's real flash; the result says what difference it makes.
         progress: called with clips done and clips in all.
+        tell: called with what the user should know at once: what is assumed, what of an interrupted run is taken up.
 
     Raises:
         InputError: no export, no such runner, clips that do not fit the network.
@@ -73,13 +82,32 @@ def bench(
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
     if wait_states and (on != "sim" or serial is not None):
         raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
+    if counts is not None and serial is None:
+        raise InputError(
+            "what the runner counts is known", found=f"--counts {counts}", expected="--serial PORT"
+        )
+    if (
+        manifest.build_sha256 == UNIDENTIFIED
+        and not (folder / "firmware.elf").is_file()
+        and (serial or on != "host")
+    ):
+        raise InputError(
+            "this export is a library: there is no firmware to run",
+            where=str(folder),
+            hint="export without --format, or bench --on host",
+        )
+    names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
     if data is not None:
-        clips = clip_sources.from_data(manifest, Path(data), split, limit)
+        clips = clip_sources.from_data(manifest, Path(data), split, limit, names)
     else:
         assert tensors is not None
-        clips = clip_sources.from_tensors(manifest, Path(tensors), limit)
-    result = bench_run.run(target, runner, clips, repeat=repeat, warm_up=warm_up, progress=progress)
+        clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
+    for notice in clips.notices:
+        tell(notice)
+    result = bench_run.run(
+        target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, progress=progress, tell=tell
+    )
     if save_outputs is not None:
         _save_outputs(
             Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
@@ -92,6 +120,26 @@ def bench(
         summary = dataclasses.replace(summary, runner_detail=detail)
     write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
     return summary
+
+
+def _label_files(labels: Sequence[PathLike], tensors: bool) -> tuple[Path | None, Path | None]:
+    """The file of class names and the array of right answers among them.
+
+    Raises:
+        InputError: two of a kind, or an array without tensors.
+    """
+    paths = [Path(path) for path in labels]
+    arrays = [path for path in paths if path.suffix == ".npy"]
+    names = [path for path in paths if path.suffix != ".npy"]
+    if len(arrays) > 1 or len(names) > 1:
+        raise InputError("one file of labels is enough", found=", ".join(map(str, paths)))
+    if arrays and not tensors:
+        raise InputError(
+            "an array of right answers goes with tensors",
+            where=str(arrays[0]),
+            expected="--tensors IN.npy; or a text file with the network's classes",
+        )
+    return (names[0] if names else None), (arrays[0] if arrays else None)
 
 
 def _runner(name: str, target: Target, wait_states: bool) -> Runner:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ascmcu.api.choices import candidates
 from ascmcu.api.compiling import NO_FEATURES, compile_model
+from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
 from ascmcu.report import budgets, comparison, inspection, page, schema
@@ -68,10 +69,41 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
     file = result_path(path)
     if export is not None and not (Path(export) / "manifest.json").is_file():
         raise InputError("no export found", where=str(export), hint="the folder of `ascmcu export -o`")
-    text = page.render(schema.load(file), page.memory_map_beside(Path(export or file.parent)))
+    found = schema.load(file)
+    folder = Path(export or file.parent)
+    memory_map = page.memory_map_beside(folder) if _is_of(found, folder, asked=export is not None) else None
+    text = page.render(found, memory_map)
     target = Path(to or file.with_name("report.html"))
     write_whole(target, text)
     return target
+
+
+def _is_of(result: Benchmark, folder: Path, *, asked: bool) -> bool:
+    """Whether the export is the one that the result was made with: another's memory map would be a lie.
+
+    Raises:
+        InputError: it is not, and the user named it.
+    """
+    if not (folder / "manifest.json").is_file():
+        return False
+    manifest = Manifest.load(folder)
+    build = result.provenance.build_sha256
+    facts = (
+        ("model", result.model_sha256, manifest.model_sha256),
+        ("board", result.board, manifest.board),
+        ("schedule", result.schedule, manifest.schedule),
+        ("build", build or manifest.build_sha256, manifest.build_sha256),
+    )
+    differing = [fact for fact in facts if fact[1] != fact[2]]
+    if differing and asked:
+        raise InputError(
+            "the result was made with another export",
+            where=str(folder),
+            expected=", ".join(f"{what} {of_result[:12]}" for what, of_result, _ in differing),
+            found=", ".join(f"{what} {here[:12]}" for what, _, here in differing),
+            hint="leave --export out, or name the export that was benched",
+        )
+    return not differing
 
 
 def compare(base: PathLike, *results: PathLike, budget: Sequence[str] = ()) -> list[Comparison]:

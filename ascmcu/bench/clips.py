@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ import numpy.typing as npt
 
 from ascmcu.bench.wire import Kind
 from ascmcu.build.manifest import Manifest, TensorSpec
+from ascmcu.data import labels as classes_of
+from ascmcu.data.labels import Classes
 from ascmcu.errors import DataError, InputError, why
 
 
@@ -32,12 +34,17 @@ class Clip:
 
 @dataclass(frozen=True)
 class Clips:
-    """``source`` says where they come from; ``labels`` are the classes in the order of the network's outputs."""
+    """``source`` says where they come from; ``labels`` are the classes in the order of the network's outputs.
+
+    ``labels_source`` says where that order comes from; ``notices`` is what is to be said of it.
+    """
 
     kind: Kind
     source: str
     labels: tuple[str, ...]
     clips: tuple[Clip, ...]
+    labels_source: str = ""
+    notices: tuple[str, ...] = ()
 
     @property
     def names(self) -> str:
@@ -51,12 +58,15 @@ class Clips:
         return hashlib.sha256(f"{Path(self.source).resolve()}\n{self.names}".encode()).hexdigest()
 
 
-def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | None) -> Clips:
+def from_data(
+    manifest: Manifest, data: Path, split: str | None, limit: int | None, names: Path | None = None
+) -> Clips:
     """The recordings of a folder or table, for a firmware with a front end.
 
     Args:
         split: the part to take: its name, or ``fold5`` or ``fold=5`` for the part ``5``.
         limit: at most so many clips, spread evenly over the list, so that all classes keep their share.
+        names: a file with the network's classes in the order of its outputs.
 
     Raises:
         DataError: nothing there, no such part, a class that the network does not know.
@@ -75,42 +85,50 @@ def from_data(manifest: Manifest, data: Path, split: str | None, limit: int | No
     dataset = datasets.load(data)
     if split is not None:
         dataset = dataset.only([part_name(split, dataset.parts)])
-    labels = manifest.labels or dataset.labels
-    unknown = sorted({r.label for r in dataset.recordings} - set(labels))
-    classes = manifest.outputs[0].row_bytes // np.dtype(manifest.outputs[0].dtype).itemsize
-    if unknown or len(labels) != classes:
-        raise DataError(
-            "the data set's classes are not the network's",
-            where=str(data),
-            expected=f"{classes} classes: {', '.join(manifest.labels) or 'not named in the model'}",
-            found=", ".join(dataset.labels),
-        )
+    classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
     def clip(recording: datasets.Recording) -> Clip:
         path = recording.path
         name = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
         return Clip(
             str(name),
-            labels.index(recording.label),
+            classes.labels.index(recording.label),
             lambda: audio.load_pcm(path, spec).astype("<i2").tobytes(),
             recording.device,
         )
 
     chosen = _spread([clip(recording) for recording in dataset.recordings], limit)
-    return Clips(Kind.AUDIO, str(data), labels, tuple(chosen))
+    return Clips(Kind.AUDIO, str(data), classes.labels, tuple(chosen), classes.source, classes.notices)
 
 
-def from_tensors(manifest: Manifest, path: Path, limit: int | None) -> Clips:
+def _classes(manifest: Manifest, names: Path | None, found: Sequence[str]) -> Classes:
+    spec = manifest.outputs[0]
+    values = spec.row_bytes // np.dtype(spec.dtype).itemsize
+    by = manifest.labels_source or "the model's metadata"
+    return classes_of.of_network(values, manifest.labels, by, names, found, manifest.model)
+
+
+def from_tensors(
+    manifest: Manifest,
+    path: Path,
+    limit: int | None,
+    names: Path | None = None,
+    truth: Path | None = None,
+) -> Clips:
     """The rows of an array (N, *input shape) in the network's input dtype.
 
+    Args:
+        manifest: of the export.
+        path: the array.
+        limit: at most so many, from the front.
+        names: a file with the network's classes in the order of its outputs.
+        truth: a ``.npy`` (N,) of class numbers or class names.
+
     Raises:
-        DataError: no array, or one of another shape or dtype.
+        DataError: no array, one of another shape or dtype, or a truth that does not fit it or the network.
     """
     spec = manifest.inputs[0]
-    try:
-        array: npt.NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-    except (OSError, ValueError) as error:
-        raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
+    array = _array(path)
     if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
         array = array[:, np.newaxis]
     if (
@@ -126,8 +144,52 @@ def from_tensors(manifest: Manifest, path: Path, limit: int | None) -> Clips:
             found=f"{array.dtype} {array.shape}",
         )
     count = len(array) if limit is None else min(limit, len(array))
-    chosen = [Clip(f"{i}", None, _tensor(array[i], spec)) for i in range(count)]
-    return Clips(Kind.TENSOR, str(path), manifest.labels, tuple(chosen))
+    classes, right = _truth(manifest, names, truth, len(array))
+    chosen = [Clip(f"{i}", right[i] if right else None, _tensor(array[i], spec)) for i in range(count)]
+    return Clips(Kind.TENSOR, str(path), classes.labels, tuple(chosen), classes.source, classes.notices)
+
+
+def _array(path: Path) -> npt.NDArray[Any]:
+    try:
+        return np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
+
+
+def _truth(
+    manifest: Manifest, names: Path | None, truth: Path | None, count: int
+) -> tuple[Classes, tuple[int, ...]]:
+    """The network's classes, and of every tensor the right one; none where nobody says."""
+    if truth is None:
+        known = names is not None or manifest.labels
+        return (_classes(manifest, names, ()) if known else Classes((), "")), ()
+    array = _array(truth)
+    if array.shape not in ((count,), (count, 1)) or array.dtype.kind not in "iuU":
+        raise DataError(
+            "the truth does not fit the tensors",
+            where=str(truth),
+            expected=f"({count},) whole numbers or names",
+            found=f"{array.dtype} {array.shape}",
+        )
+    if array.dtype.kind == "U":
+        told = [str(name) for name in array.reshape(-1)]
+        classes = classes_of.matched(_classes(manifest, names, told), told, str(truth))
+        return classes, tuple(classes.labels.index(name) for name in told)
+    spec = manifest.outputs[0]
+    numbers = [str(i) for i in range(spec.row_bytes // np.dtype(spec.dtype).itemsize)]
+    named = names is not None or manifest.labels
+    classes = (
+        _classes(manifest, names, ()) if named else Classes(tuple(numbers), "the numbers of the outputs")
+    )
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= len(numbers):
+        raise DataError(
+            "the truth has a class that the network does not have",
+            where=str(truth),
+            expected=f"0 … {len(numbers) - 1}",
+            found=f"{low} … {high}",
+        )
+    return classes, tuple(int(number) for number in array.reshape(-1))
 
 
 def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:

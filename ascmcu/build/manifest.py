@@ -70,7 +70,6 @@ class Manifest:
     outputs: tuple[TensorSpec, ...]
     layers: tuple[Layer, ...]
     labels: tuple[str, ...] = ()
-    labels_source: str = ""
     features: dict[str, Any] | None = None
     macs: int = 0
     parameters: int = 0
@@ -81,6 +80,7 @@ class Manifest:
     build_sha256: str = UNIDENTIFIED
     features_sha256: str = UNIDENTIFIED
     fits: bool = True
+    labels_source: str = ""
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -112,6 +112,18 @@ class Manifest:
                 found=version,
                 hint="export the model again",
             )
+        try:
+            return Manifest._parsed(raw)
+        except (KeyError, TypeError) as error:
+            raise InputError(
+                "the export's manifest is damaged",
+                where=str(path),
+                found=f"{type(error).__name__}: {error}",
+                hint="export the model again",
+            ) from error
+
+    @staticmethod
+    def _parsed(raw: dict[str, Any]) -> Manifest:
         for key in ("inputs", "outputs"):
             raw[key] = tuple(
                 TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])})

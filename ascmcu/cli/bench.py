@@ -6,10 +6,14 @@ import json
 import signal
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ascmcu.cli import names
+
+if TYPE_CHECKING:
+    from ascmcu.runners.base import CountKind
 
 
 @click.command("bench")
@@ -38,6 +42,15 @@ from ascmcu.cli import names
     help="Inputs for the network alone: a .npy of (N, *input shape) in its input dtype.",
 )  # fmt: skip
 @click.option(
+    "--labels", type=click.Path(path_type=Path), multiple=True,
+    help="The network's classes in the order of its outputs: one a line, a JSON list or a CSV. "
+    "With --tensors also a .npy (N,) with the right classes, by number or name.",
+)  # fmt: skip
+@click.option(
+    "--counts", type=click.Choice(["cycles", "instructions"]), default=None,
+    help="With --serial: what the device counts, where the port does not tell (socket://…).",
+)  # fmt: skip
+@click.option(
     "--save-outputs", type=click.Path(path_type=Path), default=None,
     help="Write the raw outputs as .npy (N, *output shape); a second output goes to NAME.1.npy.",
 )  # fmt: skip
@@ -59,14 +72,16 @@ from ascmcu.cli import names
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
-    tensors: Path | None, save_outputs: Path | None, limit: int | None,
-    repeat: int, warm_up: int, wait_states: bool, as_json: bool,
+    tensors: Path | None, labels: tuple[Path, ...], counts: CountKind | None, save_outputs: Path | None,
+    limit: int | None, repeat: int, warm_up: int, wait_states: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")
     if (data is None) == (tensors is None):
         raise click.UsageError("give --data PATH or --tensors IN.npy")
+    if counts is not None and port is None:
+        raise click.UsageError("--counts goes with --serial")
     if split is not None and data is None:
         raise click.UsageError("--split goes with --data")
     from ascmcu import api
@@ -77,8 +92,8 @@ def command(
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, tensors=tensors,
-            limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
-            wait_states=wait_states, progress=progress,
+            labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
+            wait_states=wait_states, progress=progress, tell=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=2))

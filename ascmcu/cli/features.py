@@ -194,10 +194,8 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
         _print(model.name, report, first=True)
         click.echo(f"{len(files) - len(differing)} of {len(files)} predictions alike")
         for name, h in differing:
-            best = [
-                compiled.labels[int(s.argmax())] if compiled.labels else int(s.argmax())
-                for s in (h.librosa, h.device)
-            ]
+            names = dict(enumerate(compiled.labels))
+            best = [names.get(int(s.argmax()), int(s.argmax())) for s in (h.librosa, h.device)]
             click.echo(
                 f"  {name}: {best[0]} with librosa, {best[1]} on the device; margin {h.margin_percent:.2f} %"
             )

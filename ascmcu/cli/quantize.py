@@ -121,6 +121,8 @@ def command(
         raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
     source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
+    if data is not None and material is not None and not source.labels:
+        click.echo(f"note: {_unknown_order(material)}", err=True)
     options = routes.Options(calibrator, percentile, epochs, learning_rate)
     state = file.with_name("state-qat.npz")
     with staged() as say:
@@ -144,6 +146,14 @@ def command(
         click.echo(json.dumps(_report(target, len(converted), outcome, layers), indent=2))
     else:
         _show(target, len(converted), outcome, layers)
+
+
+def _unknown_order(material: Material) -> str:
+    """What is said where the model does not name its classes."""
+    if not material.labels:
+        return "the model does not name its classes, and the result will not either: `ascmcu bench --labels FILE` does"
+    named = ", ".join(f"{number} = {label}" for number, label in enumerate(material.labels))
+    return f"the model does not name its classes: they are taken in the order of training, {named}"
 
 
 def _target(model: Path, form: str, output: Path | None) -> Path:

@@ -32,7 +32,7 @@ class Metric:
 
 
 def _count(field: str) -> Callable[[Benchmark], Figure]:
-    return lambda b: None if b.counts is None else int(getattr(b.counts, field))
+    return lambda b: None if b.counts is None or b.count_kind == "counts" else int(getattr(b.counts, field))
 
 
 def _total(kind: str) -> Callable[[Benchmark], Figure]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ascmcu.report import budgets
 from ascmcu.report.budgets import Budget, Verdict
-from ascmcu.report.schema import Benchmark, LayerCount
+from ascmcu.report.schema import Benchmark, ClipOutcome, LayerCount
 
 _CONDITIONS = (
     "model", "model_sha256", "board", "runner", "runner_detail", "clock_hz", "wait_states", "schedule", "compiler",
@@ -120,8 +120,8 @@ def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -
     Raises:
         InputError: a relative budget on a figure that the earlier result lacks.
     """
-    answers = {clip.name: clip.predicted for clip in base.clip_results}
-    shared = [clip for clip in result.clip_results if clip.name in answers]
+    before = {clip.name: clip for clip in base.clip_results}
+    shared = [c for c in result.clip_results if c.name in before and _same_input(before[c.name], c)]
     return Comparison(
         base=base,
         result=result,
@@ -130,20 +130,33 @@ def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -
         layers=tuple(_layers(base, result)),
         verdicts=tuple(budgets.judge(budget, result, base) for budget in limits),
         shared_clips=len(shared),
-        equal_answers=sum(clip.predicted == answers[clip.name] for clip in shared),
+        equal_answers=sum(_answer(result, c) == _answer(base, before[c.name]) for c in shared),
     )
+
+
+def _same_input(a: ClipOutcome, b: ClipOutcome) -> bool:
+    """Whether the same bytes were sent; results of older versions do not say, and are taken by name."""
+    return a.input_sha256 == b.input_sha256 or not (a.input_sha256 and b.input_sha256)
+
+
+def _answer(b: Benchmark, clip: ClipOutcome) -> str:
+    """The class, by its name: two models may have theirs in different orders."""
+    return b.labels[clip.predicted] if b.labels else str(clip.predicted)
 
 
 def _conditions(base: Benchmark, result: Benchmark) -> list[Condition]:
     pairs = ((name, str(getattr(base, name)), str(getattr(result, name))) for name in _CONDITIONS)
-    return [Condition(name.replace("_", " "), a, b) for name, a, b in pairs if a != b]
+    found = [Condition(name.replace("_", " "), a, b) for name, a, b in pairs if a != b]
+    inputs = [b.provenance.inputs_sha256 for b in (base, result)]
+    if all(inputs) and inputs[0] != inputs[1]:
+        found.append(Condition("clips' samples", *(digest[:12] for digest in inputs)))
+    return found
 
 
 def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:
     found = []
     for metric in budgets.METRICS:
-        # Counts of different kinds have nothing to say about each other.
-        if metric.name in ("network", "frontend", "latency") and base.count_kind != result.count_kind:
+        if metric.name in ("network", "frontend", "latency") and not _same_kind(base, result):
             continue
         before, after = metric.of(base), metric.of(result)
         if before != after:
@@ -155,7 +168,7 @@ def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:
 
 def _layers(base: Benchmark, result: Benchmark) -> list[LayerDifference]:
     before, after = _by_name(base), _by_name(result)
-    same_kind = base.count_kind == result.count_kind
+    same_kind = _same_kind(base, result)
     found = []
     for name in [*after, *(n for n in before if n not in after)]:
         a, b = before.get(name), after.get(name)
@@ -168,6 +181,11 @@ def _layers(base: Benchmark, result: Benchmark) -> list[LayerDifference]:
             state = "new" if a is None else "gone" if b is None else "changed"
             found.append(LayerDifference(name, (b or a or _none()).op, state, tuple(figures)))
     return found
+
+
+def _same_kind(base: Benchmark, result: Benchmark) -> bool:
+    """Counts of different kinds, or of a kind that nobody knows, have nothing to say about each other."""
+    return base.count_kind == result.count_kind != "counts"
 
 
 def _none() -> LayerCount:

@@ -206,9 +206,7 @@ def _sentence(b: Benchmark) -> str:
         what = "A clip" if b.clip_seconds is None else f"A clip of {b.clip_seconds:g} s"
         text = f"{what} takes {words.duration(seconds)} {where} at {b.clock_hz / 1e6:g} MHz"
     elif b.counts is not None:
-        text = (
-            f"A clip takes {b.counts.network + b.counts.frontend:,} {b.count_kind} {where}, run by {b.runner}"
-        )
+        text = f"A clip takes {b.counts.network + b.counts.frontend:,} {b.count_title} {where}, run by {b.runner}"
     else:
         text = f"The firmware for {b.board_title}, run by {b.runner}"
     ram, flash = (words.kibibytes(x["total"]) for x in (b.ram_bytes, b.flash_bytes))
@@ -254,7 +252,8 @@ def _time_facts(b: Benchmark) -> list[Fact]:
         f"in the network, {b.macs:,} MACs",
     )
     if seconds is None:
-        note = f"per clip; {b.runner} counts {b.count_kind}, from which no time follows"
+        what = "nobody knows what" if b.count_kind == "counts" else b.count_kind
+        note = f"per clip; {b.runner} counts {what}, from which no time follows"
         return [Fact(b.count_kind.capitalize(), f"{total:,}", "", note), per_mac]
     figure, unit = words.duration(seconds).split()
     note = f"{total:,} cycles"

@@ -97,7 +97,10 @@ class Energy:
 
 @dataclass(frozen=True)
 class ClipOutcome:
-    """One clip. ``truth`` and ``predicted`` are indices into ``labels``; ``probabilities`` are empty without labels."""
+    """One clip. ``truth`` and ``predicted`` are indices into ``labels``; ``probabilities`` are empty without labels.
+
+    ``input_sha256`` is of the bytes that were sent.
+    """
 
     name: str
     device: str
@@ -108,6 +111,7 @@ class ClipOutcome:
     network: int
     worst_hop: int
     latency: int
+    input_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -128,13 +132,18 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where and with what the numbers were made. ``repetitions``: how often every clip was run."""
+    """Where and with what the numbers were made. ``repetitions``: how often every clip was run.
+
+    ``build_sha256`` is what the firmware says of its build, ``inputs_sha256`` of all bytes that were sent.
+    """
 
     measured_at: str
     machine: str
     tools: dict[str, str]
     repetitions: int
     firmware_sha256: str
+    build_sha256: str = ""
+    inputs_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,7 +151,8 @@ class Benchmark:
     """One benchmark with everything that its numbers depend on.
 
     ``accuracy`` to ``confusion`` (rows: truth, columns: prediction, in the order of ``labels``) are None without
-    labelled clips. ``counts`` is None where the runner counts nothing; ``count_kind`` says what they are.
+    labelled clips; ``labels_source`` says where that order comes from. ``counts`` is None where the runner counts
+    nothing; ``count_kind`` says what they are. ``notices`` is what the user was told.
     ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors.
     """
 
@@ -185,6 +195,13 @@ class Benchmark:
     clip_results: tuple[ClipOutcome, ...]
     mistakes: tuple[Mistake, ...]
     provenance: Provenance
+    labels_source: str = ""
+    notices: tuple[str, ...] = ()
+
+    @property
+    def count_title(self) -> str:
+        """What is counted, for people."""
+        return "counts of unknown kind" if self.count_kind == "counts" else self.count_kind
 
     @property
     def macs(self) -> int:
@@ -199,7 +216,7 @@ class Benchmark:
         return (self.counts.network + self.counts.frontend) / self.clock_hz
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-ready; counts stand under ``cycles`` or ``instructions``, whichever they are."""
+        """JSON-ready; counts stand under ``cycles`` or ``instructions``, or under ``counts`` where nobody knows."""
         plain = {"schema": SCHEMA, "version": SCHEMA_VERSION, **dataclasses.asdict(self)}
         for name in ("counts", "count_kind", "layers"):
             del plain[name]
@@ -245,7 +262,7 @@ class Benchmark:
                 found=raw.get("version"),
                 hint="run the benchmark again",
             )
-        kind = next((k for k in ("cycles", "instructions") if k in raw), "none")
+        kind = next((k for k in ("cycles", "instructions", "counts") if k in raw), "none")
         layers = [{**layer, "count": layer.get(kind)} for layer in raw.get("layers", ())]
         plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
         if isinstance(raw.get("energy"), Mapping) and "microjoules" in raw["energy"]:
@@ -318,7 +335,10 @@ def _build(kind: Any, value: Any, where: str) -> Any:
     if not isinstance(value, Mapping):
         raise InputError("the result is damaged", where=where, expected="an object", found=repr(value))
     hints = typing.get_type_hints(kind)
-    missing = [name for name in hints if name not in value]
+    # What was added later has a default, and is not in older results.
+    later = {f.name for f in dataclasses.fields(kind) if f.default is not dataclasses.MISSING}
+    missing = [name for name in hints if name not in value and name not in later]
     if missing:
         raise InputError("the result is damaged", where=where, expected=", ".join(missing), found="nothing")
-    return kind(**{name: _convert(hint, value[name], f"{where}, {name}") for name, hint in hints.items()})
+    given = {name: hint for name, hint in hints.items() if name in value}
+    return kind(**{name: _convert(hint, value[name], f"{where}, {name}") for name, hint in given.items()})

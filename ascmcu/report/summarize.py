@@ -108,7 +108,9 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         link=_link(run),
         clip_results=outcomes,
         mistakes=() if spec is None else _mistakes(outcomes, clips, spec),
-        provenance=_provenance(folder / "firmware.elf"),
+        provenance=_provenance(folder / "firmware.elf", run),
+        labels_source=clips.labels_source,
+        notices=(*clips.notices, *run.notices),
     )
 
 
@@ -142,6 +144,7 @@ def _outcomes(manifest: Manifest, clips: Clips, run: RunResult) -> tuple[ClipOut
             network=result.network,
             worst_hop=result.worst_hop,
             latency=result.latency,
+            input_sha256=result.input_sha256,
         )
         for clip, result in zip(clips.clips, run.clips, strict=True)
     )
@@ -317,7 +320,7 @@ def _fewer_frames(power: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return grouped
 
 
-def _provenance(elf: Path) -> Provenance:
+def _provenance(elf: Path, run: RunResult) -> Provenance:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     return Provenance(
         measured_at=now.isoformat().replace("+00:00", "Z"),
@@ -325,6 +328,8 @@ def _provenance(elf: Path) -> Provenance:
         tools={"python": platform.python_version(), "ascmcu": __version__, **_libraries()},
         repetitions=1,
         firmware_sha256=hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else "",
+        build_sha256=run.hello.build_sha256,
+        inputs_sha256=run.inputs_sha256,
     )
 
 

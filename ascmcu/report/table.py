@@ -19,6 +19,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")
+    for notice in b.notices:
+        console.print(f"[yellow]{escape(notice)}[/]", highlight=False)
     if b.accuracy is not None:
         low, high = wilson(round(b.accuracy * b.clips), b.clips)
         loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"
@@ -27,6 +29,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
         for device, share in (b.device_accuracy or {}).items():
             console.print(f"  {escape(device)} {100 * share:.2f} %", highlight=False)
         console.print(_confusion(b))
+        if b.labels_source:
+            console.print(f"[dim]order of the classes: {escape(b.labels_source)}[/]", highlight=False)
     if b.counts is not None:
         console.print(_counts(b))
         if b.seconds is not None and b.clip_seconds:
@@ -77,7 +81,7 @@ def _confusion(b: Benchmark) -> Table:
 def _counts(b: Benchmark) -> Table:
     assert b.counts is not None
     cycles = b.count_kind == "cycles" and b.clock_hz > 0
-    columns = [f"{b.count_kind} per clip", "count"]
+    columns = [f"{b.count_title} per clip", "count"]
     if cycles:
         columns.append(f"ms at {b.clock_hz / 1e6:g} MHz, {b.wait_states} WS")
     table = _plain(*columns)

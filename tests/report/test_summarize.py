@@ -66,7 +66,7 @@ RESULTS = (_result("a", 0, 64, 1000), _result("b", 0, 192, 1010), _result("c", 1
 
 def _hello() -> wire.Hello:
     values: dict[str, object] = {}
-    kinds = {"int": 1, "str": "x", "bool": True}
+    kinds = {"int": 1, "str": "x", "bool": True, "Probe": wire.Probe(0, 0, 0)}
     for field in dataclasses.fields(wire.Hello):
         values[field.name] = kinds.get(str(field.type), 1)
     values |= {"clock_hz": 180_000_000, "wait_states": 5, "clock": wire.ClockState.AS_CONFIGURED}
