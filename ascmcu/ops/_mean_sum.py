@@ -16,8 +16,8 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant, _reduce
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded, wrap32
+from ascmcu.ops import _quant, _reduce, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, wrap32
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class MeanOrSum(_reduce.Reduction):
 
 
 def _multiplier(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
-    multiplier, shift = quantize_multiplier(x.scale / output.scale)
+    multiplier, shift = _scales.double_multiplier(x.scale, over=output.scale)
     # reduce.h folds 1/count into the multiplier with as many bits as the count's magnitude allows.
     extra = min(count.bit_length() - 1, 32, 31 + shift)
     return (multiplier << extra) // count, shift - extra
@@ -97,6 +97,6 @@ def _multiplier(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
 
 def _real(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32]:
     """Scale and bias of SUM, each operation rounded to float32."""
-    scale = np.float32(np.float32(x.scale) / np.float32(output.scale))
-    bias = np.float32(np.float32(np.float32(-x.zero_point) * scale) * np.float32(count))
+    scale = np.float32(_scales.single(x.scale, over=output.scale))
+    bias = np.float32(_scales.single(-x.zero_point, float(scale), count))
     return scale, bias

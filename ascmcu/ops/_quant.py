@@ -9,7 +9,7 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _activation
+from ascmcu.ops import _activation, _scales
 from ascmcu.ops._fixed import (
     I64,
     multiply_by_quantized_multiplier,
@@ -27,7 +27,7 @@ def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
 
     def quantize(value: float) -> int:
         # tflite/kernels/kernel_util.cc divides in float32 before rounding.
-        return output.zero_point + round_half_away(float(np.float32(value) / np.float32(output.scale)))
+        return output.zero_point + round_half_away(_scales.single(value, over=output.scale))
 
     low, high = output.dtype.integer_range
     least, most = _activation.BOUNDS[activation]
@@ -148,7 +148,7 @@ def requantization(
     """The requantization of a convolution or dense layer (``PopulateConvolutionQuantizationParams``)."""
     assert weights.quant is not None
     weight_scales = weights.quant.scales if weights.quant.per_axis else weights.quant.scales * channels
-    scales = tuple(x.scale * w / output.scale for w in weight_scales)
+    scales = tuple(_scales.double(x.scale, w, over=output.scale) for w in weight_scales)
     fixed = [quantize_multiplier(s) for s in scales]
     return Requantization(
         scales, tuple(m for m, _ in fixed), tuple(s for _, s in fixed), output.zero_point, *clamp, once=once

@@ -8,7 +8,8 @@ import numpy as np
 
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._fixed import I64, quantize_multiplier, rounding_divide_by_pot
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import I64, rounding_divide_by_pot
 from ascmcu.ops._unary import Unary
 
 _HIRES_BITS = 7
@@ -23,12 +24,12 @@ class HardSwish(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        hires_scale = np.float32(1.0 / 128.0) * np.float32(source.scale)
-        out_multiplier, out_exponent = quantize_multiplier(float(hires_scale / np.float32(output.scale)))
-        relu_multiplier, relu_exponent = quantize_multiplier(float(hires_scale / np.float32(3.0 / 32768.0)))
-        hires = (x.astype(np.int64) - source.zero_point) << _HIRES_BITS
-        on_output_scale = _high_mul16(hires, _to_int16(out_multiplier))
-        reluish = hires
+        hires = 1.0 / (1 << _HIRES_BITS)
+        out_multiplier, out_exponent = _scales.single_multiplier(hires, source.scale, over=output.scale)
+        relu_multiplier, relu_exponent = _scales.single_multiplier(hires, source.scale, over=3.0 / 32768.0)
+        centred = (x.astype(np.int64) - source.zero_point) << _HIRES_BITS
+        on_output_scale = _high_mul16(centred, _to_int16(out_multiplier))
+        reluish = centred
         if relu_exponent > 0:
             reluish = _saturating_left_shift(reluish, relu_exponent - 1)
         reluish = _high_mul16(reluish, _to_int16(relu_multiplier))
