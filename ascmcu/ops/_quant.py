@@ -92,8 +92,16 @@ def _kind_of(ctx: ImportContext, tensor: Tensor) -> str:
     return name
 
 
-def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, channels: int) -> None:
-    """Weights are constant symmetric int8 and the bias is int32 of ``channels`` elements."""
+def require_weights(
+    ctx: ImportContext, x: Tensor, weights: Tensor, bias: Tensor | None, channels: int
+) -> None:
+    """Input and weights are int8, the weights constant; the bias is int32 of ``channels`` elements."""
+    if x.dtype is not DType.INT8:
+        # LiteRT runs such a layer, and reads the weights' bytes as uint8.
+        raise ctx.error(
+            "a layer with weights takes int8 inputs", x, expected="int8", found=x.dtype.name.lower(),
+            hint="make the model int8 with `ascmcu quantize`",
+        )  # fmt: skip
     if not weights.is_const:
         raise ctx.error("weights must be constant", weights)
     if weights.dtype is not DType.INT8 or weights.quant is None:
