@@ -32,11 +32,13 @@ class LeakyRelu(Unary):
         centred = x.astype(np.int64) - source.zero_point
         # activations.cc widens to double what it has computed in float32.
         positive = _scales.single_multiplier(source.scale, over=output.scale)
-        negative = _scales.single_multiplier(source.scale, self.alpha, over=output.scale)
+        negative = _scales.single_multiplier(source.scale, abs(self.alpha), over=output.scale)
+        # A negative slope scales by its magnitude and negates: halves fall on the other side than with a signed multiplier.
+        below = multiply_by_quantized_multiplier(centred, *negative) * (-1 if self.alpha < 0 else 1)
         scaled = np.where(
             centred >= 0,
             multiply_by_quantized_multiplier(centred, *positive),
-            multiply_by_quantized_multiplier(centred, *negative),
+            below,
         )
         clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
         return clipped

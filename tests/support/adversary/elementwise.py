@@ -85,18 +85,16 @@ def leaky_relu(draw: Draw) -> Trial:
     out_scale, out_zero = draw.tie(product, below), draw.zero_point()
 
     def compute(f: Formula) -> I64:
-        return np.where(
-            centred >= 0, f(centred, scale, over=out_scale), f(centred, scale, alpha, over=out_scale)
-        )
+        negative = f(centred, scale, abs(alpha), over=out_scale) * (-1 if alpha < 0 else 1)
+        return np.where(centred >= 0, f(centred, scale, over=out_scale), negative)
 
     bounds = clamps("none", out_scale, out_zero, draw.dtype)
     answers = competing(compute, formulas("float32", "twice", factors=2), bounds, out_zero)
-    negated = np.where(
-        centred >= 0,
-        compute(Formula("float32", "twice")),
-        -multiply_by_quantized_multiplier(-centred, *_scales.single_multiplier(scale, alpha, over=out_scale)),
+    claimed = Formula("float32", "twice")
+    signed = np.where(
+        centred >= 0, claimed(centred, scale, over=out_scale), claimed(centred, scale, alpha, over=out_scale)
     )
-    answers["the negative side negated"] = np.clip(negated + out_zero, *draw.dtype.integer_range)
+    answers["a signed multiplier"] = np.clip(signed + out_zero, *draw.dtype.integer_range)
     x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
     return Trial(single("LEAKY_RELU", [x], y, alpha=alpha), sets, answers)
 

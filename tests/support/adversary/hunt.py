@@ -12,12 +12,14 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
 from tests.support import chain
-from tests.support.adversary import copying, elementwise, floating, reducing, tables
+from tests.support.adversary import copying, elementwise, floating, joined, reducing, tables
 from tests.support.adversary.arithmetic import Draw, Trial
 from tests.support.adversary.families import FAMILIES, Family
 from tests.support.litert import Reference
 
-assert copying and elementwise and floating and reducing and tables  # importing them registers the families
+assert (
+    copying and elementwise and floating and joined and reducing and tables
+)  # importing them registers the families
 # Draws that are spent on showing the candidate that was shown least; the last one is taken as it is.
 DRAWS = 40
 
@@ -139,6 +141,7 @@ def supported(family: Family, dtype: str) -> bool:
     return False
 
 
-def pairs() -> list[tuple[Family, str]]:
-    """Every family on every element type that both sides take."""
-    return [(f, dtype) for f in FAMILIES.values() for dtype in f.dtypes if supported(f, dtype)]
+def pairs(only: str = "") -> list[tuple[Family, str]]:
+    """Every family on every element type that both sides take, whose title holds ``only``."""
+    named = [(f, dtype) for f in FAMILIES.values() for dtype in f.dtypes if only in f"{f.name} {dtype}"]
+    return [(f, dtype) for f, dtype in named if supported(f, dtype)]

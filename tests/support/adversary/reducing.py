@@ -102,7 +102,7 @@ def total(draw: Draw) -> Trial:
     return Trial(data, sets, answers, resolver=resolver)
 
 
-def _windows(x: I64, kernel: tuple[int, int], stride: int, same: bool, fill: int) -> I64:
+def windows(x: I64, kernel: tuple[int, int], stride: int, same: bool, fill: int) -> I64:
     """(sets, 1, H, W, C) → (sets, 1, h, w, C, kernel_h, kernel_w), SAME padding as TFLite spreads it."""
     pads = [(0, 0), (0, 0)]
     for size, k in zip(x.shape[2:4], kernel, strict=True):
@@ -119,8 +119,8 @@ def average_pool(draw: Draw) -> Trial:
     sets, kind, zero = draw.sets((1, 8, 8, 4)), activation(draw), draw.zero_point()
     scale = draw.output_scale(1.0, np.arange(1, 9), kind)
     x = flat(sets)
-    total = _windows(x, kernel, stride, same, 0).sum(axis=(5, 6))
-    count = _windows(np.ones_like(x), kernel, stride, same, 0).sum(axis=(5, 6))
+    total = windows(x, kernel, stride, same, 0).sum(axis=(5, 6))
+    count = windows(np.ones_like(x), kernel, stride, same, 0).sum(axis=(5, 6))
     ways: dict[str, Callable[[], I64]] = {
         "halves away from zero": lambda: np.sign(total) * ((np.abs(total) + count // 2) // count),
         "halves up": lambda: (total + count // 2) // count,
@@ -162,7 +162,7 @@ def max_pool(draw: Draw) -> Trial:
     kind, zero = str(draw.pick("relu", "relu6", "relu_n1_to_1")), draw.zero_point()
     sets, scale = draw.sets((1, 8, 8, 4)), draw.output_scale(1.0, np.arange(1, 9), kind)
     low = draw.dtype.integer_range[0]
-    largest = _windows(flat(sets), kernel, stride, same, low).max(axis=(5, 6))
+    largest = windows(flat(sets), kernel, stride, same, low).max(axis=(5, 6))
     bounds = clamps(kind, scale, zero, draw.dtype)
     answers = {f"clamp {n}": np.clip(largest, *b) for n, b in bounds.items()}
     return Trial(
@@ -237,8 +237,8 @@ def conv(draw: Draw) -> Trial:
     depth, channels, zero = draw.pick(1, 2, 4, 8), draw.pick(2, 4, 5, 8), draw.zero_point()
     sets = draw.sets((1, 6, 8, depth))
     weights = _weights(draw, (channels, *kernel, depth))
-    windows = _windows(flat(sets) - zero, kernel, stride, same, 0)
-    sums = np.einsum("snhwcyx,oyxc->snhwo", windows, weights.astype(np.int64))
+    seen = windows(flat(sets) - zero, kernel, stride, same, 0)
+    sums = np.einsum("snhwcyx,oyxc->snhwo", seen, weights.astype(np.int64))
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 0, weights)
     options = {"padding": 0 if same else 1, "strideH": stride, "strideW": stride}
     return _layer(draw, "CONV_2D", sets, spec, sums, zero, "twice", options, sums.shape[1:])
@@ -250,8 +250,8 @@ def depthwise(draw: Draw) -> Trial:
     channels, zero = draw.pick(1, 2, 4, 8), draw.zero_point()
     sets = draw.sets((1, 6, 8, channels))
     weights = _weights(draw, (1, *kernel, channels))
-    windows = _windows(flat(sets) - zero, kernel, stride, same, 0)
-    sums = np.einsum("snhwcyx,yxc->snhwc", windows, weights[0].astype(np.int64))
+    seen = windows(flat(sets) - zero, kernel, stride, same, 0)
+    sums = np.einsum("snhwcyx,yxc->snhwc", seen, weights[0].astype(np.int64))
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 3, weights)
     options = {"padding": 0 if same else 1, "strideH": stride, "strideW": stride, "depthMultiplier": 1}
     return _layer(draw, "DEPTHWISE_CONV_2D", sets, spec, sums, zero, "twice", options, sums.shape[1:])
