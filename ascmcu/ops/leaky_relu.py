@@ -33,7 +33,7 @@ class LeakyRelu(Unary):
         # activations.cc widens to double what it has computed in float32.
         positive = _scales.single_multiplier(source.scale, over=output.scale)
         negative = _scales.single_multiplier(source.scale, abs(self.alpha), over=output.scale)
-        # A negative slope scales by its magnitude and negates: halves fall on the other side than with a signed multiplier.
+        # A negative slope scales by its magnitude, then negates: a signed multiplier would round halves otherwise.
         below = multiply_by_quantized_multiplier(centred, *negative) * (-1 if self.alpha < 0 else 1)
         scaled = np.where(
             centred >= 0,
