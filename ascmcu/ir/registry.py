@@ -56,6 +56,6 @@ def importer(builtin: str, *, floats: bool = False) -> type[Op] | None:
     return found or _IMPORTERS.get(builtin)
 
 
-def supported_builtins() -> tuple[str, ...]:
-    """Names of all TFLite operators that can be imported."""
-    return tuple(sorted(_IMPORTERS))
+def supported_builtins(*, floats: bool = False) -> tuple[str, ...]:
+    """Names of all TFLite operators that can be imported; with ``floats``, of those with an op for float32 results."""
+    return tuple(sorted(_FLOAT_IMPORTERS if floats else _IMPORTERS))

@@ -1,8 +1,8 @@
-"""MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum<int8_t>).
+"""MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum).
 
-MEAN requantizes in fixed point, SUM in float32 (``compute_sum``): scaled, biased and rounded once. LiteRT 2.3.0's
-BUILTIN_REF resolver reads the int8 input of SUM as uint8 and so answers nonsense there (MEAN is right); its BUILTIN
-resolver computes what the source function says, and the case rows of SUM name that one.
+MEAN requantizes in fixed point, and so does SUM of uint8. LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 input of
+SUM as uint8 and so answers nonsense there; its BUILTIN resolver scales, biases and rounds once in float32. SUM of int8
+follows that one, and its case rows name it.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant, _reduce
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded, wrap32
+from ascmcu.ops import _quant, _reduce, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, wrap32
 
 
 @dataclass(frozen=True)
 class MeanSumParams:
-    """Compile-time constants. MEAN (``mean``) centres a whole sum by ``offset`` and scales it by multiplier and shift;
-    SUM computes sum × ``scale`` + ``bias`` in float32."""
+    """Compile-time constants. In the ``fixed`` form a whole sum is centred by ``offset`` and scaled by multiplier and
+    shift; in the other the result is sum × ``scale`` + ``bias`` in float32."""
 
     geometry: _reduce.ReduceGeometry
-    mean: bool
+    fixed: bool
     offset: int
     multiplier: int
     shift: int
@@ -58,9 +58,9 @@ class MeanOrSum(_reduce.Reduction):
         total = wrap32(x.astype(np.int64).sum(axis=self.axes)).reshape(output.shape)
         count = self.count(t)
         low, high = output.dtype.integer_range
-        if self.MEAN:
+        if self._fixed(t):
             centred = wrap32(total - t.zero_point * count)
-            scaled = multiply_by_quantized_multiplier(centred, *_multiplier(t, output, count))
+            scaled = multiply_by_quantized_multiplier(centred, *self._multiplier(t, output))
         else:
             scale, bias = _real(t, output, count)
             scaled = round_bounded(total.astype(np.float32) * scale + bias)
@@ -71,13 +71,13 @@ class MeanOrSum(_reduce.Reduction):
         x = inputs[0]
         assert x is not None
         geometry = self.geometry(inputs, output)
-        count = geometry.count
-        fixed = (-x.zero_point * count, *_multiplier(x, output, count)) if self.MEAN else (0, 0, 0)
-        scale, bias = (0.0, 0.0) if self.MEAN else _real(x, output, count)
+        count, fixed = geometry.count, self._fixed(x)
+        integers = (-x.zero_point * count, *self._multiplier(x, output)) if fixed else (0, 0, 0)
+        scale, bias = (0.0, 0.0) if fixed else _real(x, output, count)
         params = MeanSumParams(
             geometry,
-            self.MEAN,
-            *fixed,
+            fixed,
+            *integers,
             float(scale),
             float(bias),
             output.zero_point,
@@ -87,16 +87,21 @@ class MeanOrSum(_reduce.Reduction):
         )
         return Lowered(params, state=(DType.INT32, geometry.outputs))
 
+    def _fixed(self, x: Tensor) -> bool:
+        return self.MEAN or x.dtype is DType.UINT8
 
-def _multiplier(x: Tensor, output: Tensor, count: int) -> tuple[int, int]:
-    multiplier, shift = quantize_multiplier(x.scale / output.scale)
-    # reduce.h folds 1/count into the multiplier with as many bits as the count's magnitude allows.
-    extra = min(count.bit_length() - 1, 32, 31 + shift)
-    return (multiplier << extra) // count, shift - extra
+    def _multiplier(self, x: Tensor, output: Tensor) -> tuple[int, int]:
+        multiplier, shift = _scales.double_multiplier(x.scale, over=output.scale)
+        if not self.MEAN:
+            return multiplier, shift
+        # reduce.h folds 1/count into the multiplier with as many bits as the count's magnitude allows.
+        count = self.count(x)
+        extra = min(count.bit_length() - 1, 32, 31 + shift)
+        return (multiplier << extra) // count, shift - extra
 
 
 def _real(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32]:
     """Scale and bias of SUM, each operation rounded to float32."""
-    scale = np.float32(np.float32(x.scale) / np.float32(output.scale))
-    bias = np.float32(np.float32(np.float32(-x.zero_point) * scale) * np.float32(count))
+    scale = np.float32(_scales.single(x.scale, over=output.scale))
+    bias = np.float32(_scales.single(-x.zero_point, float(scale), count))
     return scale, bias

@@ -9,7 +9,7 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _activation
+from ascmcu.ops import _activation, _scales
 from ascmcu.ops._fixed import (
     I64,
     multiply_by_quantized_multiplier,
@@ -27,7 +27,7 @@ def activation_range(activation: str, output: Tensor) -> tuple[int, int]:
 
     def quantize(value: float) -> int:
         # tflite/kernels/kernel_util.cc divides in float32 before rounding.
-        return output.zero_point + round_half_away(float(np.float32(value) / np.float32(output.scale)))
+        return output.zero_point + round_half_away(_scales.single(value, over=output.scale))
 
     low, high = output.dtype.integer_range
     least, most = _activation.BOUNDS[activation]
@@ -92,8 +92,16 @@ def _kind_of(ctx: ImportContext, tensor: Tensor) -> str:
     return name
 
 
-def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, channels: int) -> None:
-    """Weights are constant symmetric int8 and the bias is int32 of ``channels`` elements."""
+def require_weights(
+    ctx: ImportContext, x: Tensor, weights: Tensor, bias: Tensor | None, channels: int
+) -> None:
+    """Input and weights are int8, the weights constant; the bias is int32 of ``channels`` elements."""
+    if x.dtype is not DType.INT8:
+        # LiteRT runs such a layer, and reads the weights' bytes as uint8.
+        raise ctx.error(
+            "a layer with weights takes int8 inputs", x, expected="int8", found=x.dtype.name.lower(),
+            hint="make the model int8 with `ascmcu quantize`",
+        )  # fmt: skip
     if not weights.is_const:
         raise ctx.error("weights must be constant", weights)
     if weights.dtype is not DType.INT8 or weights.quant is None:
@@ -148,7 +156,7 @@ def requantization(
     """The requantization of a convolution or dense layer (``PopulateConvolutionQuantizationParams``)."""
     assert weights.quant is not None
     weight_scales = weights.quant.scales if weights.quant.per_axis else weights.quant.scales * channels
-    scales = tuple(x.scale * w / output.scale for w in weight_scales)
+    scales = tuple(_scales.double(x.scale, w, over=output.scale) for w in weight_scales)
     fixed = [quantize_multiplier(s) for s in scales]
     return Requantization(
         scales, tuple(m for m, _ in fixed), tuple(s for _, s in fixed), output.zero_point, *clamp, once=once

@@ -24,7 +24,7 @@ class QuantizedConvolution(_conv.Convolution):
         x, weights, bias = _conv.import_operands(ctx)
         output, channels = ctx.outputs[0], weights.shape[cls.CHANNELS]
         _quant.require_quantized(ctx, x, output)
-        _quant.require_weights(ctx, weights, bias, channels)
+        _quant.require_weights(ctx, x, weights, bias, channels)
         window = _conv.import_window(ctx, x, weights)
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(channels))

@@ -11,9 +11,9 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _broadcast, _quant
+from ascmcu.ops import _broadcast, _quant, _scales
 from ascmcu.ops._blend import Blend, blend_form
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
 LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
 
@@ -106,9 +106,9 @@ def multipliers(a: Tensor, b: Tensor, output: Tensor) -> tuple[tuple[int, int], 
     """(multiplier, shift) of both operands and of the output."""
     twice_largest = 2.0 * max(a.scale, b.scale)
     return (
-        quantize_multiplier(a.scale / twice_largest),
-        quantize_multiplier(b.scale / twice_largest),
-        quantize_multiplier(twice_largest / ((1 << LEFT_SHIFT) * output.scale)),
+        _scales.double_multiplier(a.scale, over=twice_largest),
+        _scales.double_multiplier(b.scale, over=twice_largest),
+        _scales.double_multiplier(twice_largest, over=(1 << LEFT_SHIFT) * output.scale),
     )
 
 
@@ -141,5 +141,6 @@ def _blend(
         return None
     values = np.arange(-128, 128, dtype=np.int64)
     table = evaluate(values[:, np.newaxis], values[np.newaxis, :], (a, b), output, clamp, subtract=subtract)
-    b_scale = b.scale / output.scale
-    return blend_form(table, a.scale / output.scale, -b_scale if subtract else b_scale, *clamp)
+    # Where the search for a form starts; any precision does.
+    a_scale, b_scale = (_scales.double(t.scale, over=output.scale) for t in (a, b))
+    return blend_form(table, a_scale, -b_scale if subtract else b_scale, *clamp)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _quant
+from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import round_float32
 
@@ -51,7 +51,8 @@ def through_float32(
     x: Array, source: Tensor, output: Tensor, function: Callable[[Float32], Float32]
 ) -> Array:
     """What LiteRT fills its 8-bit tables with (``LUTPopulate``): dequantized, transformed and rescaled in float32."""
-    real = np.float32(source.scale) * (x.astype(np.int32) - source.zero_point).astype(np.float32)
-    rescaled = round_float32(function(real) * (np.float32(1) / np.float32(output.scale)))
-    low, high = output.dtype.integer_range
-    return np.clip(rescaled.astype(np.int64) + output.zero_point, low, high)
+    low, high = source.dtype.integer_range
+    real = np.float32(source.scale) * (np.arange(low, high + 1) - source.zero_point).astype(np.float32)
+    rescaled = round_float32(function(real) * np.float32(_scales.single(1.0, over=output.scale)))
+    table: Array = np.clip(rescaled.astype(np.int64) + output.zero_point, *output.dtype.integer_range)
+    return table[x.astype(np.int64) - low]

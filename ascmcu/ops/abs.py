@@ -8,7 +8,8 @@ import numpy as np
 
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 from ascmcu.ops._unary import Unary
 
 
@@ -23,8 +24,7 @@ class Abs(Unary):
         """Bit-exact reference."""
         magnitude = np.abs(x.astype(np.int64) - source.zero_point)
         if source.scale != output.scale:
-            magnitude = multiply_by_quantized_multiplier(
-                magnitude, *quantize_multiplier(float(np.float32(source.scale) / np.float32(output.scale)))
-            )
+            multiplier, shift = _scales.single_multiplier(source.scale, over=output.scale)
+            magnitude = multiply_by_quantized_multiplier(magnitude, multiplier, shift)
         clipped: Array = np.clip(magnitude + output.zero_point, *output.dtype.integer_range)
         return clipped

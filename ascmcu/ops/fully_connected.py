@@ -69,7 +69,7 @@ class FullyConnected(_dense.Dense):
         x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
-        _quant.require_weights(ctx, weights, bias, weights.shape[0])
+        _quant.require_weights(ctx, x, weights, bias, weights.shape[0])
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[0]))
         ctx.emit(cls(output.shape, _quant.import_activation(ctx, output)), (x, weights, bias), output)

@@ -8,10 +8,12 @@ import numpy as np
 
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._fixed import I64, quantize_multiplier, rounding_divide_by_pot
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import I64, rounding_divide_by_pot
 from ascmcu.ops._unary import Unary
 
 _HIRES_BITS = 7
+_RELUISH_SCALE = 3.0 / 32768.0
 
 
 @register("HARD_SWISH")
@@ -23,25 +25,32 @@ class HardSwish(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        hires_scale = np.float32(1.0 / 128.0) * np.float32(source.scale)
-        out_multiplier, out_exponent = quantize_multiplier(float(hires_scale / np.float32(output.scale)))
-        relu_multiplier, relu_exponent = quantize_multiplier(float(hires_scale / np.float32(3.0 / 32768.0)))
-        hires = (x.astype(np.int64) - source.zero_point) << _HIRES_BITS
-        on_output_scale = _high_mul16(hires, _to_int16(out_multiplier))
-        reluish = hires
-        if relu_exponent > 0:
-            reluish = _saturating_left_shift(reluish, relu_exponent - 1)
-        reluish = _high_mul16(reluish, _to_int16(relu_multiplier))
-        if relu_exponent > 0:
-            reluish = _saturating_left_shift(reluish, 1)
-        if relu_exponent < 0:
-            reluish = rounding_divide_by_pot(reluish, -relu_exponent)
-        reluish = (reluish + (1 << 15)) >> 1
-        product = reluish * on_output_scale
-        # SaturatingDoublingHighMul truncates toward zero where its sibling rounds.
-        product = np.where(product >= 0, product >> 15, -((-product) >> 15))
-        scaled = _shift_exponent(product, out_exponent)
+        hires = 1.0 / (1 << _HIRES_BITS)
+        out = _scales.single_multiplier(hires, source.scale, over=output.scale)
+        relu = _scales.single_multiplier(hires, source.scale, over=_RELUISH_SCALE)
+        scaled = fixed_point(x.astype(np.int64) - source.zero_point, out, relu)
         return np.clip(scaled + output.zero_point, *output.dtype.integer_range)
+
+
+def fixed_point(centred: I64, out: tuple[int, int], relu: tuple[int, int]) -> I64:
+    """x · relu6(x + 3) / 6 on the output's scale; (multiplier, exponent) bring x there and to 3 / 2¹⁵."""
+    out_multiplier, out_exponent = out
+    relu_multiplier, relu_exponent = relu
+    hires = centred << _HIRES_BITS
+    on_output_scale = _high_mul16(hires, _to_int16(out_multiplier))
+    reluish = hires
+    if relu_exponent > 0:
+        reluish = _saturating_left_shift(reluish, relu_exponent - 1)
+    reluish = _high_mul16(reluish, _to_int16(relu_multiplier))
+    if relu_exponent > 0:
+        reluish = _saturating_left_shift(reluish, 1)
+    if relu_exponent < 0:
+        reluish = rounding_divide_by_pot(reluish, -relu_exponent)
+    reluish = (reluish + (1 << 15)) >> 1
+    product = reluish * on_output_scale
+    # SaturatingDoublingHighMul truncates toward zero where its sibling rounds.
+    product = np.where(product >= 0, product >> 15, -((-product) >> 15))
+    return _shift_exponent(product, out_exponent)
 
 
 def _to_int16(multiplier: int) -> int:

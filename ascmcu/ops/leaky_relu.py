@@ -9,7 +9,8 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 from ascmcu.ops._unary import Unary
 
 
@@ -29,13 +30,15 @@ class LeakyRelu(Unary):
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
         centred = x.astype(np.int64) - source.zero_point
-        # activations.cc forms both products in float32 arithmetic promoted to double.
-        positive = quantize_multiplier(source.scale / output.scale)
-        negative = quantize_multiplier(source.scale * self.alpha / output.scale)
+        # activations.cc widens to double what it has computed in float32.
+        positive = _scales.single_multiplier(source.scale, over=output.scale)
+        negative = _scales.single_multiplier(source.scale, abs(self.alpha), over=output.scale)
+        # A negative slope scales by its magnitude, then negates: a signed multiplier would round halves otherwise.
+        below = multiply_by_quantized_multiplier(centred, *negative) * (-1 if self.alpha < 0 else 1)
         scaled = np.where(
             centred >= 0,
             multiply_by_quantized_multiplier(centred, *positive),
-            multiply_by_quantized_multiplier(centred, *negative),
+            below,
         )
         clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
         return clipped

@@ -8,6 +8,7 @@ import numpy as np
 
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops._libm import expf
 from ascmcu.ops._unary import Float32, Unary, through_float32
 
 
@@ -24,8 +25,5 @@ class Logistic(Unary):
 
 
 def _logistic(x: Float32) -> Float32:
-    # The exponential of the double, rounded, is the float's exponential to within its last bit.
-    with np.errstate(over="ignore"):
-        exponential = np.exp(-x.astype(np.float64)).astype(np.float32)
-    result: Float32 = np.float32(1) / (np.float32(1) + exponential)
+    result: Float32 = np.float32(1) / (np.float32(1) + expf(-x))
     return result

@@ -11,8 +11,8 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _broadcast, _quant
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops import _broadcast, _quant, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class Mul(_broadcast.Broadcasting):
         """Of the product of the centred operands."""
         a, b = inputs
         assert a is not None and b is not None
-        # mul.cc multiplies the float32 scales as doubles.
-        return quantize_multiplier(a.scale * b.scale / output.scale)
+        # mul.cc widens to double what it has computed in float32.
+        return _scales.single_multiplier(a.scale, b.scale, over=output.scale)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""

@@ -11,8 +11,8 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _broadcast
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops import _broadcast, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,9 @@ class Prelu(_broadcast.Broadcasting):
     def _multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
         x, slope = inputs
         assert x is not None and slope is not None
-        positive = x.scale / output.scale
-        return quantize_multiplier(positive), quantize_multiplier(x.scale * slope.scale / output.scale)
+        # activations.cc widens to double what it has computed in float32.
+        positive = _scales.single_multiplier(x.scale, over=output.scale)
+        return positive, _scales.single_multiplier(x.scale, slope.scale, over=output.scale)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""

@@ -11,9 +11,9 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
-from ascmcu.ops import _quant
+from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier, round_bounded
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Quantize(Elementwise):
         else:
             centred = x.astype(np.int64) - inputs[0].zero_point
             scaled = multiply_by_quantized_multiplier(
-                centred, *quantize_multiplier(inputs[0].scale / output.scale)
+                centred, *_scales.double_multiplier(inputs[0].scale, over=output.scale)
             )
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
 

@@ -9,7 +9,8 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, quantize_multiplier
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 from ascmcu.ops._quant import activation_range
 from ascmcu.ops._unary import Unary
 
@@ -31,6 +32,6 @@ class Relu(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        multiplier, shift = quantize_multiplier(float(np.float32(source.scale) / np.float32(output.scale)))
+        multiplier, shift = _scales.single_multiplier(source.scale, over=output.scale)
         scaled = multiply_by_quantized_multiplier(x.astype(np.int64) - source.zero_point, multiplier, shift)
         return np.clip(scaled + output.zero_point, *activation_range(self.activation, output))

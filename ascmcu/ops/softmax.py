@@ -12,7 +12,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Lowered, RowMode
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _quant
+from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import (
     I64,
@@ -65,7 +65,7 @@ class Softmax(Elementwise):
                 "softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}"
             )
         beta = import_beta(ctx)
-        if beta * x.scale * 2.0 ** (31 - _DIFF_INTEGER_BITS) <= 1:
+        if _scales.double(beta, x.scale, 1 << (31 - _DIFF_INTEGER_BITS)) <= 1:
             # LiteRT's QuantizeMultiplierGreaterThanOne aborts the process here.
             raise ctx.error(
                 "softmax's input scale is too small",
@@ -78,7 +78,7 @@ class Softmax(Elementwise):
 
     def _exponentials(self, x: Tensor) -> I64:
         """exp of −d for d = 0 … as Q0.31, as far as the reference takes it into account."""
-        real = min(self.beta * x.scale * (1 << (31 - _DIFF_INTEGER_BITS)), (1 << 31) - 1.0)
+        real = min(_scales.double(self.beta, x.scale, 1 << (31 - _DIFF_INTEGER_BITS)), (1 << 31) - 1.0)
         multiplier, left_shift = quantize_multiplier(real)
         limit = ((1 << _DIFF_INTEGER_BITS) - 1) * float(1 << (31 - _DIFF_INTEGER_BITS)) / 2.0**left_shift
         difference = -np.arange(min(math.floor(limit), 255) + 1, dtype=np.int64)

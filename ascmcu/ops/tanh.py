@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._unary import Float32, Unary, through_float32
+from ascmcu.ops._libm import tanhf
+from ascmcu.ops._unary import Unary, through_float32
 
 
 @register("TANH")
@@ -20,9 +19,4 @@ class Tanh(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        return through_float32(x, source, output, _tanh)
-
-
-def _tanh(x: Float32) -> Float32:
-    result: Float32 = np.tanh(x.astype(np.float64)).astype(np.float32)
-    return result
+        return through_float32(x, source, output, tanhf)

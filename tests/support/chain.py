@@ -67,11 +67,14 @@ def has_float_operators(data: bytes) -> bool:
     return False
 
 
-def difference(expected: Sequence[Array], found: Sequence[Array]) -> str | None:
-    """What differs first, if anything."""
+def difference(expected: Sequence[Array], found: Sequence[Array], tolerance: float = 0.0) -> str | None:
+    """What differs first, if anything; floats by more than ``tolerance`` of the largest."""
     for index, (a, b) in enumerate(zip(expected, found, strict=True)):
         flat_a, flat_b = a.reshape(-1), b.reshape(-1)
         wrong = np.flatnonzero(flat_a != flat_b)
+        if tolerance and a.dtype.kind == "f":
+            allowed = tolerance * float(np.abs(a).max(initial=0.0))
+            wrong = np.flatnonzero(~(np.abs(flat_a - flat_b) <= allowed))
         if a.dtype != b.dtype or len(wrong):
             at = wrong[0] if len(wrong) else 0
             return (
@@ -89,8 +92,14 @@ def check(
     resolver: str = "BUILTIN_REF",
     reference: Reference | None = None,
     quick: bool = False,
+    inputs: Sequence[Sequence[Array]] | None = None,
+    tolerance: float = 0.0,
+    compiled: bool = True,
 ) -> None:
-    """Run the whole chain on one model; ``quick`` compiles without optimisation.
+    """Run the whole chain on one model, its C only if ``compiled``; ``quick`` compiles without optimisation, ``inputs``
+    replaces the drawn sets.
+
+    Floats may differ by ``tolerance`` of the largest one; integers never.
 
     Raises:
         AssertionError: a link differs; it is named, with the pass that broke it.
@@ -100,15 +109,19 @@ def check(
     stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
     last = stages[-1][1]
     stages.append(("exchanged axes", swap_axes(last)))
-    compiled = [HostModel(last, mode, quick=quick) for mode in ("layers", "rows")] if last.nodes else []
-    for number, inputs in enumerate(input_sets(graph, sets, np.random.default_rng(seed))):
-        expected = oracle(inputs)
+    modes = ("layers", "rows") if compiled and last.nodes and len(last.inputs) == 1 else ()
+    hosts = [HostModel(last, mode, quick=quick) for mode in modes]
+    given = inputs if inputs is not None else input_sets(graph, sets, np.random.default_rng(seed))
+    for number, x in enumerate(given):
+        expected = oracle(x)
         for link, stage in stages:
-            _equal(expected, interp.run(stage, shaped(stage, inputs)), link, number)
-        for model in compiled:
-            _equal(expected, model(shaped(last, inputs)[0]), f"host C, {model.plan.mode}", number)
+            _equal(expected, interp.run(stage, shaped(stage, x)), link, number, tolerance)
+        for model in hosts:
+            _equal(expected, model(shaped(last, x)[0]), f"host C, {model.plan.mode}", number, tolerance)
 
 
-def _equal(expected: Sequence[Array], found: Sequence[Array], link: str, number: int) -> None:
-    problem = difference(expected, found)
+def _equal(
+    expected: Sequence[Array], found: Sequence[Array], link: str, number: int, tolerance: float
+) -> None:
+    problem = difference(expected, found, tolerance)
     assert problem is None, f"{link}, input set {number}: {problem}"

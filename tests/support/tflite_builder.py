@@ -67,7 +67,7 @@ _OPTIONS = {
     "EXPAND_DIMS": "ExpandDimsOptions", "TRANSPOSE": "TransposeOptions", "PACK": "PackOptions",
     "UNPACK": "UnpackOptions", "SHAPE": "ShapeOptions", "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions",
     "HARD_SWISH": "HardSwishOptions", "ABS": "AbsOptions", "QUANTIZE": "QuantizeOptions",
-    "DEQUANTIZE": "DequantizeOptions", "GATHER": "GatherOptions", "REDUCE_PROD": "ReducerOptions",
+    "DEQUANTIZE": "DequantizeOptions", "GATHER": "GatherOptions", "REDUCE_PROD": "ReducerOptions", "DIV": "DivOptions",
 }  # fmt: skip
 
 
@@ -132,6 +132,7 @@ def _operator(spec: OperatorSpec, code: int) -> Any:
     op.opcodeIndex = code
     op.inputs, op.outputs = np.array(spec.inputs, np.int32), np.array(spec.outputs, np.int32)
     class_name = _OPTIONS.get(spec.builtin)
+    assert class_name is not None or not spec.options, f"{spec.builtin}: no options table is known here"
     if class_name is not None:
         op.builtinOptionsType = getattr(s.BuiltinOptions, class_name)
         op.builtinOptions = getattr(s, class_name + "T")()

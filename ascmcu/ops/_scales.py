@@ -1,0 +1,40 @@
+"""Products and quotients of scales, in the precision in which the reference forms them.
+
+The bits of a multiplier depend on it: TFLite's kernels form some of these products from ``float`` operands, so that
+every operation rounds to 24 bits, and others from operands widened to ``double``. No op multiplies or divides scales
+by itself (tests/unit/test_scales.py); each names the precision here, after the reference's source.
+``docs/bit-exactness.md`` has the table.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ascmcu.ops._fixed import quantize_multiplier
+
+
+def single(*factors: float, over: float = 1.0) -> float:
+    """((a · b) · …) / over, each operation rounded to float32: C's ``a * b / over`` on ``float`` operands."""
+    with np.errstate(all="ignore"):
+        product = np.float32(factors[0])
+        for factor in factors[1:]:
+            product = product * np.float32(factor)
+        return float(product / np.float32(over))
+
+
+def double(*factors: float, over: float = 1.0) -> float:
+    """((a · b) · …) / over on operands widened to ``double``."""
+    product = factors[0]
+    for factor in factors[1:]:
+        product = product * factor
+    return product / over
+
+
+def single_multiplier(*factors: float, over: float) -> tuple[int, int]:
+    """``QuantizeMultiplier`` of a product formed in float32: (mantissa, shift)."""
+    return quantize_multiplier(single(*factors, over=over))
+
+
+def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
+    """``QuantizeMultiplier`` of a product formed in double precision: (mantissa, shift)."""
+    return quantize_multiplier(double(*factors, over=over))

@@ -1,0 +1,115 @@
+"""Families of float32 operators, and of those with int8 weights (dynamic range): within the declared tolerance.
+
+The oracle of a dynamic-range layer is LiteRT on the same layer with its weights expanded to float32: LiteRT's own
+hybrid kernels round the activations too, and no float kernel equals them.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+
+from ascmcu.ir.types import Array
+from ascmcu.ops._float import TOLERANCE
+from tests.support.adversary.arithmetic import Draw, Trial, single
+from tests.support.adversary.elementwise import ACTIVATIONS, SHAPE
+from tests.support.adversary.families import FLOAT, family
+from tests.support.tflite_builder import TensorSpec
+
+UNARY = ("ABS", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "RELU", "RELU6", "RELU_N1_TO_1", "SOFTMAX", "TANH")
+BINARY = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
+POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
+REDUCTIONS = ("MEAN", "REDUCE_MAX", "SUM")
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+
+
+def _float(name: str, shape: tuple[int, ...], data: Array | None = None) -> TensorSpec:
+    return TensorSpec(name, shape, "float32", data=data)
+
+
+def _values(draw: Draw, shape: tuple[int, ...]) -> Array:
+    """Numbers of one magnitude, with zeros and whole numbers among them."""
+    made = draw.rng.normal(size=shape) * draw.scale(-8, 3)
+    return np.where(draw.rng.random(shape) < 0.1, np.rint(made), made).astype(np.float32)
+
+
+def _trial(draw: Draw, data: bytes, shape: tuple[int, ...], oracle: bytes | None = None) -> Trial:
+    return Trial(data, [[_values(draw, shape)] for _ in range(3)], oracle=oracle, tolerance=TOLERANCE)
+
+
+def _unary(builtin: str, draw: Draw) -> Trial:
+    options: dict[str, Any] = {"LEAKY_RELU": {"alpha": draw.scale(-6, 1)}, "SOFTMAX": {"beta": 1.0}}.get(
+        builtin, {}
+    )
+    return _trial(draw, single(builtin, [_float("x", SHAPE)], _float("y", SHAPE), **options), SHAPE)
+
+
+def _binary(builtin: str, draw: Draw) -> Trial:
+    shape = draw.pick((1, 1, 1, 4), SHAPE, (1, 1, 1, 1))
+    constant = _values(draw, shape)
+    if builtin == "DIV":
+        constant = np.where(np.abs(constant) < 1e-3, np.float32(1), constant)
+    fused = (
+        {}
+        if builtin in ("MAXIMUM", "MINIMUM")
+        else {"fusedActivationFunction": draw.pick(*ACTIVATIONS.values())}
+    )
+    data = single(builtin, [_float("a", SHAPE), _float("b", shape, constant)], _float("y", SHAPE), **fused)
+    return _trial(draw, data, SHAPE)
+
+
+def _pool(builtin: str, draw: Draw) -> Trial:
+    stride = draw.pick(1, 2)
+    data = single(
+        builtin, [_float("x", (1, 8, 8, 4))], _float("y", (1, 8 // stride, 8 // stride, 4)), filterHeight=3,
+        filterWidth=2, strideH=stride, strideW=stride, fusedActivationFunction=draw.pick(*ACTIVATIONS.values()),
+    )  # fmt: skip
+    return _trial(draw, data, (1, 8, 8, 4))
+
+
+def _reduction(builtin: str, draw: Draw) -> Trial:
+    axes = TensorSpec("axes", (2,), "int32", data=np.array([1, 2], np.int32))
+    data = single(builtin, [_float("x", (1, 8, 8, 4)), axes], _float("y", (1, 1, 1, 4)), keepDims=True)
+    return _trial(draw, data, (1, 8, 8, 4))
+
+
+def _layer(builtin: str, dynamic: bool, draw: Draw) -> Trial:
+    """Weights as they are, or int8 with scales over many magnitudes, which the oracle has expanded."""
+    shape, weights, out, axis = {
+        "CONV_2D": ((1, 6, 8, 4), (5, 3, 3, 4), (1, 6, 8, 5), 0),
+        "DEPTHWISE_CONV_2D": ((1, 6, 8, 4), (1, 3, 3, 4), (1, 6, 8, 4), 3),
+        "FULLY_CONNECTED": ((1, 24), (6, 24), (1, 6), 0),
+    }[builtin]
+    options: dict[str, int] = {"fusedActivationFunction": draw.pick(*ACTIVATIONS.values())}
+    if builtin != "FULLY_CONNECTED":
+        options |= {"strideH": 1, "strideW": 1}
+    if builtin == "DEPTHWISE_CONV_2D":
+        options |= {"depthMultiplier": 1}
+    channels = out[-1]
+    bias = _float("b", (channels,), _values(draw, (channels,)))
+    x, y, data = _float("x", shape), _float("y", out), _values(draw, weights)
+    if not dynamic:
+        return _trial(draw, single(builtin, [x, _float("w", weights, data), bias], y, **options), shape)
+    scales = tuple(draw.scale(-9, -3) for _ in range(draw.pick(1, channels)))
+    raw = draw.rng.integers(-127, 128, size=weights).astype(np.int8)
+    along = [len(scales) if i == axis else 1 for i in range(len(weights))]
+    expanded = raw.astype(np.float32) * np.array(scales, np.float32).reshape(along)
+    stored = TensorSpec("w", weights, "int8", scales, 0, axis, raw)
+    return _trial(
+        draw,
+        single(builtin, [x, stored, bias], y, **options),
+        shape,
+        single(builtin, [x, _float("w", weights, expanded), bias], y, **options),
+    )
+
+
+for _make, _builtins in ((_unary, UNARY), (_binary, BINARY), (_pool, POOLS), (_reduction, REDUCTIONS)):
+    for _builtin in _builtins:
+        family(_builtin, name=f"{_builtin}, float32", dtypes=FLOAT)(functools.partial(_make, _builtin))
+for _builtin in LAYERS:
+    family(_builtin, name=f"{_builtin}, float32", dtypes=FLOAT)(functools.partial(_layer, _builtin, False))
+    family(_builtin, name=f"{_builtin}, dynamic range", dtypes=FLOAT)(
+        functools.partial(_layer, _builtin, True)
+    )

@@ -1,0 +1,183 @@
+"""Families of operators whose integers come from a function of the real value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.ir.types import Array, Quantization, Tensor
+from ascmcu.ops import _scales
+from ascmcu.ops._fixed import I64, quantize_multiplier, round_bounded, round_float32, scale_once
+from ascmcu.ops._libm import expf, tanhf
+from ascmcu.ops.hard_swish import fixed_point
+from ascmcu.ops.softmax import Softmax
+from tests.support.adversary.arithmetic import Draw, Trial, flat, single
+from tests.support.adversary.elementwise import SHAPE
+from tests.support.adversary.families import family
+from tests.support.tflite_builder import TensorSpec
+
+Real = npt.NDArray[np.float64]
+
+
+def _table(
+    draw: Draw, builtin: str, out_scale: float, in_float32: Callable[[Array], Array], exact: Callable[[Real], Real],
+    inverse: Callable[[float], float],
+) -> Trial:  # fmt: skip
+    """LOGISTIC and TANH: a scale for which some value of the table lies close to a half."""
+    sets, zero, out_zero = draw.sets(SHAPE), draw.zero_point(), draw.zero_point()
+    low, high = draw.dtype.integer_range
+    centred = flat(sets) - zero
+    wanted = (int(draw.rng.integers(1, int(1 / out_scale) - 1)) + 0.5) * out_scale
+    scale = abs(inverse(wanted)) / int(draw.rng.integers(1, 1 + max(high - zero, zero - low)))
+    scale = draw.near(max(scale, 1e-4)) if draw.chance(0.9) else draw.scale(-8, 0)
+    real = np.float32(scale) * centred.astype(np.float32)
+    inverse_scale = np.float32(_scales.single(1.0, over=out_scale))
+    rounded = exact(real.astype(np.float64)).astype(np.float32)
+    found: dict[str, I64] = {
+        "the C library's float32": round_bounded(in_float32(real) * inverse_scale),
+        "float32, rounded correctly": round_bounded(rounded * inverse_scale),
+        "halves to even": np.rint(in_float32(real) * inverse_scale).astype(np.int64),
+        "float64": scale_once(exact(centred * scale), 1.0 / out_scale),
+    }
+    if math.frexp(out_scale)[0] != 0.5:
+        found["divided by the output's scale"] = round_bounded(in_float32(real) / np.float32(out_scale))
+    answers = {name: np.clip(v + out_zero, low, high) for name, v in found.items()}
+    x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
+    return Trial(single(builtin, [x], y), sets, answers)
+
+
+@family("LOGISTIC")
+def logistic(draw: Draw) -> Trial:
+    """LiteRT takes no other output scale than 1/256."""
+    one = np.float32(1)
+    with np.errstate(over="ignore"):
+        return _table(
+            draw, "LOGISTIC", 1 / 256, lambda x: one / (one + expf(-x)), lambda x: 1 / (1 + np.exp(-x)),
+            lambda y: float(np.log(y / (1 - y))),
+        )  # fmt: skip
+
+
+@family("TANH")
+def tanh(draw: Draw) -> Trial:
+    out_scale = 1 / 128 if draw.chance(0.5) else draw.scale(-9, -2)
+    return _table(draw, "TANH", out_scale, tanhf, np.tanh, lambda y: float(np.arctanh(min(y, 0.9999))))
+
+
+@family("HARD_SWISH")
+def hard_swish(draw: Draw) -> Trial:
+    """Scales for which a multiplier lies close to a half of its last 16-bit place."""
+    sets, zero, out_zero = draw.sets(SHAPE), draw.zero_point(), draw.zero_point()
+    place = (int(draw.rng.integers(1 << 14, 1 << 15)) + 0.5) / (1 << 15)
+    reluish, hires = 3.0 / 32768.0, 1.0 / 128.0
+    scale = (
+        draw.near(place * reluish / hires * 2.0 ** draw.rng.integers(-9, 3))
+        if draw.chance(0.5)
+        else draw.scale(-9, 0)
+    )
+    over = draw.near(scale * hires / place * 2.0 ** draw.rng.integers(0, 5))
+    low, high = draw.dtype.integer_range
+    centred = flat(sets) - zero
+    claimed = (
+        _scales.single_multiplier(hires, scale, over=over),
+        _scales.single_multiplier(hires, scale, over=reluish),
+    )
+    doubled = (quantize_multiplier(hires * scale / over), quantize_multiplier(hires * scale / reluish))
+    cut = tuple((m & ~0xFFFF, e) for m, e in claimed)
+    real = centred * scale
+    found = {
+        "float32 multipliers": fixed_point(centred, *claimed),
+        "float64 multipliers": fixed_point(centred, *doubled),
+        "16-bit multipliers truncated": fixed_point(centred, *cut),
+        "float64": scale_once(real * np.clip(real + 3, 0, 6) / 6, 1 / over),
+    }
+    answers = {name: np.clip(v + out_zero, low, high) for name, v in found.items()}
+    x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, over, out_zero)
+    return Trial(single("HARD_SWISH", [x], y), sets, answers)
+
+
+@family("SOFTMAX")
+def softmax(draw: Draw) -> Trial:
+    """A beta whose product with the scale is not a float32."""
+    depth = draw.pick(2, 2, 4, 12, 64)
+    shape = (1, 256 // depth, depth)
+    sets, zero, low = draw.sets(shape), draw.zero_point(), draw.dtype.integer_range[0]
+    beta = 1.0 if draw.chance(0.2) else draw.scale(-3, 4)
+    scale = draw.scale(-9, 0)
+    if depth == 2:
+        # One difference of two logits gives a probability close to a half of the output's scale.
+        wanted = (int(draw.rng.integers(129, 255)) + 0.5) / 256
+        scale = draw.near(math.log(wanted / (1 - wanted)) / beta / int(draw.rng.integers(1, 256)))
+    elif draw.chance(0.3):
+        # At a power of two the shift changes, and with it the largest difference that counts.
+        scale = draw.near(2.0 ** draw.rng.integers(-8, 0) / beta)
+    out_scale, out_zero = (2.0**-15, 0) if draw.name == "int16" else (1 / 256, low)
+    quant = Quantization((scale,), (zero,))
+    x = Tensor("x", shape, draw.dtype, quant)
+    y = Tensor("y", shape, draw.dtype, Quantization((out_scale,), (out_zero,)))
+    product = _scales.single(beta, scale)
+    in_float32 = Tensor("x", shape, draw.dtype, Quantization((product,), (zero,)))
+    logits = flat(sets) * (beta * scale)
+    exps = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    direct = scale_once(exps / exps.sum(axis=-1, keepdims=True), 1 / out_scale)
+    answers: dict[str, Array] = {}
+    if draw.name != "int16":
+        answers = {
+            "float64 product": np.stack([Softmax(beta).evaluate(s, [x], y) for s in sets]).astype(np.int64),
+            "float32 product": np.stack([Softmax(1.0).evaluate(s, [in_float32], y) for s in sets]).astype(
+                np.int64
+            ),
+            "float64": np.clip(direct + out_zero, *draw.dtype.integer_range),
+        }
+    source, output = draw.tensor("x", shape, scale, zero), draw.tensor("y", shape, out_scale, out_zero)
+    return Trial(single("SOFTMAX", [source], output, beta=beta), sets, answers)
+
+
+@family("QUANTIZE", name="QUANTIZE of float32")
+def quantize(draw: Draw) -> Trial:
+    """Inputs on halves of the output's scale, and some float32 steps beside them."""
+    out_scale, out_zero = draw.scale(-12, 4), draw.zero_point()
+    low, high = draw.dtype.integer_range
+    sets = []
+    for _ in range(4):
+        halves = (draw.rng.integers(low - 2, high + 3, size=SHAPE) + 0.5) * out_scale
+        halves = halves.astype(np.float32)
+        for _ in range(int(draw.rng.integers(4))):
+            halves = np.nextafter(halves, draw.pick(np.float32(0), np.float32(np.inf), -np.float32(np.inf)))
+        sets.append([halves])
+    x = np.stack([s[0] for s in sets])
+    scale = np.float32(out_scale)
+    real = x / scale
+    found: dict[str, Array] = {
+        "float32 quotient": _rounded(real),
+        "float32, by the reciprocal": _rounded(x * np.float32(_scales.single(1.0, over=out_scale))),
+        "float64": scale_once(x.astype(np.float64) / out_scale, 1.0),
+        "halves to even": np.rint(real).astype(np.int64),
+        "floor(x + 0.5)": np.floor(real + np.float32(0.5)).astype(np.int64),
+    }
+    answers = {name: np.clip(v + out_zero, low, high) for name, v in found.items()}
+    data = single("QUANTIZE", [_float("x")], draw.tensor("y", SHAPE, out_scale, out_zero))
+    return Trial(data, sets, answers)
+
+
+def _rounded(x: Array) -> I64:
+    return round_float32(x).astype(np.int64)
+
+
+def _float(name: str) -> TensorSpec:
+    return TensorSpec(name, SHAPE, "float32")
+
+
+@family("DEQUANTIZE")
+def dequantize(draw: Draw) -> Trial:
+    """Every product with the scale, to the last bit of float32."""
+    sets, zero, scale = draw.sets(SHAPE), draw.zero_point(), draw.scale(-14, 6)
+    x, single_scale = flat(sets), np.float32(scale)
+    answers: dict[str, Array] = {
+        "one product": ((x - zero) * scale).astype(np.float32),
+        "two products": x.astype(np.float32) * single_scale - np.float32(np.float32(zero) * single_scale),
+    }
+    data = single("DEQUANTIZE", [draw.tensor("x", SHAPE, scale, zero)], _float("y"))
+    return Trial(data, sets, answers)
