@@ -105,6 +105,23 @@ def batch(
     return verdicts, None
 
 
+def drawn(number: int, graphs: int) -> list[Recipe]:
+    """``graphs`` networks or somewhat fewer, all different, as ``batch`` draws them from this seed."""
+    found: dict[str, Recipe] = {}
+
+    @seed(number)
+    @settings(
+        max_examples=graphs, database=None, deadline=None, phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(recipes.recipes(kinds=OTHER_KINDS, interfaces=INTERFACES))
+    def run(recipe: Recipe) -> None:
+        found.setdefault(f"{recipe.shape}{recipe.steps}", recipe)
+
+    run()
+    return list(found.values())
+
+
 def total(counts: Sequence[Counter[str]]) -> Counter[str]:
     """The sum of verdicts."""
     return sum(counts, Counter())
