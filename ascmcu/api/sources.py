@@ -42,6 +42,7 @@ def write_sources(
     stages = list(compiled.stages)
     if candidate.variant.graph is not compiled.graph:
         stages.append((candidate.variant.name, candidate.variant.graph))
+    stages += plan.stages
     for number, (name, graph) in enumerate(stages):
         (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
     large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}

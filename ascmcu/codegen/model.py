@@ -102,8 +102,13 @@ class LayerView:
 
     @property
     def op(self) -> str:
-        """The op's kind, which names its template."""
+        """The op's kind."""
         return self.layer.node.op.kind()
+
+    @property
+    def template(self) -> str:
+        """The kernel's name, which is that of its template."""
+        return self.layer.lowered.kernel
 
     @property
     def k(self) -> object:
@@ -294,7 +299,7 @@ def _layer_views(plan: Plan) -> list[LayerView]:
     for layer in plan.layers:
         if plan.moves_nothing(layer):
             continue
-        kind = layer.node.op.kind()
+        kind = layer.lowered.kernel
         kernel = kernels.setdefault((kind, layer.lowered.params), f"{kind}_{layer.index}")
         views.append(_layer_view(plan, layer, kernel, tuple(_constants(layer, pool))))
     return views
@@ -327,7 +332,7 @@ def _layer_view(plan: Plan, layer: Layer, kernel: str, constants: tuple[Constant
 
 
 def _tensor_view(plan: Plan, name: str) -> TensorView:
-    names = [n for n, t in plan.graph.tensors.items() if not t.is_const]
+    names = [*plan.graph.inputs, *(node.output for node in plan.graph.nodes)]
     tensor, buffer = plan.graph.tensors[name], plan.buffer(name)
     # A storage that a reshape shares is one run of bytes, seen by each tensor in its own rows.
     rows = tensor.rows if buffer.row_bytes != tensor.row_bytes else buffer.ring_rows
@@ -350,9 +355,11 @@ def _kernels(layers: list[LayerView]) -> list[Kernel]:
     seen: dict[str, Kernel] = {}
     for layer in layers:
         if layer.kernel not in seen:
-            template = f"ops/{layer.op}.c.j2"
+            template = f"kernels/{layer.template}.c.j2"
             if not (environment().loader and template in environment().list_templates()):
-                raise VerifyError("op has no template", where=layer.layer.node.describe(), expected=template)
+                raise VerifyError(
+                    "kernel has no template", where=layer.layer.node.describe(), expected=template
+                )
             module: Any = environment().get_template(template).make_module()
             source = str(module.kernel(layer.kernel, layer.k))
             seen[layer.kernel] = Kernel(layer.kernel, source.strip())

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
+from ascmcu.errors import VerifyError
 from ascmcu.ir.types import Array, DType, Tensor
 
 if TYPE_CHECKING:
@@ -15,6 +16,18 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Tensor | None]
 T = TypeVar("T")
+
+
+def present(inputs: Sequence[T | None]) -> tuple[T, ...]:
+    """The inputs of an op that has no optional one, tensors or arrays.
+
+    Raises:
+        VerifyError: one is absent.
+    """
+    found = tuple(x for x in inputs if x is not None)
+    if len(found) != len(inputs):
+        raise VerifyError("an input is absent", expected=len(inputs), found=len(found))
+    return found
 
 
 class RowMode(enum.Enum):
@@ -131,6 +144,9 @@ class Lowered:
         shift: of the requantization, where layers of one shift share their code.
         widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
             that row may be.
+        rule: how rows flow, where the kernel takes others at a time than the op says.
+        kernel: its name, which is that of its template; set by the selector.
+        cycles: predicted for a whole inference at zero wait states; 0 leaves it to what the kernel states in general.
     """
 
     params: object
@@ -139,6 +155,9 @@ class Lowered:
     scratch: tuple[DType, int] | None = None
     shift: int | None = None
     widens_in_place: bool = False
+    rule: RowRule | None = None
+    kernel: str = ""
+    cycles: int = 0
 
 
 SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
@@ -149,16 +168,16 @@ class Tuning:
     """What lowering may spend.
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
-    some cycles, since neighbouring blocks widen the columns between them twice. ``planes`` allows maps to be laid out
-    as channel planes with some padding, where that is faster. ``unroll`` is how many pairs of taps an inner loop may
-    have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers take where they
-    can. ``dense`` says that dense layers are much of the network and may have code of their own.
+    some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps
+    an inner loop may have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers
+    take where they can, ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense
+    layers are much of the network and may have code of their own.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
-    planes: bool = True
     unroll: int = 16
     shift: int = 13
+    pitch: int = 0
     dense: bool = False
 
 

@@ -5,8 +5,10 @@
     graph "kws"
     input %x : i8[1,49,10,1] q(0.58 : 83)
     const %w : i8[64,10,4,1] q(0.01,0.02 : 0,0 @ 0) = #3f2a9c0e11d20b7c
-    %y = conv2d(%x, %w, %b) {stride=(2, 2), ...} : i8[1,25,5,64] q(0.02 : -128) ; conv_0 3
+    %y = conv2d(%x, %w, %b) {stride=(2, 2), ...} : i8[1,25,5,64] q(0.02 : -128) <planar=True, width=8> ; conv_0 3
     output %y
+
+A layout other than row-major stands in angle brackets (``ascmcu.ir.layout``).
 
 Constants of up to 64 elements stand in the text; larger ones are named by their SHA-256 and come from a mapping.
 """
@@ -23,6 +25,7 @@ import numpy as np
 from ascmcu.errors import InputError
 from ascmcu.ir import registry
 from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.layout import ROW_MAJOR, Layout
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 
 _INLINE_ELEMENTS = 64
@@ -108,7 +111,8 @@ def _type(tensor: Tensor) -> str:
         q = tensor.quant
         axis = f" @ {q.axis}" if q.per_axis else ""
         text += f" q({','.join(map(repr, q.scales))} : {','.join(map(str, q.zero_points))}{axis})"
-    return text + (f" t{tensor.source_index}" if tensor.source_index >= 0 else "")
+    text += f" t{tensor.source_index}" if tensor.source_index >= 0 else ""
+    return text + ("" if tensor.layout == ROW_MAJOR else f" <{tensor.layout}>")
 
 
 def _type_line(tensor: Tensor) -> str:
@@ -119,7 +123,9 @@ def _data(data: Array) -> str:
     return f"#{digest(data)}" if data.size > _INLINE_ELEMENTS else repr(data.reshape(-1).tolist())
 
 
-_TYPE = re.compile(r"(\w+)\[([\d,]*)\](?: q\(([^:]*) : ([^@)]*)(?: @ (\d+))?\))?(?: t(\d+))?\s*")
+_TYPE = re.compile(
+    r"(\w+)\[([\d,]*)\](?: q\(([^:]*) : ([^@)]*)(?: @ (\d+))?\))?(?: t(\d+))?(?: <([^>]*)>)?\s*"
+)
 
 
 def _parse_typed(text: str) -> Tensor:
@@ -131,7 +137,7 @@ def _parse_type(name: str, text: str) -> Tensor:
     match = _TYPE.fullmatch(text)
     if match is None:
         raise ValueError(f"not a type: {text}")
-    dtype, dims, scales, zero_points, axis, index = match.groups()
+    dtype, dims, scales, zero_points, axis, index, layout = match.groups()
     quant = None
     if scales is not None:
         quant = Quantization(
@@ -140,7 +146,8 @@ def _parse_type(name: str, text: str) -> Tensor:
             int(axis or 0),
         )
     shape = tuple(int(d) for d in dims.split(",") if d)
-    return Tensor(name, shape, DType(dtype), quant, None, -1 if index is None else int(index))
+    source_index = -1 if index is None else int(index)
+    return Tensor(name, shape, DType(dtype), quant, None, source_index, Layout.parse(layout or ""))
 
 
 def _parse_const(tensor: Tensor, value: str, stored: Mapping[str, Array]) -> Tensor:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import enum
+import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+
+from ascmcu.errors import VerifyError
+from ascmcu.ir.layout import ROW_MAJOR, Layout
 
 Array = npt.NDArray[Any]
 
@@ -112,8 +117,9 @@ class Quantization:
 class Tensor:
     """A value of the graph. ``data`` is set for constants and is then read-only.
 
-    The *row axis* is axis 1 of tensors with a leading batch of one and rank ≥ 3 (time, after the streaming
-    axis was chosen); all other tensors have one row.
+    ``shape`` and ``dtype`` are what the network says; ``layout`` is how the values lie in memory. Rows and bytes are
+    those in memory. The *row axis* is axis 1 of tensors with a leading batch of one and rank ≥ 3 (time, after the
+    streaming axis was chosen); all other tensors have one row.
     """
 
     name: str
@@ -122,6 +128,7 @@ class Tensor:
     quant: Quantization | None = None
     data: Array | None = None
     source_index: int = -1
+    layout: Layout = ROW_MAJOR
 
     def __post_init__(self) -> None:
         if self.data is not None:
@@ -133,19 +140,46 @@ class Tensor:
         return self.data is not None
 
     @property
+    def values(self) -> Array:
+        """The value of a constant.
+
+        Raises:
+            VerifyError: the tensor is computed at run time.
+        """
+        if self.data is None:
+            raise VerifyError("tensor must be constant here", where=self.describe())
+        return self.data
+
+    @cached_property
+    def content(self) -> tuple[object, ...]:
+        """Everything but the name: equal for tensors that are the same to whoever computes with them."""
+        digest = b"" if self.data is None else hashlib.sha256(self.data.tobytes()).digest()
+        return self.shape, self.dtype, self.quant, self.layout, digest
+
+    @property
     def elements(self) -> int:
         """Number of elements."""
         return math.prod(self.shape)
 
+    @cached_property
+    def stored_shape(self) -> tuple[int, ...]:
+        """What lies in memory, in C order: the shape, or what the layout makes of it."""
+        return self.layout.stored_shape(self.shape)
+
+    @property
+    def stored_dtype(self) -> DType:
+        """The element type in memory."""
+        return DType.INT16 if self.layout.int16 else self.dtype
+
     @property
     def size_bytes(self) -> int:
         """Bytes of the whole tensor."""
-        return self.elements * self.dtype.size_bytes
+        return math.prod(self.stored_shape) * self.stored_dtype.size_bytes
 
     @property
     def rows(self) -> int:
         """Number of rows along the row axis."""
-        return self.shape[1] if self.has_row_axis else 1
+        return self.stored_shape[1] if self.has_row_axis else 1
 
     @property
     def has_row_axis(self) -> bool:
@@ -155,7 +189,7 @@ class Tensor:
     @property
     def row_shape(self) -> tuple[int, ...]:
         """Shape of one row (the dimensions behind the row axis, or all of them)."""
-        return self.shape[2:] if self.has_row_axis else self.shape
+        return self.stored_shape[2:] if self.has_row_axis else self.stored_shape
 
     @property
     def row_elements(self) -> int:
@@ -165,7 +199,7 @@ class Tensor:
     @property
     def row_bytes(self) -> int:
         """Bytes of one row."""
-        return self.row_elements * self.dtype.size_bytes
+        return self.row_elements * self.stored_dtype.size_bytes
 
     @property
     def scale(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ascmcu.errors import ModelError, VerifyError
 from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.layout import ROW_MAJOR
 
 
 def verify(graph: Graph, stage: str) -> Graph:
@@ -25,6 +26,13 @@ def verify(graph: Graph, stage: str) -> Graph:
                 "constant data does not match its type",
                 where=f"{stage}: {tensor.describe()}",
                 found=f"{tensor.data.dtype}{list(tensor.data.shape)}",
+            )
+        problem = tensor.layout.problem(tensor.shape)
+        if problem is not None or (tensor.layout != ROW_MAJOR and tensor.is_const):
+            raise VerifyError(
+                problem or "a constant has no layout",
+                where=f"{stage}: {tensor.describe()}",
+                found=tensor.layout,
             )
     for node in graph.nodes:
         _verify_node(graph, node, known, stage)

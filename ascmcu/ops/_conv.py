@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, swap_constants
+from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, present, swap_constants
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _window
+
+
+class Operands(NamedTuple):
+    """The inputs of a convolution."""
+
+    x: Tensor
+    weights: Tensor
+    bias: Tensor
 
 
 @dataclass(frozen=True)
@@ -24,10 +32,13 @@ class Convolution(Op):
     dilation: _window.Pair
     padding: _window.Padding
 
+    def operands(self, inputs: Inputs) -> Operands:
+        """The inputs, none of which may be absent."""
+        return Operands(*present(inputs))
+
     def macs(self, inputs: Inputs, output: Tensor) -> int:
         """One per tap and output element, padding included."""
-        weights = inputs[1]
-        assert weights is not None
+        weights = self.operands(inputs).weights
         return output.elements * weights.elements // weights.shape[self.CHANNELS]
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
@@ -42,8 +53,7 @@ class Convolution(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Kernel-height rows per output row."""
-        weights = inputs[1]
-        assert weights is not None
+        weights = self.operands(inputs).weights
         reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads, None, None))
 
@@ -59,7 +69,7 @@ class Convolution(Op):
         return _window.windows(x, kernel, self.stride, self.dilation, self.padding)
 
     def window_params(self, x: Tensor, weights: Tensor, output: Tensor) -> _window.WindowParams:
-        """The window's constants; an output in planes is described by the map that it holds."""
+        """The window's constants."""
         kernel = (weights.shape[1], weights.shape[2])
         return _window.params(x, output, kernel, self.stride, self.dilation, self.padding)
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, accumulate_rule, whole_rule
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, accumulate_rule, present, whole_rule
 from ascmcu.ir.types import Tensor
 from ascmcu.ops import _quant
+
+
+class Operands(NamedTuple):
+    """The inputs of a dense layer."""
+
+    x: Tensor
+    weights: Tensor
+    bias: Tensor
 
 
 @dataclass(frozen=True)
@@ -29,16 +38,18 @@ class Dense(Op):
         if rest or math.prod(self.output_shape) != expected or self.output_shape[-1] != channels:
             raise _quant.incompatible("input does not fit the weights", f"a multiple of {depth}", x.shape)
 
+    def operands(self, inputs: Inputs) -> Operands:
+        """The inputs, none of which may be absent."""
+        return Operands(*present(inputs))
+
     def macs(self, inputs: Inputs, output: Tensor) -> int:
         """One per weight and vector."""
-        weights = inputs[1]
-        assert weights is not None
+        weights = self.operands(inputs).weights
         return output.elements * weights.shape[1]
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row where rows are vectors; accumulating where the rows together are one vector."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
+        x, weights, _ = self.operands(inputs)
         depth = weights.shape[1]
         if x.rows == output.rows and x.row_elements % depth == 0:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), None, None))

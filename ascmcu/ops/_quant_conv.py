@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
-from ascmcu.ops import _conv, _quant, _window
-
-Common = tuple[_window.Pair, _window.Pair, _window.Padding, tuple[int, int]]
+from ascmcu.ops import _conv, _quant
 
 
 @dataclass(frozen=True)
@@ -30,18 +28,8 @@ class QuantizedConvolution(_conv.Convolution):
             bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(channels))
         ctx.emit(cls(*window, _quant.import_activation(ctx, output)), (x, weights, bias), output)
 
-    @property
-    def common(self) -> Common:
-        """The attributes that every form of the convolution has, in order."""
-        return self.stride, self.dilation, self.padding, self.clamp
-
     def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
         """Accumulator → output."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
+        x, weights, _ = self.operands(inputs)
         channels = weights.shape[self.CHANNELS]
         return _quant.requantization(x, weights, output, channels, self.clamp, once=False)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """See ``lower_tuned``."""
-        return self.lower_tuned(inputs, output, DEFAULT_TUNING)

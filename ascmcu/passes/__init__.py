@@ -1,4 +1,9 @@
-"""The passes, in the order in which they run."""
+"""The passes, in the order in which they run.
+
+``PIPELINE`` makes the network simpler; it runs once. ``LAYOUTS`` say how maps lie in memory, where kernels gain from
+it; which of them run, for one choice of the axes, depends on the schedule and on what they cost in RAM
+(``ascmcu.schedule.layouts``). An export holds the graph after each pass that ran.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +18,16 @@ from ascmcu.passes.drop_identities import drop_identities
 from ascmcu.passes.drop_reshapes import drop_reshapes
 from ascmcu.passes.fold_constants import fold_constants
 from ascmcu.passes.fold_padding import fold_padding
+from ascmcu.passes.fold_time import fold_time
 from ascmcu.passes.fuse_activations import fuse_activations
 from ascmcu.passes.fuse_batched_dilation import fuse_batched_dilation
 from ascmcu.passes.fuse_scale_shift import fuse_scale_shift
+from ascmcu.passes.input_readers_first import input_readers_first
+from ascmcu.passes.pair_rows import pair_rows
+from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.passes.sink_transposes import sink_transposes
 from ascmcu.passes.unary_to_lookup import unary_to_lookup
+from ascmcu.passes.widen_maps import widen_maps
 
 Pass = Callable[[Graph], Graph]
 
@@ -39,12 +49,19 @@ PIPELINE: tuple[Pass, ...] = (
     drop_dead_channels,
 )
 
+LAYOUTS: tuple[Pass, ...] = (planar_maps, fold_time, pair_rows, widen_maps, input_readers_first)
+
+
+def apply(transform: Pass, graph: Graph) -> tuple[str, Graph]:
+    """A pass's name and its verified result."""
+    name = transform.__name__.replace("_", "-")
+    return name, verify(transform(graph), name)
+
 
 def run(graph: Graph) -> Iterator[tuple[str, Graph]]:
     """Yield each pass's name and its verified result."""
     for transform in PIPELINE:
-        name = transform.__name__.replace("_", "-")
-        graph = verify(transform(graph), name)
+        name, graph = apply(transform, graph)
         yield name, graph
 
 

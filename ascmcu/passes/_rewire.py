@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.types import Tensor
@@ -48,25 +48,6 @@ def sole_consumer(graph: Graph, tensor: str) -> Node | None:
     """The only node that reads ``tensor``, if it has one and is no output of the graph."""
     readers = graph.consumers(tensor)
     return readers[0] if len(readers) == 1 and tensor not in graph.outputs else None
-
-
-# Two neighbouring nodes as they become, and the tensor between them.
-Pair = tuple[Node, Node, Tensor]
-
-
-def replace_pairs(graph: Graph, pair: Callable[[Graph, Node], Pair | None]) -> Graph:
-    """Let every two nodes and the tensor between them become what ``pair`` makes of one of them, where it does."""
-    nodes = {node.output: node for node in graph.nodes}
-    tensors: list[Tensor] = []
-    for node in graph.nodes:
-        made = pair(graph, node)
-        if made is not None:
-            first, second, between = made
-            nodes[first.output], nodes[second.output] = first, second
-            tensors.append(between)
-    if not tensors:
-        return graph
-    return graph.replace(nodes=[nodes[node.output] for node in graph.nodes], tensors=tensors)
 
 
 def same_values(a: Tensor, b: Tensor) -> bool:

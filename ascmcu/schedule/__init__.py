@@ -5,25 +5,22 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.graph import Graph, Node, node_macs
-from ascmcu.ir.op import DEFAULT_TUNING, Lowered, Op, Tuning
-from ascmcu.ir.types import Tensor
-from ascmcu.passes.fold_time import fold_time
-from ascmcu.passes.pair_rows import pair_rows
-from ascmcu.passes.planar_maps import planar_maps
-from ascmcu.passes.widen_maps import widen_maps
+from ascmcu import kernels
+from ascmcu.ir.graph import Graph, node_macs
+from ascmcu.ir.op import DEFAULT_TUNING, Tuning
+from ascmcu.kernels.conv2d_time import common_pitches
+from ascmcu.passes.input_readers_first import input_readers_first
+from ascmcu.schedule.layouts import layouts
 from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.spare import spare_scratch
 from ascmcu.schedule.storage import buffers, share, widened_in_place
 
-__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes"]
-
+__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes", "plan_as_is"]
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
@@ -36,39 +33,30 @@ _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 
 
 def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
-    """Schedule and place a graph.
+    """Lay out, schedule and place a graph.
 
     Args:
-        graph: after all passes: every op has a kernel.
+        graph: after the pipeline of passes, for one choice of the axes.
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
     """
-    forms = _forms(graph, mode) if tuning.planes else (graph,)
-    lean = _planned(forms[-1], mode, tuning)
-    most = lean.arena_bytes + _LAYOUT_BYTES
-    for form in forms[:-1]:
+    choices = layouts(graph, mode)
+    lean = plan_as_is(choices[-1].graph, mode, tuning)
+    chosen, plan, most = choices[-1], lean, lean.arena_bytes + _LAYOUT_BYTES
+    for choice in choices[:-1]:
         # A placement takes longer than this bound, which scratch that gives way may still lower.
-        if peak_bytes(form, mode, tuning) <= most + tuning.scratch_bytes:
-            plan = _planned(form, mode, tuning)
-            if plan.arena_bytes <= most:
-                return plan
-    return lean
-
-
-def _forms(graph: Graph, mode: str) -> tuple[Graph, ...]:
-    """The graph in layouts that spare cycles, the fastest first; the last one is what the others are measured by."""
-    wide = fold_time(planar_maps(graph))
-    paired = pair_rows(wide)
-    if mode == LAYERS:
-        return tuple(dict.fromkeys((widen_maps(paired), paired)))
-    plain = pair_rows(graph)
-    return tuple(dict.fromkeys((widen_maps(paired), paired, widen_maps(wide), wide, plain, graph)))
+        if peak_bytes(choice.graph, mode, tuning) <= most + tuning.scratch_bytes:
+            found = plan_as_is(choice.graph, mode, tuning)
+            if found.arena_bytes <= most:
+                chosen, plan = choice, found
+                break
+    return dataclasses.replace(plan, stages=chosen.stages)
 
 
 def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:
     """The largest sum of live bytes, without a placement: enough to compare graphs before one is planned."""
     if mode == ROWS:
-        graph = _input_readers_first(graph)
+        graph = input_readers_first(graph)
     layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
     return _peak(buffers(graph, layers, share(graph, layers, trace), trace), trace.events)
@@ -78,11 +66,9 @@ def _peak(found: Sequence[Buffer], events: int) -> int:
     return int((np.array([b.size_bytes for b in found]) @ liveness(found, events)).max(initial=0))
 
 
-def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
-    if mode == ROWS:
-        graph = _input_readers_first(graph)
-    tuning = _one_shift(graph, tuning)
-    layers = _layers(graph, tuning)
+def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
+    """Schedule and place a graph in the layouts and the order that it has; arguments are those of ``make_plan``."""
+    layers, tuning = _one_shift(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
     if mode == ROWS:
@@ -95,27 +81,16 @@ def _planned(graph: Graph, mode: str, tuning: Tuning) -> Plan:
     return Plan(graph, mode, layers, placed, storage, size, bound, trace.events, trace.order)
 
 
-def _input_readers_first(graph: Graph) -> Graph:
-    """Ops that read nothing but the network's input come first (they depend on nothing): when a row is pushed, all
-    branches take their part of it before any of them computes, and the row's bytes are free again."""
-
-    def waits(node: Node) -> bool:
-        return any(tensor.name not in graph.inputs for tensor in graph.activations(node))
-
-    ordered = tuple(sorted(graph.nodes, key=waits))
-    return graph if ordered == graph.nodes else graph.replace(nodes=ordered)
-
-
-@functools.lru_cache(maxsize=8)
 def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
-    """Lowering does not depend on the schedule; several plans of one graph share it."""
-    return tuple(_layer(graph, index, tuning) for index in range(len(graph.nodes)))
+    """Every node with its kernel."""
+    tunings = _tunings(graph, tuning)
+    return tuple(_layer(graph, index, tunings[index]) for index in range(len(graph.nodes)))
 
 
-def _one_shift(graph: Graph, tuning: Tuning) -> Tuning:
-    """The shift with which the layers need the fewest kernels."""
+def _one_shift(graph: Graph, tuning: Tuning) -> tuple[tuple[Layer, ...], Tuning]:
+    """The layers at the shift with which they need the fewest kernels."""
     tunings = [dataclasses.replace(tuning, shift=shift) for shift in _SHIFTS]
-    return min(tunings, key=lambda t: _shifted_kernels(_layers(graph, t)))
+    return min(((_layers(graph, t), t) for t in tunings), key=lambda found: _shifted_kernels(found[0]))
 
 
 def _shifted_kernels(layers: tuple[Layer, ...]) -> int:
@@ -124,43 +99,31 @@ def _shifted_kernels(layers: tuple[Layer, ...]) -> int:
 
 
 def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> Layer:
-    return _layer(graph, index, dataclasses.replace(tuning, scratch_bytes=scratch_bytes))
+    tuning = _tunings(graph, dataclasses.replace(tuning, scratch_bytes=scratch_bytes))[index]
+    return _layer(graph, index, tuning)
+
+
+def _tunings(graph: Graph, tuning: Tuning) -> list[Tuning]:
+    """What each node may spend, by its part of the network's work."""
+    macs = [node_macs(graph, node) for node in graph.nodes]
+    total, pitches = sum(macs), common_pitches(graph)
+    dense = sum(m for m, node in zip(macs, graph.nodes, strict=True) if node.op.kind() == "fully_connected")
+    found = []
+    for node, own in zip(graph.nodes, macs, strict=True):
+        unroll = next((unroll for most, unroll in _SHORT_LOOPS if own / max(total, 1) < most), tuning.unroll)
+        found.append(
+            dataclasses.replace(
+                tuning,
+                unroll=min(unroll, tuning.unroll),
+                dense=dense > _DENSE_SHARE * total,
+                pitch=pitches.get(node.output, 0),
+            )
+        )
+    return found
 
 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:
     node = graph.nodes[index]
-    share = node_macs(graph, node) / max(graph.macs, 1)
-    dense = _dense_macs(graph) > _DENSE_SHARE * graph.macs
-    unroll = next((unroll for most, unroll in _SHORT_LOOPS if share < most), tuning.unroll)
-    tuning = dataclasses.replace(tuning, unroll=min(unroll, tuning.unroll), dense=dense)
-    inputs, output = graph.input_tensors(node), graph.output_tensor(node)
-    lowered = _lowered(node.op, _Operands(inputs, output), tuning)
-    return Layer(index, node, node.op.row_rule(inputs, output), lowered)
-
-
-def _dense_macs(graph: Graph) -> int:
-    return sum(node_macs(graph, node) for node in graph.nodes if node.op.kind() == "fully_connected")
-
-
-@dataclass(frozen=True, eq=False)
-class _Operands:
-    """Tensors as far as lowering looks at them: equal where their types are, and their constants the same arrays."""
-
-    inputs: tuple[Tensor | None, ...]
-    output: Tensor
-
-    @functools.cached_property
-    def _key(self) -> tuple[object, ...]:
-        return tuple(t and (t.shape, t.dtype, t.quant, id(t.data)) for t in (*self.inputs, self.output))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Operands) and self._key == other._key
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-
-@functools.lru_cache(maxsize=1024)
-def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered:
-    """The same layer stands in many graphs while plans are compared; its operands are kept, so no ``id`` is reused."""
-    return op.lower_tuned(operands.inputs, operands.output, tuning)
+    lowered = kernels.select(graph, node, tuning)
+    rule = lowered.rule or node.op.row_rule(graph.input_tensors(node), graph.output_tensor(node))
+    return Layer(index, node, rule, lowered)

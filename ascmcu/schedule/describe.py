@@ -21,18 +21,20 @@ def _size(plan: Plan) -> str:
 
 
 def _layers(plan: Plan) -> list[str]:
-    rows = [("layer", "op", "steps", "mode", "output", "MACs", "constants")]
+    rows = [("layer", "op", "kernel", "steps", "mode", "output", "MACs", "constants", "predicted cycles")]
     for layer in plan.layers:
         output = plan.graph.output_tensor(layer.node)
         rows.append(
             (
                 str(layer.index),
                 layer.node.op.kind(),
+                layer.lowered.kernel,
                 str(layer.rule.steps),
                 layer.rule.mode.value,
                 "x".join(str(d) for d in output.shape),
                 str(node_macs(plan.graph, layer.node)),
                 str(sum(data.nbytes for _, data in layer.lowered.constants)),
+                str(layer.lowered.cycles),
             )
         )
     return _table(rows)

@@ -57,7 +57,8 @@ class Plan:
 
     ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
-    placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in.
+    placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in. ``stages`` are the
+    passes that laid the graph out, each with its result: the last is ``graph``.
     """
 
     graph: Graph
@@ -69,6 +70,7 @@ class Plan:
     lower_bound_bytes: int
     events: int
     order: tuple[int, ...]
+    stages: tuple[tuple[str, Graph], ...] = ()
 
     @cached_property
     def _by_name(self) -> dict[str, Buffer]:

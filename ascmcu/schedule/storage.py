@@ -19,7 +19,7 @@ _IN_PLACE = {"lookup", "add", "sub", "mul", "maximum", "minimum", "prelu", "resh
 
 def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]:
     """Tensor → the tensor in whose bytes it lies."""
-    storage = {name: name for name, t in graph.tensors.items() if not t.is_const}
+    storage = {name: name for name in (*graph.inputs, *(node.output for node in graph.nodes))}
     readers: dict[str, int] = {}
     for node in graph.nodes:
         for name in set(node.inputs):

@@ -8,6 +8,7 @@ import pytest
 from ascmcu import passes, paths
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp, registry, text
+from ascmcu.kernels._registry import kernel_names, kernels_of
 from tests.support import cases
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
@@ -59,15 +60,18 @@ def _shaped(graph: object, inputs: list[object]) -> list[object]:
 
 
 def test_stems_match() -> None:
-    """Every op has its module, its case rows, and a template unless a pass always rewrites it."""
-    modules = {p.stem for p in (paths.templates().parent / "ascmcu" / "ops").glob("[a-z]*.py")}
+    """Every op has its module and its case rows, every kernel its module and its template."""
+    code = paths.templates().parent / "ascmcu"
+    modules = {p.stem for p in (code / "ops").glob("[a-z]*.py")}
     kinds = registry.kinds()
     assert set(kinds) == modules
     # Ops that only passes make are tested with their passes.
     imported = {registry.importer(builtin).kind() for builtin in registry.supported_builtins()}  # type: ignore[union-attr]
     assert {c.stem for c in CASES} == imported
-    templates = {p.name.split(".")[0] for p in (paths.templates() / "ops").glob("[a-z]*.c.j2")}
-    assert templates == {kind for kind, op in kinds.items() if not op.LOWERED}
+    templates = {p.name.split(".")[0] for p in (paths.templates() / "kernels").glob("[a-z]*.c.j2")}
+    without = {kind for kind, op in kinds.items() if not op.LOWERED and not kernels_of(op)}
+    assert templates == kernel_names() | without
+    assert {p.stem for p in (code / "kernels").glob("[a-z]*.py")} == kernel_names()
 
 
 def test_every_importer_has_a_row() -> None:

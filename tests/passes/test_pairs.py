@@ -19,7 +19,7 @@ from tests.support.chain import difference, input_sets, shaped
 
 FOLDER = Path(__file__).parent
 BEFORE = sorted(FOLDER.glob("*/*.before.ir"))
-PASSES = {transform.__name__: transform for transform in passes.PIPELINE}
+PASSES = {transform.__name__: transform for transform in (*passes.PIPELINE, *passes.LAYOUTS)}
 
 
 def _id(path: Path) -> str:

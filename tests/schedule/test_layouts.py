@@ -10,7 +10,6 @@ import pytest
 
 from ascmcu import passes, zoo
 from ascmcu.frontends import tflite
-from ascmcu.ir.types import DType
 from ascmcu.ir.verify import verify
 from ascmcu.schedule import LAYERS, ROWS, make_plan
 from tests.support import chain
@@ -82,22 +81,38 @@ def _short() -> keras.Model:
     return keras.Model(inputs, layers.Conv2D(40, 1)(x))
 
 
-# What must be among the layers, and what must not.
+PLAIN_CONVOLUTIONS = {"conv2d_packed", "conv2d_portable"}
+PLAIN_DEPTHWISE = {"depthwise_im2row", "depthwise_fours", "depthwise_portable"}
+# The kernels that must be among the layers', and those that must not.
 NETWORKS: list[tuple[Callable[[], Any], set[str], set[str]]] = [
     (
         _wake_word,
-        {"fold_planes", "depthwise_time", "conv2d_time"},
-        {"conv2d", "depthwise_conv2d", "fold_rows", "unfold_rows"},
+        {"relayout_to_time_planar", "depthwise_time", "conv2d_time"},
+        {*PLAIN_CONVOLUTIONS, *PLAIN_DEPTHWISE, "relayout_to_time", "relayout_from_time"},
     ),
     (
         _residual,
-        {"fold_rows", "fold_planes", "unfold_rows", "depthwise_time", "conv2d_time"},
-        {"conv2d", "depthwise_conv2d"},
+        {
+            "relayout_to_time",
+            "relayout_to_time_planar",
+            "relayout_from_time",
+            "depthwise_time",
+            "conv2d_time",
+        },
+        {*PLAIN_CONVOLUTIONS, *PLAIN_DEPTHWISE},
     ),
-    (_convolutions, {"fold_rows", "conv2d_time", "depthwise_time", "unfold_rows"}, {"conv2d"}),
-    (_keywords, {"conv2d_pairs", "depthwise_planes"}, {"conv2d_planes"}),
-    (_separable, {"conv2d_wide", "depthwise_planes", "conv2d_planes"}, {"conv2d", "depthwise_conv2d"}),
-    (_short, {"conv2d_pairs", "depthwise_conv2d"}, {"conv2d_time", "depthwise_time"}),
+    (
+        _convolutions,
+        {"relayout_to_time", "conv2d_time", "depthwise_time", "relayout_from_time"},
+        PLAIN_CONVOLUTIONS,
+    ),
+    (_keywords, {"conv2d_two_rows", "depthwise_planar"}, PLAIN_CONVOLUTIONS),
+    (
+        _separable,
+        {"conv2d_int16", "depthwise_planar", "conv2d_packed"},
+        {*PLAIN_DEPTHWISE, "conv2d_portable"},
+    ),
+    (_short, {"conv2d_two_rows", "depthwise_fours"}, {"conv2d_time", "depthwise_time"}),
 ]
 
 
@@ -115,8 +130,8 @@ def test_other_layouts_give_the_same_bits(
     for mode in (LAYERS, ROWS):
         plan = make_plan(graph, mode)
         verify(plan.graph, mode)
-        kinds = {node.op.kind() for node in plan.graph.nodes}
-        assert present <= kinds and not absent & kinds
-        halfwords = {t.name for t in plan.graph.tensors.values() if t.dtype is DType.INT16}
+        kernels = {layer.lowered.kernel for layer in plan.layers}
+        assert present <= kernels and not absent & kernels
+        halfwords = {t.name for t in plan.graph.tensors.values() if t.layout.int16}
         assert bool(halfwords) == (network not in (_short, _convolutions))
     chain.check(data, sets=4)

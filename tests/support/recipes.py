@@ -8,6 +8,7 @@ its outputs. Values that no step reads are the network's outputs.
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -430,3 +431,41 @@ def recipes(
     if not steps:
         steps.append(Step("relu", (0,)))
     return Recipe(shape, _one(draw, interfaces), _int(draw, 0, 1 << 20), tuple(steps))
+
+
+def separable(rng: random.Random) -> Recipe:
+    """Depthwise and 1x1 convolutions in turn on maps large enough for every layout, one column wide or more."""
+    narrow = rng.random() < 0.5
+    rows, columns = rng.randint(8, 45), 1 if narrow else rng.randint(2, 13)
+    channels = rng.choice([4, 6, 8, 11, 12, 16, 24])
+    steps: list[Step] = []
+
+    def add(kind: str, **attributes: object) -> None:
+        window: Attributes = {"stride": [1, 1], "same": True, "dilation": [1, 1], "dead": 0, "kernel": [1, 1]}
+        window["act"] = rng.choice(["none", "relu", "relu6"])
+        steps.append(Step(kind, (len(steps),), {**window, **attributes}))
+
+    for _ in range(rng.randint(1, 3)):
+        tall = rng.randint(1, 9)
+        stride = [rng.choice([1, 1, 2]), 1 if narrow else rng.choice([1, 1, 2])]
+        kernel = [tall, 1] if narrow else rng.choice([[3, 3], [3, 3], [1, 3], [5, 5]])
+        if rng.random() < 0.4:
+            add("conv", channels=rng.choice([8, 17, 24, 40]), groups=1, kernel=kernel, stride=stride)
+        dilation = [rng.choice([1, 1, 2]), 1] if stride == [1, 1] else [1, 1]
+        add(
+            "depthwise",
+            multiplier=1,
+            kernel=kernel,
+            stride=stride if dilation == [1, 1] else [1, 1],
+            dilation=dilation,
+        )
+        add("conv", channels=rng.choice([4, 10, 16, 21, 32]), groups=1)
+    if rng.random() < 0.6:
+        steps.append(Step("mean", (len(steps),), {"axes": [1, 2], "keep": False}))
+    if rng.random() < 0.6:
+        steps.append(
+            Step(
+                "dense", (len(steps),), {"units": 5, "flatten": True, "act": "none", "bias": True, "dead": 0}
+            )
+        )
+    return Recipe((1, rows, columns, channels), "int8", rng.randint(0, 1 << 20), tuple(steps))

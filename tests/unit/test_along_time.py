@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pytest
 
-from ascmcu.ops._along_time import MOST_WORDS, lead_of, packed, program, tap_words, words_read
+from ascmcu.kernels._along_time import MOST_WORDS, lead_of, packed, program, tap_words, words_read
 
 _MASK = 0xFFFFFFFF
 

@@ -9,7 +9,7 @@ import pytest
 
 FLOW = [
     "errors", "paths", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize",
-    "frontends", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report",
+    "frontends", "kernels", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report",
     "api", "tune", "cli",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}

@@ -8,10 +8,10 @@
  * RAM        248 bytes of activations (no placement can need less than 248)
  *
  * Memory map of the arena (bytes):
+ *         0 …       8  1 row(s) of 8: t13#scratch
  *         0 …       4  1 row(s) of 3: t14
  *         0 …      72  1 row(s) of 72: t3#scratch
  *         0 …     144  1 row(s) of 144: t6#scratch
- *         0 …       8  1 row(s) of 8: t13#scratch
  *         8 …      12  1 row(s) of 4: t10
  *        12 …      16  1 row(s) of 3: t13
  *       144 …     192  3 row(s) of 16: t3
@@ -486,7 +486,7 @@ static __attribute__((naked, noipa)) void dot_two_s13_from97_to127(__attribute__
 
 #endif
 
-static const dot_call conv2d_0_dot_two_call = { 36, 72, 4, 24, 4, dot_sums_9_x12 };
+static const dot_call conv2d_packed_0_dot_two_call = { 36, 72, 4, 24, 4, dot_sums_9_x12 };
 
 #ifndef DOT_ONE_4X_1_S13_FROM97_TO127
 #define DOT_ONE_4X_1_S13_FROM97_TO127
@@ -643,14 +643,14 @@ static __attribute__((naked, noipa)) void dot_one_4x_1_s13_from97_to127(__attrib
 
 #endif
 
-static const dot_call conv2d_0_dot_one_call = { 32, 72, 0, 12, 4, NULL };
+static const dot_call conv2d_packed_0_dot_one_call = { 32, 72, 0, 12, 4, NULL };
 
 #else
-static const dot_shape conv2d_0_dot_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
+static const dot_shape conv2d_packed_0_dot_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
 #endif
 
 
-static void conv2d_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first, int32_t columns, int16_t *to)
+static void conv2d_packed_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first, int32_t columns, int16_t *to)
 {
     const int32_t begin = first < 0 ? -first : 0;
     const int32_t end = first + columns > 4 ? 4 - first : columns;
@@ -682,24 +682,24 @@ static void conv2d_0_widen(const int8_t *const *rows, int32_t ky_begin, int32_t 
     }
 }
 
-static void conv2d_0(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int8_t *out, int16_t *columns,
+static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int8_t *out, int16_t *columns,
     const int32_t *weights, const int32_t *constants)
 {
     for (int32_t ox = 0; ox < 4; ox += 4) {
         const int32_t count = 4;
-        conv2d_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
+        conv2d_packed_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
 #if ASCMCU_DSP
-    dot_two_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_0_dot_two_call, constants);
+    dot_two_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_dot_two_call, constants);
 #else
-    dot_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_0_dot_shape);
+    dot_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_packed_0_dot_shape);
 #endif
 }
     if (count % 2) {
 #if ASCMCU_DSP
-    dot_one_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_0_dot_one_call, constants);
+    dot_one_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_dot_one_call, constants);
 #else
-    dot_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_0_dot_shape);
+    dot_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_packed_0_dot_shape);
 #endif
 }
 
@@ -712,7 +712,7 @@ static void conv2d_0(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end
 #if ASCMCU_DSP
 /* `count` channels of one output row. Registers: r0 plane, r1 out, r2 and r3 sums, r4-r9 weights, the others operands;
  * s0-s7 hold pointers and constants. About 30 cycles for two outputs of 9 taps. */
-static __attribute__((naked, noipa)) void depthwise_conv2d_1_channels(__attribute__((unused)) const int16_t *planes,
+static __attribute__((naked, noipa)) void depthwise_im2row_1_channels(__attribute__((unused)) const int16_t *planes,
     __attribute__((unused)) const int32_t *constants, __attribute__((unused)) int8_t *out,
     __attribute__((unused)) int32_t count)
 {
@@ -821,7 +821,7 @@ static __attribute__((naked, noipa)) void depthwise_conv2d_1_channels(__attribut
         "pop {r4-r11, pc}\n");
 }
 #else
-static void depthwise_conv2d_1_channels(const int16_t *planes, const int32_t *constants, int8_t *out, int32_t count)
+static void depthwise_im2row_1_channels(const int16_t *planes, const int32_t *constants, int8_t *out, int32_t count)
 {
     for (int32_t c = 0; c < count; ++c, planes += 18, constants += 9) {
         for (int32_t ox = 0; ox < 4; ++ox) {
@@ -842,7 +842,7 @@ static void depthwise_conv2d_1_channels(const int16_t *planes, const int32_t *co
 #endif
 
 
-static void depthwise_conv2d_1_planes(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first, int32_t count, int16_t *planes)
+static void depthwise_im2row_1_planes(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first, int32_t count, int16_t *planes)
 {
     for (int32_t ky = 0; ky < 3; ++ky) {
         int16_t *plane = planes + ky * 6;
@@ -862,12 +862,12 @@ static void depthwise_conv2d_1_planes(const int8_t *const *rows, int32_t ky_begi
     }
 }
 
-static void depthwise_conv2d_1(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int8_t *out, int16_t *planes, const int32_t *constants)
+static void depthwise_im2row_1(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int8_t *out, int16_t *planes, const int32_t *constants)
 {
     for (int32_t c = 0; c < 4; c += 4) {
         const int32_t count = 4;
-        depthwise_conv2d_1_planes(rows, ky_begin, ky_end, c, count, planes);
-        depthwise_conv2d_1_channels(planes, constants + c * 9, out + c, count);
+        depthwise_im2row_1_planes(rows, ky_begin, ky_end, c, count, planes);
+        depthwise_im2row_1_channels(planes, constants + c * 9, out + c, count);
     }
 }
 
@@ -1066,14 +1066,14 @@ static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) 
 
 #endif
 
-static const dot_call fully_connected_5_dot_tail_call = { 8, 16, -4, 0, 0, NULL };
+static const dot_call dense_packed_5_dot_tail_call = { 8, 16, -4, 0, 0, NULL };
 
 #else
-static const dot_shape fully_connected_5_dot_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
+static const dot_shape dense_packed_5_dot_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
 #endif
 
 
-static void fully_connected_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
+static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
 {
     for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
         dot_widen4(x, wide, 1);
@@ -1081,9 +1081,9 @@ static void fully_connected_5(const int8_t *x, int8_t *out, int16_t *wide, const
         /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
         int8_t four[4];
 #if ASCMCU_DSP
-    dot_one_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &fully_connected_5_dot_tail_call, constants);
+    dot_one_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &dense_packed_5_dot_tail_call, constants);
 #else
-    dot_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &fully_connected_5_dot_shape);
+    dot_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &dense_packed_5_dot_shape);
 #endif
         memcpy(out + pixel * 0 + 0, four, 3);
     }
@@ -1138,7 +1138,7 @@ static void layer_0(int32_t step)
         }
     }
 
-    conv2d_0(rows, ky_begin, ky_end, t1(step), (int16_t *)(void *)(arena + 0), weights_0, constants_0);
+    conv2d_packed_0(rows, ky_begin, ky_end, t1(step), (int16_t *)(void *)(arena + 0), weights_0, constants_0);
 
     LAYER_END(0);
 }
@@ -1160,7 +1160,7 @@ static void layer_1(int32_t step)
         }
     }
 
-    depthwise_conv2d_1(rows, ky_begin, ky_end, t2(step), (int16_t *)(void *)(arena + 0), constants_1);
+    depthwise_im2row_1(rows, ky_begin, ky_end, t2(step), (int16_t *)(void *)(arena + 0), constants_1);
 
     LAYER_END(1);
 }
@@ -1208,7 +1208,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    fully_connected_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5, constants_5);
+    dense_packed_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5, constants_5);
 
     LAYER_END(5);
 }

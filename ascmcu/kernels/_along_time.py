@@ -1,0 +1,201 @@
+"""Inner kernel of depthwise convolutions along time: four time steps of one channel in a word, four outputs at a time.
+
+SXTB16 makes E = (x0, x2) and O = (x1, x3) of a word. With P_j = (x_j, x_{j+2}) every two taps that lie two time steps
+apart are one SMLAD: P_0 is E, P_1 is O, P_2 and P_3 are put together from the halves of two words by PKHTB (their
+halves exchanged, which SMLADX undoes), P_4 is the next word's E. A last tap without a partner takes one SMLAxy.
+
+Weights are stored as bytes, four taps to a word, and stand at 256 times their value once shifted and masked; so do the
+sums, which is where the requantization of the dot form wants them.
+
+This module decides which instruction comes when: words are loaded as late as possible, two are held at a time.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.layout import TIME_STEPS
+from ascmcu.ir.op import RowMode, RowReads, RowRule
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops._conv import Convolution
+from ascmcu.ops._fixed import I64
+
+MOST_WORDS = 8  # their addresses wait in s8-s15
+_PER_WORD = 4
+# Registers of E and O of the words with an even number, and of those with an odd one.
+_SLOTS = (("r6", "r7"), ("r8", "r9"))
+_PACKED = "r10"
+_WEIGHTS = ("r11", "r12")
+
+
+@dataclass(frozen=True)
+class Term:
+    """Taps that one instruction adds: both halves of a weight register (``half`` empty) or one (``b`` or ``t``), the
+    first of them ``offset`` time steps behind the output's first."""
+
+    register: int
+    half: str
+    offset: int
+
+
+@dataclass(frozen=True)
+class Taps:
+    """One word of weights: the byte of each tap, whether even and odd bytes must be parted, and what is added."""
+
+    places: tuple[int, ...]
+    parted: bool
+    terms: tuple[Term, ...]
+
+
+def tap_words(kernel: int, dilation: int) -> tuple[Taps, ...]:
+    """The taps of a kernel, in words of four."""
+    return tuple(
+        _taps(min(_PER_WORD, kernel - first), first * dilation, dilation)
+        for first in range(0, kernel, _PER_WORD)
+    )
+
+
+def _taps(count: int, at: int, dilation: int) -> Taps:
+    # One or two taps lie in the upper bytes of halfwords: the word serves as it is.
+    if count == 1:
+        return Taps((1,), False, (Term(1, "b", at),))
+    if count == 2:
+        pair = (Term(1, "", at),)
+        apart = (Term(1, "b", at), Term(1, "t", at + dilation))
+        return Taps((1, 3), False, pair if dilation == 2 else apart)
+    if dilation == 1:
+        last = Term(1, "" if count == _PER_WORD else "b", at + 1)
+        return Taps(tuple(range(count)), True, (Term(0, "", at), last))
+    if dilation == 2:
+        last = Term(1, "" if count == _PER_WORD else "b", at + 4)
+        return Taps((0, 2, 1, 3)[:count], True, (Term(0, "", at), last))
+    alone = tuple(Term(i % 2, "bt"[i // 2], at + i * dilation) for i in range(count))
+    return Taps(tuple(range(count)), True, alone)
+
+
+def packed(weights: Array, words: Sequence[Taps]) -> I64:
+    """(taps, channels) int8 → (channels, words)."""
+    result = np.zeros((weights.shape[1], len(words)), np.int64)
+    for index, taps in enumerate(words):
+        for tap, place in enumerate(taps.places):
+            result[:, index] |= (weights[_PER_WORD * index + tap].astype(np.int64) & 0xFF) << 8 * place
+    return result
+
+
+def words_read(kernel: int, dilation: int, stride: int, lead: int) -> int:
+    """Words under the windows of four outputs, the first of which begins ``lead`` time steps into the first word."""
+    return (lead + (TIME_STEPS - 1) * stride + (kernel - 1) * dilation) // TIME_STEPS + 1
+
+
+def program(words: Sequence[Taps], stride: int, lead: int) -> tuple[str, ...]:
+    """The instructions that sum one channel's four outputs into r2-r5, bias included.
+
+    r0 is the channel's offset in a row, r1 points to its constants; s8 and up hold the rows' addresses.
+    """
+    tried = (_Sums(stride, lead).run(words, by_output) for by_output in (True, False))
+    return min(tried, key=len)
+
+
+class _Sums:
+    """Writes the instructions down; knows which words the registers hold."""
+
+    def __init__(self, stride: int, lead: int) -> None:
+        self.stride, self.lead = stride, lead
+        self.lines: list[str] = []
+        self.held = [-1, -1]
+        self.paired = -1
+
+    def run(self, words: Sequence[Taps], by_output: bool) -> tuple[str, ...]:
+        for index, taps in enumerate(words):
+            products = list(self._products(taps, by_output))
+            first = dict.fromkeys(word for _, term, at in products for word in _words(term, at))
+            self._load(list(first)[:2], bias=index == 0)
+            if taps.parted:
+                even, odd = _WEIGHTS
+                self.lines += [
+                    f"lsl.w {even}, {odd}, #8",
+                    f"bic {even}, {even}, #0x00FF00FF",
+                    f"bic {odd}, {odd}, #0x00FF00FF",
+                ]
+            for output, term, at in products:
+                self._product(output, term, at)
+        return tuple(self.lines)
+
+    def _products(self, taps: Taps, by_output: bool) -> Iterator[tuple[int, Term, int]]:
+        """(output, term, time step of the term's first tap)."""
+        pairs = [(o, t) for o in range(TIME_STEPS) for t in taps.terms]
+        if not by_output:
+            pairs = [(o, t) for t in taps.terms for o in range(TIME_STEPS)]
+        for output, term in pairs:
+            yield output, term, self.lead + output * self.stride + term.offset
+
+    def _load(self, words: Sequence[int], *, bias: bool) -> None:
+        """The next weights, with them the words that are not there yet, and before the first the bias."""
+        missing = [word for word in words if word not in self.held]
+        self.lines += [f"vmov {_SLOTS[word % 2][0]}, s{8 + word}" for word in missing]
+        self.lines += [f"ldr.w {_WEIGHTS[1]}, [r1, #4]"] if bias else []
+        self.lines += [
+            f"ldr.w {_SLOTS[word % 2][0]}, [{_SLOTS[word % 2][0]}, r0]" for word in reversed(missing)
+        ]
+        self.lines.append("ldr.w r2, [r1], #8" if bias else f"ldr.w {_WEIGHTS[1]}, [r1], #4")
+        for word in missing:
+            self._widen(word)
+        if bias:
+            self.lines += [f"mov.w r{3 + i}, r2" for i in range(TIME_STEPS - 1)]
+
+    def _widen(self, word: int) -> None:
+        even, odd = _SLOTS[word % 2]
+        self.lines += [f"sxtb16 {odd}, {even}, ror #8", f"sxtb16 {even}, {even}"]
+        self.held[word % 2] = word
+
+    def _product(self, output: int, term: Term, at: int) -> None:
+        for word in _words(term, at):
+            if word not in self.held:
+                even = _SLOTS[word % 2][0]
+                self.lines += [f"vmov {even}, s{8 + word}", f"ldr.w {even}, [{even}, r0]"]
+                self._widen(word)
+        word, moment = divmod(at, TIME_STEPS)
+        x, w, total = _SLOTS[word % 2][moment % 2], _WEIGHTS[term.register], f"r{2 + output}"
+        if term.half:
+            self.lines.append(f"smla{'b' if moment < 2 else 't'}{term.half} {total}, {x}, {w}, {total}")
+        elif moment < 2:
+            self.lines.append(f"smlad {total}, {x}, {w}, {total}")
+        else:
+            if self.paired != at:
+                self.lines.append(f"pkhtb {_PACKED}, {x}, {_SLOTS[(word + 1) % 2][moment % 2]}")
+                self.paired = at
+            self.lines.append(f"smladx {total}, {_PACKED}, {w}, {total}")
+
+
+def _words(term: Term, at: int) -> tuple[int, ...]:
+    """The words that hold a term's time steps."""
+    word, moment = divmod(at, TIME_STEPS)
+    return (word,) if term.half or moment < 2 else (word, word + 1)
+
+
+def lead_of(padding: int) -> tuple[int, int]:
+    """(rows, time steps) from a step's own row to the first time step that its first output reads."""
+    row = math.floor(-padding / TIME_STEPS)
+    return row, -padding - row * TIME_STEPS
+
+
+def reach(op: Convolution, weights: Tensor) -> tuple[int, int]:
+    """(first, count) of the folded rows under the windows of four outputs, counted from a step's own row."""
+    first, lead = lead_of(op.padding[0])
+    return first, words_read(weights.shape[1], op.dilation[0], op.stride[0], lead)
+
+
+def folded_rule(op: Convolution, weights: Tensor, output: Tensor) -> RowRule:
+    """How rows of folded maps flow through a convolution along time."""
+    first, words = reach(op, weights)
+    return RowRule(RowMode.MAP, output.rows, (RowReads(op.stride[0], first, words), None, None))
+
+
+def along_time(op: Convolution, x: Tensor, weights: Tensor, output: Tensor) -> bool:
+    """Whether a convolution of int8 has a kernel k × 1 on a map one column wide."""
+    narrow = x.shape[2] == output.shape[2] == weights.shape[2] == 1 and op.padding[2:] == (0, 0)
+    return narrow and op.stride[0] <= 2 and all(t.dtype is DType.INT8 for t in (x, weights, output))

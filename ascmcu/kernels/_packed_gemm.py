@@ -1,0 +1,382 @@
+"""The dot-product form of convolutions and dense layers: SMLAD on weights packed two channels to a halfword.
+
+Inputs are widened to int16 once. The weights of output channels 2i (``low``) and 2i + 1 (``high``) at a tap are stored
+as the single number H = 256 · w_high + w_low, so that one word holds two channels at two taps:
+
+    A = Σ x · H = 256 · Σ x · w_high + Σ x · w_low        (SMLAD on the word as it is)
+    B = Σ x · w_low                                        (SMLAD on SXTB16 of the word: the low bytes, sign-extended)
+    Σ x · w_high = (A − B) / 256
+
+which is one extension for four products instead of two, and exact modulo 2³² while |Σ x · w_high| < 2²³: the bounds
+of the accumulators say so for every channel, or the form is not taken.
+
+Both sums then stand at 256 · acc, and one high-word multiply-accumulate and one saturating shift requantize them:
+
+    y = SSAT((256 · acc · M) >> 32 + C, asr S)
+
+The reference rounds twice: to 2^−e of an output unit, halves up, then to whole units, halves away from zero. So its
+steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, twice
+that is taken off again for negative sums: D, twice what C is beyond the ``base`` of all channels). M is then bounded by
+every step of the channel and exact. Where no M of 31 bits meets all steps of a layer's channels, it gets 32 bits more,
+F: the ``wide`` form adds (256 · acc · F) >> 32 to the low word.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.ir.op import DEFAULT_TUNING, Tuning
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.kernels._requant import Mask, exact_multipliers, exact_wide_multipliers
+from ascmcu.ops._fixed import I64, wrap32
+from ascmcu.ops._quant import Requantization
+
+_GROUP = 4  # output channels that one pass computes
+_EIGHT = 8  # of a long vector: twice as many
+EIGHT_PAIRS = 16  # pairs of taps side by side there
+_GAIN = 256
+_ONE_UNROLL = 4
+_MOST_ACC = 1 << 23
+# Constants in common save some words of each channel; code in common with other layers saves more.
+_LEAST_COMMON = 64
+MOST_OFFSET = 4095  # of a load, a store or an addition
+
+
+@dataclass(frozen=True)
+class Saturating:
+    """How a sum of 256 times the accumulator becomes an output once M and C are applied: D taken off a negative one
+    where ``signed``, shifted right by ``shift``, saturated to ``low`` … ``high``."""
+
+    shift: int
+    signed: bool
+    low: int
+    high: int
+
+    @property
+    def clamps(self) -> bool:
+        """Whether saturation to int8 is not all that the activation asks for."""
+        return (self.low, self.high) != (-128, 127)
+
+
+@dataclass(frozen=True)
+class DotParams(Saturating):
+    """Compile-time constants of the inner kernels.
+
+    ``pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
+    ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs,
+    ``channel_step`` of neighbouring channels' outputs. The first ``eights`` passes take eight channels each (dense
+    layers), ``groups`` take four, and ``tail`` channels are left.
+
+    Of the requantization's M, F and C (``ascmcu.ops._dot``), ``wide`` says that there is an F, ``signed`` that D is
+    taken off, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
+    """
+
+    pairs: int
+    unroll: int
+    blocks: int
+    rest: int
+    pixel_bytes: int
+    out_step: int
+    channel_step: int
+    eights: int
+    groups: int
+    tail: int
+    wide: bool
+    common: str
+    EIGHT_UNROLL: ClassVar[int] = EIGHT_PAIRS
+
+    @property
+    def loop_bytes(self) -> int:
+        """Bytes of a pixel's vector that the two-pixel loop walks."""
+        return self.blocks * self.unroll * 4
+
+    @property
+    def one_unroll(self) -> int:
+        """Pairs of taps side by side in the code for one pixel."""
+        return min(self.pairs, _ONE_UNROLL)
+
+    @property
+    def one_blocks(self) -> int:
+        """Turns of that loop."""
+        return self.pairs // self.one_unroll
+
+    @property
+    def one_rest(self) -> int:
+        """Pairs behind it."""
+        return self.pairs % self.one_unroll
+
+    @property
+    def one_loop_bytes(self) -> int:
+        """Bytes of a pixel's vector that it walks."""
+        return self.one_blocks * self.one_unroll * 4
+
+    @property
+    def group_words(self) -> int:
+        """Words of packed weights of one group of four channels."""
+        return 2 * self.pairs
+
+    @property
+    def header_words(self) -> int:
+        """Constants of all channels, before the first group: M, F and C as far as they are common, or the base."""
+        return 1 if self.signed else {"": 0, "c": 1, "mc": 3 if self.wide else 2}[self.common]
+
+    @property
+    def columns(self) -> str:
+        """What each channel has of its own."""
+        return ("" if self.common == "mc" else "mf" if self.wide else "m") + ("" if self.common else "c")
+
+    @property
+    def constant_words(self) -> int:
+        """Constants of one group: four sums before the first tap, then each channel's own."""
+        return _GROUP * (1 + len(self.columns))
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A layer in dot form: parameters, packed weights (int32 words), and the constants of each group."""
+
+    params: DotParams
+    weights: Array
+    constants: Array
+
+    @property
+    def arrays(self) -> tuple[tuple[str, Array], ...]:
+        """What goes to flash, by the names that the templates use."""
+        return ("weights", self.weights), ("constants", self.constants)
+
+
+def pair_order(channels: int) -> Array:
+    """The order in which SXTB16 leaves a pixel's channels: 0, 2, 1, 3 of each four; as they are otherwise."""
+    order = np.arange(channels)
+    if channels % 4 == 0:
+        order = order.reshape(-1, 2, 2).transpose(0, 2, 1).reshape(-1)
+    return order
+
+
+def dot_form(
+    weights: Array,
+    bias: Array,
+    x: Tensor,
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    *,
+    pixel_bytes: int,
+    out_step: int,
+    channel_step: int = 1,
+    tuning: Tuning = DEFAULT_TUNING,
+    eights: bool = False,
+) -> Dot | None:
+    """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact,
+    or where the loop over taps could not reach the second pixel.
+
+    Args:
+        weights: int8 values centred on zero.
+        bias: int32 per channel, still without the input's zero point.
+        x: the input; its zero point is folded into the bias, so padded taps must hold the zero point.
+        requant: accumulators to outputs.
+        bounds: lowest and highest accumulator per channel, bias included.
+        pixel_bytes: distance of neighbouring pixels' widened vectors.
+        out_step: distance of neighbouring pixels' outputs.
+        channel_step: distance of neighbouring channels' outputs.
+        tuning: how long loops may be, and the shift to prefer.
+        eights: take eight channels at a time as far as they go (one pixel at a time only).
+    """
+    channels, taps = weights.shape
+    if x.dtype.integer_range[0] == 0:
+        return None
+    found = channel_constants(requant, bounds, tuning, wide=True)
+    padded = -(-channels // _GROUP) * _GROUP
+    wide = np.zeros((padded, taps), np.int64)
+    wide[:channels] = weights
+    packed = 256 * wide[1::2] + wide[0::2]
+    if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
+        return None
+    unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
+    if pixel_bytes + 4 * unroll > MOST_OFFSET:
+        return None
+    first = channels // _EIGHT if eights else 0
+    params = DotParams(
+        pairs=taps // 2,
+        unroll=unroll,
+        blocks=blocks,
+        rest=rest,
+        pixel_bytes=pixel_bytes,
+        out_step=out_step,
+        channel_step=channel_step,
+        eights=first,
+        groups=(channels - _EIGHT * first) // _GROUP,
+        tail=channels % _GROUP,
+        shift=found.shift,
+        signed=found.signed,
+        wide=found.wide,
+        common=found.common,
+        low=requant.low,
+        high=requant.high,
+    )
+    folded = np.zeros(padded, np.int64)
+    folded[:channels] = bias - x.zero_point * weights.astype(np.int64).sum(axis=1)
+    folded[:channels][found.constant] = 0
+    split = _EIGHT * first
+    words = [_words(packed[: split // 2], _EIGHT), _words(packed[split // 2 :], _GROUP)]
+    constants = [
+        found.header,
+        _constants(folded[:split], found, slice(0, split), _EIGHT),
+        _constants(folded[split:], found, slice(split, padded), _GROUP),
+    ]
+    return Dot(params, np.concatenate(words), wrap32(np.concatenate(constants)).astype(np.int32))
+
+
+@dataclass(frozen=True)
+class ChannelConstants:
+    """M, perhaps F, C and perhaps D of every channel for one common shift, and what of them is ``common`` to all (see
+    ``DotParams``). ``base`` is C without the early steps. ``constant`` channels have one output whatever the input: C
+    holds it, and their sums must be zero. In ``dense`` networks few channels have constants in common too."""
+
+    shift: int
+    signed: bool
+    wide: bool
+    dense: bool
+    base: int
+    columns: Array  # (channels, 2 to 4)
+    constant: Mask
+
+    @property
+    def common(self) -> str:
+        """Which columns are the same in all rows."""
+        same = np.all(self.columns == self.columns[:1], axis=0)
+        few = len(self.columns) < _LEAST_COMMON and not self.dense
+        return "" if self.signed or few or not same[-1] else "mc" if np.all(same) else "c"
+
+    @property
+    def header(self) -> I64:
+        """The common columns, or the base that D is counted from."""
+        if self.signed:
+            return np.array([self.base], np.int64)
+        taken = {"": slice(0, 0), "c": slice(-1, None), "mc": slice(None)}[self.common]
+        header: I64 = self.columns[0, taken]
+        return header
+
+    @property
+    def own(self) -> I64:
+        """(channels, 0 to 3): the columns that are not common, and no D."""
+        every = slice(0, -1) if self.signed else slice(None)
+        taken = {"": every, "c": slice(0, -1), "mc": slice(0, 0)}[self.common]
+        own: I64 = self.columns[:, taken]
+        return own
+
+
+def folded_bias(found: ChannelConstants, taps: Array, bias: Array, x: Tensor) -> I64:
+    """256 times each channel's sum before its first tap, for ``taps`` (taps, channels) that are stored times 256: the
+    bias less what the input's zero point adds. Zero for constant channels."""
+    start: I64 = 256 * (bias.astype(np.int64) - x.zero_point * taps.astype(np.int64).sum(axis=0))
+    start[found.constant] = 0
+    return start
+
+
+def _unrolling(pairs: int, most: int) -> tuple[int, int, int]:
+    """(pairs per loop turn, turns, pairs behind the loop): few turns, no leftover where a divisor allows it. Twelve
+    first, which kernels of three columns have in common, so that layers share code."""
+    if pairs <= most:
+        return pairs, 1, 0
+    divisors = [u for u in (12, *range(most, most // 3, -1)) if u <= most and pairs % u == 0]
+    unroll = divisors[0] if divisors else most // 2
+    return unroll, pairs // unroll, pairs % unroll
+
+
+def channel_constants(
+    requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, wide: bool = False
+) -> ChannelConstants | None:
+    """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
+    the 2²³ that 256 times them has room for. With ``wide`` F is there where M alone is not exact."""
+    constant = bounds[0] == bounds[1]
+    low, high = (np.where(constant, 0, bound) for bound in bounds)
+    if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
+        return None
+    signed = requant.low < requant.zero_point and not requant.once
+    shifts = _shifts(np.array(requant.scales)[~constant], tuning.shift)
+    for with_f in (False, True) if wide else (False,):
+        for shift in shifts:
+            columns = _columns(requant, (low, high), shift, constant, signed=signed, wide=with_f)
+            if columns is not None:
+                last = 3 if with_f else 2
+                columns[constant, : last - 1] = 1
+                columns[constant, last - 1] = (requant.apply(bounds[0])[constant] << shift) + (
+                    1 << (shift - 1)
+                )
+                columns[constant, last:] = 0
+                base = (requant.zero_point << shift) + (1 << (shift - 1))
+                return ChannelConstants(shift, signed, with_f, tuning.dense, base, columns, constant)
+    return None
+
+
+def _shifts(scales: npt.NDArray[np.float64], preferred: int) -> list[int]:
+    """The four finest shifts whose multipliers are below 2³¹, the one first that other layers have: layers with equal
+    shifts share their code."""
+    largest = scales.max(initial=2.0**-30)
+    finest = min(int(np.floor(7 - np.log2(largest) - 1e-9)), 22)
+    return sorted(range(max(finest - 3, 9), finest + 1), key=lambda shift: (shift != preferred, -shift))
+
+
+def _columns(
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    shift: int,
+    constant: Mask,
+    *,
+    signed: bool,
+    wide: bool,
+) -> I64 | None:
+    """Each channel's M, perhaps F, C and perhaps D, if all are exact with this shift."""
+    early = np.zeros(len(requant.scales), np.int64)
+    if not requant.once:
+        right = np.where(constant, 0, -np.array(requant.shifts, np.int64))
+        if right.min() < 0 or shift < right.max() + 1:
+            return None
+        early = np.where(right > 0, np.int64(1) << (shift - right - 1), 0)
+    half = 1 << (shift - 1)
+    offset, below = half + early, half - early if signed else half + early
+    found = (
+        exact_wide_multipliers(requant, bounds, gain=_GAIN, shift=shift, offset=offset, offset_below=below)
+        if wide
+        else _narrow(requant, bounds, shift, offset, below, constant)
+    )
+    if found is None:
+        return None
+    columns = [*found, offset + (requant.zero_point << shift)]
+    return np.stack([*columns, 2 * early] if signed else columns, axis=1)
+
+
+def _narrow(
+    requant: Requantization, bounds: tuple[I64, I64], shift: int, offset: I64, below: I64, constant: Mask
+) -> tuple[I64] | None:
+    """M alone: one for all channels where they have one scale, if there is one."""
+    shifts = np.full(len(requant.scales), shift, np.int64)
+    for shared in (True, False) if len(set(requant.scales)) == 1 else (False,):
+        multipliers = exact_multipliers(
+            requant, bounds, gain=_GAIN, shift=shifts, offset=offset, offset_below=below, shared=shared
+        )
+        if not np.any(multipliers[~constant] == 0):
+            return (multipliers,)
+    return None
+
+
+def _words(packed: I64, group: int) -> Array:
+    """(channel pairs, taps) → int32 words in the kernel's order: group, pair of taps, channel pair."""
+    halves = packed.reshape(-1, group // 2, packed.shape[1] // 2, 2)
+    words = (halves[..., 0] & 0xFFFF) | (halves[..., 1] << 16)
+    return wrap32(words.transpose(0, 2, 1).reshape(-1)).astype(np.int32)
+
+
+def _constants(bias: I64, found: ChannelConstants, part: slice, group: int) -> I64:
+    """Per group of the channels in ``part``: B and A of each channel pair before the first tap, then each channel's own
+    constants."""
+    low, high = bias[0::2], bias[1::2]
+    start = np.stack([low, 256 * high + low], axis=1).reshape(-1, group)
+    own = np.zeros((part.stop, found.own.shape[1]), np.int64)
+    own[: len(found.own)] = found.own[: part.stop]
+    columns = own[part].reshape(len(start), group * own.shape[1])
+    return np.concatenate([start, columns], axis=1).reshape(-1)

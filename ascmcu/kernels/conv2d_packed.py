@@ -1,0 +1,96 @@
+"""CONV_2D by the packed product (``_packed_gemm``): input columns are widened to int16 a block of pixels at a time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.layout import CHANNEL_PLANAR, ROW_MAJOR, Layout
+from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form, pair_order
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.ops._quant import word_of
+from ascmcu.ops._window import WindowParams
+from ascmcu.ops.conv2d import Conv2D
+
+_MOST_CHANNELS = 4000
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants: ``block`` pixels' input columns are widened at a time, each ``column`` int16 long (kernel
+    rows of one column, made even), ``skip`` input bytes being left out between two. An output in ``planes`` is first
+    filled with ``fill``, the zero point four times."""
+
+    window: WindowParams
+    x_zero_point: int
+    x_type: str
+    column: int
+    skip: int
+    block: int
+    planes: Layout | None
+    fill: int
+    dot: DotParams
+
+
+@kernel(Conv2D, writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.95, output=8, input=2))
+def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
+    """One group, no dilation along the row, and a requantization that is exact in one multiplication."""
+    x, weights, bias = op.operands(inputs)
+    channels, kernel_h, kernel_w, depth = weights.shape
+    planes = output.layout if output.layout.planar else None
+    if x.shape[3] != depth or op.dilation[1] != 1 or (planes and planes.width * channels > MOST_OFFSET):
+        return None
+    column = -(-kernel_h * depth // 2) * 2
+    # Columns that no pixel reads are not widened.
+    apart = kernel_w == 1 and depth % 4 == 0 and op.padding[2] == 0
+    apart &= (output.shape[2] - 1) * op.stride[1] < x.shape[2]
+    step = 1 if apart else op.stride[1]
+    form = dot_form(
+        column_order(weights.values, column),
+        bias.values,
+        x,
+        op.requantization(inputs, output),
+        accumulator_bounds(weights.values.reshape(channels, -1), bias.values, x),
+        pixel_bytes=2 * column * step,
+        out_step=1 if planes else channels,
+        channel_step=planes.width if planes else 1,
+        tuning=tuning,
+    )
+    if form is None or channels > _MOST_CHANNELS:
+        return None
+    block = _block(output.shape[2], kernel_w, step, column, tuning.scratch_bytes)
+    params = Params(
+        window=op.window_params(x, weights, output),
+        x_zero_point=x.zero_point,
+        x_type=x.dtype.c_name,
+        column=column,
+        skip=(op.stride[1] - step) * depth,
+        block=block,
+        planes=planes,
+        fill=word_of(output.zero_point),
+        dot=form.params,
+    )
+    scratch = column * ((block - 1) * step + kernel_w)
+    return Lowered(params, form.arrays, scratch=(DType.INT16, scratch), shift=form.params.shift)
+
+
+def column_order(weights: Array, column: int) -> Array:
+    """(O, kernel_h, kernel_w, C) → (O, taps) in the order of the widened columns: kx, then ky and channels, ``column``
+    of them."""
+    channels, kernel_h, kernel_w, depth = weights.shape
+    ordered = weights.transpose(0, 2, 1, 3)[..., pair_order(depth)].reshape(
+        channels, kernel_w, kernel_h * depth
+    )
+    padded = np.zeros((channels, kernel_w, column), np.int8)
+    padded[..., : kernel_h * depth] = ordered
+    return padded.reshape(channels, -1)
+
+
+def _block(out_w: int, kernel_w: int, stride: int, column: int, scratch_bytes: int) -> int:
+    """Pixels per block: the whole row if its columns fit the scratch, else an even number that does, at least two."""
+    fitting = max((scratch_bytes // (2 * column) - kernel_w) // stride + 1, 2)
+    return out_w if out_w <= fitting else fitting // 2 * 2

@@ -1,0 +1,41 @@
+"""CONV_2D in plain C, whatever its window, groups and numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.ops._window import WindowParams
+from ascmcu.ops.conv2d import Conv2D
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants of the row kernel."""
+
+    window: WindowParams
+    groups: int
+    x_zero_point: int
+    x_type: str
+    y_type: str
+    requant: RequantParams
+
+
+@kernel(Conv2D, cost=Cost(mac=8, output=40))
+def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Weights stay (O, kernel_h, kernel_w, I)."""
+    x, weights, bias = op.operands(inputs)
+    bounds = accumulator_bounds(weights.values.reshape(weights.shape[0], -1), bias.values, x)
+    requant, constants = lower_requantization(op.requantization(inputs, output), bounds)
+    params = Params(
+        window=op.window_params(x, weights, output),
+        groups=op.groups(x, weights),
+        x_zero_point=x.zero_point,
+        x_type=x.dtype.c_name,
+        y_type=output.dtype.c_name,
+        requant=requant,
+    )
+    return Lowered(params, (("weights", weights.values), ("bias", bias.values), *constants))

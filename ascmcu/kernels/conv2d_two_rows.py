@@ -1,0 +1,95 @@
+"""CONV_2D 1x1 by the packed product, on a map of few columns, two rows at a time.
+
+A row of an odd number of columns leaves one pixel without a partner. Two rows do not: each pixel goes with the one
+under it, at the same distance for all, in the input as in the output.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels.conv2d_int16 import pointwise
+from ascmcu.kernels.conv2d_packed import column_order
+from ascmcu.ops._quant import word_of
+from ascmcu.ops.conv2d import Conv2D
+
+PAIR = 2
+# Fewer have no whole group for the kernel.
+_LEAST_CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants of the kernel: rows of ``width`` pixels of ``in_c`` channels, ``column`` int16 each once
+    widened, which a ``wide`` input is already; an output row is ``row_bytes`` long. An output in ``planes`` is first
+    filled with ``fill``, the zero point four times."""
+
+    rows: int
+    width: int
+    in_c: int
+    out_c: int
+    column: int
+    wide: bool
+    row_bytes: int
+    planes: Layout | None
+    fill: int
+    dot: DotParams
+
+
+@kernel(
+    Conv2D,
+    reads=(ROW_MAJOR, INT16),
+    writes=(ROW_MAJOR, CHANNEL_PLANAR),
+    cost=Cost(mac=0.94, output=8, input=2),
+)
+def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
+    """Rows in pairs, and a requantization that is exact in one multiplication."""
+    x, weights, bias = op.operands(inputs)
+    if not (x.layout.row_pairs and output.layout.row_pairs and pointwise(op, x, weights)):
+        return None
+    _, rows, width, depth = x.shape
+    channels, column, wide = weights.shape[0], -(-depth // 2) * 2, x.layout.int16
+    planes = output.layout if output.layout.planar else None
+    step = planes.width if planes else 1
+    if output.row_bytes + 3 * step > MOST_OFFSET or channels < _LEAST_CHANNELS or (wide and depth % 2):
+        return None
+    form = dot_form(
+        weights.values.reshape(channels, depth) if wide else column_order(weights.values, column),
+        bias.values,
+        x,
+        op.requantization(inputs, output),
+        accumulator_bounds(weights.values.reshape(channels, -1), bias.values, x),
+        pixel_bytes=2 * column * (width if wide else 1),
+        out_step=output.row_bytes,
+        channel_step=step,
+        tuning=tuning,
+    )
+    if form is None:
+        return None
+    params = Params(
+        rows=rows,
+        width=width,
+        in_c=depth,
+        out_c=channels,
+        column=column,
+        wide=wide,
+        row_bytes=output.row_bytes,
+        planes=planes,
+        fill=word_of(output.zero_point),
+        dot=form.params,
+    )
+    return Lowered(
+        params,
+        form.arrays,
+        scratch=None if wide else (DType.INT16, PAIR * column),
+        shift=form.params.shift,
+        rule=RowRule(
+            RowMode.MAP, -(-output.rows // PAIR), (RowReads(PAIR, 0, PAIR), None, None), rows_per_step=PAIR
+        ),
+    )

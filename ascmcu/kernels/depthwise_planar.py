@@ -1,0 +1,132 @@
+"""DEPTHWISE_CONV_2D of three by three taps on channel planes.
+
+A word of a plane holds four columns; SXTB16 makes E = (x0, x2) and O = (x1, x3) of it. With (w0, w2) and w1 of each
+kernel row in registers, an output takes two instructions a row, and two of four outputs a PKHTB more:
+
+    out0 += x0·w0 + x2·w2  SMLAD  (E, w02)              out0 += x1·w1  SMLABB (O, w1)
+    out1 += x1·w0 + x3·w2  SMLAD  (O, w02)              out1 += x2·w1  SMLATB (E, w1)
+    out2 += x4·w2 + x2·w0  SMLADX (PKHTB(E, E'), w02)   out2 += x3·w1  SMLATB (O, w1)
+
+Weights are stored as bytes and stand at 256 times their value once shifted and masked; so do the sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR
+from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.ops._fixed import I64, wrap32
+from ascmcu.ops._quant import word_of
+from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
+
+KERNEL = (3, 3)
+_MOST_WIDTH = 252  # a post-indexed load advances by no more
+_MOST_CHANNELS = 1000
+_BLOCK = 4
+
+
+@dataclass(frozen=True)
+class Params(Saturating):
+    """Compile-time constants of the row kernel.
+
+    A row's outputs are ``blocks`` times four and then ``last`` (1 … 5). ``may_miss`` says of each kernel row whether
+    it lies in the padding at some step; its columns are then the zero point, ``fill`` four times in a word. An output
+    takes ``y_bytes``.
+    """
+
+    stride_h: int
+    stride: int
+    dilation_h: int
+    pad_top: int
+    in_h: int
+    out_w: int
+    width: int
+    channels: int
+    x_zero_point: int
+    fill: int
+    blocks: int
+    last: int
+    may_miss: tuple[bool, ...]
+    y_bytes: int
+
+    @property
+    def channel_words(self) -> int:
+        """Constants of one channel: three words of weights, bias, M, C and perhaps D."""
+        return 7 if self.signed else 6
+
+
+@kernel(
+    DepthwiseConv2D,
+    reads=(CHANNEL_PLANAR,),
+    writes=(ROW_MAJOR, INT16),
+    cost=Cost(mac=1.3, output=10),
+)
+def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
+    """One output per input channel, and a requantization that is exact in one multiplication. An int16 output is for a
+    convolution that would widen it."""
+    x, weights, bias = op.operands(inputs)
+    channels, width = weights.shape[3], x.layout.width
+    if weights.shape[1:3] != KERNEL or channels != x.shape[3] or op.dilation[1] != 1 or op.stride[1] > 2:
+        return None
+    if x.layout.left != op.padding[2] or x.dtype is not DType.INT8:
+        return None
+    y_bytes = output.stored_dtype.size_bytes
+    if width > _MOST_WIDTH or channels * y_bytes > _MOST_CHANNELS:
+        return None
+    taps = weights.values.reshape(-1, channels).T
+    requant = op.requantization(inputs, output)
+    found = channel_constants(requant, accumulator_bounds(taps, bias.values, x), tuning)
+    if found is None:
+        return None
+    out_w = output.shape[2]
+    last = 5 if op.stride[1] == 1 and out_w % _BLOCK == 1 and out_w > _BLOCK else (out_w - 1) % _BLOCK + 1
+    params = Params(
+        stride_h=op.stride[0],
+        stride=op.stride[1],
+        dilation_h=op.dilation[0],
+        pad_top=op.padding[0],
+        in_h=x.shape[1],
+        out_w=out_w,
+        width=width,
+        channels=channels,
+        x_zero_point=x.zero_point,
+        fill=word_of(x.zero_point),
+        blocks=(out_w - last) // _BLOCK,
+        last=last,
+        may_miss=_may_miss(op, x.shape[1], output.shape[1]),
+        shift=found.shift,
+        signed=found.signed,
+        low=requant.low,
+        high=requant.high,
+        y_bytes=y_bytes,
+    )
+    words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
+    folded = folded_bias(found, taps.T, bias.values, x)
+    constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
+    return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),), shift=found.shift)
+
+
+def _may_miss(op: DepthwiseConv2D, in_h: int, out_h: int) -> tuple[bool, ...]:
+    """Of each kernel row, whether it lies in the padding at some step."""
+    first = [ky * op.dilation[0] - op.padding[0] for ky in range(KERNEL[0])]
+    return tuple(row < 0 or (out_h - 1) * op.stride[0] + row >= in_h for row in first)
+
+
+def _packed(taps: Array) -> I64:
+    """(channels, 9) → (channels, 3) words of bytes; w1 of the first two kernel rows share the first word."""
+    w = taps.astype(np.int64).reshape(-1, 3, 3) & 0xFF
+    zero = np.zeros_like(w[:, 0, 0])
+    words = (
+        (w[:, 0, 0], w[:, 0, 1], w[:, 0, 2], w[:, 1, 1]),
+        (w[:, 1, 0], w[:, 2, 1], w[:, 1, 2], zero),
+        (w[:, 2, 0], zero, w[:, 2, 2], zero),
+    )
+    packed: I64 = np.stack([a | b << 8 | c << 16 | d << 24 for a, b, c, d in words], axis=1)
+    return packed

@@ -1,0 +1,135 @@
+"""DEPTHWISE_CONV_2D along time, on planes of four time steps (``_along_time``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.layout import TIME_INT16, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
+from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels._along_time import (
+    MOST_WORDS,
+    along_time,
+    folded_rule,
+    lead_of,
+    packed,
+    program,
+    reach,
+    tap_words,
+)
+from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.ops._fixed import wrap32
+from ascmcu.ops._quant import word_of
+from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
+
+_MOST_CHANNELS = 1000
+
+
+@dataclass(frozen=True)
+class Params(Saturating):
+    """Compile-time constants of the row kernel.
+
+    Step s reads ``words`` rows from ``s × stride + first``; the first output's window begins ``lead`` time steps into
+    the first of them. Rows outside the input are the zero point where the layer pads (``pads``), and the ``behind``
+    time steps of the last row that lie behind the map are made so; elsewhere they are of no consequence. ``places`` are
+    the taps' bytes in a channel's weights, ``program`` the instructions that sum a channel. An output takes
+    ``y_bytes``, time steps are ``pitch`` outputs apart.
+    """
+
+    kernel: int
+    stride: int
+    dilation: int
+    first: int
+    lead: int
+    words: int
+    in_rows: int
+    channels: int
+    x_zero_point: int
+    pads: bool
+    behind: int
+    places: tuple[int, ...]
+    weight_words: int
+    program: tuple[str, ...]
+    y_bytes: int
+    pitch: int
+    fold: int = TIME_STEPS
+
+    @property
+    def channel_words(self) -> int:
+        """Constants of one channel: bias, weights, M, C and perhaps D."""
+        return 1 + self.weight_words + (3 if self.signed else 2)
+
+    @property
+    def fill(self) -> int:
+        """The zero point four times in a word."""
+        return word_of(self.x_zero_point)
+
+    @property
+    def kept(self) -> int:
+        """Mask of the time steps of the last row that the map has."""
+        return (1 << 8 * (TIME_STEPS - self.behind)) - 1
+
+
+@kernel(
+    DepthwiseConv2D,
+    reads=(TIME_PLANAR,),
+    writes=(TIME_TO_WIDTH, TIME_INT16),
+    cost=Cost(mac=1.3, output=10),
+)
+def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
+    """A kernel k × 1, one output per input channel, and a requantization that is exact in one multiplication. An int16
+    output is for a convolution that would widen it."""
+    x, weights, bias = op.operands(inputs)
+    _, taps_h, _, channels = weights.shape
+    if not along_time(op, x, weights, output) or channels != x.shape[3]:
+        return None
+    first, words = reach(op, weights)
+    y_bytes, pitch = output.stored_dtype.size_bytes, output.layout.pitch or channels
+    if words > MOST_WORDS or max(channels, pitch * y_bytes) > _MOST_CHANNELS:
+        return None
+    taps = weights.values.reshape(taps_h, channels)
+    requant = op.requantization(inputs, output)
+    found = channel_constants(requant, accumulator_bounds(taps.T, bias.values, x), tuning)
+    if found is None:
+        return None
+    grouped, lead = tap_words(taps_h, op.dilation[0]), lead_of(op.padding[0])[1]
+    pads = op.padding[:2] != (0, 0)
+    params = Params(
+        kernel=taps_h,
+        stride=op.stride[0],
+        dilation=op.dilation[0],
+        first=first,
+        lead=lead,
+        words=words,
+        in_rows=x.rows,
+        channels=channels,
+        x_zero_point=x.zero_point,
+        pads=pads,
+        behind=-x.shape[1] % TIME_STEPS if pads else 0,
+        places=tuple(
+            TIME_STEPS * index + place for index, word in enumerate(grouped) for place in word.places
+        ),
+        weight_words=len(grouped),
+        shift=found.shift,
+        signed=found.signed,
+        low=requant.low,
+        high=requant.high,
+        program=program(grouped, op.stride[0], lead),
+        y_bytes=y_bytes,
+        pitch=pitch,
+    )
+    folded = folded_bias(found, taps, bias.values, x)
+    words_of = packed(np.where(found.constant, 0, taps), grouped)
+    constants = np.concatenate([folded[:, np.newaxis], words_of, found.columns], axis=1)
+    scratch = channels * TIME_STEPS * (2 if params.behind else 1)
+    return Lowered(
+        params,
+        (("constants", wrap32(constants).astype(np.int32)),),
+        scratch=(DType.INT8, scratch) if pads else None,
+        shift=found.shift,
+        rule=folded_rule(op, weights, output),
+    )

@@ -1,0 +1,29 @@
+"""RELAYOUT: each row of four time steps becomes four rows again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning, present
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.relayout import Relayout
+
+
+@dataclass(frozen=True)
+class Params:
+    """``rows`` of ``channels`` bytes, ``fold`` of them to a step."""
+
+    rows: int
+    channels: int
+    planes: bool
+    fold: int = TIME_STEPS
+
+
+@kernel(Relayout, reads=(TIME_TO_WIDTH, TIME_PLANAR), writes=(ROW_MAJOR,), cost=Cost(output=1))
+def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Copies of rows, what filled the last one left out."""
+    (x,) = present(inputs)
+    rule = RowRule(RowMode.MAP, x.rows, (RowReads(1, 0, 1),), rows_per_step=TIME_STEPS)
+    return Lowered(Params(output.rows, output.row_bytes, x.layout.planar), rule=rule)

@@ -1,0 +1,28 @@
+"""RELAYOUT: four rows of a map one column wide become one row of four columns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.layout import ROW_MAJOR, TIME_STEPS, TIME_TO_WIDTH
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning, present
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.relayout import Relayout
+
+
+@dataclass(frozen=True)
+class Params:
+    """``rows`` of ``channels`` bytes, ``fold`` of them to a step."""
+
+    rows: int
+    channels: int
+    fold: int = TIME_STEPS
+
+
+@kernel(Relayout, reads=(ROW_MAJOR,), writes=(TIME_TO_WIDTH,), cost=Cost(output=1))
+def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Copies of rows; the last row is repeated where rows are missing."""
+    (x,) = present(inputs)
+    rule = RowRule(RowMode.MAP, output.rows, (RowReads(TIME_STEPS, 0, TIME_STEPS),))
+    return Lowered(Params(x.rows, x.row_bytes), rule=rule)

@@ -1,0 +1,31 @@
+"""RELAYOUT: a map one column wide, its time folded to width or not, becomes a word of four time steps per channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
+from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning, present
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.relayout import Relayout
+
+
+@dataclass(frozen=True)
+class Params:
+    """``rows`` of ``channels`` bytes, ``fold`` of them to a step, or as many columns of one row (``folded``)."""
+
+    rows: int
+    channels: int
+    folded: bool
+    fold: int = TIME_STEPS
+
+
+@kernel(Relayout, reads=(ROW_MAJOR, TIME_TO_WIDTH), writes=(TIME_PLANAR,), cost=Cost(output=2))
+def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """A transposition of bytes; the last row is repeated where rows are missing."""
+    (x,) = present(inputs)
+    folded = x.layout.time_steps > 1
+    count = 1 if folded else TIME_STEPS
+    rule = RowRule(RowMode.MAP, output.rows, (RowReads(count, 0, count),))
+    return Lowered(Params(x.rows, x.shape[3], folded), rule=rule)

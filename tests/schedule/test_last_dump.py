@@ -1,0 +1,37 @@
+"""``model.c`` is made from the last dump of an export and nothing else."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu import api
+from ascmcu.api.sources import write_sources
+from ascmcu.codegen.model import render_model
+from ascmcu.ir import text
+from ascmcu.schedule import LAYERS, ROWS, plan_as_is
+from tests.support import recipes, recipes_flat
+
+
+@pytest.mark.parametrize("mode", [LAYERS, ROWS])
+def test_the_last_dump_gives_the_same_code(mode: str, tmp_path: Path) -> None:
+    rng, passes = random.Random(4), set()
+    for number in range(12):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        model = folder / "net.tflite"
+        model.write_bytes(recipes_flat.make(recipes.separable(rng)))
+        compiled = api.compile_model(model)
+        (candidate,) = api.candidates(compiled, mode)
+        write_sources(compiled, candidate, [candidate], None, folder)
+        dumps = sorted(folder.glob("*.ir"))
+        passes |= {dump.stem.split("-", 1)[1] for dump in dumps}
+        with np.load(folder / "constants.npz") as stored:
+            graph = text.parse(dumps[-1].read_text(), stored)
+        again = render_model(plan_as_is(graph, mode), name=compiled.name, sha256=compiled.sha256)
+        assert again.files["model.c"] == (folder / "model.c").read_text()
+    # The passes that lay maps out were among what was tried.
+    assert {"planar-maps", "fold-time", "pair-rows", "widen-maps"} <= passes
