@@ -119,12 +119,16 @@ def from_data(
 
 
 def _audio(path: Path, spec: FeatureSpec, start: int) -> Callable[[], bytes]:
-    return lambda: fit_clip(_whole(path, spec)[start:], spec).astype("<i2").tobytes()
+    def load() -> bytes:
+        pcm = _whole(path, spec, path.stat().st_mtime_ns)[start:]
+        return fit_clip(pcm, spec).astype("<i2").tobytes()
+
+    return load
 
 
 @functools.lru_cache(maxsize=1)
-def _whole(path: Path, spec: FeatureSpec) -> Pcm:
-    """The recording whose windows are being sent."""
+def _whole(path: Path, spec: FeatureSpec, changed_ns: int) -> Pcm:
+    """The recording whose windows are being sent; read anew when its file has changed."""
     from ascmcu.data import audio
 
     return audio.whole_pcm(path, spec)

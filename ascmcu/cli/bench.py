@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--split", default=None, help="The part of the data to take, such as test or fold5.")
 @click.option(
-    "--long", type=click.Choice(["first", "error", "windows"]), default="first", show_default=True,
-    help="Of recordings longer than the network's clip: hear the beginning (as training does), refuse them, "
-    "or hear all and take the scores' mean over windows.",
+    "--long", metavar="HOW", type=click.Choice(["first", "error", "windows"]), default="first", show_default=True,
+    help="Recordings longer than the network's clip: first (the beginning is heard, as in training), error (they "
+    "are refused), or windows (all is heard; scores are the mean over windows).",
 )  # fmt: skip
 @click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,

@@ -145,7 +145,8 @@ def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
         digest.update(Path(str(module.__file__)).read_bytes())
     for recording in dataset.recordings:
         status = recording.path.stat()
-        digest.update(f"{recording.path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(recording.path.resolve()))
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:24]
 
 

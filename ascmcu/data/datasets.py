@@ -192,7 +192,11 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         DataError: nothing there, or no labels.
     """
     if not source.exists():
-        raise DataError("no such data set", where=str(source))
+        raise DataError("no such data set", where=folders.readable_name(str(source)))
+    if problem := folders.unwritable(str(source)):
+        raise DataError(
+            "the data set cannot be named", where=folders.readable_name(str(source)), found=problem
+        )
     table = _table_of(source)
     setup = source / "evaluation_setup"
     if setup.is_dir() and not table:
@@ -232,11 +236,18 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         tuple(unknown),
         repeated,
         unlabelled=names(tree.unlabelled),
-        unreachable={names([Path(path)])[0]: why for path, why in tree.unreachable.items()},
+        unreachable={names([Path(path)])[0]: why for path, why in tree.unreachable.items()}
+        | _bad_labels(listed),
         ignored=names(tree.ignored),
         empty=names(tree.empty),
         twins=folders.twins([recording.label for recording in listed]),
     )
+
+
+def _bad_labels(listed: Sequence[Recording]) -> dict[str, str]:
+    """Classes of a table whose names cannot be written."""
+    labels = dict.fromkeys(recording.label for recording in listed)
+    return {folders.readable_name(label): why for label in labels if (why := folders.unwritable(label))}
 
 
 def _table_of(source: Path) -> Path | None:

@@ -19,7 +19,7 @@ from ascmcu.errors import DataError, why
 # libsndfile 1.2 decodes these; MP3 since 1.1, Opus since 1.0.29.
 READ = (
     ".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf",
-    ".w64", ".rf64",
+    ".w64", ".rf64", ".mp2", ".mpga", ".sph", ".voc",
 )  # fmt: skip
 # Recordings all the same, which it does not decode.
 NOT_READ = {

@@ -207,6 +207,11 @@ class Benchmark:
         return "counts of unknown kind" if self.count_kind == "counts" else self.count_kind
 
     @property
+    def long(self) -> str:
+        """What was done with recordings longer than the clip; empty where nobody says."""
+        return self.recordings.long if self.recordings else ""
+
+    @property
     def macs(self) -> int:
         """Multiply–accumulates of one inference as compiled."""
         return sum(layer.macs for layer in self.layers)

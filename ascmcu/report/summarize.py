@@ -359,7 +359,7 @@ def _provenance(elf: Path, run: RunResult) -> Provenance:
 def _libraries() -> dict[str, str]:
     """Versions of what has a say in the numbers."""
     found = {}
-    for name in ("numpy", "librosa", "soxr", "unicorn"):
+    for name in ("numpy", "librosa", "soxr", "soundfile", "unicorn"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
