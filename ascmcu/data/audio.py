@@ -12,7 +12,7 @@ import soundfile
 from ascmcu.data import containers
 from ascmcu.data import found as findings
 from ascmcu.data.folders import NOT_READ
-from ascmcu.data.found import KINDS, Found
+from ascmcu.data.found import Found
 from ascmcu.errors import DataError, why
 from ascmcu.features.pcm import Pcm, fit_clip, to_pcm
 from ascmcu.features.spec import FeatureSpec
@@ -80,6 +80,22 @@ def examine(path: Path) -> Found:
     return findings.of(sound.samples, sound.rate_hz, cut=sound.cut, streamed=sound.streamed)
 
 
+def usable(path: Path, spec: FeatureSpec | None = None) -> Sound:
+    """Decode a file that can be heard, by this front end or by any.
+
+    Raises:
+        DataError: it is no recording, or none that can be heard (``found.refusals``).
+    """
+    sound = read(path)
+    record = findings.of(sound.samples, sound.rate_hz, cut=sound.cut, streamed=sound.streamed, digest=False)
+    refused = findings.refusals(record, spec)
+    if refused:
+        raise DataError(
+            "the recording cannot be used", where=str(path), found="; ".join(one.words for one in refused)
+        )
+    return sound
+
+
 def whole_pcm(path: Path, spec: FeatureSpec) -> Pcm:
     """A whole recording at the spec's rate and channels, int16 (samples, ``spec.audio_channels``).
 
@@ -87,17 +103,9 @@ def whole_pcm(path: Path, spec: FeatureSpec) -> Pcm:
     integer, ties to even, without dither, so that the same file always gives the same clip.
 
     Raises:
-        DataError: the file is no recording, or none that this front end can hear (``found.refusals``).
+        DataError: the file is no recording, or none that this front end can hear.
     """
-    sound = read(path)
-    record = findings.of(sound.samples, sound.rate_hz, cut=sound.cut, streamed=sound.streamed, digest=False)
-    refused = findings.refusals(record, spec)
-    if refused:
-        raise DataError(
-            "the recording cannot be used",
-            where=str(path),
-            found="; ".join(f"{KINDS[one.kind].title}: {one.text}".removesuffix(": ") for one in refused),
-        )
+    sound = usable(path, spec)
     return to_pcm(sound.samples, sound.rate_hz, spec)
 
 

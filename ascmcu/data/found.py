@@ -72,6 +72,12 @@ class Finding:
         """How much it weighs."""
         return KINDS[self.kind].severity
 
+    @property
+    def words(self) -> str:
+        """What was found, with its figures."""
+        title = KINDS[self.kind].title
+        return f"{title} ({self.text})" if self.text else title
+
 
 @dataclass(frozen=True)
 class Found:

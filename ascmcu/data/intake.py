@@ -14,7 +14,7 @@ from pathlib import Path
 from ascmcu import paths
 from ascmcu.data import audio, containers, found
 from ascmcu.data.folders import readable_name
-from ascmcu.data.found import KINDS, Finding, Found, Intake, Long
+from ascmcu.data.found import Finding, Found, Intake, Long
 from ascmcu.errors import DataError
 from ascmcu.features.spec import FeatureSpec
 
@@ -91,7 +91,7 @@ def require(
 
 def _refuse(files: Sequence[Path], root: Path, refused: Sequence[tuple[Finding, ...]]) -> None:
     lines = [
-        f"{_name(path, root)}: {'; '.join(map(said, why))}"
+        f"{_name(path, root)}: {'; '.join(one.words for one in why)}"
         for path, why in zip(files, refused, strict=True)
         if why
     ]
@@ -112,11 +112,6 @@ def _refuse(files: Sequence[Path], root: Path, refused: Sequence[tuple[Finding, 
 
 def _name(path: Path, root: Path) -> str:
     return readable_name(str(path.relative_to(root) if path.is_relative_to(root) else path))
-
-
-def said(finding: Finding) -> str:
-    """A finding in words."""
-    return f"{KINDS[finding.kind].title} ({finding.text})" if finding.text else KINDS[finding.kind].title
 
 
 def _key(files: Sequence[Path]) -> str:
