@@ -94,6 +94,7 @@ def _findings(report: Report) -> list[str]:
     """What a reader wants to know: counts, and the first names of each kind; faults before notes."""
     from ascmcu.data.found import KINDS
 
+    across = {*report.leaked, *report.contradictory}
     lines = [f"{report.recordings} recordings: " + "; ".join(f"{n} × {f}" for f, n in report.formats.items())]
     faults: list[tuple[str, Sequence[str]]] = [
         ("missing", report.missing),
@@ -102,7 +103,7 @@ def _findings(report: Report) -> list[str]:
         ("of no use", _with_reasons(report.unreachable)),
         ("in no folder of a class", report.unlabelled),
         ("classes that are nearly the same word", [" = ".join(names) for names in report.twins]),
-        ("of equal samples", [" = ".join(names) for names in report.duplicates]),
+        ("of equal samples", [" = ".join(names) for names in report.duplicates if names not in across]),
         ("of equal samples, in several parts", [" = ".join(names) for names in report.leaked]),
         ("of equal samples, with several classes", [" = ".join(names) for names in report.contradictory]),
         ("in several parts", [f"{place} ({', '.join(parts)})" for place, parts in report.leaks.items()]),

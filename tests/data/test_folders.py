@@ -225,6 +225,10 @@ def test_equal_recordings_in_two_parts_and_two_classes(tmp_path: Path) -> None:
     same = (("test/cat/3.wav", "test/dog/2.wav", "train/dog/1.wav"),)
     report = check.check(tmp_path)
     assert (report.duplicates, report.leaked, report.contradictory, report.faults) == (same, same, same, 1)
+    told = CliRunner().invoke(command, ["check", str(tmp_path)]).output
+    assert "fault: 1 of equal samples, in several parts: test/cat/3.wav" in told
+    assert "fault: 1 of equal samples, with several classes: test/cat/3.wav" in told
+    assert "of equal samples: " not in told and told.endswith("\n1 fault\n")
 
 
 def test_list_counts_what_is_ignored(tmp_path: Path) -> None:
