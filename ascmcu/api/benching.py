@@ -14,6 +14,7 @@ from ascmcu.bench import clips as clip_sources
 from ascmcu.bench import run as bench_run
 from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import Manifest
+from ascmcu.data.found import Long
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
 from ascmcu.report.schema import Benchmark
@@ -34,6 +35,7 @@ def bench(
     baud: int | None = None,
     data: PathLike | None = None,
     split: str | None = None,
+    long: Long = "first",
     tensors: PathLike | None = None,
     labels: Sequence[PathLike] = (),
     counts: CountKind | None = None,
@@ -54,14 +56,16 @@ def bench(
         baud: in place of the board's own rate.
         data: recordings: a folder or a table.
         split: the part of the data to take.
+        long: what becomes of recordings that are longer than the network's clip: ``first``, their beginning is heard;
+            ``error``, they are refused; ``windows``, all of them is heard, and the mean of the windows' scores counts.
         tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
         labels: files: the network's classes in the order of its outputs (one a line, a JSON list, a CSV); with
             ``tensors`` also a ``.npy`` (N,) with the right class of each, by number or name.
         counts: ``cycles`` or ``instructions``, where the user knows what a device behind a port counts.
-        limit: at most so many clips.
+        limit: at most so many recordings, or rows of the array.
         repeat: how often every clip is run; counts are the median.
         warm_up: clips to run before, whose results are dropped.
-        save_outputs: where the raw outputs go as ``.npy``; a second output goes to ``NAME.1.npy``.
+        save_outputs: where the raw outputs go as ``.npy``, one row a clip or window; a second output to ``NAME.1.npy``.
         wait_states: on ``sim``, behind the chip's real flash; the result says what difference it makes.
         progress: called with clips done and clips in all.
         tell: called with what the user should know at once: what is assumed, what of an interrupted run is taken up.
@@ -99,7 +103,7 @@ def bench(
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
     if data is not None:
-        clips = clip_sources.from_data(manifest, Path(data), split, limit, names)
+        clips = clip_sources.from_data(manifest, Path(data), split, limit, names, long)
     else:
         assert tensors is not None
         clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,28 +16,37 @@ import numpy.typing as npt
 from ascmcu.bench.wire import Kind
 from ascmcu.build.manifest import Manifest, TensorSpec
 from ascmcu.data import labels as classes_of
+from ascmcu.data.found import Intake, Long
 from ascmcu.data.labels import Classes
 from ascmcu.errors import DataError, InputError, why
+from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.spec import FeatureSpec
+
+if TYPE_CHECKING:
+    from ascmcu.data.datasets import Recording
 
 
 @dataclass(frozen=True)
 class Clip:
     """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send.
 
-    ``device`` is what recorded it, empty where nobody says.
+    ``device`` is what recorded it, empty where nobody says. ``recording`` is the recording that it is a window of;
+    empty where it is all of one.
     """
 
     name: str
     label: int | None
     load: Callable[[], bytes]
     device: str = ""
+    recording: str = ""
 
 
 @dataclass(frozen=True)
 class Clips:
     """``source`` says where they come from; ``labels`` are the classes in the order of the network's outputs.
 
-    ``labels_source`` says where that order comes from; ``notices`` is what is to be said of it.
+    ``labels_source`` says where that order comes from; ``notices`` is what is to be said of it. ``heard`` is what
+    reading the recordings found, None for tensors.
     """
 
     kind: Kind
@@ -45,6 +55,7 @@ class Clips:
     clips: tuple[Clip, ...]
     labels_source: str = ""
     notices: tuple[str, ...] = ()
+    heard: Intake | None = None
 
     @property
     def names(self) -> str:
@@ -59,21 +70,26 @@ class Clips:
 
 
 def from_data(
-    manifest: Manifest, data: Path, split: str | None, limit: int | None, names: Path | None = None
+    manifest: Manifest,
+    data: Path,
+    split: str | None,
+    limit: int | None,
+    names: Path | None = None,
+    long: Long = "first",
 ) -> Clips:
     """The recordings of a folder or table, for a firmware with a front end.
 
     Args:
         split: the part to take: its name, or ``fold5`` or ``fold=5`` for the part ``5``.
-        limit: at most so many clips, spread evenly over the list, so that all classes keep their share.
+        limit: at most so many recordings, spread evenly over the list, so that all classes keep their share.
         names: a file with the network's classes in the order of its outputs.
+        long: what becomes of recordings that are longer than the clip: their first clip, an error, or every window.
 
     Raises:
-        DataError: nothing there, no such part, a class that the network does not know.
+        DataError: nothing there, no such part, a class that the network does not know, recordings that cannot be used.
         InputError: the firmware takes no audio.
     """
-    from ascmcu.data import audio, datasets
-    from ascmcu.features.spec import FeatureSpec
+    from ascmcu.data import datasets, intake
 
     if manifest.features is None:
         raise InputError(
@@ -87,18 +103,35 @@ def from_data(
         dataset = dataset.only([part_name(split, dataset.parts)])
     classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
-    def clip(recording: datasets.Recording) -> Clip:
+    chosen = _spread(list(dataset.recordings), limit)
+    files = [recording.path for recording in chosen]
+    heard, starts = intake.require(files, spec, dataset.root, long)
+    clips = []
+    for recording, begins in zip(chosen, starts, strict=True):
         path = recording.path
-        name = path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path
-        return Clip(
-            str(name),
-            classes.labels.index(recording.label),
-            lambda: audio.load_pcm(path, spec).astype("<i2").tobytes(),
-            recording.device,
-        )
+        name = str(path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path)
+        label = classes.labels.index(recording.label)
+        for number, start in enumerate(begins, start=1):
+            window = f"{name}[{number}/{len(begins)}]" if len(begins) > 1 else name
+            whole = name if len(begins) > 1 else ""
+            clips.append(Clip(window, label, _audio(path, spec, start), recording.device, whole))
+    return Clips(Kind.AUDIO, str(data), classes.labels, tuple(clips), classes.source, classes.notices, heard)
 
-    chosen = _spread([clip(recording) for recording in dataset.recordings], limit)
-    return Clips(Kind.AUDIO, str(data), classes.labels, tuple(chosen), classes.source, classes.notices)
+
+def _audio(path: Path, spec: FeatureSpec, start: int) -> Callable[[], bytes]:
+    def load() -> bytes:
+        pcm = _whole(path, spec, path.stat().st_mtime_ns)[start:]
+        return fit_clip(pcm, spec).astype("<i2").tobytes()
+
+    return load
+
+
+@functools.lru_cache(maxsize=1)
+def _whole(path: Path, spec: FeatureSpec, changed_ns: int) -> Pcm:
+    """The recording whose windows are being sent; read anew when its file has changed."""
+    from ascmcu.data import audio
+
+    return audio.whole_pcm(path, spec)
 
 
 def _classes(manifest: Manifest, names: Path | None, found: Sequence[str]) -> Classes:
@@ -221,7 +254,7 @@ def part_name(split: str, parts: tuple[str, ...]) -> str:
     return short if split not in parts and short in parts else split
 
 
-def _spread(clips: list[Clip], limit: int | None) -> list[Clip]:
-    if limit is None or limit >= len(clips):
-        return clips
-    return [clips[i * len(clips) // limit] for i in range(limit)]
+def _spread(recordings: list[Recording], limit: int | None) -> list[Recording]:
+    if limit is None or limit >= len(recordings):
+        return recordings
+    return [recordings[i * len(recordings) // limit] for i in range(limit)]

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -37,6 +37,11 @@ if TYPE_CHECKING:
     help="Recordings: a folder with a meta.csv or a folder per class, or a table.",
 )  # fmt: skip
 @click.option("--split", default=None, help="The part of the data to take, such as test or fold5.")
+@click.option(
+    "--long", metavar="HOW", type=click.Choice(["first", "error", "windows"]), default="first", show_default=True,
+    help="Recordings longer than the network's clip: first (the beginning is heard, as in training), error (they "
+    "are refused), or windows (all is heard; scores are the mean over windows).",
+)  # fmt: skip
 @click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,
     help="Inputs for the network alone: a .npy of (N, *input shape) in its input dtype.",
@@ -72,8 +77,9 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
-    tensors: Path | None, labels: tuple[Path, ...], counts: CountKind | None, save_outputs: Path | None,
-    limit: int | None, repeat: int, warm_up: int, wait_states: bool, as_json: bool,
+    long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
+    counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
+    wait_states: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:
@@ -84,6 +90,8 @@ def command(
         raise click.UsageError("--counts goes with --serial")
     if split is not None and data is None:
         raise click.UsageError("--split goes with --data")
+    if long != "first" and data is None:
+        raise click.UsageError("--long goes with --data")
     from ascmcu import api
     from ascmcu.cli.progress import counted
 
@@ -91,7 +99,7 @@ def command(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
-            folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, tensors=tensors,
+            folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, tensors=tensors,
             labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
             wait_states=wait_states, progress=progress, tell=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip

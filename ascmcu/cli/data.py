@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ascmcu.cli import names as completion
 from ascmcu.cli.progress import counted
 from ascmcu.data import datasets, synth
 
@@ -43,54 +45,96 @@ def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
         )
         for field in ("label", "part", "device", "place")
     }
+    ignored = datasets.survey(source, datasets.Columns.named(columns)).ignored
     if as_json:
-        click.echo(json.dumps({"recordings": len(dataset.recordings), **counts}, indent=2))
+        click.echo(
+            json.dumps({"recordings": len(dataset.recordings), **counts, "ignored": len(ignored)}, indent=2)
+        )
         return
     click.echo(f"{len(dataset.recordings)} recordings")
     for field, values in counts.items():
         if values:
             click.echo(f"by {field}: " + ", ".join(f"{value} {count}" for value, count in values.items()))
+    if ignored:
+        click.echo(f"ignored, as hidden or left behind by an archiver: {len(ignored)}")
 
 
 @command.command("check")
 @click.argument("source", type=click.Path(path_type=Path))
 @_columns
+@click.option(
+    "--features",
+    metavar="SPEC",
+    shell_complete=completion.FEATURES,
+    help="A front end, by name or .toml file: also say what it would make of the recordings.",
+)
 @click.option("--json", "as_json", is_flag=True, help="All findings on standard output as JSON.")
 @click.pass_context
-def check_(context: click.Context, source: Path, columns: tuple[str, ...], as_json: bool) -> None:
-    """Decode every recording of SOURCE; say what is missing, duplicated, unreadable, or on both sides of a split.
+def check_(
+    context: click.Context, source: Path, columns: tuple[str, ...], features: str | None, as_json: bool
+) -> None:
+    """Decode every recording of SOURCE; say what is missing, twice there, of no use, or on both sides of a split.
 
-    Exit status 1 when something is.
+    Exit status 1 when something is; notes alone leave it at 0.
     """
     from ascmcu.data import check
+    from ascmcu.features import spec as specs
 
+    spec = specs.load(features) if features else None
     with counted(f"checking {source.name}", "files") as progress:
-        report = check.check(source, datasets.Columns.named(columns), progress)
+        report = check.check(source, datasets.Columns.named(columns), progress, spec)
     if as_json:
         click.echo(json.dumps(report.to_dict(), indent=2))
     else:
         click.echo("\n".join(_findings(report)))
-    context.exit(0 if report.sound else 1)
+    context.exit(1 if report.faults else 0)
 
 
 def _findings(report: Report) -> list[str]:
-    """What a reader wants to know: counts, and the first names of each kind."""
+    """What a reader wants to know: counts, and the first names of each kind; faults before notes."""
+    from ascmcu.data.found import KINDS
+
+    across = {*report.leaked, *report.contradictory}
     lines = [f"{report.recordings} recordings: " + "; ".join(f"{n} × {f}" for f, n in report.formats.items())]
-    kinds = (
+    faults: list[tuple[str, Sequence[str]]] = [
         ("missing", report.missing),
         ("in the official split, not in meta.csv", report.unlisted_in_meta),
         ("listed more than once", report.repeated),
-        ("unreadable", [f"{name} ({why})" for name, why in report.unreadable.items()]),
-        ("of equal sound", [" = ".join(names) for names in report.duplicates]),
+        ("of no use", _with_reasons(report.unreachable)),
+        ("in no folder of a class", report.unlabelled),
+        ("classes that are nearly the same word", [" = ".join(names) for names in report.twins]),
+        ("of equal samples", [" = ".join(names) for names in report.duplicates if names not in across]),
+        ("of equal samples, in several parts", [" = ".join(names) for names in report.leaked]),
+        ("of equal samples, with several classes", [" = ".join(names) for names in report.contradictory]),
         ("in several parts", [f"{place} ({', '.join(parts)})" for place, parts in report.leaks.items()]),
+    ]
+    notes: list[tuple[str, Sequence[str]]] = [
         ("in no list", report.unlisted),
-        ("silent", report.silent),
-    )
-    for title, found in kinds:
-        if found:
-            more = f", and {len(found) - 5} more" if len(found) > 5 else ""
-            lines.append(f"{title}: {len(found)}: {', '.join(found[:5])}{more}")
-    return [*lines, "sound" if report.sound else "not sound"]
+        ("ignored", report.ignored),
+        ("class folders without recordings", report.empty),
+    ]
+    for kind, names in report.findings.items():
+        to = notes if KINDS[kind].severity == "note" else faults
+        to.append((KINDS[kind].title, _with_reasons(names)))
+    lines += _listed("fault", faults) + _listed("note", notes)
+    return [*lines, _count(report.faults)]
+
+
+def _count(faults: int) -> str:
+    return f"{faults or 'no'} fault{'' if faults == 1 else 's'}"
+
+
+def _with_reasons(found: dict[str, str]) -> list[str]:
+    return [f"{name} ({why})" if why else name for name, why in found.items()]
+
+
+def _listed(weight: str, kinds: list[tuple[str, Sequence[str]]]) -> list[str]:
+    return [
+        f"{weight}: {len(found)} {title}: {', '.join(found[:5])}"
+        + (f", and {len(found) - 5} more" if len(found) > 5 else "")
+        for title, found in kinds
+        if found
+    ]
 
 
 @command.command("synth")

@@ -6,12 +6,16 @@ import dataclasses
 import json
 from collections.abc import Callable, Sized
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ascmcu.cli import names as completion
 from ascmcu.cli.progress import Counted, counted
 from ascmcu.features import spec as specs
+
+if TYPE_CHECKING:
+    from ascmcu.features.pcm import Pcm
 
 # Two scores that are closer than this say nothing clear.
 _CLEAR_PERCENT = 1.0
@@ -208,9 +212,9 @@ def _of(progress: Counted, clips: Sized) -> Callable[[int], None]:
 
 def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
     from ascmcu.bench.clips import part_name
-    from ascmcu.data import datasets
+    from ascmcu.data import datasets, folders
 
-    if data.is_file() and data.suffix.lower() in datasets.AUDIO_SUFFIXES:
+    if data.is_file() and data.suffix.lower() in folders.SUFFIXES:
         return [data]
     dataset = datasets.load(data)
     if split is not None:
@@ -221,14 +225,7 @@ def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
     return [files[i * len(files) // limit] for i in range(limit)]
 
 
-def _pcm(path: Path, spec: specs.FeatureSpec):  # type: ignore[no-untyped-def]
-    import soundfile
+def _pcm(path: Path, spec: specs.FeatureSpec) -> Pcm:
+    from ascmcu.data import audio
 
-    from ascmcu.errors import DataError
-    from ascmcu.features.pcm import to_pcm
-
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DataError("cannot read the recording", where=str(path), found=str(error)) from error
-    return to_pcm(samples, rate_hz, spec)
+    return audio.whole_pcm(path, spec)

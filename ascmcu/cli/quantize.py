@@ -123,6 +123,8 @@ def command(
     material = _material(source, known, data, features, calibration)
     if data is not None and material is not None and not source.labels:
         click.echo(f"note: {_unknown_order(material)}", err=True)
+    for line in material.heard.lines() if material and material.heard else ():
+        click.echo(f"note: {line}", err=True)
     options = routes.Options(calibrator, percentile, epochs, learning_rate)
     state = file.with_name("state-qat.npz")
     with staged() as say:

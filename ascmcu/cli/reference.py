@@ -90,15 +90,11 @@ def _integer(quantization: Quantization | None, dtype: str, where: Path) -> Quan
 
 
 def _recording(path: Path) -> Recording:
-    import soundfile
-
+    from ascmcu.data import audio
     from ascmcu.features.neighbours import Recording
 
-    try:
-        samples, rate_hz = soundfile.read(path, dtype="float64", always_2d=True)
-    except (OSError, soundfile.SoundFileError) as error:
-        raise DataError("cannot read the recording", where=str(path), found=str(error)) from error
-    return Recording(path.name, samples, rate_hz)
+    sound = audio.usable(path)
+    return Recording(path.name, sound.samples, sound.rate_hz)
 
 
 def _tell(found: Comparison, array: Any, reference: Path, spec_name: str, labels: Sequence[str]) -> None:

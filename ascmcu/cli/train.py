@@ -72,8 +72,9 @@ def command(
     chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
     dataset = datasets.load(data, datasets.Columns.named(columns))
     if hold_out is not None:
-        others = tuple(part for part in dataset.parts if part != hold_out)
-        held = dataclasses.replace(chosen.data, train=others, validate=(), test=(hold_out,))
+        kept_out = dataset.part(hold_out)
+        others = tuple(part for part in dataset.parts if part != kept_out)
+        held = dataclasses.replace(chosen.data, train=others, validate=(), test=(kept_out,))
         chosen = dataclasses.replace(chosen, data=held)
     folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
@@ -96,11 +97,14 @@ def command(
             chosen,
             dataset,
             folder,
+            on_recordings=lambda done, total: progress("recordings", "files", done, total),
             on_features=lambda done, total: progress("features", "clips", done, total),
             on_epoch=on_epoch,
         )
         path, scores = quantize.finish(finished)
     bounds.require(path, limits)
+    for line in finished.heard.lines():
+        console.print(line, highlight=False, markup=False)
     told = json.loads((folder / "metrics.json").read_text())
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])

@@ -34,7 +34,8 @@ def command(
     from rich.table import Table
 
     from ascmcu import zoo
-    from ascmcu.data import datasets
+    from ascmcu.cli.progress import counted
+    from ascmcu.data import datasets, intake
     from ascmcu.errors import LimitError
     from ascmcu.tune import front, study
 
@@ -42,6 +43,8 @@ def command(
     loaded = study.changed(loaded, trials=trials, board=board, limits=(*loaded.spec.limits, *limits))
     spec = loaded.spec
     dataset = datasets.load(data)
+    with counted(f"reading {data.name}", "files") as reading:
+        intake.usable([recording.path for recording in dataset.recordings], dataset.root, reading)
     folder = output or Path("runs") / f"tune-{loaded.name}"
     zoo.load_tensorflow()
     console = Console(stderr=True)

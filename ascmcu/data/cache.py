@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import paths
-from ascmcu.data import audio
+from ascmcu.data import audio, containers, found
 from ascmcu.data import variation as variations
 from ascmcu.data.datasets import Dataset
 from ascmcu.data.variation import Variation
@@ -141,11 +141,12 @@ def _alone(folder: Path) -> Iterator[None]:
 def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
     digest = hashlib.sha256(spec.hash().encode())
     digest.update(repr(varied).encode() if varied else b"")
-    for module in (extractor, pcm, audio, *((variations,) if varied else ())):
+    for module in (extractor, pcm, audio, found, containers, *((variations,) if varied else ())):
         digest.update(Path(str(module.__file__)).read_bytes())
     for recording in dataset.recordings:
         status = recording.path.stat()
-        digest.update(f"{recording.path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        digest.update(os.fsencode(recording.path.resolve()))
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:24]
 
 

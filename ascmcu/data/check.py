@@ -1,47 +1,39 @@
-"""What is wrong with a data set: files that are missing, twice there, unreadable, or on both sides of a split."""
+"""What is wrong with a data set: files that are missing, twice there, of no use, or on both sides of a split."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import hashlib
-import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ascmcu.data import audio, datasets
+from ascmcu.data import datasets, folders, found, intake
 from ascmcu.data.datasets import Columns, Recording
-from ascmcu.errors import DataError
-
-
-@dataclass(frozen=True)
-class Heard:
-    """What decoding a file told; ``problem`` is empty where it could be read."""
-
-    digest: str = ""
-    rate_hz: int = 0
-    channels: int = 0
-    seconds: float = 0.0
-    silent: bool = False
-    problem: str = ""
+from ascmcu.data.found import KINDS, Found
+from ascmcu.features.spec import FeatureSpec
 
 
 @dataclass(frozen=True)
 class Report:
-    """Findings; a data set with none of the first six is sound.
+    """Findings.
 
     Args:
         missing: listed, and not there.
         unlisted_in_meta: named by an official split, and not by meta.csv.
         repeated: named more than once by the table or by the official split.
-        unreadable: file → why.
-        duplicates: files of equal sound, whatever they are called.
+        unreachable: what cannot be opened, or has a name that cannot be written → why.
+        unlabelled: recordings in a folder where no class can be.
+        twins: classes whose names differ in nothing but case, Unicode form or spaces around them.
+        findings: kind (``found.KINDS``) → file → what exactly.
+        duplicates: files of equal samples, whatever they are called.
+        leaked: those of them that lie in several parts.
+        contradictory: those of them that have several classes.
         leaks: place → the parts that it is in, where one is for training and another is not.
         unlisted: in the audio folder, and in no list.
-        silent: nothing but zeros.
+        ignored: hidden, or left behind by an archiver.
+        empty: class folders without a recording.
         formats: "44100 Hz, 1 channel, 10.0 s" → how many.
     """
 
@@ -49,55 +41,76 @@ class Report:
     missing: tuple[str, ...]
     unlisted_in_meta: tuple[str, ...]
     repeated: tuple[str, ...]
-    unreadable: dict[str, str]
+    unreachable: dict[str, str]
+    unlabelled: tuple[str, ...]
+    twins: tuple[tuple[str, ...], ...]
+    findings: dict[str, dict[str, str]]
     duplicates: tuple[tuple[str, ...], ...]
+    leaked: tuple[tuple[str, ...], ...]
+    contradictory: tuple[tuple[str, ...], ...]
     leaks: dict[str, tuple[str, ...]]
     unlisted: tuple[str, ...]
-    silent: tuple[str, ...]
+    ignored: tuple[str, ...]
+    empty: tuple[str, ...]
     formats: dict[str, int]
 
     @property
-    def sound(self) -> bool:
-        """Whether a training on this data set would be what it claims to be."""
-        lists = self.missing or self.unlisted_in_meta or self.repeated
-        return not (lists or self.unreadable or self.duplicates or self.leaks)
+    def faults(self) -> int:
+        """How many findings keep a training on this data set from being what it claims to be."""
+        found_in_files = sum(
+            len(names) for kind, names in self.findings.items() if KINDS[kind].severity != "note"
+        )
+        others: tuple[Sequence[object] | dict[str, Any], ...] = (
+            self.missing, self.unlisted_in_meta, self.repeated, self.unreachable, self.unlabelled, self.twins,
+            self.duplicates, self.leaks,
+        )  # fmt: skip
+        return found_in_files + sum(map(len, others))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with ``sound``."""
-        return {"sound": self.sound, **dataclasses.asdict(self)}
+        """Plain values, with ``faults``."""
+        return {"faults": self.faults, **dataclasses.asdict(self)}
 
 
 def check(
     source: Path,
     columns: Columns | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    spec: FeatureSpec | None = None,
 ) -> Report:
     """Read every recording of a data set and compare.
 
     Args:
         source: a folder or a table, as ``datasets.load`` takes it.
+        columns: the table's columns, where they have other names than usual.
         progress: called with the files done and the files in all.
+        spec: a front end; what it would make of the recordings is said too.
 
     Raises:
-        DataError: there is no list, or one that cannot be read.
+        DataError: there is no list, one that cannot be read, or folders whose classes cannot be told.
     """
     survey = datasets.survey(source, columns)
     recordings = tuple(dict.fromkeys(survey.recordings))
-    heard = dict(zip(recordings, _all_heard(recordings, progress), strict=True))
+    told = dict(zip(recordings, intake.examine([r.path for r in recordings], progress), strict=True))
     names = {recording: _name(recording.path, survey.root) for recording in recordings}
-    readable = {recording: told for recording, told in heard.items() if not told.problem}
+    alike = _alike(told)
     listed = {recording.path.resolve() for recording in survey.listed}
     return Report(
         recordings=len(survey.recordings),
         missing=tuple(_name(Path(path), survey.root) for path in survey.missing),
         unlisted_in_meta=survey.unlisted_in_meta,
         repeated=tuple(_name(Path(path), survey.root) for path in survey.repeated),
-        unreadable={names[r]: told.problem for r, told in heard.items() if told.problem},
-        duplicates=_duplicates({names[r]: told.digest for r, told in readable.items() if not told.silent}),
+        unreachable=survey.unreachable,
+        unlabelled=survey.unlabelled,
+        twins=survey.twins,
+        findings=_findings({names[r]: one for r, one in told.items()}, spec),
+        duplicates=_named(alike, names),
+        leaked=_named([same for same in alike if len({r.part for r in same}) > 1], names),
+        contradictory=_named([same for same in alike if len({r.label for r in same}) > 1], names),
         leaks=leaks(recordings),
         unlisted=tuple(_name(p, survey.root) for p in _audio_files(recordings) if p.resolve() not in listed),
-        silent=tuple(names[r] for r, told in readable.items() if told.silent),
-        formats=dict(Counter(_format(told) for told in readable.values()).most_common()),
+        ignored=survey.ignored,
+        empty=survey.empty,
+        formats=dict(Counter(_format(one) for one in told.values() if one.samples).most_common()),
     )
 
 
@@ -107,57 +120,45 @@ def leaks(recordings: Sequence[Recording]) -> dict[str, tuple[str, ...]]:
     for recording in recordings:
         if recording.place and recording.part:
             parts[recording.place].add(recording.part)
-    return {place: tuple(sorted(found)) for place, found in sorted(parts.items()) if len(found) > 1}
+    return {place: tuple(sorted(there)) for place, there in sorted(parts.items()) if len(there) > 1}
 
 
-def _all_heard(recordings: Sequence[Recording], progress: Callable[[int, int], None]) -> list[Heard]:
-    # Decoding is C code that lets other threads run.
-    told = []
-    with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for done, heard in enumerate(pool.map(_heard, (r.path for r in recordings)), start=1):
-            told.append(heard)
-            progress(done, len(recordings))
-    return told
+def _findings(told: dict[str, Found], spec: FeatureSpec | None) -> dict[str, dict[str, str]]:
+    kinds: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
+    for name, one in told.items():
+        for finding in (*one.findings, *(found.in_clip(one, spec) if spec else ())):
+            kinds[finding.kind][name] = finding.text
+    return {kind: names for kind, names in kinds.items() if names}
 
 
-def _heard(path: Path) -> Heard:
-    try:
-        samples, rate_hz = audio.read(path)
-    except DataError as error:
-        return Heard(problem=str(error.found))
-    if not len(samples):
-        return Heard(problem="no samples")
-    return Heard(
-        digest=hashlib.sha256(samples.astype("<f4").tobytes()).hexdigest(),
-        rate_hz=rate_hz,
-        channels=samples.shape[1],
-        seconds=round(len(samples) / rate_hz, 1),
-        silent=not samples.any(),
-    )
+def _alike(told: dict[Recording, Found]) -> list[list[Recording]]:
+    """Recordings of equal samples; those without a sound are all alike and do not count."""
+    alike: dict[tuple[str, int], list[Recording]] = defaultdict(list)
+    for recording, one in told.items():
+        if one.samples and "silent" not in one.kinds:
+            alike[one.digest, one.channels].append(recording)
+    return [same for same in alike.values() if len(same) > 1]
 
 
-def _duplicates(digests: dict[str, str]) -> tuple[tuple[str, ...], ...]:
-    alike: dict[str, list[str]] = defaultdict(list)
-    for name, digest in digests.items():
-        alike[digest].append(name)
-    return tuple(tuple(sorted(names)) for names in alike.values() if len(names) > 1)
+def _named(alike: list[list[Recording]], names: dict[Recording, str]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(sorted(names[recording] for recording in same)) for same in alike)
 
 
 def _audio_files(recordings: Sequence[Recording]) -> list[Path]:
     """All that lies where the recordings lie."""
-    folders = sorted({recording.path.parent for recording in recordings})
+    where = sorted({recording.path.parent for recording in recordings})
     return [
         path
-        for folder in folders
+        for folder in where
         for path in sorted(folder.iterdir())
-        if path.suffix.lower() in datasets.AUDIO_SUFFIXES
+        if path.suffix.lower() in folders.SUFFIXES and not folders.is_leftover(path.name)
     ]
 
 
-def _format(heard: Heard) -> str:
-    channels = "1 channel" if heard.channels == 1 else f"{heard.channels} channels"
-    return f"{heard.rate_hz} Hz, {channels}, {heard.seconds} s"
+def _format(one: Found) -> str:
+    channels = "1 channel" if one.channels == 1 else f"{one.channels} channels"
+    return f"{one.rate_hz} Hz, {channels}, {one.seconds:.1f} s"
 
 
 def _name(path: Path, root: Path) -> str:
-    return str(path.relative_to(root)) if path.is_relative_to(root) else str(path)
+    return folders.readable_name(str(path.relative_to(root) if path.is_relative_to(root) else path))

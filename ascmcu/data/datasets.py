@@ -7,12 +7,14 @@
 * a table (``meta.csv`` or ESC-50's ``meta/esc50.csv`` in the folder, or any CSV): one row per recording, with
   its class and, where it has them, its fold or split, its device and its place. ESC-10, ESC-50 and our synthetic
   scenes are such.
-* a folder of class folders, with an optional level of part folders above: ``[train/]dog/*.wav``.
+* a folder of class folders, with a level of part folders above or below, or none: ``[train/]dog/*.wav``
+  (``folders``).
 """
 
 from __future__ import annotations
 
 import csv
+import dataclasses
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,11 +22,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ascmcu.data import folders
 from ascmcu.data.labels import natural_order
 from ascmcu.errors import DataError, why
-
-AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
-PART_FOLDERS = ("train", "validate", "validation", "val", "test", "evaluate")
 
 
 @dataclass(frozen=True)
@@ -87,12 +87,24 @@ class Dataset:
         Raises:
             DataError: there is no such part.
         """
-        for part in parts:
-            if part not in self.parts:
-                raise DataError(
-                    f"the data set has no part {part!r}", where=str(self.root), expected=", ".join(self.parts)
-                )
-        return replace(self, recordings=tuple(r for r in self.recordings if r.part in parts))
+        chosen = [self.part(name) for name in parts]
+        return replace(self, recordings=tuple(r for r in self.recordings if r.part in chosen))
+
+    def part(self, name: str) -> str:
+        """The part of this name; ``training`` means train, ``fold3`` and ``fold=3`` mean 3, in any case.
+
+        Raises:
+            DataError: there is no such part.
+        """
+        if name in self.parts:
+            return name
+        meant = folders.part_of(name)
+        for there in self.parts:
+            if meant is not None and meant in (there, folders.part_of(there)):
+                return there
+        raise DataError(
+            f"the data set has no part {name!r}", where=str(self.root), expected=", ".join(self.parts)
+        )
 
     def targets(self) -> list[int]:
         """The class of every recording."""
@@ -110,6 +122,11 @@ class Survey:
         unlisted_in_meta: files that the official split names and meta.csv does not.
         repeated: files that the table, or the official split, names more than once.
         listed: every recording of the list, also those that the official split leaves out.
+        unlabelled: recordings in a folder where no class can be.
+        unreachable: what cannot be opened, or has a name that cannot be written → why.
+        ignored: hidden recordings, and what archivers leave behind.
+        empty: class folders without a recording.
+        twins: classes whose names differ in nothing but case, Unicode form or spaces around them.
     """
 
     root: Path
@@ -118,6 +135,11 @@ class Survey:
     missing: tuple[str, ...] = ()
     unlisted_in_meta: tuple[str, ...] = ()
     repeated: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+    unreachable: dict[str, str] = dataclasses.field(default_factory=dict)
+    ignored: tuple[str, ...] = ()
+    empty: tuple[str, ...] = ()
+    twins: tuple[tuple[str, ...], ...] = ()
 
 
 def load(source: Path, columns: Columns | None = None) -> Dataset:
@@ -128,29 +150,39 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
         columns: the table's columns, where they have other names than usual.
 
     Raises:
-        DataError: nothing there, no labels, or a listed file is absent.
+        DataError: nothing there, no labels, a listed file is absent, or a file or folder has no place.
     """
     found = survey(source, columns)
-    if found.missing:
-        raise DataError(
-            "a listed recording is missing",
-            where=str(found.root),
-            found=f"{found.missing[0]}, and {len(found.missing) - 1} more",
-            hint="`ascmcu data check` lists all of them",
-        )
-    if found.unlisted_in_meta:
-        raise DataError(
-            "the official split names a recording that meta.csv lacks", where=found.unlisted_in_meta[0]
-        )
-    if found.repeated:
-        raise DataError(
-            "a recording is listed more than once",
-            where=str(found.root),
-            found=f"{found.repeated[0]}, and {len(found.repeated) - 1} more",
-            hint="`ascmcu data check` lists all of them",
-        )
+    _refuse(found)
     labels = natural_order(recording.label for recording in found.recordings)
     return Dataset(found.root, labels, found.recordings)
+
+
+def _refuse(found: Survey) -> None:
+    """Nothing that lies in the data set is left out without a word."""
+    kinds: tuple[tuple[str, Sequence[str]], ...] = (
+        ("a listed recording is missing", found.missing),
+        ("the official split names a recording that meta.csv lacks", found.unlisted_in_meta),
+        ("a recording is listed more than once", found.repeated),
+        (
+            "a recording or folder cannot be used",
+            [f"{name} ({why})" for name, why in found.unreachable.items()],
+        ),
+        ("a recording lies where no class can be", found.unlabelled),
+        (
+            "two classes differ in nothing but case, Unicode form or spaces",
+            [" and ".join(f'"{name}"' for name in names) for names in found.twins],
+        ),
+    )
+    for what, names in kinds:
+        if names:
+            more = f", and {len(names) - 1} more" if len(names) > 1 else ""
+            raise DataError(
+                what,
+                where=str(found.root),
+                found=f"{names[0]}{more}",
+                hint="`ascmcu data check` lists all of them",
+            )
 
 
 def survey(source: Path, columns: Columns | None = None) -> Survey:
@@ -160,7 +192,11 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         DataError: nothing there, or no labels.
     """
     if not source.exists():
-        raise DataError("no such data set", where=str(source))
+        raise DataError("no such data set", where=folders.readable_name(str(source)))
+    if problem := folders.unwritable(str(source)):
+        raise DataError(
+            "the data set cannot be named", where=folders.readable_name(str(source)), found=problem
+        )
     table = _table_of(source)
     setup = source / "evaluation_setup"
     if setup.is_dir() and not table:
@@ -171,20 +207,47 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         )
     missing: list[str] = []
     unknown: list[str] = []
-    recordings = _from_table(table, columns or Columns(), missing) if table else _from_folders(source)
+    tree = folders.Tree() if table else folders.read(source)
+    if table:
+        recordings = _from_table(table, columns or Columns(), missing)
+    else:
+        recordings = [Recording(placed.path, placed.label, placed.part) for placed in tree.placed]
     listed = recordings
     repeated = _repeated(recordings)
     if setup.is_dir():
         recordings = _officially_split(recordings, setup, set(missing), unknown)
         repeated = repeated or _repeated(recordings)
-    if not recordings and not missing:
+    if not recordings and not missing and not tree.unreachable:
         raise DataError(
-            "no recordings found",
+            "no recordings found" if not tree.unlabelled else "the recordings lie in no folder of a class",
             where=str(source),
             expected="meta.csv with the columns filename and category, or a folder per class",
         )
     root = source if source.is_dir() else source.parent
-    return Survey(root, tuple(recordings), tuple(listed), tuple(missing), tuple(unknown), repeated)
+
+    def names(paths: Sequence[Path]) -> tuple[str, ...]:
+        return tuple(folders.readable_name(str(path.relative_to(root))) for path in paths)
+
+    return Survey(
+        root,
+        tuple(recordings),
+        tuple(listed),
+        tuple(missing),
+        tuple(unknown),
+        repeated,
+        unlabelled=names(tree.unlabelled),
+        unreachable={names([Path(path)])[0]: why for path, why in tree.unreachable.items()}
+        | _bad_labels(listed),
+        ignored=names(tree.ignored),
+        empty=names(tree.empty),
+        twins=folders.twins([recording.label for recording in listed]),
+    )
+
+
+def _bad_labels(listed: Sequence[Recording]) -> dict[str, str]:
+    """Classes of a table whose names cannot be written."""
+    labels = dict.fromkeys(recording.label for recording in listed)
+    return {folders.readable_name(label): why for label in labels if (why := folders.unwritable(label))}
 
 
 def _table_of(source: Path) -> Path | None:
@@ -308,20 +371,3 @@ def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str
 def _repeated(recordings: list[Recording]) -> tuple[str, ...]:
     counts = Counter(str(recording.path) for recording in recordings)
     return tuple(f"{path} ({count} times)" for path, count in counts.items() if count > 1)
-
-
-def _from_folders(root: Path) -> list[Recording]:
-    tops = [folder for folder in sorted(root.iterdir()) if folder.is_dir()]
-    if tops and all(folder.name in PART_FOLDERS for folder in tops):
-        return [r for top in tops for r in _from_class_folders(top, top.name)]
-    return _from_class_folders(root, "")
-
-
-def _from_class_folders(root: Path, part: str) -> list[Recording]:
-    return [
-        Recording(path, folder.name, part)
-        for folder in sorted(root.iterdir())
-        if folder.is_dir()
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in AUDIO_SUFFIXES
-    ]

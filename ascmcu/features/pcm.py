@@ -41,8 +41,12 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: FeatureSpec) -> Pcm:
     audio = audio[:, None] if audio.ndim == 1 else audio
     if spec.audio_channels == 1:
         audio = audio.mean(axis=1, keepdims=True)
+    elif audio.shape[1] == 1:
+        audio = np.repeat(audio, 2, axis=1)
     elif audio.shape[1] != 2:
-        audio = np.repeat(audio[:, :1], 2, axis=1)
+        raise FeatureError(
+            "a stereo front end takes one or two channels", expected="1 or 2", found=audio.shape[1]
+        )
     if rate_hz != spec.sample_rate_hz:
         import soxr
 

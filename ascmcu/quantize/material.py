@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.data import cache, datasets
+from ascmcu.data import cache, datasets, intake
+from ascmcu.data.found import Intake
 from ascmcu.data.labels import listed
 from ascmcu.errors import DataError, InputError
 from ascmcu.features import extract
@@ -36,6 +37,7 @@ class Material:
         labelled: whether the classes are the network's, so that accuracy means something.
         held_out: whether ``test`` had no part in training.
         examples: the training part as the training loop takes it, for fine-tuning.
+        heard: what reading the recordings found; None for bare arrays.
     """
 
     train: Any
@@ -46,6 +48,7 @@ class Material:
     labelled: bool = False
     held_out: bool = False
     examples: Any = None
+    heard: Intake | None = None
 
 
 def recipe_of(model: Path, name: str | None, hold_out: str | None) -> tuple[Path, Recipe | None]:
@@ -79,7 +82,7 @@ def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Mater
         labels: the network's classes, where they are known; else the data's are taken for them, as training does.
 
     Raises:
-        DataError: the data set lacks a part, or has other classes than the network.
+        DataError: the data set lacks a part, has other classes than the network, or recordings cannot be used.
     """
     dataset = datasets.load(data)
     if labels and labels != dataset.labels:
@@ -91,12 +94,14 @@ def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Mater
             hint="give the data that the network was trained on",
         )
     if not recipe.data.train:
-        others = tuple(part for part in dataset.parts if part not in recipe.data.test)
+        held_out = {dataset.part(name) for name in recipe.data.test}
+        others = tuple(part for part in dataset.parts if part not in held_out)
         recipe = dataclasses.replace(recipe, data=dataclasses.replace(recipe.data, train=others))
+    heard = training.examine(recipe, dataset)
     features, parts = training.prepare(recipe, dataset)
     train = parts["train"].examples
     test = parts["test"].examples if "test" in parts else train
-    return Material(train.x, test.x, test.y, features, dataset.labels, True, "test" in parts, train)
+    return Material(train.x, test.x, test.y, features, dataset.labels, True, "test" in parts, train, heard)
 
 
 def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> Material:
@@ -109,18 +114,19 @@ def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> 
             order: the material has no labels, and accuracy means nothing.
 
     Raises:
-        DataError: a recording cannot be read.
+        DataError: recordings cannot be used.
     """
     dataset = datasets.load(data)
+    heard, _ = intake.require([r.path for r in dataset.recordings], spec, dataset.root)
     raw = cache.features(dataset, spec)
     if spec.normalization == "mean_std":
         spec = spec if spec.is_fitted else extract.fit(spec, raw)
         raw = np.stack([extract.normalize(clip, spec) for clip in raw])
     x = np.ascontiguousarray(extract.to_input(raw, spec), np.float32)
     if not labels:
-        return Material(x, x, np.array(dataset.targets()), spec)
+        return Material(x, x, np.array(dataset.targets()), spec, heard=heard)
     targets = np.array([labels.index(r.label) if r.label in labels else -1 for r in dataset.recordings])
-    return Material(x, x, targets, spec, labels, bool((targets >= 0).all()))
+    return Material(x, x, targets, spec, labels, bool((targets >= 0).all()), heard=heard)
 
 
 def of_arrays(path: Path) -> Material:

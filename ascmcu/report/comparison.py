@@ -13,7 +13,7 @@ from ascmcu.report.schema import Benchmark, ClipOutcome, LayerCount
 
 _CONDITIONS = (
     "model", "model_sha256", "board", "runner", "runner_detail", "clock_hz", "wait_states", "schedule", "compiler",
-    "flags", "tool_version", "clips", "source",
+    "flags", "tool_version", "clips", "source", "long",
 )  # fmt: skip
 _LAYER_FIGURES = ("macs", "count", "buffer_bytes", "flash_bytes")
 

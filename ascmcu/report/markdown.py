@@ -112,9 +112,10 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _conditions(b: Benchmark) -> str:
     clock = f"{b.clock_hz / 1e6:g} MHz, {b.wait_states} wait states; " if b.clock_hz else ""
+    heard = "".join(f"; {_text(line)}" for line in b.recordings.lines()) if b.recordings else ""
     return (
         f"{clock}{b.runner}: {b.runner_detail}; {b.compiler}, `{b.flags}`; schedule {b.schedule}; {b.clips} clips of "
-        f"{_text(b.source)}; model SHA-256 `{b.model_sha256[:16]}…`; ascmcu {b.tool_version}, "
+        f"{_text(b.source)}{heard}; model SHA-256 `{b.model_sha256[:16]}…`; ascmcu {b.tool_version}, "
         f"{b.provenance.measured_at}."
     )
 

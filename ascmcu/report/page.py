@@ -483,6 +483,7 @@ def _provenance(b: Benchmark) -> list[tuple[str, str, bool]]:
             _clips_sentence(b),
             False,
         ),
+        ("recordings", "; ".join(b.recordings.lines()) if b.recordings else "", False),
         ("tools", tools, False),
         ("measured", f"{p.measured_at} on {p.machine}", False),
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu.bench.wire import ClockState
+from ascmcu.data.found import Intake
 from ascmcu.errors import InputError
 from ascmcu.report.limits import Figures, LimitReport
 from ascmcu.report.words import digits
@@ -153,7 +154,8 @@ class Benchmark:
     ``accuracy`` to ``confusion`` (rows: truth, columns: prediction, in the order of ``labels``) are None without
     labelled clips; ``labels_source`` says where that order comes from. ``counts`` is None where the runner counts
     nothing; ``count_kind`` says what they are. ``notices`` is what the user was told.
-    ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors.
+    ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors. ``recordings`` says
+    how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings.
     """
 
     model: str
@@ -197,11 +199,17 @@ class Benchmark:
     provenance: Provenance
     labels_source: str = ""
     notices: tuple[str, ...] = ()
+    recordings: Intake | None = None
 
     @property
     def count_title(self) -> str:
         """What is counted, for people."""
         return "counts of unknown kind" if self.count_kind == "counts" else self.count_kind
+
+    @property
+    def long(self) -> str:
+        """What was done with recordings longer than the clip; empty where nobody says."""
+        return self.recordings.long if self.recordings else ""
 
     @property
     def macs(self) -> int:

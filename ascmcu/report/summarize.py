@@ -8,6 +8,7 @@ import datetime
 import functools
 import hashlib
 import importlib.metadata
+import itertools
 import platform
 import re
 from pathlib import Path
@@ -47,6 +48,7 @@ _SPECTROGRAM_RANGE_DB = 80.0
 _SOFTMAX = ("softmax", "float_softmax")
 
 Confusion = tuple[tuple[int, ...], ...]
+Windows = tuple[tuple[Clip, ClipResult], ...]
 
 
 def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, folder: Path) -> Benchmark:
@@ -59,8 +61,9 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         run: what came back.
         folder: the export: its import gives the limits, its ELF the symbols; what is missing stays empty.
     """
-    outcomes = _outcomes(manifest, clips, run)
-    confusion = _confusion(run.clips, len(clips.labels))
+    recordings = _by_recording(clips, run)
+    outcomes = tuple(_outcome(manifest, windows, bool(clips.labels)) for windows in recordings)
+    confusion = _confusion(outcomes, len(clips.labels))
     ram = dict(manifest.ram_bytes)
     if run.statistics.stack_peak_bytes:
         ram["stack_peak"] = run.statistics.stack_peak_bytes
@@ -79,7 +82,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         clock_hz=run.hello.clock_hz,
         wait_states=run.hello.wait_states if modelled is None else modelled,
         clock_state=run.hello.clock.name.lower() if run.hello.clock_hz else "none",
-        clips=len(run.clips),
+        clips=len(outcomes),
         resumed=run.resumed,
         source=Path(clips.source).name or clips.source,  # where it lay on this machine is nobody's business
         clip_seconds=None if spec is None else spec.clip_samples / spec.sample_rate_hz,
@@ -107,10 +110,11 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         tool_version=__version__,
         link=_link(run),
         clip_results=outcomes,
-        mistakes=() if spec is None else _mistakes(outcomes, clips, spec),
+        mistakes=() if spec is None else _mistakes(outcomes, recordings, spec),
         provenance=_provenance(folder / "firmware.elf", run),
         labels_source=clips.labels_source,
         notices=(*clips.notices, *run.notices),
+        recordings=clips.heard,
     )
 
 
@@ -132,41 +136,57 @@ def _link(run: RunResult) -> dict[str, int]:
     }
 
 
-def _outcomes(manifest: Manifest, clips: Clips, run: RunResult) -> tuple[ClipOutcome, ...]:
-    return tuple(
-        ClipOutcome(
-            name=result.name,
-            device=clip.device,
-            truth=result.label,
-            predicted=result.predicted,
-            probabilities=_probabilities(manifest, result) if clips.labels else (),
-            frontend=result.frontend,
-            network=result.network,
-            worst_hop=result.worst_hop,
-            latency=result.latency,
-            input_sha256=result.input_sha256,
-        )
-        for clip, result in zip(clips.clips, run.clips, strict=True)
+def _by_recording(clips: Clips, run: RunResult) -> list[Windows]:
+    """The clips and results of every recording; those of one lie behind each other."""
+    pairs = zip(clips.clips, run.clips, strict=True)
+    return [
+        tuple(group) for _, group in itertools.groupby(pairs, lambda pair: pair[0].recording or pair[0].name)
+    ]
+
+
+def _outcome(manifest: Manifest, windows: Windows, labelled: bool) -> ClipOutcome:
+    """What was answered to a recording: the mean of the windows' probabilities, and the class with the largest."""
+    first, result = windows[0]
+    results = [result for _, result in windows]
+    scores = np.mean([_scores(manifest, result) for result in results], axis=0)
+    return ClipOutcome(
+        name=first.recording or first.name,
+        device=first.device,
+        truth=first.label,
+        predicted=result.predicted if len(windows) == 1 else int(np.argmax(scores)),
+        probabilities=tuple(round(float(score), 6) for score in scores) if labelled else (),
+        frontend=round(sum(r.frontend for r in results) / len(results)),
+        network=round(sum(r.network for r in results) / len(results)),
+        worst_hop=max(r.worst_hop for r in results),
+        latency=max(r.latency for r in results),
+        input_sha256=_joined([r.input_sha256 for r in results]),
     )
 
 
-def _probabilities(manifest: Manifest, result: ClipResult) -> tuple[float, ...]:
+def _joined(hashes: list[str]) -> str:
+    """The hash of what was sent of a recording: of its windows' hashes where there are several."""
+    if len(hashes) == 1 or not all(hashes):
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _scores(manifest: Manifest, result: ClipResult) -> npt.NDArray[np.float64]:
     """The first output as probabilities: as it is behind a softmax, else through one."""
     spec = manifest.outputs[0]
     raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
-    scores = (raw - spec.zero_point) * spec.scale
+    scores: npt.NDArray[np.float64] = (raw - spec.zero_point) * spec.scale
     if manifest.layers and manifest.layers[-1].op not in _SOFTMAX:
         powers = np.exp(scores - scores.max())
         scores = powers / powers.sum()
-    return tuple(round(float(score), 6) for score in scores)
+    return scores
 
 
-def _confusion(clips: tuple[ClipResult, ...], classes: int) -> Confusion | None:
-    if not clips or any(clip.label is None for clip in clips):
+def _confusion(outcomes: tuple[ClipOutcome, ...], classes: int) -> Confusion | None:
+    if not outcomes or any(outcome.truth is None for outcome in outcomes):
         return None
     table = [[0] * classes for _ in range(classes)]
-    for clip in clips:
-        table[clip.label or 0][clip.predicted] += 1
+    for outcome in outcomes:
+        table[outcome.truth or 0][outcome.predicted] += 1
     return tuple(tuple(row) for row in table)
 
 
@@ -289,15 +309,17 @@ def _layer_of(symbol: str, part: str, layers: tuple[Layer, ...]) -> int | None:
     return right[0] if right else None
 
 
-def _mistakes(outcomes: tuple[ClipOutcome, ...], clips: Clips, spec: FeatureSpec) -> tuple[Mistake, ...]:
-    """The wrong answers with the largest loss, with what they sound like."""
+def _mistakes(
+    outcomes: tuple[ClipOutcome, ...], recordings: list[Windows], spec: FeatureSpec
+) -> tuple[Mistake, ...]:
+    """The wrong answers with the largest loss, with what they sound like (in their first window)."""
     losses = [
         (loss(outcome), number)
         for number, outcome in enumerate(outcomes)
         if outcome.truth is not None and outcome.truth != outcome.predicted
     ]
     worst = sorted(((x, number) for x, number in losses if x is not None), reverse=True)[:MISTAKES_SHOWN]
-    return tuple(_mistake(number, clips.clips[number], spec) for _, number in worst)
+    return tuple(_mistake(number, recordings[number][0][0], spec) for _, number in worst)
 
 
 def _mistake(number: int, clip: Clip, spec: FeatureSpec) -> Mistake:
@@ -337,7 +359,7 @@ def _provenance(elf: Path, run: RunResult) -> Provenance:
 def _libraries() -> dict[str, str]:
     """Versions of what has a say in the numbers."""
     found = {}
-    for name in ("numpy", "librosa", "soxr", "unicorn"):
+    for name in ("numpy", "librosa", "soxr", "soundfile", "unicorn"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

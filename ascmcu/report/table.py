@@ -19,8 +19,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")
-    for notice in b.notices:
-        console.print(f"[yellow]{escape(notice)}[/]", highlight=False)
+    for line in (*b.notices, *(b.recordings.lines() if b.recordings else ())):
+        console.print(f"[yellow]{escape(line)}[/]", highlight=False)
     if b.accuracy is not None:
         low, high = wilson(round(b.accuracy * b.clips), b.clips)
         loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"

@@ -19,8 +19,9 @@ import tensorflow as tf
 
 import ascmcu
 from ascmcu import paths, zoo
-from ascmcu.data import cache, datasets
+from ascmcu.data import cache, datasets, intake
 from ascmcu.data.datasets import Dataset
+from ascmcu.data.found import Intake
 from ascmcu.data.scores import Scores, score
 from ascmcu.errors import DataError
 from ascmcu.features import extract
@@ -44,6 +45,7 @@ class Run:
     train: Part
     test: Part | None
     scores: Scores | None
+    heard: Intake
 
 
 def train(
@@ -51,6 +53,7 @@ def train(
     dataset: Dataset,
     folder: Path,
     *,
+    on_recordings: cache.Progress = lambda done, total: None,
     on_features: cache.Progress = lambda done, total: None,
     on_epoch: Callable[[Epoch], None] = lambda epoch: None,
 ) -> Run:
@@ -60,11 +63,12 @@ def train(
     again: its state lies in ``folder`` until the end.
 
     Raises:
-        DataError: the data set lacks a part that the recipe names, or a recording cannot be read.
+        DataError: the data set lacks a part that the recipe names, or recordings cannot be used.
     """
     if not recipe.data.train:
         raise DataError("the recipe names no part to train on", expected=", ".join(dataset.parts))
     _refuse_early(recipe, dataset)
+    heard = examine(recipe, dataset, on_recordings)
     keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
     if recipe.fusion.runs:
@@ -78,7 +82,18 @@ def train(
     else:
         job = _Job(recipe, features, dataset, parts, folder)
         whole, history, seconds = _trained(job, on_epoch)
-    return _written(recipe, features, dataset, parts, folder, whole, history, seconds)
+    return _written(recipe, features, dataset, parts, folder, whole, history, seconds, heard)
+
+
+def examine(recipe: Recipe, dataset: Dataset, progress: cache.Progress = lambda done, total: None) -> Intake:
+    """Read every recording of the recipe's parts once; a longer one is heard for its first clip.
+
+    Raises:
+        DataError: some cannot be used.
+    """
+    used = _used(recipe, dataset)
+    files = [recording.path for recording in used.recordings]
+    return intake.require(files, recipe.features, dataset.root, "first", progress)[0]
 
 
 def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
@@ -177,6 +192,7 @@ def _written(
     whole: keras.Model,
     history: list[Epoch],
     seconds: float,
+    heard: Intake,
 ) -> Run:
     """The run's files; what is exported later has the classes' classifier alone."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -188,7 +204,7 @@ def _written(
     scores = score(test.dataset, loop.probabilities(model, test.examples.x)) if test else None
     model.save(folder / "model.keras")
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
-    write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores))
+    write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard))
     if history:
         _write_history(folder / "history.csv", history)
         plots.curves(history, folder / "curves.png")
@@ -196,7 +212,7 @@ def _written(
         plots.confusion(scores, dataset.labels, "float", folder / "confusion.png")
     for state in folder.glob("state*.npz"):
         state.unlink()
-    return Run(folder, model, features, parts["train"], test, scores)
+    return Run(folder, model, features, parts["train"], test, scores, heard)
 
 
 def prepare(
@@ -204,7 +220,7 @@ def prepare(
 ) -> tuple[FeatureSpec, dict[str, Part]]:
     """The fitted feature specification and the parts train, validate, test, as far as the recipe has them."""
     chosen = _dealt(recipe.data, dataset)
-    used = dataset.only([part for names in _names(recipe.data).values() for part in names])
+    used = _used(recipe, dataset)
     form = examples.cached(recipe.features)
     raw = cache.features(used, form, on_features)
     row = {recording.path: number for number, recording in enumerate(used.recordings)}
@@ -240,6 +256,10 @@ def _with_devices(recipe: Recipe, train: Part, versions: tuple[Inputs, ...]) -> 
     return dataclasses.replace(train, examples=learned)
 
 
+def _used(recipe: Recipe, dataset: Dataset) -> Dataset:
+    return dataset.only([part for names in _names(recipe.data).values() for part in names])
+
+
 def _names(parts: Parts) -> dict[str, tuple[str, ...]]:
     return {"train": parts.train, "validate": parts.validate, "test": parts.test}
 
@@ -267,10 +287,16 @@ def devices() -> list[str]:
 
 
 def _metrics(
-    model: keras.Model, dataset: Dataset, history: list[Epoch], seconds: float, scores: Scores | None
+    model: keras.Model,
+    dataset: Dataset,
+    history: list[Epoch],
+    seconds: float,
+    scores: Scores | None,
+    heard: Intake,
 ) -> dict[str, Any]:
     return {
         "labels": list(dataset.labels),
+        "recordings": dataclasses.asdict(heard),
         "parameters": model.count_params(),
         "epochs": len(history),
         "training_seconds": round(seconds, 1),

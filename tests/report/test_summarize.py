@@ -143,7 +143,7 @@ def test_behind_a_softmax_answers_are_probabilities(op: str) -> None:
     )
     raw = {"int8": np.array([-64, 64], np.int8), "float32": np.array([0.25, 0.75], np.float32)}[kind[0]]
     result = dataclasses.replace(_result("a", 1, 192, 100), outputs=raw.tobytes())
-    assert made._probabilities(manifest, result) == (0.25, 0.75)
+    assert tuple(made._scores(manifest, result)) == (0.25, 0.75)
 
 
 def test_who_counts_nothing_has_no_counts(tmp_path: Path) -> None:
