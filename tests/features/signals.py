@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm, to_pcm
+from ascmcu.features.spec import _CHOICES as CHOICES
 from ascmcu.features.spec import FeatureSpec
 
 ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10" / "audio"
@@ -63,6 +65,36 @@ def variant(name: str) -> FeatureSpec:
     base = specs.load("default").unnormalized().to_dict()
     fields = {"clip_samples": 11111, **VARIANTS[name]}
     return fitted(FeatureSpec.from_dict({**base, **fields}))
+
+
+def plain(spec: FeatureSpec) -> FeatureSpec:
+    """The spec with a mean and a deviation of 1 where it lacks them: figures that need no recording."""
+    if spec.is_fitted:
+        return spec
+    row = (1.0,) * spec.bands
+    return spec.replace(mean=(row,) * spec.normalized_channels, std=(row,) * spec.normalized_channels)
+
+
+def any_spec(rng: random.Random) -> FeatureSpec:
+    """A spec of random choices in every field.
+
+    Raises:
+        FeatureError: the choices exclude each other.
+    """
+    n_fft = rng.choice((256, 512, 1024, 2048, 4096))
+    rate = rng.choice((8000, 16000, 32000, 44100, 48000))
+    n_mels = rng.randint(8, 128)
+    log = rng.choice(CHOICES["log"])
+    return FeatureSpec(
+        **{name: rng.choice(values) for name, values in CHOICES.items() if name != "log"},
+        log=log, sample_rate_hz=rate, n_fft=n_fft, n_mels=n_mels,
+        win_length=rng.choice((n_fft, rng.randint(2, n_fft))), hop_length=rng.randint(1, n_fft),
+        fmin_hz=rng.choice((0.0, 50.0)), fmax_hz=rate * rng.choice((0.5, 0.35)),
+        n_mfcc=rng.choice((None, rng.randint(1, n_mels))), center=rng.random() < 0.6,
+        log_offset=rng.choice((0.0, 1e-7)), log_floor=rng.choice((0.0, 1e-10)),
+        top_db=rng.choice((None, 40.0)) if log == "db" else None, crop_frames=rng.choice((0, 0, 2)),
+        delta_width=rng.choice((3, 5, 9)), clip_samples=rng.randint(5000, 80000),
+    )  # fmt: skip
 
 
 def fitted(spec: FeatureSpec, clips: list[Pcm] | None = None) -> FeatureSpec:

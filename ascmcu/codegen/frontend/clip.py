@@ -1,0 +1,114 @@
+"""Clip: what needs the clip as a whole before the first row can leave, or nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.codegen.frontend.parts import Stage, Variable, field, literal
+from ascmcu.features import tables
+from ascmcu.features.extract import CLIP_SPREAD_MIN
+from ascmcu.features.spec import FeatureSpec
+
+# struct figures: two doubles, two floats, a count, and what aligns the next one.
+_FIGURES_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Clip(Stage):
+    """All rows of a clip, and its own figures.
+
+    Attributes:
+        decibels: the clip's peak is needed; the rows are then stored as mel values.
+        subtracts_peak, limit: the peak becomes 0 dB; C literal of the distance below it, empty without a limit.
+        figures: ``clip_zscore``, ``clip_minmax`` or empty.
+        joint, before_deltas, ddof: how the figures are taken.
+        spread_min, unit_gain: C literals of the least spread, in octaves, and of 1 / scale of the network's input.
+    """
+
+    TEMPLATE = "clip"
+
+    active: bool
+    rows: int
+    channels: int
+    bands: int
+    n_mels: int
+    output_channels: int
+    has_dct: bool
+    decibels: bool
+    subtracts_peak: bool
+    limit: str
+    figures: str
+    joint: bool
+    before_deltas: bool
+    ddof: int
+    spread_min: str
+    unit_gain: str
+
+    @staticmethod
+    def of(spec: FeatureSpec, scale: float) -> Clip:
+        """The stage as ``spec`` wants it; ``scale`` is that of the network's input."""
+        octave = tables.units_per_octave(spec)
+        limited = spec.top_db is not None and spec.top_db_mode == "clip"
+        return Clip(
+            active=spec.needs_whole_clip,
+            rows=spec.static_frames,
+            channels=spec.audio_channels,
+            bands=spec.bands,
+            n_mels=spec.n_mels,
+            output_channels=spec.output_channels,
+            has_dct=spec.n_mfcc is not None,
+            decibels=limited or spec.db_reference == "clip_max",
+            subtracts_peak=spec.db_reference == "clip_max",
+            limit=literal((spec.top_db or 0.0) / octave) if limited else "",
+            figures=spec.normalization if spec.normalization in ("clip_zscore", "clip_minmax") else "",
+            joint=spec.normalization_scope == "joint",
+            before_deltas=spec.normalization_stage == "before_deltas",
+            ddof=spec.normalization_ddof,
+            spread_min=literal(CLIP_SPREAD_MIN / octave),
+            unit_gain=literal(1 / float(np.float32(scale))),
+        )
+
+    @property
+    def affine(self) -> bool:
+        """Whether gain and bias come from the clip."""
+        return bool(self.figures)
+
+    @property
+    def zscore(self) -> bool:
+        """Whether the figures are mean and standard deviation, not minimum and range."""
+        return self.figures == "clip_zscore"
+
+    @property
+    def summary(self) -> str:
+        """See ``Stage``."""
+        return "clip's peak at 0 dB" if self.subtracts_peak else ""
+
+    @property
+    def state(self) -> tuple[Variable, ...]:
+        """See ``Stage``."""
+        if not self.active:
+            return ()
+        stored = field("uint32_t", "stored", "rows of `clip`")
+        prepared = field("uint32_t", "prepared", "whether the clip's own figures are known")
+        if not self.affine:
+            return (stored, prepared)
+        size = 4 * self.output_channels
+        gain, bias = (field("float32_t", name, "", "[OUTPUTS]", size) for name in ("gain", "bias"))
+        return (stored, prepared, gain, bias)
+
+    @property
+    def buffers(self) -> tuple[Variable, ...]:
+        """See ``Stage``."""
+        if not self.active:
+            return ()
+        needs = " and ".join(["peak"] * self.decibels + ["figures"] * self.affine)
+        values = self.channels * (self.n_mels if self.decibels else self.bands)
+        extent = f"[ROWS][{'CHANNELS * MELS' if self.decibels else 'STATICS'}]"
+        comment = f"the first row needs the clip's {needs}"
+        clip = Variable("whole clip", "float32_t", "clip", extent, 4 * self.rows * values, comment)
+        if not self.affine:
+            return (clip,)
+        size = _FIGURES_BYTES * self.output_channels
+        return (clip, Variable("figures", "struct figures", "figures", "[OUTPUTS]", size, declared=True))

@@ -1,0 +1,52 @@
+"""Mel: triangular filters over the spectrum."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.codegen.frontend.parts import Constant, Stage, Table, floats, integers
+from ascmcu.features import tables
+from ascmcu.features.spec import FeatureSpec
+
+
+@dataclass(frozen=True)
+class Mel(Stage):
+    """``filters`` are the triangles as what lies between their corners."""
+
+    TEMPLATE = "mel"
+
+    n_mels: int
+    scale: str
+    low_hz: float
+    high_hz: float
+    norm: str
+    filters: tables.MelSegments
+
+    @staticmethod
+    def of(spec: FeatureSpec) -> Mel:
+        """The stage as ``spec`` wants it."""
+        filters = tables.mel_segments(spec)
+        return Mel(spec.n_mels, spec.mel_scale, spec.fmin_hz, spec.fmax_hz, spec.mel_norm, filters)
+
+    @property
+    def summary(self) -> str:
+        """See ``Stage``."""
+        return f"{self.n_mels} {self.scale} bands {self.low_hz:g}-{self.high_hz:g} Hz, norm {self.norm}"
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """See ``Stage``."""
+        return (Constant("MELS", self.n_mels),)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        """See ``Stage``."""
+        bins = self.filters.bins
+        counts = "uint8_t" if max(bins) < 256 else "uint16_t"
+        return (
+            integers("segment_bins", counts, "FFT bins between corners of filters", bins),
+            floats(
+                "segment_last", "weight of the falling filter at the last bin between them", self.filters.last
+            ),
+            floats("segment_slope", "what it loses from bin to bin", self.filters.slope),
+        )
