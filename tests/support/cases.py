@@ -10,7 +10,7 @@ A row names the TFLite operator, its options, its inputs and its outputs::
     output = { shape = [1, 5, 4, 8] }
 
 Inputs: ``shape`` an activation; ``weights`` random constants, with ``axis`` quantized per slice of it; ``bias`` int32;
-``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant; ``none`` an absent one.
+``fill`` makes weights all alike; ``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant; ``none`` an absent one.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``.
 """
@@ -122,6 +122,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         count = shape[spec["axis"]] if "axis" in spec else 1
         scales = tuple(float(v) for v in rng.uniform(0.0005, 0.01, size=count))
         data = rng.integers(-127, 128, size=shape).astype(np.int8)
+        data = np.full(shape, spec["fill"], np.int8) if "fill" in spec else data
         return TensorSpec(name, shape, "int8", scales, 0, spec.get("axis", 0), data)
     if "bias" in spec:
         data = rng.integers(-2000, 2000, size=spec["bias"]).astype(np.int32)
