@@ -196,15 +196,18 @@ def _layer(
     bias, kind = _bias(draw, channels), activation(draw)
     acc = wrap32(sums + bias)
     scale, own, out_zero = draw.scale(), draw.scale(-12, -4), draw.zero_point()
+    # Ties anywhere, or at an end of what the accumulator reaches: few weights let the inputs get there.
+    every = acc.reshape(-1, channels)
+    aims = every if draw.chance(0.6) else np.stack([every.min(axis=0), every.max(axis=0)])
     if draw.chance(0.6):
         out_scale = float(np.float32(2.0 ** draw.rng.uniform(-7, 2)))
         # ``tie`` gives an output scale for a product; turned round, it gives the factor for an output scale.
         scales = tuple(
-            draw.near(out_scale * out_scale / (draw.tie(out_scale, acc[..., c]) * scale))
+            draw.near(out_scale * out_scale / (draw.tie(out_scale, aims[:, c]) * scale))
             for c in range(channels)
         )
     else:
-        out_scale = draw.output_scale(scale * own, acc, kind)
+        out_scale = draw.output_scale(scale * own, aims, kind)
         scales = (own,)
     each = scales if len(scales) > 1 else scales * channels
     weights.scales = scales
