@@ -2,8 +2,9 @@
 
 A requantization is a monotone step function of the accumulator with at most 256 steps. So whether
 ``((acc × M) >> 32 + offset) >> s`` gives the reference's bits for *every* reachable accumulator can be decided
-by looking at both sides of each step only. Each step bounds M by a linear inequality; if the bounds leave an integer,
-that M is exact, although the reference rounds twice (convolutions) or in double precision (dense layers).
+by looking at both sides of each step, and at both ends, only. Each of them bounds M by a linear inequality; if the
+bounds leave an integer, that M is exact, although the reference rounds twice (convolutions) or in double precision
+(dense layers).
 """
 
 from __future__ import annotations
@@ -179,17 +180,29 @@ def _wide_multiplier(requant: Requantization, channel: int, exponent: int, gain:
 def _edges(
     requant: Requantization, low: I64, high: I64, shift: I64, offset: I64, offset_below: I64
 ) -> tuple[I64, I64, Mask, Mask]:
-    """Accumulators on both sides of each channel's steps; the edge in 2^−shift of an output unit; whether the
-    product must reach it there; and whether the channel gets there at all."""
+    """Accumulators on both sides of each channel's steps, and at both ends of what it reaches; the edge in 2^−shift of
+    an output unit; whether the product must reach it there; and whether it shows at all."""
     values, first, shows = _steps(requant, low, high)
+    ends, limits, limited = _ends(requant, low, high)
     # gain·acc·M ≥ (v·2^shift − o)·2^32 must hold at each step's first accumulator, and not at the one before.
-    acc = np.concatenate([first, first - 1], axis=1)
-    at_least = np.concatenate([np.ones_like(shows), np.zeros_like(shows)], axis=1)
+    acc = np.concatenate([first, first - 1, ends], axis=1)
+    always = np.ones_like(shows)
+    at_least = np.concatenate([always, ~always, np.tile([True, False], (len(low), 1))], axis=1)
     below = np.where(acc >= 0, offset[:, np.newaxis], offset_below[:, np.newaxis])
-    edge = (np.concatenate([values, values], axis=1) << shift[:, np.newaxis]) - below
-    reachable = np.concatenate([shows, shows], axis=1)
+    edge = (np.concatenate([values, values, limits], axis=1) << shift[:, np.newaxis]) - below
+    reachable = np.concatenate([shows, shows, limited], axis=1)
     reachable &= (acc >= low[:, np.newaxis]) & (acc <= high[:, np.newaxis])
     return acc, edge, at_least, reachable
+
+
+def _ends(requant: Requantization, low: I64, high: I64) -> tuple[I64, I64, Mask]:
+    """Each channel's lowest and highest accumulator; the value that the result must reach at the one and must not at
+    the other; and whether that shows behind the clamp. Steps do not tell: there may be none between the two."""
+    first, last = requant.low - requant.zero_point + 1, requant.high - requant.zero_point
+    ends = np.stack([low, high], axis=1)
+    least, above = _scaled(requant, ends)[:, 0], _scaled(requant, ends)[:, 1] + 1
+    limits = np.stack([np.minimum(least, last), np.maximum(above, first)], axis=1)
+    return ends, limits, np.stack([least >= first, above <= last], axis=1)
 
 
 def _multiplier_bounds(acc: I64, edge: I64, at_least: Mask, reachable: Mask) -> tuple[I64, I64]:

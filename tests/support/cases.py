@@ -9,8 +9,9 @@ A row names the TFLite operator, its options, its inputs and its outputs::
     inputs = [ {shape = [1, 9, 7, 3]}, {weights = [8, 3, 3, 3], axis = 0}, {bias = 8} ]
     output = { shape = [1, 5, 4, 8] }
 
-Inputs: ``shape`` an activation; ``weights`` random constants, with ``axis`` quantized per slice of it; ``bias`` int32;
-``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant; ``none`` an absent one.
+Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``fill``, with ``axis`` quantized per
+slice of it; ``bias`` int32; ``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant;
+``none`` an absent one.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``.
 """
@@ -122,6 +123,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         count = shape[spec["axis"]] if "axis" in spec else 1
         scales = tuple(float(v) for v in rng.uniform(0.0005, 0.01, size=count))
         data = rng.integers(-127, 128, size=shape).astype(np.int8)
+        data = np.full(shape, spec["fill"], np.int8) if "fill" in spec else data
         return TensorSpec(name, shape, "int8", scales, 0, spec.get("axis", 0), data)
     if "bias" in spec:
         data = rng.integers(-2000, 2000, size=spec["bias"]).astype(np.int32)
@@ -133,7 +135,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         data = rng.integers(info.min, info.max + 1, size=tuple(spec["const"])).astype(dtype)
         return TensorSpec(name, tuple(spec["const"]), dtype, scales, zero, 0, data)
     data = np.array(spec["values"], np.dtype(spec.get("dtype", "int32")))
-    quant = _quantized(spec, 0.047, 3) if data.dtype == np.int8 else ((), 0)
+    quant = _quantized(spec, 0.047, 3) if data.dtype == np.int8 or "scale" in spec else ((), 0)
     return TensorSpec(name, tuple(data.shape), str(data.dtype), quant[0], quant[1], 0, data)
 
 

@@ -173,7 +173,9 @@ def max_pool(draw: Draw) -> Trial:
 
 
 def _weights(draw: Draw, shape: tuple[int, ...]) -> Array:
-    """Random int8, or the largest there are."""
+    """Random int8, or the largest there are; or all alike, whose sums come near the ends of what forms can hold."""
+    if draw.chance(0.2):
+        return np.full(shape, draw.pick(-127, 127, 64, 32), np.int8)
     if draw.chance(0.2):
         return draw.rng.choice([-127, 127], size=shape).astype(np.int8)
     return draw.rng.integers(-127, 128, size=shape).astype(np.int8)
@@ -194,15 +196,18 @@ def _layer(
     bias, kind = _bias(draw, channels), activation(draw)
     acc = wrap32(sums + bias)
     scale, own, out_zero = draw.scale(), draw.scale(-12, -4), draw.zero_point()
+    # Ties anywhere, or at an end of what the accumulator reaches: few weights let the inputs get there.
+    every = acc.reshape(-1, channels)
+    aims = every if draw.chance(0.6) else np.stack([every.min(axis=0), every.max(axis=0)])
     if draw.chance(0.6):
         out_scale = float(np.float32(2.0 ** draw.rng.uniform(-7, 2)))
         # ``tie`` gives an output scale for a product; turned round, it gives the factor for an output scale.
         scales = tuple(
-            draw.near(out_scale * out_scale / (draw.tie(out_scale, acc[..., c]) * scale))
+            draw.near(out_scale * out_scale / (draw.tie(out_scale, aims[:, c]) * scale))
             for c in range(channels)
         )
     else:
-        out_scale = draw.output_scale(scale * own, acc, kind)
+        out_scale = draw.output_scale(scale * own, aims, kind)
         scales = (own,)
     each = scales if len(scales) > 1 else scales * channels
     weights.scales = scales
@@ -261,8 +266,7 @@ def depthwise(draw: Draw) -> Trial:
 def dense(draw: Draw) -> Trial:
     depth, channels, zero = draw.pick(1, 3, 8, 64, 256, 1024), draw.pick(1, 2, 7, 16), draw.zero_point()
     sets = draw.sets((1, depth), 6)
-    if draw.chance(0.5):
-        sets += [[np.full((1, depth), end, draw.dtype.numpy)] for end in draw.dtype.integer_range]
+    sets += [[np.full((1, depth), end, draw.dtype.numpy)] for end in draw.dtype.integer_range]
     weights = _weights(draw, (channels, depth))
     sums = (flat(sets) - zero) @ weights.astype(np.int64).T
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 0, weights)
