@@ -71,8 +71,8 @@ class DotParams(Saturating):
     ``channel_step`` of neighbouring channels' outputs. The first ``eights`` passes take eight channels each (dense
     layers), ``groups`` take four, and ``tail`` channels are left.
 
-    Of the requantization's M, F and C (``ascmcu.ops._dot``), ``wide`` says that there is an F, ``signed`` that D is
-    taken off, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
+    Of the requantization's M, F and C (``ascmcu.kernels._requant``), ``wide`` says that there is an F, ``signed``
+    that D is taken off, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
     """
 
     pairs: int

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ascmcu.kernels._requant import exact_multipliers, exact_wide_multipliers, lower_requantization
 from ascmcu.ops._fixed import I64, quantize_multiplier
 from ascmcu.ops._quant import Requantization
-from ascmcu.ops._requant import exact_multipliers, exact_wide_multipliers, lower_requantization
 
 REACH = 12_000
 
