@@ -67,7 +67,7 @@ def claimed(path: Path) -> Iterator[TextIO]:
     Raises:
         InputError: another run holds it.
     """
-    with path.open("a+") as file:
+    with path.open("a+", encoding="utf-8", errors="replace") as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -265,7 +265,11 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
     if manifest.build_sha256 != hello.build_sha256:
         facts += [
             ("ascmcu", manifest.tool_version, hello.tool_version),
-            ("flags", manifest.flags, hello.build_flags),
+            (
+                "flags",
+                _without(manifest.flags, hello.build_flags),
+                _without(hello.build_flags, manifest.flags),
+            ),
             ("build", manifest.build_sha256, hello.build_sha256),
         ]
     differing = [(what, expected, found) for what, expected, found in facts if expected != found]
@@ -278,6 +282,11 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
             found=", ".join(f"{what} {_short(found)}" for what, _, found in differing),
             hint=f"`ascmcu flash {target.folder}` writes this export to the board",
         )
+
+
+def _without(flags: str, others: str) -> str:
+    """The compiler's flags that are not among the others."""
+    return " ".join(flag for flag in flags.split() if flag not in others.split())
 
 
 def _are(names: list[str]) -> str:
