@@ -162,9 +162,11 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         status = cli.main(prog_name="ascmcu", standalone_mode=False)
-    except SystemExit:
-        if type(sys.stdout).__name__ == "PacifyFlushWrapper":  # click's answer to a reader that has gone
-            sys.exit(128 + signal.SIGPIPE)  # as the shell has it; 1 would be a broken budget
+    except SystemExit as ended:
+        if isinstance(
+            ended.__context__, BrokenPipeError
+        ):  # the reader has gone; click and rich end with 1 then,
+            sys.exit(128 + signal.SIGPIPE)  # which would be a broken budget: the shell's own status
         raise
     except AscmcuError as error:
         _fail(error)

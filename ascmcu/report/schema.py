@@ -271,15 +271,10 @@ class Benchmark:
                 found=raw.get("version"),
                 hint="run the benchmark again",
             )
-<<<<<<< HEAD
         kind = next((k for k in ("cycles", "instructions", "counts") if k in raw), "none")
-        layers = [{**layer, "count": layer.get(kind)} for layer in raw.get("layers", ())]
-=======
-        kind = next((k for k in ("cycles", "instructions") if k in raw), "none")
         layers = raw.get("layers")
         if isinstance(layers, list):
             layers = [{**x, "count": x.get(kind)} if isinstance(x, Mapping) else x for x in layers]
->>>>>>> 9267b01 (damaged manifests, results and ELFs, link loops, an option given twice, a reader that has gone: one message each, no traceback)
         plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
         if isinstance(raw.get("energy"), Mapping) and "microjoules" in raw["energy"]:
             plain["energy"] = None  # an earlier form, made of a data sheet's current: half of what code draws
