@@ -163,10 +163,8 @@ def main() -> None:
     try:
         status = cli.main(prog_name="ascmcu", standalone_mode=False)
     except SystemExit as ended:
-        if isinstance(
-            ended.__context__, BrokenPipeError
-        ):  # the reader has gone; click and rich end with 1 then,
-            sys.exit(128 + signal.SIGPIPE)  # which would be a broken budget: the shell's own status
+        if _reader_has_gone(ended):
+            sys.exit(128 + signal.SIGPIPE)  # the shell's own status; 1 would be a broken budget
         raise
     except AscmcuError as error:
         _fail(error)
@@ -185,6 +183,15 @@ def main() -> None:
         where = None if error.filename is None else str(error.filename)
         _fail(ToolError("a file or device cannot be used", where=where, found=why(error)))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _reader_has_gone(ended: SystemExit) -> bool:
+    """Whether click or rich end, with status 1, because nobody reads standard output any more.
+
+    rich ends while it handles the error; click puts wrappers around the streams and ends behind it.
+    """
+    wrapped = type(sys.stdout).__name__.endswith("PacifyFlushWrapper")
+    return wrapped or isinstance(ended.__context__, BrokenPipeError)
 
 
 def _interrupted(arguments: Sequence[str]) -> str:
