@@ -34,7 +34,7 @@ class Range:
     high: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.low:g} or more" if self.high is None else f"{self.low:g} to {self.high:g}"
+        return f"{self.low} or more" if self.high is None else f"{self.low} to {self.high}"
 
     def holds(self, number: float) -> bool:
         """Whether the number lies in it."""

@@ -61,7 +61,7 @@ class StudySpec:
     max_ram_bytes: Annotated[int | None, Range(0)] = None
     max_flash_bytes: Annotated[int | None, Range(0)] = None
     max_cycles: Annotated[int | None, Range(0)] = None
-    seed: Annotated[int, Range(0)] = 1
+    seed: Annotated[int, Range(0, (1 << 32) - 1)] = 1
 
     @property
     def simulates(self) -> bool:
