@@ -46,6 +46,23 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascmcu"
 
 
+def real(path: Path) -> Path:
+    """The path without links; one that leads in a circle stays, and is refused where it is opened."""
+    return Path(os.path.realpath(path))
+
+
+def check_output(path: Path) -> None:
+    """Refuse a file that cannot be written, before the work that would fill it.
+
+    Raises:
+        InputError: its folder is none, or it is a folder itself.
+    """
+    if not path.parent.is_dir():
+        raise InputError("no folder for the output", where=str(path.parent), hint="make it first")
+    if path.is_dir():
+        raise InputError("the output is a folder", where=str(path), expected="a file")
+
+
 def write_whole(path: Path, text: str) -> None:
     """Write ``path`` as UTF-8, whole or not at all; what was there before stays until then.
 

@@ -1,4 +1,4 @@
-"""TOML tables as frozen dataclasses: one reader for boards, recipes, studies and feature specifications.
+"""TOML and JSON tables as frozen dataclasses: one reader for boards, recipes, studies, features and manifests.
 
 A dataclass says everything that a table may hold: its fields are the keys, their annotations the types, their
 defaults what may be left out, and ``Annotated[int, Range(1)]`` what a number must be. ``error`` is the exception
@@ -8,6 +8,7 @@ that a wrong table raises; its ``where`` is the file and the key.
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import tomllib
 import types
@@ -33,7 +34,7 @@ class Range:
     high: float | None = None
 
     def __str__(self) -> str:
-        return f"{self.low:g} or more" if self.high is None else f"{self.low:g} to {self.high:g}"
+        return f"{self.low} or more" if self.high is None else f"{self.low} to {self.high}"
 
     def holds(self, number: float) -> bool:
         """Whether the number lies in it."""
@@ -64,6 +65,20 @@ def load(path: Path, error: Error = InputError) -> dict[str, Any]:
         raise error("not a readable TOML file", where=str(path), found=why(cause)) from cause
     except RecursionError as cause:
         raise error("not a readable TOML file", where=str(path), found="tables nested too deep") from cause
+
+
+def load_json(path: Path, error: Error = InputError) -> Any:
+    """What a JSON file holds, unchecked.
+
+    Raises:
+        error: no such file, or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as cause:
+        raise error("not a readable JSON file", where=str(path), found=why(cause)) from cause
+    except RecursionError as cause:
+        raise error("not a readable JSON file", where=str(path), found="lists nested too deep") from cause
 
 
 def build(kind: type[T], raw: object, where: str, error: Error = InputError) -> T:
@@ -130,6 +145,8 @@ def convert(hint: Any, value: Any, where: str, error: Error = InputError) -> Any
         error: it is of another type, or outside its ``Range``.
     """
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is Any:
+        return value
     if origin is typing.Annotated:
         number = convert(args[0], value, where, error)
         for limit in args[1:]:

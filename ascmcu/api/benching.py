@@ -16,7 +16,7 @@ from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.build.manifest import Manifest
 from ascmcu.data.found import Long
 from ascmcu.errors import InputError
-from ascmcu.paths import PathLike, write_whole
+from ascmcu.paths import PathLike, check_output, write_whole
 from ascmcu.report.schema import Benchmark
 from ascmcu.report.summarize import summarize
 from ascmcu.runners import base as runners
@@ -77,10 +77,8 @@ def bench(
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
-    if save_outputs is not None and not Path(save_outputs).parent.is_dir():
-        raise InputError(
-            "no folder for the outputs", where=str(Path(save_outputs).parent), hint="make it first"
-        )
+    if save_outputs is not None:
+        check_output(Path(save_outputs))
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ascmcu import boards
+from ascmcu import boards, paths
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.sources import write_library, write_sources
@@ -91,7 +91,7 @@ def build(
     """
     target = boards.load(board)
     folder = Path(folder)
-    place = folder.resolve()
+    place = paths.real(folder)
     check_folder(folder)
     found = candidates(compiled, schedule)
     with _scratch_beside(place) as scratch:
@@ -123,7 +123,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
-    folder = folder.resolve()
+    folder = paths.real(folder)
     if folder.exists() and (
         not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())
     ):

@@ -209,7 +209,7 @@ def _naming(units: Sequence[_Unit], build_sha256: str) -> list[_Unit]:
 
 def _maps(folder: Path) -> tuple[str, ...]:
     """Replace this machine's paths in debug information and messages, for equal bytes everywhere."""
-    return (f"-ffile-prefix-map={folder.resolve()}=.", f"-ffile-prefix-map={paths.firmware()}=firmware")
+    return (f"-ffile-prefix-map={paths.real(folder)}=.", f"-ffile-prefix-map={paths.firmware()}=firmware")
 
 
 def _units(

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ascmcu import tables
 from ascmcu.build.identity import UNIDENTIFIED
-from ascmcu.errors import InputError, why
+from ascmcu.errors import InputError
 
 MANIFEST_VERSION = 2
 
@@ -95,15 +96,15 @@ class Manifest:
         """
         path = folder / "manifest.json"
         try:
-            raw = json.loads(path.read_text())
-            version = raw["version"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            raw = tables.load_json(path)
+        except InputError as error:
             raise InputError(
                 "no export found",
                 where=str(path),
-                found=why(error),
+                found=error.found,
                 hint="run `ascmcu export MODEL.tflite` first",
             ) from error
+        version = raw.get("version") if isinstance(raw, dict) else None
         if version != MANIFEST_VERSION:
             raise InputError(
                 "the export was written by another version of ascmcu",
@@ -113,22 +114,7 @@ class Manifest:
                 hint="export the model again",
             )
         try:
-            return Manifest._parsed(raw)
-        except (KeyError, TypeError) as error:
-            raise InputError(
-                "the export's manifest is damaged",
-                where=str(path),
-                found=f"{type(error).__name__}: {error}",
-                hint="export the model again",
-            ) from error
-
-    @staticmethod
-    def _parsed(raw: dict[str, Any]) -> Manifest:
-        for key in ("inputs", "outputs"):
-            raw[key] = tuple(
-                TensorSpec(**{**t, "shape": tuple(t["shape"]), "permutation": tuple(t["permutation"])})
-                for t in raw[key]
-            )
-        raw["layers"] = tuple(Layer(**{**x, "output_shape": tuple(x["output_shape"])}) for x in raw["layers"])
-        raw["labels"] = tuple(raw["labels"])
-        return Manifest(**raw)
+            return tables.build(Manifest, raw, str(path))
+        except InputError as error:
+            error.what, error.hint = f"the export's manifest is damaged: {error.what}", "export the model again"
+            raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from ascmcu.build.elf import reading
 from ascmcu.errors import BuildError
 
 # Output section of firmware.ld → the name it is reported under.
@@ -48,7 +49,7 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
     """
     ram = {"total": 0, **dict.fromkeys(_RAM.values(), 0), "padding": 0}
     flash = {"total": 0, **dict.fromkeys(_FLASH.values(), 0), "padding": 0}
-    with elf.open("rb") as file:
+    with reading(elf), elf.open("rb") as file:
         sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED and s["sh_size"]]
         sections.sort(key=lambda s: int(s["sh_addr"]))
         for section in sections:
@@ -77,7 +78,7 @@ def symbols(elf: Path) -> list[tuple[str, str, int]]:
     What a section holds beside its symbols (literal pools' padding, strings without a name) is no entry.
     """
     found: dict[tuple[str, str, int], int] = {}
-    with elf.open("rb") as file:
+    with reading(elf), elf.open("rb") as file:
         image = ELFFile(file)
         table = image.get_section_by_name(".symtab")
         for symbol in table.iter_symbols() if isinstance(table, SymbolTableSection) else ():

@@ -11,7 +11,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
@@ -88,9 +88,35 @@ def _with_quiet(command: click.Command) -> click.Command:
             below = command.get_command(click.Context(command), name)
             if below is not None:
                 _with_quiet(below)
-    elif not any("--quiet" in option.opts for option in command.params):
-        command.params.append(QUIET)
+    else:
+        _refuse_twice(command)
+        if not any("--quiet" in option.opts for option in command.params):
+            command.params.append(QUIET)
     return command
+
+
+def _refuse_twice(command: click.Command) -> None:
+    """An option that takes one value and is given twice is refused; click would take the last without a word."""
+    make = command.make_parser
+
+    def make_parser(context: click.Context) -> Any:
+        parser = make(context)
+        parse = parser.parse_args
+
+        def parse_args(args: list[str]) -> tuple[dict[str, Any], list[str], list[click.Parameter]]:
+            values, rest, order = parse(args)
+            for option in order:
+                single = isinstance(option, click.Option) and not (
+                    option.multiple or option.is_flag or option.count
+                )
+                if single and order.count(option) > 1:
+                    raise click.UsageError(f"option '{option.opts[-1]}' is given twice", context)
+            return values, rest, order
+
+        parser.parse_args = parse_args  # type: ignore[method-assign]
+        return parser
+
+    command.make_parser = make_parser  # type: ignore[method-assign, assignment]
 
 
 class _LazyGroup(click.Group):
@@ -136,6 +162,10 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
         status = cli.main(prog_name="ascmcu", standalone_mode=False)
+    except SystemExit as ended:
+        if _reader_has_gone(ended):
+            sys.exit(128 + signal.SIGPIPE)  # the shell's own status; 1 would be a broken budget
+        raise
     except AscmcuError as error:
         _fail(error)
     except click.exceptions.NoArgsIsHelpError as error:
@@ -155,6 +185,15 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
+def _reader_has_gone(ended: SystemExit) -> bool:
+    """Whether click or rich end, with status 1, because nobody reads standard output any more.
+
+    rich ends while it handles the error; click puts wrappers around the streams and ends behind it.
+    """
+    wrapped = type(sys.stdout).__name__.endswith("PacifyFlushWrapper")
+    return wrapped or isinstance(ended.__context__, BrokenPipeError)
+
+
 def _interrupted(arguments: Sequence[str]) -> str:
     """What Ctrl-C leaves behind, in the form of an error."""
     verb = next((word for word in arguments[1:] if not word.startswith("-")), "")
@@ -164,7 +203,8 @@ def _interrupted(arguments: Sequence[str]) -> str:
 
 
 def _fail(error: AscmcuError) -> NoReturn:
-    click.echo(f"error: {error}", err=True)
+    with contextlib.suppress(OSError):  # where standard error takes nothing, the status still tells
+        click.echo(f"error: {error}", err=True)
     sys.exit(error.exit_status)
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ascmcu.cli import names as completion
+from ascmcu.cli.numbers import Real
 from ascmcu.cli.progress import counted
 from ascmcu.data import datasets, synth
 
@@ -139,14 +140,14 @@ def _listed(weight: str, kinds: list[tuple[str, Sequence[str]]]) -> list[str]:
 
 @command.command("synth")
 @click.argument("folder", type=click.Path(path_type=Path))
-@click.option("--clips", type=click.IntRange(1), default=60, show_default=True, help="Clips of each scene.")
 @click.option(
-    "--seconds", type=click.FloatRange(0.5), default=3.0, show_default=True, help="Length of a clip."
+    "--clips", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Clips of each scene."
 )
+@click.option("--seconds", type=Real(0.5, 3600), default=3.0, show_default=True, help="Length of a clip.")
 @click.option(
     "--rate", type=click.IntRange(8000, 48000), default=16000, show_default=True, help="Sample rate, Hz."
 )
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 def synth_(folder: Path, clips: int, seconds: float, rate: int, seed: int) -> None:
     """Synthesise acoustic scenes to FOLDER: audio/ and meta.csv, five folds, two recording devices."""
     spec = dataclasses.replace(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ascmcu.cli.numbers import Real
 from ascmcu.errors import InputError
 
 if TYPE_CHECKING:
@@ -56,14 +57,14 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 )  # fmt: skip
 @click.option(
     "--percentile",
-    type=float,
+    type=Real(0, 100, min_open=True),
     default=99.99,
     show_default=True,
     help="Share of the values that the percentile calibrator keeps.",
 )
 @click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat), or of each training of --slim.")
 @click.option(
-    "--learning-rate", type=click.FloatRange(0, min_open=True), help="Of fine-tuning (qat), where it begins."
+    "--learning-rate", type=Real(0, 1e6, min_open=True), help="Of fine-tuning (qat), where it begins."
 )
 @click.option(
     "--slim", type=click.IntRange(1), metavar="N", help="Prune channels to at most N parameters first."

@@ -50,7 +50,7 @@ def check(
     if array.dtype.name in ("int8", "uint8"):
         quantization = _integer(quantization, array.dtype.name, reference)
     ways = arrays.oriented(array, spec, len(files), str(reference))
-    recordings = [_recording(path) for path in files]
+    recordings = [_recording(path, spec) for path in files]
     with staged() as say:
         found = against.check(
             spec, recordings, ways, quantization, str(reference), graph,
@@ -89,11 +89,11 @@ def _integer(quantization: Quantization | None, dtype: str, where: Path) -> Quan
     return quantization
 
 
-def _recording(path: Path) -> Recording:
+def _recording(path: Path, spec: FeatureSpec) -> Recording:
     from ascmcu.data import audio
     from ascmcu.features.neighbours import Recording
 
-    sound = audio.usable(path)
+    sound = audio.usable(path, spec)
     return Recording(path.name, sound.samples, sound.rate_hz)
 
 

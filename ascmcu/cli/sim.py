@@ -34,7 +34,7 @@ _ROWS = 25
     default=0,
     help="Flash wait states, behind prefetch and caches as in the STM32F4; the report brackets them.",
 )
-@click.option("--limit-cycles", type=click.IntRange(min=1), help="Give up after so many cycles.")
+@click.option("--limit-cycles", type=click.IntRange(1, 10**15), help="Give up after so many cycles.")
 @click.option("--profile", is_flag=True, help="Cycles by function, without and with what it calls.")
 @click.option("--annotate", is_flag=True, help="Cycles by instruction of the hottest function.")
 @click.option("--function", metavar="NAME", help="Annotate this function instead of the hottest.")
@@ -61,10 +61,13 @@ def command(
     the bracket is reported beside them. The exit status is 0 when the simulation ran to an end,
     whatever the program's own exit code, which is reported.
     """
+    from ascmcu.paths import check_output, write_whole
     from ascmcu.sim import flame as flames
     from ascmcu.sim import profile as profiles
     from ascmcu.sim import session
 
+    if flame:
+        check_output(flame)
     machine = session.build(elf, board, wait_states)
     annotate = annotate or function is not None
     if profile or annotate or flame:
@@ -84,9 +87,7 @@ def command(
     lines = profiles.annotate(machine.engine, machine.image, hottest) if annotate else []
     if flame:
         title = f"{elf.name}: {result.cycles:,} cycles, {result.machine}"
-        flame.write_text(
-            flames.render(profiles.paths(machine.engine, machine.image), title), encoding="utf-8"
-        )
+        write_whole(flame, flames.render(profiles.paths(machine.engine, machine.image), title))
     if as_json:
         click.echo(json.dumps(_report(result, slowest, rows if profile else [], hottest, lines), indent=2))
     else:

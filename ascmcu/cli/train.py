@@ -32,7 +32,7 @@ from ascmcu.train import recipe as recipes
     metavar="FIELD=NAME",
     help="The name of a table's column: file, label, part, device or place.",
 )
-@click.option("--seed", type=int, help="In place of the recipe's.")
+@click.option("--seed", type=click.IntRange(0), help="In place of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
 @click.option(
     "--set",

@@ -238,7 +238,10 @@ class FeatureSpec:
         Raises:
             FeatureError: no such file, no TOML, or fields that make no spec.
         """
-        return cls.from_dict(tables.load(path, FeatureError), where=str(path))
+        fields = tables.load(path, FeatureError)
+        if not fields:
+            raise FeatureError("the feature specification is empty", where=str(path))
+        return cls.from_dict(fields, where=str(path))
 
     def hash(self) -> str:
         """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
@@ -280,7 +283,7 @@ def _derive(fields: dict[str, Any]) -> dict[str, Any]:
     if duration is not None:
         if "clip_samples" in fields:
             raise FeatureError("a clip has one length", where="duration_s", hint="give it or clip_samples")
-        if not _is_number(duration) or not _is_number(rate):
+        if not _is_number(duration) or not _is_number(rate) or not math.isfinite(duration * rate):
             raise FeatureError("a duration is a number of seconds", where="duration_s", found=duration)
         fields["clip_samples"] = round(duration * rate)
     if _is_number(rate):
@@ -378,6 +381,8 @@ def _check_normalization(spec: FeatureSpec) -> None:
 
 
 def _check_clip(spec: FeatureSpec) -> None:
+    most = 3600 * spec.sample_rate_hz
+    _require(spec.clip_samples <= most, "clip_samples", f"at most an hour, {most}", spec.clip_samples)
     least = spec.n_fft if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
     _require(
         spec.clip_samples >= least,

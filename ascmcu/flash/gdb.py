@@ -10,6 +10,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu.boards import Board
+from ascmcu.build.elf import reading
 from ascmcu.errors import InputError, LinkError
 from ascmcu.flash._rsp import Remote
 from ascmcu.flash.base import WRONG_CHIP, FlashTool, Job
@@ -22,7 +23,7 @@ _UNKNOWN = ("unknown", "not known", "invalid", "not recognized")
 
 def segments(elf: Path) -> list[tuple[int, bytes]]:
     """What is to be in memory before the program starts: load addresses and bytes."""
-    with elf.open("rb") as file:
+    with reading(elf), elf.open("rb") as file:
         loaded = [s for s in ELFFile(file).iter_segments() if s["p_type"] == "PT_LOAD" and s["p_filesz"]]
         return [(int(s["p_paddr"]), bytes(s.data())) for s in loaded]
 

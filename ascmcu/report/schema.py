@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ascmcu import tables
 from ascmcu.bench.wire import ClockState
 from ascmcu.data.found import Intake
 from ascmcu.errors import InputError
@@ -271,12 +272,31 @@ class Benchmark:
                 hint="run the benchmark again",
             )
         kind = next((k for k in ("cycles", "instructions", "counts") if k in raw), "none")
-        layers = [{**layer, "count": layer.get(kind)} for layer in raw.get("layers", ())]
+        layers = raw.get("layers")
+        if isinstance(layers, list):
+            layers = [{**x, "count": x.get(kind)} if isinstance(x, Mapping) else x for x in layers]
         plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
         if isinstance(raw.get("energy"), Mapping) and "microjoules" in raw["energy"]:
             plain["energy"] = None  # an earlier form, made of a data sheet's current: half of what code draws
         benchmark: Benchmark = _convert(Benchmark, plain, where)
+        _check(benchmark, where)
         return benchmark
+
+
+def _check(b: Benchmark, where: str) -> None:
+    """What pages and budgets rely on beyond the types."""
+    for name, sizes in (("ram_bytes", b.ram_bytes), ("flash_bytes", b.flash_bytes)):
+        if "total" not in sizes:
+            raise InputError("the result is damaged", where=f"{where}, {name}", expected="total")
+    layers, labels = len(b.layers), len(b.labels)
+    if any(s.layer is not None and not 0 <= s.layer < layers for s in b.flash_symbols):
+        raise InputError(
+            "the result is damaged", where=f"{where}, flash_symbols", expected=f"layers of {layers}"
+        )
+    if b.confusion is not None and any(len(row) != labels for row in (b.confusion, *b.confusion)):
+        raise InputError(
+            "the result is damaged", where=f"{where}, confusion", expected=f"{labels} × {labels}"
+        )
 
 
 def load(path: Path) -> Benchmark:
@@ -286,14 +306,10 @@ def load(path: Path) -> Benchmark:
         InputError: it cannot be read, or is none.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise InputError(
-            "not a readable result",
-            where=str(path),
-            found=error.strerror if isinstance(error, OSError) else error,
-            hint="`ascmcu bench` writes one beside the export",
-        ) from error
+        raw = tables.load_json(path)
+    except InputError as error:
+        error.what, error.hint = "not a readable result", "`ascmcu bench` writes one beside the export"
+        raise
     return Benchmark.from_dict(raw, str(path))
 
 

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import bisect
+import contextlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from ascmcu.errors import InputError, why
+from ascmcu.build.elf import BROKEN, reading
+from ascmcu.errors import InputError
 
 _EXECUTABLE = 1
 _WRITABLE = 2
@@ -60,12 +61,10 @@ class Image:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
+        with reading(path):
             self._file = path.open("rb")
             self._elf = ELFFile(self._file)
-        except (OSError, ELFError) as error:
-            raise InputError("not a readable ELF file", where=str(path), found=why(error)) from error
-        header = self._elf.header
+            header = self._elf.header
         if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
             raise InputError(
                 "not a program for a Cortex-M4",
@@ -82,9 +81,11 @@ class Image:
                 hint="link it with the board's linker script",
             )
         self.entry: int = header["e_entry"]
+        with reading(path):  # at once: a damaged table is found before anything runs
+            self.segments = self._segments()
+            self.symbols = self._symbols()
 
-    @cached_property
-    def segments(self) -> tuple[Segment, ...]:
+    def _segments(self) -> tuple[Segment, ...]:
         """The loadable segments that hold bytes or reserve memory."""
         return tuple(
             Segment(
@@ -129,8 +130,7 @@ class Image:
         """The stack pointer of the vector table, None without one."""
         return None if self.vector_table is None else self.word(self.vector_table)
 
-    @cached_property
-    def symbols(self) -> tuple[Symbol, ...]:
+    def _symbols(self) -> tuple[Symbol, ...]:
         """All named addresses of functions, objects and labels."""
         found = []
         for section in self._elf.iter_sections():
@@ -211,13 +211,13 @@ class Image:
     def _lines(self) -> list[tuple[int, int, str]]:
         """(start, end, "file:line") from DWARF, sorted; empty without debug information."""
         rows: list[tuple[int, int, str]] = []
-        if not self._elf.has_dwarf_info():
-            return rows
-        dwarf = self._elf.get_dwarf_info()
-        for unit in dwarf.iter_CUs():
-            program = dwarf.line_program_for_CU(unit)
-            if program is not None:
-                rows += _unit_lines(program)
+        with contextlib.suppress(*BROKEN):  # damaged debug information: the program runs without lines
+            if self._elf.has_dwarf_info():
+                dwarf = self._elf.get_dwarf_info()
+                for unit in dwarf.iter_CUs():
+                    program = dwarf.line_program_for_CU(unit)
+                    if program is not None:
+                        rows += _unit_lines(program)
         return sorted(rows)
 
     def line_at(self, address: int) -> str | None:

@@ -385,6 +385,8 @@ def _wrong(key: str, number: float) -> str:
         return "" if 0 <= number <= 1 else "a number from 0 to 1"
     if key in _PARTS:
         return "" if 0 <= number < 1 else "a number from 0 to below 1"
+    if key in ("seed", "split_seed"):
+        return "" if 0 <= number < 1 << 32 else "a number from 0 to below 2^32"
     if key in _POSITIVE:
         return "" if 0 < number < math.inf else "a number above 0"
     if key in ("speed", "stretch"):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ascmcu import boards, tables
+from ascmcu import boards, paths, tables
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import BoardError, InputError, LimitError, ToolError
 from ascmcu.tables import Range
@@ -61,7 +61,7 @@ class StudySpec:
     max_ram_bytes: Annotated[int | None, Range(0)] = None
     max_flash_bytes: Annotated[int | None, Range(0)] = None
     max_cycles: Annotated[int | None, Range(0)] = None
-    seed: Annotated[int, Range(0)] = 1
+    seed: Annotated[int, Range(0, (1 << 32) - 1)] = 1
 
     @property
     def simulates(self) -> bool:
@@ -205,7 +205,7 @@ def work(
     for parts in (recipe.data.train, recipe.data.validate):
         dataset.only(parts)  # a part that is missing is no trial's fault
     folder.mkdir(parents=True, exist_ok=True)
-    shared = _open(optuna, study, storage or f"sqlite:///{folder.resolve() / 'study.db'}")
+    shared = _open(optuna, study, storage or f"sqlite:///{paths.real(folder) / 'study.db'}")
     finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
     while True:
         optuna.storages.fail_stale_trials(shared)
@@ -229,7 +229,7 @@ def outcome(study: Study, folder: Path, storage: str | None = None) -> Outcome:
         ToolError: Optuna is not installed.
     """
     optuna = _optuna()
-    shared = _open(optuna, study, storage or f"sqlite:///{folder.resolve() / 'study.db'}")
+    shared = _open(optuna, study, storage or f"sqlite:///{paths.real(folder) / 'study.db'}")
     return _outcome(optuna, study, shared)
 
 

@@ -136,7 +136,7 @@ def test_doctor_says_what_to_install(ascmcu: Ascmcu, tmp_path: Path, monkeypatch
     monkeypatch.setenv("PATH", str(tmp_path / "nothing"))
     monkeypatch.setenv("ASCMCU_CACHE", str(tmp_path / "cache"))
     done = ascmcu("doctor")
-    assert (done.status, done.stderr) == (1, "")
+    assert (done.status, done.stderr) == (2, "")
     for package in ("gcc libc6-dev", "gcc-arm-none-eabi", "libnewlib-arm-none-eabi", "qemu-system-arm"):
         assert re.search(rf"^ +sudo apt-get install {package}$", done.stdout, re.MULTILINE), package
     assert not (tmp_path / "cache").exists(), "doctor only looks"

@@ -5,15 +5,20 @@ A verb's rows and what they say are in ``snapshots/wrong-<verb>.txt``, as on a t
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ascmcu import api
+from ascmcu import api, paths
+from ascmcu.build.manifest import MANIFEST_VERSION
 from ascmcu.data import synth
 from tests.cli.conftest import Ascmcu, Snapshot, dense
 
@@ -34,18 +39,29 @@ WRONG = {
         train demo --data scenes --column colour=x
         train demo --data scenes --epochs 0
         train demo --data scenes --limits dcase1999
+        train loop --data scenes
+        train garbage.toml --data scenes
+        train number.toml --data scenes
+        train demo --data scenes --set training.epochs=1.5
+        train demo --data scenes --set data.train=3
+        train demo --data scenes --seed -1
     """,
     "tune": """
         tune
         tune nothing.toml --data scenes
         tune notes.txt --data scenes
         tune demo --data scenes
+        tune study.toml --data scenes
+        tune garbage.toml --data scenes
     """,
     "quantize": """
         quantize missing.keras
         quantize small.tflite
         quantize small.tflite --to int4
         quantize small.tflite --data scenes --calibration in.npy
+        quantize garbage.toml
+        quantize small.tflite --percentile nan
+        quantize small.tflite --calibration object.npy
     """,
     "data": """
         data
@@ -58,12 +74,20 @@ WRONG = {
         data synth occupied
         data synth notes.txt
         data synth scenes --clips 0
+        data synth new --seconds nan
+        data synth new --clips 99999999999
+        data synth new --seed -1
+        data synth loop
     """,
     "inspect": """
         inspect
         inspect missing.tflite
         inspect notes.txt
         inspect empty
+        inspect garbage.toml
+        inspect half.tflite
+        inspect loop
+        inspect half.tflite --json
     """,
     "features": """
         features
@@ -75,6 +99,15 @@ WRONG = {
         features check --model small.tflite --data scenes
         features show nope
         features show notes.txt
+        features check default --reference in.npy --data scenes
+        features check default --reference object.npy --data scenes
+        features check default --reference nan.npy --data scenes
+        features check default --reference notes.txt --data scenes
+        features check all --reference in.npy --data scenes
+        features check --reference in.npy --data scenes
+        features show garbage.toml
+        features show empty.toml
+        features show long.toml
     """,
     "export": """
         export
@@ -87,12 +120,21 @@ WRONG = {
         export small.tflite --board nucleo-f446 --optimize size
         export small.tflite --board nucleo-f446 --limits nope
         export small.tflite --board nucleo-f446 -o occupied
+        export half.tflite --board nucleo-f446
+        export small.tflite --board ./garbage.toml
+        export small.tflite --board ./number.toml
+        export small.tflite --board nucleo-f446 --board nucleo-f411
+        export small.tflite --board nucleo-f446 -o loop
+        export small.tflite --board nucleo-f446 --features garbage.toml
+        export small.tflite --board nucleo-f446 --max-ram -1 --json
     """,
     "flash": """
         flash nowhere
         flash empty
         flash --with hammer
         flash --dry-run --with hammer
+        flash damaged --dry-run
+        flash nested --dry-run
     """,
     "bench": """
         bench
@@ -113,6 +155,16 @@ WRONG = {
         bench --tensors in.npy --repeat twice
         bench --tensors in.npy --baud fast
         bench --data scenes
+        bench damaged --tensors in.npy --on host
+        bench nested --tensors in.npy --on host
+        bench --tensors object.npy --on host
+        bench --tensors nan.npy --on host --json
+        bench --tensors cut.npy --on host
+        bench --tensors scalar.npy --on host
+        bench --tensors in.npy --on host --on sim
+        bench --tensors in.npy --on host --save-outputs empty
+        bench --tensors in.npy --serial socket://
+        bench --tensors in.npy --serial notes.txt
     """,
     "report": """
         report nowhere
@@ -125,6 +177,10 @@ WRONG = {
         report result.json --budget speed=1
         report result.json --budget ram
         report result.json --budget ram=lots
+        report no-total.json
+        report no-layers.json --format text
+        report nested.json
+        report loop
     """,
     "compare": """
         compare
@@ -136,6 +192,8 @@ WRONG = {
         compare result.json result.json --pareto plot.svg --x colour
         compare result.json result.json --pareto plot.svg --x cycles
         compare result.json result.json --pareto nowhere/plot.svg --x ram --y flash
+        compare result.json no-total.json --budget ram=+1%
+        compare result.json nested.json
     """,
     "boards": """
         boards
@@ -143,6 +201,9 @@ WRONG = {
         boards show nucleo-f44
         boards show notes.toml
         boards frob
+        boards show ./garbage.toml
+        boards show ./number.toml
+        boards show loop
     """,
     "sim": """
         sim
@@ -152,6 +213,13 @@ WRONG = {
         sim build/firmware.elf --function main_lop
         sim build/firmware.elf --between main nowhere_at_all
         sim build/firmware.elf --wait-states 99
+        sim build/firmware.elf --board nrf52840-dk
+        sim half.elf
+        sim empty
+        sim build/firmware.elf --limit-cycles -1
+        sim build/firmware.elf --limit-cycles 99999999999999999999
+        sim build/firmware.elf --flame nowhere/x.svg
+        sim build/firmware.elf --flame empty
     """,
     "completion": """
         completion
@@ -185,7 +253,37 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty").mkdir()
     (folder / "occupied").mkdir()
     (folder / "occupied" / "thesis.txt").write_text("years of work\n")
+    _damaged(folder)
     return folder
+
+
+def _damaged(folder: Path) -> None:
+    """Files cut short, of another kind, of other types inside, nested without end."""
+    for name in ("small.tflite", "build/firmware.elf", "in.npy"):
+        whole = (folder / name).read_bytes()
+        cut = {"small.tflite": "half.tflite", "build/firmware.elf": "half.elf", "in.npy": "cut.npy"}[name]
+        (folder / cut).write_bytes(whole[: len(whole) - 5 if cut == "cut.npy" else len(whole) // 2])
+    (folder / "garbage.toml").write_bytes(bytes(range(128, 256)))
+    (folder / "empty.toml").touch()
+    (folder / "long.toml").write_text("duration_s = 1e9\n")
+    text = (paths.boards() / "nucleo-f446.toml").read_text()
+    (folder / "number.toml").write_text(text.replace("usart = 2", 'usart = "2"'))
+    study = '[study]\nboard = 3\ntrials = "20"\n[search]\n"training.epochs" = [1]\n'
+    (folder / "study.toml").write_text((paths.recipes() / "demo.toml").read_text() + study)
+    np.save(folder / "object.npy", np.array([{"a": 1}], dtype=object))
+    np.save(folder / "nan.npy", np.full((2, 1, 16), np.nan, np.float32))
+    np.save(folder / "scalar.npy", np.int8(3))
+    (folder / "loop").symlink_to("loop")
+    result = json.loads((folder / "result.json").read_text())
+    (folder / "no-total.json").write_text(json.dumps({**result, "ram_bytes": {}}))
+    (folder / "no-layers.json").write_text(json.dumps({**result, "layers": 3}))
+    (folder / "nested.json").write_text("[" * 100_000)
+    for name, text in (
+        ("damaged", json.dumps({"version": MANIFEST_VERSION, "layers": "x"})),
+        ("nested", "[" * 100_000),
+    ):
+        (folder / name).mkdir()
+        (folder / name / "manifest.json").write_text(text)
 
 
 def _rows(verb: str) -> list[str]:
@@ -194,6 +292,20 @@ def _rows(verb: str) -> list[str]:
 
 def _tree(folder: Path) -> dict[str, bytes | None]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def test_a_reader_that_has_gone_and_a_full_disk_are_no_broken_budget() -> None:
+    """`ascmcu … | true` and `ascmcu … > /dev/full`: status 1 would say that a budget is broken."""
+    command = f"{shlex.quote(sys.executable)} -c 'from ascmcu.cli import main; main()'"
+    gone = "| (exec 0<&-; sleep 3); exit ${PIPESTATUS[0]}"
+    for line, status in (
+        (f"{command} boards list --json {gone}", 128 + signal.SIGPIPE),
+        (f"{command} boards list {gone}", 128 + signal.SIGPIPE),
+        (f"{command} boards list > /dev/full", 2),
+        (f"{command} boards show nope 2> /dev/full", 2),
+    ):
+        done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=False)
+        assert done.returncode == status and "Traceback" not in done.stderr, (line, done)
 
 
 @pytest.mark.parametrize("verb", WRONG)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.machinery
 import importlib.util
+import os
 import shutil
 import subprocess
 import sys
@@ -44,3 +45,29 @@ def test_the_frame_fuzzer_finds_nothing_in_a_short_run(what: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert '"findings": 0' in done.stdout
+
+
+def test_a_compiler_without_its_sanitizers_is_told(tmp_path: Path) -> None:
+    """What is to be installed, and status 2: nothing was fuzzed. Without a compiler of either kind as well."""
+    lacks = "echo '/usr/bin/ld: cannot find /usr/lib/libclang_rt.fuzzer-x86_64.a: No such file' >&2; exit 1"
+    command = [sys.executable, str(ROOT / "tools" / "fuzz_frames"), "--runs", "10"]
+    for path, expected in (
+        (tmp_path, ("libclang-rt-14-dev", "libgcc-12-dev")),
+        (tmp_path / "none", ("no compiler",)),
+    ):
+        path.mkdir(exist_ok=True)
+        if path == tmp_path:
+            for name, version in (
+                ("clang", "Debian clang version 14.0.6"),
+                ("gcc", "gcc (Debian 12.2.0) 12.2.0"),
+            ):
+                (path / name).write_text(
+                    f'#!/bin/sh\n[ "$1" = --version ] && echo "{version}" && exit 0\n{lacks}\n'
+                )
+                (path / name).chmod(0o755)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": str(path)}
+        )
+        assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+        for part in expected:
+            assert part in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import subprocess
 from pathlib import Path
@@ -501,3 +502,26 @@ def test_a_program_that_fills_a_table_is_refused(
     with pytest.raises(InputError, match=what) as caught:
         run(elf)
     assert caught.value.exit_status == 2
+
+
+def test_a_damaged_file_is_refused_or_runs(tmp_path: Path) -> None:
+    """Cut short, or with bytes changed anywhere: a message, or the program as far as it goes; never a crash of ours."""
+    elf = compile_c(tmp_path, "int main(void) { return 0; }", "-O1", "-g")
+    whole, damaged = elf.read_bytes(), tmp_path / "damaged.elf"
+    rng = random.Random(3)
+    texts = [whole[: len(whole) * n // 12] for n in range(12)]
+    for header in (52, len(whole)):
+        for _ in range(12):
+            text = bytearray(whole)
+            for _ in range(6):
+                text[rng.randrange(header)] = rng.randrange(256)
+            texts.append(bytes(text))
+    refused = 0
+    for text in texts:
+        damaged.write_bytes(text)
+        try:
+            run(damaged, limit_cycles=100_000)
+        except AscmcuError as error:
+            refused += 1
+            assert error.what and error.where
+    assert refused >= 12

@@ -92,6 +92,7 @@ def test_near_matches_are_named(section: str, key: str, value: object, hint: str
         ("augment", {"mixup_alpha": -1}, "mixup_alpha cannot be -1.0"),
         ("augment", {"mixstyle_chance": 1.5}, "mixstyle_chance cannot be 1.5"),
         ("training", {"seed": -1}, "seed cannot be -1"),
+        ("training", {"seed": 1 << 32}, "seed cannot be 4294967296"),
         ("training", {"learning_rate": float("nan")}, "must be finite"),
         ("training", {"restart_epochs": [2, -4]}, "restart_epochs cannot be -4"),
         ("variation", {"versions": 1, "speed": 0.9}, "speed cannot be 0.9"),

@@ -302,6 +302,7 @@ def test_a_limit_that_is_exceeded(tmp_path: Path) -> None:
         (("trials = 20", "trials = 0"), "out of range"),
         (("trials = 20", 'seed = "x"'), "wrong type"),
         (("trials = 20", "seed = -1"), "out of range"),
+        (("trials = 20", "seed = 99999999999999999999"), "out of range"),
         (("trials = 20", 'max_ram_bytes = "64k"'), "wrong type"),
         (("trials = 20", "max_cycles = -1"), "out of range"),
         (("trials = 20", "limits = 3"), "expected a list"),

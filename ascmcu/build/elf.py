@@ -1,0 +1,31 @@
+"""ELF files of unknown origin: whatever is wrong inside one becomes one message."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from elftools.common.exceptions import ELFError
+
+from ascmcu.errors import InputError, why
+
+# What pyelftools raises when a header points anywhere.
+BROKEN = (
+    ELFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, OverflowError, MemoryError,
+    RecursionError, struct.error,
+)  # fmt: skip
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Read an ELF file inside; nothing but reading belongs there.
+
+    Raises:
+        InputError: it is none, or a damaged one.
+    """
+    try:
+        yield
+    except BROKEN as error:
+        raise InputError("not a readable ELF file", where=str(path), found=why(error)) from error
