@@ -5,9 +5,10 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._select import lower, select
 
-__all__ = ["lower", "select"]
+__all__ = ["DEFAULT_TUNING", "Lowered", "Tuning", "lower", "select"]
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

@@ -29,8 +29,8 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.ir.op import DEFAULT_TUNING, Tuning
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.kernels._lowered import DEFAULT_TUNING, Tuning
 from ascmcu.kernels._requant import Mask, exact_multipliers, exact_wide_multipliers
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization

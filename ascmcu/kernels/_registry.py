@@ -8,8 +8,9 @@ from typing import Any, TypeVar
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.layout import ROW_MAJOR, Layout
-from ascmcu.ir.op import Inputs, Lowered, Op, Tuning
+from ascmcu.ir.op import Inputs, Op
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 
 # (op, inputs, output, tuning) → the kernel's constants, or None where it would not be exact, does not apply, or has
 # no room.

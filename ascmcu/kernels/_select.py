@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.layout import ROW_MAJOR
-from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, Op, Tuning
+from ascmcu.ir.op import Inputs, Op
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._registry import kernels_of
 
 
@@ -58,10 +58,6 @@ class _Operands:
 def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered | None:
     """The same layer stands in many graphs while layouts and plans are compared."""
     inputs, output = operands.inputs, operands.output
-    if not kernels_of(type(op)):
-        if any(t is not None and t.layout.kind != ROW_MAJOR for t in (*inputs, output)):
-            return None
-        return dataclasses.replace(op.lower_tuned(inputs, output, tuning), kernel=op.kind())
     fitting = [k for k in kernels_of(type(op)) if k.fits(inputs, output)]
     for kernel in sorted(fitting, key=lambda k: k.cost.cycles(op, inputs, output)):
         lowered = kernel.lower(op, inputs, output, tuning)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.layout import CHANNEL_PLANAR, ROW_MAJOR, Layout
-from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form, pair_order
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds

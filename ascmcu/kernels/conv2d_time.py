@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.layout import TIME_INT16, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
-from ascmcu.ir.op import DEFAULT_TUNING, Inputs, Lowered, Tuning
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._along_time import along_time, folded_rule, lead_of, reach
+from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._packed_gemm import MOST_OFFSET, Dot, DotParams, dot_form
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds

@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_TO_WIDTH
-from ascmcu.ir.op import Inputs, Lowered, RowMode, Tuning
+from ascmcu.ir.op import Inputs, RowMode
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
 from ascmcu.ops.fully_connected import FullyConnected

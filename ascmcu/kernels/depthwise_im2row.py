@@ -16,8 +16,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
 from ascmcu.ops._window import WindowParams

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.layout import TIME_INT16, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
-from ascmcu.ir.op import Inputs, Lowered, Tuning
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._along_time import (
     MOST_WORDS,
@@ -19,6 +19,7 @@ from ascmcu.kernels._along_time import (
     reach,
     tap_words,
 )
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds

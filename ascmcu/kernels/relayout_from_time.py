@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
-from ascmcu.ir.op import Inputs, Lowered, RowMode, RowReads, RowRule, Tuning, present
+from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, present
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops.relayout import Relayout
 

@@ -15,12 +15,12 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_constants,
     whole_rule,
 )
-from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops, _quant
-from ascmcu.ops._loops import Loop as Loop  # re-exported
+from ascmcu.ir.types import Tensor
+from ascmcu.ops import _quant
 from ascmcu.ops.reshape import Reshape
 
 
@@ -66,8 +66,7 @@ class Broadcasting(Op):
         Raises:
             ModelError: the shapes do not broadcast.
         """
-        a, b = inputs
-        assert a is not None and b is not None
+        a, b = present(inputs)
         try:
             shape = np.broadcast_shapes(a.shape, b.shape)
         except ValueError as error:
@@ -91,34 +90,3 @@ class Broadcasting(Op):
             else:
                 reads.append(RowReads(1, 0, 1) if t.rows == output.rows else RowReads(0, 0, 1))
         return RowRule(RowMode.MAP, output.rows, tuple(reads))
-
-
-def loops(inputs: Inputs, output: Tensor) -> tuple[Loop, ...]:
-    """The loops over one output row; steps are (output, first operand, second operand)."""
-    target = output.row_shape
-    strides = [_loops.contiguous_strides(target)]
-    for t in inputs[:2]:
-        assert t is not None
-        strides.append(_loops.broadcast_strides(_loops.row_shape_of(output, t.shape), target))
-    return _loops.loops(target, strides)
-
-
-@dataclass(frozen=True)
-class Operand:
-    """An int8 or uint8 operand in C; a constant one is an array in flash and does not have a ring."""
-
-    zero_point: int
-    c_type: str
-
-
-def operand(tensor: Tensor) -> Operand:
-    """The operand's facts."""
-    return Operand(tensor.zero_point, tensor.dtype.c_name)
-
-
-def constant_operands(inputs: Inputs) -> tuple[tuple[str, Array], ...]:
-    """Constant operands as (C name, data)."""
-    names = ("a", "b")
-    return tuple(
-        (name, t.data) for name, t in zip(names, inputs, strict=False) if t is not None and t.data is not None
-    )

@@ -9,18 +9,9 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
-
-
-@dataclass(frozen=True)
-class ExtremumParams:
-    """Compile-time constants of the row kernel."""
-
-    loops: tuple[_broadcast.Loop, ...]
-    c_type: str
-    maximum: bool
 
 
 @dataclass(frozen=True)
@@ -44,8 +35,3 @@ class Extremum(_broadcast.Broadcasting):
         a, b = arrays
         assert a is not None and b is not None
         return np.maximum(a, b) if self.LARGER else np.minimum(a, b)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Constant operands go to flash."""
-        params = ExtremumParams(_broadcast.loops(inputs, output), output.dtype.c_name, self.LARGER)
-        return Lowered(params, _broadcast.constant_operands(inputs))

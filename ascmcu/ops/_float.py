@@ -11,8 +11,6 @@ differ by rounding: ``TOLERANCE`` of the largest value is declared and tested.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
@@ -22,19 +20,6 @@ from ascmcu.ops._activation import BOUNDS
 # Some thousand roundings of 2⁻²⁴ in a row, which mostly cancel.
 TOLERANCE = 2e-5
 WEIGHTS = (DType.FLOAT32, DType.FLOAT16, DType.INT8)
-
-
-@dataclass(frozen=True)
-class Clamp:
-    """The bounds of a fused activation in C; None where there is none."""
-
-    low: float | None
-    high: float | None
-
-
-def clamp(activation: str) -> Clamp:
-    """The bounds of an activation."""
-    return Clamp(*BOUNDS[activation])
 
 
 def activated(values: Array, activation: str) -> Array:
@@ -72,87 +57,11 @@ def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, ch
 
 def values(tensor: Tensor) -> Array:
     """A constant as float32 numbers, scales applied."""
-    assert tensor.data is not None
     if tensor.dtype is not DType.INT8:
-        return tensor.data.astype(np.float32)
+        return tensor.values.astype(np.float32)
     assert tensor.quant is not None
     along = [1] * len(tensor.shape)
     if tensor.quant.per_axis:
         along[tensor.quant.axis] = len(tensor.quant.scales)
     scales = np.array(tensor.quant.scales, np.float32).reshape(along)
-    return np.asarray(tensor.data.astype(np.float32) * scales, np.float32)
-
-
-@dataclass(frozen=True)
-class Stored:
-    """Weights as the kernel reads them.
-
-    Attributes:
-        form: ``float``, ``half`` (two to a word) or ``int8``.
-        c_type: of the array in flash.
-        scaled: whether sums are multiplied by a scale per output channel.
-    """
-
-    form: str
-    c_type: str
-    scaled: bool
-
-
-@dataclass(frozen=True)
-class Blocked:
-    """Weights in flash and what goes with them, padded to whole groups of output channels."""
-
-    stored: Stored
-    weights: Array
-    bias: Array
-    scales: Array | None
-
-    @property
-    def constants(self) -> tuple[tuple[str, Array], ...]:
-        """By the names that the templates use."""
-        scales = () if self.scales is None else (("scales", self.scales),)
-        return (("weights", self.weights), ("bias", self.bias), *scales)
-
-
-# Output channels whose sums run side by side, so that an input is loaded once for all.
-GROUP = 4
-
-
-def blocked(weights: Tensor, bias: Tensor, channels_first: Array, parts: int = 1) -> Blocked:
-    """Weights (O, taps) stored group by group: for each tap, the four channels of a group.
-
-    Args:
-        weights: the tensor, for its type and scales.
-        bias: float constant (O).
-        channels_first: its raw values as (O, taps).
-        parts: runs of channels that share no group, of equal length.
-    """
-    channels, taps = channels_first.shape
-    width = channels // parts
-    raw = np.zeros((parts, -(-width // GROUP) * GROUP, taps), channels_first.dtype)
-    raw[:, :width] = channels_first.reshape(parts, width, taps)
-    grouped = raw.reshape(-1, GROUP, taps).transpose(0, 2, 1)
-    padded = -(-channels // GROUP) * GROUP
-    offsets = np.zeros(padded, np.float32)
-    offsets[:channels] = values(bias)
-    scales = None
-    if weights.dtype is DType.INT8:
-        assert weights.quant is not None
-        scales = np.zeros(padded, np.float32)
-        scales[:channels] = np.array(weights.quant.scales, np.float32)
-    return Blocked(stored(weights), packed(weights, grouped), offsets, scales)
-
-
-def stored(weights: Tensor) -> Stored:
-    """How weights of this type lie in flash."""
-    return {
-        DType.FLOAT32: Stored("float", "float", False),
-        DType.FLOAT16: Stored("half", "int32_t", False),
-        DType.INT8: Stored("int8", "int8_t", True),
-    }[weights.dtype]
-
-
-def packed(weights: Tensor, raw: Array) -> Array:
-    """The array in flash: halves two to a word, the first in the lower half."""
-    flat = np.ascontiguousarray(raw).reshape(-1)
-    return flat.view(np.int32) if weights.dtype is DType.FLOAT16 else flat
+    return np.asarray(tensor.values.astype(np.float32) * scales, np.float32)

@@ -14,29 +14,10 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _reduce, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, wrap32
-
-
-@dataclass(frozen=True)
-class MeanSumParams:
-    """Compile-time constants. In the ``fixed`` form a whole sum is centred by ``offset`` and scaled by multiplier and
-    shift; in the other the result is sum × ``scale`` + ``bias`` in float32."""
-
-    geometry: _reduce.ReduceGeometry
-    fixed: bool
-    offset: int
-    multiplier: int
-    shift: int
-    scale: float
-    bias: float
-    y_zero_point: int
-    low: int
-    high: int
-    x_type: str
-    y_type: str
 
 
 @dataclass(frozen=True)
@@ -58,39 +39,20 @@ class MeanOrSum(_reduce.Reduction):
         total = wrap32(x.astype(np.int64).sum(axis=self.axes)).reshape(output.shape)
         count = self.count(t)
         low, high = output.dtype.integer_range
-        if self._fixed(t):
+        if self.fixed_point(t):
             centred = wrap32(total - t.zero_point * count)
-            scaled = multiply_by_quantized_multiplier(centred, *self._multiplier(t, output))
+            scaled = multiply_by_quantized_multiplier(centred, *self.multiplier(t, output))
         else:
-            scale, bias = _real(t, output, count)
+            scale, bias = real_scale(t, output, count)
             scaled = round_bounded(total.astype(np.float32) * scale + bias)
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
 
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Accumulators, int32, live from the first row to the last."""
-        x = inputs[0]
-        assert x is not None
-        geometry = self.geometry(inputs, output)
-        count, fixed = geometry.count, self._fixed(x)
-        integers = (-x.zero_point * count, *self._multiplier(x, output)) if fixed else (0, 0, 0)
-        scale, bias = (0.0, 0.0) if fixed else _real(x, output, count)
-        params = MeanSumParams(
-            geometry,
-            fixed,
-            *integers,
-            float(scale),
-            float(bias),
-            output.zero_point,
-            *output.dtype.integer_range,
-            x.dtype.c_name,
-            output.dtype.c_name,
-        )
-        return Lowered(params, state=(DType.INT32, geometry.outputs))
-
-    def _fixed(self, x: Tensor) -> bool:
+    def fixed_point(self, x: Tensor) -> bool:
+        """Whether the sum is scaled in fixed point, not in float32."""
         return self.MEAN or x.dtype is DType.UINT8
 
-    def _multiplier(self, x: Tensor, output: Tensor) -> tuple[int, int]:
+    def multiplier(self, x: Tensor, output: Tensor) -> tuple[int, int]:
+        """(multiplier, shift) of the centred sum in fixed point."""
         multiplier, shift = _scales.double_multiplier(x.scale, over=output.scale)
         if not self.MEAN:
             return multiplier, shift
@@ -100,7 +62,7 @@ class MeanOrSum(_reduce.Reduction):
         return (multiplier << extra) // count, shift - extra
 
 
-def _real(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32]:
+def real_scale(x: Tensor, output: Tensor, count: int) -> tuple[np.float32, np.float32]:
     """Scale and bias of SUM, each operation rounded to float32."""
     scale = np.float32(_scales.single(x.scale, over=output.scale))
     bias = np.float32(_scales.single(-x.zero_point, float(scale), count))

@@ -6,21 +6,9 @@ import dataclasses
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType, accumulate_rule
-from ascmcu.ir.types import DType, Tensor
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType, accumulate_rule, present
+from ascmcu.ir.types import Tensor
 from ascmcu.ops import _quant, _window
-
-
-@dataclass(frozen=True)
-class PoolParams:
-    """Compile-time constants of the row kernel."""
-
-    window: _window.WindowParams
-    low: int
-    high: int
-    c_type: str
-    accumulate: bool
-    fours: bool
 
 
 @dataclass(frozen=True)
@@ -43,8 +31,7 @@ class Pool(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C)."""
-        x = inputs[0]
-        assert x is not None
+        (x,) = present(inputs)
         size = _window.output_size(x.shape[1:3], self.kernel, self.stride, (1, 1), self.padding)
         return TensorType((x.shape[0], *size, x.shape[3]), x.dtype)
 
@@ -61,8 +48,7 @@ class Pool(Op):
     def accumulates(self, inputs: Inputs, output: Tensor) -> bool:
         """Whether rows are taken one by one into what becomes the output row: windows must not overlap, and what lives
         on must be smaller than the rows that need not be kept."""
-        x = inputs[0]
-        assert x is not None
+        (x,) = present(inputs)
         kernel = self.kernel[0]
         apart = self.stride[0] == kernel or output.rows == 1
         kept = (kernel - 1) * x.row_bytes
@@ -75,16 +61,3 @@ class Pool(Op):
             return accumulate_rule(output.rows * kernel, kernel, (RowReads(1, 0, 1),))
         reads = _window.window_reads(kernel, self.stride[0], 1, self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads,))
-
-    def params(self, inputs: Inputs, output: Tensor) -> PoolParams:
-        """The parameters of the row kernel."""
-        x = inputs[0]
-        assert x is not None
-        return PoolParams(
-            _window.params(x, output, self.kernel, self.stride, (1, 1), self.padding),
-            *self.clamp,
-            x.dtype.c_name,
-            self.accumulates(inputs, output),
-            # Four int8 channels at a time; the sums of a window's columns must fit 16 bits, and maxima need no clamp.
-            x.dtype is DType.INT8 and x.shape[3] % 4 == 0 and self.kernel[1] <= 255,
-        )

@@ -17,26 +17,12 @@ from ascmcu.ir.op import (
     Swapped,
     TensorType,
     accumulate_rule,
+    present,
     whole_rule,
 )
 from ascmcu.ir.types import Tensor
-from ascmcu.ops import _loops
-from ascmcu.ops._loops import Loop
 
 Axes = tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class ReduceGeometry:
-    """The loops over one input row (steps: input, output) and how many elements the output has.
-
-    ``steps`` input rows are accumulated into ``outputs`` accumulators; when ``steps`` is 1 each step is complete.
-    """
-
-    loops: tuple[Loop, ...]
-    outputs: int
-    steps: int
-    count: int
 
 
 def import_reduction(
@@ -65,8 +51,7 @@ class Reduction(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The input's shape with ones in place of the axes, or without them."""
-        x = inputs[0]
-        assert x is not None
+        (x,) = present(inputs)
         kept = tuple(
             1 if i in self.axes else d for i, d in enumerate(x.shape) if self.keep_dims or i not in self.axes
         )
@@ -74,8 +59,7 @@ class Reduction(Op):
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """The axes follow the input's height and width; there is none where the output would be another."""
-        x = inputs[0]
-        assert x is not None
+        (x,) = present(inputs)
         if len(x.shape) != 4:
             return Swapped(self)
         if not self.keep_dims and 1 not in self.axes and 2 not in self.axes:
@@ -85,29 +69,12 @@ class Reduction(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Accumulating when the row axis is reduced, else row by row where the output keeps it."""
-        x = inputs[0]
-        assert x is not None
+        (x,) = present(inputs)
         if x.has_row_axis and 1 in self.axes:
             return accumulate_rule(x.rows, x.rows, (RowReads(1, 0, 1),))
         if x.rows == output.rows and x.has_row_axis == output.has_row_axis:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
-
-    def geometry(self, inputs: Inputs, output: Tensor) -> ReduceGeometry:
-        """The loops over what one step reads."""
-        x = inputs[0]
-        assert x is not None
-        rule = self.row_rule(inputs, output)
-        shape = x.shape if rule.mode is RowMode.WHOLE else x.row_shape
-        first = len(x.shape) - len(shape)
-        kept = [1 if first + i in self.axes else d for i, d in enumerate(shape)]
-        out_strides = [
-            0 if first + i in self.axes else stride
-            for i, stride in enumerate(_loops.contiguous_strides(kept))
-        ]
-        levels = _loops.loops(shape, (_loops.contiguous_strides(shape), out_strides))
-        steps = rule.steps if rule.mode is RowMode.ACCUMULATE else 1
-        return ReduceGeometry(levels, math.prod(kept), steps, self.count(x))
 
     def count(self, x: Tensor) -> int:
         """Elements that go into one output element."""

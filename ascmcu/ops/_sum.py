@@ -9,35 +9,12 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
-from ascmcu.ops._blend import Blend, blend_form
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
 LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
-
-
-@dataclass(frozen=True)
-class SumParams:
-    """Compile-time constants: per operand zero point, multiplier and shift; then the output's."""
-
-    loops: tuple[_broadcast.Loop, ...]
-    a: _broadcast.Operand
-    b: _broadcast.Operand
-    a_multiplier: int
-    a_shift: int
-    b_multiplier: int
-    b_shift: int
-    y_multiplier: int
-    y_shift: int
-    y_zero_point: int
-    left_shift: int
-    low: int
-    high: int
-    y_type: str
-    subtract: bool
-    blend: Blend | None
 
 
 @dataclass(frozen=True)
@@ -58,28 +35,6 @@ class SumOrDifference(_broadcast.Broadcasting):
         a, b = arrays
         assert a is not None and b is not None
         return evaluate(a, b, inputs, output, self.clamp, subtract=self.SUBTRACT)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """The parameters; constant operands go to flash."""
-        a, b = inputs
-        assert a is not None and b is not None
-        m_a, m_b, m_y = multipliers(a, b, output)
-        loops = _broadcast.loops(inputs, output)
-        params = SumParams(
-            loops,
-            _broadcast.operand(a),
-            _broadcast.operand(b),
-            *m_a,
-            *m_b,
-            *m_y,
-            output.zero_point,
-            LEFT_SHIFT,
-            *self.clamp,
-            output.dtype.c_name,
-            self.SUBTRACT,
-            _blend(a, b, output, self.clamp, loops, subtract=self.SUBTRACT),
-        )
-        return Lowered(params, _broadcast.constant_operands(inputs))
 
 
 def _import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
@@ -124,23 +79,3 @@ def evaluate(
     total = scaled_a - scaled_b if subtract else scaled_a + scaled_b
     result = multiply_by_quantized_multiplier(total, *m_y) + output.zero_point
     return np.clip(result, *clamp).astype(output.dtype.numpy)
-
-
-def _blend(
-    a: Tensor,
-    b: Tensor,
-    output: Tensor,
-    clamp: tuple[int, int],
-    loops: tuple[_broadcast.Loop, ...],
-    *,
-    subtract: bool,
-) -> Blend | None:
-    """The blend form where both operands run along the output, four elements at a time."""
-    side_by_side = len(loops) == 1 and loops[0].steps == (1, 1, 1) and loops[0].extent % 4 == 0
-    if not side_by_side or any(t.dtype is not DType.INT8 for t in (a, b, output)):
-        return None
-    values = np.arange(-128, 128, dtype=np.int64)
-    table = evaluate(values[:, np.newaxis], values[np.newaxis, :], (a, b), output, clamp, subtract=subtract)
-    # Where the search for a form starts; any precision does.
-    a_scale, b_scale = (_scales.double(t.scale, over=output.scale) for t in (a, b))
-    return blend_form(table, a_scale, -b_scale if subtract else b_scale, *clamp)

@@ -22,7 +22,7 @@ Float32 = npt.NDArray[np.float32]
 class Unary(Elementwise):
     """Base: shape kept, one data input, evaluated element by element by ``function``."""
 
-    LOWERED = True
+    REWRITTEN = True
 
     @classmethod
     def build(cls, ctx: ImportContext) -> Unary:

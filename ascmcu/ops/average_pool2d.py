@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _pool, _window
 
 
@@ -35,8 +35,3 @@ class AveragePool2D(_pool.Pool):
     def state_bytes(self, output: Tensor) -> int:
         """Sums of int32."""
         return 4 * output.row_elements
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants; sums are int32."""
-        params = self.params(inputs, output)
-        return Lowered(params, state=(DType.INT32, output.row_elements) if params.accumulate else None)

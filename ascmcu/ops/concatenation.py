@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +10,6 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
-    Lowered,
     Op,
     RowMode,
     RowReads,
@@ -25,22 +23,6 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops.reshape import Reshape
-
-
-@dataclass(frozen=True)
-class ConcatenationParams:
-    """Compile-time constants.
-
-    Along the row axis (``by_row``), input i supplies output rows [starts[i], starts[i + 1]). Otherwise each step
-    copies ``outer`` runs of ``chunks[i]`` elements from every input; ``whole`` says that a step is the whole tensor.
-    """
-
-    by_row: bool
-    starts: tuple[int, ...]
-    outer: int
-    chunks: tuple[int, ...]
-    c_type: str
-    constant: tuple[bool, ...]
 
 
 @register("CONCATENATION", "PACK")
@@ -97,7 +79,8 @@ class Concatenation(Op):
         axis = {1: 2, 2: 1}.get(self.axis, self.axis) if len(output.shape) == 4 else self.axis
         return Swapped(Concatenation(axis), swap_constants(inputs))
 
-    def _by_row(self, output: Tensor) -> bool:
+    def by_row(self, output: Tensor) -> bool:
+        """Whether each output row comes from one input."""
         return output.has_row_axis and self.axis == 1
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
@@ -108,34 +91,12 @@ class Concatenation(Op):
         start = 0
         for t in inputs:
             assert t is not None
-            offset = start if self._by_row(output) else 0
+            offset = start if self.by_row(output) else 0
             reads.append(None if t.is_const else RowReads(1, -offset, 1))
             start += t.shape[self.axis]
         if not output.has_row_axis:
             return whole_rule(inputs)
         return RowRule(RowMode.MAP, output.rows, tuple(reads))
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Copies in C order; constant inputs go to flash as c0, c1, …"""
-        tensors = [t for t in inputs if t is not None]
-        by_row = self._by_row(output)
-        rule = self.row_rule(inputs, output)
-        outer_axes = output.shape[: self.axis] if rule.mode is RowMode.WHOLE else output.shape[2 : self.axis]
-        chunks = tuple(math.prod(t.shape[self.axis :]) for t in tensors)
-        starts = [0]
-        for t in tensors:
-            starts.append(starts[-1] + t.shape[self.axis])
-        if by_row:
-            chunks = tuple(t.row_elements for t in tensors)
-        params = ConcatenationParams(
-            by_row,
-            tuple(starts) if by_row else (),
-            1 if by_row else math.prod(outer_axes),
-            chunks,
-            output.dtype.c_name,
-            tuple(t.is_const for t in tensors),
-        )
-        return Lowered(params, tuple((f"c{i}", t.data) for i, t in enumerate(tensors) if t.data is not None))
 
 
 def _with_axis(ctx: ImportContext, tensor: Tensor, axis: int) -> Tensor:

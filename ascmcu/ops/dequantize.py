@@ -9,21 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops._elementwise import Elementwise
-
-
-@dataclass(frozen=True)
-class DequantizeParams:
-    """Compile-time constants."""
-
-    elements: int
-    scale: float
-    zero_point: int
-    x_type: str
 
 
 @register("DEQUANTIZE")
@@ -55,9 +45,3 @@ class Dequantize(Elementwise):
         assert x is not None and inputs[0] is not None
         centred = (x.astype(np.int32) - inputs[0].zero_point).astype(np.float32)
         return centred * np.float32(inputs[0].scale)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        x = inputs[0]
-        assert x is not None
-        return Lowered(DequantizeParams(output.row_elements, x.scale, x.zero_point, x.dtype.c_name))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, TensorType
+from ascmcu.ir.op import Inputs, TensorType
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _float
@@ -22,15 +22,6 @@ _FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
     "maximum": np.maximum,
     "minimum": np.minimum,
 }
-
-
-@dataclass(frozen=True)
-class FloatBinaryParams:
-    """Compile-time constants."""
-
-    function: str
-    loops: tuple[_broadcast.Loop, ...]
-    clamp: _float.Clamp
 
 
 @register_float("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM")
@@ -60,11 +51,3 @@ class FloatBinary(_broadcast.Broadcasting):
         assert a is not None and b is not None
         result = _FUNCTIONS[self.function](a.astype(np.float32), b.astype(np.float32))
         return _float.activated(result, self.activation).astype(np.float32)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Constant operands go to flash as float32."""
-        constants = tuple(
-            (name, data.astype(np.float32)) for name, data in _broadcast.constant_operands(inputs)
-        )
-        loops = _broadcast.loops(inputs, output)
-        return Lowered(FloatBinaryParams(self.function, loops, _float.clamp(self.activation)), constants)

@@ -7,24 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, TensorType
+from ascmcu.ir.op import Inputs, TensorType
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _conv, _float
 from ascmcu.ops._float_conv import FloatConvolution
-from ascmcu.ops._window import WindowParams
-
-
-@dataclass(frozen=True)
-class FloatConv2DParams:
-    """Compile-time constants of the row kernel: ``groups`` of ``depth`` input and ``width`` output channels each."""
-
-    window: WindowParams
-    groups: int
-    depth: int
-    width: int
-    stored: _float.Stored
-    clamp: _float.Clamp
 
 
 @register_float("CONV_2D")
@@ -51,20 +38,3 @@ class FloatConv2D(FloatConvolution):
         assert x is not None and weights is not None and bias is not None
         total = _conv.grouped_sums(self.views(x.astype(np.float64), weights), _float.values(weights))
         return _float.activated(total + _float.values(bias), self.activation).astype(np.float32)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights are (groups, O / groups / 4, kernel_h, kernel_w, C / groups, 4)."""
-        x, weights, bias = inputs
-        assert x is not None and weights is not None and bias is not None and weights.data is not None
-        channels, depth = weights.shape[0], weights.shape[3]
-        groups = x.shape[3] // depth
-        block = _float.blocked(weights, bias, weights.data.reshape(channels, -1), groups)
-        params = FloatConv2DParams(
-            window=self.window_params(x, weights, output),
-            groups=groups,
-            depth=depth,
-            width=channels // groups,
-            stored=block.stored,
-            clamp=_float.clamp(self.activation),
-        )
-        return Lowered(params, block.constants)

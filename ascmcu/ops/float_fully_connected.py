@@ -8,25 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, RowMode, Swapped, TensorType, swap_pair
+from ascmcu.ir.op import Inputs, Swapped, TensorType, swap_pair
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _dense, _float
 from ascmcu.ops._activation import import_activation
-
-
-@dataclass(frozen=True)
-class FloatFullyConnectedParams:
-    """Compile-time constants: ``batch`` vectors of ``depth`` per step, or ``rows`` steps that each add ``depth``
-    elements to the sums; ``groups`` counts output channels by fours."""
-
-    rows: int
-    depth: int
-    out_c: int
-    batch: int
-    groups: int
-    stored: _float.Stored
-    clamp: _float.Clamp
 
 
 @register_float("FULLY_CONNECTED")
@@ -72,27 +58,3 @@ class FloatFullyConnected(_dense.Dense):
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
             return Swapped(type(self)(swap_pair(self.output_shape), self.activation))
         return None
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Weights are (O / 4, depth, 4), or (rows, O / 4, row elements, 4) when rows are accumulated."""
-        x, weights, bias = inputs
-        assert x is not None and weights is not None and bias is not None and weights.data is not None
-        channels, depth = weights.shape
-        rule = self.row_rule(inputs, output)
-        rows = x.rows if rule.mode is RowMode.ACCUMULATE else 1
-        vectors = x.elements if rule.mode is RowMode.WHOLE else x.row_elements
-        parts = [_float.blocked(weights, bias, part) for part in np.split(weights.data, rows, axis=1)]
-        first = parts[0]
-        groups = len(first.bias) // _float.GROUP
-        constants = (("weights", np.concatenate([part.weights for part in parts])), *first.constants[1:])
-        params = FloatFullyConnectedParams(
-            rows=rows,
-            depth=depth // rows,
-            out_c=channels,
-            batch=1 if rows > 1 else vectors // depth,
-            groups=groups,
-            stored=first.stored,
-            clamp=_float.clamp(self.activation),
-        )
-        state = (DType.FLOAT32, groups * _float.GROUP) if rows > 1 else None
-        return Lowered(params, constants, state)

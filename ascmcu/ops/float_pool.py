@@ -8,20 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _window
 from ascmcu.ops._activation import import_activation
-
-
-@dataclass(frozen=True)
-class FloatPoolParams:
-    """Compile-time constants of the row kernel."""
-
-    maximum: bool
-    window: _window.WindowParams
-    clamp: _float.Clamp
 
 
 @register_float("MAX_POOL_2D", "AVERAGE_POOL_2D")
@@ -75,10 +66,3 @@ class FloatPool(Op):
         """Window-height rows per output row."""
         reads = _window.window_reads(self.kernel[0], self.stride[0], 1, self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads,))
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        x = inputs[0]
-        assert x is not None
-        window = _window.params(x, output, self.kernel, self.stride, (1, 1), self.padding)
-        return Lowered(FloatPoolParams(self.maximum, window, _float.clamp(self.activation)))

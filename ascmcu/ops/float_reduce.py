@@ -8,20 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register_float
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _float, _reduce
-
-
-@dataclass(frozen=True)
-class FloatReduceParams:
-    """Compile-time constants; sums are divided by ``divisor``."""
-
-    geometry: _reduce.ReduceGeometry
-    function: str
-    divisor: float
-
 
 _FUNCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
 
@@ -47,14 +37,8 @@ class FloatReduce(_reduce.Reduction):
         if self.function == "max":
             return np.asarray(x.max(axis=self.axes)).reshape(output.shape)
         total = x.astype(np.float64).sum(axis=self.axes)
-        return np.asarray(total / self._divisor(inputs[0]), np.float32).reshape(output.shape)
+        return np.asarray(total / self.divisor(inputs[0]), np.float32).reshape(output.shape)
 
-    def _divisor(self, x: Tensor) -> float:
+    def divisor(self, x: Tensor) -> float:
+        """By which the sum is divided."""
         return float(self.count(x)) if self.function == "mean" else 1.0
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Accumulators as float32."""
-        assert inputs[0] is not None
-        geometry = self.geometry(inputs, output)
-        params = FloatReduceParams(geometry, self.function, self._divisor(inputs[0]))
-        return Lowered(params, state=(DType.FLOAT32, geometry.outputs))

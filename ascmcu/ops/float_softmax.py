@@ -8,21 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops.softmax import import_beta
-
-
-@dataclass(frozen=True)
-class FloatSoftmaxParams:
-    """Compile-time constants: ``vectors`` of ``depth`` elements per step."""
-
-    vectors: int
-    depth: int
-    beta: float
 
 
 @register_float("SOFTMAX")
@@ -51,8 +42,3 @@ class FloatSoftmax(Elementwise):
         scaled = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * self.beta
         exps = np.exp(scaled)
         return np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        depth = output.shape[-1]
-        return Lowered(FloatSoftmaxParams(output.row_elements // depth, depth, self.beta))

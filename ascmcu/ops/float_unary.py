@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float
@@ -24,15 +24,6 @@ _FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "leaky_relu": lambda x, alpha: np.where(x < 0.0, x * alpha, x),
     "abs": lambda x, _: np.abs(x),
 }
-
-
-@dataclass(frozen=True)
-class FloatUnaryParams:
-    """Compile-time constants."""
-
-    function: str
-    alpha: float
-    elements: int
 
 
 @register_float(*(name.upper() for name in _FUNCTIONS))
@@ -62,7 +53,3 @@ class FloatUnary(Elementwise):
         assert x is not None
         with np.errstate(over="ignore"):
             return _FUNCTIONS[self.function](x.astype(np.float64), self.alpha).astype(np.float32)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        return Lowered(FloatUnaryParams(self.function, self.alpha, output.row_elements))

@@ -22,7 +22,7 @@ class Gather(Op):
     """Never a node: the import emits what it stands for. Keras gathers from shapes, so most are constants."""
 
     KIND = "gather"
-    LOWERED = True
+    REWRITTEN = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:

@@ -5,17 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-
-
-@dataclass(frozen=True)
-class HoldParams:
-    """Elements of a row."""
-
-    elements: int
-    c_type: str
 
 
 @register()
@@ -45,7 +37,3 @@ class Hold(Op):
         awaited = inputs[1]
         assert awaited is not None
         return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), RowReads(0, 0, awaited.rows)))
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """A copy of a row; the planner makes it an alias."""
-        return Lowered(HoldParams(output.row_elements, output.dtype.c_name))

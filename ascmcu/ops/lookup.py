@@ -7,19 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered, TensorType
+from ascmcu.ir.op import Inputs, TensorType
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops._elementwise import Elementwise
-
-
-@dataclass(frozen=True)
-class LookupParams:
-    """Elements per step."""
-
-    elements: int
-    x_type: str
-    y_type: str
 
 
 @register()
@@ -40,14 +31,6 @@ class Lookup(Elementwise):
         x, table = arrays
         assert x is not None and table is not None
         return table[np.ascontiguousarray(x).view(np.uint8)]
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """The table goes to flash."""
-        x, table = inputs
-        assert x is not None and table is not None and table.data is not None
-        return Lowered(
-            LookupParams(output.row_elements, x.dtype.c_name, output.dtype.c_name), (("table", table.data),)
-        )
 
     def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
         """A table is not a parameter of the model."""

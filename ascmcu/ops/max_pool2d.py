@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _pool, _window
@@ -32,7 +32,3 @@ class MaxPool2D(_pool.Pool):
     def state_bytes(self, output: Tensor) -> int:
         """None: the output row holds the maxima so far."""
         return 0
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """No constants."""
-        return Lowered(self.params(inputs, output))

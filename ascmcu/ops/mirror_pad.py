@@ -10,7 +10,6 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
-    Lowered,
     Op,
     RowMode,
     RowReads,
@@ -22,29 +21,10 @@ from ascmcu.ir.op import (
 )
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops, _quant
+from ascmcu.ops import _quant
 from ascmcu.ops.pad import Pairs, import_paddings
 
 _MODES = {0: "reflect", 1: "symmetric"}  # tflite.MirrorPadMode
-
-
-@dataclass(frozen=True)
-class MirrorPadAxis:
-    """One axis: output index i reads input index mirror(i − before) with period reflection about the edges."""
-
-    extent: int
-    before: int
-    in_extent: int
-    in_stride: int
-
-
-@dataclass(frozen=True)
-class MirrorPadParams:
-    """Compile-time constants; ``edge`` is 0 for symmetric (the edge repeats) and 1 for reflect (it does not)."""
-
-    axes: tuple[MirrorPadAxis, ...]
-    edge: int
-    c_type: str
 
 
 @register("MIRROR_PAD")
@@ -95,15 +75,3 @@ class MirrorPad(Op):
         if x.has_row_axis and output.has_row_axis and self.paddings[1] == (0, 0):
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Per-axis mirrored indexing."""
-        x = inputs[0]
-        assert x is not None
-        first = 2 if self.row_rule(inputs, output).mode is RowMode.MAP else 0
-        strides = _loops.contiguous_strides(x.shape)
-        axes = tuple(
-            MirrorPadAxis(output.shape[i], self.paddings[i][0], x.shape[i], strides[i])
-            for i in range(first, len(x.shape))
-        )
-        return Lowered(MirrorPadParams(axes, int(self.mode == "reflect"), output.dtype.c_name))

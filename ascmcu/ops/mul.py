@@ -8,26 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier
-
-
-@dataclass(frozen=True)
-class MulParams:
-    """Compile-time constants of the row kernel."""
-
-    loops: tuple[_broadcast.Loop, ...]
-    a: _broadcast.Operand
-    b: _broadcast.Operand
-    multiplier: int
-    shift: int
-    y_zero_point: int
-    low: int
-    high: int
-    y_type: str
 
 
 @register("MUL")
@@ -61,18 +46,3 @@ class Mul(_broadcast.Broadcasting):
             multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output)) + output.zero_point
         )
         return np.clip(result, *self.clamp).astype(output.dtype.numpy)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Constant operands go to flash."""
-        a, b = inputs
-        assert a is not None and b is not None
-        params = MulParams(
-            _broadcast.loops(inputs, output),
-            _broadcast.operand(a),
-            _broadcast.operand(b),
-            *self.multiplier(inputs, output),
-            output.zero_point,
-            *self.clamp,
-            output.dtype.c_name,
-        )
-        return Lowered(params, _broadcast.constant_operands(inputs))

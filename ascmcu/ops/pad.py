@@ -10,7 +10,6 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
-    Lowered,
     Op,
     RowMode,
     RowReads,
@@ -22,26 +21,9 @@ from ascmcu.ir.op import (
 )
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops, _quant
-from ascmcu.ops._loops import Loop
+from ascmcu.ops import _quant
 
 Pairs = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class PadParams:
-    """Compile-time constants: each step fills ``out_elements`` with ``value`` and copies the input's part into it.
-
-    A step whose input row lies outside [0, in_rows) has no copy. Loops have steps (output, input).
-    """
-
-    loops: tuple[Loop, ...]
-    out_elements: int
-    base: int
-    top: int
-    in_rows: int
-    value: int
-    c_type: str
 
 
 @register("PAD", "PADV2")
@@ -85,19 +67,6 @@ class Pad(Op):
         if x.has_row_axis and output.has_row_axis:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, -self.paddings[1][0], 1),))
         return whole_rule(inputs)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Fill and copy."""
-        x = inputs[0]
-        assert x is not None
-        mapped = self.row_rule(inputs, output).mode is RowMode.MAP
-        first = 2 if mapped else 0
-        into = _loops.contiguous_strides(output.shape)[first:]
-        levels = _loops.loops(x.shape[first:], (into, _loops.contiguous_strides(x.shape)[first:]))
-        base = sum(s * before for s, (before, _) in zip(into, self.paddings[first:], strict=True))
-        elements = output.row_elements if mapped else output.elements
-        top, rows = (self.paddings[1][0], x.rows) if mapped else (0, 1)
-        return Lowered(PadParams(levels, elements, base, top, rows, self.value, output.dtype.c_name))
 
 
 def import_paddings(ctx: ImportContext, x: Tensor) -> Pairs:

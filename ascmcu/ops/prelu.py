@@ -8,28 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier
-
-
-@dataclass(frozen=True)
-class PreluParams:
-    """Compile-time constants: one multiplier for x ≥ 0, one for x × slope."""
-
-    loops: tuple[_broadcast.Loop, ...]
-    a: _broadcast.Operand
-    b: _broadcast.Operand
-    positive_multiplier: int
-    positive_shift: int
-    negative_multiplier: int
-    negative_shift: int
-    y_zero_point: int
-    low: int
-    high: int
-    y_type: str
 
 
 @register("PRELU")
@@ -45,9 +28,9 @@ class Prelu(_broadcast.Broadcasting):
         ctx.emit(cls(), _broadcast.import_operands(ctx), ctx.outputs[0])
 
     @staticmethod
-    def _multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-        x, slope = inputs
-        assert x is not None and slope is not None
+    def multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+        """(multiplier, shift) of inputs from the zero point up, and of those below it times the slope."""
+        x, slope = present(inputs)
         # activations.cc widens to double what it has computed in float32.
         positive = _scales.single_multiplier(x.scale, over=output.scale)
         return positive, _scales.single_multiplier(x.scale, slope.scale, over=output.scale)
@@ -56,7 +39,7 @@ class Prelu(_broadcast.Broadcasting):
         """Bit-exact reference."""
         x, slope = arrays
         assert x is not None and slope is not None and inputs[0] is not None and inputs[1] is not None
-        positive, negative = self._multipliers(inputs, output)
+        positive, negative = self.multipliers(inputs, output)
         centred, slope_centred = np.broadcast_arrays(
             x.astype(np.int64) - inputs[0].zero_point, slope.astype(np.int64) - inputs[1].zero_point
         )
@@ -67,20 +50,3 @@ class Prelu(_broadcast.Broadcasting):
         )
         clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
         return clipped.astype(output.dtype.numpy)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """Constant slopes go to flash."""
-        x, slope = inputs
-        assert x is not None and slope is not None
-        positive, negative = self._multipliers(inputs, output)
-        params = PreluParams(
-            _broadcast.loops(inputs, output),
-            _broadcast.operand(x),
-            _broadcast.operand(slope),
-            *positive,
-            *negative,
-            output.zero_point,
-            *output.dtype.integer_range,
-            output.dtype.c_name,
-        )
-        return Lowered(params, _broadcast.constant_operands(inputs))

@@ -8,24 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded
-
-
-@dataclass(frozen=True)
-class QuantizeParams:
-    """Compile-time constants of the float32 form."""
-
-    elements: int
-    scale: float
-    zero_point: int
-    low: int
-    high: int
-    y_type: str
 
 
 @register("QUANTIZE")
@@ -63,11 +51,3 @@ class Quantize(Elementwise):
                 centred, *_scales.double_multiplier(inputs[0].scale, over=output.scale)
             )
         return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """The float32 form; the 8-bit one became a lookup."""
-        low, high = output.dtype.integer_range
-        params = QuantizeParams(
-            output.row_elements, output.scale, output.zero_point, low, high, output.dtype.c_name
-        )
-        return Lowered(params)

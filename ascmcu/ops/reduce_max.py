@@ -6,19 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _reduce
-
-
-@dataclass(frozen=True)
-class ReduceMaxParams:
-    """Compile-time constants."""
-
-    geometry: _reduce.ReduceGeometry
-    lowest: int
-    c_type: str
 
 
 @register("REDUCE_MAX")
@@ -40,8 +31,3 @@ class ReduceMax(_reduce.Reduction):
         assert arrays[0] is not None
         largest: Array = arrays[0].max(axis=self.axes)
         return largest.reshape(output.shape)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """The output itself holds the running maximum."""
-        geometry = self.geometry(inputs, output)
-        return Lowered(ReduceMaxParams(geometry, output.dtype.integer_range[0], output.dtype.c_name))

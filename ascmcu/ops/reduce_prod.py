@@ -17,7 +17,7 @@ class ReduceProd(Op):
     """Never a node: the import defines its output as a constant, and refuses products of computed tensors."""
 
     KIND = "reduce_prod"
-    LOWERED = True
+    REWRITTEN = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:

@@ -12,7 +12,6 @@ from ascmcu.ir.graph import with_tensor
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
-    Lowered,
     Op,
     RowMode,
     RowReads,
@@ -25,14 +24,6 @@ from ascmcu.ir.op import (
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
-
-
-@dataclass(frozen=True)
-class ReshapeParams:
-    """Elements that one step copies."""
-
-    elements: int
-    c_type: str
 
 
 @register("RESHAPE", "SQUEEZE", "EXPAND_DIMS")
@@ -80,11 +71,6 @@ class Reshape(Op):
         if x.rows == output.rows and x.row_elements == output.row_elements:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """A copy; the planner makes it an alias where it can."""
-        rule = self.row_rule(inputs, output)
-        return Lowered(ReshapeParams(output.elements // rule.steps, output.dtype.c_name))
 
 
 def _resolved(wanted: Array, elements: int) -> tuple[int, ...]:

@@ -17,7 +17,7 @@ class Shape(Op):
     """Never a node: the import defines its output as a constant."""
 
     KIND = "shape"
-    LOWERED = True
+    REWRITTEN = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
-    Lowered,
     Op,
     RowMode,
     RowReads,
@@ -22,8 +21,7 @@ from ascmcu.ir.op import (
 )
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops, _quant
-from ascmcu.ops._copy import CopyParams
+from ascmcu.ops import _quant
 from ascmcu.ops.reshape import Reshape
 
 Ints = tuple[int, ...]
@@ -84,20 +82,6 @@ class Slice(Op):
         if x.has_row_axis and output.has_row_axis and self.strides[1] > 0:
             return RowRule(RowMode.MAP, output.rows, (RowReads(self.strides[1], self.begin[1], 1),))
         return whole_rule(inputs)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """A strided copy."""
-        x = inputs[0]
-        assert x is not None
-        mapped = self.row_rule(inputs, output).mode is RowMode.MAP
-        first = 2 if mapped else 0
-        strides = _loops.contiguous_strides(x.shape)[first:]
-        walk = [a * b for a, b in zip(strides, self.strides[first:], strict=True)]
-        size = self.size[first:]
-        base = sum(a * b for a, b in zip(strides, self.begin[first:], strict=True))
-        rows = (self.strides[1], self.begin[1]) if mapped else (0, 0)
-        levels = _loops.loops(size, (_loops.contiguous_strides(size), walk))
-        return Lowered(CopyParams(levels, base, *rows, output.dtype.c_name))
 
 
 Part = tuple[Ints, Ints, Ints, Tensor]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, RowMode
+from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _scales
@@ -27,23 +27,6 @@ from ascmcu.ops._fixed import (
 
 _DIFF_INTEGER_BITS = 5
 _ACCUMULATION_INTEGER_BITS = 12
-
-
-@dataclass(frozen=True)
-class SoftmaxParams:
-    """Compile-time constants: ``vectors`` of ``depth`` elements per step.
-
-    The flash table holds exp(−beta × scale × d) in Q0.31 for the difference d = 0 … entries − 1 to the maximum;
-    larger differences give the lowest output.
-    """
-
-    vectors: int
-    depth: int
-    entries: int
-    low: int
-    high: int
-    x_type: str
-    y_type: str
 
 
 @register("SOFTMAX")
@@ -76,7 +59,7 @@ class Softmax(Elementwise):
             )
         ctx.emit(cls(beta), (x,), output)
 
-    def _exponentials(self, x: Tensor) -> I64:
+    def exponentials(self, x: Tensor) -> I64:
         """exp of −d for d = 0 … as Q0.31, as far as the reference takes it into account."""
         real = min(_scales.double(self.beta, x.scale, 1 << (31 - _DIFF_INTEGER_BITS)), (1 << 31) - 1.0)
         multiplier, left_shift = quantize_multiplier(real)
@@ -90,7 +73,7 @@ class Softmax(Elementwise):
         """Bit-exact reference."""
         x = arrays[0]
         assert x is not None and inputs[0] is not None
-        table = self._exponentials(inputs[0])
+        table = self.exponentials(inputs[0])
         difference = x.max(axis=-1, keepdims=True).astype(np.int64) - x
         counted = difference < len(table)
         exps = np.where(counted, table[np.minimum(difference, len(table) - 1)], 0)
@@ -103,23 +86,6 @@ class Softmax(Elementwise):
         )
         low, high = output.dtype.integer_range
         return np.where(counted, np.clip(unsaturated + low, low, high), low).astype(output.dtype.numpy)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """The table of exponentials goes to flash."""
-        x = inputs[0]
-        assert x is not None
-        table = self._exponentials(x).astype(np.int32)
-        assert self.row_rule(inputs, output).mode is RowMode.MAP
-        depth = output.shape[-1]
-        params = SoftmaxParams(
-            output.row_elements // depth,
-            depth,
-            len(table),
-            *output.dtype.integer_range,
-            x.dtype.c_name,
-            output.dtype.c_name,
-        )
-        return Lowered(params, (("exponentials", table),))
 
 
 def import_beta(ctx: ImportContext) -> float:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Lowered, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _loops, _quant
-from ascmcu.ops._copy import CopyParams
+from ascmcu.ops import _quant
 from ascmcu.ops._space_to_batch import import_batch_to_space, import_space_to_batch
 
 
@@ -58,15 +57,3 @@ class Transpose(Op):
         if x.has_row_axis and self.permutation[:2] == (0, 1):
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
-
-    def lower(self, inputs: Inputs, output: Tensor) -> Lowered:
-        """A strided copy."""
-        x = inputs[0]
-        assert x is not None
-        mapped = self.row_rule(inputs, output).mode is RowMode.MAP
-        first = 2 if mapped else 0
-        strides = _loops.contiguous_strides(x.shape)
-        walk = [strides[p] for p in self.permutation[first:]]
-        extents = output.shape[first:]
-        levels = _loops.loops(extents, (_loops.contiguous_strides(extents), walk))
-        return Lowered(CopyParams(levels, 0, int(mapped), 0, output.dtype.c_name))

@@ -8,9 +8,8 @@ from __future__ import annotations
 import dataclasses
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.op import DEFAULT_TUNING
 from ascmcu.ir.types import Tensor
-from ascmcu.kernels import conv2d_two_rows
+from ascmcu.kernels import DEFAULT_TUNING, conv2d_two_rows
 from ascmcu.ops.conv2d import Conv2D
 
 _MOST_COLUMNS = 9

@@ -10,7 +10,7 @@ import numpy as np
 
 from ascmcu import kernels
 from ascmcu.ir.graph import Graph, node_macs
-from ascmcu.ir.op import DEFAULT_TUNING, Tuning
+from ascmcu.kernels import DEFAULT_TUNING, Tuning
 from ascmcu.kernels.conv2d_time import common_pitches
 from ascmcu.passes.input_readers_first import input_readers_first
 from ascmcu.schedule.layouts import layouts

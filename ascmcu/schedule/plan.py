@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.op import Lowered, RowRule
+from ascmcu.ir.op import RowRule
+from ascmcu.kernels import Lowered
 
 LAYERS = "layers"
 ROWS = "rows"

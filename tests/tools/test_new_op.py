@@ -30,7 +30,7 @@ def _new_op(copy: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_copies_are_operators(copy: Path) -> None:
-    for like, name, files in (("mul", "floor_div", 3), ("abs", "neg", 2)):
+    for like, name, files in (("mul", "floor_div", 4), ("abs", "neg", 2)):
         done = _new_op(copy, name, "--like", like)
         assert done.returncode == 0, done.stderr
         written = [x for x in done.stdout.splitlines() if x.startswith(("ascmcu", "templates", "tests"))]
@@ -67,6 +67,7 @@ def test_what_exists_stays(copy: Path) -> None:
 @pytest.mark.parametrize(("arguments", "message"), [
     (["Wrong Name"], "'Wrong Name' is no op name"), (["fine", "--like", "nothing"], "there is no op 'nothing' to copy"),
     (["fine", "--like", "slice"], "'slice' imports 5 builtins"),
+    (["fine", "--like", "add"], "'add' has kernels of other names (add_sub)"),
 ])  # fmt: skip
 def test_refusals(copy: Path, arguments: list[str], message: str) -> None:
     done = _new_op(copy, *arguments)

@@ -884,7 +884,7 @@ static void lookup_2(const int8_t *x, int8_t *out, const int8_t *table)
 #define BLEND_S20
 /* y = SSAT(C + (A1 * 256 a >> 16) + (A2 * 256 b >> 16), asr 20) of `count` elements, a multiple of four. Registers: r0 a, r1 b,
  * r2 out, r3 end of a, r4 r5 r6 the factors and the offset, the others operands. About 7 cycles an element. */
-static __attribute__((naked, noipa)) void blend_s20(__attribute__((unused)) const int8_t *a,
+static __attribute__((naked, noipa)) void two_mac_add_s20(__attribute__((unused)) const int8_t *a,
     __attribute__((unused)) const int8_t *b, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t count,
     __attribute__((unused)) const int32_t *factors)
 {
@@ -929,11 +929,11 @@ static __attribute__((naked, noipa)) void blend_s20(__attribute__((unused)) cons
 #endif
 
 /* ADD: one output row. */
-static inline void add_3(const int8_t *a, const int8_t *b, int8_t *out)
+static inline void add_sub_3(const int8_t *a, const int8_t *b, int8_t *out)
 {
     static const int32_t factors[3] = { 302318955, 283892558, 33455842 };
 #if ASCMCU_DSP
-    blend_s20(a, b, out, 16, factors);
+    two_mac_add_s20(a, b, out, 16, factors);
 #else
     for (int32_t i = 0; i < 16; ++i) {
         const int32_t left = (int32_t)(((int64_t)factors[0] * (a[i] * 256)) >> 16);
@@ -943,8 +943,8 @@ static inline void add_3(const int8_t *a, const int8_t *b, int8_t *out)
 #endif
 }
 
-/* MEAN over 16 elements each: adds one step's input to the sums. */
-static void mean_4(const int8_t *x, model_int32 *sums)
+/* MEAN or SUM over 16 elements each: adds one step's input to the sums. */
+static void mean_sum_4(const int8_t *x, model_int32 *sums)
 {
     for (int32_t i0 = 0; i0 < 4; ++i0) {
     for (int32_t i1 = 0; i1 < 4; ++i1) {
@@ -957,7 +957,7 @@ static void mean_4(const int8_t *x, model_int32 *sums)
 
 }
 
-static void mean_4_finish(const model_int32 *sums, int8_t *out)
+static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
 {
     for (int32_t i = 0; i < 4; ++i) {
         const int32_t scaled = multiply_by_quantized_multiplier(sums[i] + (-432), 1255976355, -1);
@@ -1180,7 +1180,7 @@ static void layer_3(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    add_3(t3(step), t1(step), t4(step));
+    add_sub_3(t3(step), t1(step), t4(step));
 
 
     LAYER_END(3);
@@ -1194,11 +1194,10 @@ static void layer_4(int32_t step)
     if (step == 0) {
         memset(((model_int32 *)(void *)(arena + 232)), 0, 16);
     }
-    mean_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
+    mean_sum_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
     if (step == 3) {
-        mean_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
+        mean_sum_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
     }
-
 
     LAYER_END(4);
 }

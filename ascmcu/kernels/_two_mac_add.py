@@ -1,4 +1,4 @@
-"""The blend form of ADD and SUB: two multiply-accumulates and one saturating shift per element.
+"""ADD and SUB by two multiply-accumulates and one saturating shift per element.
 
     y = SSAT(C + (A1 · (256·a) >> 16) + (A2 · (256·b) >> 16), asr S)
 
@@ -22,7 +22,7 @@ _COMMON_SHIFT = 20
 
 
 @dataclass(frozen=True)
-class Blend:
+class TwoMacAdd:
     """Compile-time constants of the form."""
 
     a_factor: int
@@ -31,7 +31,7 @@ class Blend:
     shift: int
 
 
-def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int) -> Blend | None:
+def two_mac_add(table: Array, a_scale: float, b_scale: float, low: int, high: int) -> TwoMacAdd | None:
     """The form that gives ``table[a + 128, b + 128]``, or ``None``.
 
     Args:
@@ -52,7 +52,9 @@ def blend_form(table: Array, a_scale: float, b_scale: float, low: int, high: int
     return next((form for form in found if form is not None), None)
 
 
-def _at_shift(table: Array, a_scale: float, b_scale: float, low: int, high: int, shift: int) -> Blend | None:
+def _at_shift(
+    table: Array, a_scale: float, b_scale: float, low: int, high: int, shift: int
+) -> TwoMacAdd | None:
     nominal = [round(scale * 2.0 ** (shift + 8)) for scale in (a_scale, b_scale)]
     if shift < 8 or shift > 28 or max(map(abs, nominal)) >= (1 << 31) - _SEARCH:
         return None
@@ -68,7 +70,7 @@ def _at_shift(table: Array, a_scale: float, b_scale: float, low: int, high: int,
         total = ((a_factor * x) >> 16)[:, np.newaxis] + ((b_factor * x) >> 16)[np.newaxis, :]
         least, most = int((floor - total).max()), int((ceiling - total).min()) - 1
         if least <= most and _fits(total, least, most):
-            return Blend(a_factor, b_factor, (least + most) // 2, shift)
+            return TwoMacAdd(a_factor, b_factor, (least + most) // 2, shift)
     return None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.ops._loops import Loop
+from ascmcu.kernels._loops import Loop
 
 
 @dataclass(frozen=True)

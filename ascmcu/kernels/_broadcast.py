@@ -1,0 +1,40 @@
+"""What the kernels of two broadcast operands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs, present
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.kernels import _loops
+from ascmcu.kernels._loops import Loop as Loop  # re-exported
+
+
+def loops(inputs: Inputs, output: Tensor) -> tuple[Loop, ...]:
+    """The loops over one output row; steps are (output, first operand, second operand)."""
+    target = output.row_shape
+    strides = [_loops.contiguous_strides(target)]
+    for t in present(inputs)[:2]:
+        strides.append(_loops.broadcast_strides(_loops.row_shape_of(output, t.shape), target))
+    return _loops.loops(target, strides)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """An int8 or uint8 operand in C; a constant one is an array in flash and does not have a ring."""
+
+    zero_point: int
+    c_type: str
+
+
+def operand(tensor: Tensor) -> Operand:
+    """The operand's facts."""
+    return Operand(tensor.zero_point, tensor.dtype.c_name)
+
+
+def constant_operands(inputs: Inputs) -> tuple[tuple[str, Array], ...]:
+    """Constant operands as (C name, data)."""
+    names = ("a", "b")
+    return tuple(
+        (name, t.data) for name, t in zip(names, inputs, strict=False) if t is not None and t.data is not None
+    )

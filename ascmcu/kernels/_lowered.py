@@ -1,0 +1,60 @@
+"""What a kernel makes of a layer, and what it may spend on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import RowRule
+from ascmcu.ir.types import Array, DType
+
+
+@dataclass(frozen=True)
+class Lowered:
+    """What the kernel's template needs to become C.
+
+    Attributes:
+        params: a frozen dataclass of compile-time constants; layers with equal kind and params share one C function.
+        constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
+        state: element type and count of the accumulators that live from the first step to the last, if any.
+        scratch: element type and count of what a step needs only while it runs, if anything.
+        shift: of the requantization, where layers of one shift share their code.
+        widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
+            that row may be.
+        rule: how rows flow, where the kernel takes others at a time than the op says.
+        kernel: its name, which is that of its template; set by the selector.
+        cycles: predicted for a whole inference at zero wait states; 0 leaves it to what the kernel states in general.
+    """
+
+    params: object
+    constants: tuple[tuple[str, Array], ...] = ()
+    state: tuple[DType, int] | None = None
+    scratch: tuple[DType, int] | None = None
+    shift: int | None = None
+    widens_in_place: bool = False
+    rule: RowRule | None = None
+    kernel: str = ""
+    cycles: int = 0
+
+
+SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What lowering may spend.
+
+    ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
+    some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps
+    an inner loop may have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers
+    take where they can, ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense
+    layers are much of the network and may have code of their own.
+    """
+
+    scratch_bytes: int = SCRATCH_BYTES
+    unroll: int = 16
+    shift: int = 13
+    pitch: int = 0
+    dense: bool = False
+
+
+DEFAULT_TUNING = Tuning()

@@ -1,0 +1,31 @@
+"""ADD, SUB, MUL, DIV, MAXIMUM and MINIMUM of float32, with broadcasting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels import _broadcast, _float
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.float_binary import FloatBinary
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants."""
+
+    function: str
+    loops: tuple[_broadcast.Loop, ...]
+    clamp: _float.Clamp
+
+
+@kernel(FloatBinary, cost=Cost(output=12))
+def lower(op: FloatBinary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Constant operands go to flash as float32."""
+    constants = tuple((name, data.astype(np.float32)) for name, data in _broadcast.constant_operands(inputs))
+    loops = _broadcast.loops(inputs, output)
+    return Lowered(Params(op.function, loops, _float.clamp(op.activation)), constants)

@@ -1,0 +1,48 @@
+"""DEPTHWISE_CONV_2D on float32 activations; weights float32, half precision or int8."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels import _float
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops._float import values
+from ascmcu.ops._window import WindowParams
+from ascmcu.ops.float_depthwise_conv2d import FloatDepthwiseConv2D
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants of the row kernel."""
+
+    window: WindowParams
+    multiplier: int
+    stored: _float.Stored
+    clamp: _float.Clamp
+
+
+@kernel(FloatDepthwiseConv2D, cost=Cost(mac=12, output=20))
+def lower(op: FloatDepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Weights are (C × multiplier, kernel_h, kernel_w), rounded up to whole words of halves."""
+    x, weights, bias = op.operands(inputs)
+    channels = weights.shape[3]
+    taps = weights.values[0].transpose(2, 0, 1).reshape(channels, -1)
+    if taps.shape[1] % 2 and weights.dtype is DType.FLOAT16:
+        taps = np.pad(taps, ((0, 0), (0, 1)))
+    constants = [("weights", _float.packed(weights, taps)), ("bias", values(bias))]
+    if weights.dtype is DType.INT8:
+        assert weights.quant is not None
+        scales = np.array(weights.quant.scales, np.float32)
+        constants.append(("scales", np.ascontiguousarray(np.broadcast_to(scales, channels))))
+    params = Params(
+        window=op.window_params(x, weights, output),
+        multiplier=channels // x.shape[3],
+        stored=_float.stored(weights),
+        clamp=_float.clamp(op.activation),
+    )
+    return Lowered(params, tuple(constants))

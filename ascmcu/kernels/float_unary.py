@@ -1,0 +1,26 @@
+"""Functions of one float32 element: RELU and its like, LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, ABS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.float_unary import FloatUnary
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants."""
+
+    function: str
+    alpha: float
+    elements: int
+
+
+@kernel(FloatUnary, cost=Cost(output=30))
+def lower(op: FloatUnary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """No constants."""
+    return Lowered(Params(op.function, op.alpha, output.row_elements))

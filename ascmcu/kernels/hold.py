@@ -1,0 +1,25 @@
+"""HOLD: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.hold import Hold
+
+
+@dataclass(frozen=True)
+class Params:
+    """Elements of a row."""
+
+    elements: int
+    c_type: str
+
+
+@kernel(Hold, cost=Cost(output=0.5))
+def lower(op: Hold, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """A copy of a row; the planner makes it an alias."""
+    return Lowered(Params(output.row_elements, output.dtype.c_name))

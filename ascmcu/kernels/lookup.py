@@ -1,0 +1,29 @@
+"""LOOKUP: any function of one 8-bit element, as a table of 256 bytes. Passes make it; no file holds it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs, present
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.lookup import Lookup
+
+
+@dataclass(frozen=True)
+class Params:
+    """Elements per step."""
+
+    elements: int
+    x_type: str
+    y_type: str
+
+
+@kernel(Lookup, cost=Cost(output=4))
+def lower(op: Lookup, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """The table goes to flash."""
+    x, table = present(inputs)
+    return Lowered(
+        Params(output.row_elements, x.dtype.c_name, output.dtype.c_name), (("table", table.values),)
+    )

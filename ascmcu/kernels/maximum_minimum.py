@@ -1,0 +1,30 @@
+"""MAXIMUM and MINIMUM share everything but the comparison."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels import _broadcast
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops._extremum import Extremum
+from ascmcu.ops.maximum import Maximum
+from ascmcu.ops.minimum import Minimum
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants of the row kernel."""
+
+    loops: tuple[_broadcast.Loop, ...]
+    c_type: str
+    maximum: bool
+
+
+@kernel(Maximum, Minimum, cost=Cost(output=12))
+def lower(op: Extremum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """Constant operands go to flash."""
+    params = Params(_broadcast.loops(inputs, output), output.dtype.c_name, op.LARGER)
+    return Lowered(params, _broadcast.constant_operands(inputs))

@@ -1,0 +1,31 @@
+"""QUANTIZE: float32 to 8 bits, or 8 bits to another scale, zero point or signedness."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.quantize import Quantize
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants of the float32 form."""
+
+    elements: int
+    scale: float
+    zero_point: int
+    low: int
+    high: int
+    y_type: str
+
+
+@kernel(Quantize, cost=Cost(output=52))
+def lower(op: Quantize, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """The float32 form; the 8-bit one became a lookup."""
+    low, high = output.dtype.integer_range
+    params = Params(output.row_elements, output.scale, output.zero_point, low, high, output.dtype.c_name)
+    return Lowered(params)

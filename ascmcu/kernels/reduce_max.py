@@ -1,0 +1,28 @@
+"""REDUCE_MAX over any axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ascmcu.ir.op import Inputs
+from ascmcu.ir.types import Tensor
+from ascmcu.kernels import _reduce
+from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.ops.reduce_max import ReduceMax
+
+
+@dataclass(frozen=True)
+class Params:
+    """Compile-time constants."""
+
+    geometry: _reduce.Geometry
+    lowest: int
+    c_type: str
+
+
+@kernel(ReduceMax, cost=Cost(input=5))
+def lower(op: ReduceMax, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+    """The output itself holds the running maximum."""
+    geometry = _reduce.geometry(op, inputs, output)
+    return Lowered(Params(geometry, output.dtype.integer_range[0], output.dtype.c_name))
