@@ -150,13 +150,13 @@ class Session:
     # ------------------------------------------------------------------ one clip
 
     def _run_once(self, data: bytes, kind: Kind) -> wire.Result:
+        window_bytes = self._window_bytes()
         message: Message = self._ask(
             wire.Ready, Type.BEGIN, flags=kind, body=wire.begin_body(self._clip, len(data))
         )
         # The byte the device wants next, how far we have sent, how far it ever came.
         wanted = sent = furthest = 0
         asking = False  # where the device stands, of a chunk that it may lack
-        window_bytes = self._window_bytes()
         progress_s = time.monotonic()
         while not (isinstance(message, wire.Result) and message.clip == self._clip):
             self._check(message)
