@@ -178,7 +178,8 @@ def from_tensors(
         )
     count = len(array) if limit is None else min(limit, len(array))
     classes, right = _truth(manifest, names, truth, len(array))
-    chosen = [Clip(f"{i}", right[i] if right else None, functools.partial(tensor_bytes, array[i], spec)) for i in range(count)]
+    loads = [functools.partial(tensor_bytes, array[i], spec) for i in range(count)]
+    chosen = [Clip(f"{i}", right[i] if right else None, load) for i, load in enumerate(loads)]
     return Clips(Kind.TENSOR, str(path), classes.labels, tuple(chosen), classes.source, classes.notices)
 
 

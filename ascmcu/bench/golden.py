@@ -37,7 +37,9 @@ def golden(folder: Path, manifest: Manifest) -> Golden:
         with np.load(folder / "constants.npz") as stored:
             graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
     except OSError as error:
-        raise DataError("the export does not hold its network", where=str(folder), found=str(error)) from error
+        raise DataError(
+            "the export does not hold its network", where=str(folder), found=str(error)
+        ) from error
     spec = manifest.inputs[0]
     rng, dtype = np.random.default_rng(1), np.dtype(spec.dtype)
     if dtype.kind == "f":

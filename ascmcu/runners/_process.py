@@ -52,7 +52,8 @@ def first_line(command: list[str], timeout_s: float = VERSION_S) -> str:
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """End a child that leads its process group, and what it has started: a shell script hands no signal on."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError, PermissionError):  # nobody is left; or, on macOS, not reaped yet
+        # Nobody is left; or, on macOS, not reaped yet.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(child.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
             child.wait(_EXIT_S)

@@ -69,7 +69,9 @@ class QemuRunner(ProcessRunner):
                 except TimeoutError:
                     status = self._child.poll()
                     if status is not None or time.monotonic() > deadline:
-                        found = f"no link after {_START_S:.0f} s" if status is None else f"exit status {status}"
+                        found = (
+                            f"no link after {_START_S:.0f} s" if status is None else f"exit status {status}"
+                        )
                         raise LinkError("QEMU did not start", found=found, details=self._said()) from None
 
 

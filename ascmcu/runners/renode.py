@@ -55,7 +55,8 @@ def renode_version(program: str) -> str:
     line = first_line([program, "--version"])
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", line)
     if found is None:
-        raise ToolError("this is no Renode; nothing was run", where=program, found=line or "no version", hint=_WHERE_FROM)
+        told = line or "no version"
+        raise ToolError("this is no Renode; nothing was run", where=program, found=told, hint=_WHERE_FROM)
     if tuple(map(int, found.groups())) < MIN_VERSION:
         raise ToolError(
             "this Renode is too old; nothing was run",

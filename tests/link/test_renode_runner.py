@@ -1,4 +1,4 @@
-"""The Renode runner and its test file against stand-ins, over the simulator: what goes right, and every way to go wrong."""
+"""The Renode runner and its test file against stand-ins, over the simulator: what goes right, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -101,7 +101,9 @@ def test_what_renode_refuses_is_shown_at_once(
 ) -> None:
     """Renode prints its error and waits at the prompt; long chatter before it is cut in the middle."""
     chatter = "i=0; while [ $i -lt 300 ]; do echo line $i of the log; i=$((i+1)); done"
-    error = "echo \"There was an error executing command 'machine LoadPlatformDescription': \"; echo 'Error E39'"
+    error = (
+        "echo \"There was an error executing command 'machine LoadPlatformDescription': \"; echo 'Error E39'"
+    )
     _install(tmp_path, monkeypatch, f"{SAYS_VERSION}echo the head; {chatter}; {error}; {tmp_path}/nap 300")
     with pytest.raises(LinkError, match="refuses the platform") as caught, _within(5):
         base.create("renode", target).__enter__()
@@ -147,7 +149,9 @@ def test_one_that_dies_later_says_so(target: Target, tmp_path: Path, monkeypatch
     assert "(monitor)" in str(caught.value)
 
 
-def test_a_version_that_does_not_come(target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_version_that_does_not_come(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     _install(tmp_path, monkeypatch, f"{tmp_path}/nap 300 & wait")
     monkeypatch.setattr(_process.first_line, "__defaults__", (1.0,))
     with pytest.raises(ToolError, match="hangs") as caught, _within(5):
@@ -192,17 +196,9 @@ def test_a_board_that_it_does_not_model_is_refused(tmp_path: Path) -> None:
 
 
 def _robot(folder: Path, results: Path) -> tuple[str, dict[str, str]]:
-    """Run an export's ``renode.robot`` as ``renode-test`` does: keywords and set-up come from outside the file.
-
-    Returns the suite's status and each test's message.
-    """
-    robot_api = pytest.importorskip("robot.api")
-    suite = robot_api.TestSuite.from_file_system(str(folder / "renode.robot"))
-    suite.resource.imports.create(type="Library", name=str(STAND_IN))
-    for test in suite.tests:
-        test.setup.config(name="Reset Emulation")
-        test.teardown.config(name="Reset Emulation")
-    done = suite.run(console="none", output=str(results / "robot.xml"), log=None, report=None)
+    """The status of an export's ``renode.robot``, and each test's message."""
+    pytest.importorskip("robot")
+    done = renode_stand_in.robot(folder / "renode.robot", results)
     return str(done.suite.status), {test.name: test.message for test in done.suite.tests}
 
 

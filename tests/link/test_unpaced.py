@@ -1,8 +1,8 @@
-"""Links that deliver bursts without pacing: whole clips go through, on every family of chips, and nothing is asked twice.
+"""Links that deliver bursts without pacing: whole clips go through, on every family, and nothing is asked twice.
 
-The line offers each byte as soon as the handler has taken the one before, so that the main loop does not run before the
-burst's end: Renode's way, and that of any link without a rate. On a wire that is faster than the handler bytes are lost,
-as in hardware; what was lost is asked for again or reported, never scored.
+The line offers each byte as soon as the handler has taken the one before, so that the main loop does not run before
+the burst's end: Renode's way, and that of any link without a rate. On a wire that is faster than the handler bytes
+are lost, as in hardware; what was lost is asked for again or reported, never scored.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 KWS, RESNET8 = MODELS / "mlperf_tiny_kws_int8.tflite", MODELS / "mlperf_tiny_ic_resnet8_int8.tflite"
 # One of each family that has a serial port of its own kind, and one of each kind of STM32 port.
 BOARDS = ("nucleo-f446", "nrf52840-dk", "nucleo-l476", "frdm-k64f")
-# The least cycles from byte to byte at which each handler takes them all (measured; a byte at the board's rate takes 640
-# to 1953 cycles).
+# Cycles from byte to byte at which each handler takes them all (measured); at the boards' rates a byte takes 640 to
+# 2604.
 LEAST_GAP_CYCLES = {"nucleo-f446": 60, "nrf52840-dk": 100, "nucleo-l476": 60, "frdm-k64f": 60}
 
 pytestmark = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")

@@ -11,7 +11,6 @@ from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10"
 CLASSES = 10
-CHANNELS = 4
 
 
 def specification(seconds: float) -> str:
@@ -29,20 +28,22 @@ layout = "time_mel"
 """
 
 
-def network(spec: FeatureSpec) -> bytes:
+def network(spec: FeatureSpec, channels: int = 4) -> bytes:
     """The ``.tflite`` for features of that shape: (1, frames, bands, 1) to ten scores."""
     rng = np.random.default_rng(5)
     _, frames, bands, _ = spec.input_shape
-    kernel = rng.integers(-127, 128, (CHANNELS, 3, 3, 1), dtype=np.int8)
-    weights = rng.integers(-127, 128, (CLASSES, CHANNELS), dtype=np.int8)
+    kernel = rng.integers(-127, 128, (channels, 3, 3, 1), dtype=np.int8)
+    weights = rng.integers(-127, 128, (CLASSES, channels), dtype=np.int8)
     half = ((frames - 3) // 2 + 1, (bands - 3) // 2 + 1)
     tensors = [
         TensorSpec("x", (1, frames, bands, 1), scales=(0.08,), zero_point=20),
-        TensorSpec("kernel", kernel.shape, scales=(0.01,) * CHANNELS, data=kernel),
-        TensorSpec("bias", (CHANNELS,), "int32", scales=(0.0008,) * CHANNELS, data=np.zeros(CHANNELS, np.int32)),
-        TensorSpec("map", (1, *half, CHANNELS), scales=(0.2,)),
+        TensorSpec("kernel", kernel.shape, scales=(0.01,) * channels, data=kernel),
+        TensorSpec(
+            "bias", (channels,), "int32", scales=(0.0008,) * channels, data=np.zeros(channels, np.int32)
+        ),
+        TensorSpec("map", (1, *half, channels), scales=(0.2,)),
         TensorSpec("axes", (2,), "int32", data=np.array([1, 2], np.int32)),
-        TensorSpec("mean", (1, CHANNELS), scales=(0.05,)),
+        TensorSpec("mean", (1, channels), scales=(0.05,)),
         TensorSpec("weights", weights.shape, scales=(0.01,), data=weights),
         TensorSpec("bias2", (CLASSES,), "int32", scales=(0.0005,), data=np.zeros(CLASSES, np.int32)),
         TensorSpec("scores", (1, CLASSES), scales=(0.02,)),

@@ -1,8 +1,8 @@
-"""Stands in for Renode: obeys the commands of our scripts and the keywords of our tests, with the simulator as the machine.
+"""Stands in for Renode: obeys the commands of our scripts and the keywords of our tests; the simulator is the machine.
 
-As Renode does, it refuses what it does not know, opens the socket when told to, and delivers bytes without pacing. Run as
-a program it takes ``--version`` and ``-e "include @script"`` and then waits at its prompt; imported by Robot Framework
-it is a library.
+As Renode does, it refuses what it does not know, opens the socket when told to, and delivers bytes without pacing. Run
+as a program it takes ``--version`` and ``-e "include @script"`` and then waits at its prompt; imported by Robot
+Framework it is a library.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path.append(str(ROOT))  # behind an installed package
 
 from ascmcu import boards  # noqa: E402
 from ascmcu.codegen import renode  # noqa: E402
@@ -186,8 +186,24 @@ class renode_stand_in:  # Robot Framework wants the library's class to be called
         self.heard = b""
 
 
+def robot(path: Path, results: Path) -> Any:
+    """Run a test file as ``renode-test`` does: keywords and set-up come from outside the file. Robot's result."""
+    from robot.api import TestSuite
+
+    suite = TestSuite.from_file_system(str(path))
+    suite.resource.imports.create(type="Library", name=str(Path(__file__).resolve()))
+    for test in suite.tests:
+        test.setup.config(name="Reset Emulation")
+        test.teardown.config(name="Reset Emulation")
+    results.mkdir(parents=True, exist_ok=True)
+    return suite.run(console="none", output=str(results / "robot_output.xml"), log=None, report=None)
+
+
 def main(arguments: list[str]) -> int:
-    """As ``renode`` on the command line."""
+    """As ``renode`` on the command line, or as ``renode-test`` behind ``--robot``."""
+    if arguments[:1] == ["--robot"]:
+        assert arguments[2] == "-r", arguments
+        return int(robot(Path(arguments[1]), Path(arguments[3])).return_code)
     if "--version" in arguments:
         print(VERSION)
         return 0
