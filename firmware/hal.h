@@ -33,7 +33,7 @@ struct hal_status {
     uint32_t clock_hz;
     uint32_t stack_bytes;    /* reserved, 0 where the host's system owns the stack */
     uint32_t received_bytes; /* taken by the receive interrupt since start-up, wraps */
-    uint32_t overruns;       /* bytes lost in the receiver, or because nobody emptied the ring */
+    uint32_t overruns;       /* bytes lost in the receiver, or because the buffer was full */
     uint32_t line_errors;    /* framing, noise */
     uint32_t send_timeouts;  /* frames given up because the transmitter did not empty */
     uint8_t wait_states;
@@ -51,17 +51,18 @@ struct hal_fault {
     uint32_t bfar;
 };
 
-/* Clock, counter, serial port. Never fails: whatever does not answer in time is done without. */
-void hal_init(void);
+/* Clock, counter, serial port. Never fails: whatever does not answer in time is done without. Received bytes go into
+ * `buffer`, one behind the other; those that come when its `size` bytes are full are lost and counted. */
+void hal_init(uint8_t *buffer, size_t size);
 
-/* Moves up to `max` received bytes to `to`; how many. */
-size_t hal_read(uint8_t *to, size_t max);
+/* Sleeps until more than `seen` bytes lie in the buffer, or `limit_ms` have passed; how many lie there. */
+size_t hal_wait(size_t seen, uint32_t limit_ms);
+
+/* The first `count` bytes are no longer needed: those behind them move to the buffer's front. */
+void hal_drop(size_t count);
 
 /* Sends all bytes or gives up after a bounded wait. */
 bool hal_write(const uint8_t *from, size_t size);
-
-/* Sleeps until a byte is there (true) or `limit_ms` have passed (false). */
-bool hal_wait(uint32_t limit_ms);
 
 /* Until the next hal_wait() nothing interrupts but the receiver: a measurement follows. */
 void hal_quiet(void);

@@ -178,7 +178,8 @@ def from_tensors(
         )
     count = len(array) if limit is None else min(limit, len(array))
     classes, right = _truth(manifest, names, truth, len(array))
-    chosen = [Clip(f"{i}", right[i] if right else None, _tensor(array[i], spec)) for i in range(count)]
+    loads = [functools.partial(tensor_bytes, array[i], spec) for i in range(count)]
+    chosen = [Clip(f"{i}", right[i] if right else None, load) for i, load in enumerate(loads)]
     return Clips(Kind.TENSOR, str(path), classes.labels, tuple(chosen), classes.source, classes.notices)
 
 
@@ -241,12 +242,10 @@ def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:
     return arrays
 
 
-def _tensor(value: npt.NDArray[np.generic], spec: TensorSpec) -> Callable[[], bytes]:
-    def load() -> bytes:
-        pushed = np.ascontiguousarray(np.transpose(value, spec.permutation))
-        return pushed.astype(pushed.dtype.newbyteorder("<")).tobytes()
-
-    return load
+def tensor_bytes(value: npt.NDArray[np.generic], spec: TensorSpec) -> bytes:
+    """An input of the network as the device takes it: row after row in the order in which they are pushed."""
+    pushed = np.ascontiguousarray(np.transpose(value, spec.permutation))
+    return pushed.astype(pushed.dtype.newbyteorder("<")).tobytes()
 
 
 def part_name(split: str, parts: tuple[str, ...]) -> str:

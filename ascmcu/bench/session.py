@@ -2,8 +2,10 @@
 
 The device says which byte it wants next (READY) and never takes another; the host sends that. Everything that
 can be lost is asked for again by the side that misses it: the device after 250 ms of silence in an open clip,
-or when a frame arrives damaged; the host when an answer stays away. What was scored is proved by the CRC that
-the device returns over all input bytes, so a clip is either right, repeated, or an error.
+or when a frame arrives damaged; the host when an answer stays away. A chunk is sent a second time only when the
+device says that it lacks it, in answer to a question that was sent behind the chunk: so two copies are never under way,
+and no more bytes than the device has room for. What was scored is proved by the CRC that the device returns over
+all input bytes, so a clip is either right, repeated, or an error.
 """
 
 from __future__ import annotations
@@ -75,6 +77,7 @@ class Session:
         self._response_s = response_s
         self._decoder = wire.Decoder()
         self._request = 0
+        self._answers = 0  # the request that the last message about a clip answers
         self._clip = random.Random(seed).getrandbits(32)
         self._waiting: list[wire.Frame] = []
         self.heard = b""
@@ -147,34 +150,50 @@ class Session:
     # ------------------------------------------------------------------ one clip
 
     def _run_once(self, data: bytes, kind: Kind) -> wire.Result:
-        window_bytes = self.hello.credits * self.hello.chunk_bytes
+        window_bytes = self._window_bytes()
         message: Message = self._ask(
             wire.Ready, Type.BEGIN, flags=kind, body=wire.begin_body(self._clip, len(data))
         )
-        wanted = sent = furthest = (
-            0  # the byte the device wants next, how far we have sent, how far it ever came
-        )
+        # The byte the device wants next, how far we have sent, how far it ever came.
+        wanted = sent = furthest = 0
+        asking = False  # where the device stands, of a chunk that it may lack
         progress_s = time.monotonic()
         while not (isinstance(message, wire.Result) and message.clip == self._clip):
             self._check(message)
             if isinstance(message, wire.Ready) and message.clip == self._clip:
-                if message.cause is Cause.AGAIN:
-                    self.repairs.sent_again += message.offset < sent
-                    wanted = sent = message.offset
-                else:
+                if message.cause is not Cause.AGAIN:
                     wanted = max(wanted, message.offset)
                     sent = max(wanted, sent)
-            while sent < len(data) and sent - wanted < window_bytes:
+                    asking = asking and sent > wanted
+                elif message.offset < sent and not (asking and self._answers == self._request):
+                    self._ask_where(wanted)  # what it lacks may be under way
+                    asking = True
+                elif message.offset <= sent:
+                    self.repairs.sent_again += message.offset < sent
+                    wanted = sent = message.offset
+                    asking = False
+            while sent < len(data) and sent - wanted < window_bytes and not asking:
                 self._send_chunk(data, sent)
                 sent = min(len(data), sent + self.hello.chunk_bytes)
             if wanted > furthest:
                 furthest, progress_s = wanted, time.monotonic()
-            message = self._next(f"byte {wanted} of {len(data)} of a clip", progress_s, data, wanted)
+            message = self._next(f"byte {wanted} of {len(data)} of a clip", progress_s, wanted)
         return message
+
+    def _window_bytes(self) -> int:
+        """Bytes of a clip that may be under way: whole chunks, as many as the device grants and has room for."""
+        hello = self.hello
+        room = hello.receive_bytes // wire.data_frame_bytes(hello.chunk_bytes)
+        return min(hello.credits, room) * hello.chunk_bytes
 
     def _send_chunk(self, data: bytes, offset: int) -> None:
         chunk = data[offset : offset + self.hello.chunk_bytes]
         self._link.write(wire.encode(Type.DATA, body=wire.data_body(self._clip, offset, chunk)), _WRITE_S)
+
+    def _ask_where(self, wanted: int) -> None:
+        """Ask the device which byte it wants; its answer shows what has become of all that was sent before."""
+        body = wire.data_body(self._clip, wanted, b"")
+        self._link.write(wire.encode(Type.DATA, 0, self._new_request(), body), _WRITE_S)
 
     def _check(self, message: Message) -> None:
         if isinstance(message, wire.Hello):
@@ -197,11 +216,11 @@ class Session:
                 raise _Restarted
             raise _refused(message)
 
-    def _next(self, where: str, progress_s: float, data: bytes, wanted: int) -> Message:
+    def _next(self, where: str, progress_s: float, wanted: int) -> Message:
         """The next message about a clip; silence, and talk without progress, are bounded.
 
         A device with a clip asks for what it misses after 250 ms. One that stays silent much longer computes, or
-        has restarted without being heard: the chunk that it wanted last tells which, as it then refuses it.
+        has restarted without being heard: asked where it stands it then says that it knows no clip.
         """
         deadline_s = min(time.monotonic() + self._response_s, progress_s + 3 * self._response_s)
         for until_s in (min(deadline_s, time.monotonic() + _NUDGE_PART * self._response_s), deadline_s):
@@ -211,9 +230,10 @@ class Session:
                     raise _faulted(message)
                 if isinstance(message, wire.Hello) and frame.request != 0:
                     continue  # a late answer; the unasked one says that the device has started
+                self._answers = frame.request
                 return message
-            if until_s < deadline_s and wanted < len(data):
-                self._send_chunk(data, wanted)
+            if until_s < deadline_s:
+                self._ask_where(wanted)
         raise LinkError(
             "the device has stopped answering",
             where=where,
@@ -227,17 +247,17 @@ class Session:
         self, kind: type[M], type_: Type, flags: int = 0, body: bytes = b"", within_s: float | None = None
     ) -> M:
         """Send a request until its answer is there; late answers to earlier requests are dropped."""
-        self._request = self._request % 0xFFFF + 1
+        request = self._new_request()
         patience_s = self._response_s if within_s is None else within_s
         deadline = time.monotonic() + patience_s
         while True:
-            self._link.write(wire.encode(type_, flags, self._request, body), _WRITE_S)
+            self._link.write(wire.encode(type_, flags, request, body), _WRITE_S)
             again_s = min(deadline, time.monotonic() + _ASK_AGAIN_S)
             for frame in self._frames(again_s):
                 message = wire.parse(frame)
                 if isinstance(message, wire.Fault):
                     raise _faulted(message)
-                if frame.request != self._request:
+                if frame.request != request:
                     continue
                 if isinstance(message, kind):
                     return message
@@ -253,6 +273,11 @@ class Session:
                     hint="is the firmware of this export on the board, and the baud rate right?",
                 )
             self.repairs.asked_again += 1
+
+    def _new_request(self) -> int:
+        """A number that no answer under way can have; 0 is that of messages that nobody asked for."""
+        self._request = self._request % 0xFFFF + 1
+        return self._request
 
     def _frames(self, deadline_s: float) -> Iterator[wire.Frame]:
         """Frames as they come, those that wait first, until ``deadline_s``."""

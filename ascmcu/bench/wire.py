@@ -114,7 +114,7 @@ class Hello:
     """What the device says of itself.
 
     ``build_sha256`` names the build (``ascmcu.build.identity``), ``features_sha256`` the front end's specification;
-    64 zeros where there is none.
+    64 zeros where there is none. ``receive_bytes``: so many encoded bytes may be under way at any time, at any pace.
     """
 
     version: int
@@ -125,6 +125,7 @@ class Hello:
     clock_hz: int
     credits: int
     chunk_bytes: int
+    receive_bytes: int
     model_sha256: str
     rows: int
     row_bytes: int
@@ -240,7 +241,7 @@ class Fault:
 
 Message = Hello | Ready | Result | Layers | Statistics | Refusal | Fault
 
-_HELLO = struct.Struct("<BBBBIHH32sIIIIHHII32s32sIII")
+_HELLO = struct.Struct("<BBBBIHHH32sIIIIHHII32s32sIII")
 _READY = struct.Struct("<IIH")
 _RESULT = struct.Struct("<IIQQQQII")
 _LAYERS = struct.Struct("<IHH")
@@ -261,8 +262,14 @@ def begin_body(clip: int, total_bytes: int) -> bytes:
 
 
 def data_body(clip: int, offset: int, data: bytes) -> bytes:
-    """The body of DATA: at most the device's ``chunk_bytes`` of data."""
+    """The body of DATA: at most the device's ``chunk_bytes`` of data; without any it asks where the device stands."""
     return struct.pack("<II", clip, offset) + data
+
+
+def data_frame_bytes(data_bytes: int) -> int:
+    """Most bytes of a DATA frame on the wire: header, body and CRC, COBS's code bytes, both delimiters."""
+    payload = 4 + 8 + data_bytes + 4
+    return payload + payload // 254 + 1 + 2
 
 
 def layers_body(first: int) -> bytes:
@@ -348,18 +355,20 @@ def _parse_hello(frame: Frame) -> Hello:
             raise ValueError("a text is longer than the message")
         texts.append(frame.body[at + 1 : end].decode())
         at = end
-    version, counter, clock, wait_states, clock_hz, credits_, chunk_bytes, sha, *rest = fields
+    version, counter, clock, wait_states, clock_hz, credits_, chunk_bytes, receive_bytes, sha, *rest = fields
     *shape, build, features, instructions, additions, divisions = rest
-    if shape[-1] > MAX_LAYERS or not credits_ or not chunk_bytes:
+    room = data_frame_bytes(chunk_bytes) <= receive_bytes
+    if shape[-1] > MAX_LAYERS or not credits_ or not chunk_bytes or not room:
         raise LinkError(
             "what the device says of itself cannot be",
-            expected=f"at most {MAX_LAYERS} layers, at least one credit and one byte in a chunk",
-            found=f"{shape[-1]} layers, {credits_} credits, {chunk_bytes} bytes in a chunk",
+            expected=f"at most {MAX_LAYERS} layers, at least one credit, one byte in a chunk and room for a chunk",
+            found=f"{shape[-1]} layers, {credits_} credits, {chunk_bytes} bytes in a chunk, room for {receive_bytes}",
             hint="export the model again and flash it",
         )
     head = (version, Capability(frame.flags), Counter(counter), ClockState(clock), wait_states, clock_hz)
     of_build = [build.hex(), features.hex(), Probe(instructions, additions, divisions)]
-    return Hello(*head, credits_, chunk_bytes, sha.hex(), *shape, *of_build, *texts)
+    flow = (credits_, chunk_bytes, receive_bytes)
+    return Hello(*head, *flow, sha.hex(), *shape, *of_build, *texts)
 
 
 def _parse_result(frame: Frame) -> Result:

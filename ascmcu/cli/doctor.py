@@ -50,9 +50,13 @@ def _program(name: str, *arguments: str) -> str | None:
     path = shutil.which(name)
     if path is None:
         return None
-    done = subprocess.run([path, *(arguments or ("--version",))], capture_output=True, text=True, check=False)
-    lines = (done.stdout or done.stderr).strip().splitlines()
-    return lines[0] if lines else path
+    from ascmcu.errors import ToolError
+    from ascmcu.runners._process import first_line
+
+    try:
+        return first_line([path, *(arguments or ("--version",))]) or path
+    except ToolError:  # it hangs, or is no program
+        return None
 
 
 def _gcc(name: str) -> str | None:
@@ -198,7 +202,14 @@ def _flash_tools() -> str | None:
 
 
 def _renode() -> str | None:
-    return _program(os.environ.get("ASCMCU_RENODE", "renode"))
+    """Renode's version, if it is there and new enough."""
+    from ascmcu.errors import ToolError
+    from ascmcu.runners.renode import find_renode, renode_version
+
+    try:
+        return renode_version(find_renode())
+    except ToolError:
+        return None
 
 
 _APT = "sudo apt-get install "
@@ -222,7 +233,7 @@ CHECKS: tuple[Check, ...] = (
     ),
     Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
     Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),
-    Check("renode", _renode, "bench --on renode", "a release of github.com/renode/renode"),
+    Check("renode", _renode, "bench --on renode", "a release of github.com/renode/renode, 1.16.1 or newer"),
     Check("flash tools", _flash_tools, "flash", _install_extra("flash")),
     Check("debug probes", _probes, "flash", "connect a board; on Linux the probe's udev rules must be installed"),
     Check("serial ports", _ports, "bench --serial", "connect a board with a data cable"),

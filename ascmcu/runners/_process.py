@@ -6,6 +6,7 @@ import abc
 import contextlib
 import os
 import select
+import signal
 import socket
 import subprocess
 import tempfile
@@ -14,10 +15,51 @@ import types
 from pathlib import Path
 from typing import Self
 
-from ascmcu.errors import LinkError
+from ascmcu.errors import LinkError, ToolError
 from ascmcu.runners.base import Runner
 
 _EXIT_S = 2.0
+VERSION_S = 20.0  # .NET takes a second or two to start, more on a busy machine
+_SAID_BYTES = 2000  # at either end of what a child has printed
+
+
+def first_line(command: list[str], timeout_s: float = VERSION_S) -> str:
+    """The first line that a program prints, such as its version; "" when it prints nothing.
+
+    Raises:
+        ToolError: it cannot be run, or has not ended after ``timeout_s``; nothing of it stays behind.
+    """
+    text = " ".join(command)
+    try:
+        child = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ToolError("a program cannot be run", where=text, found=error.strerror) from error
+    try:
+        said = child.communicate(timeout=timeout_s)[0].decode(errors="replace").strip()
+    except subprocess.TimeoutExpired:
+        raise ToolError("a program hangs", where=text, found=f"no end after {timeout_s:.0f} s") from None
+    finally:
+        _end_group(child)
+    return said.splitlines()[0] if said else ""
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """End a child that leads its process group, and what it has started: a shell script hands no signal on."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        # Nobody is left; or, on macOS, not reaped yet.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            child.wait(_EXIT_S)
+    for stream in (child.stdin, child.stdout):
+        if stream is not None:
+            stream.close()
 
 
 class ProcessRunner(Runner):
@@ -57,19 +99,19 @@ class ProcessRunner(Runner):
             self._start(self._command(scratch), theirs.fileno())
         return ours
 
-    def _start(self, command: list[str], stream: int) -> None:
-        """Start the child; it ends with the link."""
-        self._child = subprocess.Popen(command, stdin=stream, stdout=stream, stderr=self._errors)
-        self._cleanup.callback(self._stop)
+    def _start(self, command: list[str], stream: int, output: int | None = None) -> None:
+        """Start the child with ``stream`` as its standard input and, unless ``output`` is given, output.
 
-    def _stop(self) -> None:
-        if self._child.poll() is None:
-            self._child.terminate()
-        try:
-            self._child.wait(_EXIT_S)
-        except subprocess.TimeoutExpired:
-            self._child.kill()
-            self._child.wait()
+        It ends with the link, and all that it has started with it.
+        """
+        self._child = subprocess.Popen(
+            command,
+            stdin=stream,
+            stdout=stream if output is None else output,
+            stderr=self._errors,
+            start_new_session=True,
+        )
+        self._cleanup.callback(_end_group, self._child)
 
     def _closed(self) -> LinkError:
         try:
@@ -83,9 +125,13 @@ class ProcessRunner(Runner):
         )
 
     def _said(self) -> str:
-        """What the child has written to its standard error, its last 4000 bytes."""
+        """What the child has printed, of a long text the head and the tail."""
         end = os.fstat(self._errors.fileno()).st_size
-        return os.pread(self._errors.fileno(), 4000, max(0, end - 4000)).decode(errors="replace")
+        if end <= 2 * _SAID_BYTES:
+            return os.pread(self._errors.fileno(), end, 0).decode(errors="replace")
+        head = os.pread(self._errors.fileno(), _SAID_BYTES, 0).decode(errors="replace")
+        tail = os.pread(self._errors.fileno(), _SAID_BYTES, end - _SAID_BYTES).decode(errors="replace")
+        return f"{head}\n… {end - 2 * _SAID_BYTES} bytes …\n{tail}"
 
     def read(self, timeout_s: float) -> bytes:
         if not select.select([self._link], [], [], max(0.0, timeout_s))[0]:

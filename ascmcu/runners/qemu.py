@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ascmcu.build.gcc import find_tool
 from ascmcu.errors import LinkError, ToolError
-from ascmcu.runners._process import ProcessRunner
+from ascmcu.runners._process import ProcessRunner, first_line
 from ascmcu.runners.base import RunnerFacts
 
 _START_S = 60.0  # on a busy machine; a QEMU that ends is noticed at once
@@ -33,12 +33,7 @@ class QemuRunner(ProcessRunner):
 
     @property
     def facts(self) -> RunnerFacts:
-        version = subprocess.run(
-            [find_tool("qemu-system-arm", "qemu-system-arm"), "--version"],
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.splitlines()[0]
+        version = first_line([find_tool("qemu-system-arm", "qemu-system-arm"), "--version"])
         stand = self.target.board.stand
         detail = f"{version}, {stand.qemu_machine} ({stand.qemu_models}), -icount shift=0"
         return RunnerFacts(self.name, "instructions", detail, response_s=60.0)
@@ -72,8 +67,12 @@ class QemuRunner(ProcessRunner):
                     link, _ = door.accept()
                     return self._cleanup.enter_context(link)
                 except TimeoutError:
-                    if self._child.poll() is not None or time.monotonic() > deadline:
-                        raise LinkError("QEMU did not start", details=self._said()) from None
+                    status = self._child.poll()
+                    if status is not None or time.monotonic() > deadline:
+                        found = (
+                            f"no link after {_START_S:.0f} s" if status is None else f"exit status {status}"
+                        )
+                        raise LinkError("QEMU did not start", found=found, details=self._said()) from None
 
 
 @contextlib.contextmanager

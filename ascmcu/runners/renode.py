@@ -7,6 +7,7 @@ labelled so. The program is ``renode`` on PATH, or what ``ASCMCU_RENODE`` names.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,10 +16,15 @@ from pathlib import Path
 
 from ascmcu.codegen import renode as renode_files
 from ascmcu.errors import LinkError, ToolError
-from ascmcu.runners._process import ProcessRunner
+from ascmcu.runners._process import ProcessRunner, first_line
 from ascmcu.runners.base import RunnerFacts
 
-_START_S = 120.0  # Renode compiles its platform at every start: 3 … 6 s on an idle machine
+_START_S = 60.0  # Renode compiles its platform at every start: 3 … 6 s on an idle machine
+_SETTLE_S = 0.5  # the rest of an error's text follows its first line
+# What Renode prints when a line of a script fails. It then waits at its prompt.
+_FAILED = b"There was an error executing command"
+MIN_VERSION = (1, 16, 1)
+_WHERE_FROM = "unpack a release of github.com/renode/renode and put it on PATH, or name it with ASCMCU_RENODE"
 
 
 def find_renode() -> str:
@@ -29,25 +35,48 @@ def find_renode() -> str:
     """
     named = os.environ.get("ASCMCU_RENODE")
     found = shutil.which(named or "renode")
-    if found is None:
+    if found is None and named:
         raise ToolError(
-            "Renode is not installed; nothing was run",
-            where=named or "renode",
-            hint="unpack a release of github.com/renode/renode and put it on PATH, or name it with ASCMCU_RENODE",
+            "ASCMCU_RENODE names no program that can be run; nothing was run",
+            where=named,
+            hint="give the path of `renode` in an unpacked release, or unset it to take the one on PATH",
         )
+    if found is None:
+        raise ToolError("Renode is not installed; nothing was run", where="renode", hint=_WHERE_FROM)
     return found
 
 
+def renode_version(program: str) -> str:
+    """What the program says of its version, if it is new enough.
+
+    Raises:
+        ToolError: it is too old, or does not say.
+    """
+    line = first_line([program, "--version"])
+    found = re.search(r"(\d+)\.(\d+)\.(\d+)", line)
+    if found is None:
+        told = line or "no version"
+        raise ToolError("this is no Renode; nothing was run", where=program, found=told, hint=_WHERE_FROM)
+    if tuple(map(int, found.groups())) < MIN_VERSION:
+        raise ToolError(
+            "this Renode is too old; nothing was run",
+            where=program,
+            expected=f"{'.'.join(map(str, MIN_VERSION))} or newer: before, the cycle counter moves in steps of 100 µs, "
+            "and counts are of no use",
+            found=found[0],
+            hint=_WHERE_FROM,
+        )
+    return line
+
+
 class RenodeRunner(ProcessRunner):
-    """``renode`` without windows, the serial port on a TCP socket of this machine."""
+    """``renode`` without windows, the serial port on a TCP socket. Renode itself listens on every interface."""
 
     name = "renode"
 
     @property
     def facts(self) -> RunnerFacts:
-        done = subprocess.run([find_renode(), "--version"], capture_output=True, text=True, check=False)
-        version = (done.stdout.strip() or "Renode").splitlines()[0]
-        detail = f"{version}, {self.target.board.stand.renode_platform}"
+        detail = f"{self._version}, {self.target.board.stand.renode_platform}"
         return RunnerFacts(self.name, "instructions", detail, response_s=60.0, wait_states=0)
 
     def _command(self, scratch: Path) -> list[str]:
@@ -56,31 +85,60 @@ class RenodeRunner(ProcessRunner):
             raise ToolError(
                 "Renode models nothing like this board", where=board.name, hint="--on sim, qemu or host"
             )
+        program = find_renode()
+        self._version = renode_version(program)
         (scratch / "renode.repl").write_text(renode_files.platform(board))
         script = scratch / "run.resc"
         script.write_text(renode_files.script(board, scratch, self.target.elf.resolve(), self._port))
-        return [find_renode(), "--console", "--disable-xwt", "--plain", "-e", f"include @{script}"]
-
-    def _start(self, command: list[str], stream: int) -> None:
-        # Its console reads standard input, and ends at the end of it.
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=self._errors, stderr=subprocess.STDOUT
-        )
-        self._cleanup.callback(self._stop)
+        return [program, "--console", "--disable-xwt", "--plain", "-e", f"include @{script}"]
 
     def _open_link(self, scratch: Path) -> socket.socket:
         with socket.create_server(("127.0.0.1", 0)) as door:
             self._port = int(door.getsockname()[1])
-        self._start(self._command(scratch), subprocess.DEVNULL)
+        # Its console reads standard input, and ends at the end of it: the pipe stays open.
+        self._start(self._command(scratch), subprocess.PIPE, self._errors.fileno())
         deadline = time.monotonic() + _START_S
         while True:
             try:
                 link = socket.create_connection(("127.0.0.1", self._port), timeout=1.0)
                 return self._cleanup.enter_context(link)
             except OSError:
-                if self._child.poll() is not None or time.monotonic() > deadline:
-                    raise LinkError("Renode did not start", details=self._said()) from None
+                self._check_started(deadline)
                 time.sleep(0.1)
+
+    def _check_started(self, deadline: float) -> None:
+        """Raise when the start has failed, or takes too long."""
+        self._check_script()
+        status = self._child.poll()
+        if status is not None:
+            raise LinkError("Renode did not start", found=f"exit status {status}", details=self._said())
+        if time.monotonic() > deadline:
+            raise LinkError(
+                "Renode hangs",
+                found=f"no serial port after {_START_S:.0f} s",
+                hint="does it start by itself? `renode renode.resc` in the export's folder shows it",
+                details=self._said(),
+            )
+
+    def _check_script(self) -> None:
+        """Raise when a line of the script has failed: Renode says so and waits at its prompt."""
+        if _FAILED in self._printed():
+            time.sleep(_SETTLE_S)
+            raise LinkError(
+                "Renode refuses the platform or the script",
+                where=self.target.board.name,
+                hint="renode.repl and renode.resc in the export are the same files",
+                details=self._said(),
+            )
+
+    def _printed(self) -> bytes:
+        return os.pread(self._errors.fileno(), os.fstat(self._errors.fileno()).st_size, 0)
+
+    def read(self, timeout_s: float) -> bytes:
+        data = super().read(timeout_s)
+        if not data:
+            self._check_script()
+        return data
 
 
 RUNNER = RenodeRunner

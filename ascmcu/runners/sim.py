@@ -15,6 +15,7 @@ from ascmcu.sim import layout
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.image import Image
 from ascmcu.sim.machine import Machine
+from ascmcu.sim.stm32 import PACED, Line
 
 # Simulated time that one read may take while the firmware works and sends nothing.
 _SILENT_S = 3600.0
@@ -29,14 +30,21 @@ _FLASH_MODELS: dict[FlashModel, str] = {
 
 
 class SimRunner(Runner):
-    """A ``Machine`` whose serial port is the link."""
+    """A ``Machine`` whose serial port is the link.
+
+    Args:
+        target: the export.
+        flash: how its wait states are counted.
+        line: how the host's bytes follow each other; other links than a wire are for tests.
+    """
 
     name: ClassVar[str] = "sim"
     machine: Machine
 
-    def __init__(self, target: Target, flash: FlashModel = "zero-wait") -> None:
+    def __init__(self, target: Target, flash: FlashModel = "zero-wait", line: Line = PACED) -> None:
         super().__init__(target)
         self.flash = flash
+        self.line = line
 
     @property
     def label(self) -> str:
@@ -55,6 +63,7 @@ class SimRunner(Runner):
         if self.flash != "zero-wait":
             machine = layout.with_flash_of(machine, board, prefetched_enter=self.flash == "cached")
         self.machine = Machine(Image(self.target.elf), machine)
+        self.machine.line = self.line
         self._port = self.machine.usarts[self.machine.layout.console].name
         # Start-up: until the firmware has said its first word, or sleeps. A host that spoke earlier would not be heard.
         self._advance(int(_START_S * self.machine.layout.clock_hz))
@@ -95,7 +104,7 @@ class SimRunner(Runner):
             raise LinkError("the firmware crashed", where=fault.where, details=str(fault)) from fault
 
     def write(self, data: bytes, timeout_s: float) -> None:
-        """Hand bytes to the serial line, on which they follow each other at the firmware's baud rate."""
+        """Hand bytes to the serial line, on which they follow each other as ``line`` has them."""
         self.machine.feed(self._port, data)
 
 

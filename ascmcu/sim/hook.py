@@ -151,7 +151,7 @@ ARRIVAL = 0  # the cycle at which the next byte is complete
 RECEIVED = 1  # the data register
 FULL = 2  # RXNE
 OVERRUN = 3  # ORE
-FRAME_CYCLES = 4
+FRAME_CYCLES = 4  # from one byte of the other side to the next
 LISTENS = 5  # receiver and port are enabled
 INTERRUPTS = 6  # RXNEIE
 STATUS_REST = 7  # the status register's other bits, which only Python changes
@@ -163,7 +163,8 @@ STATUS_ADDRESS = 12
 DATA_ADDRESS = 13
 CLEARS_BY_READING = 14  # the STM32F4's way with ORE
 EXCEPTION = 15
-RING = 16
+WAITS = 16  # the other side sends a byte only when the one before has been read
+RING = 17
 RING_SIZE = 1 << 15
 PORT_STRIDE = RING + RING_SIZE
 PORT_COUNT = 8
@@ -366,7 +367,16 @@ def port_advance(m: Any, p: int, cycle: int) -> None:
         else:
             m[p + RECEIVED] = byte
             m[p + FULL] = 1
-        m[p + ARRIVAL] = m[p + ARRIVAL] + m[p + FRAME_CYCLES] if head + 1 < m[p + TAIL] else NEVER
+        more = head + 1 < m[p + TAIL] and not (m[p + WAITS] and m[p + FULL])
+        m[p + ARRIVAL] = m[p + ARRIVAL] + m[p + FRAME_CYCLES] if more else NEVER
+
+
+@njit(cache=True)
+def port_empty(m: Any, p: int, cycle: int) -> None:
+    """The data register is free again; the other side may have waited for that."""
+    m[p + FULL] = 0
+    if m[p + WAITS] and m[p + ARRIVAL] == NEVER and m[p + HEAD] < m[p + TAIL]:
+        m[p + ARRIVAL] = cycle + m[p + FRAME_CYCLES]
 
 
 @njit(cache=True)
@@ -383,7 +393,7 @@ def port_status(m: Any, p: int, cycle: int, reads: bool) -> Any:
 def port_take(m: Any, p: int, cycle: int) -> Any:
     """The program reads the data register."""
     port_advance(m, p, cycle)
-    m[p + FULL] = 0
+    port_empty(m, p, cycle)
     if m[p + CLEARS_BY_READING] and m[p + OVERRUN_SEEN]:
         m[p + OVERRUN] = 0
         m[p + OVERRUN_SEEN] = 0

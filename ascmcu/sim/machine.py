@@ -16,7 +16,7 @@ from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
-from ascmcu.sim.stm32 import Usart, signature
+from ascmcu.sim.stm32 import PACED, Usart, signature
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
 PRIVATE = (0xE000_0000, 0xE010_0000)
@@ -57,6 +57,7 @@ class Machine:
         self.image = image
         self.layout = layout
         self.console = bytearray()
+        self.line = PACED
         self.end: End | None = None
         self.idle = ""
         self._interrupts = 0
@@ -455,9 +456,9 @@ class Machine:
         return next(usart for usart in self.usarts.values() if usart.name == name)
 
     def feed(self, name: str, data: bytes) -> None:
-        """Send bytes to a serial port, one behind the other at its rate."""
+        """Send bytes to a serial port, one behind the other as ``line`` has them."""
         port = self.port(name)
-        port.feed(data, self.engine.cycles)
+        port.feed(data, self.engine.cycles, self.line)
         if port not in self._timed:
             self._timed.append(port)
 
@@ -475,6 +476,7 @@ class Machine:
             GuestFault: the program did what it must not.
         """
         self._limit = until_cycle
+        self._stop_on_sent = stop_on_sent
         self.idle = ""
         while self.end is None and self.engine.cycles < until_cycle:
             if self.control.reset_requested:
@@ -487,6 +489,8 @@ class Machine:
             self._step()
             if self.idle or (stop_on_sent and self._answered()):
                 return
+
+    _stop_on_sent = False
 
     def _step(self) -> None:
         """One stretch of native execution and what ended it."""
@@ -543,6 +547,8 @@ class Machine:
             return
         self.advance()
         while not self._wakes():
+            if self._stop_on_sent and self._answered():
+                return  # the other side may speak before the next event
             event = self._next_event()
             if event == NEVER:
                 self.idle = f"{why}, at {self.image.place(self.pc)}"

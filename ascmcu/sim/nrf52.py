@@ -56,7 +56,7 @@ class Uarte(Usart):
 
     def _configure(self) -> None:
         enabled = int(self.values.get(0x500, 0) == 8)
-        self._set(hook.FRAME_CYCLES, self.frame_cycles())
+        self._set_line()
         self._set(hook.LISTENS, enabled and self._started)
 
     def _update_line(self) -> None:
@@ -80,8 +80,10 @@ class Uarte(Usart):
             super().advance(cycle)
             if not self._queue or self._holding is not None:
                 break
-        if self._get(hook.FULL):
+        # A line that waits is held back while the receiver has no room.
+        while self._get(hook.FULL) and not (self._line.waits and len(self._fifo) == _FIFO_BYTES):
             self._receive(int(hook.port_take(self._words, self._at, cycle)))
+            hook.port_advance(self._words, self._at, cycle)
         if self._busy and not self.sending:
             self._busy = False
             self.values[_ENDTX] = 1

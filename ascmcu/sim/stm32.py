@@ -127,6 +127,24 @@ class Chip:
     words: np.ndarray
 
 
+@dataclass(frozen=True)
+class Line:
+    """How the other side's bytes follow each other.
+
+    ``gap_cycles``: core cycles from one byte to the next, None for the port's own rate. ``waits``: a byte comes only
+    when the program has read the one before, so none is ever lost in the port. The first is a wire; with ``gap_cycles``
+    it is one that is faster than the rate says (a bridge that bursts); one that waits, with a gap of a cycle, is what
+    emulators do that have no rate: all bytes of a burst, as fast as the interrupt handler takes them.
+    """
+
+    gap_cycles: int | None = None
+    waits: bool = False
+
+
+PACED = Line()
+BURST = Line(gap_cycles=1, waits=True)
+
+
 class Usart(Device):
     """A serial port whose bytes take their time: ten bits each at the rate in BRR.
 
@@ -160,6 +178,7 @@ class Usart(Device):
         self._backlog = bytearray()
         # Core cycles of a byte as the other side sends it, None for this port's own rate.
         self.line_frame_cycles: int | None = None
+        self._line = PACED
         self._holding: int | None = None
         self._shifting: int | None = None
         self._shifted = NEVER
@@ -187,10 +206,15 @@ class Usart(Device):
         """Tell the receiver what the registers say."""
         control = self.values.get(self.cr1, 0)
         enabled = control >> self.enable_bit & 1
-        self._set(hook.FRAME_CYCLES, self.frame_cycles())
+        self._set_line()
         self._set(hook.LISTENS, enabled & control >> 2)
         self._set(hook.INTERRUPTS, control >> 5 & 1)
         self._set(hook.STATUS_REST, self._rest())
+
+    def _set_line(self) -> None:
+        own = self._line.gap_cycles is None
+        self._set(hook.FRAME_CYCLES, self.frame_cycles() if own else int(self._line.gap_cycles or 1))
+        self._set(hook.WAITS, int(self._line.waits))
 
     def _rest(self) -> int:
         """TXE, TC, FE, and what else the status register holds beside the receiver's bits."""
@@ -203,8 +227,9 @@ class Usart(Device):
 
     # The wire.
 
-    def feed(self, data: bytes, cycle: int) -> None:
+    def feed(self, data: bytes, cycle: int, line: Line = PACED) -> None:
         """The other side sends ``data``, beginning when the line is free."""
+        self._line = line
         self._configure()
         self._backlog += bytes(byte ^ 0xA5 for byte in data) if self._garbled() else data
         self._refill(cycle)
@@ -219,7 +244,7 @@ class Usart(Device):
             self._words[ring + (position & hook.RING_SIZE - 1)] = byte
         del self._backlog[:count]
         self._set(hook.TAIL, tail + count)
-        if self._get(hook.ARRIVAL) == NEVER:
+        if self._get(hook.ARRIVAL) == NEVER and not (self._line.waits and self._get(hook.FULL)):
             self._set(hook.ARRIVAL, cycle + self._get(hook.FRAME_CYCLES))
 
     @property
@@ -322,7 +347,7 @@ class UsartF4(Usart):
             self._transmit(value, cycle)
         elif offset == 0x00:
             if not value >> 5 & 1:
-                self._set(hook.FULL, 0)
+                hook.port_empty(self._words, self._at, cycle)
         else:
             self.values[offset] = value
 
@@ -343,7 +368,7 @@ class UsartL4(Usart):
         elif offset == 0x20 and value >> 3 & 1:
             self._set(hook.OVERRUN, 0)
         elif offset == 0x18 and value >> 3 & 1:
-            self._set(hook.FULL, 0)
+            hook.port_empty(self._words, self._at, cycle)
         elif offset not in (0x18, 0x1C, 0x20, 0x24):
             self.values[offset] = value
 

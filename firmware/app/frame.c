@@ -34,16 +34,8 @@ void frame_decoder_init(struct frame_decoder *decoder, uint8_t *buffer, size_t c
 {
     decoder->buffer = buffer;
     decoder->capacity = capacity;
+    decoder->at = 0;
     decoder_restart(decoder);
-}
-
-static void decoder_store(struct frame_decoder *decoder, uint8_t byte)
-{
-    if (decoder->size < decoder->capacity) {
-        decoder->buffer[decoder->size++] = byte;
-    } else {
-        decoder->broken = true;
-    }
 }
 
 static uint32_t load_u32(const uint8_t *from)
@@ -54,44 +46,63 @@ static uint32_t load_u32(const uint8_t *from)
 static enum frame_event decoder_finish(struct frame_decoder *decoder)
 {
     const bool whole = !decoder->broken && decoder->block_left == 0 && decoder->size > FRAME_CRC_BYTES;
-    const bool empty = !decoder->started;
-    const size_t size = decoder->size;
+    const size_t payload = decoder->size - FRAME_CRC_BYTES;
 
-    decoder_restart(decoder);
-    if (empty) {
-        return FRAME_NONE; /* delimiters may be repeated, so that a sender can end what a disturbance began */
-    }
-    if (!whole) {
-        return FRAME_BAD;
-    }
-    const size_t payload = size - FRAME_CRC_BYTES;
-    if (frame_crc(0, decoder->buffer, payload) != load_u32(&decoder->buffer[payload])) {
+    decoder->started = false;
+    if (!whole || frame_crc(0, decoder->buffer, payload) != load_u32(&decoder->buffer[payload])) {
         return FRAME_BAD;
     }
     decoder->size = payload;
     return FRAME_READY;
 }
 
-enum frame_event frame_decode(struct frame_decoder *decoder, uint8_t byte)
+/* A byte that is no delimiter. Its own code byte and those before it lie in front of it: what is stored is always
+ * behind `at`. */
+static void decoder_take(struct frame_decoder *decoder, uint8_t byte)
 {
-    if (!decoder->started) {
-        decoder->size = 0; /* the payload of the last frame has been used by now */
-    }
-    if (byte == 0) {
-        return decoder_finish(decoder);
-    }
     if (decoder->block_left > 0) {
         decoder->block_left--;
-        decoder_store(decoder, byte);
-        return FRAME_NONE;
+        decoder->buffer[decoder->size++] = byte;
+        return;
     }
     if (decoder->started && decoder->block_zero) {
-        decoder_store(decoder, 0);
+        decoder->buffer[decoder->size++] = 0;
     }
     decoder->started = true;
     decoder->block_left = (uint8_t)(byte - 1u);
     decoder->block_zero = byte != COBS_BLOCK_BYTES + 1u;
+}
+
+enum frame_event frame_decode(struct frame_decoder *decoder, size_t there)
+{
+    while (decoder->at < there) {
+        const uint8_t byte = decoder->buffer[decoder->at++];
+
+        if (byte != 0) {
+            if (decoder->broken) {
+                continue;
+            }
+            decoder_take(decoder, byte);
+        } else if (decoder->started) {
+            return decoder_finish(decoder);
+        } /* else a delimiter repeated, by which a sender ends what a disturbance began */
+    }
+    decoder->broken |= decoder->started && decoder->at == decoder->capacity; /* longer than any frame */
     return FRAME_NONE;
+}
+
+size_t frame_release(struct frame_decoder *decoder)
+{
+    const bool needed = decoder->started && !decoder->broken;
+    const size_t count = needed ? 0 : decoder->at;
+
+    if (!needed) {
+        decoder->at = 0;
+    }
+    if (!decoder->started) {
+        decoder_restart(decoder);
+    }
+    return count;
 }
 
 /* One COBS block: the code byte is known only when the block is complete. */

@@ -26,12 +26,19 @@
 #define DATA_AT_BYTES 12u   /* header, clip, offset: keeps the data 4-byte aligned */
 #define LAYERS_PER_FRAME 64u
 
+/* On the wire: the payload, a code byte for each 254 bytes of it and one more, a delimiter at either end. */
+#define FRAME_BYTES(payload) ((payload) + FRAME_CRC_BYTES + ((payload) + FRAME_CRC_BYTES) / 254u + 1u + 2u)
+
 _Static_assert(PROTOCOL_CHUNK_BYTES % 4 == 0, "a chunk holds whole sample frames of one or two channels");
 _Static_assert(DATA_AT_BYTES % 4 == 0, "samples and rows are read where they lie");
+_Static_assert(PROTOCOL_CREDITS * FRAME_BYTES(DATA_AT_BYTES + PROTOCOL_CHUNK_BYTES) + PROTOCOL_SPARE_BYTES <=
+                   PROTOCOL_RECEIVE_BYTES,
+               "what the host may have under way has room, however fast it comes");
 
 enum clip_state { CLIP_CLOSED, CLIP_OPEN, CLIP_DONE, CLIP_FAILED };
 
-static alignas(4) uint8_t protocol_in[DATA_AT_BYTES + PROTOCOL_CHUNK_BYTES + FRAME_CRC_BYTES];
+/* What has come, and the frame that it holds once it is decoded: there is no other copy. */
+static alignas(4) uint8_t protocol_in[PROTOCOL_RECEIVE_BYTES];
 static struct frame_decoder protocol_decoder;
 
 static struct {
@@ -107,6 +114,7 @@ static void send_hello(uint16_t request)
     frame_put_u32(status.clock_hz);
     frame_put_u16(PROTOCOL_CREDITS);
     frame_put_u16(PROTOCOL_CHUNK_BYTES);
+    frame_put_u16(PROTOCOL_RECEIVE_BYTES);
     put_sha256(MODEL_SHA256);
     frame_put_u32(MODEL_INPUT_ROWS);
     frame_put_u32(MODEL_INPUT_ROW_BYTES);
@@ -260,10 +268,12 @@ static void take_data(uint16_t request, const uint8_t *body, size_t size)
     if (protocol_state.state == CLIP_CLOSED || clip != protocol_state.clip) {
         send_error(PROTOCOL_NO_CLIP, request, clip, offset);
     } else if (offset < protocol_state.offset) {
-        protocol_state.duplicates++;
+        protocol_state.duplicates += size > 8;
         send_where(PROTOCOL_DUPLICATE, request);
     } else if (offset > protocol_state.offset) {
         protocol_state.rerequests++;
+        send_where(PROTOCOL_AGAIN, request);
+    } else if (size == 8) { /* no data: the host asks where the exchange stands */
         send_where(PROTOCOL_AGAIN, request);
     } else if (protocol_state.state != CLIP_OPEN || !chunk_fits(size - 8)) {
         send_error(PROTOCOL_BAD_LENGTH, request, clip, (uint32_t)size);
@@ -362,32 +372,8 @@ static void take_bad_frame(void)
     }
 }
 
-void protocol_init(void)
-{
-    frame_decoder_init(&protocol_decoder, protocol_in, sizeof protocol_in);
-    clip_init();
-    send_hello(0); /* unasked: a host in the middle of a clip learns that the device has restarted */
-}
-
-void protocol_take(const uint8_t *bytes, size_t size)
-{
-    protocol_state.idle_rounds = 0;
-    for (size_t i = 0; i < size; i++) {
-        switch (frame_decode(&protocol_decoder, bytes[i])) {
-        case FRAME_READY:
-            take_frame(protocol_in, protocol_decoder.size);
-            break;
-        case FRAME_BAD:
-            take_bad_frame();
-            break;
-        case FRAME_NONE:
-        default:
-            break;
-        }
-    }
-}
-
-void protocol_idle(void)
+/* Nothing came for PROTOCOL_IDLE_MS. */
+static void ask_again(void)
 {
     if (protocol_state.state == CLIP_CLOSED) {
         return;
@@ -398,6 +384,41 @@ void protocol_idle(void)
     }
     protocol_state.rerequests += protocol_state.state == CLIP_OPEN;
     send_where(PROTOCOL_AGAIN, 0);
+}
+
+void protocol_init(void)
+{
+    hal_init(protocol_in, sizeof protocol_in);
+    frame_decoder_init(&protocol_decoder, protocol_in, sizeof protocol_in);
+    clip_init();
+    send_hello(0); /* unasked: a host in the middle of a clip learns that the device has restarted */
+}
+
+void protocol_step(void)
+{
+    const size_t there = hal_wait(protocol_decoder.at, PROTOCOL_IDLE_MS);
+
+    if (there == protocol_decoder.at) {
+        ask_again();
+        return;
+    }
+    protocol_state.idle_rounds = 0;
+    switch (frame_decode(&protocol_decoder, there)) {
+    case FRAME_READY:
+        take_frame(protocol_in, protocol_decoder.size);
+        break;
+    case FRAME_BAD:
+        take_bad_frame();
+        break;
+    case FRAME_NONE:
+    default:
+        break;
+    }
+    const size_t done = frame_release(&protocol_decoder);
+
+    if (done > 0) {
+        hal_drop(done);
+    }
 }
 
 void app_fault(const struct hal_fault *fault)

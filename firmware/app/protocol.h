@@ -7,10 +7,12 @@
 #include <stdint.h>
 
 #define PROTOCOL_VERSION 2
-#define PROTOCOL_CHUNK_BYTES 1024 /* most data bytes in one DATA frame; a multiple of 4 */
-#define PROTOCOL_CREDITS 1        /* DATA frames that may be under way; 1 keeps measurements free of interrupts */
-#define PROTOCOL_IDLE_MS 250      /* silence after which an unfinished exchange is asked for again */
-#define PROTOCOL_IDLE_ROUNDS 40   /* how often, before the clip is given up */
+#define PROTOCOL_RECEIVE_BYTES 1536 /* room for what is under way: encoded frames that nobody has looked at yet */
+#define PROTOCOL_SPARE_BYTES 96     /* of it: for requests beside the data (HELLO asked again, "where are you?") */
+#define PROTOCOL_CHUNK_BYTES 1408   /* most data bytes in one DATA frame; a multiple of 4 */
+#define PROTOCOL_CREDITS 1          /* DATA frames that may be under way; 1 keeps measurements free of interrupts */
+#define PROTOCOL_IDLE_MS 250        /* silence after which an unfinished exchange is asked for again */
+#define PROTOCOL_IDLE_ROUNDS 40     /* how often, before the clip is given up */
 
 enum protocol_type {
     PROTOCOL_HELLO = 0x01,
@@ -51,10 +53,7 @@ enum protocol_error {
 
 void protocol_init(void);
 
-/* Bytes from the line; runs the network when they complete a chunk. */
-void protocol_take(const uint8_t *bytes, size_t size);
-
-/* Nothing came for PROTOCOL_IDLE_MS. */
-void protocol_idle(void);
+/* Sleeps until bytes come and takes what they complete; asks again for what stays away. */
+void protocol_step(void);
 
 #endif

@@ -15,9 +15,9 @@ import pytest
 
 from ascmcu.data import synth
 from tests.cli.conftest import dense
+from tests.support import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDERS = ("templates", "boards", "firmware")
 KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
 # The aim is two minutes on an idle machine, by its clock; beside other tests only the CPU's time says something.
 LIMIT_S = 120
@@ -27,33 +27,7 @@ needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Built from a copy of the sources, so that nothing is written beside them."""
-    scratch = tmp_path_factory.mktemp("wheel")
-    source = scratch / "source"
-    source.mkdir()
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source)
-    ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("ascmcu", "tools", *FOLDERS):
-        shutil.copytree(ROOT / name, source / name, ignore=ignored)
-    # A module of an earlier build in the same folder must not get in.
-    stale = source / ".cache" / "package" / "lib" / "ascmcu" / "gone.py"
-    stale.parent.mkdir(parents=True)
-    stale.touch()
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        "--quiet",
-        "--no-build-isolation",
-        "--no-deps",
-        "--no-index",
-    ]
-    done = subprocess.run([*command, "-w", str(scratch), str(source)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not (source / "build").exists(), "build/ is for exports"
-    (made,) = scratch.glob("ascmcu-*.whl")
-    return made
+    return wheels.build(tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +51,9 @@ def _files(folder: Path) -> set[str]:
 def test_the_wheel_holds_the_package_and_its_bundle(wheel: Path) -> None:
     source = wheel.parent / "source"
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    bundle = {f"ascmcu/_bundle/{folder}/{name}" for folder in FOLDERS for name in _files(source / folder)}
+    bundle = {
+        f"ascmcu/_bundle/{folder}/{name}" for folder in wheels.FOLDERS for name in _files(source / folder)
+    }
     package = {f"ascmcu/{name}" for name in _files(source / "ascmcu")}
     assert inside == bundle | package
 

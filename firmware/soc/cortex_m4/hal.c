@@ -1,19 +1,21 @@
-/* hal.h on any Cortex-M4: a ring that the receive interrupt fills, sleep until a byte or a tick, DWT for counting. */
+/* hal.h on any Cortex-M4: a buffer that the receive interrupt fills, sleep until a byte or a tick, DWT for counting. */
 #include "hal.h"
+
+#include <string.h>
 
 #include "board_config.h"
 #include "core.h"
 #include "soc.h"
 
-#define RING_BYTES 512u /* a power of two; holds what arrives while a reply is being sent */
 #define WAIT_POLLS 60000u
 /* Framing errors that make the rate doubtful, if they come with one byte in four: a sender at another rate makes them
  * without end, a noisy line only few. */
 #define RATE_ERRORS 16u
 
-static volatile uint8_t protocol_ring[RING_BYTES];
-static volatile uint32_t ring_head; /* written by the interrupt */
-static volatile uint32_t ring_tail; /* written by hal_read() */
+static uint8_t *received;           /* the application's buffer */
+static size_t received_capacity;
+static volatile size_t received_size; /* bytes in it: the interrupt adds, hal_drop() takes away */
+static uint32_t dropped_bytes;        /* those that are no longer in it, wraps */
 static volatile uint32_t ticks;
 static volatile uint32_t overruns;
 static volatile uint32_t line_errors;
@@ -110,8 +112,10 @@ static void start_counter(void)
     }
 }
 
-void hal_init(void)
+void hal_init(uint8_t *buffer, size_t size)
 {
+    received = buffer;
+    received_capacity = size;
     started = soc_start_clock();
     start_counter();
     if (counter != HAL_COUNTER_NONE) {
@@ -121,11 +125,13 @@ void hal_init(void)
     soc_start_port(started.port_hz, rate);
 }
 
+static uint32_t received_bytes(void) { return dropped_bytes + (uint32_t)received_size; }
+
 /* The host cannot ask for a rate that it cannot be heard at; it tries the board's two in turn, and so do we. */
 static void follow_rate(void)
 {
     const uint32_t errors = line_errors - rate_errors;
-    const uint32_t bytes = ring_head - rate_bytes;
+    const uint32_t bytes = received_bytes() - rate_bytes;
 
     if (errors < RATE_ERRORS || started.how == HAL_CLOCK_HSI_ALONE) {
         return;
@@ -135,19 +141,19 @@ static void follow_rate(void)
         soc_start_port(started.port_hz, rate);
     }
     rate_errors = line_errors;
-    rate_bytes = ring_head;
+    rate_bytes = received_bytes();
 }
 
 void soc_received(uint8_t byte)
 {
-    const uint32_t head = ring_head;
+    const size_t size = received_size;
 
-    if (head - ring_tail == RING_BYTES) {
+    if (size == received_capacity) {
         overruns++;
         return;
     }
-    protocol_ring[head % RING_BYTES] = byte;
-    ring_head = head + 1u;
+    received[size] = byte;
+    received_size = size + 1u;
 }
 
 void soc_overrun(void) { overruns++; }
@@ -156,17 +162,16 @@ void soc_line_error(void) { line_errors++; }
 
 void soc_ticked(void) { ticks++; }
 
-size_t hal_read(uint8_t *to, size_t max)
+void hal_drop(size_t count)
 {
-    const uint32_t tail = ring_tail;
-    const uint32_t there = ring_head - tail;
-    const size_t count = there < max ? there : max;
+    /* Short: what lies behind a frame while its answer is due is a delimiter, or a question of a few bytes. */
+    __asm volatile("cpsid i" ::: "memory");
+    const size_t left = received_size - count;
 
-    for (size_t i = 0; i < count; i++) {
-        to[i] = protocol_ring[(tail + i) % RING_BYTES];
-    }
-    ring_tail = tail + (uint32_t)count;
-    return count;
+    memmove(received, received + count, left);
+    received_size = left;
+    dropped_bytes += (uint32_t)count;
+    __asm volatile("cpsie i" ::: "memory");
 }
 
 bool hal_write(const uint8_t *from, size_t size)
@@ -183,9 +188,9 @@ void hal_quiet(void)
     ticking = false;
 }
 
-bool hal_wait(uint32_t limit_ms)
+size_t hal_wait(size_t seen, uint32_t limit_ms)
 {
-    bool there;
+    size_t there;
 
     follow_rate();
     if (!ticking) {
@@ -197,8 +202,8 @@ bool hal_wait(uint32_t limit_ms)
         /* With interrupts masked WFI still wakes for a pending one, so a byte between test and sleep is not missed
          * (PM0214 3.11.12). The barrier makes the unmasked interrupt run before the next test. */
         __asm volatile("cpsid i" ::: "memory");
-        there = ring_head != ring_tail;
-        if (there || ticks * SOC_TICK_MS >= limit_ms) {
+        there = received_size;
+        if (there > seen || ticks * SOC_TICK_MS >= limit_ms) {
             break;
         }
         __asm volatile("dsb \n wfi \n cpsie i \n isb" ::: "memory");
@@ -213,7 +218,7 @@ void hal_status(struct hal_status *status)
         .probe = probe,
         .clock_hz = started.core_hz,
         .stack_bytes = soc_stack_bytes(),
-        .received_bytes = ring_head,
+        .received_bytes = received_bytes(),
         .overruns = overruns,
         .line_errors = line_errors,
         .send_timeouts = send_timeouts,

@@ -6,31 +6,44 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 static const volatile uint32_t no_counter;
 const volatile uint32_t *hal_counter_register = &no_counter;
 
+static uint8_t *received; /* the application's buffer */
+static size_t received_capacity, received_size;
 static uint32_t received_bytes;
 
-void hal_init(void) {}
+void hal_init(uint8_t *buffer, size_t size)
+{
+    received = buffer;
+    received_capacity = size;
+}
 
-size_t hal_read(uint8_t *to, size_t max)
+size_t hal_wait(size_t seen, uint32_t limit_ms)
 {
     struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
 
-    if (poll(&input, 1, 0) <= 0) {
-        return 0;
+    if (received_size > seen || poll(&input, 1, (int)limit_ms) <= 0) {
+        return received_size;
     }
-    const ssize_t got = read(STDIN_FILENO, to, max);
+    const ssize_t got = read(STDIN_FILENO, received + received_size, received_capacity - received_size);
     if (got == 0 || (got < 0 && errno != EINTR && errno != EAGAIN)) {
         exit(EXIT_SUCCESS);
     }
-    if (got < 0) {
-        return 0;
+    if (got > 0) {
+        received_size += (size_t)got;
+        received_bytes += (uint32_t)got;
     }
-    received_bytes += (uint32_t)got;
-    return (size_t)got;
+    return received_size;
+}
+
+void hal_drop(size_t count)
+{
+    received_size -= count;
+    memmove(received, received + count, received_size);
 }
 
 bool hal_write(const uint8_t *from, size_t size)
@@ -46,13 +59,6 @@ bool hal_write(const uint8_t *from, size_t size)
         }
     }
     return true;
-}
-
-bool hal_wait(uint32_t limit_ms)
-{
-    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-
-    return poll(&input, 1, (int)limit_ms) > 0;
 }
 
 void hal_quiet(void) {}

@@ -1,0 +1,67 @@
+"""A golden input of an export and what the firmware must answer: by the integer reference, not by the generated C."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ascmcu.bench import wire
+from ascmcu.bench.clips import outputs, tensor_bytes
+from ascmcu.bench.session import Session
+from ascmcu.build.manifest import Manifest
+from ascmcu.errors import DataError, LinkError
+from ascmcu.ir import interp, text
+from ascmcu.ir.types import Array
+
+# Floating-point outputs: the C adds in another order than NumPy does. Integers are equal.
+_FLOAT_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True)
+class Golden:
+    """One input as the device takes it, and the outputs, each in the network's shape."""
+
+    data: bytes
+    outputs: tuple[Array, ...]
+
+
+def golden(folder: Path, manifest: Manifest) -> Golden:
+    """A random input, always the same, through the network as it was imported (``00-import.ir`` in the export).
+
+    Raises:
+        DataError: the export's folder does not hold the network.
+    """
+    try:
+        with np.load(folder / "constants.npz") as stored:
+            graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
+    except OSError as error:
+        raise DataError(
+            "the export does not hold its network", where=str(folder), found=str(error)
+        ) from error
+    spec = manifest.inputs[0]
+    rng, dtype = np.random.default_rng(1), np.dtype(spec.dtype)
+    if dtype.kind == "f":
+        value: Array = rng.uniform(-1.0, 1.0, spec.shape).astype(dtype)
+    else:
+        value = rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, spec.shape, dtype, endpoint=True)
+    return Golden(tensor_bytes(value, spec), tuple(interp.run(graph, [value])))
+
+
+def check(session: Session, manifest: Manifest, wanted: Golden) -> None:
+    """Send the input, compare the answer.
+
+    Raises:
+        LinkError: the device answers otherwise, or not at all.
+    """
+    found = outputs(manifest, session.run(wanted.data, wire.Kind.TENSOR).outputs)
+    for spec, a, b in zip(manifest.outputs, found, wanted.outputs, strict=True):
+        tolerance = _FLOAT_TOLERANCE if a.dtype.kind == "f" else 0.0
+        if not np.allclose(a, b.reshape(a.shape), rtol=tolerance, atol=tolerance):
+            raise LinkError(
+                "the device's outputs are not those of the reference",
+                where=spec.name,
+                expected=b.ravel()[:16].tolist(),
+                found=a.ravel()[:16].tolist(),
+            )
