@@ -116,5 +116,8 @@ class Manifest:
         try:
             return tables.build(Manifest, raw, str(path))
         except InputError as error:
-            error.what, error.hint = f"the export's manifest is damaged: {error.what}", "export the model again"
+            error.what, error.hint = (
+                f"the export's manifest is damaged: {error.what}",
+                "export the model again",
+            )
             raise
