@@ -7,7 +7,8 @@ AscmcuError                 one message in one form: what, where, expected, foun
 │   ├── FeatureError        a feature specification
 │   └── DataError           recordings, labels, tensors
 ├── ToolError               the environment: a missing program, library or source (exit status 2)
-│   └── BuildError          a compiler or linker that failed; carries its output whole
+│   └── BuildError          a compiler or linker that failed; carries its output
+│       └── GeneratedCodeError  a compiler refuses C of ours: a defect of ascmcu
 ├── LinkError               the device stopped talking, or talks something else (exit status 2)
 ├── LimitError              done, but a budget or limit was exceeded (exit status 1)
 └── VerifyError             an internal invariant of the IR, a plan or a schedule is broken
@@ -98,7 +99,11 @@ class ToolError(AscmcuError):
 
 
 class BuildError(ToolError):
-    """A compiler or linker failed; ``details`` holds its output whole."""
+    """A compiler or linker failed; ``details`` holds its output."""
+
+
+class GeneratedCodeError(BuildError):
+    """A compiler refuses C that ascmcu wrote: a defect of ascmcu, whatever the model; the hint says what to attach."""
 
 
 class LinkError(AscmcuError):

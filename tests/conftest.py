@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 
 import pytest
+
+# A warning of a compiler is an error here; it is not for a user (ascmcu/build/gcc.py).
+os.environ["ASCMCU_STRICT"] = "1"
 
 # A shell that runs the suite in the background has it ignore Ctrl-C, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

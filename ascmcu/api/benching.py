@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards
+from ascmcu.bench import answers
 from ascmcu.bench import clips as clip_sources
 from ascmcu.bench import run as bench_run
 from ascmcu.build.identity import UNIDENTIFIED
@@ -74,6 +75,7 @@ def bench(
         InputError: no export, no such runner, clips that do not fit the network.
         LinkError: the link to the device failed; what was scored is kept, and the next call goes on from there.
         ToolError: a program that the runner needs is missing.
+        GeneratedCodeError: on ``host``, the first clips' answers are not the integer interpreter's.
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
@@ -107,6 +109,7 @@ def bench(
         clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
     for notice in clips.notices:
         tell(notice)
+    checked = answers.check_first(runner, clips) if runner.name == "host" else None
     result = bench_run.run(
         target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, progress=progress, tell=tell
     )
@@ -117,6 +120,11 @@ def bench(
     summary = summarize(manifest, target.board, clips, result, folder)
     provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
     summary = dataclasses.replace(summary, provenance=provenance)
+    if checked:
+        told = (
+            f"{checked} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
+        )
+        summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
     if wait_states:
         detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"
         summary = dataclasses.replace(summary, runner_detail=detail)

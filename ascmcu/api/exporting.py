@@ -18,7 +18,7 @@ from ascmcu.api.sources import write_library, write_sources
 from ascmcu.boards import Board
 from ascmcu.build import gcc
 from ascmcu.build.manifest import Manifest
-from ascmcu.errors import BoardError, InputError
+from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
 
@@ -29,11 +29,12 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A finished export."""
+    """A finished export; ``warnings`` are the compiler's, a line each."""
 
     folder: Path
     manifest: Manifest
     plan: Plan
+    warnings: tuple[str, ...] = ()
 
 
 def export(
@@ -99,7 +100,10 @@ def build(
         write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
         try:
             fitting = _fitting(found, max_ram_bytes, target)
-            plan, manifest = write(fitting)
+            plan, manifest, warnings = write(fitting)
+        except GeneratedCodeError as error:
+            error.hint = f"{error.hint}; the export's folder is kept as {_keep(part, place)}"
+            raise
         except BoardError:
             smaller = [] if schedule == LAYERS else _smaller(found[-1], progress)
             if not smaller:
@@ -107,9 +111,9 @@ def build(
             shutil.rmtree(part, ignore_errors=True)
             fitting = _fitting([*found, *smaller], max_ram_bytes, target)
             fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
-            plan, manifest = write(fitting)
+            plan, manifest, warnings = write(fitting)
         _replace(place, part)
-    return Export(folder, manifest, plan)
+    return Export(folder, manifest, plan, warnings)
 
 
 def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:
@@ -162,6 +166,13 @@ def _replace(folder: Path, part: Path) -> None:
         raise
 
 
+def _keep(part: Path, folder: Path) -> Path:
+    """Put what does not compile beside the export that it would have become, in place of an earlier such folder."""
+    kept = folder.with_name(f"{folder.name}-does-not-compile")
+    shutil.rmtree(kept, ignore_errors=True)
+    return part.rename(kept)
+
+
 def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> list[Candidate]:
     room = board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
     fitting = [c for c in found if c.plan.arena_bytes <= room]
@@ -189,13 +200,13 @@ def _write_first_that_fits(
     output: Format,
     progress: Progress,
     fitting: Sequence[Candidate],
-) -> tuple[Plan, Manifest]:
+) -> tuple[Plan, Manifest, tuple[str, ...]]:
     for candidate in fitting:
         part.mkdir()
         manifest = write_sources(compiled, candidate, fitting, board, part)
         if output == "library":
             write_library(compiled, candidate.plan, manifest, part)
-            return candidate.plan, _finish(part, manifest)
+            return candidate.plan, _finish(part, manifest), ()
         try:
             frontend = compiled.features is not None
             identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize)
@@ -216,7 +227,7 @@ def _write_first_that_fits(
             flags=report.flags,
             build_sha256=identity,
         )
-        return candidate.plan, _finish(part, built)
+        return candidate.plan, _finish(part, built), report.warnings
     raise AssertionError("there is always a candidate")
 
 

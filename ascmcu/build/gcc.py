@@ -20,38 +20,44 @@ from typing import Literal
 
 from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
+from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.build.identity import UNIDENTIFIED, digest, place
 from ascmcu.build.size import sizes
 from ascmcu.codegen.board import linker_script
-from ascmcu.errors import BoardError, BuildError, ToolError
+from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
 
 Optimize = Literal["cycles", "flash", "balanced"]
 Progress = Callable[[int, int], None]
 
 _LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
-_LANGUAGE = ("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-g")
-_WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wstrict-prototypes", "-Wmissing-prototypes")
+_LANGUAGE = (*LANGUAGE, "-ffunction-sections", "-fdata-sections", "-g")
 _CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _LINK = (
     "-nostartfiles",
     "-Wl,--gc-sections",
-    "-Wl,--fatal-warnings",
     "--specs=nano.specs",
     "-Wl,--no-warn-rwx-segments",
 )
 _INCLUDES = ("-I", "-isystem")
+# Of a compiler's output: what follows the first error seldom tells more.
+_HEAD_LINES = 20
+_ATTACH = "report it; attach the model, the command, the export's folder and the compiler's first lines, shown below"
 _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-omit-frame-pointer")
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.build.size`."""
+    """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.build.size`.
+
+    ``warnings``: what the compiler and the linker said of it, a line each; another compiler than ours may warn.
+    """
 
     elf: Path
     compiler: str
     flags: str
     ram_bytes: dict[str, int] = field(default_factory=dict)
     flash_bytes: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,11 @@ class _Unit:
     source: Path
     name: str
     flags: tuple[str, ...]
+
+
+def strict(option: str = "-Werror") -> tuple[str, ...]:
+    """``option`` where ``ASCMCU_STRICT`` is set, as our tests do; no warning stands between a user and a firmware."""
+    return (option,) if os.environ.get("ASCMCU_STRICT") else ()
 
 
 def find_tool(name: str, package: str) -> str:
@@ -144,7 +155,8 @@ def build_firmware(
 
     Raises:
         ToolError: the cross compiler is missing.
-        BuildError: it failed; its output is in the error.
+        GeneratedCodeError: it refuses our C.
+        BuildError: it failed otherwise; its output is in the error.
         BoardError: the firmware does not fit; says what it needs, what there is, and which boards would do.
     """
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
@@ -154,9 +166,9 @@ def build_firmware(
     units = _naming(units, build_sha256)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
-        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch, progress)
+        objects, said = _compile(gcc, units, (*flags, *_maps(folder)), scratch, progress)
         elf = scratch / "firmware.elf"
-        script = _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
+        script, linker_said = _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
         ram, flash = sizes(elf)
         for ending, form in ((".bin", "binary"), (".hex", "ihex")):
             _run([objcopy, "-O", form, str(elf), str(elf.with_suffix(ending))], "objcopy failed")
@@ -164,7 +176,8 @@ def build_firmware(
             shutil.copyfile(elf.with_suffix(ending), folder / f"firmware{ending}")
         if script != folder / "firmware.ld":
             shutil.copyfile(script, folder / "firmware.ld")
-    return BuildReport(folder / "firmware.elf", compiler_version(gcc), " ".join(flags), ram, flash)
+    warnings = _warnings(said + linker_said)
+    return BuildReport(folder / "firmware.elf", compiler_version(gcc), " ".join(flags), ram, flash, warnings)
 
 
 def build_host(
@@ -179,7 +192,8 @@ def build_host(
 
     Raises:
         ToolError: no C compiler.
-        BuildError: it failed; its output is in the error.
+        GeneratedCodeError: it refuses our C.
+        BuildError: it failed otherwise; its output is in the error.
     """
     gcc = find_tool("gcc", "gcc libc6-dev")
     flags = _host_flags(sanitize)
@@ -188,7 +202,7 @@ def build_host(
     program = to or folder / "host" / ("firmware-sanitized" if sanitize else "firmware")
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
-        objects = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
+        objects, _ = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
         made = scratch / "firmware"
         _run([gcc, *flags, *map(str, objects), "-lm", "-o", str(made)], "the host's linker failed")
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -218,7 +232,7 @@ def _units(
     firmware = paths.firmware()
     socs = [firmware / "soc" / part for part in parts]
     includes = tuple(f"-I{p}" for p in (folder, firmware, firmware / "app", firmware / "kernels", *socs))
-    common = (*_WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
+    common = (*WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
@@ -251,12 +265,21 @@ def _compile(
     flags: Sequence[str],
     scratch: Path,
     progress: Progress = lambda done, total: None,
-) -> list[Path]:
-    """One compiler per core; an interruption ends those that run."""
+) -> tuple[list[Path], str]:
+    """The objects and what the compilers said; one compiler per core, an interruption ends those that run."""
     running: set[subprocess.Popen[str]] = set()
 
-    def one(unit: _Unit) -> None:
-        command = [gcc, *flags, *unit.flags, "-c", str(unit.source), "-o", str(scratch / unit.name)]
+    def one(unit: _Unit) -> str:
+        command = [
+            gcc,
+            *flags,
+            *unit.flags,
+            *strict(),
+            "-c",
+            str(unit.source),
+            "-o",
+            str(scratch / unit.name),
+        ]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
         ) as compiler:
@@ -264,39 +287,80 @@ def _compile(
             _, said = compiler.communicate()
             running.remove(compiler)
         if compiler.returncode != 0:
-            raise BuildError(f"compiling {unit.source.name} failed", where=Path(gcc).name, details=said)
+            raise refused(gcc, unit.source, said)
+        return said
 
     # The largest first: a file that takes longer than all others together had better not be the last.
     largest_first = sorted(units, key=lambda unit: -unit.source.stat().st_size)
     progress(0, len(units))
+    told: list[str] = []
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         try:
-            for done, _ in enumerate(pool.map(one, largest_first), start=1):
+            for done, said in enumerate(pool.map(one, largest_first), start=1):
+                told.append(said)
                 progress(done, len(units))
         except BaseException:
             for compiler in running.copy():
                 compiler.kill()
             raise
-    return [scratch / unit.name for unit in units]
+    return [scratch / unit.name for unit in units], "".join(told)
+
+
+def refused(compiler: str, source: Path, said: str) -> BuildError:
+    """The error for a file of ours that a compiler does not take.
+
+    A header that is not there is the environment's fault; everything else is a defect of ascmcu, because no model,
+    board or option may make C that does not compile.
+    """
+    name = Path(compiler).name
+    if missing := re.search(r"fatal error: (\S+): No such file", said):
+        return BuildError(
+            "the compiler lacks a header", where=name, found=missing[1], details=said,
+            hint="install the compiler's C library; `ascmcu doctor` lists all that is missing",
+        )  # fmt: skip
+    return GeneratedCodeError(
+        f"{name} does not take {source.name}, which is a defect of ascmcu and not of your model or board",
+        where=f"{source.name}, {compiler_version(compiler)}",
+        hint=_ATTACH,
+        details="\n".join(said.splitlines()[:_HEAD_LINES]),
+    )
+
+
+def _warnings(said: str) -> tuple[str, ...]:
+    """Its lines without the folders, which are gone when they are read."""
+    return tuple(re.sub(r"\S*/(?=\S+:\d)", "", line) for line in said.splitlines() if "warning: " in line)
 
 
 def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subprocess.CompletedProcess[str]:
-    command = [gcc, *_CORE, *_LINK, f"-Wl,-T,{script}", *map(str, objects), "-lm", "-o", str(elf)]
+    command = [
+        gcc,
+        *_CORE,
+        *_LINK,
+        *strict("-Wl,--fatal-warnings"),
+        f"-Wl,-T,{script}",
+        *map(str, objects),
+        "-lm",
+        "-o",
+        str(elf),
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> Path:
-    """Link, with the buffers in two memories if one is too small; the linker script that did it."""
+def _link_or_explain(
+    gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board
+) -> tuple[Path, str]:
+    """Link, with the buffers in two memories if one is too small; the script that did it, and what the linker said."""
     linked = _link(gcc, objects, script, elf)
     if linked.returncode == 0:
-        return script
+        return script, linked.stderr
     if "overflowed by" not in linked.stderr:
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
     if board.spare is not None and f"region `{board.ram.name}' overflowed" in linked.stderr:
         spread = elf.with_name("spread.ld")
         spread.write_text(linker_script(board, spread=True))
-        if _link(gcc, objects, spread, elf).returncode == 0:
-            return spread
+        linked_again = _link(gcc, objects, spread, elf)
+        if linked_again.returncode == 0:
+            return spread, linked_again.stderr
     # Linked again into memories that are large enough for anything, so that the needs can be told.
     roomy = elf.with_name("roomy.ld")
     roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))

@@ -9,12 +9,12 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu import paths
-from ascmcu.build.gcc import find_tool
-from ascmcu.errors import BuildError
+from ascmcu.build.flags import LANGUAGE, WARNINGS
+from ascmcu.build.gcc import find_tool, refused, strict
 
 FLAGS = (
-    "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-std=c11", "-O2", "-ffp-contract=off",
-    "-ffunction-sections", "-fdata-sections", "-Wall", "-Wextra", "-Werror",
+    "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", *LANGUAGE, "-O2",
+    "-ffunction-sections", "-fdata-sections", *WARNINGS,
 )  # fmt: skip
 _LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 
@@ -52,6 +52,7 @@ def build_harness(folder: Path, *, profile: bool = False) -> Harness:
     command = [
         gcc,
         *FLAGS,
+        *strict(),
         *_LINK,
         *defines,
         *includes,
@@ -63,7 +64,7 @@ def build_harness(folder: Path, *, profile: bool = False) -> Harness:
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
-        raise BuildError("compiling the harness failed", where=str(folder), details=done.stderr)
+        raise refused(gcc, folder / "model.c", done.stderr)
     with elf.open("rb") as file:
         sizes = {s.name: int(s["sh_size"]) for s in ELFFile(file).iter_sections()}
     data = sizes.get(".data", 0)

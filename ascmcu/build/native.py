@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from ascmcu import paths
 from ascmcu.build import cmsis_dsp
-from ascmcu.build.gcc import compiler_version, find_tool
+from ascmcu.build.flags import LANGUAGE
+from ascmcu.build.gcc import compiler_version, find_tool, refused
 from ascmcu.codegen.frontend import render_frontend
-from ascmcu.errors import BuildError, FeatureError
+from ascmcu.errors import FeatureError
 from ascmcu.features.pcm import Pcm, checked
 from ascmcu.features.spec import FeatureSpec
 
-_FLAGS = ("-std=c11", "-O2", "-ffp-contract=off", "-fPIC")
+_FLAGS = (*LANGUAGE, "-O2", "-fPIC")
 
 
 class NativeFrontend:
@@ -99,7 +100,9 @@ def _build(files: dict[str, str], n_fft: int) -> Path:
             home.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=home, prefix=".") as scratch:
                 made = Path(scratch) / "made"
-                _run([gcc, *_FLAGS, *includes, *arguments(Path(scratch)), "-o", str(made)])
+                _run(
+                    [gcc, *_FLAGS, *includes, *arguments(Path(scratch)), "-o", str(made)], Path("frontend.c")
+                )
                 os.replace(made, target)
         return target
 
@@ -112,7 +115,7 @@ def _build(files: dict[str, str], n_fft: int) -> Path:
     return compiled("frontend.so", "\0".join(files.values()), frontend)
 
 
-def _run(command: list[str]) -> None:
+def _run(command: list[str], source: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise BuildError("compiling the front end for this machine failed", details=done.stderr)
+        raise refused(command[0], source, done.stderr)

@@ -66,6 +66,11 @@ def command(
             model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
             max_ram_bytes=max_ram, progress=progress,
         )  # fmt: skip
+    if result.warnings:
+        count = len(result.warnings)
+        click.echo(
+            f"the firmware is built; the compiler warned, {count} lines: {result.warnings[0]}", err=True
+        )
     if as_json:
         click.echo(json.dumps(_report(result), indent=2))
     else:

@@ -19,10 +19,11 @@ import ast
 import hashlib
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
-from ascmcu.errors import InputError
+from ascmcu.errors import InputError, why
 from ascmcu.ir import registry
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.layout import ROW_MAJOR, Layout
@@ -58,6 +59,19 @@ def digest(data: Array) -> str:
     """First 16 hexadecimal digits of the SHA-256 over type, shape and bytes."""
     head = f"{data.dtype}{data.shape}".encode()
     return hashlib.sha256(head + np.ascontiguousarray(data).tobytes()).hexdigest()[:16]
+
+
+def load(path: Path) -> Graph:
+    """The graph that an export keeps in ``path``, with the constants beside it.
+
+    Raises:
+        InputError: there is none, or it cannot be read.
+    """
+    try:
+        with np.load(path.with_name("constants.npz")) as stored:
+            return parse(path.read_text(), dict(stored))
+    except (OSError, ValueError) as error:
+        raise InputError("the export's graph cannot be read", where=str(path), found=why(error)) from error
 
 
 def parse(text: str, stored: Mapping[str, Array] | None = None) -> Graph:

@@ -278,11 +278,9 @@ def _layers(
 def _figures(folder: Path) -> Figures | None:
     """Of the graph as it was imported, from the export's own dump."""
     try:
-        with np.load(folder / "constants.npz") as stored:
-            graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
-    except (OSError, ValueError, AscmcuError):
+        return figures_of(text.load(folder / "00-import.ir"))
+    except AscmcuError:
         return None
-    return figures_of(graph)
 
 
 def _symbols(manifest: Manifest, elf: Path) -> tuple[Symbol, ...]:

@@ -60,9 +60,9 @@ static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
     __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(word));
     return sums;
 #else
-    const uint32_t low = sums + (uint32_t)(int32_t)(int8_t)word;
-    const uint32_t high = (sums >> 16) + (uint32_t)(int32_t)(int8_t)(word >> 16);
-    return (low & 0xFFFFu) | high << 16;
+    const int32_t low = (int8_t)word;
+    const int32_t high = (int8_t)(word >> 16);
+    return ((sums + (uint32_t)low) & 0xFFFFu) | ((sums >> 16) + (uint32_t)high) << 16;
 #endif
 }
 

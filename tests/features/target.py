@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from ascmcu.build import cmsis_dsp
+from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
@@ -25,9 +26,9 @@ needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is n
 _HERE = Path(__file__).resolve().parent
 _FLAGS = (
     *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
-    *("-std=c11", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections"),
+    *(*LANGUAGE, "-ffunction-sections", "-fdata-sections"),
 )
-_WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wshadow", "-Wconversion", "-Wno-sign-conversion")
+_WARNINGS = (*WARNINGS, "-Werror")
 # The memory of QEMU's mps2-an386: 4 MB of code from 0, 4 MB of data.
 _SCRIPT = """
 MEMORY { code (rx) : ORIGIN = 0, LENGTH = 4M  data (rw) : ORIGIN = 0x20000000, LENGTH = 1M }

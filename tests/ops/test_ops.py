@@ -9,12 +9,14 @@ from ascmcu import passes, paths
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp, registry, text
 from ascmcu.kernels._registry import kernel_names, kernels_of
-from tests.support import cases
+from tests.support import cases, native_compilers
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
+from tests.support.native_compilers import Native
 
 CASES = cases.load()
 SETS = 6
+MODES = ("layers", "rows")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.id)
@@ -27,7 +29,8 @@ def test_case(case: cases.Case) -> None:
     dump = text.dump(optimized)
     assert text.dump(text.parse(dump, text.constants(optimized))) == dump
     compiled = (
-        [HostModel(optimized, mode, sanitize=True) for mode in ("layers", "rows")]
+        [HostModel(optimized, mode, sanitize=True) for mode in MODES]
+        + [HostModel(optimized, mode, native=native) for mode, native in _turns(case)]
         if _compiles(optimized)
         else []
     )
@@ -38,7 +41,7 @@ def test_case(case: cases.Case) -> None:
             "passes": interp.run(optimized, _shaped(optimized, inputs)),
         }
         for model in compiled:
-            chain[f"host C, {model.plan.mode}"] = model(inputs[0])
+            chain[str(model)] = model(inputs[0])
         for link, outputs in chain.items():
             for index, (a, b) in enumerate(zip(expected, outputs, strict=True)):
                 b = b.reshape(a.shape)
@@ -48,6 +51,14 @@ def test_case(case: cases.Case) -> None:
                     f"first at {different[0]}: expected {a.reshape(-1)[different[0]]}, "
                     f"found {b.reshape(-1)[different[0]]}"
                 )
+
+
+def _turns(case: cases.Case) -> list[tuple[str, Native]]:
+    """All compilers and levels for one row of each operator, one in turn for every other."""
+    number = CASES.index(case)
+    if case.stem != CASES[number - 1].stem:
+        return [(MODES[i % 2], native) for i, native in enumerate(native_compilers.MATRIX) if native.there]
+    return [(MODES[number // len(native_compilers.MATRIX) % 2], native_compilers.turn(number))]
 
 
 def _compiles(graph: object) -> bool:

@@ -11,6 +11,7 @@ A row names the TFLite operator, its options, its inputs and its outputs::
 
 Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``fill``, with ``axis`` quantized per
 slice of it; ``bias`` int32; ``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant;
+``real`` a random float32 one;
 ``none`` an absent one.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``.
@@ -118,6 +119,10 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
             spec, 0.047 + 0.011 * index, (3, -7, 12)[index % 3] + (128 if dtype == "uint8" else 0)
         )
         return TensorSpec(name, tuple(spec["shape"]), dtype, scales, zero)
+    if "real" in spec:
+        return TensorSpec(
+            name, tuple(spec["real"]), "float32", data=rng.normal(size=spec["real"]).astype(np.float32)
+        )
     if "weights" in spec:
         shape = tuple(spec["weights"])
         count = shape[spec["axis"]] if "axis" in spec else 1

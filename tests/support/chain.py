@@ -16,6 +16,7 @@ from ascmcu.ir.types import Array
 from ascmcu.passes.swap_axes import swap_axes
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
+from tests.support.native_compilers import DEFAULT, Native
 
 
 def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
@@ -91,12 +92,12 @@ def check(
     seed: int = 0,
     resolver: str = "BUILTIN_REF",
     reference: Reference | None = None,
-    quick: bool = False,
+    native: Native = DEFAULT,
     inputs: Sequence[Sequence[Array]] | None = None,
     tolerance: float = 0.0,
     compiled: bool = True,
 ) -> None:
-    """Run the whole chain on one model, its C only if ``compiled``; ``quick`` compiles without optimisation, ``inputs``
+    """Run the whole chain on one model, its C by ``native`` and only if ``compiled``; ``inputs``
     replaces the drawn sets.
 
     Floats may differ by ``tolerance`` of the largest one; integers never.
@@ -110,14 +111,14 @@ def check(
     last = stages[-1][1]
     stages.append(("exchanged axes", swap_axes(last)))
     modes = ("layers", "rows") if compiled and last.nodes and len(last.inputs) == 1 else ()
-    hosts = [HostModel(last, mode, quick=quick) for mode in modes]
+    hosts = [HostModel(last, mode, native=native) for mode in modes]
     given = inputs if inputs is not None else input_sets(graph, sets, np.random.default_rng(seed))
     for number, x in enumerate(given):
         expected = oracle(x)
         for link, stage in stages:
             _equal(expected, interp.run(stage, shaped(stage, x)), link, number, tolerance)
         for model in hosts:
-            _equal(expected, model(shaped(last, x)[0]), f"host C, {model.plan.mode}", number, tolerance)
+            _equal(expected, model(shaped(last, x)[0]), str(model), number, tolerance)
 
 
 def _equal(

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
-from tests.support import chain, recipes, recipes_flat
+from tests.support import chain, native_compilers, recipes, recipes_flat
 from tests.support.litert import Reference
 from tests.support.recipes import Recipe
 
@@ -62,7 +62,9 @@ def check(recipe: Recipe, source: str) -> str:
         reference = Reference(data, "BUILTIN_WITHOUT_DEFAULT_DELEGATES" if has_sum else "BUILTIN_REF")
     except (RuntimeError, ValueError):
         return "LiteRT refuses"
-    chain.check(data, sets=4, seed=recipe.seed, reference=reference, quick=True)
+    chain.check(
+        data, sets=4, seed=recipe.seed, reference=reference, native=native_compilers.turn(recipe.seed)
+    )
     return "equal"
 
 

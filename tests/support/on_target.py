@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ascmcu import paths
+from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
@@ -19,9 +20,9 @@ from ascmcu.schedule import make_plan
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
 _SOURCES = Path(__file__).resolve().parents[1] / "emu" / "cases"
-_CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
-_FLAGS = (*_CORE, "-std=c11", "-O2", "-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-g0")
-_WARNINGS = ("-Wall", "-Wextra", "-Werror")
+CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
+_FLAGS = (*CORE, *LANGUAGE, "-O2", "-ffunction-sections", "-fdata-sections", "-g0")
+_WARNINGS = (*WARNINGS, "-Werror")
 _NAMES = ("reset", "input", "push", "output", "output_bytes", "layer_cycles")
 # The memory of QEMU's mps2-an386 (Cortex-M4F): 4 MB of code from 0, 4 MB of data.
 _SCRIPT = """

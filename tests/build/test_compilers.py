@@ -1,0 +1,46 @@
+"""Every compiler and level gives the same bits, whether or not it knows our flags."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ascmcu import passes
+from ascmcu.build.flags import LANGUAGE
+from ascmcu.frontends import tflite
+from tests.support import chain, native_compilers
+from tests.support.host_model import HostModel
+from tests.support.litert import Reference
+from tests.support.native_compilers import Native
+
+SHARED = Path(__file__).resolve().parents[3] / "shared"
+LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-O1 -fno-tree-vectorize", "-O2 -fno-tree-vectorize")
+
+
+@pytest.mark.parametrize("name", ["gcc", "clang"])
+def test_our_flags_keep_calls_that_have_an_effect(name: str, tmp_path: Path) -> None:
+    native_compilers.needed(Native(name, ""))
+    source, program = Path(__file__).with_name("null_base.c"), tmp_path / "program"
+    wrong = {}
+    for level in LEVELS:
+        command = [name, *level.split(), *LANGUAGE, str(source), "-o", str(program)]
+        subprocess.run(command, check=True, capture_output=True)
+        wrong[level] = subprocess.run([program]).returncode
+    assert wrong == dict.fromkeys(LEVELS, 0)
+
+
+def test_the_network_that_was_wrong_on_the_laptop() -> None:
+    """The levels at which it was right are the tool's: tools/same_bits."""
+    native = Native("gcc", "-O2")
+    native_compilers.needed(native)
+    inputs, model = SHARED / "cases/bits/tmsic_teacher.x.npy", SHARED / "models/tmsic_teacher_int8.tflite"
+    if not (inputs.is_file() and model.is_file()):
+        pytest.skip("no model to try")
+    graph = passes.optimize(tflite.parse(model.read_bytes(), "tmsic_teacher"))
+    reference, compiled = Reference(model.read_bytes()), HostModel(graph, "layers", native=native)
+    for x in np.load(inputs)[:2, np.newaxis]:
+        problem = chain.difference(reference([x]), compiled(chain.shaped(graph, [x])[0]))
+        assert problem is None, problem

@@ -1,0 +1,37 @@
+"""Small models that between them take every branch of the templates."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from tests.support import cases, recipes_flat
+from tests.support.cases import Case
+from tests.support.recipes import Recipe
+
+_TESTS = Path(__file__).resolve().parents[1]
+VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "build" / "variants.toml").read_text())
+
+
+def models() -> Iterator[tuple[str, bytes]]:
+    """Name and ``.tflite``: all case rows, what fuzzing found, and the rows that are there for a branch."""
+    yield from ((case.id, case.model()) for case in cases.load())
+    found = tomllib.loads((_TESTS / "fuzz" / "found.toml").read_text())["graph"]
+    for row in (*(row for row in found if row["source"] == "flat"), *VARIANTS["graph"]):
+        yield f"graph {row['name']}", recipes_flat.make(Recipe.from_row(row))
+    for row in VARIANTS["float"]:
+        yield from _float_forms(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
+
+
+def _float_forms(name: str, plain: bytes) -> Iterator[tuple[str, bytes]]:
+    from ascmcu.errors import ModelError
+    from ascmcu.quantize import forms
+
+    yield f"float {name}", plain
+    for form in (forms.fp16, forms.dynamic):
+        try:
+            yield f"{form.__name__} {name}", form(plain)
+        except ModelError:  # no weights
+            continue
