@@ -6,6 +6,7 @@ Each row is a command; it ends with a message that names what differs, status 2,
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 import struct
@@ -361,3 +362,41 @@ def test_a_manifest_that_is_damaged_is_named(text: str, place: Path, ascmcu: Asc
     (tmp_path / "manifest.json").write_text(text)
     done = ascmcu("bench", str(tmp_path), "--tensors", str(place / "in.npy"))
     assert done.status == 2 and "manifest.json" in done.stderr
+
+
+def test_a_firmware_that_was_put_into_another_export_is_refused(
+    place: Path, ascmcu: Ascmcu, tmp_path: Path
+) -> None:
+    mixed = tmp_path / "mixed"
+    shutil.copytree(place / "short", mixed, ignore=shutil.ignore_patterns("host", "bench-*"))
+    shutil.copy(place / "named" / "firmware.elf", mixed / "firmware.elf")
+    done = ascmcu(
+        "bench",
+        str(mixed),
+        "--on",
+        "sim",
+        "--data",
+        str(place / "whole"),
+        "--labels",
+        str(place / "right.txt"),
+    )
+    assert done.status == 2 and "its model and build are not the export's" in done.stderr
+
+
+def test_a_host_program_of_other_sources_is_built_anew(place: Path, ascmcu: Ascmcu, tmp_path: Path) -> None:
+    """Sources that were edited, also with an older time, are what runs."""
+    here = tmp_path / "edited"
+    shutil.copytree(place / "layers", here, ignore=shutil.ignore_patterns("bench-*"))
+    command = ("bench", str(here), "--on", "host", "--tensors", str(place / "in.npy"), "--json")
+    first = json.loads(ascmcu(*command).stdout)
+    stamp = (here / "model.c").stat().st_mtime_ns
+    text = (here / "model.c").read_text()
+    (here / "model.c").write_text(
+        text.replace("model_output(unsigned index)\n{", "model_output(unsigned index)\n{ index = 9;", 1)
+    )
+    assert (here / "model.c").read_text() != text
+    os.utime(here / "model.c", ns=(stamp - 10**12, stamp - 10**12))
+    built = (here / "host" / "firmware.made-of").read_text()
+    ascmcu(*command)
+    assert (here / "host" / "firmware.made-of").read_text() != built
+    assert first["clips"] == 4

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 
 import flatbuffers
@@ -14,6 +12,7 @@ from ascmcu.data import datasets, labels, model_labels
 from ascmcu.data.labels import Classes
 from ascmcu.errors import DataError
 from tests.cli.conftest import dense
+from tests.support.tflite_builder import with_files
 
 KWS = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes", "_silence_", "_unknown_")
 
@@ -193,16 +192,6 @@ def _described(files: list[tuple[str, int, str]]) -> bytes:
     return bytes(b.Output())
 
 
-def _with_files(model: bytes, files: dict[str, str]) -> bytes:
-    """The model with a zip archive behind it, as TensorFlow Lite's metadata writer puts it."""
-    packed = io.BytesIO()
-    packed.write(model)
-    with zipfile.ZipFile(packed, "a") as archive:
-        for name, text in files.items():
-            archive.writestr(name, text)
-    return packed.getvalue()
-
-
 LISTED = "cat\ndog\nowl\nfox\n"
 
 
@@ -223,7 +212,7 @@ LISTED = "cat\ndog\nowl\nfox\n"
 def test_the_label_file_in_a_model(
     files: dict[str, str], described: list[tuple[str, int, str]] | None, right: str
 ) -> None:
-    model = _with_files(dense(16, 4), files) if files else dense(16, 4)
+    model = with_files(dense(16, 4), files) if files else dense(16, 4)
     metadata = None if described is None else _described(described)
     found = model_labels.in_file(model, metadata, 4)
     assert found == ((("cat", "dog", "owl", "fox"), right) if right else ((), ""))
@@ -231,13 +220,13 @@ def test_the_label_file_in_a_model(
 
 @pytest.mark.parametrize("size", [0, 3, 8, 40])
 def test_metadata_that_is_cut_off_names_nothing(size: int) -> None:
-    model = _with_files(dense(16, 4), {"a.txt": LISTED, "b.txt": "1\n2\n3\n4\n"})
+    model = with_files(dense(16, 4), {"a.txt": LISTED, "b.txt": "1\n2\n3\n4\n"})
     assert model_labels.in_file(model, _described([("a.txt", 2, "")])[:size], 4) == ((), "")
 
 
 def test_an_export_has_the_model_s_own_names(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(
-        _with_files(dense(16, 4), {"labels.txt": 'cat\ndog "2"\nöl\nfox??/\n'})
+        with_files(dense(16, 4), {"labels.txt": 'cat\ndog "2"\nöl\nfox??/\n'})
     )
     compiled = api.compile_model(tmp_path / "m.tflite", features="none")
     assert compiled.labels == ("cat", 'dog "2"', "öl", "fox??/")

@@ -274,5 +274,5 @@ def test_a_missing_compiler_names_its_package(tmp_path: Path, monkeypatch: pytes
     assert "apt-get install gcc-arm-none-eabi" in (caught.value.hint or "")
     done = CliRunner().invoke(cli, ["doctor", "--json"])
     missing = {row["name"] for row in json.loads(done.stdout) if row["found"] is None}
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert {"gcc", "arm-none-eabi-gcc", "newlib", "qemu-system-arm"} <= missing

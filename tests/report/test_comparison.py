@@ -178,3 +178,45 @@ def test_figures_say_what_was_counted(benchmark_result: Benchmark, faster: Bench
     text = markdown.of_benchmark(counted)
     assert "| latency, instructions |" in text and "cycles" not in text.partition("<details>")[0]
     assert "| layer | op | MACs |" in text and "| --- | --- | ---: |" in text, "words left, numbers right"
+
+
+def _sent(b: Benchmark, *inputs: str) -> Benchmark:
+    clips = tuple(dataclasses.replace(c, input_sha256=x) for c, x in zip(b.clip_results, inputs, strict=True))
+    provenance = dataclasses.replace(b.provenance, inputs_sha256="".join(inputs) * 16)
+    return dataclasses.replace(b, clip_results=clips, provenance=provenance)
+
+
+def test_clips_of_one_name_and_other_samples_are_not_compared(benchmark_result: Benchmark) -> None:
+    base = _sent(benchmark_result, "1", "2", "3", "4")
+    found = comparison.compare(base, _sent(benchmark_result, "1", "2", "5", "6"))
+    assert (found.shared_clips, found.equal_answers) == (2, 2)
+    assert [c.name for c in found.conditions] == ["clips' samples"]
+    assert comparison.compare(base, base).conditions == ()
+
+
+def test_answers_are_compared_by_the_name_of_the_class(benchmark_result: Benchmark) -> None:
+    swapped = dataclasses.replace(
+        benchmark_result, labels=benchmark_result.labels[::-1],
+        clip_results=tuple(dataclasses.replace(c, predicted=1 - c.predicted) for c in benchmark_result.clip_results),
+    )  # fmt: skip
+    assert comparison.compare(benchmark_result, swapped).equal_answers == 4
+    assert (
+        comparison.compare(
+            benchmark_result, dataclasses.replace(swapped, labels=benchmark_result.labels)
+        ).equal_answers
+        == 0
+    )
+
+
+def test_counts_of_unknown_kind_are_not_compared_or_bounded(benchmark_result: Benchmark) -> None:
+    unknown = dataclasses.replace(benchmark_result, count_kind="counts", energy=None)
+    assert unknown.seconds is None
+    more = dataclasses.replace(
+        unknown,
+        counts=dataclasses.replace(unknown.counts, network=999_999),  # type: ignore[type-var]
+    )
+    assert comparison.compare(unknown, more).figures == ()
+    verdicts = [
+        budgets.judge(budgets.parse(f"{name}=1"), unknown, None) for name in ("cycles", "network", "latency")
+    ]
+    assert not any(verdict.kept for verdict in verdicts)

@@ -26,6 +26,7 @@ def _variants(b: Benchmark) -> list[Benchmark]:
         b,
         dataclasses.replace(b, count_kind="instructions", energy=None),
         dataclasses.replace(b, count_kind="none", counts=None, layers=uncounted, energy=None),
+        dataclasses.replace(b, count_kind="counts", energy=None, notices=("what is counted is unknown",)),
         dataclasses.replace(
             b, labels=(), accuracy=None, macro_accuracy=None, log_loss=None, class_accuracy=None,
             device_accuracy=None, confusion=None, mistakes=(), clip_seconds=None, network=None, limits=(),
@@ -44,10 +45,24 @@ def test_a_result_survives_its_file(benchmark_result: Benchmark, tmp_path: Path)
 
 
 def test_counts_stand_under_what_they_are(benchmark_result: Benchmark) -> None:
-    cycles, instructions, none, _ = (result.to_dict() for result in _variants(benchmark_result))
+    cycles, instructions, none, unknown, _ = (r.to_dict() for r in _variants(benchmark_result))
     assert cycles["cycles"]["network"] == 100_000 and "instructions" not in cycles
     assert instructions["layers"][0]["instructions"] == 60_000 and "cycles" not in instructions
-    assert not {"cycles", "instructions"} & (set(none) | set(none["layers"][0]))
+    assert not {"cycles", "instructions", "counts"} & (set(none) | set(none["layers"][0]))
+    assert unknown["counts"]["network"] == 100_000 and unknown["layers"][0]["counts"] == 60_000
+    assert not {"cycles", "instructions"} & (set(unknown) | set(unknown["layers"][0]))
+
+
+def test_an_older_result_lacks_what_came_later(benchmark_result: Benchmark) -> None:
+    raw = json.loads(benchmark_result.to_json())
+    for key in ("labels_source", "notices"):
+        del raw[key]
+    for key in ("build_sha256", "inputs_sha256"):
+        del raw["provenance"][key]
+    for clip in raw["clip_results"]:
+        del clip["input_sha256"]
+    VALID.validate(raw)
+    assert Benchmark.from_dict(raw, "x") == benchmark_result
 
 
 def test_the_schema_refuses_what_is_wrong(benchmark_result: Benchmark) -> None:

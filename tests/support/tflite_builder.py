@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import io
 import sys
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -140,3 +142,13 @@ def _operator(spec: OperatorSpec, code: int) -> Any:
             assert hasattr(op.builtinOptions, key), f"{class_name} has no field {key}"
             setattr(op.builtinOptions, key, value)
     return op
+
+
+def with_files(model: bytes, files: dict[str, str]) -> bytes:
+    """The model with a zip archive behind it, as TensorFlow Lite's metadata writer puts it."""
+    packed = io.BytesIO()
+    packed.write(model)
+    with zipfile.ZipFile(packed, "a") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return packed.getvalue()
