@@ -121,15 +121,15 @@ def check(
     class differs.
     """
     names = (*spec_names, *names)
+    if reference is not None and (len(names) > 1 or "all" in names or (not names and model is None)):
+        raise click.UsageError("--reference goes with one SPEC or --model")
+    if reference is None and bool(names) == (model is not None):
+        raise click.UsageError("give either SPEC or --model")
     files = _recordings(data, split, limit)
     if reference is not None:
-        if len(names) > 1 or "all" in names or (not names and model is None):
-            raise click.UsageError("--reference goes with one SPEC or --model")
         from ascmcu.cli import reference as own
 
         context.exit(0 if own.check(next(iter(names), None), model, reference, files, as_json) else 1)
-    if bool(names) == (model is not None):
-        raise click.UsageError("give either SPEC or --model")
     if model is not None:
         context.exit(0 if _check_model(model, files, as_json) else 1)
     from ascmcu.bench import parity
