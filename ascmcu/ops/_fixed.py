@@ -40,8 +40,6 @@ def quantize_multiplier(real: float) -> tuple[int, int]:
         shift += 1
     if shift < -31:
         return 0, 0
-    if shift > 30:
-        return INT32_MAX, 30
     return mantissa, shift
 
 
@@ -73,6 +71,12 @@ def multiply_by_quantized_multiplier(x: Array, multiplier: Array | int, shift: A
     return rounding_divide_by_pot(
         saturating_rounding_doubling_high_mul(shifted, np.asarray(multiplier)), right
     )
+
+
+def to_output(scaled: Array, zero_point: int, low: int, high: int) -> I64:
+    """The zero point added in int32, where the reference's sum wraps for an output scale next to nothing; clamped."""
+    clipped: I64 = np.clip(wrap32(scaled + zero_point), low, high)
+    return clipped
 
 
 def scale_once(x: Array, scale: Array | float) -> I64:

@@ -17,7 +17,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _reduce, _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, wrap32
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, to_output, wrap32
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,12 @@ class MeanOrSum(_reduce.Reduction):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
         x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
-        ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
+        op = cls(axes, keep_dims)
+        # SUM of int8 becomes an int32 as a float: each of its elements may be 255.
+        _quant.require_ratio(ctx, x.scale)
+        if not op._fixed(x):
+            _quant.require_ratio(ctx, x.scale, op.count(x), most=2.0**22)
+        ctx.emit(op, (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
@@ -45,7 +50,7 @@ class MeanOrSum(_reduce.Reduction):
         else:
             scale, bias = real_scale(t, output, count)
             scaled = round_bounded(total.astype(np.float32) * scale + bias)
-        return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
+        return to_output(scaled, output.zero_point, low, high).astype(output.dtype.numpy)
 
     def fixed_point(self, x: Tensor) -> bool:
         """Whether the sum is scaled in fixed point, not in float32."""

@@ -13,9 +13,9 @@ from ascmcu.ops import _activation, _scales
 from ascmcu.ops._fixed import (
     I64,
     multiply_by_quantized_multiplier,
-    quantize_multiplier,
     round_half_away,
     scale_once,
+    to_output,
     wrap32,
 )
 
@@ -66,6 +66,24 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 expected="one positive scale and one zero point",
                 found="none" if tensor.quant is None else f"scales {tensor.quant.scales[:3]}",
             )
+
+
+def require_ratio(ctx: ImportContext, *factors: float, most: float = _scales.MOST) -> None:
+    """The product of the factors, over the output's scale, is below ``most``.
+
+    Beyond it the reference's arithmetic is undefined: such an output was zero in calibration, and the converter gave it
+    a scale next to nothing.
+    """
+    output = ctx.outputs[0]
+    ratio = _scales.double(*factors, over=output.scale)
+    if abs(ratio) >= most:
+        raise ctx.error(
+            "the output's scale is too small for its operands",
+            output,
+            expected=f"> {abs(_scales.double(ratio, output.scale, over=most)):.3g}",
+            found=f"{output.scale:.3g}",
+            hint="calibrate with inputs for which this output is not constant, or remove the operator",
+        )
 
 
 def word_of(zero_point: int) -> int:
@@ -123,6 +141,12 @@ def require_weights(
         )
 
 
+def largest_scale(weights: Tensor) -> float:
+    """The largest of the weights' scales."""
+    assert weights.quant is not None
+    return max(weights.quant.scales)
+
+
 @dataclass(frozen=True)
 class Requantization:
     """From int32 accumulators to the output's integers, per output channel.
@@ -146,8 +170,7 @@ class Requantization:
             scaled = scale_once(acc, np.array(self.scales))
         else:
             scaled = multiply_by_quantized_multiplier(acc, np.array(self.multipliers), np.array(self.shifts))
-        # The reference adds in int32, where the sum may wrap.
-        return np.clip(wrap32(scaled + self.zero_point), self.low, self.high)
+        return to_output(scaled, self.zero_point, self.low, self.high)
 
 
 def requantization(
@@ -157,7 +180,7 @@ def requantization(
     assert weights.quant is not None
     weight_scales = weights.quant.scales if weights.quant.per_axis else weights.quant.scales * channels
     scales = tuple(_scales.double(x.scale, w, over=output.scale) for w in weight_scales)
-    fixed = [quantize_multiplier(s) for s in scales]
+    fixed = [_scales.double_multiplier(x.scale, w, over=output.scale) for w in weight_scales]
     return Requantization(
         scales, tuple(m for m, _ in fixed), tuple(s for _, s in fixed), output.zero_point, *clamp, once=once
     )

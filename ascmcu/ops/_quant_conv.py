@@ -23,6 +23,7 @@ class QuantizedConvolution(_conv.Convolution):
         output, channels = ctx.outputs[0], weights.shape[cls.CHANNELS]
         _quant.require_quantized(ctx, x, output)
         _quant.require_weights(ctx, x, weights, bias, channels)
+        _quant.require_ratio(ctx, x.scale, _quant.largest_scale(weights))
         window = _conv.import_window(ctx, x, weights)
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(channels))

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from ascmcu.errors import VerifyError
 from ascmcu.ops._fixed import quantize_multiplier
+
+# A little below where the reference shifts an int by 31 bits, which C leaves undefined; ``_quant.require_ratio``.
+MOST = 2.0**29
 
 
 def single(*factors: float, over: float = 1.0) -> float:
@@ -31,10 +35,24 @@ def double(*factors: float, over: float = 1.0) -> float:
 
 
 def single_multiplier(*factors: float, over: float) -> tuple[int, int]:
-    """``QuantizeMultiplier`` of a product formed in float32: (mantissa, shift)."""
-    return quantize_multiplier(single(*factors, over=over))
+    """``QuantizeMultiplier`` of a product formed in float32: (mantissa, shift).
+
+    Raises:
+        VerifyError: it is too large: the import let it pass.
+    """
+    return _multiplier(single(*factors, over=over))
 
 
 def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
-    """``QuantizeMultiplier`` of a product formed in double precision: (mantissa, shift)."""
-    return quantize_multiplier(double(*factors, over=over))
+    """``QuantizeMultiplier`` of a product formed in double precision: (mantissa, shift).
+
+    Raises:
+        VerifyError: it is too large: the import let it pass.
+    """
+    return _multiplier(double(*factors, over=over))
+
+
+def _multiplier(real: float) -> tuple[int, int]:
+    if abs(real) >= MOST:
+        raise VerifyError("a multiplier is too large", expected=f"below {MOST:.3g}", found=f"{real:.3g}")
+    return quantize_multiplier(real)

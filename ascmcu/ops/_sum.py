@@ -12,7 +12,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 
 LEFT_SHIFT = 20  # tflite/kernels/add.cc, 8-bit operands
 
@@ -77,5 +77,5 @@ def evaluate(
     scaled_a = multiply_by_quantized_multiplier((a.astype(np.int64) - x.zero_point) << LEFT_SHIFT, *m_a)
     scaled_b = multiply_by_quantized_multiplier((b.astype(np.int64) - y.zero_point) << LEFT_SHIFT, *m_b)
     total = scaled_a - scaled_b if subtract else scaled_a + scaled_b
-    result = multiply_by_quantized_multiplier(total, *m_y) + output.zero_point
-    return np.clip(result, *clamp).astype(output.dtype.numpy)
+    result = multiply_by_quantized_multiplier(total, *m_y)
+    return to_output(result, output.zero_point, *clamp).astype(output.dtype.numpy)

@@ -34,6 +34,7 @@ class Unary(Elementwise):
         """Emit the op."""
         x, output = ctx.needed(0), ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
+        _quant.require_ratio(ctx, x.scale)
         ctx.emit(cls.build(ctx), (x,), output)
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:

@@ -9,7 +9,7 @@ import numpy as np
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 from ascmcu.ops._unary import Unary
 
 
@@ -26,5 +26,4 @@ class Abs(Unary):
         if source.scale != output.scale:
             multiplier, shift = _scales.single_multiplier(source.scale, over=output.scale)
             magnitude = multiply_by_quantized_multiplier(magnitude, multiplier, shift)
-        clipped: Array = np.clip(magnitude + output.zero_point, *output.dtype.integer_range)
-        return clipped
+        return to_output(magnitude, output.zero_point, *output.dtype.integer_range)

@@ -34,6 +34,7 @@ class FullyConnected(_dense.Dense):
         output = ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
         _quant.require_weights(ctx, x, weights, bias, weights.shape[0])
+        _quant.require_ratio(ctx, x.scale, _quant.largest_scale(weights))
         if bias is None:
             bias = ctx.constant(f"{output.name}.bias", _quant.zero_bias(weights.shape[0]))
         ctx.emit(cls(output.shape, _quant.import_activation(ctx, output)), (x, weights, bias), output)

@@ -9,8 +9,8 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops import _quant, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 from ascmcu.ops._unary import Unary
 
 
@@ -25,7 +25,9 @@ class LeakyRelu(Unary):
     @classmethod
     def build(cls, ctx: ImportContext) -> LeakyRelu:
         """The slope of the negative side."""
-        return cls(float(ctx.option("Alpha", 0.0)))
+        alpha = float(ctx.option("Alpha", 0.0))
+        _quant.require_ratio(ctx, ctx.needed(0).scale, alpha)
+        return cls(alpha)
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
@@ -40,5 +42,4 @@ class LeakyRelu(Unary):
             multiply_by_quantized_multiplier(centred, *positive),
             below,
         )
-        clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
-        return clipped
+        return to_output(scaled, output.zero_point, *output.dtype.integer_range)

@@ -12,7 +12,7 @@ from ascmcu.ir.op import Inputs
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 
 
 @register("MUL")
@@ -27,6 +27,7 @@ class Mul(_broadcast.Broadcasting):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
         operands = _broadcast.import_operands(ctx)
+        _quant.require_ratio(ctx, *(t.scale for t in operands))
         ctx.emit(cls(_quant.import_activation(ctx, ctx.outputs[0])), operands, ctx.outputs[0])
 
     @staticmethod
@@ -42,7 +43,5 @@ class Mul(_broadcast.Broadcasting):
         a, b = arrays
         assert a is not None and b is not None and inputs[0] is not None and inputs[1] is not None
         product = (a.astype(np.int64) - inputs[0].zero_point) * (b.astype(np.int64) - inputs[1].zero_point)
-        result = (
-            multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output)) + output.zero_point
-        )
-        return np.clip(result, *self.clamp).astype(output.dtype.numpy)
+        scaled = multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output))
+        return to_output(scaled, output.zero_point, *self.clamp).astype(output.dtype.numpy)

@@ -11,8 +11,8 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _broadcast, _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops import _broadcast, _quant, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 
 
 @register("PRELU")
@@ -25,7 +25,10 @@ class Prelu(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        ctx.emit(cls(), _broadcast.import_operands(ctx), ctx.outputs[0])
+        x, slope = _broadcast.import_operands(ctx)
+        _quant.require_ratio(ctx, x.scale)
+        _quant.require_ratio(ctx, x.scale, slope.scale)
+        ctx.emit(cls(), (x, slope), ctx.outputs[0])
 
     @staticmethod
     def multipliers(inputs: Inputs, output: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -48,5 +51,4 @@ class Prelu(_broadcast.Broadcasting):
             multiply_by_quantized_multiplier(centred, *positive),
             multiply_by_quantized_multiplier(centred * slope_centred, *negative),
         )
-        clipped: Array = np.clip(scaled + output.zero_point, *output.dtype.integer_range)
-        return clipped.astype(output.dtype.numpy)
+        return to_output(scaled, output.zero_point, *output.dtype.integer_range).astype(output.dtype.numpy)

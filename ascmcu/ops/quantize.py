@@ -13,7 +13,7 @@ from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, to_output
 
 
 @register("QUANTIZE")
@@ -31,6 +31,8 @@ class Quantize(Elementwise):
         x, output = ctx.needed(0), ctx.outputs[0]
         ctx.require_dtype(x, DType.FLOAT32, *_quant.QUANTIZED)
         _quant.require_quantized(ctx, output, None if x.dtype is DType.FLOAT32 else x)
+        if x.dtype is not DType.FLOAT32:
+            _quant.require_ratio(ctx, x.scale)
         ctx.emit(cls(output.dtype.value), (x,), output)
 
     def output_dtype(self, x: Tensor) -> DType:
@@ -50,4 +52,4 @@ class Quantize(Elementwise):
             scaled = multiply_by_quantized_multiplier(
                 centred, *_scales.double_multiplier(inputs[0].scale, over=output.scale)
             )
-        return np.clip(scaled + output.zero_point, low, high).astype(output.dtype.numpy)
+        return to_output(scaled, output.zero_point, low, high).astype(output.dtype.numpy)

@@ -10,7 +10,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _scales
-from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 from ascmcu.ops._quant import activation_range
 from ascmcu.ops._unary import Unary
 
@@ -34,4 +34,4 @@ class Relu(Unary):
         """Bit-exact reference."""
         multiplier, shift = _scales.single_multiplier(source.scale, over=output.scale)
         scaled = multiply_by_quantized_multiplier(x.astype(np.int64) - source.zero_point, multiplier, shift)
-        return np.clip(scaled + output.zero_point, *activation_range(self.activation, output))
+        return to_output(scaled, output.zero_point, *activation_range(self.activation, output))

@@ -59,7 +59,7 @@ def test_the_record_holds_every_family(pairs: list[tuple[hunt.Family, str]]) -> 
 def test_every_candidate_was_shown() -> None:
     """No formula stands in a table that its models cannot tell from the claimed one."""
     for name, row in RECORD["families"].items():
-        if any(dtype != "float32" for dtype in name.rsplit(" ", 1)[-1:]) and row["formulas"]:
+        if row["formulas"] and "next to nothing" not in name:
             assert min(row["formulas"].values()) >= 3, f"{name}: {row['formulas']}"
 
 

@@ -966,7 +966,7 @@ static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
 {
     for (int32_t i = 0; i < 4; ++i) {
         const int32_t scaled = multiply_by_quantized_multiplier(sums[i] + (-432), 1255976355, -1);
-        out[i] = (int8_t)clamp_i32(scaled + 103, -128, 127);
+        out[i] = (int8_t)clamp_i32(add_i32(scaled, 103), -128, 127);
     }
 }
 

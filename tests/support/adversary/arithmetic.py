@@ -36,6 +36,7 @@ PRECISIONS: dict[str, Callable[..., float]] = {
 def _fixed_once(acc: I64, real: float) -> I64:
     """``TFLITE_SINGLE_ROUNDING``: the 62-bit product is rounded once, halves up."""
     multiplier, shift = quantize_multiplier(real)
+    shift = min(shift, 30)
     return (acc * multiplier + (1 << (30 - shift))) >> (31 - shift)
 
 

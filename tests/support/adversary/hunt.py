@@ -12,14 +12,13 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
 from tests.support import chain
-from tests.support.adversary import copying, elementwise, floating, joined, reducing, tables
+from tests.support.adversary import copying, elementwise, extremes, floating, joined, reducing, tables
 from tests.support.adversary.arithmetic import Draw, Trial
 from tests.support.adversary.families import FAMILIES, Family
 from tests.support.litert import Reference
 
-assert (
-    copying and elementwise and floating and joined and reducing and tables
-)  # importing them registers the families
+# Importing them registers the families.
+assert all((copying, elementwise, extremes, floating, joined, reducing, tables))
 # Draws that are spent on showing the candidate that was shown least; the last one is taken as it is.
 DRAWS = 40
 
@@ -74,7 +73,7 @@ def hunt(family: Family, dtype: str, models: int, seed: int, *, every: int = 1) 
     """Draw and check ``models`` networks of a family; of each ``every``-th one also the C."""
     tally = Tally()
     for attempts, trial in enumerate(trials(family, dtype, seed, tally.revealed), 1):
-        if tally.models >= models or attempts > 20 + 2 * models:
+        if tally.models >= models or attempts > 20 + 4 * models:
             break
         compiled = tally.models % every == 0
         verdict = check(trial, compiled=compiled)
@@ -84,6 +83,7 @@ def hunt(family: Family, dtype: str, models: int, seed: int, *, every: int = 1) 
         tally.models += 1
         tally.compiled += compiled
         shown = trial.revealed()
+        tally.revealed.update(dict.fromkeys(list(trial.answers)[1:], 0))
         tally.revealed.update(shown)
         tally.disagreeing += bool(shown)
         if verdict != "equal":
