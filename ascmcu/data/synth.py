@@ -59,6 +59,10 @@ def write(
         return folder
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
         raise DataError("the folder holds other files", where=str(folder), hint="name a new folder")
+    if folder.is_symlink() and not folder.exists():
+        raise DataError(
+            "the folder is a link that leads nowhere", where=str(folder), hint="name a new folder"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from ascmcu import tables
 from ascmcu.errors import InputError
 
 _SECTIONS = ("features", "network", "augment", "variation", "training", "heads", "teacher")
@@ -106,9 +108,18 @@ def _dimension(place: str, value: Any, where: str) -> Choice | Interval:
             "this is no range", where=at, expected="[values…] or { low, high, step, log }", found=value
         )
     numbers = [value[k] for k in ("low", "high", "step") if k in value]
-    if any(isinstance(n, bool) or not isinstance(n, (int, float)) for n in numbers):
-        raise InputError("a range needs numbers", where=at, found=value)
-    interval = Interval(value["low"], value["high"], value.get("step"), bool(value.get("log", False)))
-    if interval.low > interval.high or (interval.log and (interval.low <= 0 or interval.step is not None)):
+    if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not math.isfinite(n) for n in numbers):
+        raise InputError("a range needs finite numbers", where=at, found=value)
+    interval = Interval(
+        value["low"],
+        value["high"],
+        value.get("step"),
+        tables.convert(bool, value.get("log", False), f"{at}, log"),
+    )
+    if (
+        interval.low > interval.high
+        or (interval.step is not None and interval.step <= 0)
+        or (interval.log and (interval.low <= 0 or interval.step is not None))
+    ):
         raise InputError("the range cannot be", where=at, found=value)
     return interval
