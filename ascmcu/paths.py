@@ -51,6 +51,16 @@ def real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
+def check_folder(path: Path) -> None:
+    """Refuse a folder that cannot be made, before the work that would fill it.
+
+    Raises:
+        InputError: it is a link that leads nowhere, or in a circle.
+    """
+    if path.is_symlink() and not path.exists():
+        raise InputError("the folder is a link that leads nowhere", where=str(path), hint="name a new folder")
+
+
 def check_output(path: Path) -> None:
     """Refuse a file that cannot be written, before the work that would fill it.
 

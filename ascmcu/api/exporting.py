@@ -127,6 +127,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         InputError: it does.
     """
+    paths.check_folder(folder)
     folder = paths.real(folder)
     if folder.exists() and (
         not folder.is_dir() or (any(folder.iterdir()) and not (folder / "manifest.json").is_file())

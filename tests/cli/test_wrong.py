@@ -213,8 +213,6 @@ WRONG = {
         sim build/firmware.elf --function main_lop
         sim build/firmware.elf --between main nowhere_at_all
         sim build/firmware.elf --wait-states 99
-        sim build/firmware.elf --board nrf52840-dk
-        sim half.elf
         sim empty
         sim build/firmware.elf --limit-cycles -1
         sim build/firmware.elf --limit-cycles 99999999999999999999
@@ -292,6 +290,18 @@ def _rows(verb: str) -> list[str]:
 
 def _tree(folder: Path) -> dict[str, bytes | None]:
     return {str(p.relative_to(folder)): p.read_bytes() if p.is_file() else None for p in folder.rglob("*")}
+
+
+def test_a_program_that_sim_refuses_is_no_broken_limit(place: Path, ascmcu: Ascmcu) -> None:
+    """Its sizes are the compiler's: not in a snapshot."""
+    elf = place / "build" / "firmware.elf"
+    for arguments, said in (
+        ((elf, "--board", "nrf52840-dk"), "does not fit the machine"),
+        ((place / "half.elf",), "not a readable ELF file"),
+    ):
+        done = ascmcu("sim", *arguments)
+        assert (done.status, done.stdout) == (2, "") and FORM.fullmatch(done.stderr), done
+        assert said in done.stderr
 
 
 def test_a_reader_that_has_gone_and_a_full_disk_are_no_broken_budget() -> None:
