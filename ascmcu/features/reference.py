@@ -53,7 +53,9 @@ def load(path: Path) -> npt.NDArray[Any]:
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
-        raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
+        # NumPy's words advise to unpickle what a stranger may have written.
+        found = "no array of numbers" if "pickle" in str(error) else why(error)
+        raise DataError("not a readable .npy file", where=str(path), found=found) from error
     if not isinstance(array, np.ndarray):
         raise DataError("one array is wanted", where=str(path), expected=".npy", found="an archive of arrays")
     if array.dtype.name in _QUANTIZED:
