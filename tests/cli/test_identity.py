@@ -282,7 +282,8 @@ def test_every_fact_of_a_firmware_counts(
 
 def _says(layers: int = 3, version: int = wire.PROTOCOL_VERSION, **changes: int) -> bytes:
     """A HELLO's body, made by hand from docs/protocol.md."""
-    head = struct.pack("<BBBBIHH", version, 0, 0, 0, 0, changes.get("credits", 1), changes.get("chunk", 1024))
+    flow = (changes.get("credits", 1), changes.get("chunk", 1024), changes.get("receive", 4096))
+    head = struct.pack("<BBBBIHHH", version, 0, 0, 0, 0, *flow)
     shape = struct.pack("<IIIIHHII", 61, 47, 0, 0, 0, 1, 4, layers)
     texts = b"".join(bytes([len(t)]) + t for t in (b"m", b"nucleo-f446", b"layers", b"0", b""))
     return head + bytes(32) + shape + bytes(64) + bytes(12) + texts
@@ -297,6 +298,7 @@ HOSTILE = {
     "more layers than can be asked for": (_says(layers=65_536), ("cannot be", "65536 layers")),
     "layers without end": (_says(layers=0xFFFFFFFF), ("cannot be", "4294967295 layers")),
     "no credits": (_says(credits=0), ("cannot be", "0 credits")),
+    "no room for a chunk": (_says(receive=100), ("cannot be", "room for 100")),
     "empty chunks": (_says(chunk=0), ("cannot be", "0 bytes in a chunk")),
     "a hello cut off": (_says()[:70], ("does not understand",)),
     "texts that are longer than the message": (_says()[:-3] + b"\xff", ("does not understand",)),
