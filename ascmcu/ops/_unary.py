@@ -23,6 +23,8 @@ class Unary(Elementwise):
     """Base: shape kept, one data input, evaluated element by element by ``function``."""
 
     REWRITTEN = True
+    ELEMENTWISE = True
+    FAMILY = "activation"
 
     @classmethod
     def build(cls, ctx: ImportContext) -> Unary:

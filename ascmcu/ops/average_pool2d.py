@@ -20,6 +20,7 @@ class AveragePool2D(_pool.Pool):
     (tflite reference_integer_ops::AveragePool)."""
 
     KIND = "average_pool2d"
+    FAMILY = "pool"
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Sum and count of the valid elements, then the rounded quotient."""

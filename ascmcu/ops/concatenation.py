@@ -11,6 +11,7 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
     Op,
+    Permuted,
     RowMode,
     RowReads,
     RowRule,
@@ -97,6 +98,14 @@ class Concatenation(Op):
         if not output.has_row_axis:
             return whole_rule(inputs)
         return RowRule(RowMode.MAP, output.rows, tuple(reads))
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, the first input is all there is."""
+        return True
+
+    def permuted(self, permutation: Sequence[int]) -> Permuted:
+        """The axis follows."""
+        return Permuted(Concatenation(permutation[self.axis]), tuple(permutation))
 
 
 def _with_axis(ctx: ImportContext, tensor: Tensor, axis: int) -> Tensor:

@@ -22,6 +22,7 @@ class Dequantize(Elementwise):
     """scale × (x − zero point) in double precision, rounded to float32 (tflite reference_ops::Dequantize)."""
 
     KIND = "dequantize"
+    ELEMENTWISE = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:

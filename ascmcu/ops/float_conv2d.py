@@ -23,6 +23,7 @@ class FloatConv2D(FloatConvolution):
     """
 
     KIND = "float_conv2d"
+    FAMILY = "conv"
     CHANNELS = 0
 
     def infer(self, inputs: Inputs) -> TensorType:

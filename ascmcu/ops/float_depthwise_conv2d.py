@@ -23,6 +23,7 @@ class FloatDepthwiseConv2D(FloatConvolution):
     """
 
     KIND = "float_depthwise_conv2d"
+    FAMILY = "depthwise"
     CHANNELS = 3
 
     def infer(self, inputs: Inputs) -> TensorType:

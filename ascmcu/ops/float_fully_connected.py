@@ -21,6 +21,7 @@ class FloatFullyConnected(_dense.Dense):
     """y = activation(b + w · x) on vectors of the weights' depth; inputs x, w (O, depth), b (O)."""
 
     KIND = "float_fully_connected"
+    FAMILY = "dense"
     activation: str
 
     @classmethod

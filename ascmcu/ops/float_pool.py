@@ -21,6 +21,7 @@ class FloatPool(Op):
     """The largest or the mean element under each window; padding takes no part."""
 
     KIND = "float_pool"
+    FAMILY = "pool"
     maximum: bool
     kernel: _window.Pair
     stride: _window.Pair

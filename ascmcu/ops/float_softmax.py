@@ -22,6 +22,8 @@ class FloatSoftmax(Elementwise):
     """exp(beta · (x − max)) / Σ exp(beta · (x − max))."""
 
     KIND = "float_softmax"
+    PROBABILITIES = True
+    FAMILY = "activation"
     beta: float
 
     @classmethod

@@ -32,6 +32,8 @@ class FloatUnary(Elementwise):
     """The function of each element; ``alpha`` is LEAKY_RELU's slope."""
 
     KIND = "float_unary"
+    ELEMENTWISE = True
+    FAMILY = "activation"
     function: str
     alpha: float
 

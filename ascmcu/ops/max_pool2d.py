@@ -19,6 +19,7 @@ class MaxPool2D(_pool.Pool):
     """The largest element under each window (tflite reference_integer_ops::MaxPool)."""
 
     KIND = "max_pool2d"
+    FAMILY = "pool"
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Padding never wins."""

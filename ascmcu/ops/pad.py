@@ -19,6 +19,7 @@ from ascmcu.ir.op import (
     swap_pair,
     whole_rule,
 )
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -67,6 +68,21 @@ class Pad(Op):
         if x.has_row_axis and output.has_row_axis:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, -self.paddings[1][0], 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, nothing is padded."""
+        return True
+
+    def keeps_channels(self, x: Tensor) -> bool:
+        """Unless channels are padded."""
+        return self.paddings[-1] == (0, 0)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """The input's and the value."""
+        source = ranges[0]
+        if source is None or self.paddings[-1] != (0, 0):
+            return None
+        return Range(np.minimum(source.low, self.value), np.maximum(source.high, self.value))
 
 
 def import_paddings(ctx: ImportContext, x: Tensor) -> Pairs:

@@ -23,6 +23,7 @@ class Quantize(Elementwise):
     the fixed-point requantization that rounds twice (reference_ops::Requantize)."""
 
     KIND = "quantize"
+    ELEMENTWISE = True
     dtype: str
 
     @classmethod

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _reduce
@@ -31,3 +32,11 @@ class ReduceMax(_reduce.Reduction):
         assert arrays[0] is not None
         largest: Array = arrays[0].max(axis=self.axes)
         return largest.reshape(output.shape)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """The reduction is monotone: its values on constant maps bound it."""
+        return _reduce.monotone_range(self, ranges[0], inputs, output)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, maxima are of one element each."""
+        return True

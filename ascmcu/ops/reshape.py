@@ -32,6 +32,7 @@ class Reshape(Op):
     """y has x's elements in C order."""
 
     KIND = "reshape"
+    MOVES_NOTHING = True
     shape: tuple[int, ...]
 
     @classmethod

@@ -21,6 +21,7 @@ class ScaleShift(Op):
     """
 
     KIND = "scale_shift"
+    ELEMENTWISE = True
     middle_scale: float
     middle_zero_point: int
     middle_clamp: tuple[int, int]

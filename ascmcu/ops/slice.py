@@ -83,6 +83,10 @@ class Slice(Op):
             return RowRule(RowMode.MAP, output.rows, (RowReads(self.strides[1], self.begin[1], 1),))
         return whole_rule(inputs)
 
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, all is taken, if none of it backwards."""
+        return all(stride > 0 or extent == 1 for stride, extent in zip(self.strides, x.shape, strict=True))
+
 
 Part = tuple[Ints, Ints, Ints, Tensor]
 

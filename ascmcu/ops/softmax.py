@@ -35,6 +35,8 @@ class Softmax(Elementwise):
     """exp(beta·x) / Σ exp(beta·x) in gemmlowp fixed point (tflite reference_ops::Softmax)."""
 
     KIND = "softmax"
+    PROBABILITIES = True
+    FAMILY = "activation"
     beta: float
 
     @classmethod

@@ -57,3 +57,8 @@ class Transpose(Op):
         if x.has_row_axis and self.permutation[:2] == (0, 1):
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Whether only axes of a single entry change places."""
+        moved = [axis for axis in self.permutation if x.shape[axis] > 1]
+        return moved == sorted(moved)

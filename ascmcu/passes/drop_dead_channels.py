@@ -17,16 +17,12 @@ import numpy.typing as npt
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
-from ascmcu.ops._pool import Pool
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.fully_connected import FullyConnected
-from ascmcu.ops.lookup import Lookup
-from ascmcu.ops.mean import Mean
-from ascmcu.ops.pad import Pad
-from ascmcu.ops.reduce_max import ReduceMax
-from ascmcu.passes._ranges import Range, channel_ranges
+from ascmcu.passes._ranges import channel_ranges
 
 Mask = npt.NDArray[np.bool_]
 _INT32 = 1 << 31
@@ -49,16 +45,6 @@ def _dropped_once(graph: Graph) -> Graph | None:
     work = _Work(graph, ranges, gone)
     nodes = [work.node(node) for node in graph.nodes]
     return None if work.overflow else graph.replace(nodes=nodes, tensors=work.tensors)
-
-
-def _keeps_channels(node: Node, x: Tensor) -> bool:
-    """Whether output channel c depends on input channel c alone."""
-    op = node.op
-    if isinstance(op, Pad):
-        return op.paddings[-1] == (0, 0)
-    if isinstance(op, Mean | ReduceMax):
-        return len(x.shape) - 1 not in op.axes
-    return isinstance(op, Lookup | Pool)
 
 
 def _droppable(graph: Graph, ranges: dict[str, Range]) -> dict[str, Mask]:
@@ -89,7 +75,7 @@ def _ignored(graph: Graph, node: Node, name: str, bounds: Range, found: dict[str
         return ignored
     if isinstance(node.op, DepthwiseConv2D):
         return np.asarray(found[node.output].reshape(x.shape[-1], -1).all(axis=1))
-    return found[node.output] if _keeps_channels(node, x) else none
+    return found[node.output] if node.op.keeps_channels(x) else none
 
 
 def _taps(graph: Graph, node: Node) -> npt.NDArray[np.int64] | None:
@@ -119,7 +105,7 @@ def _chosen(graph: Graph, droppable: dict[str, Mask]) -> dict[str, Mask]:
             gone[node.output] = _all_but_one(mask)
         elif isinstance(node.op, DepthwiseConv2D) and source is not None:
             gone[node.output] = np.repeat(source, len(mask) // len(source))
-        elif source is not None and _keeps_channels(node, x):
+        elif source is not None and node.op.keeps_channels(x):
             gone[node.output] = source
         else:
             gone[node.output] = np.zeros_like(mask)
