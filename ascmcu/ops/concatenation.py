@@ -17,6 +17,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_constants,
     whole_rule,
 )
@@ -90,8 +91,7 @@ class Concatenation(Op):
             return whole_rule(inputs)
         reads: list[RowReads | None] = []
         start = 0
-        for t in inputs:
-            assert t is not None
+        for t in present(inputs):
             offset = start if self.by_row(output) else 0
             reads.append(None if t.is_const else RowReads(1, -offset, 1))
             start += t.shape[self.axis]

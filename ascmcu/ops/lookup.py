@@ -25,14 +25,13 @@ class Lookup(Elementwise):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The input's shape in the table's type."""
-        x, table = inputs
-        assert x is not None and table is not None and table.shape == (256,)
+        x, table = present(inputs)
+        assert table.shape == (256,)
         return TensorType(x.shape, table.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Indexing by the raw byte."""
-        x, table = arrays
-        assert x is not None and table is not None
+        x, table = present(arrays)
         return table[np.ascontiguousarray(x).view(np.uint8)]
 
     def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:

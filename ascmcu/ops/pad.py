@@ -16,6 +16,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_pair,
     whole_rule,
 )
@@ -48,14 +49,13 @@ class Pad(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """Extents grow."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         return TensorType(tuple(d + a + b for d, (a, b) in zip(x.shape, self.paddings, strict=True)), x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A padded copy."""
-        assert arrays[0] is not None
-        return np.pad(arrays[0], self.paddings, constant_values=self.value)
+        x = present(arrays)[0]
+        return np.pad(x, self.paddings, constant_values=self.value)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Per-axis attributes exchanged."""
@@ -63,8 +63,7 @@ class Pad(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row s − top, if there is one."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.has_row_axis and output.has_row_axis:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, -self.paddings[1][0], 1),))
         return whole_rule(inputs)

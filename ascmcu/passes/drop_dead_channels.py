@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.op import Op
+from ascmcu.ir.op import Op, present
 from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
 from ascmcu.ops.conv2d import Conv2D
@@ -80,13 +80,12 @@ def _ignored(graph: Graph, node: Node, name: str, bounds: Range, found: dict[str
 
 def _taps(graph: Graph, node: Node) -> npt.NDArray[np.int64] | None:
     """A mixing layer's centred weights as (output, tap, input channel); None where channels do not mix freely."""
-    x, weights, _ = graph.input_tensors(node)
-    assert x is not None and weights is not None and weights.data is not None
+    x, weights, _ = present(graph.input_tensors(node))
     if isinstance(node.op, Conv2D) and weights.shape[3] != x.shape[3]:
         return None
     if weights.elements // weights.shape[0] % x.shape[-1]:
         return None
-    centred = weights.data.astype(np.int64) - weights.zero_point
+    centred = weights.values.astype(np.int64) - weights.zero_point
     return centred.reshape(weights.shape[0], -1, x.shape[-1])
 
 
@@ -145,17 +144,15 @@ class _Work:
         return node
 
     def _mixing(self, node: Node, in_gone: Mask, out_gone: Mask, shape: tuple[int, ...]) -> Node:
-        x, weights, bias = self.graph.input_tensors(node)
+        x, weights, bias = present(self.graph.input_tensors(node))
         taps = _taps(self.graph, node)
         if taps is None:
             return node
-        assert x is not None and weights is not None and bias is not None
-        assert weights.data is not None and bias.data is not None
         constants = np.where(in_gone, self.ranges[x.name].low - x.zero_point, 0)
-        folded = bias.data + (taps.sum(axis=1) * constants).sum(axis=1)
+        folded = bias.values + (taps.sum(axis=1) * constants).sum(axis=1)
         self.overflow |= bool(np.abs(folded).max() >= _INT32)
         kept = np.flatnonzero(~out_gone)
-        data = weights.data.reshape(taps.shape)[kept][:, :, ~in_gone]
+        data = weights.values.reshape(taps.shape)[kept][:, :, ~in_gone]
         trailing = (*weights.shape[1:-1], -1) if isinstance(node.op, Conv2D) else (-1,)
         data = data.reshape(len(kept), *trailing)
         names = self._constants(weights, data, 0, kept, bias, folded)
@@ -165,18 +162,16 @@ class _Work:
         return dataclasses.replace(node, op=op, inputs=(x.name, *names))
 
     def _depthwise(self, node: Node, out_gone: Mask) -> Node:
-        x, weights, bias = self.graph.input_tensors(node)
-        assert x is not None and weights is not None and bias is not None
-        assert weights.data is not None and bias.data is not None
+        x, weights, bias = present(self.graph.input_tensors(node))
         kept = np.flatnonzero(~out_gone)
-        names = self._constants(weights, weights.data[..., kept], 3, kept, bias, bias.data)
+        names = self._constants(weights, weights.values[..., kept], 3, kept, bias, bias.values)
         return dataclasses.replace(node, inputs=(x.name, *names))
 
     def _constants(
         self, weights: Tensor, data: Any, axis: int, kept: Any, bias: Tensor, values: Any
     ) -> tuple[str, str]:
-        assert weights.quant is not None
-        quant = weights.quant.take(kept) if weights.quant.axis == axis else weights.quant
+        quant = weights.quantization
+        quant = quant.take(kept) if quant.axis == axis else quant
         bias_quant = None if bias.quant is None else bias.quant.take(kept)
         changed = (
             self._add(weights, np.ascontiguousarray(data), quant),

@@ -89,12 +89,11 @@ def _into_weights(graph: Graph, node: Node) -> Graph | None:
         return None
     source, permutation = found
     weights = graph.tensors[node.inputs[1]]
-    assert weights.data is not None
     if weights.shape[1] != source.elements:
         return None
     order = np.arange(source.elements).reshape(source.shape).transpose(permutation).reshape(-1)
-    data = np.empty_like(weights.data)
-    data[:, order] = weights.data
+    data = np.empty_like(weights.values)
+    data[:, order] = weights.values
     moved = with_tensor(weights, name=graph.fresh_name(f"{weights.name}.ordered"), data=data)
     inputs = (source.name, moved.name, *node.inputs[2:])
     return _replaced(graph, node, [dataclasses.replace(node, inputs=inputs)], [moved])

@@ -39,8 +39,8 @@ def _element(graph: Graph, node: Node) -> Tensor | None:
 
 
 def _uniform(tensor: Tensor) -> bool:
-    assert tensor.data is not None
-    return bool(np.all(tensor.data == tensor.data.reshape(-1)[0]))
+    values = tensor.values
+    return bool(np.all(values == values.reshape(-1)[0]))
 
 
 def _table(graph: Graph, node: Node, source: Tensor) -> Tensor:
