@@ -143,8 +143,7 @@ def require_weights(
 
 def largest_scale(weights: Tensor) -> float:
     """The largest of the weights' scales."""
-    assert weights.quant is not None
-    return max(weights.quant.scales)
+    return max(weights.quantization.scales)
 
 
 @dataclass(frozen=True)
