@@ -6,9 +6,10 @@ import dataclasses
 import enum
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from ascmcu.errors import VerifyError
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Array, DType, Tensor
 
 if TYPE_CHECKING:
@@ -141,6 +142,17 @@ class Swapped:
 
 
 @dataclass(frozen=True)
+class Permuted:
+    """An op on inputs whose axes are in another order, and the transpose that gives its old output."""
+
+    op: Op
+    permutation: tuple[int, ...]
+
+
+FAMILIES = ("conv", "depthwise", "dense", "pool", "activation", "other")
+
+
+@dataclass(frozen=True)
 class Op:
     """Base of all operations; a subclass is a frozen dataclass whose fields are its attributes.
 
@@ -151,6 +163,14 @@ class Op:
     KIND: ClassVar[str] = ""
     # A pass always rewrites it: it has no kernel.
     REWRITTEN: ClassVar[bool] = False
+    # Element i of the output is computed from element i of each input, or from what is broadcast there.
+    ELEMENTWISE: ClassVar[bool] = False
+    # The output's elements are the input's, in the same order.
+    MOVES_NOTHING: ClassVar[bool] = False
+    # Its output is a distribution over the last axis.
+    PROBABILITIES: ClassVar[bool] = False
+    # What a page shows it as: one of ``FAMILIES``.
+    FAMILY: ClassVar[str] = "other"
 
     @classmethod
     def kind(cls) -> str:
@@ -184,6 +204,35 @@ class Op:
         Tensors of other ranks stay as they are; the result must be the same function.
         """
         return None
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Whether y = x where the types and shapes of both are equal; ``x`` is the first input."""
+        return self.MOVES_NOTHING
+
+    def clamped(self, low: int, high: int) -> Op | None:
+        """The op with what it computes clamped to ``low`` … ``high`` as well; ``None`` if it has no ``clamp``."""
+        own = dict(self.attributes()).get("clamp")
+        if not isinstance(own, tuple):
+            return None
+        changed: dict[str, Any] = {"clamp": tuple(min(max(bound, low), high) for bound in own)}
+        return dataclasses.replace(self, **changed)
+
+    def permuted(self, permutation: Sequence[int]) -> Permuted | None:
+        """The op on inputs without a transpose by ``permutation``, which comes behind it; ``None`` if that is no op."""
+        return Permuted(self, tuple(permutation)) if self.ELEMENTWISE else None
+
+    def has_axes(self, index: int) -> bool:
+        """Whether input ``index`` has the axes of the output, as operands have and tables have not."""
+        return True
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """What each channel of an 8-bit output can be, from what those of the computed inputs can be; ``None`` where
+        that is not known. It must hold for every element of the channel, borders included."""
+        return None
+
+    def keeps_channels(self, x: Tensor) -> bool:
+        """Whether output channel c depends on channel c of ``x``, the first input, alone."""
+        return False
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """How rows flow; the default is one step over everything."""

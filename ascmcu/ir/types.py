@@ -202,10 +202,20 @@ class Tensor:
         return self.row_elements * self.stored_dtype.size_bytes
 
     @property
+    def quantization(self) -> Quantization:
+        """The quantization of a tensor that has one.
+
+        Raises:
+            VerifyError: it has none.
+        """
+        if self.quant is None:
+            raise VerifyError("tensor must be quantized here", where=self.describe())
+        return self.quant
+
+    @property
     def scale(self) -> float:
-        """Per-tensor scale; VerifyError-free only for quantized tensors."""
-        assert self.quant is not None, self.name
-        return self.quant.scale
+        """Per-tensor scale of a quantized tensor."""
+        return self.quantization.scale
 
     @property
     def zero_point(self) -> int:

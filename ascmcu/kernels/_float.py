@@ -78,9 +78,8 @@ def blocked(weights: Tensor, bias: Tensor, channels_first: Array, parts: int = 1
     offsets[:channels] = values(bias)
     scales = None
     if weights.dtype is DType.INT8:
-        assert weights.quant is not None
         scales = np.zeros(padded, np.float32)
-        scales[:channels] = np.array(weights.quant.scales, np.float32)
+        scales[:channels] = np.array(weights.quantization.scales, np.float32)
     return Blocked(stored(weights), packed(weights, grouped), offsets, scales)
 
 

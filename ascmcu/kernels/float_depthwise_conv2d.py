@@ -36,8 +36,7 @@ def lower(op: FloatDepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuni
         taps = np.pad(taps, ((0, 0), (0, 1)))
     constants = [("weights", _float.packed(weights, taps)), ("bias", values(bias))]
     if weights.dtype is DType.INT8:
-        assert weights.quant is not None
-        scales = np.array(weights.quant.scales, np.float32)
+        scales = np.array(weights.quantization.scales, np.float32)
         constants.append(("scales", np.ascontiguousarray(np.broadcast_to(scales, channels))))
     params = Params(
         window=op.window_params(x, weights, output),

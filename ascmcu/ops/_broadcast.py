@@ -60,6 +60,8 @@ def ranked(ctx: ImportContext, operand: Tensor | None) -> Tensor:
 class Broadcasting(Op):
     """Base: an op of two operands, a and b, that broadcast as NumPy's do."""
 
+    ELEMENTWISE = True
+
     def infer(self, inputs: Inputs) -> TensorType:
         """The broadcast shape.
 

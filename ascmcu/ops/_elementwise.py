@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule
+from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule, present
 from ascmcu.ir.types import DType, Tensor
 
 
@@ -18,8 +18,7 @@ class Elementwise(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The input's shape."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         return TensorType(x.shape, self.output_dtype(x))
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast
 
@@ -32,6 +32,5 @@ class Extremum(_broadcast.Broadcasting):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        a, b = arrays
-        assert a is not None and b is not None
+        a, b = present(arrays)
         return np.maximum(a, b) if self.LARGER else np.minimum(a, b)

@@ -59,9 +59,8 @@ def values(tensor: Tensor) -> Array:
     """A constant as float32 numbers, scales applied."""
     if tensor.dtype is not DType.INT8:
         return tensor.values.astype(np.float32)
-    assert tensor.quant is not None
-    along = [1] * len(tensor.shape)
-    if tensor.quant.per_axis:
-        along[tensor.quant.axis] = len(tensor.quant.scales)
-    scales = np.array(tensor.quant.scales, np.float32).reshape(along)
+    quant, along = tensor.quantization, [1] * len(tensor.shape)
+    if quant.per_axis:
+        along[quant.axis] = len(quant.scales)
+    scales = np.array(quant.scales, np.float32).reshape(along)
     return np.asarray(tensor.values.astype(np.float32) * scales, np.float32)

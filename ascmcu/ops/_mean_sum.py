@@ -14,7 +14,7 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _reduce, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, round_bounded, to_output, wrap32
@@ -39,8 +39,7 @@ class MeanOrSum(_reduce.Reduction):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        x, t = arrays[0], inputs[0]
-        assert x is not None and t is not None
+        x, t = present(arrays)[0], present(inputs)[0]
         total = wrap32(x.astype(np.int64).sum(axis=self.axes)).reshape(output.shape)
         count = self.count(t)
         low, high = output.dtype.integer_range

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType, accumulate_rule, present
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
 from ascmcu.ops import _quant, _window
 
@@ -61,3 +65,17 @@ class Pool(Op):
             return accumulate_rule(output.rows * kernel, kernel, (RowReads(1, 0, 1),))
         reads = _window.window_reads(kernel, self.stride[0], 1, self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads,))
+
+    def keeps_channels(self, x: Tensor) -> bool:
+        """Channel by channel."""
+        return True
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """The input's, clamped."""
+        source = ranges[0]
+        return source and Range(np.clip(source.low, *self.clamp), np.clip(source.high, *self.clamp))
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """A window of one element whose clamp never shows."""
+        low, high = x.dtype.integer_range
+        return self.kernel == (1, 1) and self.clamp[0] <= low and self.clamp[1] >= high

@@ -143,8 +143,7 @@ def require_weights(
 
 def largest_scale(weights: Tensor) -> float:
     """The largest of the weights' scales."""
-    assert weights.quant is not None
-    return max(weights.quant.scales)
+    return max(weights.quantization.scales)
 
 
 @dataclass(frozen=True)
@@ -177,8 +176,8 @@ def requantization(
     x: Tensor, weights: Tensor, output: Tensor, channels: int, clamp: tuple[int, int], *, once: bool
 ) -> Requantization:
     """The requantization of a convolution or dense layer (``PopulateConvolutionQuantizationParams``)."""
-    assert weights.quant is not None
-    weight_scales = weights.quant.scales if weights.quant.per_axis else weights.quant.scales * channels
+    quant = weights.quantization
+    weight_scales = quant.scales if quant.per_axis else quant.scales * channels
     scales = tuple(_scales.double(x.scale, w, over=output.scale) for w in weight_scales)
     fixed = [_scales.double_multiplier(x.scale, w, over=output.scale) for w in weight_scales]
     return Requantization(

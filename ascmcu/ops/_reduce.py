@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
     Op,
+    Permuted,
     RowMode,
     RowReads,
     RowRule,
@@ -20,6 +23,7 @@ from ascmcu.ir.op import (
     present,
     whole_rule,
 )
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
 
 Axes = tuple[int, ...]
@@ -46,6 +50,7 @@ def import_reduction(
 class Reduction(Op):
     """Base: elements over ``axes`` become one; ``keep_dims`` says that the axes stay, as ones."""
 
+    FAMILY = "pool"
     axes: Axes
     keep_dims: bool
 
@@ -79,3 +84,29 @@ class Reduction(Op):
     def count(self, x: Tensor) -> int:
         """Elements that go into one output element."""
         return math.prod(x.shape[a] for a in self.axes)
+
+    def permuted(self, permutation: Sequence[int]) -> Permuted:
+        """The axes follow; what is left of the permutation comes behind."""
+        axes = tuple(sorted(permutation[axis] for axis in self.axes))
+        op = dataclasses.replace(self, axes=axes)
+        if self.keep_dims:
+            return Permuted(op, tuple(permutation))
+        kept = [axis for axis in permutation if axis not in axes]
+        return Permuted(op, tuple(sorted(kept).index(axis) for axis in kept))
+
+    def keeps_channels(self, x: Tensor) -> bool:
+        """Unless channels are reduced."""
+        return len(x.shape) - 1 not in self.axes
+
+
+def monotone_range(op: Reduction, source: Range | None, inputs: Inputs, output: Tensor) -> Range | None:
+    """Bounds of a monotone reduction over other axes than channels: its values where all elements are at a bound."""
+    (x,) = present(inputs)
+    if source is None or not op.keeps_channels(x):
+        return None
+    ends = [
+        op.evaluate([np.broadcast_to(bound, x.shape).astype(x.dtype.numpy)], [x], output)
+        for bound in (source.low, source.high)
+    ]
+    low, high = (end.reshape(-1, output.shape[-1])[0].astype(np.int64) for end in ends)
+    return Range(low, high)

@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
@@ -32,8 +32,7 @@ class SumOrDifference(_broadcast.Broadcasting):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        a, b = arrays
-        assert a is not None and b is not None
+        a, b = present(arrays)
         return evaluate(a, b, inputs, output, self.clamp, subtract=self.SUBTRACT)
 
 
@@ -71,8 +70,7 @@ def evaluate(
     a: Array, b: Array, inputs: Inputs, output: Tensor, clamp: tuple[int, int], *, subtract: bool
 ) -> Array:
     """tflite reference_integer_ops::Add; SUB differs by the sign."""
-    x, y = inputs
-    assert x is not None and y is not None
+    x, y = present(inputs)
     m_a, m_b, m_y = multipliers(x, y, output)
     scaled_a = multiply_by_quantized_multiplier((a.astype(np.int64) - x.zero_point) << LEFT_SHIFT, *m_a)
     scaled_b = multiply_by_quantized_multiplier((b.astype(np.int64) - y.zero_point) << LEFT_SHIFT, *m_b)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
@@ -23,6 +23,8 @@ class Unary(Elementwise):
     """Base: shape kept, one data input, evaluated element by element by ``function``."""
 
     REWRITTEN = True
+    ELEMENTWISE = True
+    FAMILY = "activation"
 
     @classmethod
     def build(cls, ctx: ImportContext) -> Unary:
@@ -43,9 +45,8 @@ class Unary(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Element by element."""
-        x = arrays[0]
-        assert x is not None and inputs[0] is not None
-        return self.function(x, inputs[0], output).astype(output.dtype.numpy)
+        x, source = present(arrays)[0], present(inputs)[0]
+        return self.function(x, source, output).astype(output.dtype.numpy)
 
 
 def through_float32(

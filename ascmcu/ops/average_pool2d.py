@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _pool, _window
@@ -20,11 +20,11 @@ class AveragePool2D(_pool.Pool):
     (tflite reference_integer_ops::AveragePool)."""
 
     KIND = "average_pool2d"
+    FAMILY = "pool"
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Sum and count of the valid elements, then the rounded quotient."""
-        x = arrays[0]
-        assert x is not None
+        x = present(arrays)[0]
         geometry = (self.kernel, self.stride, (1, 1), self.padding)
         total = _window.windows(x.astype(np.int64), *geometry).sum(axis=(4, 5))
         count = _window.windows(np.ones((1, *x.shape[1:3], 1), np.int64), *geometry).sum(axis=(4, 5))

@@ -11,11 +11,13 @@ from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
     Inputs,
     Op,
+    Permuted,
     RowMode,
     RowReads,
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_constants,
     whole_rule,
 )
@@ -89,14 +91,21 @@ class Concatenation(Op):
             return whole_rule(inputs)
         reads: list[RowReads | None] = []
         start = 0
-        for t in inputs:
-            assert t is not None
+        for t in present(inputs):
             offset = start if self.by_row(output) else 0
             reads.append(None if t.is_const else RowReads(1, -offset, 1))
             start += t.shape[self.axis]
         if not output.has_row_axis:
             return whole_rule(inputs)
         return RowRule(RowMode.MAP, output.rows, tuple(reads))
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, the first input is all there is."""
+        return True
+
+    def permuted(self, permutation: Sequence[int]) -> Permuted:
+        """The axis follows."""
+        return Permuted(Concatenation(permutation[self.axis]), tuple(permutation))
 
 
 def _with_axis(ctx: ImportContext, tensor: Tensor, axis: int) -> Tensor:

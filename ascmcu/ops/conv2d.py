@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.op import Inputs, TensorType, present
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._conv import check_groups, grouped_sums
 from ascmcu.ops._quant_conv import QuantizedConvolution
+from ascmcu.ops._weighted import weighted_range
 
 
 @register("CONV_2D")
@@ -24,6 +26,7 @@ class Conv2D(QuantizedConvolution):
     """
 
     KIND = "conv2d"
+    FAMILY = "conv"
     CHANNELS = 0
 
     def infer(self, inputs: Inputs) -> TensorType:
@@ -42,3 +45,19 @@ class Conv2D(QuantizedConvolution):
         centred = x.astype(np.float64) - self.operands(inputs).x.zero_point
         acc = grouped_sums(self.views(centred, weights), weights).astype(np.int64) + bias
         return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """From the products of every tap with both ends of its input channel."""
+        x, weights, bias = self.operands(inputs)
+        source = ranges[0]
+        if source is None:
+            return None
+        channels, depth = weights.shape[0], weights.shape[3]
+        first = np.arange(channels) // (channels // self.groups(x, weights)) * depth
+        read = first[:, None, None, None] + np.arange(depth)
+        w = weights.values.astype(np.int64)
+        low, high = (
+            (w * (bound[read] - x.zero_point)).reshape(channels, -1) for bound in (source.low, source.high)
+        )
+        requant = self.requantization(inputs, output)
+        return weighted_range((low, high), bias.values, requant, padded=any(self.padding))

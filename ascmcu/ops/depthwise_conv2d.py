@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.op import Inputs, TensorType, present
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops._conv import check_multiplier
 from ascmcu.ops._quant_conv import QuantizedConvolution
+from ascmcu.ops._weighted import weighted_range
 
 
 @register("DEPTHWISE_CONV_2D")
@@ -23,6 +25,7 @@ class DepthwiseConv2D(QuantizedConvolution):
     """
 
     KIND = "depthwise_conv2d"
+    FAMILY = "depthwise"
     CHANNELS = 3
 
     def infer(self, inputs: Inputs) -> TensorType:
@@ -41,3 +44,17 @@ class DepthwiseConv2D(QuantizedConvolution):
         acc = np.einsum("nyxcij,ijcm->nyxcm", view, w, optimize=True)
         acc = acc.reshape(*acc.shape[:3], -1) + bias
         return self.requantization(inputs, output).apply(acc).astype(output.dtype.numpy)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """From the products of every tap with both ends of its input channel."""
+        x, weights, bias = self.operands(inputs)
+        source = ranges[0]
+        if source is None:
+            return None
+        multiplier = weights.shape[3] // x.shape[3]
+        w = weights.values.reshape(-1, weights.shape[3]).T.astype(np.int64)
+        low, high = (
+            w * (np.repeat(bound, multiplier)[:, None] - x.zero_point) for bound in (source.low, source.high)
+        )
+        requant = self.requantization(inputs, output)
+        return weighted_range((low, high), bias.values, requant, padded=any(self.padding))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
@@ -22,6 +22,7 @@ class Dequantize(Elementwise):
     """scale × (x − zero point) in double precision, rounded to float32 (tflite reference_ops::Dequantize)."""
 
     KIND = "dequantize"
+    ELEMENTWISE = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
@@ -41,7 +42,6 @@ class Dequantize(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """The product of a float32 scale and a 9-bit integer, rounded once, is the same in single precision."""
-        x = arrays[0]
-        assert x is not None and inputs[0] is not None
-        centred = (x.astype(np.int32) - inputs[0].zero_point).astype(np.float32)
-        return centred * np.float32(inputs[0].scale)
+        x, source = present(arrays)[0], present(inputs)[0]
+        centred = (x.astype(np.int32) - source.zero_point).astype(np.float32)
+        return centred * np.float32(source.scale)

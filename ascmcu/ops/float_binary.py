@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, TensorType
+from ascmcu.ir.op import Inputs, TensorType, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _float
@@ -47,7 +47,6 @@ class FloatBinary(_broadcast.Broadcasting):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """One rounding."""
-        a, b = arrays
-        assert a is not None and b is not None
+        a, b = present(arrays)
         result = _FUNCTIONS[self.function](a.astype(np.float32), b.astype(np.float32))
         return _float.activated(result, self.activation).astype(np.float32)

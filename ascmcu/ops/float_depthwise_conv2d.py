@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs, TensorType
+from ascmcu.ir.op import Inputs, TensorType, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _conv, _float
@@ -23,19 +23,18 @@ class FloatDepthwiseConv2D(FloatConvolution):
     """
 
     KIND = "float_depthwise_conv2d"
+    FAMILY = "depthwise"
     CHANNELS = 3
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C × multiplier)."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
+        x, weights, _ = self.operands(inputs)
         _conv.check_multiplier(x, weights)
         return TensorType(self.output_shape(x, weights), DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
-        x, weights, bias = arrays[0], inputs[1], inputs[2]
-        assert x is not None and weights is not None and bias is not None
+        x, (_, weights, bias) = present(arrays)[0], self.operands(inputs)
         wide = np.repeat(x, weights.shape[3] // x.shape[3], axis=3)
         view = self.views(wide.astype(np.float64), weights)
         total = np.einsum("nyxckl,klc->nyxc", view, _float.values(weights)[0].astype(np.float64))

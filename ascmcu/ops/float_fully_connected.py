@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Swapped, TensorType, swap_pair
+from ascmcu.ir.op import Inputs, Swapped, TensorType, present, swap_pair
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _dense, _float
@@ -21,6 +21,7 @@ class FloatFullyConnected(_dense.Dense):
     """y = activation(b + w · x) on vectors of the weights' depth; inputs x, w (O, depth), b (O)."""
 
     KIND = "float_fully_connected"
+    FAMILY = "dense"
     activation: str
 
     @classmethod
@@ -36,23 +37,20 @@ class FloatFullyConnected(_dense.Dense):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The stated shape, if it holds as many vectors as the input."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
+        x, weights, _ = self.operands(inputs)
         self.check(x, weights)
         return TensorType(self.output_shape, DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
-        x, weights, bias = arrays[0], inputs[1], inputs[2]
-        assert x is not None and weights is not None and bias is not None
+        x, (_, weights, bias) = present(arrays)[0], self.operands(inputs)
         vectors = x.reshape(-1, weights.shape[1]).astype(np.float64)
         total = vectors @ _float.values(weights).astype(np.float64).T + _float.values(bias)
         return _float.activated(total, self.activation).astype(np.float32).reshape(output.shape)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """Vectors along the last axis stay; where height and width are within a vector, there is no such form."""
-        x, weights, _ = inputs
-        assert x is not None and weights is not None
+        x, weights, _ = self.operands(inputs)
         if len(x.shape) != 4 or x.shape[1] == x.shape[2] == 1:
             return Swapped(self)
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, TensorType, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _window
@@ -21,6 +21,7 @@ class FloatPool(Op):
     """The largest or the mean element under each window; padding takes no part."""
 
     KIND = "float_pool"
+    FAMILY = "pool"
     maximum: bool
     kernel: _window.Pair
     stride: _window.Pair
@@ -38,15 +39,13 @@ class FloatPool(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """(1, out_h, out_w, C)."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         size = _window.output_size(x.shape[1:3], self.kernel, self.stride, (1, 1), self.padding)
         return TensorType((x.shape[0], *size, x.shape[3]), DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Means are summed in float64."""
-        x = arrays[0]
-        assert x is not None
+        x = present(arrays)[0]
         arguments = (self.kernel, self.stride, (1, 1), self.padding)
         if self.maximum:
             pooled = _window.windows(x, *arguments, float("-inf")).max(axis=(4, 5))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _float, _reduce
@@ -32,12 +32,11 @@ class FloatReduce(_reduce.Reduction):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
-        x = arrays[0]
-        assert x is not None and inputs[0] is not None
+        x, source = present(arrays)[0], present(inputs)[0]
         if self.function == "max":
             return np.asarray(x.max(axis=self.axes)).reshape(output.shape)
         total = x.astype(np.float64).sum(axis=self.axes)
-        return np.asarray(total / self.divisor(inputs[0]), np.float32).reshape(output.shape)
+        return np.asarray(total / self.divisor(source), np.float32).reshape(output.shape)
 
     def divisor(self, x: Tensor) -> float:
         """By which the sum is divided."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float
@@ -22,6 +22,8 @@ class FloatSoftmax(Elementwise):
     """exp(beta · (x − max)) / Σ exp(beta · (x − max))."""
 
     KIND = "float_softmax"
+    PROBABILITIES = True
+    FAMILY = "activation"
     beta: float
 
     @classmethod
@@ -37,8 +39,7 @@ class FloatSoftmax(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """In float64, rounded once."""
-        x = arrays[0]
-        assert x is not None
+        x = present(arrays)[0]
         scaled = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * self.beta
         exps = np.exp(scaled)
         return np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float
@@ -32,6 +32,8 @@ class FloatUnary(Elementwise):
     """The function of each element; ``alpha`` is LEAKY_RELU's slope."""
 
     KIND = "float_unary"
+    ELEMENTWISE = True
+    FAMILY = "activation"
     function: str
     alpha: float
 
@@ -49,7 +51,6 @@ class FloatUnary(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """In float64, rounded once."""
-        x = arrays[0]
-        assert x is not None
+        x = present(arrays)[0]
         with np.errstate(over="ignore"):
             return _FUNCTIONS[self.function](x.astype(np.float64), self.alpha).astype(np.float32)

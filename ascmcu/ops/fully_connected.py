@@ -9,9 +9,11 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, Swapped, TensorType, present, swap_pair
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _dense, _quant
+from ascmcu.ops._weighted import weighted_range
 
 
 @register("FULLY_CONNECTED")
@@ -25,6 +27,7 @@ class FullyConnected(_dense.Dense):
     """
 
     KIND = "fully_connected"
+    FAMILY = "dense"
     clamp: tuple[int, int]
 
     @classmethod
@@ -69,3 +72,13 @@ class FullyConnected(_dense.Dense):
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
             return Swapped(FullyConnected(swap_pair(self.output_shape), self.clamp))
         return None
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """From the products of every weight with both ends of its input channel."""
+        x, weights, bias = self.operands(inputs)
+        source, repeats = ranges[0], weights.shape[1] // x.shape[-1]
+        if source is None or repeats * x.shape[-1] != weights.shape[1]:
+            return None
+        w = weights.values.astype(np.int64) - weights.zero_point
+        low, high = (w * (np.tile(bound, repeats) - x.zero_point) for bound in (source.low, source.high))
+        return weighted_range((low, high), bias.values, self.requantization(inputs, output))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 
@@ -19,14 +19,13 @@ class Hold(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The first input's."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         return TensorType(x.shape, x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """The first input."""
-        assert arrays[0] is not None
-        return arrays[0]
+        x = present(arrays)[0]
+        return x
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Nothing changes."""
@@ -34,6 +33,5 @@ class Hold(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row, behind the whole second operand."""
-        awaited = inputs[1]
-        assert awaited is not None
+        awaited = present(inputs)[1]
         return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), RowReads(0, 0, awaited.rows)))

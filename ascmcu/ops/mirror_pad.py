@@ -16,6 +16,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_pair,
     whole_rule,
 )
@@ -47,8 +48,7 @@ class MirrorPad(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """Extents grow by at most themselves."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         for d, (before, after) in zip(x.shape, self.paddings, strict=True):
             limit = d - (1 if self.mode == "reflect" else 0)
             if max(before, after) > limit:
@@ -59,10 +59,10 @@ class MirrorPad(Op):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A padded copy."""
-        assert arrays[0] is not None
+        x = present(arrays)[0]
         if self.mode == "reflect":
-            return np.pad(arrays[0], self.paddings, mode="reflect")
-        return np.pad(arrays[0], self.paddings, mode="symmetric")
+            return np.pad(x, self.paddings, mode="reflect")
+        return np.pad(x, self.paddings, mode="symmetric")
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Per-axis attributes exchanged."""
@@ -70,8 +70,11 @@ class MirrorPad(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row unless rows themselves are mirrored."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.has_row_axis and output.has_row_axis and self.paddings[1] == (0, 0):
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, nothing is padded."""
+        return True

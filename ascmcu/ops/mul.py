@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
@@ -33,15 +33,13 @@ class Mul(_broadcast.Broadcasting):
     @staticmethod
     def multiplier(inputs: Inputs, output: Tensor) -> tuple[int, int]:
         """Of the product of the centred operands."""
-        a, b = inputs
-        assert a is not None and b is not None
+        a, b = present(inputs)
         # mul.cc widens to double what it has computed in float32.
         return _scales.single_multiplier(a.scale, b.scale, over=output.scale)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        a, b = arrays
-        assert a is not None and b is not None and inputs[0] is not None and inputs[1] is not None
-        product = (a.astype(np.int64) - inputs[0].zero_point) * (b.astype(np.int64) - inputs[1].zero_point)
+        (a, b), (x, y) = present(arrays), present(inputs)
+        product = (a.astype(np.int64) - x.zero_point) * (b.astype(np.int64) - y.zero_point)
         scaled = multiply_by_quantized_multiplier(product, *self.multiplier(inputs, output))
         return to_output(scaled, output.zero_point, *self.clamp).astype(output.dtype.numpy)

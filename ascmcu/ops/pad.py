@@ -16,9 +16,11 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_pair,
     whole_rule,
 )
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -47,14 +49,13 @@ class Pad(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """Extents grow."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         return TensorType(tuple(d + a + b for d, (a, b) in zip(x.shape, self.paddings, strict=True)), x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A padded copy."""
-        assert arrays[0] is not None
-        return np.pad(arrays[0], self.paddings, constant_values=self.value)
+        x = present(arrays)[0]
+        return np.pad(x, self.paddings, constant_values=self.value)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Per-axis attributes exchanged."""
@@ -62,11 +63,25 @@ class Pad(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row s − top, if there is one."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.has_row_axis and output.has_row_axis:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, -self.paddings[1][0], 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, nothing is padded."""
+        return True
+
+    def keeps_channels(self, x: Tensor) -> bool:
+        """Unless channels are padded."""
+        return self.paddings[-1] == (0, 0)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """The input's and the value."""
+        source = ranges[0]
+        if source is None or self.paddings[-1] != (0, 0):
+            return None
+        return Range(np.minimum(source.low, self.value), np.maximum(source.high, self.value))
 
 
 def import_paddings(ctx: ImportContext, x: Tensor) -> Pairs:

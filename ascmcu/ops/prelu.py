@@ -40,11 +40,10 @@ class Prelu(_broadcast.Broadcasting):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        x, slope = arrays
-        assert x is not None and slope is not None and inputs[0] is not None and inputs[1] is not None
+        (x, slope), (source, factor) = present(arrays), present(inputs)
         positive, negative = self.multipliers(inputs, output)
         centred, slope_centred = np.broadcast_arrays(
-            x.astype(np.int64) - inputs[0].zero_point, slope.astype(np.int64) - inputs[1].zero_point
+            x.astype(np.int64) - source.zero_point, slope.astype(np.int64) - factor.zero_point
         )
         scaled = np.where(
             centred >= 0,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _scales
@@ -23,6 +23,7 @@ class Quantize(Elementwise):
     the fixed-point requantization that rounds twice (reference_ops::Requantize)."""
 
     KIND = "quantize"
+    ELEMENTWISE = True
     dtype: str
 
     @classmethod
@@ -41,15 +42,14 @@ class Quantize(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        x = arrays[0]
-        assert x is not None and inputs[0] is not None
+        x, source = present(arrays)[0], present(inputs)[0]
         low, high = output.dtype.integer_range
-        if inputs[0].dtype is DType.FLOAT32:
+        if source.dtype is DType.FLOAT32:
             # Bounded before the zero point is added, so that huge inputs stay in range.
             scaled = round_bounded(x.astype(np.float32) / np.float32(output.scale))
         else:
-            centred = x.astype(np.int64) - inputs[0].zero_point
+            centred = x.astype(np.int64) - source.zero_point
             scaled = multiply_by_quantized_multiplier(
-                centred, *_scales.double_multiplier(inputs[0].scale, over=output.scale)
+                centred, *_scales.double_multiplier(source.scale, over=output.scale)
             )
         return to_output(scaled, output.zero_point, low, high).astype(output.dtype.numpy)

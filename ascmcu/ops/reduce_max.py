@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _reduce
@@ -28,6 +29,14 @@ class ReduceMax(_reduce.Reduction):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        assert arrays[0] is not None
-        largest: Array = arrays[0].max(axis=self.axes)
+        x = present(arrays)[0]
+        largest: Array = x.max(axis=self.axes)
         return largest.reshape(output.shape)
+
+    def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
+        """The reduction is monotone: its values on constant maps bound it."""
+        return _reduce.monotone_range(self, ranges[0], inputs, output)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, maxima are of one element each."""
+        return True

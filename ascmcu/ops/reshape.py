@@ -18,6 +18,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_pair,
     whole_rule,
 )
@@ -32,6 +33,7 @@ class Reshape(Op):
     """y has x's elements in C order."""
 
     KIND = "reshape"
+    MOVES_NOTHING = True
     shape: tuple[int, ...]
 
     @classmethod
@@ -45,29 +47,26 @@ class Reshape(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The target shape."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if int(np.prod(self.shape)) != x.elements:
             raise _quant.incompatible("reshape changes the number of elements", x.elements, self.shape)
         return TensorType(self.shape, x.dtype)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """C-order reshape."""
-        assert arrays[0] is not None
-        return np.ascontiguousarray(arrays[0]).reshape(self.shape)
+        x = present(arrays)[0]
+        return np.ascontiguousarray(x).reshape(self.shape)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """Only where the exchange moves no element on either side."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if all(len(t.shape) != 4 or 1 in t.shape[1:3] for t in (x, output)):
             return Swapped(Reshape(swap_pair(self.shape)))
         return None
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row when rows stay rows."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.rows == output.rows and x.row_elements == output.row_elements:
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)

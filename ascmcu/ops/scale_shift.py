@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule, swap_constants
+from ascmcu.ir.op import Inputs, Op, RowRule, Swapped, TensorType, elementwise_rule, present, swap_constants
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Quantization, Tensor
 from ascmcu.ops import _sum
@@ -21,6 +21,7 @@ class ScaleShift(Op):
     """
 
     KIND = "scale_shift"
+    ELEMENTWISE = True
     middle_scale: float
     middle_zero_point: int
     middle_clamp: tuple[int, int]
@@ -29,8 +30,7 @@ class ScaleShift(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """x's shape."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         return TensorType(x.shape, x.dtype)
 
     def middle(self, x: Tensor) -> Tensor:
@@ -40,11 +40,10 @@ class ScaleShift(Op):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """MUL, then ADD or SUB."""
-        x, factor, offset = inputs
-        assert x is not None and arrays[2] is not None
-        middle = self.middle(x)
+        x, factor, offset = present(inputs)
+        middle, added = self.middle(x), present(arrays)[2]
         product = Mul(self.middle_clamp).evaluate(arrays[:2], (x, factor), middle)
-        return _sum.evaluate(product, arrays[2], (middle, offset), output, self.clamp, subtract=self.subtract)
+        return _sum.evaluate(product, added, (middle, offset), output, self.clamp, subtract=self.subtract)
 
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped | None:
         """The constants' only wide axes may be the last ones: exchanged, they would differ between rows."""

@@ -16,6 +16,7 @@ from ascmcu.ir.op import (
     RowRule,
     Swapped,
     TensorType,
+    present,
     swap_pair,
     whole_rule,
 )
@@ -52,8 +53,7 @@ class Slice(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """``size``."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         for axis, (b, n, s, extent) in enumerate(
             zip(self.begin, self.size, self.strides, x.shape, strict=True)
         ):
@@ -66,8 +66,7 @@ class Slice(Op):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A copy."""
-        x = arrays[0]
-        assert x is not None
+        x = present(arrays)[0]
         axes = zip(self.begin, self.size, self.strides, strict=True)
         return x[np.ix_(*(b + s * np.arange(n) for b, n, s in axes))]
 
@@ -77,11 +76,14 @@ class Slice(Op):
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row begin + s × stride."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.has_row_axis and output.has_row_axis and self.strides[1] > 0:
             return RowRule(RowMode.MAP, output.rows, (RowReads(self.strides[1], self.begin[1], 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Where the shape stays, all is taken, if none of it backwards."""
+        return all(stride > 0 or extent == 1 for stride, extent in zip(self.strides, x.shape, strict=True))
 
 
 Part = tuple[Ints, Ints, Ints, Tensor]

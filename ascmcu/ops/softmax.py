@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs
+from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _scales
@@ -35,6 +35,8 @@ class Softmax(Elementwise):
     """exp(beta·x) / Σ exp(beta·x) in gemmlowp fixed point (tflite reference_ops::Softmax)."""
 
     KIND = "softmax"
+    PROBABILITIES = True
+    FAMILY = "activation"
     beta: float
 
     @classmethod
@@ -71,9 +73,8 @@ class Softmax(Elementwise):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
-        x = arrays[0]
-        assert x is not None and inputs[0] is not None
-        table = self.exponentials(inputs[0])
+        x, source = present(arrays)[0], present(inputs)[0]
+        table = self.exponentials(source)
         difference = x.max(axis=-1, keepdims=True).astype(np.int64) - x
         counted = difference < len(table)
         exps = np.where(counted, table[np.minimum(difference, len(table) - 1)], 0)

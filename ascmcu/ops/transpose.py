@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, TensorType, whole_rule
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, TensorType, present, whole_rule
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant
@@ -37,8 +37,7 @@ class Transpose(Op):
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The permuted shape."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if sorted(self.permutation) != list(range(len(x.shape))):
             raise _quant.incompatible(
                 "not a permutation of the axes", list(range(len(x.shape))), self.permutation
@@ -47,13 +46,17 @@ class Transpose(Op):
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """A copy."""
-        assert arrays[0] is not None
-        return np.ascontiguousarray(arrays[0].transpose(self.permutation))
+        x = present(arrays)[0]
+        return np.ascontiguousarray(x.transpose(self.permutation))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row when batch and rows stay in place."""
-        x = inputs[0]
-        assert x is not None
+        x = present(inputs)[0]
         if x.has_row_axis and self.permutation[:2] == (0, 1):
             return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1),))
         return whole_rule(inputs)
+
+    def is_identity(self, x: Tensor, output: Tensor) -> bool:
+        """Whether only axes of a single entry change places."""
+        moved = [axis for axis in self.permutation if x.shape[axis] > 1]
+        return moved == sorted(moved)

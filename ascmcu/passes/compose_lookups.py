@@ -29,15 +29,13 @@ def compose_lookups(graph: Graph) -> Graph:
 def _composed(graph: Graph, made: list[Tensor], first: Node, second: Node) -> Tensor:
     known = {**graph.tensors, **{t.name: t for t in made}}
     inner, outer = known[first.inputs[1]], known[second.inputs[1]]
-    assert inner.data is not None and outer.data is not None
     name = graph.fresh_name(f"{second.output}.composed")
-    return with_tensor(dataclasses.replace(outer, name=name), data=outer.data[inner.data.view(np.uint8)])
+    return with_tensor(dataclasses.replace(outer, name=name), data=outer.values[inner.values.view(np.uint8)])
 
 
 def _changes_nothing(graph: Graph, node: Node) -> bool:
     if not isinstance(node.op, Lookup):
         return False
     source, table = graph.tensors[node.inputs[0]], graph.tensors[node.inputs[1]]
-    assert table.data is not None
     same = same_values(source, graph.output_tensor(node))
-    return same and bool(np.array_equal(table.data, every_byte(source.dtype)))
+    return same and bool(np.array_equal(table.values, every_byte(source.dtype)))

@@ -16,17 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.op import Op
+from ascmcu.ir.op import Op, present
+from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
-from ascmcu.ops._pool import Pool
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.ops.fully_connected import FullyConnected
-from ascmcu.ops.lookup import Lookup
-from ascmcu.ops.mean import Mean
-from ascmcu.ops.pad import Pad
-from ascmcu.ops.reduce_max import ReduceMax
-from ascmcu.passes._ranges import Range, channel_ranges
+from ascmcu.passes._ranges import channel_ranges
 
 Mask = npt.NDArray[np.bool_]
 _INT32 = 1 << 31
@@ -49,16 +45,6 @@ def _dropped_once(graph: Graph) -> Graph | None:
     work = _Work(graph, ranges, gone)
     nodes = [work.node(node) for node in graph.nodes]
     return None if work.overflow else graph.replace(nodes=nodes, tensors=work.tensors)
-
-
-def _keeps_channels(node: Node, x: Tensor) -> bool:
-    """Whether output channel c depends on input channel c alone."""
-    op = node.op
-    if isinstance(op, Pad):
-        return op.paddings[-1] == (0, 0)
-    if isinstance(op, Mean | ReduceMax):
-        return len(x.shape) - 1 not in op.axes
-    return isinstance(op, Lookup | Pool)
 
 
 def _droppable(graph: Graph, ranges: dict[str, Range]) -> dict[str, Mask]:
@@ -89,18 +75,17 @@ def _ignored(graph: Graph, node: Node, name: str, bounds: Range, found: dict[str
         return ignored
     if isinstance(node.op, DepthwiseConv2D):
         return np.asarray(found[node.output].reshape(x.shape[-1], -1).all(axis=1))
-    return found[node.output] if _keeps_channels(node, x) else none
+    return found[node.output] if node.op.keeps_channels(x) else none
 
 
 def _taps(graph: Graph, node: Node) -> npt.NDArray[np.int64] | None:
     """A mixing layer's centred weights as (output, tap, input channel); None where channels do not mix freely."""
-    x, weights, _ = graph.input_tensors(node)
-    assert x is not None and weights is not None and weights.data is not None
+    x, weights, _ = present(graph.input_tensors(node))
     if isinstance(node.op, Conv2D) and weights.shape[3] != x.shape[3]:
         return None
     if weights.elements // weights.shape[0] % x.shape[-1]:
         return None
-    centred = weights.data.astype(np.int64) - weights.zero_point
+    centred = weights.values.astype(np.int64) - weights.zero_point
     return centred.reshape(weights.shape[0], -1, x.shape[-1])
 
 
@@ -119,7 +104,7 @@ def _chosen(graph: Graph, droppable: dict[str, Mask]) -> dict[str, Mask]:
             gone[node.output] = _all_but_one(mask)
         elif isinstance(node.op, DepthwiseConv2D) and source is not None:
             gone[node.output] = np.repeat(source, len(mask) // len(source))
-        elif source is not None and _keeps_channels(node, x):
+        elif source is not None and node.op.keeps_channels(x):
             gone[node.output] = source
         else:
             gone[node.output] = np.zeros_like(mask)
@@ -159,17 +144,15 @@ class _Work:
         return node
 
     def _mixing(self, node: Node, in_gone: Mask, out_gone: Mask, shape: tuple[int, ...]) -> Node:
-        x, weights, bias = self.graph.input_tensors(node)
+        x, weights, bias = present(self.graph.input_tensors(node))
         taps = _taps(self.graph, node)
         if taps is None:
             return node
-        assert x is not None and weights is not None and bias is not None
-        assert weights.data is not None and bias.data is not None
         constants = np.where(in_gone, self.ranges[x.name].low - x.zero_point, 0)
-        folded = bias.data + (taps.sum(axis=1) * constants).sum(axis=1)
+        folded = bias.values + (taps.sum(axis=1) * constants).sum(axis=1)
         self.overflow |= bool(np.abs(folded).max() >= _INT32)
         kept = np.flatnonzero(~out_gone)
-        data = weights.data.reshape(taps.shape)[kept][:, :, ~in_gone]
+        data = weights.values.reshape(taps.shape)[kept][:, :, ~in_gone]
         trailing = (*weights.shape[1:-1], -1) if isinstance(node.op, Conv2D) else (-1,)
         data = data.reshape(len(kept), *trailing)
         names = self._constants(weights, data, 0, kept, bias, folded)
@@ -179,18 +162,16 @@ class _Work:
         return dataclasses.replace(node, op=op, inputs=(x.name, *names))
 
     def _depthwise(self, node: Node, out_gone: Mask) -> Node:
-        x, weights, bias = self.graph.input_tensors(node)
-        assert x is not None and weights is not None and bias is not None
-        assert weights.data is not None and bias.data is not None
+        x, weights, bias = present(self.graph.input_tensors(node))
         kept = np.flatnonzero(~out_gone)
-        names = self._constants(weights, weights.data[..., kept], 3, kept, bias, bias.data)
+        names = self._constants(weights, weights.values[..., kept], 3, kept, bias, bias.values)
         return dataclasses.replace(node, inputs=(x.name, *names))
 
     def _constants(
         self, weights: Tensor, data: Any, axis: int, kept: Any, bias: Tensor, values: Any
     ) -> tuple[str, str]:
-        assert weights.quant is not None
-        quant = weights.quant.take(kept) if weights.quant.axis == axis else weights.quant
+        quant = weights.quantization
+        quant = quant.take(kept) if quant.axis == axis else quant
         bias_quant = None if bias.quant is None else bias.quant.take(kept)
         changed = (
             self._add(weights, np.ascontiguousarray(data), quant),

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from ascmcu import kernels
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.layout import ROW_MAJOR, Layout, time_to_width
+from ascmcu.ir.op import present
 from ascmcu.ir.types import Tensor
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -93,8 +94,7 @@ class _Folding:
         channels, unless another convolution reads them."""
         if not isinstance(node.op, Conv2D) or _FOLDED in readers:
             return _FOLDED
-        x, *constants = self.graph.input_tensors(node)
-        assert x is not None
+        x, *constants = present(self.graph.input_tensors(node))
         output = with_tensor(self.graph.output_tensor(node), layout=_PLANES)
         inputs = (with_tensor(x, layout=self.chosen[node.output]), *constants)
         return _FOLDED if kernels.lower(node.op, inputs, output) is None else _PLANES

@@ -7,19 +7,10 @@ import dataclasses
 import numpy as np
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ir.op import Op
-from ascmcu.ops._pool import Pool
-from ascmcu.ops.add import Add
-from ascmcu.ops.conv2d import Conv2D
-from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
-from ascmcu.ops.fully_connected import FullyConnected
 from ascmcu.ops.lookup import Lookup
-from ascmcu.ops.mul import Mul
-from ascmcu.ops.sub import Sub
 from ascmcu.passes._rewire import same_values, sole_consumer
 
 Clamp = tuple[int, int]
-_CLAMPING = (Conv2D, DepthwiseConv2D, FullyConnected, Add, Sub, Mul, Pool)
 
 
 def fuse_activations(graph: Graph) -> Graph:
@@ -29,12 +20,11 @@ def fuse_activations(graph: Graph) -> Graph:
         # The table's clamp moves to the producer, which then writes the table's output.
         clamp = _clamp(graph, node)
         producer = nodes.get(node.inputs[0])
-        if clamp is None or producer is None or not isinstance(producer.op, _CLAMPING):
-            continue
-        if sole_consumer(graph, node.inputs[0]) is None:
+        op = producer.op.clamped(*clamp) if clamp is not None and producer is not None else None
+        if op is None or producer is None or sole_consumer(graph, node.inputs[0]) is None:
             continue
         del nodes[producer.output]
-        nodes[node.output] = dataclasses.replace(producer, op=_clamped(producer, clamp), output=node.output)
+        nodes[node.output] = dataclasses.replace(producer, op=op, output=node.output)
     order = {node.output: i for i, node in enumerate(graph.nodes)}
     return graph.replace(nodes=sorted(nodes.values(), key=lambda n: order[n.output]))
 
@@ -51,10 +41,3 @@ def _clamp(graph: Graph, node: Node) -> Clamp | None:
     results = table.data[values.astype(source.dtype.numpy).view(np.uint8)].astype(np.int64)
     clamp = int(results.min()), int(results.max())
     return clamp if np.array_equal(results, np.clip(values, *clamp)) else None
-
-
-def _clamped(producer: Node, clamp: Clamp) -> Op:
-    op = producer.op
-    assert isinstance(op, _CLAMPING) and isinstance(op, Op)
-    low, high = (min(max(bound, clamp[0]), clamp[1]) for bound in op.clamp)
-    return dataclasses.replace(op, clamp=(low, high))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.op import present
 from ascmcu.ir.types import Tensor
 from ascmcu.ops.add import Add
 from ascmcu.ops.mul import Mul
@@ -35,17 +36,15 @@ def _fused(graph: Graph, node: Node) -> Node | None:
         return None
     x, factor = scale
     middle = graph.output_tensor(node)
-    assert middle.quant is not None
     op = ScaleShift(
-        middle.quant.scale, middle.zero_point, node.op.clamp, behind.op.clamp, isinstance(behind.op, Sub)
+        middle.scale, middle.zero_point, node.op.clamp, behind.op.clamp, isinstance(behind.op, Sub)
     )
     return dataclasses.replace(behind, op=op, inputs=(x.name, factor.name, shift[1].name))
 
 
 def _with_constant(graph: Graph, node: Node, *, either_side: bool) -> tuple[Tensor, Tensor] | None:
     """The computed operand and the constant one, if the latter neither widens the former nor differs by row."""
-    a, b = graph.input_tensors(node)
-    assert a is not None and b is not None
+    a, b = present(graph.input_tensors(node))
     if either_side and a.is_const:
         a, b = b, a
     if a.is_const or not b.is_const or a.shape != graph.output_tensor(node).shape:

@@ -13,27 +13,12 @@ import numpy as np
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Tensor
-from ascmcu.ops.add import Add
-from ascmcu.ops.concatenation import Concatenation
-from ascmcu.ops.dequantize import Dequantize
 from ascmcu.ops.fully_connected import FullyConnected
-from ascmcu.ops.lookup import Lookup
-from ascmcu.ops.maximum import Maximum
-from ascmcu.ops.mean import Mean
-from ascmcu.ops.minimum import Minimum
-from ascmcu.ops.mul import Mul
-from ascmcu.ops.prelu import Prelu
-from ascmcu.ops.quantize import Quantize
-from ascmcu.ops.reduce_max import ReduceMax
 from ascmcu.ops.reshape import Reshape
-from ascmcu.ops.sub import Sub
-from ascmcu.ops.sum import Sum
 from ascmcu.ops.transpose import Transpose
 from ascmcu.passes._rewire import sole_consumer
 
 Permutation = tuple[int, ...]
-_ELEMENTWISE = (Lookup, Dequantize, Quantize, Add, Sub, Mul, Maximum, Minimum, Prelu)
-_REDUCTIONS = (Mean, Sum, ReduceMax)
 
 
 def sink_transposes(graph: Graph) -> Graph:
@@ -51,9 +36,7 @@ def _rewrites(graph: Graph) -> Iterator[Graph]:
             _merge,
             _as_reshape,
             _into_weights,
-            _behind_elementwise,
-            _behind_reduction,
-            _behind_join,
+            _behind,
         ):
             found = rule(graph, node)
             if found is not None:
@@ -106,26 +89,25 @@ def _into_weights(graph: Graph, node: Node) -> Graph | None:
         return None
     source, permutation = found
     weights = graph.tensors[node.inputs[1]]
-    assert weights.data is not None
     if weights.shape[1] != source.elements:
         return None
     order = np.arange(source.elements).reshape(source.shape).transpose(permutation).reshape(-1)
-    data = np.empty_like(weights.data)
-    data[:, order] = weights.data
+    data = np.empty_like(weights.values)
+    data[:, order] = weights.values
     moved = with_tensor(weights, name=graph.fresh_name(f"{weights.name}.ordered"), data=data)
     inputs = (source.name, moved.name, *node.inputs[2:])
     return _replaced(graph, node, [dataclasses.replace(node, inputs=inputs)], [moved])
 
 
-def _behind_elementwise(graph: Graph, node: Node) -> Graph | None:
-    if not isinstance(node.op, _ELEMENTWISE):
-        return None
+def _behind(graph: Graph, node: Node) -> Graph | None:
+    """Transposes of all operands in front become one behind."""
     sources: list[str] = []
     constants: list[Tensor] = []
     permutations = set()
-    for position, tensor in enumerate(graph.input_tensors(node)):
-        assert tensor is not None
-        if isinstance(node.op, Lookup) and position == 1:
+    for index, tensor in enumerate(graph.input_tensors(node)):
+        if tensor is None:
+            return None
+        if not node.op.has_axes(index):
             sources.append(tensor.name)
         elif tensor.is_const:
             constants.append(tensor)
@@ -136,19 +118,17 @@ def _behind_elementwise(graph: Graph, node: Node) -> Graph | None:
                 return None
             sources.append(found[0].name)
             permutations.add(found[1])
-    if len(permutations) != 1:
+    permutation = permutations.pop() if len(permutations) == 1 else None
+    sunk = permutation and node.op.permuted(permutation)
+    if not permutation or not sunk or any(len(t.shape) != len(permutation) for t in constants):
         return None
-    (permutation,) = permutations
     inverse = tuple(int(i) for i in np.argsort(permutation))
     moved = {}
     for t in constants:
-        assert t.data is not None
-        if t.data.ndim != len(permutation):
-            return None
         name = graph.fresh_name(f"{t.name}.transposed")
-        moved[t.name] = with_tensor(t, name=name, data=np.ascontiguousarray(t.data.transpose(inverse)))
+        moved[t.name] = with_tensor(t, name=name, data=np.ascontiguousarray(t.values.transpose(inverse)))
     inputs = tuple(moved[name].name if name in moved else name for name in sources)
-    return _with_transpose_behind(graph, node, node.op, inputs, permutation, list(moved.values()))
+    return _with_transpose_behind(graph, node, sunk.op, inputs, sunk.permutation, list(moved.values()))
 
 
 def _with_transpose_behind(
@@ -166,33 +146,3 @@ def _with_transpose_behind(
         Node(f"{node.name}.transpose", Transpose(permutation), (name,), node.output, node.source_index),
     ]
     return _replaced(graph, node, new, [*added, before])
-
-
-def _behind_reduction(graph: Graph, node: Node) -> Graph | None:
-    if not isinstance(node.op, _REDUCTIONS):
-        return None
-    found = _source(graph, node.inputs[0])
-    if found is None:
-        return None
-    source, permutation = found
-    axes = tuple(sorted(permutation[axis] for axis in node.op.axes))
-    op = dataclasses.replace(node.op, axes=axes)
-    behind = permutation
-    if not node.op.keep_dims:
-        kept = [axis for axis in permutation if axis not in axes]
-        behind = tuple(sorted(kept).index(axis) for axis in kept)
-    return _with_transpose_behind(graph, node, op, (source.name,), behind, [])
-
-
-def _behind_join(graph: Graph, node: Node) -> Graph | None:
-    if not isinstance(node.op, Concatenation):
-        return None
-    found = [_source(graph, name) for name in node.inputs]
-    permutations = {f[1] for f in found if f is not None}
-    if None in found or len(permutations) != 1:
-        return None
-    (permutation,) = permutations
-    inputs = tuple(f[0].name for f in found if f is not None)
-    return _with_transpose_behind(
-        graph, node, Concatenation(permutation[node.op.axis]), inputs, permutation, []
-    )

@@ -104,9 +104,8 @@ class _Work:
 
     def _move(self, source: str, target: str) -> None:
         """A transpose, or a reshape where one of the two axes has a single entry."""
-        shape = self.tensors.get(target, self.graph.tensors.get(target))
-        assert shape is not None
-        op = Reshape(shape.shape) if 1 in shape.shape[1:3] else Transpose(SWAP)
+        shape = (self.tensors.get(target) or self.graph.tensors[target]).shape
+        op = Reshape(shape) if 1 in shape[1:3] else Transpose(SWAP)
         self.nodes.append(Node(f"{target}.transpose", op, (source,), target))
 
     def _add(self, tensor: Tensor, suffix: str, shape: tuple[int, ...]) -> str:

@@ -8,15 +8,7 @@ import numpy as np
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.types import Tensor
-from ascmcu.ops._unary import Unary
-from ascmcu.ops.add import Add
 from ascmcu.ops.lookup import Lookup, every_byte
-from ascmcu.ops.maximum import Maximum
-from ascmcu.ops.minimum import Minimum
-from ascmcu.ops.mul import Mul
-from ascmcu.ops.prelu import Prelu
-from ascmcu.ops.quantize import Quantize
-from ascmcu.ops.sub import Sub
 
 
 def unary_to_lookup(graph: Graph) -> Graph:
@@ -34,23 +26,21 @@ def unary_to_lookup(graph: Graph) -> Graph:
 
 def _element(graph: Graph, node: Node) -> Tensor | None:
     """The only tensor whose elements decide the output's elements, one by one, if there is one."""
-    if isinstance(node.op, Unary | Quantize):
-        computed = [graph.tensors[node.inputs[0]]]
-    elif isinstance(node.op, Add | Sub | Mul | Maximum | Minimum | Prelu):
-        tensors = [graph.tensors[name] for name in node.inputs]
-        computed = list({t.name: t for t in tensors if not t.is_const}.values())
-        if not all(t.data is None or _uniform(t) for t in tensors):
-            return None
-    else:
+    output = graph.output_tensor(node)
+    if not node.op.ELEMENTWISE or isinstance(node.op, Lookup) or output.dtype.size_bytes != 1:
         return None
-    if len(computed) != 1 or computed[0].shape != graph.output_tensor(node).shape:
+    tensors = [graph.tensors[name] for name in node.inputs]
+    computed = list({t.name: t for t in tensors if not t.is_const}.values())
+    if not all(t.data is None or _uniform(t) for t in tensors):
+        return None
+    if len(computed) != 1 or computed[0].shape != output.shape:
         return None
     return computed[0] if computed[0].dtype.size_bytes == 1 else None
 
 
 def _uniform(tensor: Tensor) -> bool:
-    assert tensor.data is not None
-    return bool(np.all(tensor.data == tensor.data.reshape(-1)[0]))
+    values = tensor.values
+    return bool(np.all(values == values.reshape(-1)[0]))
 
 
 def _table(graph: Graph, node: Node, source: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ from pathlib import Path
 import jinja2
 import markupsafe
 
+import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.codegen.render import environment
+from ascmcu.ir import registry
 from ascmcu.report import pictures, words
 from ascmcu.report.limits import Limit, by_name
 from ascmcu.report.pictures import Rectangle
@@ -20,13 +22,6 @@ from ascmcu.report.summarize import loss
 TREEMAP_ASPECT = 2.2
 _TREEMAP_SHARE_MIN = 0.0025
 _FRONT_END = "front end"
-# The first word that an operator's name contains gives its colour: forms of one operator look alike.
-_KINDS = (
-    ("depthwise", "depthwise"), ("conv", "conv"), ("fully_connected", "dense"), ("pool", "pool"), ("mean", "pool"),
-    ("sum", "pool"), ("reduce", "pool"), ("softmax", "activation"), ("lookup", "activation"),
-    ("logistic", "activation"), ("tanh", "activation"), ("relu", "activation"), ("swish", "activation"),
-    (_FRONT_END, "frontend"),
-)  # fmt: skip
 _PART_NAMES = {"dsp_tables": "FFT tables", "data": "data and state"}
 
 
@@ -290,7 +285,11 @@ def _memory_facts(b: Benchmark) -> list[Fact]:
 
 
 def _colour(op: str) -> str:
-    return "op-" + next((kind for word, kind in _KINDS if word in op), "other")
+    """By the operator's family; results of other versions may hold operators that are none here."""
+    if op == _FRONT_END:
+        return "op-frontend"
+    known = registry.kinds().get(op)
+    return f"op-{known.FAMILY if known is not None else 'other'}"
 
 
 def _strip(b: Benchmark) -> list[Slice]:

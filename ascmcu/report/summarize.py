@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import __version__
 from ascmcu.bench.clips import Clip, Clips, outputs
 from ascmcu.bench.journal import ClipResult
@@ -26,7 +27,7 @@ from ascmcu.build.manifest import Layer, Manifest
 from ascmcu.errors import AscmcuError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.ir import text
+from ascmcu.ir import registry, text
 from ascmcu.report import limits
 from ascmcu.report.inspection import figures_of
 from ascmcu.report.limits import Figures
@@ -45,7 +46,6 @@ PROBABILITY_MIN = 1e-7
 MISTAKES_SHOWN = 6
 _SPECTROGRAM_FRAMES_MAX = 240
 _SPECTROGRAM_RANGE_DB = 80.0
-_SOFTMAX = ("softmax", "float_softmax")
 
 Confusion = tuple[tuple[int, ...], ...]
 Windows = tuple[tuple[Clip, ClipResult], ...]
@@ -175,7 +175,8 @@ def _scores(manifest: Manifest, result: ClipResult) -> npt.NDArray[np.float64]:
     spec = manifest.outputs[0]
     raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
     scores: npt.NDArray[np.float64] = (raw - spec.zero_point) * spec.scale
-    if manifest.layers and manifest.layers[-1].op not in _SOFTMAX:
+    last = registry.by_kind(manifest.layers[-1].op) if manifest.layers else None
+    if manifest.layers and not (last is not None and last.PROBABILITIES):
         powers = np.exp(scores - scores.max())
         scores = powers / powers.sum()
     return scores

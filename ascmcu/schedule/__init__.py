@@ -107,7 +107,7 @@ def _tunings(graph: Graph, tuning: Tuning) -> list[Tuning]:
     """What each node may spend, by its part of the network's work."""
     macs = [node_macs(graph, node) for node in graph.nodes]
     total, pitches = sum(macs), common_pitches(graph)
-    dense = sum(m for m, node in zip(macs, graph.nodes, strict=True) if node.op.kind() == "fully_connected")
+    dense = sum(m for m, node in zip(macs, graph.nodes, strict=True) if node.op.FAMILY == "dense")
     found = []
     for node, own in zip(graph.nodes, macs, strict=True):
         unroll = next((unroll for most, unroll in _SHORT_LOOPS if own / max(total, 1) < most), tuning.unroll)

@@ -13,9 +13,6 @@ from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.schedule.plan import Buffer, Interval, Layer, scratch_name, state_name
 from ascmcu.schedule.simulate import RowLives, Trace
 
-# Ops that read element i of a row only to write element i of the same row.
-_IN_PLACE = {"lookup", "add", "sub", "mul", "maximum", "minimum", "prelu", "reshape"}
-
 
 def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]:
     """Tensor → the tensor in whose bytes it lies."""
@@ -53,7 +50,9 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace:
     Of several, the one whose ring grows least: a sum that waits for a barrier lies in the summand that waited for
     the other, not in a second ring as high.
     """
-    if layer.node.op.kind() not in _IN_PLACE:
+    op = layer.node.op
+    # Element i of a row is read only to write element i of the same row.
+    if not (op.ELEMENTWISE or op.MOVES_NOTHING):
         return None
     output = graph.output_tensor(layer.node)
     candidates = []
@@ -62,8 +61,7 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace:
         if reads is None or t is None or name in graph.outputs or t.size_bytes != output.size_bytes:
             continue
         rows_match = layer.rule.mode is RowMode.MAP and reads == RowReads(1, 0, 1) and t.rows == output.rows
-        moves_nothing = layer.node.op.kind() == "reshape"
-        if readers[name] == 1 and name not in graph.inputs and (rows_match or moves_nothing):
+        if readers[name] == 1 and name not in graph.inputs and (rows_match or op.MOVES_NOTHING):
             candidates.append(name)
     if len(candidates) < 2:
         return candidates[0] if candidates else None
