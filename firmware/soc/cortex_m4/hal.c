@@ -164,11 +164,13 @@ void soc_ticked(void) { ticks++; }
 
 void hal_drop(size_t count)
 {
-    /* Short: what lies behind a frame while its answer is due is a delimiter, or a question of a few bytes. */
+    /* Short, as the receiver waits: mostly nothing lies behind a frame, else a delimiter or a question of a few bytes. */
     __asm volatile("cpsid i" ::: "memory");
     const size_t left = received_size - count;
 
-    memmove(received, received + count, left);
+    if (left > 0u) {
+        memmove(received, received + count, left);
+    }
     received_size = left;
     dropped_bytes += (uint32_t)count;
     __asm volatile("cpsie i" ::: "memory");

@@ -18,12 +18,12 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
 }
 
-void soc_serial_handler(void)
+static bool take_byte(void)
 {
     const uint8_t flags = UART_S1;
 
     if ((flags & (UART_S1_RDRF | UART_S1_OR)) == 0u) {
-        return;
+        return false;
     }
     const uint8_t byte = UART_D; /* behind S1 this also clears the flags: 52.3.5 */
 
@@ -35,6 +35,13 @@ void soc_serial_handler(void)
     }
     if ((flags & UART_S1_RDRF) != 0u) {
         soc_received(byte);
+    }
+    return true;
+}
+
+void soc_serial_handler(void)
+{
+    for (uint32_t i = 0; i < SOC_BURST_BYTES && take_byte(); i++) {
     }
 }
 

@@ -63,7 +63,7 @@ void soc_serial_handler(void)
             soc_line_error();
         }
     }
-    if (UARTE_ENDRX != 0u) {
+    for (uint32_t i = 0; i < SOC_BURST_BYTES && UARTE_ENDRX != 0u; i++) {
         const uint8_t byte = protocol_rx;
 
         UARTE_ENDRX = 0;

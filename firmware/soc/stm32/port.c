@@ -50,12 +50,12 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
 }
 
-void soc_serial_handler(void)
+static bool take_byte(void)
 {
     const uint32_t flags = STATUS;
 
     if ((flags & (USART_RXNE | USART_ORE)) == 0u) {
-        return;
+        return false;
     }
     const uint8_t byte = (uint8_t)RECEIVED; /* with one data register this also clears the errors: RM0390 25.6.1 */
 
@@ -72,6 +72,13 @@ void soc_serial_handler(void)
     }
     if ((flags & USART_RXNE) != 0u) {
         soc_received(byte);
+    }
+    return true;
+}
+
+void soc_serial_handler(void)
+{
+    for (uint32_t i = 0; i < SOC_BURST_BYTES && take_byte(); i++) {
     }
 }
 
