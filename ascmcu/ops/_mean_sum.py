@@ -33,7 +33,7 @@ class MeanOrSum(_reduce.Reduction):
         op = cls(axes, keep_dims)
         # SUM of int8 becomes an int32 as a float: each of its elements may be 255.
         _quant.require_ratio(ctx, x.scale)
-        if not op._fixed(x):
+        if not op.fixed_point(x):
             _quant.require_ratio(ctx, x.scale, op.count(x), most=2.0**22)
         ctx.emit(op, (x,), ctx.outputs[0])
 
