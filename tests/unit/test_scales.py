@@ -14,7 +14,12 @@ from ascmcu import paths
 from ascmcu.ops import _scales
 
 OPS = Path(paths.__file__).parent / "ops"
-FILES = sorted(p for p in [*OPS.glob("*.py"), *(OPS.parent / "passes").glob("*.py")] if p.stem != "_scales")
+FILES = sorted(
+    path
+    for room in ("ops", "passes", "kernels")
+    for path in (OPS.parent / room).glob("*.py")
+    if path.stem != "_scales"
+)
 # Where the reference itself works on arrays of float32, or weights of float networks are expanded.
 ALLOWED = {"_float.py", "_unary.py", "quantize.py", "dequantize.py", "_mean_sum.py"}
 
@@ -30,7 +35,7 @@ def _scale_arithmetic(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", FILES, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_no_op_multiplies_scales_itself(path: Path) -> None:
     lines = list(_scale_arithmetic(ast.parse(path.read_text())))
     assert not lines or path.name in ALLOWED, f"{path.name}: lines {lines}: use ascmcu/ops/_scales.py"

@@ -73,7 +73,7 @@ def hunt(family: Family, dtype: str, models: int, seed: int, *, every: int = 1) 
     """Draw and check ``models`` networks of a family; of each ``every``-th one also the C."""
     tally = Tally()
     for attempts, trial in enumerate(trials(family, dtype, seed, tally.revealed), 1):
-        if tally.models >= models or attempts > 20 + 4 * models:
+        if tally.models >= models or attempts > 20 + 8 * models:
             break
         compiled = tally.models % every == 0
         verdict = check(trial, compiled=compiled)
