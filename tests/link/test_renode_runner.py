@@ -219,7 +219,7 @@ def test_the_robot_test_passes(export: Path, tmp_path: Path) -> None:
 
 @needs_cross
 def test_the_robot_test_fails_on_a_wrong_answer(export: Path, tmp_path: Path) -> None:
-    """One weight of the network is another one in the firmware."""
+    """One weight of the network is another one in a firmware that names the export's build all the same."""
     folder = tmp_path / "build"
     shutil.copytree(export, folder)
     source = (folder / "model.c").read_text()
@@ -227,7 +227,19 @@ def test_the_robot_test_fails_on_a_wrong_answer(export: Path, tmp_path: Path) ->
     assert first is not None
     (folder / "model.c").write_text(source[: first.start(1)] + "~" + source[first.start(1) :])
     manifest = Manifest.load(folder)
-    build_firmware(folder, boards.load(manifest.board), frontend=True)
+    of_export = manifest.build_sha256
+    build_firmware(
+        folder, boards.load(manifest.board), frontend=True, optimize="cycles", build_sha256=of_export
+    )
     status, messages = _robot(folder, tmp_path)
     assert status == "FAIL" and messages["Says Hello"] == ""
     assert "not those of the reference" in messages["Gives The Golden Answer"]
+
+
+@needs_cross
+def test_the_robot_test_refuses_another_build(export: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "build"
+    shutil.copytree(export, folder)
+    build_firmware(folder, boards.load(Manifest.load(folder).board), frontend=True, optimize="flash")
+    status, messages = _robot(folder, tmp_path)
+    assert status == "FAIL" and "another firmware" in messages["Gives The Golden Answer"]
