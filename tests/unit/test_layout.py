@@ -20,7 +20,7 @@ from ascmcu.ir.layout import (
     TIME_TO_WIDTH,
     Layout,
     channel_planar,
-    time_to_width,
+    folded_time,
 )
 from ascmcu.ir.types import DType, Quantization, Tensor
 from ascmcu.ir.verify import verify
@@ -36,8 +36,8 @@ STORED = [
     (channel_planar(6, 6, 1, 1, 3), (1, 5, 6, 3), (1, 5, 3, 8)),
     (channel_planar(5, 2, 2, 0, 3), (1, 5, 5, 3), (1, 5, 3, 8)),
     (Layout(int16=True), (1, 5, 6, 4), (1, 5, 6, 4)),
-    (time_to_width(), (1, 9, 1, 3), (1, 3, 4, 3)),
-    (time_to_width(planar=True), (1, 9, 1, 3), (1, 3, 3, 4)),
+    (folded_time(), (1, 9, 1, 3), (1, 3, 4, 3)),
+    (folded_time(planar=True), (1, 9, 1, 3), (1, 3, 3, 4)),
     (Layout(4, int16=True, pitch=6), (1, 8, 1, 4), (1, 2, 4, 6)),
 ]
 
@@ -65,14 +65,14 @@ def test_order_of_what_is_stored() -> None:
     x = np.arange(12).reshape(1, 2, 3, 2)
     planes = Layout(planar=True, left=1, width=5).store(x, -1)
     assert planes[0, 0].tolist() == [[-1, 0, 2, 4, -1], [-1, 1, 3, 5, -1]]
-    steps = time_to_width().store(np.arange(10).reshape(1, 5, 1, 2), -1)
+    steps = folded_time().store(np.arange(10).reshape(1, 5, 1, 2), -1)
     assert steps[0, 1].tolist() == [[8, 9], [-1, -1], [-1, -1], [-1, -1]]
 
 
 @pytest.mark.parametrize(
     ("layout", "shape"),
     [
-        (time_to_width(), (1, 8, 2, 3)),
+        (folded_time(), (1, 8, 2, 3)),
         (channel_planar(6, 6, 1, 1, 3), (1, 5, 8, 3)),
         (Layout(4, int16=True, pitch=3), (1, 8, 1, 4)),
         (Layout(planar=True, width=8), (1, 8)),
