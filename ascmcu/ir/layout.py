@@ -111,6 +111,6 @@ def channel_planar(columns: int, out_columns: int, stride: int, left: int, kerne
     return Layout(planar=True, left=left, width=-(-needed // 4) * 4)
 
 
-def time_to_width(*, planar: bool = False) -> Layout:
+def folded_time(*, planar: bool = False) -> Layout:
     """Four time steps to a row."""
     return Layout(TIME_STEPS, planar, width=TIME_STEPS if planar else 0)

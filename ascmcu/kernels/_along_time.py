@@ -5,7 +5,7 @@ apart are one SMLAD: P_0 is E, P_1 is O, P_2 and P_3 are put together from the h
 halves exchanged, which SMLADX undoes), P_4 is the next word's E. A last tap without a partner takes one SMLAxy.
 
 Weights are stored as bytes, four taps to a word, and stand at 256 times their value once shifted and masked; so do the
-sums, which is where the requantization of the dot form wants them.
+sums, which is where the requantization of the packed product wants them.
 
 This module decides which instruction comes when: words are loaded as late as possible, two are held at a time.
 """

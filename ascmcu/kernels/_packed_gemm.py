@@ -18,7 +18,7 @@ The reference rounds twice: to 2^−e of an output unit, halves up, then to whol
 steps lie 2^−(e+1) early above zero and late below, which C holds (and, where outputs below the zero point show, twice
 that is taken off again for negative sums: D, twice what C is beyond the ``base`` of all channels). M is then bounded by
 every step of the channel and exact. Where no M of 31 bits meets all steps of a layer's channels, it gets 32 bits more,
-F: the ``wide`` form adds (256 · acc · F) >> 32 to the low word.
+F: the ``two_words`` form adds (256 · acc · F) >> 32 to the low word.
 """
 
 from __future__ import annotations
@@ -66,16 +66,16 @@ class Saturating:
 class DotParams(Saturating):
     """Compile-time constants of the inner kernels.
 
-    ``pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
+    ``tap_pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
     ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs,
     ``channel_step`` of neighbouring channels' outputs. The first ``eights`` passes take eight channels each (dense
     layers), ``groups`` take four, and ``tail`` channels are left.
 
-    Of the requantization's M, F and C (``ascmcu.kernels._requant``), ``wide`` says that there is an F, ``signed``
+    Of the requantization's M, F and C (``ascmcu.kernels._requant``), ``two_words`` says that there is an F, ``signed``
     that D is taken off, and ``common`` which of them all channels have in common: "" none, "c" C, "mc" all.
     """
 
-    pairs: int
+    tap_pairs: int
     unroll: int
     blocks: int
     rest: int
@@ -85,7 +85,7 @@ class DotParams(Saturating):
     eights: int
     groups: int
     tail: int
-    wide: bool
+    two_words: bool
     common: str
     EIGHT_UNROLL: ClassVar[int] = EIGHT_PAIRS
 
@@ -97,17 +97,17 @@ class DotParams(Saturating):
     @property
     def one_unroll(self) -> int:
         """Pairs of taps side by side in the code for one pixel."""
-        return min(self.pairs, _ONE_UNROLL)
+        return min(self.tap_pairs, _ONE_UNROLL)
 
     @property
     def one_blocks(self) -> int:
         """Turns of that loop."""
-        return self.pairs // self.one_unroll
+        return self.tap_pairs // self.one_unroll
 
     @property
     def one_rest(self) -> int:
         """Pairs behind it."""
-        return self.pairs % self.one_unroll
+        return self.tap_pairs % self.one_unroll
 
     @property
     def one_loop_bytes(self) -> int:
@@ -117,17 +117,17 @@ class DotParams(Saturating):
     @property
     def group_words(self) -> int:
         """Words of packed weights of one group of four channels."""
-        return 2 * self.pairs
+        return 2 * self.tap_pairs
 
     @property
     def header_words(self) -> int:
         """Constants of all channels, before the first group: M, F and C as far as they are common, or the base."""
-        return 1 if self.signed else {"": 0, "c": 1, "mc": 3 if self.wide else 2}[self.common]
+        return 1 if self.signed else {"": 0, "c": 1, "mc": 3 if self.two_words else 2}[self.common]
 
     @property
     def columns(self) -> str:
         """What each channel has of its own."""
-        return ("" if self.common == "mc" else "mf" if self.wide else "m") + ("" if self.common else "c")
+        return ("" if self.common == "mc" else "mf" if self.two_words else "m") + ("" if self.common else "c")
 
     @property
     def constant_words(self) -> int:
@@ -137,7 +137,7 @@ class DotParams(Saturating):
 
 @dataclass(frozen=True)
 class Dot:
-    """A layer in dot form: parameters, packed weights (int32 words), and the constants of each group."""
+    """A layer in packed product: parameters, packed weights (int32 words), and the constants of each group."""
 
     params: DotParams
     weights: Array
@@ -170,8 +170,8 @@ def dot_form(
     tuning: Tuning = DEFAULT_TUNING,
     eights: bool = False,
 ) -> Dot | None:
-    """The dot form of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not exact,
-    or where the loop over taps could not reach the second pixel.
+    """The packed product of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not
+    exact, or where the loop over taps could not reach the second pixel.
 
     Args:
         weights: int8 values centred on zero.
@@ -188,11 +188,11 @@ def dot_form(
     channels, taps = weights.shape
     if x.dtype.integer_range[0] == 0:
         return None
-    found = channel_constants(requant, bounds, tuning, wide=True)
+    found = channel_constants(requant, bounds, tuning, two_words=True)
     padded = -(-channels // _GROUP) * _GROUP
-    wide = np.zeros((padded, taps), np.int64)
-    wide[:channels] = weights
-    packed = 256 * wide[1::2] + wide[0::2]
+    filled = np.zeros((padded, taps), np.int64)
+    filled[:channels] = weights
+    packed = 256 * filled[1::2] + filled[0::2]
     if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
     unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
@@ -200,7 +200,7 @@ def dot_form(
         return None
     first = channels // _EIGHT if eights else 0
     params = DotParams(
-        pairs=taps // 2,
+        tap_pairs=taps // 2,
         unroll=unroll,
         blocks=blocks,
         rest=rest,
@@ -212,7 +212,7 @@ def dot_form(
         tail=channels % _GROUP,
         shift=found.shift,
         signed=found.signed,
-        wide=found.wide,
+        two_words=found.two_words,
         common=found.common,
         low=requant.low,
         high=requant.high,
@@ -238,7 +238,7 @@ class ChannelConstants:
 
     shift: int
     signed: bool
-    wide: bool
+    two_words: bool
     dense: bool
     base: int
     columns: Array  # (channels, 2 to 4)
@@ -288,19 +288,19 @@ def _unrolling(pairs: int, most: int) -> tuple[int, int, int]:
 
 
 def channel_constants(
-    requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, wide: bool = False
+    requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, two_words: bool = False
 ) -> ChannelConstants | None:
     """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
-    the 2²³ that 256 times them has room for. With ``wide`` F is there where M alone is not exact."""
+    the 2²³ that 256 times them has room for. With ``two_words`` F is there where M alone is not exact."""
     constant = bounds[0] == bounds[1]
     low, high = (np.where(constant, 0, bound) for bound in bounds)
     if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
         return None
     signed = requant.low < requant.zero_point and not requant.once
     shifts = _shifts(np.array(requant.scales)[~constant], tuning.shift)
-    for with_f in (False, True) if wide else (False,):
+    for with_f in (False, True) if two_words else (False,):
         for shift in shifts:
-            columns = _columns(requant, (low, high), shift, constant, signed=signed, wide=with_f)
+            columns = _columns(requant, (low, high), shift, constant, signed=signed, two_words=with_f)
             if columns is not None:
                 last = 3 if with_f else 2
                 columns[constant, : last - 1] = 1
@@ -328,7 +328,7 @@ def _columns(
     constant: Mask,
     *,
     signed: bool,
-    wide: bool,
+    two_words: bool,
 ) -> I64 | None:
     """Each channel's M, perhaps F, C and perhaps D, if all are exact with this shift."""
     early = np.zeros(len(requant.scales), np.int64)
@@ -341,7 +341,7 @@ def _columns(
     offset, below = half + early, half - early if signed else half + early
     found = (
         exact_wide_multipliers(requant, bounds, gain=_GAIN, shift=shift, offset=offset, offset_below=below)
-        if wide
+        if two_words
         else _narrow(requant, bounds, shift, offset, below, constant)
     )
     if found is None:

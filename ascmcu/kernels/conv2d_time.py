@@ -28,7 +28,7 @@ class Params:
     Step s widens ``words`` rows from ``s × stride + first``, ``column`` int16 a time step, one every ``pitch``; the
     first output's window begins ``lead`` time steps into them. Rows outside the input are the zero point where the
     layer pads (``pads``), and so are the ``behind`` time steps of the last row that lie behind the map. The last step
-    computes ``last`` time steps. A ``wide`` input is int16 already, one row the operand of one step.
+    computes ``last`` time steps. With ``int16_input`` x is int16 already, one row the operand of one step.
     """
 
     kernel: int
@@ -47,7 +47,7 @@ class Params:
     pads: bool
     behind: int
     planes: bool
-    wide: bool
+    int16_input: bool
     dot: DotParams
     fold: int = TIME_STEPS
 
@@ -95,7 +95,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         pads=pads,
         behind=-x.shape[1] % TIME_STEPS if pads else 0,
         planes=output.layout.planar,
-        wide=wide,
+        int16_input=wide,
         dot=form.params,
     )
     return Lowered(

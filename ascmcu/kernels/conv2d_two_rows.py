@@ -28,15 +28,15 @@ _LEAST_CHANNELS = 4
 @dataclass(frozen=True)
 class Params:
     """Compile-time constants of the kernel: rows of ``width`` pixels of ``in_c`` channels, ``column`` int16 each once
-    widened, which a ``wide`` input is already; an output row is ``row_bytes`` long. An output in ``planes`` is first
-    filled with ``fill``, the zero point four times."""
+    they are widened, as they are already with ``int16_input``; an output row is ``row_bytes`` long. An output in
+    ``planes`` is first filled with ``fill``, the zero point four times."""
 
     rows: int
     width: int
     in_c: int
     out_c: int
     column: int
-    wide: bool
+    int16_input: bool
     row_bytes: int
     planes: Layout | None
     fill: int
@@ -79,7 +79,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         in_c=depth,
         out_c=channels,
         column=column,
-        wide=wide,
+        int16_input=wide,
         row_bytes=output.row_bytes,
         planes=planes,
         fill=word_of(output.zero_point),

@@ -7,7 +7,7 @@ Q = (w1, w2), serve both outputs:
     out0 += x0·w0 + x1·w1   SMLAD  (word 0, P)        out1 += x1·w0           SMLATB (word 0, P)
     out0 += x2·w2           SMLABT (word 1, Q)        out1 += x2·w1 + x3·w2   SMLAD  (word 1, Q)
 
-Weights and bias are stored times 256, which leaves the sums where the requantization of the dot form wants them.
+Weights and bias are stored times 256, which leaves the sums where the requantization of the packed product wants them.
 """
 
 from __future__ import annotations

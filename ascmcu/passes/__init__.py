@@ -18,7 +18,6 @@ from ascmcu.passes.drop_identities import drop_identities
 from ascmcu.passes.drop_reshapes import drop_reshapes
 from ascmcu.passes.fold_constants import fold_constants
 from ascmcu.passes.fold_padding import fold_padding
-from ascmcu.passes.fold_time import fold_time
 from ascmcu.passes.fuse_activations import fuse_activations
 from ascmcu.passes.fuse_batched_dilation import fuse_batched_dilation
 from ascmcu.passes.fuse_scale_shift import fuse_scale_shift
@@ -26,6 +25,7 @@ from ascmcu.passes.input_readers_first import input_readers_first
 from ascmcu.passes.pair_rows import pair_rows
 from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.passes.sink_transposes import sink_transposes
+from ascmcu.passes.time_to_width import time_to_width
 from ascmcu.passes.unary_to_lookup import unary_to_lookup
 from ascmcu.passes.widen_maps import widen_maps
 
@@ -49,7 +49,7 @@ PIPELINE: tuple[Pass, ...] = (
     drop_dead_channels,
 )
 
-LAYOUTS: tuple[Pass, ...] = (planar_maps, fold_time, pair_rows, widen_maps, input_readers_first)
+LAYOUTS: tuple[Pass, ...] = (planar_maps, time_to_width, pair_rows, widen_maps, input_readers_first)
 
 
 def apply(transform: Pass, graph: Graph) -> tuple[str, Graph]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ops.hold import Hold
+from ascmcu.ops.barrier import Barrier
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def recompute(graph: Graph, choice: Recomputation) -> Graph:
     suffix = f".again_{choice.node}"
     source = graph.tensors[choice.source]
     held = dataclasses.replace(source, name=f"{source.name}{suffix}", source_index=-1)
-    nodes = [Node(held.name, Hold(), (source.name, choice.gate), held.name)]
+    nodes = [Node(held.name, Barrier(), (source.name, choice.gate), held.name)]
     tensors, renamed = [held], {source.name: held.name}
     for node in graph.nodes:
         if node.name in choice.again:

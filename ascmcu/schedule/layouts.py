@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph
 from ascmcu.passes import Pass, apply
-from ascmcu.passes.fold_time import fold_time
 from ascmcu.passes.input_readers_first import input_readers_first
 from ascmcu.passes.pair_rows import pair_rows
 from ascmcu.passes.planar_maps import planar_maps
+from ascmcu.passes.time_to_width import time_to_width
 from ascmcu.passes.widen_maps import widen_maps
 from ascmcu.schedule.plan import LAYERS
 
@@ -32,7 +32,7 @@ class LaidOut:
 def layouts(graph: Graph, mode: str) -> tuple[LaidOut, ...]:
     """The graph in the layouts that are worth a comparison, the fastest first; the last one takes the least RAM."""
     plain = LaidOut(graph)
-    folded = plain.then(planar_maps).then(fold_time)
+    folded = plain.then(planar_maps).then(time_to_width)
     paired = folded.then(pair_rows)
     widened = paired.then(widen_maps)
     if mode == LAYERS:

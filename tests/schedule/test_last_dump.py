@@ -34,4 +34,4 @@ def test_the_last_dump_gives_the_same_code(mode: str, tmp_path: Path) -> None:
         again = render_model(plan_as_is(graph, mode), name=compiled.name, sha256=compiled.sha256)
         assert again.files["model.c"] == (folder / "model.c").read_text()
     # The passes that lay maps out were among what was tried.
-    assert {"planar-maps", "fold-time", "pair-rows", "widen-maps"} <= passes
+    assert {"planar-maps", "time-to-width", "pair-rows", "widen-maps"} <= passes

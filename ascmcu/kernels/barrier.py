@@ -1,4 +1,4 @@
-"""HOLD: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
+"""BARRIER: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
-from ascmcu.ops.hold import Hold
+from ascmcu.ops.barrier import Barrier
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Params:
     c_type: str
 
 
-@kernel(Hold, cost=Cost(output=0.5))
-def lower(op: Hold, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
+@kernel(Barrier, cost=Cost(output=0.5))
+def lower(op: Barrier, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """A copy of a row; the planner makes it an alias."""
     return Lowered(Params(output.row_elements, output.dtype.c_name))

@@ -1,4 +1,4 @@
-"""HOLD: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
+"""BARRIER: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from ascmcu.ir.types import Array, Tensor
 
 @register()
 @dataclass(frozen=True)
-class Hold(Op):
+class Barrier(Op):
     """y = x; row by row, but no row before all of the second operand is there."""
 
-    KIND = "hold"
+    KIND = "barrier"
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The first input's."""

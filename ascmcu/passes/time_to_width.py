@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from ascmcu import kernels
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.layout import ROW_MAJOR, Layout, time_to_width
+from ascmcu.ir.layout import ROW_MAJOR, Layout, folded_time
 from ascmcu.ir.op import present
 from ascmcu.ir.types import Tensor
 from ascmcu.ops.conv2d import Conv2D
@@ -23,10 +23,10 @@ from ascmcu.ops.relayout import Relayout
 _LEAST_ROWS = 8
 # Multiply-accumulates per time step below which a convolution does not pay for what is folded around it.
 _LEAST_MACS = 256
-_FOLDED, _PLANES = time_to_width(), time_to_width(planar=True)
+_FOLDED, _PLANES = folded_time(), folded_time(planar=True)
 
 
-def fold_time(graph: Graph) -> Graph:
+def time_to_width(graph: Graph) -> Graph:
     """Exact: kernels that compute the same from another layout, and copies at the seams."""
     chosen = {node.output: read for node in graph.nodes if (read := _reads(graph, node)) is not None}
     return _Folding(graph, chosen).run() if chosen else graph
