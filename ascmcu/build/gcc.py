@@ -91,10 +91,22 @@ def find_tool(name: str, package: str) -> str:
 
 
 def compiler_version(compiler: str) -> str:
-    """The first line that the compiler says of itself."""
-    return subprocess.run(
-        [compiler, "--version"], capture_output=True, text=True, check=True
-    ).stdout.splitlines()[0]
+    """The first line that the compiler says of itself.
+
+    Raises:
+        ToolError: it cannot be started, or ends without saying anything.
+    """
+    name = Path(compiler).name
+    try:
+        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise ToolError(f"{name} cannot be started", where=compiler, found=str(error)) from error
+    if done.returncode or not done.stdout:
+        raise ToolError(
+            f"{name} does not say its version", where=f"{compiler} --version",
+            found=f"exit status {done.returncode}", details=done.stderr,
+        )  # fmt: skip
+    return done.stdout.splitlines()[0]
 
 
 def firmware_identity(
@@ -309,10 +321,13 @@ def _compile(
 def refused(compiler: str, source: Path, said: str) -> BuildError:
     """The error for a file of ours that a compiler does not take.
 
-    A header that is not there is the environment's fault; everything else is a defect of ascmcu, because no model,
-    board or option may make C that does not compile.
+    An error at a line of the source, or in the compiler itself, is a defect of ascmcu, because no model, board or
+    option may make C that does not compile. A missing header, or a compiler that ends for another reason (killed, no
+    room on the disk, not a compiler at all), is the environment's fault.
     """
     name = Path(compiler).name
+    if not re.search(r"(:\d+)+: (fatal )?error: |internal compiler error", said, re.IGNORECASE):
+        return BuildError(f"compiling {source.name} failed", where=name, details=said)
     if missing := re.search(r"fatal error: (\S+): No such file", said):
         return BuildError(
             "the compiler lacks a header", where=name, found=missing[1], details=said,

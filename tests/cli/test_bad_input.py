@@ -156,17 +156,33 @@ def test_a_second_export_replaces_the_first_whole(ascmcu: Ascmcu, model: Path, t
 
 
 @needs_cross
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("echo 'a compiler 1.0'", "error: compiling "),
+        ("false", "error: arm-none-eabi-gcc does not say its version"),
+    ],
+    ids=["while it compiles", "at once"],
+)
 def test_a_compiler_that_fails_leaves_the_earlier_export(
-    ascmcu: Ascmcu, model: Path, earlier: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ascmcu: Ascmcu,
+    model: Path,
+    earlier: dict[str, bytes],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    said: str,
 ) -> None:
     tools = tmp_path / "tools"
     tools.mkdir()
     for name in ("arm-none-eabi-gcc", "arm-none-eabi-objcopy"):
-        (tools / name).write_text("#!/bin/sh\necho 'out of patience' >&2\nexit 1\n")
+        (tools / name).write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && {version} && exit\necho "out of patience" >&2\nexit 1\n'
+        )
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
     done = ascmcu("export", model, "--board", "nucleo-f446")
     assert (done.status, done.stdout) == (2, "")
-    assert done.stderr.startswith("error: compiling") and done.stderr.endswith("out of patience\n")
+    assert done.stderr.startswith(said) and done.stderr.endswith("out of patience\n")
     assert _tree(tmp_path / "build") == earlier
     assert {p.name for p in tmp_path.iterdir()} == {"build", "small.tflite", "tools"}
