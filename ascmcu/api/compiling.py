@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from ascmcu import passes
 from ascmcu.data import model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Spec
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
@@ -32,7 +33,7 @@ class Compiled:
     source: Graph
     graph: Graph
     stages: tuple[tuple[str, Graph], ...]
-    features: FeatureSpec | None
+    features: Spec | None
     labels: tuple[str, ...]
     labels_source: str = ""
 
@@ -88,7 +89,7 @@ def _check_outputs(graph: Graph, where: str) -> None:
             )
 
 
-def _metadata(data: bytes, source: Graph, name: str) -> tuple[FeatureSpec | None, tuple[str, ...], str]:
+def _metadata(data: bytes, source: Graph, name: str) -> tuple[Spec | None, tuple[str, ...], str]:
     """The feature specification and the class names that the file carries, and what in it names the classes."""
     buffers = tflite.metadata(data, name)
     values = source.tensors[source.outputs[0]].shape[-1:] or (1,)
@@ -103,19 +104,29 @@ def _metadata(data: bytes, source: Graph, name: str) -> tuple[FeatureSpec | None
         features = content["features"]
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError("the model's ascmcu metadata is unreadable", where=name, found=error) from error
-    spec = None if features is None else FeatureSpec.from_dict(features)
+    spec = None if features is None else feature_specs.from_dict(features)
     return (spec, labels, "the model's metadata") if labels else (spec, named, origin)
 
 
-def _check_features(compiled: Compiled, spec: FeatureSpec) -> None:
+def _check_features(compiled: Compiled, spec: Spec) -> None:
+    """The network takes the features as they are, or as a vector or without a channel axis: the same bytes."""
     shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    expected = spec.input_shape
     time, mel, channels = spec.shape
-    expected = (1, time, mel, channels) if spec.layout == "time_mel" else (1, mel, time, channels)
-    if shape != expected:
-        raise FeatureError(
-            "the features do not have the shape of the network's input",
-            where=compiled.name,
-            expected=f"input {list(expected)} for {time} frames of {mel} bands and {channels} channel(s)",
-            found=f"input {list(shape)}",
-            hint="check clip length, hop_length, n_mels, deltas and layout",
-        )
+    if shape == expected:
+        return
+    pushed = compiled.graph.tensors[compiled.graph.inputs[0]]
+    if (
+        math.prod(shape) == math.prod(expected)
+        and spec.layout == "time_mel"
+        and pushed.rows == time
+        and pushed.elements == time * mel * channels
+    ):
+        return
+    raise FeatureError(
+        "the features do not have the shape of the network's input",
+        where=compiled.name,
+        expected=f"input {list(expected)} for {time} frames of {mel} bands and {channels} channel(s)",
+        found=f"input {list(shape)}",
+        hint="check clip length, hop_length, n_mels, deltas and layout",
+    )

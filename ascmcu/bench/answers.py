@@ -17,7 +17,7 @@ from ascmcu.bench.wire import Kind
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features import spec as specs
 from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
@@ -90,7 +90,7 @@ def _reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], A
     from ascmcu.build.native import NativeFrontend
 
     assert manifest.features is not None
-    spec = FeatureSpec.from_dict(manifest.features)
+    spec = specs.from_dict(manifest.features)
     scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
     frontend = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype=str(dtype))
 

@@ -19,8 +19,8 @@ from ascmcu.data import labels as classes_of
 from ascmcu.data.found import Intake, Long
 from ascmcu.data.labels import Classes
 from ascmcu.errors import DataError, InputError, why
+from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm, fit_clip
-from ascmcu.features.spec import FeatureSpec
 
 if TYPE_CHECKING:
     from ascmcu.data.datasets import Recording
@@ -90,6 +90,7 @@ def from_data(
         InputError: the firmware takes no audio.
     """
     from ascmcu.data import datasets, intake
+    from ascmcu.features import spec as specs
 
     if manifest.features is None:
         raise InputError(
@@ -97,7 +98,7 @@ def from_data(
             where=manifest.model,
             hint="export with --features SPEC.toml, or bench with --tensors IN.npy",
         )
-    spec = FeatureSpec.from_dict(manifest.features)
+    spec = specs.from_dict(manifest.features)
     dataset = datasets.load(data)
     if split is not None:
         dataset = dataset.only([part_name(split, dataset.parts)])
@@ -118,7 +119,7 @@ def from_data(
     return Clips(Kind.AUDIO, str(data), classes.labels, tuple(clips), classes.source, classes.notices, heard)
 
 
-def _audio(path: Path, spec: FeatureSpec, start: int) -> Callable[[], bytes]:
+def _audio(path: Path, spec: ClipSpec, start: int) -> Callable[[], bytes]:
     def load() -> bytes:
         pcm = _whole(path, spec, path.stat().st_mtime_ns)[start:]
         return fit_clip(pcm, spec).astype("<i2").tobytes()
@@ -127,7 +128,7 @@ def _audio(path: Path, spec: FeatureSpec, start: int) -> Callable[[], bytes]:
 
 
 @functools.lru_cache(maxsize=1)
-def _whole(path: Path, spec: FeatureSpec, changed_ns: int) -> Pcm:
+def _whole(path: Path, spec: ClipSpec, changed_ns: int) -> Pcm:
     """The recording whose windows are being sent; read anew when its file has changed."""
     from ascmcu.data import audio
 

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from ascmcu.build.native import NativeFrontend
 from ascmcu.errors import DataError
 from ascmcu.features import extract
+from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.precision import above_floor, decibels, log_mel_spec
 from ascmcu.features.spec import FeatureSpec
@@ -60,6 +61,40 @@ class Parity:
     def holds(self) -> bool:
         """Whether both bounds are met."""
         return self.error_db_max <= ERROR_DB_MAX and self.equal_percent >= EQUAL_PERCENT_MIN
+
+
+@dataclass(frozen=True)
+class Equality:
+    """An integer front end against its reference: how many of the network's ``inputs`` are ``equal``."""
+
+    clips: int
+    inputs: int
+    equal: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether all are equal."""
+        return self.equal == self.inputs
+
+
+def check_integers(spec: MicroSpec, clips: Sequence[Pcm], progress: Progress = lambda done: None) -> Equality:
+    """Run the generated C of the micro front end and its reference over the clips.
+
+    Raises:
+        DataError: no clips.
+        ToolError, BuildError: the front end cannot be built for this machine.
+    """
+    if not clips:
+        raise DataError("no clips to compare on")
+    device = NativeFrontend(spec, scale=1.0, zero_point=-128, dtype="int8")
+    equal = inputs = 0
+    for done, pcm in enumerate(clips):
+        progress(done)
+        wanted = extract.inputs(pcm, spec, 1.0, -128, "int8")
+        equal += int((device.rows(pcm) == wanted).sum())
+        inputs += wanted.size
+    progress(len(clips))
+    return Equality(len(clips), inputs, equal)
 
 
 def quantization_for(features: Iterable[npt.NDArray[np.float32]]) -> Quantization:

@@ -71,6 +71,15 @@ class CmsisDsp:
     version: str
 
 
+NOTHING = CmsisDsp((), (), "none")
+
+
+def fft_of(header: str) -> int | None:
+    """The length of the FFT that a front end calls, by the text of its ``frontend.h``; None when it calls none."""
+    found = re.search(r"#define FRONTEND_N_FFT (\d+)", header)
+    return int(found[1]) if found else None
+
+
 def sources(n_fft: int) -> CmsisDsp:
     """The sources of a real FFT of ``n_fft`` samples; fetches them when this machine has none.
 

@@ -255,20 +255,15 @@ def _units(
     units = [
         _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
     ]
-    fft_size = _fft_size(folder) if frontend else None
+    cmsis_dsp = importlib.import_module("ascmcu.build.cmsis_dsp")
+    fft_size = cmsis_dsp.fft_of((folder / "frontend.h").read_text()) if frontend else None
     if fft_size is not None:
-        dsp = importlib.import_module("ascmcu.build.cmsis_dsp").sources(fft_size)
+        dsp = cmsis_dsp.sources(fft_size)
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.
         units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
     return units
-
-
-def _fft_size(folder: Path) -> int | None:
-    """The size of the FFT that frontend.c calls, None when it calls none."""
-    found = re.search(r"#define FRONTEND_N_FFT (\d+)", (folder / "frontend.h").read_text())
-    return int(found[1]) if found else None
 
 
 def _compile(

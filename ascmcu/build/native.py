@@ -21,7 +21,7 @@ from ascmcu.build.gcc import compiler_version, find_tool, refused
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features.pcm import Pcm, checked
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Spec
 
 _FLAGS = (*LANGUAGE, "-O2", "-fPIC")
 
@@ -39,11 +39,12 @@ class NativeFrontend:
     """
 
     def __init__(
-        self, spec: FeatureSpec, *, scale: float = 1.0, zero_point: int = 0, dtype: str = "float32"
+        self, spec: Spec, *, scale: float = 1.0, zero_point: int = 0, dtype: str = "float32"
     ) -> None:
         self.spec = spec
         self.dtype = dtype
-        library = ctypes.CDLL(str(_build(render_frontend(spec, scale, zero_point, dtype), spec.n_fft)))
+        files = render_frontend(spec, scale, zero_point, dtype)
+        library = ctypes.CDLL(str(_build(files, cmsis_dsp.fft_of(files["frontend.h"]))))
         library.frontend_feed.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
         library.frontend_feed.restype = ctypes.c_size_t
         library.frontend_next.argtypes = (ctypes.c_void_p,)
@@ -85,10 +86,11 @@ class NativeFrontend:
         return count
 
 
-def _build(files: dict[str, str], n_fft: int) -> Path:
+def _build(files: dict[str, str], n_fft: int | None) -> Path:
     """Compile once per text, compiler and CMSIS-DSP; the library lies in the user's cache."""
     gcc = find_tool("gcc", "gcc libc6-dev")
-    dsp = cmsis_dsp.sources(n_fft)
+    dsp = cmsis_dsp.NOTHING if n_fft is None else cmsis_dsp.sources(n_fft)
+    files = files | _kernels(files["frontend.c"])
     tools = "\0".join([dsp.version, compiler_version(gcc), *_FLAGS])
     includes = [f"-isystem{p}" for p in dsp.include_dirs]
 
@@ -109,10 +111,18 @@ def _build(files: dict[str, str], n_fft: int) -> Path:
     def frontend(scratch: Path) -> list[str]:
         for name, text in files.items():
             (scratch / name).write_text(text)
-        return ["-shared", "-Wl,-z,defs", str(scratch / "frontend.c"), str(fft), "-lm"]
+        return ["-shared", "-Wl,-z,defs", str(scratch / "frontend.c"), *fft, "-lm"]
 
-    fft = compiled("fft.o", "", lambda scratch: ["-r", "-nostdlib", *map(str, dsp.c_files)])
+    fft = []
+    if dsp.c_files:
+        fft = [str(compiled("fft.o", "", lambda scratch: ["-r", "-nostdlib", *map(str, dsp.c_files)]))]
     return compiled("frontend.so", "\0".join(files.values()), frontend)
+
+
+def _kernels(source: str) -> dict[str, str]:
+    """The kernels' headers that a source includes, by name."""
+    headers = (paths.firmware() / "kernels").glob("*.h")
+    return {header.name: header.read_text() for header in headers if f'#include "{header.name}"' in source}
 
 
 def _run(command: list[str], source: Path) -> None:

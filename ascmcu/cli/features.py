@@ -13,6 +13,7 @@ import click
 from ascmcu.cli import names as completion
 from ascmcu.cli.progress import Counted, counted
 from ascmcu.features import spec as specs
+from ascmcu.features.microspec import MicroSpec
 
 if TYPE_CHECKING:
     from ascmcu.features.pcm import Pcm
@@ -136,10 +137,16 @@ def check(
     from ascmcu.features import extract
 
     wanted = specs.names() if "all" in names else names
-    reports = {}
+    reports: dict[str, parity.Parity] = {}
+    exact: dict[str, parity.Equality] = {}
     for name in wanted:
-        spec = specs.load(name)
-        clips = [_pcm(path, spec) for path in files]
+        loaded = specs.load(name)
+        clips = [_pcm(path, loaded) for path in files]
+        if isinstance(loaded, MicroSpec):
+            with counted(f"comparing {name}", "clips") as progress:
+                exact[name] = parity.check_integers(loaded, clips, _of(progress, clips))
+            continue
+        spec = loaded
         features = [
             extract.extract(pcm, spec.unnormalized() if not spec.is_fitted else spec) for pcm in clips
         ]
@@ -150,11 +157,18 @@ def check(
             reports[name] = parity.check(spec, clips, parity.quantization_for(features), _of(progress, clips))
         if not as_json:
             _print(name, reports[name], first=len(reports) == 1)
+    both: dict[str, parity.Parity | parity.Equality] = {**reports, **exact}
     if as_json:
         click.echo(
-            json.dumps({n: {**dataclasses.asdict(r), "holds": r.holds} for n, r in reports.items()}, indent=2)
+            json.dumps({n: {**dataclasses.asdict(r), "holds": r.holds} for n, r in both.items()}, indent=2)
         )
-    context.exit(0 if all(report.holds for report in reports.values()) else 1)
+    else:
+        for name, equality in exact.items():
+            click.echo(
+                f"{Path(name).stem:20}{equality.clips:>6} clips, {equality.equal} of {equality.inputs} values equal "
+                "to the integer reference"
+            )
+    context.exit(0 if all(report.holds for report in both.values()) else 1)
 
 
 def _print(name: str, report: object, first: bool) -> None:
@@ -177,7 +191,7 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
     from ascmcu.errors import FeatureError
 
     compiled = api.compile_model(model)
-    spec = compiled.features
+    spec = compiled.features if compiled.features is None else specs.log_mel(compiled.features, str(model))
     if spec is None:
         raise FeatureError("the model names no features", where=str(model), hint="check one with --spec NAME")
     x = compiled.source.tensors[compiled.source.inputs[0]]
@@ -225,7 +239,7 @@ def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
     return [files[i * len(files) // limit] for i in range(limit)]
 
 
-def _pcm(path: Path, spec: specs.FeatureSpec) -> Pcm:
+def _pcm(path: Path, spec: specs.Spec) -> Pcm:
     from ascmcu.data import audio
 
     return audio.whole_pcm(path, spec)

@@ -34,7 +34,7 @@ def check(
     from ascmcu.features import spec as specs
 
     graph, labels, quantization, embedded = _network(model, spec_name is None)
-    spec = specs.load(spec_name) if spec_name is not None else embedded
+    spec = specs.load_log_mel(spec_name) if spec_name is not None else embedded
     if spec is None:
         raise FeatureError(
             "the model names no features", where=str(model), hint="name them: features check SPEC"
@@ -71,11 +71,13 @@ def _network(
         return None, (), None, None
     from ascmcu import api
     from ascmcu.bench.parity import Quantization
+    from ascmcu.features import spec as specs
 
     compiled = api.compile_model(model, features=None if with_features else "none")
     x = compiled.source.tensors[compiled.source.inputs[0]]
     quantization = Quantization(x.scale, x.zero_point, x.dtype.numpy.name) if x.quant is not None else None
-    return compiled.source, compiled.labels, quantization, compiled.features
+    embedded = None if compiled.features is None else specs.log_mel(compiled.features, str(model))
+    return compiled.source, compiled.labels, quantization, embedded
 
 
 def _integer(quantization: Quantization | None, dtype: str, where: Path) -> Quantization:

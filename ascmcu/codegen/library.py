@@ -9,7 +9,7 @@ from typing import Protocol
 
 from ascmcu import __version__, paths
 from ascmcu.codegen.render import render
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.schedule.plan import Plan
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float", "int32": "int32_t"}
@@ -33,7 +33,7 @@ def files(
     plan: Plan,
     ends: tuple[End, Sequence[End]],
     weights_bytes: int,
-    features: FeatureSpec | None,
+    features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers, ``CMakeLists.txt`` and ``README.md``.
@@ -51,9 +51,10 @@ def files(
     target = re.sub(r"\W", "_", name)
     source, outputs = ends
     transposed = list(source.permutation) != sorted(source.permutation)
+    needed = cmsis[0] if isinstance(features, FeatureSpec) else ()
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
-        "tool_version": __version__, "frontend": features is not None, "cmsis_files": cmsis[0],
+        "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
         "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs,
         "transposed": transposed,
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
@@ -61,7 +62,7 @@ def files(
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
     }  # fmt: skip
-    if features is not None:
+    if isinstance(features, FeatureSpec):
         found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text()
     found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
     found["README.md"] = render("README.md.j2", **context)

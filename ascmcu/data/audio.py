@@ -14,8 +14,8 @@ from ascmcu.data import found as findings
 from ascmcu.data.folders import NOT_READ
 from ascmcu.data.found import Found
 from ascmcu.errors import DataError, why
+from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm, fit_clip, to_pcm
-from ascmcu.features.spec import FeatureSpec
 
 _TO_WAV = "convert it to WAV or FLAC: ffmpeg -i IN OUT.wav"
 
@@ -80,7 +80,7 @@ def examine(path: Path) -> Found:
     return findings.of(sound.samples, sound.rate_hz, cut=sound.cut, streamed=sound.streamed)
 
 
-def usable(path: Path, spec: FeatureSpec | None = None) -> Sound:
+def usable(path: Path, spec: ClipSpec | None = None) -> Sound:
     """Decode a file that can be heard, by this front end or by any.
 
     Raises:
@@ -96,7 +96,7 @@ def usable(path: Path, spec: FeatureSpec | None = None) -> Sound:
     return sound
 
 
-def whole_pcm(path: Path, spec: FeatureSpec) -> Pcm:
+def whole_pcm(path: Path, spec: ClipSpec) -> Pcm:
     """A whole recording at the spec's rate and channels, int16 (samples, ``spec.audio_channels``).
 
     Channels are mixed or doubled, then resampled (soxr, the spec's quality), then rounded to the nearest
@@ -109,7 +109,7 @@ def whole_pcm(path: Path, spec: FeatureSpec) -> Pcm:
     return to_pcm(sound.samples, sound.rate_hz, spec)
 
 
-def load_pcm(path: Path, spec: FeatureSpec) -> Pcm:
+def load_pcm(path: Path, spec: ClipSpec) -> Pcm:
     """One clip as the device gets it: int16 (``spec.clip_samples``, ``spec.audio_channels``).
 
     Longer recordings are cut, shorter ones end in silence.

@@ -12,7 +12,7 @@ from typing import Any
 from ascmcu.data import datasets, folders, found, intake
 from ascmcu.data.datasets import Columns, Recording
 from ascmcu.data.found import KINDS, Found
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.base import ClipSpec
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def check(
     source: Path,
     columns: Columns | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
-    spec: FeatureSpec | None = None,
+    spec: ClipSpec | None = None,
 ) -> Report:
     """Read every recording of a data set and compare.
 
@@ -123,7 +123,7 @@ def leaks(recordings: Sequence[Recording]) -> dict[str, tuple[str, ...]]:
     return {place: tuple(sorted(there)) for place, there in sorted(parts.items()) if len(there) > 1}
 
 
-def _findings(told: dict[str, Found], spec: FeatureSpec | None) -> dict[str, dict[str, str]]:
+def _findings(told: dict[str, Found], spec: ClipSpec | None) -> dict[str, dict[str, str]]:
     kinds: dict[str, dict[str, str]] = {kind: {} for kind in KINDS}
     for name, one in told.items():
         for finding in (*one.findings, *(found.in_clip(one, spec) if spec else ())):

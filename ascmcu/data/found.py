@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.base import ClipSpec
 
 Long = Literal["first", "error", "windows"]
 LONG: tuple[Long, ...] = ("first", "error", "windows")
@@ -185,7 +185,7 @@ def _clipped(samples: npt.NDArray[np.float64]) -> int:
     return count
 
 
-def in_clip(found: Found, spec: FeatureSpec, long: Long = "first") -> tuple[Finding, ...]:
+def in_clip(found: Found, spec: ClipSpec, long: Long = "first") -> tuple[Finding, ...]:
     """What else there is to say when a front end hears the recording.
 
     Less than one hop of the front end too long or too short is neither.
@@ -213,7 +213,7 @@ def in_clip(found: Found, spec: FeatureSpec, long: Long = "first") -> tuple[Find
     return tuple(findings)
 
 
-def refusals(found: Found, spec: FeatureSpec | None = None, long: Long = "first") -> tuple[Finding, ...]:
+def refusals(found: Found, spec: ClipSpec | None = None, long: Long = "first") -> tuple[Finding, ...]:
     """Why the recording cannot be used; nothing where it can.
 
     A recording whose channels cancel is refused by a mono front end, which would hear silence.
@@ -232,7 +232,7 @@ def samples_at(found: Found, rate_hz: int) -> int:
     return round(found.samples * rate_hz / found.rate_hz)
 
 
-def window_starts(found: Found, spec: FeatureSpec, long: Long) -> tuple[int, ...]:
+def window_starts(found: Found, spec: ClipSpec, long: Long) -> tuple[int, ...]:
     """Where the clips of a recording begin, in samples at the front end's rate.
 
     With ``windows`` they lie side by side, and the last one ends with the recording; else there is one.

@@ -16,7 +16,7 @@ from ascmcu.data import audio, containers, found
 from ascmcu.data.folders import readable_name
 from ascmcu.data.found import Finding, Found, Intake, Long
 from ascmcu.errors import DataError
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.base import ClipSpec
 
 Progress = Callable[[int, int], None]
 _NAMED = 3
@@ -56,7 +56,7 @@ def usable(
 
 def require(
     files: Sequence[Path],
-    spec: FeatureSpec,
+    spec: ClipSpec,
     root: Path,
     long: Long = "first",
     progress: Progress = lambda done, total: None,

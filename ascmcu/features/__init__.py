@@ -1,5 +1,6 @@
-"""The audio front end: one ``FeatureSpec``, executed by librosa here and by generated C on the device."""
+"""The audio front end: one specification, executed in Python here and by generated C on the device."""
 
-from ascmcu.features.spec import FeatureSpec, load, names
+from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.spec import FeatureSpec, Spec, load, names
 
-__all__ = ["FeatureSpec", "load", "names"]
+__all__ = ["FeatureSpec", "MicroSpec", "Spec", "load", "names"]

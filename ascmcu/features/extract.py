@@ -15,8 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
+from ascmcu.features import micro
+from ascmcu.features.base import ClipSpec
+from ascmcu.features.microspec import UNIT
 from ascmcu.features.pcm import Pcm, fit_clip
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Spec
 
 Features = npt.NDArray[np.float32]
 _Real = npt.NDArray[np.float64]
@@ -25,7 +28,7 @@ _Real = npt.NDArray[np.float64]
 CLIP_SPREAD_MIN = 1e-6
 
 
-def extract(pcm: Pcm, spec: FeatureSpec) -> Features:
+def extract(pcm: Pcm, spec: Spec) -> Features:
     """The features of one clip.
 
     Args:
@@ -33,11 +36,14 @@ def extract(pcm: Pcm, spec: FeatureSpec) -> Features:
         spec: a fitted spec.
 
     Returns:
-        float32 ``spec.shape``: (time, mel, channel). ``to_input`` gives it the network's layout.
+        float32 ``spec.shape``: (time, mel, channel). ``to_input`` gives it the network's layout. Those of a
+        ``MicroSpec`` are in the unit of training.
 
     Raises:
         FeatureError: PCM of another kind than the spec's, or ``mean_std`` that is not fitted.
     """
+    if not isinstance(spec, FeatureSpec):
+        return micro.extract(pcm, spec)[:, :, None] * np.float32(UNIT)
     if not spec.is_fitted:
         raise FeatureError(
             "the normalization is not fitted yet",
@@ -87,7 +93,15 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     return np.asarray(mel, np.float64).transpose(2, 1, 0)
 
 
-def to_input(features: npt.NDArray[Any], spec: FeatureSpec) -> npt.NDArray[Any]:
+def mel_power(pcm: Pcm, spec: Spec) -> _Real:
+    """Power by frame and band of the first channel, float64 (frames, bands): a picture of a clip."""
+    if isinstance(spec, FeatureSpec):
+        energies: _Real = mel_energies(pcm, spec)[:, :, 0] ** (3 - spec.power)
+        return energies
+    return micro.mel_magnitudes(pcm, spec) ** 2
+
+
+def to_input(features: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[Any]:
     """Features (…, time, mel, channel) as ``layout`` orders them; adds no batch axis."""
     return features if spec.layout == "time_mel" else np.swapaxes(features, -3, -2)
 
@@ -106,6 +120,17 @@ def quantize(features: Features, scale: float, zero_point: int, dtype: str) -> n
     rounded = np.trunc(ratio + np.copysign(np.float32(0.5), ratio)) + zero_point
     quantized: npt.NDArray[Any] = np.clip(rounded, limits.min, limits.max).astype(dtype)
     return quantized
+
+
+def inputs(pcm: Pcm, spec: Spec, scale: float, zero_point: int, dtype: str) -> npt.NDArray[Any]:
+    """What the network takes for one clip, ``spec.shape``: the features, quantized or mapped as the spec says.
+
+    Args:
+        scale, zero_point, dtype: of the network's input; ``float32`` takes none.
+    """
+    if not isinstance(spec, FeatureSpec) and spec.mapping == "micro_speech":
+        return micro.map_input(micro.extract(pcm, spec))[:, :, None]
+    return quantize(extract(pcm, spec), scale, zero_point, dtype)
 
 
 def fit(spec: FeatureSpec, clips: Iterable[Features]) -> FeatureSpec:

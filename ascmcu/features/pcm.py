@@ -8,12 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.base import ClipSpec
 
 Pcm = npt.NDArray[np.int16]
 
 
-def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: FeatureSpec) -> Pcm:
+def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: ClipSpec) -> Pcm:
     """Bring a recording to the front end's rate and channels, as int16.
 
     Args:
@@ -57,7 +57,7 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: FeatureSpec) -> Pcm:
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 
 
-def checked(pcm: Pcm, spec: FeatureSpec) -> Pcm:
+def checked(pcm: Pcm, spec: ClipSpec) -> Pcm:
     """The PCM as (samples, channels).
 
     Raises:
@@ -76,7 +76,7 @@ def checked(pcm: Pcm, spec: FeatureSpec) -> Pcm:
     return pcm
 
 
-def fit_clip(pcm: Pcm, spec: FeatureSpec) -> Pcm:
+def fit_clip(pcm: Pcm, spec: ClipSpec) -> Pcm:
     """Cut or zero-pad PCM at its end to ``spec.clip_samples``; (samples,) becomes (samples, 1).
 
     Raises:

@@ -9,8 +9,6 @@ The order of the stages is fixed; each field says how one of them is done::
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +17,8 @@ from typing import Any
 
 from ascmcu import tables
 from ascmcu.errors import FeatureError, near
+from ascmcu.features.base import ClipSpec
+from ascmcu.features.microspec import MicroSpec
 
 SPECS = Path(__file__).resolve().parent / "specs"
 
@@ -45,7 +45,7 @@ _FFT_SIZES = (256, 512, 1024, 2048, 4096)
 
 
 @dataclass(frozen=True)
-class FeatureSpec:
+class FeatureSpec(ClipSpec):
     """How PCM becomes the network's input. Immutable; every constructor validates.
 
     Fields, in the order of the stages:
@@ -127,11 +127,6 @@ class FeatureSpec:
     # ---- what follows from the fields
 
     @property
-    def audio_channels(self) -> int:
-        """Interleaved channels of the PCM."""
-        return 1 if self.channels == "mono" else 2
-
-    @property
     def bands(self) -> int:
         """Values per frame and channel: mel bands, or MFCCs."""
         return self.n_mfcc or self.n_mels
@@ -165,17 +160,6 @@ class FeatureSpec:
         return (self.rows, self.bands, self.output_channels)
 
     @property
-    def input_shape(self) -> tuple[int, int, int, int]:
-        """The network's input, NHWC with a batch of one, as ``layout`` orders it."""
-        rows, bands, channels = self.shape
-        return (1, rows, bands, channels) if self.layout == "time_mel" else (1, bands, rows, channels)
-
-    @property
-    def duration_s(self) -> float:
-        """Length of one clip in seconds."""
-        return self.clip_samples / self.sample_rate_hz
-
-    @property
     def normalized_channels(self) -> int:
         """Channels that ``mean`` and ``std`` describe."""
         return self.audio_channels if self.normalization_stage == "before_deltas" else self.output_channels
@@ -195,10 +179,6 @@ class FeatureSpec:
         )
 
     # ---- other specs
-
-    def replace(self, **changes: Any) -> FeatureSpec:
-        """This spec with some fields changed, validated again."""
-        return dataclasses.replace(self, **changes)
 
     def unnormalized(self) -> FeatureSpec:
         """The same features before any normalization: what ``mean`` and ``std`` are fitted on."""
@@ -231,22 +211,8 @@ class FeatureSpec:
             error.where = ", ".join(place for place in (where, error.where) if place) or None
             raise
 
-    @classmethod
-    def from_toml(cls, path: Path) -> FeatureSpec:
-        """A spec from a TOML file of fields.
 
-        Raises:
-            FeatureError: no such file, no TOML, or fields that make no spec.
-        """
-        fields = tables.load(path, FeatureError)
-        if not fields:
-            raise FeatureError("the feature specification is empty", where=str(path))
-        return cls.from_dict(fields, where=str(path))
-
-    def hash(self) -> str:
-        """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+Spec = FeatureSpec | MicroSpec
 
 
 def names() -> tuple[str, ...]:
@@ -254,24 +220,61 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in SPECS.glob("*.toml")))
 
 
-def load(name_or_path: str | Path) -> FeatureSpec:
+def from_dict(fields: Mapping[str, Any], where: str | None = None) -> Spec:
+    """A specification from plain fields: a ``MicroSpec`` where ``frontend`` is there, else a ``FeatureSpec``.
+
+    Raises:
+        FeatureError: an unknown field, a value of the wrong type or out of range; ``where`` is named.
+    """
+    if not isinstance(fields, Mapping):
+        raise FeatureError("expected a table", where=where, found=repr(fields))
+    kind = MicroSpec if "frontend" in fields else FeatureSpec
+    try:
+        return kind.from_dict(fields)
+    except FeatureError as error:
+        error.where = ", ".join(place for place in (where, error.where) if place) or None
+        raise
+
+
+def load(name_or_path: str | Path) -> Spec:
     """A shipped spec by name, or a TOML file by path.
 
     Raises:
         FeatureError: neither; near matches are suggested.
     """
     text = str(name_or_path)
-    if text in names():
-        return FeatureSpec.from_toml(SPECS / f"{text}.toml")
-    path = Path(text)
+    path = SPECS / f"{text}.toml" if text in names() else Path(text)
     if path.suffix == ".toml" or path.exists():
-        return FeatureSpec.from_toml(path)
+        fields = tables.load(path, FeatureError)
+        if not fields:
+            raise FeatureError("the feature specification is empty", where=str(path))
+        return from_dict(fields, where=str(path))
     raise FeatureError(
         "no such feature specification",
         where=text,
         expected="a TOML file, or one of " + ", ".join(names()),
         hint=near(text, names(), 3),
     )
+
+
+def load_log_mel(name_or_path: str | Path) -> FeatureSpec:
+    """As ``load``, for what works with log-mel features alone.
+
+    Raises:
+        FeatureError: as ``load``, or a specification of another front end.
+    """
+    return log_mel(load(name_or_path), str(name_or_path))
+
+
+def log_mel(spec: Spec, where: str) -> FeatureSpec:
+    """The spec, if it is one of log-mel features.
+
+    Raises:
+        FeatureError: it is not.
+    """
+    if isinstance(spec, FeatureSpec):
+        return spec
+    raise FeatureError("this needs log-mel features", where=where, found=f'frontend = "{spec.frontend}"')
 
 
 # ---- building from plain fields

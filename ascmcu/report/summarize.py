@@ -26,7 +26,8 @@ from ascmcu.build import size
 from ascmcu.build.manifest import Layer, Manifest
 from ascmcu.errors import AscmcuError
 from ascmcu.features import extract
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features import spec as specs
+from ascmcu.features.spec import Spec
 from ascmcu.ir import registry, text
 from ascmcu.report import limits
 from ascmcu.report.inspection import figures_of
@@ -71,7 +72,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
     network = _figures(folder)
     symbols = _symbols(manifest, folder / "firmware.elf")
     modelled = run.facts.wait_states
-    spec = None if manifest.features is None else FeatureSpec.from_dict(manifest.features)
+    spec = None if manifest.features is None else specs.from_dict(manifest.features)
     return Benchmark(
         model=manifest.model,
         model_sha256=manifest.model_sha256,
@@ -309,7 +310,7 @@ def _layer_of(symbol: str, part: str, layers: tuple[Layer, ...]) -> int | None:
 
 
 def _mistakes(
-    outcomes: tuple[ClipOutcome, ...], recordings: list[Windows], spec: FeatureSpec
+    outcomes: tuple[ClipOutcome, ...], recordings: list[Windows], spec: Spec
 ) -> tuple[Mistake, ...]:
     """The wrong answers with the largest loss, with what they sound like (in their first window)."""
     losses = [
@@ -321,9 +322,9 @@ def _mistakes(
     return tuple(_mistake(number, recordings[number][0][0], spec) for _, number in worst)
 
 
-def _mistake(number: int, clip: Clip, spec: FeatureSpec) -> Mistake:
+def _mistake(number: int, clip: Clip, spec: Spec) -> Mistake:
     pcm = np.frombuffer(clip.load(), "<i2").reshape(-1, spec.audio_channels)
-    power = extract.mel_energies(pcm.astype(np.int16), spec)[:, :, 0] ** (3 - spec.power)
+    power = extract.mel_power(pcm.astype(np.int16), spec)
     level_db = 10 * np.log10(np.maximum(_fewer_frames(power), 1e-12))
     high_db = float(level_db.max())
     low_db = max(float(level_db.min()), high_db - _SPECTROGRAM_RANGE_DB)

@@ -345,7 +345,7 @@ def _features(raw: object, where: str) -> FeatureSpec:
         raise InputError("expected a table", where=where, found=repr(raw))
     fields = dict(raw)
     name = fields.pop("spec", None)
-    base = {} if name is None else specs.load(tables.convert(str, name, f"{where}, spec")).to_dict()
+    base = {} if name is None else specs.load_log_mel(tables.convert(str, name, f"{where}, spec")).to_dict()
     return FeatureSpec.from_dict({**base, **fields}, where)
 
 

@@ -127,3 +127,17 @@ def test_with_a_front_end(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     readme = (tmp_path / "net" / "README.md").read_text()
     assert "frontend_next(model_input())" in readme and f"{spec.sample_rate_hz} Hz" in readme
+
+
+@needs_cmake
+def test_with_the_integer_front_end_and_no_other_library(tmp_path: Path) -> None:
+    model = _model(tmp_path, (1, 49, 40, 1))
+    net = tmp_path / "net"
+    api.export(model, "nucleo-f446", net, output="library", features="micro_speech")
+    for command in (["-S", str(net), "-B", str(tmp_path / "out")], ["--build", str(tmp_path / "out")]):
+        done = subprocess.run(["cmake", *command], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+    readme = (net / "README.md").read_text()
+    assert "frontend_next(model_input())" in readme and "`micro.h`" in readme
+    assert "CMSIS" not in readme + (net / "CMakeLists.txt").read_text()
+    assert not (net / "cmsis").exists()

@@ -8,16 +8,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
+from ascmcu.errors import FeatureError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
+from ascmcu.features.base import ClipSpec
+from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcm import Pcm, to_pcm
 from ascmcu.features.spec import _CHOICES as CHOICES
 from ascmcu.features.spec import FeatureSpec
 
 ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10" / "audio"
 needs_esc10 = pytest.mark.skipif(not ESC10.is_dir(), reason="the ESC-10 recordings are not here")
+
+# The shipped specifications of log-mel features.
+LOG_MEL = tuple(name for name in specs.names() if isinstance(specs.load(name), FeatureSpec))
 
 # What the published systems leave out: every other choice of a field at least once.
 _DB = {"log": "db", "log_offset": 0.0, "log_floor": 1e-10}
@@ -62,7 +69,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 
 def variant(name: str) -> FeatureSpec:
     """A row of ``VARIANTS`` on top of the default front end, fitted on noise."""
-    base = specs.load("default").unnormalized().to_dict()
+    base = specs.load_log_mel("default").unnormalized().to_dict()
     fields = {"clip_samples": 11111, **VARIANTS[name]}
     return fitted(FeatureSpec.from_dict({**base, **fields}))
 
@@ -97,6 +104,25 @@ def any_spec(rng: random.Random) -> FeatureSpec:
     )  # fmt: skip
 
 
+def any_micro_spec(rng: random.Random) -> MicroSpec:
+    """A spec of the micro front end, of random choices in every field."""
+    while True:
+        rate = rng.choice((8000, 16000, 16000, 22050, 32000, 44100, 48000))
+        try:
+            return MicroSpec(
+                sample_rate_hz=rate, clip_samples=rng.randint(rate // 2, rate), window_ms=rng.randint(9, 60),
+                step_ms=rng.randint(3, 40), n_mels=rng.randint(2, 80), fmin_hz=rng.choice((0.0, 20.0, 125.0, 300.0)),
+                fmax_hz=round(rng.uniform(1000, rate / 2)), smoothing_bits=rng.randint(0, 16),
+                even_smoothing=rng.randint(0, 30) / 100, odd_smoothing=rng.randint(0, 30) / 100,
+                min_signal_remaining=rng.randint(0, 30) / 100, pcan=rng.random() < 0.7,
+                pcan_strength=rng.randint(10, 120) / 100, pcan_offset=rng.choice((1.0, 80.0, 500.0)),
+                pcan_gain_bits=rng.randint(16, 26), log=rng.random() < 0.85, log_shift=rng.randint(0, 8),
+                mapping=rng.choice(("micro_speech", "scaled")),
+            )  # fmt: skip
+        except FeatureError:
+            continue
+
+
 def fitted(spec: FeatureSpec, clips: list[Pcm] | None = None) -> FeatureSpec:
     """The spec with the figures it may lack, from ``clips`` or from noise."""
     if spec.is_fitted:
@@ -117,7 +143,14 @@ def noise(spec: FeatureSpec, samples: int | None = None) -> Pcm:
     )
 
 
-def extremes(spec: FeatureSpec) -> Iterator[tuple[str, Pcm]]:
+def swell(samples: int, seed: int = 1) -> npt.NDArray[np.int16]:
+    """Noise from silence to clipping and back, several times: int16 (samples,)."""
+    rng = np.random.default_rng(seed)
+    level = 10 ** (4.9 * np.sin(np.linspace(0, 9, samples)) ** 2)
+    return (rng.uniform(-1, 1, samples) * level).clip(-32768, 32767).astype(np.int16)
+
+
+def extremes(spec: ClipSpec) -> Iterator[tuple[str, Pcm]]:
     """Signals that break front ends."""
     n = np.arange(spec.clip_samples)
     rng = np.random.default_rng(1)
@@ -135,7 +168,7 @@ def extremes(spec: FeatureSpec) -> Iterator[tuple[str, Pcm]]:
         yield name, np.repeat(row.astype(np.int16)[:, None], spec.audio_channels, axis=1)
 
 
-def recordings(spec: FeatureSpec, count: int) -> list[Pcm]:
+def recordings(spec: ClipSpec, count: int) -> list[Pcm]:
     """ESC-10 clips, spread over the set, as a device with this front end would have recorded them."""
     import soundfile
 

@@ -69,7 +69,7 @@ static void take_rows(void)
 
 int main(void)
 {
-    static const char *const names[FRONTEND_STAGES] = {"window", "fft", "mel", "log", "deltas", "quantize"};
+    static const char *const names[FRONTEND_STAGES] = FRONTEND_STAGE_NAMES;
     hash = 2166136261u;
     frontend_reset();
     const int16_t *at = pcm;

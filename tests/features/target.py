@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ascmcu import paths
 from ascmcu.build import cmsis_dsp
 from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.features.pcm import Pcm
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Spec
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
@@ -43,7 +44,7 @@ SECTIONS {
 
 def build(
     folder: Path,
-    spec: FeatureSpec,
+    spec: Spec,
     pcm: Pcm,
     *,
     scale: float,
@@ -57,10 +58,10 @@ def build(
     (folder / "target.ld").write_text(_SCRIPT)
     np.ascontiguousarray(pcm, "<i2").tofile(folder / "pcm.bin")
     (folder / "pcm.s").write_text(f'.section .pcm, "a"\n.incbin "{folder / "pcm.bin"}"\n')
-    dsp = cmsis_dsp.sources(spec.n_fft)
-    includes = [f"-isystem{p}" for p in dsp.include_dirs] + [f"-I{folder}", f"-I{_HERE}"]
+    fft = isinstance(spec, FeatureSpec)  # the integer one needs no library
+    includes = [*_includes(), f"-I{folder}", f"-I{_HERE}"]
     profiled = '-DMODEL_CYCLES_HEADER="target.h"'
-    objects = _fft_objects(level)
+    objects = _fft_objects(level) if fft else []
     for source in (folder / "frontend.c", _HERE / "target.c", folder / "pcm.s"):
         objects.append(folder / f"{source.stem}.o")
         extra = _WARNINGS if source.stem == "frontend" else ()
@@ -69,6 +70,12 @@ def build(
     link = ["-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", f"-Wl,-T,{folder / 'target.ld'}"]
     _run([GCC, *_FLAGS, *link, *map(str, objects), "-lm", "-o", str(elf)])
     return elf
+
+
+def _includes() -> list[str]:
+    """Where a front end finds the headers of CMSIS-DSP and of the kernels."""
+    dsp = [f"-isystem{p}" for p in cmsis_dsp.sources(1024).include_dirs]
+    return [*dsp, f"-I{paths.firmware() / 'kernels'}"]
 
 
 def _fft_objects(level: str) -> list[Path]:
@@ -130,9 +137,9 @@ def fnv1a(data: bytes) -> int:
     return value
 
 
-def compiled(folder: Path, n_fft: int) -> tuple[dict[str, int], set[str]]:
+def compiled(folder: Path) -> tuple[dict[str, int], set[str]]:
     """Section sizes of ``folder/frontend.c`` compiled for the target, and the symbols that it needs."""
-    includes = [f"-isystem{p}" for p in cmsis_dsp.sources(n_fft).include_dirs]
+    includes = _includes()
     out = folder / "frontend.o"
     _run([GCC, *_FLAGS, "-O2", *_WARNINGS, *includes, "-c", str(folder / "frontend.c"), "-o", str(out)])
     lines = [line.split() for line in _run(["arm-none-eabi-size", "-A", str(out)]).splitlines()]

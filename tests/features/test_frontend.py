@@ -15,7 +15,7 @@ from ascmcu.errors import FeatureError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from tests.features import target
-from tests.features.signals import VARIANTS, fitted, noise, variant
+from tests.features.signals import LOG_MEL, VARIANTS, fitted, noise, variant
 
 # Noise keeps every band loud, so what is left is single precision: its epsilon is 6e-8, a logarithm is about 20
 # octaves at most, and a z-score or a delta-delta may magnify that some ten times.
@@ -89,7 +89,7 @@ def test_float_input_takes_no_quantization() -> None:
     with pytest.raises(FeatureError, match="zero point"):
         render_frontend(spec, 0.5, 200, "int8")
     with pytest.raises(FeatureError, match="not fitted"):
-        render_frontend(specs.load("default"), 0.5, 0, "int8")
+        render_frontend(specs.load_log_mel("default"), 0.5, 0, "int8")
 
 
 def test_same_spec_same_text() -> None:
@@ -98,15 +98,15 @@ def test_same_spec_same_text() -> None:
 
 
 @target.needs_gcc
-@pytest.mark.parametrize("name", [*specs.names(), *VARIANTS])
+@pytest.mark.parametrize("name", [*LOG_MEL, *VARIANTS])
 def test_cost_is_what_the_compiler_makes_of_it(name: str, tmp_path: Path) -> None:
     """Also: no warning under the strictest flags, and no heap, no library call but memcpy and memset."""
-    spec = fitted(specs.load(name)) if name in specs.names() else variant(name)
+    spec = fitted(specs.load_log_mel(name)) if name in LOG_MEL else variant(name)
     cost = frontend_cost(spec)
     for file, text in render_frontend(spec, 0.05, -3, "int8").items():
         (tmp_path / file).write_text(text)
     assert f"#define FRONTEND_RAM_BYTES {cost.ram_bytes}\n" in (tmp_path / "frontend.h").read_text()
-    sizes, undefined = target.compiled(tmp_path, spec.n_fft)
+    sizes, undefined = target.compiled(tmp_path)
     assert sizes[".bss.frontend"] == cost.ram_bytes
     own = cost.tables_bytes - dict(cost.tables)["FFT"]
     # The compiler may fold arrays of one or two values into the code.
@@ -118,7 +118,7 @@ def test_cost_is_what_the_compiler_makes_of_it(name: str, tmp_path: Path) -> Non
 
 def test_cost_bounds() -> None:
     """2048 points, 128 bands, 44.1 kHz: at most 30 KB of RAM and 24 KB of tables."""
-    spec = specs.load("zhao2021")
+    spec = specs.load_log_mel("zhao2021")
     assert (spec.n_fft, spec.n_mels, spec.sample_rate_hz, spec.deltas) == (2048, 128, 44100, 2)
     cost = frontend_cost(spec)
     assert cost.ram_bytes <= 30 * 1024
@@ -134,7 +134,7 @@ SANITIZED = (
 
 @pytest.mark.parametrize("name", SANITIZED)
 def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
-    spec = fitted(specs.load(name)) if name in specs.names() else variant(name)
+    spec = fitted(specs.load_log_mel(name)) if name in LOG_MEL else variant(name)
     spec = spec.replace(clip_samples=min(spec.clip_samples, 20 * spec.n_fft))
     samples = noise(spec)
     for file, text in render_frontend(spec, 0.05, -3, "int8").items():

@@ -39,7 +39,7 @@ def _model(spec: specs.FeatureSpec) -> bytes:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    base = specs.load("default")
+    base = specs.load_log_mel("default")
     path = tmp_path_factory.mktemp("model") / "random.tflite"
     path.write_bytes(_model(fitted(base, recordings(base, CLIPS))))
     return path
@@ -59,7 +59,7 @@ def test_recordings_are_predicted_alike(model: Path) -> None:
 
 def test_another_front_end_is_noticed() -> None:
     """The margin is that of librosa's scores, and features of another window change them."""
-    spec = specs.load("default").unnormalized()
+    spec = specs.load_log_mel("default").unnormalized()
     graph = tflite.parse(_model(spec), "random")
     x = graph.tensors[graph.inputs[0]]
     q, pcm = parity.Quantization(x.scale, x.zero_point), noise(spec)
@@ -73,7 +73,7 @@ def test_another_front_end_is_noticed() -> None:
 
 def test_predictions_are_told_clip_by_clip(tmp_path: Path) -> None:
     """Synthetic scenes, and one clip that the two front ends are made to hear differently."""
-    spec = fitted(specs.load("default"))
+    spec = fitted(specs.load_log_mel("default"))
     (tmp_path / "random.tflite").write_bytes(_model(spec))
     synth.write(tmp_path / "scenes", synth.SynthSpec(clips_per_scene=1, clip_seconds=1.0))
     arguments = ["features", "check", "--model", f"{tmp_path}/random.tflite", "--data", f"{tmp_path}/scenes"]

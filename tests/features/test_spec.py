@@ -59,7 +59,7 @@ REFUSED = [
 @pytest.mark.parametrize("name", specs.names())
 def test_stored_specs_come_back(name: str) -> None:
     spec = specs.load(name)
-    again = FeatureSpec.from_dict(json.loads(json.dumps(spec.to_dict())))
+    again = specs.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.hash() == spec.hash()
     assert len({specs.load(other).hash() for other in specs.names()}) == len(specs.names())

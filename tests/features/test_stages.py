@@ -16,18 +16,23 @@ import pytest
 from ascmcu import paths
 from ascmcu.build import cmsis_dsp
 from ascmcu.build.native import NativeFrontend
-from ascmcu.codegen.frontend import Frontend, render_frontend
+from ascmcu.codegen.frontend import render_frontend
+from ascmcu.codegen.frontend.logmel import LogMel
+from ascmcu.codegen.frontend.micro import Micro
 from ascmcu.codegen.frontend.parts import Stage
 from ascmcu.codegen.render import environment
 from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
-from ascmcu.features.spec import FeatureSpec
-from tests.features.signals import VARIANTS, any_spec, plain, variant
+from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.spec import Spec
+from tests.features.signals import LOG_MEL, VARIANTS, any_spec, plain, variant
 from tests.features.target import fnv1a
 
-TEMPLATES = paths.templates()
+TEMPLATES = paths.templates() / "frontend"
 STAGES = [kind for kind in Stage.__subclasses__() if kind.__module__.startswith("ascmcu.codegen.frontend.")]
-FRAMES = sorted(TEMPLATES.glob("frontend*.j2")) + sorted((TEMPLATES / "frontend").glob("*.j2"))
+ALL = {str(path.relative_to(TEMPLATES)): path for path in sorted(TEMPLATES.rglob("*.j2"))}
+FRAMES = {"_frame.j2", "frontend.h.j2", *(kind.FRAME.removeprefix("frontend/") for kind in (LogMel, Micro))}
+OWN = [name for name in ALL if name not in FRAMES]
 ARITHMETIC = (
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Neg),
     nodes.Slice,
@@ -41,21 +46,20 @@ def _parsed(path: Path) -> nodes.Template:
 
 def test_every_stage_is_a_frozen_dataclass_with_a_template_of_its_own() -> None:
     assert all(dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen for kind in STAGES)  # type: ignore[attr-defined]
-    own = sorted(path.name.removesuffix(".c.j2") for path in (TEMPLATES / "frontend").glob("*.j2"))
-    assert sorted(kind.TEMPLATE for kind in STAGES) == own
-    frontend = Frontend.of(variant("MFCC"), 1.0, 0, "float32")
-    assert {type(stage) for stage in frontend.stages} <= set(STAGES)
+    assert sorted(f"{kind.TEMPLATE}.c.j2" for kind in STAGES) == OWN
+    both = (LogMel.of(variant("MFCC"), 1.0, 0, "float32"), Micro.of(MicroSpec(), 1.0, -128, "int8"))
+    assert {type(stage) for frontend in both for stage in frontend.stages} == set(STAGES)
 
 
-@pytest.mark.parametrize("path", FRAMES, ids=lambda path: path.name)
-def test_templates_have_no_arithmetic(path: Path) -> None:
-    found = [node for kind in ARITHMETIC for node in _parsed(path).find_all(kind)]
+@pytest.mark.parametrize("name", ALL)
+def test_templates_have_no_arithmetic(name: str) -> None:
+    found = [node for kind in ARITHMETIC for node in _parsed(ALL[name]).find_all(kind)]
     assert not found, [(type(node).__name__, node.lineno) for node in found]
 
 
-@pytest.mark.parametrize("path", sorted((TEMPLATES / "frontend").glob("*.j2")), ids=lambda path: path.name)
-def test_a_stage_s_template_asks_the_stage_alone(path: Path) -> None:
-    assert jinja2.meta.find_undeclared_variables(_parsed(path)) <= {"s"}
+@pytest.mark.parametrize("name", OWN)
+def test_a_stage_s_template_asks_the_stage_alone(name: str) -> None:
+    assert jinja2.meta.find_undeclared_variables(_parsed(ALL[name])) <= {"s"}
 
 
 def test_arithmetic_would_be_seen() -> None:
@@ -63,12 +67,13 @@ def test_arithmetic_would_be_seen() -> None:
     assert sum(1 for kind in ARITHMETIC for _ in tree.find_all(kind)) == 2
 
 
-def _syntax(folder: Path, spec: FeatureSpec, edit: tuple[str, str] | None = None) -> str:
+def _syntax(folder: Path, spec: Spec, edit: tuple[str, str] | None = None) -> str:
     """What the compiler of this machine says against the generated files; nothing is compiled."""
     for name, text in render_frontend(spec, 0.05, -3, "int8").items():
         changed = text.replace(*edit) if edit else text
         (folder / name).write_text(changed)
     includes = [f"-isystem{p}" for p in cmsis_dsp.sources(1024).include_dirs]
+    includes.append(f"-I{paths.firmware() / 'kernels'}")
     command = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *includes]
     ran = subprocess.run([*command, str(folder / "frontend.c")], capture_output=True, text=True, check=False)
     assert (ran.returncode == 0) == (not ran.stderr)
@@ -108,9 +113,9 @@ def test_the_compiler_refuses_another_size(name: str, tmp_path: Path) -> None:
 def hashes() -> dict[str, str]:
     """The rows of every shipped spec and every variant over noise, as hashes of float32 and int8 rows."""
     found = {}
-    base = specs.load("default").unnormalized()
-    for name in (*specs.names(), *VARIANTS):
-        spec = specs.load(name) if name in specs.names() else base.replace(**VARIANTS[name])
+    base = specs.load_log_mel("default").unnormalized()
+    for name in (*LOG_MEL, *VARIANTS):
+        spec = specs.load_log_mel(name) if name in LOG_MEL else base.replace(**VARIANTS[name])
         spec = plain(spec.replace(clip_samples=min(spec.clip_samples, 24 * spec.n_fft)))
         level = np.linspace(0, 3000, spec.clip_samples)[:, None]
         rng = np.random.default_rng(20)

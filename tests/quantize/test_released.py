@@ -36,7 +36,7 @@ def test_same_labels(name: str, tmp_path: Path) -> None:
     whole = datasets.load(SHARED / "datasets" / "esc10")
     chosen = whole.recordings[:: len(whole.recordings) // CLIPS][:CLIPS]
     dataset = dataclasses.replace(whole, recordings=chosen)
-    spec = specs.load("hu2020")
+    spec = specs.load_log_mel("hu2020")
     x = np.ascontiguousarray(extract.to_input(cache.features(dataset, spec), spec), np.float32)
     found = source.load(SHARED / "models" / name, recipe.load("mobnet"))
     assert found.per_layer is name.endswith(".tflite")

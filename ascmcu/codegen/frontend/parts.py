@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import textwrap
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -120,18 +121,69 @@ class Cost:
 
     @property
     def tables_bytes(self) -> int:
-        """All constants in flash, with those of the FFT of this length."""
+        """All constants in flash, with those of a library's FFT of this length."""
         return sum(size for _, size in self.tables)
 
 
-def cost_of(stages: Iterable[Stage], more_tables: Iterable[tuple[str, int]] = ()) -> Cost:
-    """The memory of all stages; ``more_tables`` are those of a library, by name and bytes."""
-    stages = tuple(stages)
-    ram: dict[str, int] = {}
-    for variable in [v for s in stages for v in s.buffers] + [v for s in stages for v in s.state]:
-        ram[variable.part] = ram.get(variable.part, 0) + variable.bytes
-    own = tuple((table.name, table.bytes) for stage in stages for table in stage.tables)
-    return Cost(tuple(ram.items()), (*more_tables, *own))
+class Stages:
+    """Base of the front ends: frozen dataclasses whose fields are the stages, in the order of the signal.
+
+    Attributes:
+        FRAME: the template that joins the stages into ``frontend.c``.
+        PROFILED: names of the parts whose cycles the generated C can count.
+    """
+
+    FRAME: ClassVar[str]
+    PROFILED: ClassVar[tuple[str, ...]]
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """All stages."""
+        return tuple(getattr(self, field.name) for field in dataclasses.fields(self))  # type: ignore[arg-type]
+
+    @property
+    def library_tables(self) -> tuple[tuple[str, int], ...]:
+        """(name, bytes) of tables in flash that a library brings."""
+        return ()
+
+    @property
+    def summary(self) -> list[str]:
+        """The front end in words, a line per stage that does something."""
+        return [stage.summary for stage in self.stages if stage.summary]
+
+    @property
+    def constants(self) -> list[Constant]:
+        """The enumerators of all stages."""
+        return [constant for stage in self.stages for constant in stage.constants]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables of all stages."""
+        return [table for stage in self.stages for table in stage.tables]
+
+    @property
+    def state(self) -> list[Variable]:
+        """The fields of ``struct frontend``."""
+        return [field for stage in self.stages for field in stage.state]
+
+    @property
+    def state_bytes(self) -> int:
+        """The size of ``struct frontend``: all fields are words."""
+        return sum(field.bytes for field in self.state)
+
+    @property
+    def buffers(self) -> list[Variable]:
+        """The arrays in RAM."""
+        return [buffer for stage in self.stages for buffer in stage.buffers]
+
+    @property
+    def cost(self) -> Cost:
+        """Its memory."""
+        ram: dict[str, int] = {}
+        for variable in (*self.buffers, *self.state):
+            ram[variable.part] = ram.get(variable.part, 0) + variable.bytes
+        own = tuple((table.name, table.bytes) for table in self.tables)
+        return Cost(tuple(ram.items()), (*self.library_tables, *own))
 
 
 def field(type: str, name: str, comment: str = "", extent: str = "", bytes: int = 4) -> Variable:

@@ -5,12 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ascmcu.codegen.frontend.parts import Constant, Stage, Variable, field
+from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.spec import FeatureSpec
 
 
 @dataclass(frozen=True)
 class Samples(Stage):
-    """``last_frame`` counts the frames of a clip without those that are dropped at its end."""
+    """The ring of the last ``n_fft`` samples.
+
+    Attributes:
+        span: how many samples a frame that is not centred waits for, as the C names it.
+        last_frame: the frames of a clip without those that are dropped at its end.
+    """
 
     TEMPLATE = "samples"
 
@@ -19,6 +25,7 @@ class Samples(Stage):
     channels: int
     clip_samples: int
     n_fft: int
+    span: str
     hop_length: int
     center: bool
     reflect: bool
@@ -35,12 +42,31 @@ class Samples(Stage):
             channels=spec.audio_channels,
             clip_samples=spec.clip_samples,
             n_fft=spec.n_fft,
+            span="N_FFT",
             hop_length=spec.hop_length,
             center=spec.center,
             reflect=spec.center and spec.pad_mode == "reflect",
             last_frame=spec.frames - spec.crop_frames,
             crop_frames=spec.crop_frames,
             static_frames=spec.static_frames,
+        )
+
+    @staticmethod
+    def of_micro(spec: MicroSpec) -> Samples:
+        """The stage of the micro front end: frames begin at sample t × hop."""
+        return Samples(
+            rate_hz=spec.sample_rate_hz,
+            kind=spec.channels,
+            channels=1,
+            clip_samples=spec.clip_samples,
+            n_fft=spec.n_fft,
+            span="WINDOW",
+            hop_length=spec.hop_length,
+            center=False,
+            reflect=False,
+            last_frame=spec.rows,
+            crop_frames=0,
+            static_frames=spec.rows,
         )
 
     @property
@@ -62,7 +88,7 @@ class Samples(Stage):
         )
         return (
             Constant("CHANNELS", "FRONTEND_CHANNELS"),
-            Constant("N_FFT", "FRONTEND_N_FFT"),
+            Constant("N_FFT", self.n_fft),
             Constant("HALF", "N_FFT / 2"),
             Constant("HOP", self.hop_length),
             Constant("FRAMES", self.last_frame, f"of the spectrum in one clip{dropped}"),

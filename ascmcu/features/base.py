@@ -1,0 +1,75 @@
+"""What every specification of a front end says, whatever its stages are."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from typing import Any, Self
+
+
+class ClipSpec:
+    """Base of the specifications: frozen dataclasses that describe how the PCM of a clip becomes rows.
+
+    Attributes:
+        sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
+        clip_samples: sample frames of one clip at ``sample_rate_hz``.
+        channels: how the audio's channels are heard.
+        resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
+        layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
+    """
+
+    sample_rate_hz: int
+    clip_samples: int
+    channels: str
+    resampler: str
+    layout: str
+
+    @property
+    def audio_channels(self) -> int:
+        """Interleaved channels of the PCM."""
+        return 1 if self.channels == "mono" else 2
+
+    @property
+    def hop_length(self) -> int:
+        """Samples from one frame to the next."""
+        raise NotImplementedError
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(time rows, bands, channels) of one clip's features."""
+        raise NotImplementedError
+
+    @property
+    def input_shape(self) -> tuple[int, int, int, int]:
+        """The network's input, NHWC with a batch of one, as ``layout`` orders it."""
+        rows, bands, channels = self.shape
+        return (1, rows, bands, channels) if self.layout == "time_mel" else (1, bands, rows, channels)
+
+    @property
+    def duration_s(self) -> float:
+        """Length of one clip in seconds."""
+        return self.clip_samples / self.sample_rate_hz
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether all constants are there."""
+        return True
+
+    @property
+    def needs_whole_clip(self) -> bool:
+        """Whether the first row depends on the last sample: the device must then hold every frame."""
+        return False
+
+    def replace(self, **changes: Any) -> Self:
+        """This spec with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)  # type: ignore[type-var]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON-ready fields; ``spec.from_dict`` restores an equal spec."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def hash(self) -> str:
+        """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
