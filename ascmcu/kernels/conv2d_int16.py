@@ -31,7 +31,7 @@ class Params:
     dot: DotParams
 
 
-@kernel(Conv2D, reads=(INT16,), writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.95, output=8))
+@kernel(Conv2D, reads=(INT16,), writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.94, output=15))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
     """An even number of input channels, and a requantization that is exact in one multiplication."""
     x, weights, bias = op.operands(inputs)

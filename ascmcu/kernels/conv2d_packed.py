@@ -37,7 +37,7 @@ class Params:
     dot: DotParams
 
 
-@kernel(Conv2D, writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.95, output=8, input=2))
+@kernel(Conv2D, writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.94, output=15, input=2))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
     """One group, no dilation along the row, and a requantization that is exact in one multiplication."""
     x, weights, bias = op.operands(inputs)

@@ -25,7 +25,7 @@ class Params:
     requant: RequantParams
 
 
-@kernel(Conv2D, cost=Cost(mac=8, output=40))
+@kernel(Conv2D, cost=Cost(mac=12, output=40))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Weights stay (O, kernel_h, kernel_w, I)."""
     x, weights, bias = op.operands(inputs)

@@ -47,7 +47,7 @@ class Params:
     Conv2D,
     reads=(ROW_MAJOR, INT16),
     writes=(ROW_MAJOR, CHANNEL_PLANAR),
-    cost=Cost(mac=0.94, output=8, input=2),
+    cost=Cost(mac=0.93, output=15, input=2),
 )
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
     """Rows in pairs, and a requantization that is exact in one multiplication."""

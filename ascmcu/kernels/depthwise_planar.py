@@ -67,7 +67,7 @@ class Params(Saturating):
     DepthwiseConv2D,
     reads=(CHANNEL_PLANAR,),
     writes=(ROW_MAJOR, INT16),
-    cost=Cost(mac=1.3, output=10),
+    cost=Cost(mac=1.3, output=13),
 )
 def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
     """One output per input channel, and a requantization that is exact in one multiplication. An int16 output is for a

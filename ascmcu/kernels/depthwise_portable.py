@@ -25,7 +25,7 @@ class Params:
     requant: RequantParams
 
 
-@kernel(DepthwiseConv2D, cost=Cost(mac=10, output=40))
+@kernel(DepthwiseConv2D, cost=Cost(mac=17, output=40))
 def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Weights stay (kernel_h, kernel_w, channels)."""
     x, weights, bias = op.operands(inputs)

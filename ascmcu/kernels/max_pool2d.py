@@ -10,7 +10,7 @@ from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops.max_pool2d import MaxPool2D
 
 
-@kernel(MaxPool2D, cost=Cost(input=2, output=4))
+@kernel(MaxPool2D, cost=Cost(input=1.5, output=4))
 def lower(op: MaxPool2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants."""
     return Lowered(_pool.params(op, inputs, output))

@@ -22,7 +22,7 @@ class Params:
     fold: int = TIME_STEPS
 
 
-@kernel(Relayout, reads=(TIME_TO_WIDTH, TIME_PLANAR), writes=(ROW_MAJOR,), cost=Cost(output=1))
+@kernel(Relayout, reads=(TIME_TO_WIDTH, TIME_PLANAR), writes=(ROW_MAJOR,), cost=Cost(output=3))
 def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Copies of rows, what filled the last one left out."""
     (x,) = present(inputs)

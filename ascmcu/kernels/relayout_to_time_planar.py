@@ -22,7 +22,7 @@ class Params:
     fold: int = TIME_STEPS
 
 
-@kernel(Relayout, reads=(ROW_MAJOR, TIME_TO_WIDTH), writes=(TIME_PLANAR,), cost=Cost(output=2))
+@kernel(Relayout, reads=(ROW_MAJOR, TIME_TO_WIDTH), writes=(TIME_PLANAR,), cost=Cost(output=4))
 def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """A transposition of bytes; the last row is repeated where rows are missing."""
     (x,) = present(inputs)

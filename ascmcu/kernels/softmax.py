@@ -30,7 +30,7 @@ class Params:
     y_type: str
 
 
-@kernel(Softmax, cost=Cost(output=150))
+@kernel(Softmax, cost=Cost(output=80))
 def lower(op: Softmax, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """The table of exponentials goes to flash."""
     (x,) = present(inputs)

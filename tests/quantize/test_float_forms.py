@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ascmcu import passes
+from ascmcu import kernels, passes
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
@@ -55,11 +55,10 @@ def test_forms_run(name: str) -> None:
 def test_weights_stay_small() -> None:
     for form, bytes_each, dtype in (("fp16", 2, DType.FLOAT16), ("dynamic", 1, DType.INT8)):
         graph = passes.optimize(tflite.parse(_forms("dscnn")[form], form))
-        kernels = [n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")]
-        for node in kernels:
+        for node in (n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")):
             weights = graph.tensors[node.inputs[1]]
             assert weights.dtype is dtype
-            lowered = node.op.lower(graph.input_tensors(node), graph.output_tensor(node))
+            lowered = kernels.select(graph, node)
             stored = dict(lowered.constants)["weights"].nbytes
             padded = weights.elements * bytes_each
             # Halves come in words, channels in fours.
