@@ -68,9 +68,9 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     """The mel spectrogram before the logarithm, float64 (frames, ``n_mels``, audio channels)."""
     import librosa
 
-    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
-    if spec.channels == "mid_side":
-        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    audio = signal(pcm, spec)
+    if spec.window_place == "start" or spec.mel_triangles == "mel":
+        return _tensorflow_energies(audio, spec)
     with warnings.catch_warnings():
         # Narrow low bands may lie between two FFT bins; librosa says so on every call.
         warnings.filterwarnings("ignore", message="Empty filters detected")
@@ -91,6 +91,62 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
             norm="slaney" if spec.mel_norm == "slaney" else None,
         )
     return np.asarray(mel, np.float64).transpose(2, 1, 0)
+
+
+def signal(pcm: Pcm, spec: FeatureSpec) -> _Real:
+    """What the frames are cut from, float64 (``clip_samples``, audio channels)."""
+    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
+    if spec.amplitude == "clip_max":
+        peak = audio.max(initial=0.0)
+        audio = audio / peak if peak > 0 else audio
+    if spec.channels == "mid_side":
+        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    return np.asarray(audio)
+
+
+def _tensorflow_energies(audio: _Real, spec: FeatureSpec) -> _Real:
+    """As ``tf.signal.stft`` and ``linear_to_mel_weight_matrix``, or librosa's counterpart of either."""
+    import librosa
+
+    filters = _filters(spec)
+    if spec.window_place == "center":
+        spectrum = librosa.stft(
+            np.ascontiguousarray(audio.T), n_fft=spec.n_fft, win_length=spec.win_length, hop_length=spec.hop_length,
+            window=spec.window, center=spec.center, pad_mode="reflect" if spec.pad_mode == "reflect" else "constant",
+        ).transpose(0, 2, 1)  # fmt: skip
+    else:
+        window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
+        frames = np.lib.stride_tricks.sliding_window_view(audio.T, spec.win_length, axis=1)[
+            :, :: spec.hop_length
+        ]
+        spectrum = np.fft.rfft(frames * window, spec.n_fft, axis=2)
+    energies: _Real = np.abs(spectrum) ** spec.power @ filters.T
+    return energies.transpose(1, 2, 0)
+
+
+def _filters(spec: FeatureSpec) -> _Real:
+    """(``n_mels``, bins) weights; with ``mel_triangles`` of ``mel`` by the formula of tf.signal, without DC."""
+    import librosa
+
+    htk = spec.mel_scale == "htk"
+    if spec.mel_triangles == "hz":
+        return np.asarray(
+            librosa.filters.mel(
+                sr=spec.sample_rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz,
+                fmax=spec.fmax_hz, htk=htk, norm="slaney" if spec.mel_norm == "slaney" else None, dtype=np.float64,
+            )
+        )  # fmt: skip
+    edges = librosa.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
+    corners = np.linspace(edges[0], edges[1], spec.n_mels + 2)
+    at = librosa.hz_to_mel(librosa.fft_frequencies(sr=spec.sample_rate_hz, n_fft=spec.n_fft), htk=htk)
+    rising = (at - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
+    falling = (corners[2:, None] - at) / (corners[2:] - corners[1:-1])[:, None]
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    weights[:, 0] = 0.0
+    if spec.mel_norm == "slaney":
+        hz = librosa.mel_to_hz(corners, htk=htk)
+        weights *= (2 / (hz[2:] - hz[:-2]))[:, None]
+    return np.asarray(weights)
 
 
 def mel_power(pcm: Pcm, spec: Spec) -> _Real:
@@ -188,6 +244,8 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
         import scipy.fft
 
         x = scipy.fft.dct(x, type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
+        if spec.dct_norm == "tensorflow":
+            x[:, 0] *= np.sqrt(2)
     return x[spec.crop_frames : len(x) - spec.crop_frames]
 
 

@@ -31,15 +31,20 @@ _LINE_HANDICAP = 3.0
 
 _MEL_FIELDS = (
     "sample_rate_hz", "clip_samples", "channels", "resampler", "n_fft", "win_length", "hop_length", "window", "center",
-    "pad_mode", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm",
+    "pad_mode", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude", "window_place",
+    "mel_triangles",
 )  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "center": (True, False),
     "pad_mode": ("reflect", "constant"),
+    "amplitude": ("full_scale", "clip_max"),
     "window": ("hann", "hamming"),
+    "window_place": ("center", "start"),
     "power": (1, 2),
     "mel_scale": ("htk", "slaney"),
     "mel_norm": ("none", "slaney"),
+    "mel_triangles": ("hz", "mel"),
+    "dct_norm": ("ortho", "tensorflow"),
     "fmin_hz": (0.0, 20.0, 50.0, 64.0, 125.0, 300.0),
     "fmax_hz": (3800.0, 4000.0, 7500.0, 7600.0, 8000.0, 11025.0, 14000.0, 16000.0),
     "log_offset": (0.0, 1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1.0),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.features import extract
-from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.features.tables import mel_segments
 
@@ -92,15 +92,13 @@ def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.floa
     """The energy of each windowed frame by channel, each (frames,)."""
     import librosa
 
-    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
-    if spec.channels == "mid_side":
-        audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    audio = extract.signal(pcm, spec)
     window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
-    window = librosa.util.pad_center(window, size=spec.n_fft)
+    window = librosa.util.pad_center(window, size=spec.span)
     half = spec.n_fft // 2
     for channel in audio.T:
         padded = np.pad(channel, half, mode="reflect" if spec.pad_mode == "reflect" else "constant")
         framed = librosa.util.frame(
-            padded if spec.center else channel, frame_length=spec.n_fft, hop_length=spec.hop_length
+            padded if spec.center else channel, frame_length=spec.span, hop_length=spec.hop_length
         )
         yield np.einsum("nt,n->t", framed**2, window**2)

@@ -25,14 +25,18 @@ SPECS = Path(__file__).resolve().parent / "specs"
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "channels": ("mono", "stereo", "mid_side"),
     "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq"),
+    "amplitude": ("full_scale", "clip_max"),
     "window": ("hann", "hamming"),
+    "window_place": ("center", "start"),
     "pad_mode": ("reflect", "constant"),
     "power": (1, 2),
     "mel_scale": ("htk", "slaney"),
     "mel_norm": ("none", "slaney"),
+    "mel_triangles": ("hz", "mel"),
     "log": ("ln", "log10", "db"),
     "db_reference": ("unit", "clip_max"),
     "top_db_mode": ("clip", "running", "fixed"),
+    "dct_norm": ("ortho", "tensorflow"),
     "deltas": (0, 1, 2),
     "delta_edges": ("valid", "nearest", "replicate"),
     "normalization": ("none", "mean_std", "range", "clip_zscore", "clip_minmax"),
@@ -53,19 +57,25 @@ class FeatureSpec(ClipSpec):
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
         channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2).
         resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
-        n_fft, win_length, hop_length: in samples; a window shorter than ``n_fft`` is centred in it.
+        amplitude: samples of ``full_scale`` are 1; or the largest sample of the clip is (``clip_max``, TensorFlow's
+            speech_commands and MLPerf). A clip without a positive sample stays as it is.
+        n_fft, win_length, hop_length: in samples; a window shorter than ``n_fft`` is centred in it, or stands at its
+            ``start`` (``window_place``, TensorFlow): then frame t ends with its window, and only ``center = false``
+            is possible.
         window: ``hann`` | ``hamming``, periodic.
         center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
             (``constant``); without ``center`` frame t begins at sample t × hop.
         power: 1 for the magnitude, 2 for the power spectrum.
         n_mels, fmin_hz, fmax_hz, mel_scale, mel_norm: triangular filters as in ``librosa.filters.mel``.
+        mel_triangles: their sides are straight over frequency (``hz``, librosa) or over ``mel`` (TensorFlow).
         log, log_offset, log_floor: log(max(mel + offset, floor)); ``db`` is 10 log10 of a power and 20 log10
             of a magnitude.
         db_reference: ``unit``, or ``clip_max``: the clip's largest value becomes 0 dB.
         top_db, top_db_mode, top_db_peak: with ``db``, values are raised to at least peak - ``top_db``, where
             peak is the largest value of the ``clip`` (librosa), of the frames so far (``running``), or the
             constant ``top_db_peak`` (``fixed``). ``None``: no limit.
-        n_mfcc: coefficients kept of an orthonormal DCT-II over the bands, or ``None``.
+        n_mfcc: coefficients kept of a DCT-II over the bands, or ``None``.
+        dct_norm: ``ortho``, or ``tensorflow``: coefficient 0 is √2 larger.
         crop_frames: frames dropped at either end of the clip.
         deltas: highest order of regression coefficients appended as channels: [x, Δx, ΔΔx], each with all
             audio channels.
@@ -86,10 +96,12 @@ class FeatureSpec(ClipSpec):
     clip_samples: int = 16000
     channels: str = "mono"
     resampler: str = "soxr_hq"
+    amplitude: str = "full_scale"
     n_fft: int = 1024
     win_length: int = 1024
     hop_length: int = 512
     window: str = "hann"
+    window_place: str = "center"
     center: bool = True
     pad_mode: str = "reflect"
     power: int = 2
@@ -98,6 +110,7 @@ class FeatureSpec(ClipSpec):
     fmax_hz: float = 8000.0
     mel_scale: str = "slaney"
     mel_norm: str = "slaney"
+    mel_triangles: str = "hz"
     log: str = "ln"
     log_offset: float = 1e-8
     log_floor: float = 0.0
@@ -106,6 +119,7 @@ class FeatureSpec(ClipSpec):
     top_db_mode: str = "clip"
     top_db_peak: float = 0.0
     n_mfcc: int | None = None
+    dct_norm: str = "ortho"
     crop_frames: int = 0
     deltas: int = 0
     delta_width: int = 5
@@ -136,7 +150,12 @@ class FeatureSpec(ClipSpec):
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
             return 1 + self.clip_samples // self.hop_length
-        return 1 + (self.clip_samples - self.n_fft) // self.hop_length
+        return 1 + (self.clip_samples - self.span) // self.hop_length
+
+    @property
+    def span(self) -> int:
+        """Samples from the first to the last of a frame."""
+        return self.win_length if self.window_place == "start" else self.n_fft
 
     @property
     def static_frames(self) -> int:
@@ -175,6 +194,7 @@ class FeatureSpec(ClipSpec):
         return (
             self.normalization in ("clip_zscore", "clip_minmax")
             or self.db_reference == "clip_max"
+            or self.amplitude == "clip_max"
             or (self.top_db is not None and self.top_db_mode == "clip")
         )
 
@@ -327,6 +347,8 @@ def _check_frame(spec: FeatureSpec) -> None:
         "a shorter window in a longer FFT is set by win_length",
     )
     _require(2 <= spec.win_length <= spec.n_fft, "win_length", f"2 to n_fft = {spec.n_fft}", spec.win_length)
+    placed = spec.window_place == "center" or not spec.center
+    _require(placed, "window_place", '"center", as the frames are centred', repr(spec.window_place))
     _require(1 <= spec.hop_length <= spec.n_fft, "hop_length", f"1 to n_fft = {spec.n_fft}", spec.hop_length)
 
 
@@ -350,6 +372,14 @@ def _check_log(spec: FeatureSpec) -> None:
         "one of them at least 1e-30, as the logarithm of silence is not finite",
         (spec.log_offset, spec.log_floor),
     )
+    if spec.amplitude == "clip_max":
+        waits = spec.top_db is None or spec.top_db_mode == "clip"
+        _require(
+            waits,
+            "top_db_mode",
+            '"clip", as the logarithms wait for the clip\'s largest sample',
+            spec.top_db_mode,
+        )
     if spec.log != "db":
         _require(spec.top_db is None, "top_db", 'none, as log is not "db"', spec.top_db)
         _require(spec.db_reference == "unit", "db_reference", '"unit", as log is not "db"', spec.db_reference)
@@ -386,7 +416,7 @@ def _check_normalization(spec: FeatureSpec) -> None:
 def _check_clip(spec: FeatureSpec) -> None:
     most = 3600 * spec.sample_rate_hz
     _require(spec.clip_samples <= most, "clip_samples", f"at most an hour, {most}", spec.clip_samples)
-    least = spec.n_fft if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
+    least = spec.span if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
     _require(
         spec.clip_samples >= least,
         "clip_samples",

@@ -41,6 +41,7 @@ class MelSegments:
         last: weight of the falling filter at the segment's last bin, (``n_mels`` + 1,).
         slope: weight lost from one bin to the next, (``n_mels`` + 1,).
         norm: factor of each filter, (``n_mels``,); all 1 without ``mel_norm``.
+        falling: the falling filter's weight of each bin of all segments where it is not linear; else empty.
     """
 
     first_bin: int
@@ -48,6 +49,7 @@ class MelSegments:
     last: _Real
     slope: _Real
     norm: _Real
+    falling: _Real
 
     def matrix(self, n_bins: int) -> _Real:
         """The filters as a dense matrix (``n_mels``, ``n_bins``): what ``librosa.filters.mel`` gives."""
@@ -57,6 +59,8 @@ class MelSegments:
         for g, count in enumerate(self.bins):
             k = np.arange(first, first + count)
             falling = self.last[g] + self.slope[g] * (first + count - 1 - k)
+            if self.falling.size:
+                falling = self.falling[k - self.first_bin]
             weights[g, k] += falling
             weights[g + 1, k] += 1 - falling
             first += count
@@ -77,7 +81,20 @@ def mel_segments(spec: FeatureSpec) -> MelSegments:
     width = np.diff(corners)
     last = (corners[1:] - (edges[1:] - 1) * step) / width
     norm = 2 / (corners[2:] - corners[:-2]) if spec.mel_norm == "slaney" else np.ones(spec.n_mels)
-    return MelSegments(int(edges[0]), bins, np.where(bins > 0, last, 0.0), step / width, norm)
+    falling = _falling(spec, edges) if spec.mel_triangles == "mel" else np.zeros(0)
+    return MelSegments(int(edges[0]), bins, np.where(bins > 0, last, 0.0), step / width, norm, falling)
+
+
+def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:
+    """Weights of the falling filters whose sides are straight over mel; ``edges`` as in ``mel_segments``."""
+    import librosa
+
+    htk = spec.mel_scale == "htk"
+    low, high = librosa.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
+    spacing = (high - low) / (spec.n_mels + 1)
+    segment = np.repeat(np.arange(spec.n_mels + 1), np.diff(edges))
+    at = librosa.hz_to_mel(np.arange(edges[0], edges[-1]) * spec.sample_rate_hz / spec.n_fft, htk=htk)
+    return np.asarray(np.clip((low + (segment + 1) * spacing - at) / spacing, 0.0, 1.0))
 
 
 def cosine_window(spec: FeatureSpec) -> tuple[float, float]:
@@ -93,10 +110,11 @@ def half_window(spec: FeatureSpec) -> _Real:
 
 
 def dct(spec: FeatureSpec) -> _Real:
-    """The orthonormal DCT-II, (``n_mfcc``, ``n_mels``)."""
+    """The DCT-II with the norm of the spec, (``n_mfcc``, ``n_mels``)."""
     k, n = np.arange(spec.bands)[:, None], np.arange(spec.n_mels)[None, :]
     basis = np.cos(np.pi * k * (2 * n + 1) / (2 * spec.n_mels)) * math.sqrt(2 / spec.n_mels)
-    basis[0] /= math.sqrt(2)
+    if spec.dct_norm == "ortho":
+        basis[0] /= math.sqrt(2)
     return np.asarray(basis)
 
 

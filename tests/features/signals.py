@@ -31,6 +31,14 @@ _DB = {"log": "db", "log_offset": 0.0, "log_floor": 1e-10}
 VARIANTS: dict[str, dict[str, object]] = {
     "short window, odd length": {"win_length": 401, "window": "hamming"},
     "not centred": {"center": False, "hop_length": 160},
+    "window at the start": {"center": False, "window_place": "start", "win_length": 601, "hop_length": 200},
+    "triangles straight over mel": {"mel_triangles": "mel", "mel_scale": "slaney", "mel_norm": "slaney"},
+    "the largest sample is 1": {"amplitude": "clip_max", "channels": "mid_side", "deltas": 1, "crop_frames": 2},
+    "the largest sample is 1, MFCC": {"amplitude": "clip_max", "n_mfcc": 13, "dct_norm": "tensorflow", "power": 1},
+    "the largest sample is 1, peak at 0 dB": {
+        **_DB, "amplitude": "clip_max", "n_mfcc": 8, "top_db": 60.0, "db_reference": "clip_max",
+        "normalization": "clip_zscore", "channels": "stereo",
+    },
     "zeros at the ends": {"pad_mode": "constant", "mel_scale": "slaney"},
     "smallest FFT": {"n_fft": 256, "win_length": 200, "hop_length": 64, "n_mels": 20},
     "hop as long as the FFT": {"hop_length": 1024},

@@ -20,6 +20,7 @@ class Clip(Stage):
     """All rows of a clip, and its own figures.
 
     Attributes:
+        loudness: the samples are divided by the largest one, before the logarithm.
         decibels: the clip's peak is needed; the rows are then stored as mel values.
         subtracts_peak, limit: the peak becomes 0 dB; C literal of the distance below it, empty without a limit.
         figures: ``clip_zscore``, ``clip_minmax`` or empty.
@@ -36,6 +37,8 @@ class Clip(Stage):
     n_mels: int
     output_channels: int
     has_dct: bool
+    loudness: bool
+    power: int
     decibels: bool
     subtracts_peak: bool
     limit: str
@@ -59,6 +62,8 @@ class Clip(Stage):
             n_mels=spec.n_mels,
             output_channels=spec.output_channels,
             has_dct=spec.n_mfcc is not None,
+            loudness=spec.amplitude == "clip_max",
+            power=spec.power,
             decibels=limited or spec.db_reference == "clip_max",
             subtracts_peak=spec.db_reference == "clip_max",
             limit=literal((spec.top_db or 0.0) / octave) if limited else "",
@@ -76,6 +81,16 @@ class Clip(Stage):
         return bool(self.figures)
 
     @property
+    def stores_mels(self) -> bool:
+        """Whether the stored rows are mel values, before limit and DCT."""
+        return self.decibels or self.loudness
+
+    @property
+    def squared(self) -> bool:
+        """Whether the mel values are powers."""
+        return self.power == 2
+
+    @property
     def zscore(self) -> bool:
         """Whether the figures are mean and standard deviation, not minimum and range."""
         return self.figures == "clip_zscore"
@@ -83,7 +98,8 @@ class Clip(Stage):
     @property
     def summary(self) -> str:
         """See ``Stage``."""
-        return "clip's peak at 0 dB" if self.subtracts_peak else ""
+        largest = "clip's largest sample is 1" if self.loudness else ""
+        return ", ".join(filter(None, (largest, "clip's peak at 0 dB" if self.subtracts_peak else "")))
 
     @property
     def state(self) -> tuple[Variable, ...]:
@@ -92,20 +108,24 @@ class Clip(Stage):
             return ()
         stored = field("uint32_t", "stored", "rows of `clip`")
         prepared = field("uint32_t", "prepared", "whether the clip's own figures are known")
+        scale = field("float32_t", "loudness", "factor of the mel values")
+        first = (stored, prepared, *((scale,) if self.loudness else ()))
         if not self.affine:
-            return (stored, prepared)
+            return first
         size = 4 * self.output_channels
         gain, bias = (field("float32_t", name, "", "[OUTPUTS]", size) for name in ("gain", "bias"))
-        return (stored, prepared, gain, bias)
+        return (*first, gain, bias)
 
     @property
     def buffers(self) -> tuple[Variable, ...]:
         """See ``Stage``."""
         if not self.active:
             return ()
-        needs = " and ".join(["peak"] * self.decibels + ["figures"] * self.affine)
-        values = self.channels * (self.n_mels if self.decibels else self.bands)
-        extent = f"[ROWS][{'CHANNELS * MELS' if self.decibels else 'STATICS'}]"
+        needs = " and ".join(
+            ["largest sample"] * self.loudness + ["peak"] * self.decibels + ["figures"] * self.affine
+        )
+        values = self.channels * (self.n_mels if self.stores_mels else self.bands)
+        extent = f"[ROWS][{'CHANNELS * MELS' if self.stores_mels else 'STATICS'}]"
         comment = f"the first row needs the clip's {needs}"
         clip = Variable("whole clip", "float32_t", "clip", extent, 4 * self.rows * values, comment)
         if not self.affine:

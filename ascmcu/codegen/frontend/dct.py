@@ -18,13 +18,14 @@ class Dct(Stage):
     bands: int
     channels: int
     n_mels: int
+    norm: str
     basis: tuple[float, ...]
 
     @staticmethod
     def of(spec: FeatureSpec) -> Dct:
         """The stage as ``spec`` wants it."""
         basis = () if spec.n_mfcc is None else tuple(tables.dct(spec).ravel())
-        return Dct(spec.bands, spec.audio_channels, spec.n_mels, basis)
+        return Dct(spec.bands, spec.audio_channels, spec.n_mels, spec.dct_norm, basis)
 
     @property
     def active(self) -> bool:
@@ -45,7 +46,7 @@ class Dct(Stage):
     @property
     def tables(self) -> tuple[Table, ...]:
         """See ``Stage``."""
-        return (floats("cosines", "orthonormal DCT-II", self.basis),) if self.active else ()
+        return (floats("cosines", f"DCT-II, norm {self.norm}", self.basis),) if self.active else ()
 
     @property
     def buffers(self) -> tuple[Variable, ...]:

@@ -11,7 +11,10 @@ from ascmcu.features.spec import FeatureSpec
 
 @dataclass(frozen=True)
 class Log(Stage):
-    """``band_norm`` is empty where all bands share ``scale``; ``offset`` and ``floor`` are 0 where there is none."""
+    """``band_norm`` is empty where all bands share ``scale``; ``offset`` and ``floor`` are 0 where there is none.
+
+    ``by_clip``: the clip's own scale comes on top, and the logarithms wait for it.
+    """
 
     TEMPLATE = "log"
 
@@ -20,6 +23,7 @@ class Log(Stage):
     band_norm: tuple[float, ...]
     offset: float
     floor: float
+    by_clip: bool
 
     @staticmethod
     def of(spec: FeatureSpec) -> Log:
@@ -28,7 +32,7 @@ class Log(Stage):
         doubled = 2 if spec.channels == "mid_side" else 1
         scale = float((2 * 32768 * doubled) ** -float(spec.power))
         norm = tuple(tables.mel_segments(spec).norm * scale) if spec.mel_norm == "slaney" else ()
-        return Log(spec.log, scale, norm, spec.log_offset, spec.log_floor)
+        return Log(spec.log, scale, norm, spec.log_offset, spec.log_floor, spec.amplitude == "clip_max")
 
     @property
     def summary(self) -> str:

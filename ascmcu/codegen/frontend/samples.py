@@ -15,6 +15,7 @@ class Samples(Stage):
 
     Attributes:
         span: how many samples a frame that is not centred waits for, as the C names it.
+        finds_peak: whether the largest sample of the clip is kept.
         last_frame: the frames of a clip without those that are dropped at its end.
     """
 
@@ -26,6 +27,7 @@ class Samples(Stage):
     clip_samples: int
     n_fft: int
     span: str
+    finds_peak: bool
     hop_length: int
     center: bool
     reflect: bool
@@ -42,7 +44,8 @@ class Samples(Stage):
             channels=spec.audio_channels,
             clip_samples=spec.clip_samples,
             n_fft=spec.n_fft,
-            span="N_FFT",
+            span="WINDOW" if spec.span < spec.n_fft else "N_FFT",
+            finds_peak=spec.amplitude == "clip_max",
             hop_length=spec.hop_length,
             center=spec.center,
             reflect=spec.center and spec.pad_mode == "reflect",
@@ -61,6 +64,7 @@ class Samples(Stage):
             clip_samples=spec.clip_samples,
             n_fft=spec.n_fft,
             span="WINDOW",
+            finds_peak=False,
             hop_length=spec.hop_length,
             center=False,
             reflect=False,
@@ -104,6 +108,7 @@ class Samples(Stage):
             field("uint32_t", "received", "sample frames of this clip, with what pads its end"),
             field("uint32_t", "frame", "the next frame of the spectrum"),
             field("uint32_t", "finished"),
+            *((field("int32_t", "largest", "sample of this clip, or 0"),) if self.finds_peak else ()),
         )
 
     @property

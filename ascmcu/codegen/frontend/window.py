@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.codegen.frontend.parts import Stage, Table, floats, literal
+from ascmcu.codegen.frontend.parts import Constant, Stage, Table, floats, literal
 from ascmcu.features import tables
 from ascmcu.features.spec import FeatureSpec
 
@@ -25,6 +25,7 @@ class Window(Stage):
     kind: str
     length: int
     n_fft: int
+    place: str
     mid_side: bool
     half: tuple[float, ...]
     a: str
@@ -44,13 +45,14 @@ class Window(Stage):
             kind=spec.window,
             length=spec.win_length,
             n_fft=spec.n_fft,
+            place=spec.window_place,
             mid_side=spec.channels == "mid_side",
             half=tuple(tables.half_window(spec)) if shorter else (),
             a=literal(a),
             b=literal(b),
             first=literal(a - b),
             mean_weight=literal(-b * spec.n_fft),
-            offset=(spec.n_fft - spec.win_length) // 2,
+            offset=0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2,
             middle=spec.win_length // 2,
             pairs=(spec.win_length - 1) // 2,
         )
@@ -68,7 +70,14 @@ class Window(Stage):
     @property
     def summary(self) -> str:
         """See ``Stage``."""
-        return f"{self.kind} window of {self.length} in {self.n_fft}"
+        where = "at the start of" if self.place == "start" else "in"
+        return f"{self.kind} window of {self.length} {where} {self.n_fft}"
+
+    @property
+    def constants(self) -> tuple[Constant, ...]:
+        """See ``Stage``."""
+        ends_the_frame = self.place == "start" and self.has_table
+        return (Constant("WINDOW", self.length, "samples of a frame"),) if ends_the_frame else ()
 
     @property
     def tables(self) -> tuple[Table, ...]:
