@@ -17,8 +17,10 @@ from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
 from tests.features.signals import LOG_MEL, VARIANTS, noise, variant
 
+LIBROSA = [name for name in LOG_MEL if specs.load_log_mel(name).mel_triangles == "hz"]
 
-@pytest.mark.parametrize("name", LOG_MEL)
+
+@pytest.mark.parametrize("name", LIBROSA)
 def test_mel_segments_are_librosas_filters(name: str) -> None:
     spec = specs.load_log_mel(name)
     with warnings.catch_warnings():

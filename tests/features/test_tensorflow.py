@@ -14,6 +14,7 @@ from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.tables import mel_segments
 from tests.features.signals import extremes, needs_esc10, noise, recordings, swell
 
 # The generated C in single precision against TensorFlow in double; the values reach some tens. Where a full-scale
@@ -55,6 +56,17 @@ def _signals(spec: FeatureSpec) -> dict[str, Pcm]:
 def test_shapes_are_tensorflow_s(name: str) -> None:
     spec = specs.load_log_mel(name)
     assert of_tensorflow(noise(spec), spec).shape == spec.shape[:2]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mel_segments_are_tensorflow_s_filters(name: str) -> None:
+    import tensorflow as tf
+
+    spec = specs.load_log_mel(name)
+    bins = spec.n_fft // 2 + 1
+    arguments = (spec.n_mels, bins, spec.sample_rate_hz, spec.fmin_hz, spec.fmax_hz, tf.float64)
+    expected = tf.signal.linear_to_mel_weight_matrix(*arguments).numpy().T
+    np.testing.assert_allclose(mel_segments(spec).matrix(bins), expected, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)
