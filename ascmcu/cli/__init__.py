@@ -40,7 +40,7 @@ VERBS = {
 
 # What Ctrl-C leaves behind, and how to go on. `{command}` is what was typed.
 AFTER_CTRL_C = {
-    "bench": "the clips that were scored are kept: `{command}` goes on with the rest",
+    "bench": "the clips scored so far are kept: `{command}` goes on with the rest",
     "train": "what the run's folder holds is kept: `{command}` goes on from the last finished epoch",
     "tune": "finished trials are kept: `{command}` goes on with the rest",
     "export": "nothing was written and an earlier export is as it was: `{command}` starts anew",
@@ -65,19 +65,21 @@ class _Nowhere(io.TextIOBase):
         return len(text)
 
 
+# What --quiet has put in place of the streams. ``main`` closes it: click closes no context whose options it refuses.
+_silence = contextlib.ExitStack()
+
+
 def _be_quiet(context: click.Context) -> None:
     """Standard error takes nothing until the verb is done, nor does standard output unless it carries JSON.
 
     Errors are told after that, by ``main``, on the real standard error.
     """
-    stack = contextlib.ExitStack()
-    nowhere = stack.enter_context(_Nowhere())
-    stack.enter_context(contextlib.redirect_stderr(nowhere))
+    nowhere = _silence.enter_context(_Nowhere())
+    _silence.enter_context(contextlib.redirect_stderr(nowhere))
     words = {word.partition("=")[0] for word in sys.argv}
     asked = "--json" in words or (context.info_name in ("report", "compare") and "--format" in words)
     if not asked:
-        stack.enter_context(contextlib.redirect_stdout(nowhere))
-    context.call_on_close(stack.close)
+        _silence.enter_context(contextlib.redirect_stdout(nowhere))
 
 
 def _with_quiet(command: click.Command) -> click.Command:
@@ -161,7 +163,8 @@ def main() -> None:
     # A plain kill must clean up as Ctrl-C does: half-made folders and emulators go.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:
-        status = cli.main(prog_name="ascmcu", standalone_mode=False)
+        with _silence:
+            status = cli.main(prog_name="ascmcu", standalone_mode=False)
     except SystemExit as ended:
         if _reader_has_gone(ended):
             sys.exit(128 + signal.SIGPIPE)  # the shell's own status; 1 would be a broken budget

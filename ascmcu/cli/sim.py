@@ -146,7 +146,7 @@ def _text(result: Result, slowest: Result) -> str:
             f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
             f"{result.machine}; {waits}",
             f"ended: {result.ended} (exit code {result.exit_code})",
-            f"simulated {speed:.0f} million instructions per second",
+            f"simulated {speed:.3g} million instructions per second",
         ]
     )
 

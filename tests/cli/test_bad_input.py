@@ -100,7 +100,7 @@ def test_too_much_flash_is_told_with_the_boards_that_would_do(
 ) -> None:
     large = tmp_path / "large.tflite"
     large.write_bytes(dense(1024, 640))
-    message = _refused(ascmcu("export", large, "--board", "nucleo-f446"))
+    message = _refused(ascmcu("export", large, "--board", "nucleo-f446", "-q"))
     needs, has = _needs_and_has(message, "flash")
     assert (has, needs > 640 * 1024) == (512 * 1024, True)
     hint = message.partition("hint:")[2]
@@ -114,7 +114,7 @@ def test_too_much_flash_is_told_with_the_boards_that_would_do(
 def test_too_much_ram_is_told_with_the_boards_that_would_do(ascmcu: Ascmcu, tmp_path: Path) -> None:
     wide = tmp_path / "wide.tflite"
     wide.write_bytes(dense(50_000, 1, batch=2))
-    message = _refused(ascmcu("export", wide, "--board", "nucleo-f401"))
+    message = _refused(ascmcu("export", wide, "--board", "nucleo-f401", "-q"))
     needs, has = _needs_and_has(message, "RAM")
     assert (has, needs >= 100_000) == (96 * 1024, True)
     hint = message.partition("hint:")[2]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
@@ -61,5 +62,5 @@ def write(folder: Path, seconds: float) -> tuple[Path, Path]:
     """``small.tflite`` and ``small.toml`` in ``folder``."""
     spec, model = folder / "small.toml", folder / "small.tflite"
     spec.write_text(specification(seconds))
-    model.write_bytes(network(FeatureSpec.from_toml(spec)))
+    model.write_bytes(network(specs.load_log_mel(spec)))
     return model, spec
