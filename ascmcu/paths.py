@@ -61,16 +61,22 @@ def check_folder(path: Path) -> None:
         raise InputError("the folder is a link that leads nowhere", where=str(path), hint="name a new folder")
 
 
-def check_output(path: Path) -> None:
+def check_output(path: Path, *inputs: Path) -> None:
     """Refuse a file that cannot be written, before the work that would fill it.
 
+    Args:
+        path: the file to write.
+        inputs: files that are read, and must stay.
+
     Raises:
-        InputError: its folder is none, or it is a folder itself.
+        InputError: its folder is none, it is a folder itself, or it is one of ``inputs``.
     """
     if not path.parent.is_dir():
         raise InputError("no folder for the output", where=str(path.parent), hint="make it first")
     if path.is_dir():
         raise InputError("the output is a folder", where=str(path), expected="a file")
+    if any(real(path) == real(given) for given in inputs):
+        raise InputError("the output would replace an input", where=str(path), hint="name another file")
 
 
 def write_whole(path: Path, text: str) -> None:

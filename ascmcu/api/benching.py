@@ -75,12 +75,12 @@ def bench(
         InputError: no export, no such runner, clips that do not fit the network.
         LinkError: the link to the device failed; what was scored is kept, and the next call goes on from there.
         ToolError: a program that the runner needs is missing.
-        GeneratedCodeError: on ``host``, the first clips' answers are not the integer interpreter's.
+        GeneratedCodeError: the first clips' answers are not the integer interpreter's.
     """
     if (data is None) == (tensors is None):
         raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
     if save_outputs is not None:
-        check_output(Path(save_outputs))
+        check_output(Path(save_outputs), *(Path(path) for path in (tensors, *labels) if path is not None))
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
@@ -109,10 +109,11 @@ def bench(
         clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
     for notice in clips.notices:
         tell(notice)
-    checked = answers.check_first(runner, clips) if runner.name == "host" else None
+    check = answers.FirstAnswers(target, clips.kind, runner.name)
     result = bench_run.run(
-        target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, progress=progress, tell=tell
-    )
+        target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, check=check, progress=progress,
+        tell=tell,
+    )  # fmt: skip
     if save_outputs is not None:
         _save_outputs(
             Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
@@ -120,10 +121,8 @@ def bench(
     summary = summarize(manifest, target.board, clips, result, folder)
     provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
     summary = dataclasses.replace(summary, provenance=provenance)
-    if checked:
-        told = (
-            f"{checked} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
-        )
+    if check.compared:
+        told = f"{check.compared} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
         summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
     if wait_states:
         detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"

@@ -17,7 +17,7 @@ from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.sources import write_library, write_sources
 from ascmcu.boards import Board
 from ascmcu.build import gcc
-from ascmcu.build.manifest import Manifest
+from ascmcu.build.manifest import Manifest, image_hashes
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
@@ -227,6 +227,7 @@ def _write_first_that_fits(
             compiler=report.compiler,
             flags=report.flags,
             build_sha256=identity,
+            images_sha256=image_hashes(part),
         )
         return candidate.plan, _finish(part, built), report.warnings
     raise AssertionError("there is always a candidate")

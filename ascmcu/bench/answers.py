@@ -1,18 +1,18 @@
-"""Whether this machine's build of a network answers as the network does: its first clips against the interpreter.
+"""Whether a build of a network answers as the network does: a run's first clips against the interpreter.
 
-A board's firmware is what it is; a laptop's program stands for it. A compiler that gets it wrong (one did, see
-``ascmcu/build/flags.py``) must not end in an accuracy.
+An accuracy stands for the network only if what ran is the network. A compiler that gets it wrong (one did, see
+``ascmcu/build/flags.py``), a damaged image or a failing flash must not end in one.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
-from ascmcu.bench.clips import Clips, outputs
-from ascmcu.bench.run import connect
+from ascmcu.bench.clips import outputs
 from ascmcu.bench.wire import Kind
 from ascmcu.build.manifest import Manifest
 from ascmcu.errors import GeneratedCodeError
@@ -21,61 +21,77 @@ from ascmcu.features import spec as specs
 from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
-from ascmcu.runners.base import Runner
+from ascmcu.runners.base import Target
 
 CLIPS_MAX = 8
 SECONDS = 2.0
 
 
-def check_first(runner: Runner, clips: Clips) -> int:
-    """Hold the first clips' outputs against the integer interpreter's, bit for bit.
+class FirstAnswers:
+    """Holds the outputs of a run's first clips against the integer interpreter's, bit for bit.
+
+    At least one clip is compared, at most ``CLIPS_MAX``, no further one after ``SECONDS`` of comparing. None is where
+    the network computes in float, which is not equal bit for bit, or the folder does not hold its graph.
 
     Args:
-        runner: not yet entered.
-        clips: what will be benched.
+        target: the export that runs.
+        kind: what the clips hold.
+        runner: where it runs, for the message.
 
-    Returns:
-        How many were compared: at least one, at most ``CLIPS_MAX``, no further one after ``SECONDS``. None where the
-        network computes in float, which is not equal bit for bit, or the folder does not hold its graph.
-
-    Raises:
-        GeneratedCodeError: they differ.
-        LinkError, ToolError, DataError: as for a benchmark.
+    Attributes:
+        compared: clips that were found equal.
     """
-    target, imported = runner.target, runner.target.folder / "00-import.ir"
-    if not imported.is_file():
-        return 0
-    graph = text.load(imported)
-    if any(node.op.kind().startswith("float_") for node in graph.nodes):
-        return 0
-    read = _reader(graph, target.manifest, clips.kind)
-    count = 0
-    with connect(runner) as (link, session):
+
+    def __init__(self, target: Target, kind: Kind, runner: str) -> None:
+        self._manifest = target.manifest
+        self._runner = runner
+        self._graph = _integer_graph(target.folder / "00-import.ir")
+        self._read = None if self._graph is None else _reader(self._graph, target.manifest, kind)
+        self._spent_s = 0.0
+        self.compared = 0
+
+    def __call__(self, name: str, data: bytes, answer: bytes) -> None:
+        """Compare a clip's outputs, if it is one of the first.
+
+        Args:
+            name: the clip's.
+            data: what was sent.
+            answer: all outputs, as the device sent them.
+
+        Raises:
+            GeneratedCodeError: they differ.
+        """
+        enough = self.compared >= CLIPS_MAX or (self.compared > 0 and self._spent_s > SECONDS)
+        if self._graph is None or self._read is None or enough:
+            return
         began = time.monotonic()
-        for clip in clips.clips[:CLIPS_MAX]:
-            data = clip.load()
-            found = outputs(target.manifest, session.run(data, clips.kind).outputs)
-            expected = interp.run(graph, [np.ascontiguousarray(read(data))])
-            for index, (right, answer) in enumerate(zip(expected, found, strict=True)):
-                _compare(right.reshape(-1), answer.reshape(-1), f"clip {clip.name}, output {index}", link)
-            count += 1
-            if time.monotonic() - began > SECONDS:
-                break
-    return count
+        expected = interp.run(self._graph, [np.ascontiguousarray(self._read(data))])
+        for index, (right, found) in enumerate(zip(expected, outputs(self._manifest, answer), strict=True)):
+            _compare(right.reshape(-1), found.reshape(-1), f"{self._runner}, clip {name}, output {index}")
+        self.compared += 1
+        self._spent_s += time.monotonic() - began
 
 
-def _compare(right: Array, answer: Array, where: str, link: Runner) -> None:
+def _integer_graph(imported: Path) -> Graph | None:
+    """The network as it was imported, where all of it is integer."""
+    graph = text.load(imported) if imported.is_file() else None
+    if graph is None or any(node.op.kind().startswith("float_") for node in graph.nodes):
+        return None
+    return graph
+
+
+def _compare(right: Array, answer: Array, where: str) -> None:
     wrong = np.flatnonzero(right != answer)
     if len(wrong):
         first = wrong[0]
         raise GeneratedCodeError(
-            "this machine's build of the network does not compute what the network does: a defect of ascmcu or of the "
-            "compiler; nothing is scored",
-            where=f"{where}: {len(wrong)} of {right.size} values, compiled by {link.facts.detail}",
+            "what runs does not compute what the network does: it is damaged, or a defect of ascmcu or of the "
+            "compiler; nothing of it is scored",
+            where=f"{where}: {len(wrong)} of {right.size} values",
             expected=f"{right[first]} at {first}",
             found=answer[first],
-            hint="report it; attach the model, the clip, the command and the export's folder. "
-            "--on sim runs the board's own firmware",
+            hint="export (and flash) anew; if it stays, report it, with the model, the clip, the command and the "
+            "export's folder",
         )
 
 

@@ -100,8 +100,14 @@ def from_data(
         )
     spec = specs.from_dict(manifest.features)
     dataset = datasets.load(data)
+    together: tuple[str, ...] = ()
     if split is not None:
         dataset = dataset.only([part_name(split, dataset.parts)])
+    elif len(dataset.parts) > 1:
+        parts = ", ".join(dataset.parts)
+        together = (
+            f"all parts are scored together ({parts}); --split takes one, such as the one not trained on",
+        )
     classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
     chosen = _spread(list(dataset.recordings), limit)
@@ -116,7 +122,15 @@ def from_data(
             window = f"{name}[{number}/{len(begins)}]" if len(begins) > 1 else name
             whole = name if len(begins) > 1 else ""
             clips.append(Clip(window, label, _audio(path, spec, start), recording.device, whole))
-    return Clips(Kind.AUDIO, str(data), classes.labels, tuple(clips), classes.source, classes.notices, heard)
+    return Clips(
+        Kind.AUDIO,
+        str(data),
+        classes.labels,
+        tuple(clips),
+        classes.source,
+        (*classes.notices, *together),
+        heard,
+    )
 
 
 def _audio(path: Path, spec: ClipSpec, start: int) -> Callable[[], bytes]:

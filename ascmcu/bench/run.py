@@ -21,6 +21,7 @@ from ascmcu.bench.clips import Clip, Clips, outputs
 from ascmcu.bench.counting import kind_of
 from ascmcu.bench.journal import ClipResult
 from ascmcu.bench.session import NoAnswer, Repairs, Session
+from ascmcu.build.manifest import check_image
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
@@ -29,6 +30,8 @@ _HELLO_S = 5.0
 _LOSSY_FRAMES, _LOSSY_PART = 20, 0.05
 
 Progress = Callable[[int, int], None]
+# Takes a clip's name, what was sent, and all outputs; raises where the outputs cannot be.
+Check = Callable[[str, bytes, bytes], None]
 Tell = Callable[[str], None]
 
 
@@ -65,6 +68,7 @@ def run(
     repeat: int = 1,
     warm_up: int = 0,
     counts: CountKind | None = None,
+    check: Check = lambda name, data, outputs: None,
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> RunResult:
@@ -79,6 +83,7 @@ def run(
         repeat: how often every clip is run; outputs must be the same each time.
         warm_up: clips to run before, whose results are dropped.
         counts: what the device counts, where the user vouches for it.
+        check: called with every clip's outputs before they are kept.
         progress: called with clips done and clips in all.
         tell: called with what the user should know at once; the result has it too.
 
@@ -96,6 +101,8 @@ def run(
         for attempt in attempts:
             with connect(attempt) as (link, session):
                 check_firmware(session.hello, target)
+                if link.runs_image:
+                    check_image(target.elf, target.manifest)
                 facts = dataclasses.replace(link.facts, count_kind=kind_of(session.hello, link.facts, counts))
                 head = _head(target, runner, clips, session.hello, facts.count_kind, repeat)
                 done, told = _taken_up(journal.resume(file, head), file, head, clips, progress)
@@ -107,7 +114,17 @@ def run(
                 for clip in clips.clips[:warm_up]:
                     session.run(clip.load(), clips.kind)
                 try:
-                    _send(session, clips, done, target, file, repeat, progress, last=attempt is attempts[-1])
+                    _send(
+                        session,
+                        clips,
+                        done,
+                        target,
+                        file,
+                        repeat,
+                        check,
+                        progress,
+                        last=attempt is attempts[-1],
+                    )
                 except _Lossy:
                     continue
                 statistics = session.statistics()
@@ -187,6 +204,7 @@ def _send(
     target: Target,
     file: TextIO,
     repeat: int,
+    check: Check,
     progress: Progress,
     *,
     last: bool,
@@ -202,7 +220,7 @@ def _send(
         if clip.name in done:
             continue
         try:
-            done[clip.name] = _one(session, clip, clips.kind, target, repeat)
+            done[clip.name] = _one(session, clip, clips.kind, target, repeat, check)
         except LinkError as error:
             if not last and _damages(session):
                 raise _Lossy from error
@@ -301,7 +319,14 @@ def _short(value: object) -> str:
     return "none" if text == wire.NO_SHA256 else text[:12]
 
 
-def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target, repeat: int) -> ClipResult:
+def _one(
+    session: Session,
+    clip: Clip,
+    kind: wire.Kind,
+    target: Target,
+    repeat: int,
+    check: Check,
+) -> ClipResult:
     data = clip.load()
     results = [session.run(data, kind) for _ in range(repeat)]
     result = results[-1]
@@ -309,6 +334,7 @@ def _one(session: Session, clip: Clip, kind: wire.Kind, target: Target, repeat: 
         raise LinkError(
             "the same clip gave different outputs", where=clip.name, found=f"{repeat} repetitions"
         )
+    check(clip.name, data, result.outputs)
     counts = tuple(r.network for r in results)
     profile = wire.Capability.HAS_PROFILE in session.hello.capabilities
     layers = session.layers(result) if profile and session.hello.counter is not wire.Counter.NONE else ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,7 @@ from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.errors import InputError
 
 MANIFEST_VERSION = 2
+IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Manifest:
 
     ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``ascmcu.build.identity``); 64 zeros
     where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
+    ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
     """
 
     version: int
@@ -82,6 +85,7 @@ class Manifest:
     features_sha256: str = UNIDENTIFIED
     fits: bool = True
     labels_source: str = ""
+    images_sha256: dict[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
@@ -99,10 +103,10 @@ class Manifest:
             raw = tables.load_json(path)
         except InputError as error:
             raise InputError(
-                "no export found",
+                "the export's manifest is not readable" if path.is_file() else "no export found",
                 where=str(path),
                 found=error.found,
-                hint="run `ascmcu export MODEL.tflite` first",
+                hint="`ascmcu export MODEL.tflite` writes it",
             ) from error
         version = raw.get("version") if isinstance(raw, dict) else None
         if version != MANIFEST_VERSION:
@@ -121,3 +125,27 @@ class Manifest:
                 "export the model again",
             )
             raise
+
+
+def image_hashes(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every firmware file in a folder, by its name."""
+    return {name: _sha256(folder / name) for name in IMAGES if (folder / name).is_file()}
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def check_image(image: Path, manifest: Manifest) -> None:
+    """Refuse a firmware file that is no longer what the build wrote.
+
+    Raises:
+        InputError: it has changed since.
+    """
+    built = manifest.images_sha256.get(image.name)
+    if built is not None and image.is_file() and _sha256(image) != built:
+        raise InputError(
+            "the firmware's file is not the one that the export wrote: it has changed since",
+            where=str(image),
+            hint="export the model again",
+        )

@@ -84,8 +84,12 @@ def command(
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")
-    if (data is None) == (tensors is None):
+    if data is not None and tensors is not None:
+        raise click.UsageError("--data and --tensors exclude each other")
+    if data is None and tensors is None:
         raise click.UsageError("give --data PATH or --tensors IN.npy")
+    if baud is not None and port is None:
+        raise click.UsageError("--baud goes with --serial")
     if counts is not None and port is None:
         raise click.UsageError("--counts goes with --serial")
     if split is not None and data is None:

@@ -40,7 +40,7 @@ def command(
 ) -> None:
     """Write the firmware in DIR (default: build) to the board, verify it, and wait for its hello."""
     from ascmcu import boards
-    from ascmcu.build.manifest import Manifest
+    from ascmcu.build.manifest import Manifest, check_image
     from ascmcu.errors import InputError
     from ascmcu.flash import base
 
@@ -54,6 +54,8 @@ def command(
         raise InputError(
             "the export holds no firmware", where=str(job.elf), hint="export without --format library"
         )
+    for image in (job.elf, job.bin, job.hex):
+        check_image(image, manifest)
     if dry_run:
         chosen = base.create(tool or base.PREFERENCE[0])
         click.echo(base.shown(chosen.commands(job, Path("SCRATCH"))))

@@ -13,6 +13,7 @@ import click
 
 from ascmcu.cli.numbers import Real
 from ascmcu.errors import InputError
+from ascmcu.paths import check_output
 
 if TYPE_CHECKING:
     from ascmcu.cli.progress import Staged
@@ -167,11 +168,12 @@ def _target(model: Path, form: str, output: Path | None) -> Path:
     """
     inside = model / "model.keras" if (model / "model.keras").is_file() else model
     target = output or (inside.parent if form == "all" else inside.with_name(f"{inside.stem}_{form}.tflite"))
-    if target.is_dir() != (form == "all") and target.exists():
-        expected = "a folder" if form == "all" else "a file"
-        raise InputError("the result cannot go there", where=str(target), expected=expected)
     folder = target if form == "all" else target.parent
-    if form == "all" and folder.parent.is_dir():
+    if form != "all":
+        check_output(target, inside)
+    elif target.exists() and not target.is_dir():
+        raise InputError("the result cannot go there", where=str(target), expected="a folder")
+    elif folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(

@@ -34,8 +34,11 @@ def command(
 ) -> None:
     """Show RESULT: a file that `ascmcu bench` wrote, or an export's folder with the newest one (default: build)."""
     from ascmcu import api
+    from ascmcu.paths import check_output
     from ascmcu.report import budgets
 
+    if to is not None:
+        check_output(to, result)
     bounds = [budgets.parse(text) for text in limits]
     benchmark = api.result(result)
     verdicts = [budgets.judge(bound, benchmark) for bound in bounds]

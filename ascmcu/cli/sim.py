@@ -67,7 +67,7 @@ def command(
     from ascmcu.sim import session
 
     if flame:
-        check_output(flame)
+        check_output(flame, elf)
     machine = session.build(elf, board, wait_states)
     annotate = annotate or function is not None
     if profile or annotate or flame:

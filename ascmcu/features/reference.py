@@ -48,7 +48,7 @@ def load(path: Path) -> npt.NDArray[Any]:
     """The array in a ``.npy``: float32 of any float type, int8 or uint8.
 
     Raises:
-        DataError: not readable, no such array, another type, or values that are not finite.
+        DataError: not readable, no such array, another type, values that are not finite, or one value throughout.
     """
     try:
         array = np.load(path, allow_pickle=False)
@@ -74,6 +74,12 @@ def load(path: Path) -> npt.NDArray[Any]:
             "the reference holds values that are not finite",
             where=str(path),
             found=f"{len(wrong)} of {array.size}, the first at [{place}]",
+        )
+    if array.size and np.ptp(array) == 0:
+        raise DataError(
+            "the reference holds one value throughout: it says nothing of the features",
+            where=str(path),
+            found=array.reshape(-1)[0],
         )
     return np.asarray(array, np.float32)
 

@@ -24,13 +24,14 @@ def of_benchmark(b: Benchmark, verdicts: Sequence[Verdict] = ()) -> str:
             rows.append(("of real time", words.percent(b.seconds / b.clip_seconds)))
     lines += _table(("figure", "value"), rows)
     lines += _verdicts(verdicts)
-    header = ("layer", "op", "MACs", b.count_kind, "RAM", "flash")
+    counted = any(x.count is not None for x in b.layers)
+    header = ("layer", "op", "MACs", *([b.count_kind] if counted else []), "RAM", "flash")
     layers = [
         (
             f"`{words.short_layer(x.name)}`",
             x.op,
             f"{x.macs:,}",
-            "" if x.count is None else f"{x.count:,}",
+            *(["" if x.count is None else f"{x.count:,}"] if counted else []),
             f"{x.buffer_bytes:,}",
             f"{x.flash_bytes:,}",
         )

@@ -69,6 +69,8 @@ class Runner(abc.ABC):
     """
 
     name: ClassVar[str]
+    # Whether it runs the export's own image: a board has what was flashed, and the host a program of its own.
+    runs_image: ClassVar[bool] = True
 
     def __init__(self, target: Target) -> None:
         self.target = target

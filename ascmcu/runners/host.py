@@ -13,6 +13,7 @@ class HostRunner(ProcessRunner):
     """Builds the program when it was made of anything else, then speaks through its standard streams."""
 
     name = "host"
+    runs_image = False
     sanitize = False
 
     @property

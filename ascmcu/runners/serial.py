@@ -33,6 +33,7 @@ class SerialRunner(Runner):
     """
 
     name = "serial"
+    runs_image = False
 
     def __init__(
         self, target: Target, port: str, baud: int | None = None, *, reopen_s: float = _REOPEN_S

@@ -62,6 +62,7 @@ WRONG = {
         quantize garbage.toml
         quantize small.tflite --percentile nan
         quantize small.tflite --calibration object.npy
+        quantize small.tflite -o small.tflite
     """,
     "data": """
         data
@@ -102,6 +103,7 @@ WRONG = {
         features check default --reference in.npy --data scenes
         features check default --reference object.npy --data scenes
         features check default --reference nan.npy --data scenes
+        features check default --reference zeros.npy --data scenes
         features check default --reference notes.txt --data scenes
         features check all --reference in.npy --data scenes
         features check --reference in.npy --data scenes
@@ -135,6 +137,7 @@ WRONG = {
         flash --dry-run --with hammer
         flash damaged --dry-run
         flash nested --dry-run
+        flash changed --dry-run
     """,
     "bench": """
         bench
@@ -163,6 +166,10 @@ WRONG = {
         bench --tensors scalar.npy --on host
         bench --tensors in.npy --on host --on sim
         bench --tensors in.npy --on host --save-outputs empty
+        bench --tensors in.npy --on host --save-outputs in.npy
+        bench --tensors in.npy --on host --baud 9600
+        bench --tensors in.npy --on host --repeat 0 --quiet
+        bench changed --tensors in.npy --on sim
         bench --tensors in.npy --serial socket://
         bench --tensors in.npy --serial notes.txt
     """,
@@ -181,6 +188,7 @@ WRONG = {
         report no-layers.json --format text
         report nested.json
         report loop
+        report result.json --format json -o result.json
     """,
     "compare": """
         compare
@@ -218,6 +226,7 @@ WRONG = {
         sim build/firmware.elf --limit-cycles 99999999999999999999
         sim build/firmware.elf --flame nowhere/x.svg
         sim build/firmware.elf --flame empty
+        sim build/firmware.elf --flame build/firmware.elf
     """,
     "completion": """
         completion
@@ -271,6 +280,11 @@ def _damaged(folder: Path) -> None:
     np.save(folder / "object.npy", np.array([{"a": 1}], dtype=object))
     np.save(folder / "nan.npy", np.full((2, 1, 16), np.nan, np.float32))
     np.save(folder / "scalar.npy", np.int8(3))
+    np.save(folder / "zeros.npy", np.zeros((2, 40, 128), np.float32))
+    shutil.copytree(folder / "build", folder / "changed")
+    image = bytearray((folder / "changed" / "firmware.elf").read_bytes())
+    image[len(image) // 2] ^= 1
+    (folder / "changed" / "firmware.elf").write_bytes(image)
     (folder / "loop").symlink_to("loop")
     result = json.loads((folder / "result.json").read_text())
     (folder / "no-total.json").write_text(json.dumps({**result, "ram_bytes": {}}))

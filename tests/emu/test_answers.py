@@ -1,19 +1,24 @@
-"""``bench --on host`` holds its first clips against the integer interpreter: it says so, and refuses what differs."""
+"""``bench`` holds its first clips against the integer interpreter: it says so, and refuses what differs."""
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from elftools.elf.elffile import ELFFile
 
 from ascmcu import api, boards
 from ascmcu.bench import answers
 from ascmcu.bench.clips import Clip, Clips
+from ascmcu.bench.run import run
 from ascmcu.bench.wire import Kind
 from ascmcu.build import cmsis_dsp
+from ascmcu.build.manifest import Manifest, image_hashes
 from ascmcu.cli import cli
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import spec as feature_specs
@@ -55,7 +60,7 @@ def test_a_program_that_answers_otherwise_is_refused(export: Path) -> None:
     source.write_text(changed)
     with pytest.raises(GeneratedCodeError) as error:
         api.bench(export, on="host", tensors=export.parent / "in.npy")
-    assert "clip 0, output 0" in str(error.value) and "attach the model" in str(error.value)
+    assert "clip 0, output 0" in str(error.value) and "report it, with the model" in str(error.value)
     assert not (export / "bench-host.json").exists() and not list(export.glob("*.jsonl"))
 
 
@@ -74,6 +79,24 @@ def test_a_time_that_is_up_leaves_one_clip(export: Path, monkeypatch: pytest.Mon
     assert "1 of 20 clips held" in done.runner_detail
 
 
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+def test_a_firmware_whose_weights_are_damaged_is_refused_on_an_emulator_too(export: Path) -> None:
+    """The image's hash is made to fit: a flash that forgets changes the weights and not the firmware's identity."""
+    elf = export / "firmware.elf"
+    image = bytearray(elf.read_bytes())
+    with elf.open("rb") as file:
+        weights = ELFFile(file).get_section_by_name(".weights")
+        start, size = weights["sh_offset"], weights["sh_size"]
+    for index in range(start, start + size, 7):
+        image[index] ^= 0x55
+    elf.write_bytes(image)
+    manifest = dataclasses.replace(Manifest.load(export), images_sha256=image_hashes(export))
+    (export / "manifest.json").write_text(manifest.to_json())
+    with pytest.raises(GeneratedCodeError, match="sim, clip 0, output 0"):
+        api.bench(export, on="sim", tensors=export.parent / "in.npy")
+    assert not (export / "bench-sim.json").exists()
+
+
 @pytest.mark.skipif(cmsis_dsp.available() is None, reason="CMSIS-DSP was not fetched")
 def test_recordings_are_held_against_the_interpreter_too(tmp_path: Path) -> None:
     spec = feature_specs.load("dcase2022_baseline")
@@ -87,4 +110,6 @@ def test_recordings_are_held_against_the_interpreter_too(tmp_path: Path) -> None
     )
     clips = Clips(Kind.AUDIO, "noise", (), (Clip("noise", None, pcm.astype("<i2").tobytes),))
     target = Target(made.folder, boards.load("nucleo-f446"), made.manifest, True)
-    assert answers.check_first(create("host", target), clips) == 1
+    check = answers.FirstAnswers(target, clips.kind, "host")
+    run(target, create("host", target), clips, check=check)
+    assert check.compared == 1
