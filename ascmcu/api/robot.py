@@ -32,6 +32,6 @@ def golden_answer_should_be_right(folder: str, port: int) -> None:
     target = Target(Path(folder), boards.load(manifest.board), manifest, manifest.features is not None)
     wanted = golden.golden(target.folder, manifest)
     with SerialRunner(target, f"socket://127.0.0.1:{port}") as link:
-        session = Session(link, response_s=_RESPONSE_S)
+        session = Session(link, response_s=_RESPONSE_S, silent_hint=link.facts.silent_hint)
         check_firmware(session.hello, target)
         golden.check(session, manifest, wanted)

@@ -113,21 +113,15 @@ def run(
                         tell(notice)
                 for clip in clips.clips[:warm_up]:
                     session.run(clip.load(), clips.kind)
-                try:
-                    _send(
-                        session,
-                        clips,
-                        done,
-                        target,
-                        file,
-                        repeat,
-                        check,
-                        progress,
-                        last=attempt is attempts[-1],
-                    )
-                except _Lossy:
-                    continue
-                statistics = session.statistics()
+                with _goes_on(done, clips):
+                    try:
+                        _send(
+                            session, clips, done, target, file, repeat, check, progress,
+                            last=attempt is attempts[-1],
+                        )  # fmt: skip
+                    except _Lossy:
+                        continue
+                    statistics = session.statistics()
                 journal.finish(file)
                 ordered = tuple(
                     dataclasses.replace(done[clip.name], label=clip.label) for clip in clips.clips
@@ -136,6 +130,21 @@ def run(
                     facts, session.hello, statistics, session.repairs, ordered, resumed, tuple(notices)
                 )
     raise AssertionError("the last attempt ends in a result or an error")
+
+
+@contextlib.contextmanager
+def _goes_on(done: dict[str, ClipResult], clips: Clips) -> Iterator[None]:
+    """A link that fails inside says that results are kept, if any are."""
+    try:
+        yield
+    except LinkError as error:
+        if done:
+            kept = (
+                f"{len(done)} of {len(clips.clips)} clips have their result: "
+                "the same command goes on where this one stopped"
+            )
+            error.hint = f"{error.hint}; {kept}" if error.hint else kept
+        raise
 
 
 def _head(
@@ -191,8 +200,10 @@ def _uncertain(facts: RunnerFacts) -> list[str]:
 
 
 def _slower(runner: Runner) -> list[Runner]:
-    """The same serial port at the board's lower rate, if it has one."""
-    if not isinstance(runner, SerialRunner) or runner.baud <= runner.target.board.serial.fallback_baud:
+    """The same serial port at the board's lower rate, if it has one; a socket has no rate and is opened once."""
+    if not isinstance(runner, SerialRunner) or not runner.has_rate:
+        return []
+    if runner.baud <= runner.target.board.serial.fallback_baud:
         return []
     return [runner.at(runner.target.board.serial.fallback_baud)]
 
@@ -250,9 +261,10 @@ def connect(runner: Runner) -> Iterator[tuple[Runner, Session]]:
     heard: LinkError | None = None
     for candidate in candidates:
         with candidate as link:
-            session = Session(link, response_s=link.facts.response_s)
+            facts = link.facts
+            session = Session(link, response_s=facts.response_s, silent_hint=facts.silent_hint)
             try:
-                session.greet(_HELLO_S if len(candidates) > 1 else link.facts.response_s)
+                session.greet(_HELLO_S if len(candidates) > 1 else facts.response_s)
             except NoAnswer as error:
                 heard = heard or (error if session.heard else None)
                 if candidate is candidates[-1]:

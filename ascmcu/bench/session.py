@@ -66,15 +66,20 @@ class Session:
         link: the runner.
         response_s: how long the device may stay silent before the link counts as dead.
         seed: of the clip numbers, which tell late frames of an earlier conversation from this one's.
+        silent_hint: what to look at when nothing answers, or something else does.
 
     Attributes:
         heard: the last bytes that came, whatever they are; ``frames`` how many whole frames there were.
         repairs: what had to be mended.
     """
 
-    def __init__(self, link: Link, *, response_s: float, seed: int | None = None) -> None:
+    def __init__(
+        self, link: Link, *, response_s: float, seed: int | None = None, silent_hint: str | None = None
+    ) -> None:
         self._link = link
         self._response_s = response_s
+        self._silent_hint = silent_hint
+        self._slowest_s = 0.0  # answer to a question so far
         self._decoder = wire.Decoder()
         self._request = 0
         self._answers = 0  # the request that the last message about a clip answers
@@ -121,11 +126,32 @@ class Session:
                 self.clips_run += 1
                 return result
             self.repairs.clips_repeated += 1
-        raise LinkError(
+        raise self._no_end()
+
+    def _no_end(self) -> LinkError:
+        """The error for a clip that was begun anew too often: bytes are lost, or answers come too late."""
+        return LinkError(
             "a clip could not be brought to its end",
-            found=f"{_CLIP_ATTEMPTS} attempts",
-            expected="one without a loss",
+            found=f"{_CLIP_ATTEMPTS} attempts, {self._decoder.bad_frames} damaged frames{self._pace}",
+            expected=f"one without a loss, and every answer within {_ASK_AGAIN_S:.1f} s",
+            hint=self._hint,
         )
+
+    @property
+    def _late(self) -> bool:
+        """Whether answers come so late that they are asked for again meanwhile."""
+        return self._slowest_s > _ASK_AGAIN_S
+
+    @property
+    def _pace(self) -> str:
+        """For messages: how slow answers are, where that may be the reason."""
+        return f"; up to {self._slowest_s:.1f} s for an answer" if self._late else ""
+
+    @property
+    def _hint(self) -> str | None:
+        if self._late:
+            return "answers come too late: the link delays the bytes, or an emulator or this machine is overloaded"
+        return self._silent_hint
 
     def layers(self, result: wire.Result) -> tuple[int, ...]:
         """The counts per layer of the clip that was just run.
@@ -237,8 +263,8 @@ class Session:
         raise LinkError(
             "the device has stopped answering",
             where=where,
-            found=f"nothing of use for {self._response_s:.0f} s",
-            hint="is the power on, and is nobody else using the port?",
+            found=f"nothing of use for {self._response_s:.0f} s{self._pace}",
+            hint=self._hint,
         )
 
     # ------------------------------------------------------------------ messages
@@ -249,7 +275,8 @@ class Session:
         """Send a request until its answer is there; late answers to earlier requests are dropped."""
         request = self._new_request()
         patience_s = self._response_s if within_s is None else within_s
-        deadline = time.monotonic() + patience_s
+        began = time.monotonic()
+        deadline = began + patience_s
         while True:
             self._link.write(wire.encode(type_, flags, request, body), _WRITE_S)
             again_s = min(deadline, time.monotonic() + _ASK_AGAIN_S)
@@ -260,19 +287,27 @@ class Session:
                 if frame.request != request:
                     continue
                 if isinstance(message, kind):
+                    self._slowest_s = max(self._slowest_s, time.monotonic() - began)
                     return message
                 if isinstance(message, wire.Refusal) and message.code != ErrorCode.BAD_FRAME:
                     raise _refused(message)
             if time.monotonic() >= deadline:
                 if self.heard and not self.frames:
-                    raise _speaks_otherwise(self.heard)
+                    raise self._speaks_otherwise()
                 raise NoAnswer(
                     "the device does not answer",
                     found=f"nothing to {type_.name} for {patience_s:.0f} s, "
-                    f"{self._decoder.bad_frames} damaged frames",
-                    hint="is the firmware of this export on the board, and the baud rate right?",
+                    f"{self._decoder.bad_frames} damaged frames{self._pace}",
+                    hint=self._hint,
                 )
             self.repairs.asked_again += 1
+
+    def _speaks_otherwise(self) -> NoAnswer:
+        return NoAnswer(
+            "something answers, but not in this protocol",
+            found=f"{self.heard[:32]!r}",
+            hint=self._silent_hint,
+        )
 
     def _new_request(self) -> int:
         """A number that no answer under way can have; 0 is that of messages that nobody asked for."""
@@ -294,14 +329,6 @@ class Session:
             self._waiting += found
             self.frames += len(found)
             self.repairs.bad_frames = self._decoder.bad_frames
-
-
-def _speaks_otherwise(heard: bytes) -> NoAnswer:
-    return NoAnswer(
-        "something answers, but not in this protocol",
-        found=f"{heard[:32]!r}",
-        hint="another firmware may be on the board (`ascmcu flash` writes the last export), or the baud rate be wrong",
-    )
 
 
 def _refused(message: wire.Refusal) -> LinkError:

@@ -50,8 +50,8 @@ def _program(name: str, *arguments: str) -> str | None:
     path = shutil.which(name)
     if path is None:
         return None
+    from ascmcu.build.program import first_line
     from ascmcu.errors import ToolError
-    from ascmcu.runners._process import first_line
 
     try:
         return first_line([path, *(arguments or ("--version",))]) or path

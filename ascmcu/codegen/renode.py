@@ -11,6 +11,7 @@ from typing import Any
 from ascmcu import __version__
 from ascmcu.boards import Board
 from ascmcu.codegen.render import render
+from ascmcu.errors import InputError
 
 OWN = "own"
 SOCKET = 34567
@@ -80,17 +81,25 @@ def script(board: Board, folder: Path | str, elf: Path | str, socket: int) -> st
         "renode/script.resc.j2",
         board=board,
         machine=board.name,
-        folder=_literal(folder),
+        folder=literal(folder),
         platform="renode.repl",
-        elf=_literal(elf),
+        elf=literal(elf),
         socket=socket,
         port=_port(board),
     )
     return text.replace("@$ORIGIN", "$ORIGIN")  # a variable is no path literal
 
 
-def _literal(path: Path | str) -> str:
-    """A path behind Renode's ``@``, in which a space ends it."""
+def literal(path: Path | str) -> str:
+    """A path behind ``@`` in Renode's Monitor: a space is escaped; a semicolon ends the command and has no escape.
+
+    Raises:
+        InputError: the path has a semicolon.
+    """
+    if ";" in str(path):
+        raise InputError(
+            "Renode takes no path with a semicolon", found=str(path), hint="move or rename the folder"
+        )
     return str(path).replace(" ", "\\ ")
 
 

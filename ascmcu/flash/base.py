@@ -12,7 +12,6 @@ import pkgutil
 import re
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -20,9 +19,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from ascmcu.boards import Board
+from ascmcu.build import program
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
 
 _WRITE_S = 300.0
+_SAID_BYTES = 16 << 20  # more than any tool prints
+_SHOWN = 2000  # characters of what never ends
 _LIST_S = 20.0
 
 
@@ -125,8 +127,8 @@ class FlashTool(abc.ABC):
             ToolError: the program is missing.
             LinkError: it failed; says why in one of our own words where that is known, and shows its output whole.
         """
-        program = self.found()
-        if program is None:
+        path = self.found()
+        if path is None:
             raise ToolError("a program is missing", where=self.program, hint=self.install)
         self._check_probes(job)
         outputs = []
@@ -134,12 +136,12 @@ class FlashTool(abc.ABC):
             scratch = Path(scratch_name)
             self.prepare(job, scratch)
             for command in self.commands(job, scratch):
-                outputs.append(self._run([program, *command[1:]], job))
+                outputs.append(self._run([path, *command[1:]], job))
         if not self.proved(outputs):
             raise LinkError(
                 "what was written does not read back the same", where=self.name, details=outputs[-1]
             )
-        return f"{self.name} ({program})"
+        return f"{self.name} ({path})"
 
     def _check_probes(self, job: Job) -> None:
         known = self.probes()
@@ -152,21 +154,19 @@ class FlashTool(abc.ABC):
 
     def _run(self, command: list[str], job: Job) -> str:
         try:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                timeout=_WRITE_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired as error:
+            done = program.run(command, _WRITE_S, _SAID_BYTES)
+        except TimeoutError as error:
             raise LinkError(f"{self.name} did not end", found=f"{_WRITE_S:.0f} s", hint=NO_CHIP[1]) from error
-        if done.returncode != 0 or self._failed(done.stdout):
-            raise self.explain(done.stdout, done.returncode, job)
-        return done.stdout
+        if done.status is None:
+            raise LinkError(
+                f"{self.name} prints without end",
+                where=command[0],
+                found=f"{_SAID_BYTES >> 20} MiB",
+                details=done.text[:_SHOWN],
+            )
+        if done.status != 0 or self._failed(done.text):
+            raise self.explain(done.text, done.status, job)
+        return done.text
 
     def _failed(self, output: str) -> bool:
         """Whether the output says so although the exit status does not."""
@@ -184,21 +184,14 @@ class FlashTool(abc.ABC):
 
     def _listing(self, command: list[str]) -> str:
         """What a command prints that lists probes; nothing when it fails."""
-        program = self.found()
-        if program is None:
+        path = self.found()
+        if path is None:
             return ""
         try:
-            done = subprocess.run(
-                [program, *command],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                text=True,
-                timeout=_LIST_S,
-                check=False,
-            )
-        except (OSError, subprocess.TimeoutExpired):
+            done = program.run([path, *command], _LIST_S, with_errors=False)
+        except OSError:  # TimeoutError is one
             return ""
-        return done.stdout
+        return "" if done.status is None else done.text
 
 
 def names() -> list[str]:

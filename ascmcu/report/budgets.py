@@ -139,14 +139,34 @@ def judge(budget: Budget, result: Benchmark, earlier: Benchmark | None = None) -
     if budget.relative:
         base = None if earlier is None else budget.metric.of(earlier)
         if base is None:
-            raise InputError(
-                "a relative budget needs an earlier result with that figure",
-                found=budget.text,
-                hint="`ascmcu compare EARLIER.json LATER.json` has one; a bound without a sign needs none",
-            )
+            raise _no_base(budget, earlier)
         limit = base * (1 + budget.amount / 100) if budget.percent else base + budget.amount
     if value is None:
         return Verdict(budget, None, limit, False)
     slack = 1e-9 * abs(limit)  # a limit in percent is not exact
     kept = value >= limit - slack if budget.metric.higher else value <= limit + slack
     return Verdict(budget, value, limit, kept)
+
+
+def _no_base(budget: Budget, earlier: Benchmark | None) -> InputError:
+    """The error for a relative budget without an earlier figure."""
+    if earlier is None:
+        return InputError(
+            "a relative budget needs an earlier result with that figure",
+            found=budget.text,
+            hint="`ascmcu compare EARLIER.json LATER.json` has one; a bound without a sign needs none",
+        )
+    name = budget.metric.name
+    totals = ("cycles", "instructions")
+    counted = name in (*totals, "network", "frontend", "latency")
+    kind = earlier.count_kind if earlier.counts is not None else "none"
+    has = f"it counts {kind}" if kind in totals else "nobody knows what it counts"
+    return InputError(
+        "the earlier result has no such figure",
+        where=f"{earlier.model} on {earlier.runner}",
+        expected=budget.text,
+        found=(has if kind != "none" else "it counts nothing") if counted else f"no {name}",
+        hint=f"--budget {kind}={budget.text.partition('=')[2]}"
+        if name in totals and kind in totals
+        else None,
+    )

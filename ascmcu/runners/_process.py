@@ -6,7 +6,6 @@ import abc
 import contextlib
 import os
 import select
-import signal
 import socket
 import subprocess
 import tempfile
@@ -15,51 +14,12 @@ import types
 from pathlib import Path
 from typing import Self
 
-from ascmcu.errors import LinkError, ToolError
+from ascmcu.build.program import end_group
+from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner
 
 _EXIT_S = 2.0
-VERSION_S = 20.0  # .NET takes a second or two to start, more on a busy machine
 _SAID_BYTES = 2000  # at either end of what a child has printed
-
-
-def first_line(command: list[str], timeout_s: float = VERSION_S) -> str:
-    """The first line that a program prints, such as its version; "" when it prints nothing.
-
-    Raises:
-        ToolError: it cannot be run, or has not ended after ``timeout_s``; nothing of it stays behind.
-    """
-    text = " ".join(command)
-    try:
-        child = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    except OSError as error:
-        raise ToolError("a program cannot be run", where=text, found=error.strerror) from error
-    try:
-        said = child.communicate(timeout=timeout_s)[0].decode(errors="replace").strip()
-    except subprocess.TimeoutExpired:
-        raise ToolError("a program hangs", where=text, found=f"no end after {timeout_s:.0f} s") from None
-    finally:
-        _end_group(child)
-    return said.splitlines()[0] if said else ""
-
-
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """End a child that leads its process group, and what it has started: a shell script hands no signal on."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        # Nobody is left; or, on macOS, not reaped yet.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(child.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(_EXIT_S)
-    for stream in (child.stdin, child.stdout):
-        if stream is not None:
-            stream.close()
 
 
 class ProcessRunner(Runner):
@@ -111,7 +71,7 @@ class ProcessRunner(Runner):
             stderr=self._errors,
             start_new_session=True,
         )
-        self._cleanup.callback(_end_group, self._child)
+        self._cleanup.callback(end_group, self._child)
 
     def _closed(self) -> LinkError:
         try:

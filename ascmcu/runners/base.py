@@ -50,7 +50,7 @@ class RunnerFacts:
     count says "instructions", never "cycles", and a port that may lead to either says "counts". ``detail`` is for
     people: program, version, options. ``response_s`` is how long the firmware may take to answer before the session
     calls the link dead. ``wait_states``: the flash latency that the counts hold, where that is not what the firmware
-    has set.
+    has set. ``silent_hint``: what to look at when nothing answers.
     """
 
     name: str
@@ -58,6 +58,7 @@ class RunnerFacts:
     detail: str
     response_s: float
     wait_states: int | None = None
+    silent_hint: str = "is the export's firmware running there?"
 
 
 class Runner(abc.ABC):

@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ascmcu.build.gcc import find_tool
+from ascmcu.build.program import first_line
 from ascmcu.errors import LinkError, ToolError
-from ascmcu.runners._process import ProcessRunner, first_line
+from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 
 _START_S = 60.0  # on a busy machine; a QEMU that ends is noticed at once
@@ -70,7 +71,9 @@ class QemuRunner(ProcessRunner):
                     status = self._child.poll()
                     if status is not None or time.monotonic() > deadline:
                         found = (
-                            f"no link after {_START_S:.0f} s" if status is None else f"exit status {status}"
+                            f"no link after {_START_S:.0f} s"
+                            if status is None
+                            else f"it ended at once, exit status {status}"
                         )
                         raise LinkError("QEMU did not start", found=found, details=self._said()) from None
 

@@ -14,11 +14,13 @@ import subprocess
 import time
 from pathlib import Path
 
+from ascmcu.build.program import first_line
 from ascmcu.codegen import renode as renode_files
 from ascmcu.errors import LinkError, ToolError
-from ascmcu.runners._process import ProcessRunner, first_line
+from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 
+_LOG_BYTES = 64 << 20  # more than a run prints
 _START_S = 60.0  # Renode compiles its platform at every start: 3 … 6 s on an idle machine
 _SETTLE_S = 0.5  # the rest of an error's text follows its first line
 # What Renode prints when a line of a script fails. It then waits at its prompt.
@@ -89,8 +91,9 @@ class RenodeRunner(ProcessRunner):
         self._version = renode_version(program)
         (scratch / "renode.repl").write_text(renode_files.platform(board))
         script = scratch / "run.resc"
+        named = renode_files.literal(script)
         script.write_text(renode_files.script(board, scratch, self.target.elf.resolve(), self._port))
-        return [program, "--console", "--disable-xwt", "--plain", "-e", f"include @{script}"]
+        return [program, "--console", "--disable-xwt", "--plain", "-e", f"include @{named}"]
 
     def _open_link(self, scratch: Path) -> socket.socket:
         with socket.create_server(("127.0.0.1", 0)) as door:
@@ -111,7 +114,9 @@ class RenodeRunner(ProcessRunner):
         self._check_script()
         status = self._child.poll()
         if status is not None:
-            raise LinkError("Renode did not start", found=f"exit status {status}", details=self._said())
+            raise LinkError(
+                "Renode did not start", found=f"it ended at once, exit status {status}", details=self._said()
+            )
         if time.monotonic() > deadline:
             raise LinkError(
                 "Renode hangs",
@@ -121,7 +126,11 @@ class RenodeRunner(ProcessRunner):
             )
 
     def _check_script(self) -> None:
-        """Raise when a line of the script has failed: Renode says so and waits at its prompt."""
+        """Raise when a line of the script has failed: Renode says so and waits at its prompt. Or if it never ends."""
+        if os.fstat(self._errors.fileno()).st_size > _LOG_BYTES:
+            raise LinkError(
+                "Renode prints without end", found=f"more than {_LOG_BYTES >> 20} MiB", details=self._said()
+            )
         if _FAILED in self._printed():
             time.sleep(_SETTLE_S)
             raise LinkError(

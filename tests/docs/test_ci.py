@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from ascmcu.data import synth
-from ascmcu.features import spec as specs
+from ascmcu.features.spec import load_log_mel
 from ascmcu.runners.renode import MIN_VERSION
 from tests.support import audio, wheels
 
@@ -81,7 +81,7 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Repository:
         shutil.copy(path, to)
     model, toml = audio.write(folder, seconds=1.0)
     labels = [f"class{i}" for i in range(audio.CLASSES)]
-    network = metadata.embedded(model.read_bytes(), specs.load_log_mel(toml), labels)
+    network = metadata.embedded(model.read_bytes(), load_log_mel(toml), labels)
     (repository / WORKFLOW["env"]["MODEL"]).write_bytes(network)
 
     site = folder / "site"
@@ -158,7 +158,7 @@ def test_a_change_for_the_worse_fails_and_is_told(installed: Repository, tmp_pat
         from ascmcu.quantize import metadata
 
         _, toml = audio.write(tmp_path, seconds=1.0)
-        spec = specs.load_log_mel(toml)
+        spec = load_log_mel(toml)
         labels = [f"class{i}" for i in range(audio.CLASSES)]
         model.write_bytes(metadata.embedded(audio.network(spec, channels=16), spec, labels))
         installed.run(["bash ci/ascmcu.sh bench", "bash ci/ascmcu.sh base"], **variables)

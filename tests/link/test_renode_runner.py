@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import random
 import re
+import resource
 import shutil
 import sys
 import time
@@ -17,9 +19,10 @@ import pytest
 from ascmcu import api, boards
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import Kind
+from ascmcu.build import program
 from ascmcu.build.gcc import build_firmware
 from ascmcu.build.manifest import Manifest
-from ascmcu.errors import LinkError, ToolError
+from ascmcu.errors import InputError, LinkError, ToolError
 from ascmcu.runners import _process, base
 from ascmcu.runners import renode as runner
 from ascmcu.runners.base import Target
@@ -134,7 +137,7 @@ def test_a_start_that_dies_says_so(target: Target, tmp_path: Path, monkeypatch: 
     _install(tmp_path, monkeypatch, f"{SAYS_VERSION}echo 'no libgtk' >&2; exit 3")
     with pytest.raises(LinkError, match="did not start") as caught, _within(5):
         base.create("renode", target).__enter__()
-    assert "exit status 3" in str(caught.value) and "no libgtk" in str(caught.value)
+    assert "it ended at once, exit status 3" in str(caught.value) and "no libgtk" in str(caught.value)
 
 
 @needs_cross
@@ -153,11 +156,58 @@ def test_a_version_that_does_not_come(
     target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _install(tmp_path, monkeypatch, f"{tmp_path}/nap 300 & wait")
-    monkeypatch.setattr(_process.first_line, "__defaults__", (1.0,))
+    monkeypatch.setattr(program.first_line, "__defaults__", (1.0,))
     with pytest.raises(ToolError, match="hangs") as caught, _within(5):
         base.create("renode", target).__enter__()
     assert "--version" in str(caught.value) and "1 s" in str(caught.value)
     assert _left(tmp_path) == []
+
+
+@pytest.mark.parametrize("script", ["exec yes garbage", "exec yes garbage >&2", "yes garbage & wait"])
+def test_a_program_that_prints_for_ever_costs_neither_time_nor_memory(
+    script: str, target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "yes").symlink_to(shutil.which("yes") or "yes")
+    _install(tmp_path, monkeypatch, script.replace("yes", f"{tmp_path}/yes"))
+    before_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ToolError, match="no Renode") as caught, _within(5):
+        base.create("renode", target).__enter__()
+    assert "found:    garbage" in str(caught.value) and len(str(caught.value)) < 1000
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kib < 32 << 10
+    assert _left(tmp_path) == []
+
+
+def test_a_start_that_prints_for_ever_is_ended(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "_LOG_BYTES", 1 << 20)
+    _install(tmp_path, monkeypatch, f"{SAYS_VERSION}exec yes {tmp_path}")
+    with pytest.raises(LinkError, match="prints without end") as caught, _within(10):
+        base.create("renode", target).__enter__()
+    assert len(str(caught.value)) < 6000
+    assert _left(tmp_path) == []
+
+
+@needs_cross
+def test_a_scratch_folder_with_a_space_is_escaped(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "a folder").mkdir()
+    _install(tmp_path, monkeypatch, f'exec "{sys.executable}" "{STAND_IN}" "$@"')
+    monkeypatch.setattr(_process.tempfile, "tempdir", str(tmp_path / "a folder"))
+    with base.create("renode", target) as link:
+        assert Session(link, response_s=60.0).hello.model == "mixer"
+
+
+def test_a_path_that_cannot_be_escaped_is_refused(
+    target: Target, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "a;b"
+    folder.mkdir()
+    _install(tmp_path, monkeypatch, f"{SAYS_VERSION}exit 3")
+    with pytest.raises(InputError, match="no path with a semicolon") as caught:
+        base.create("renode", dataclasses.replace(target, folder=folder)).__enter__()
+    assert str(folder) in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -205,7 +255,8 @@ def _robot(folder: Path, results: Path) -> tuple[str, dict[str, str]]:
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An audio model; its features are larger than the device's receive buffer."""
-    folder = tmp_path_factory.mktemp("robot")
+    folder = tmp_path_factory.mktemp("robot") / "a folder"  # a space, which the Monitor wants escaped
+    folder.mkdir()
     model, spec = audio.write(folder, seconds=4.0)
     made = api.export(model, "nucleo-f446", folder / "build", features=spec)
     assert made.manifest.inputs[0].rows * made.manifest.inputs[0].row_bytes > 1536

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import pty
 import random
 import re
 import select
 import shutil
+import socket
 import threading
 import time
 import tty
@@ -22,11 +24,12 @@ import pytest
 from ascmcu import boards
 from ascmcu.bench import journal, wire
 from ascmcu.bench import run as bench
+from ascmcu.bench import session as session_module
 from ascmcu.bench.clips import Clips, from_tensors
 from ascmcu.bench.session import Session
 from ascmcu.bench.wire import Kind
 from ascmcu.build.gcc import build_firmware, build_host
-from ascmcu.errors import LinkError
+from ascmcu.errors import InputError, LinkError
 from ascmcu.runners import _ports
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
@@ -396,3 +399,132 @@ def test_the_firmware_follows_a_host_that_sends_slower(board: str, tmp_path: Pat
 def test_names_of_ports_make_names_of_files(target: Target) -> None:
     label = SerialRunner(target, "socket://127.0.0.1:34567").label
     assert re.fullmatch(r"serial-[A-Za-z0-9-]+", label)
+
+
+# --------------------------------------------------------------- two on one port, sockets, slow devices
+
+
+def test_a_port_in_use_is_refused_at_once_and_free_again_afterwards(
+    target: Target, desk: Desk, clips: Clips
+) -> None:
+    """The first keeps its port and its results; the second, of another export, reads and writes nothing."""
+    with SerialRunner(target, str(desk.path)) as link:
+        session = Session(link, response_s=10.0)
+        assert session.greet(10.0).model == "mixer"
+        began = time.monotonic()
+        with pytest.raises(LinkError, match="in use by another program") as caught:
+            bench.run(target, SerialRunner(target, os.path.realpath(desk.path)), clips)
+        assert time.monotonic() - began < 1.0 and caught.value.exit_status == 2
+        tensor = clips.clips[0].load()
+        assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+    assert len(bench.run(target, SerialRunner(target, str(desk.path)), clips).clips) == len(clips.clips)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "socket://",
+        "socket://127.0.0.1",
+        "socket://127.0.0.1:",
+        "socket://:34567",
+        "socket://127.0.0.1:x",
+        "socket://127.0.0.1:0",
+        "socket://127.0.0.1:65536",
+        "rfc2217://127.0.0.1",
+    ],
+)
+def test_an_address_without_host_or_port_is_refused(address: str, target: Target) -> None:
+    with pytest.raises(InputError, match="not whole") as caught:
+        SerialRunner(target, address)
+    assert "://HOST:PORT" in str(caught.value) and address in str(caught.value)
+
+
+def test_a_socket_is_opened_once_and_its_hints_are_of_sockets(
+    target: Target, clips: Clips, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server of one client that is busy takes the connection and says nothing; then nobody listens any more."""
+    monkeypatch.setattr(SerialRunner, "facts", _impatient(SerialRunner.facts))
+    with socket.create_server(("127.0.0.1", 0), backlog=4) as door:
+        address = f"socket://127.0.0.1:{door.getsockname()[1]}"
+        with pytest.raises(LinkError, match="does not answer") as silent:
+            bench.run(target, SerialRunner(target, address), clips)
+        door.settimeout(1.0)
+        door.accept()[0].close()
+        with pytest.raises(TimeoutError):
+            door.accept()
+    with pytest.raises(LinkError, match="cannot be opened") as closed:
+        bench.run(target, SerialRunner(target, address), clips)
+    for error in (silent, closed):
+        assert "nother client may hold the connection" in str(error.value)
+        assert "dialout" not in str(error.value) and "baud" not in str(error.value)
+
+
+def _impatient(facts: property) -> property:
+    assert facts.fget is not None
+    ask = facts.fget
+    return property(lambda self: dataclasses.replace(ask(self), response_s=1.0))
+
+
+class Late(HostRunner):
+    """A device that takes its time over every answer, and answers one question after the other."""
+
+    delay_s = 0.45
+
+    def __enter__(self) -> Late:
+        self._line: list[tuple[float, bytes]] = []
+        self._part = b""
+        super().__enter__()
+        return self
+
+    def read(self, timeout_s: float) -> bytes:
+        until_s = time.monotonic() + timeout_s
+        while True:
+            *whole, self._part = (self._part + super().read(0.002)).split(b"\0")
+            for frame in (b"\0" + inner + b"\0" for inner in whole if inner):
+                last_s = self._line[-1][0] if self._line else 0.0
+                self._line.append((max(time.monotonic(), last_s) + self.delay_s, frame))
+            if self._line and self._line[0][0] <= time.monotonic():
+                return self._line.pop(0)[1]
+            if time.monotonic() >= until_s:
+                return b""
+
+
+def test_a_device_that_answers_late_is_told_as_slow(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However it ends: in silence, or with a clip that was begun too often."""
+    monkeypatch.setattr(session_module, "_ASK_AGAIN_S", 0.3)
+    with Late(target) as link:
+        session = Session(link, response_s=1.0)
+        tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
+        with pytest.raises(LinkError, match=r"up to [0-9]\.[0-9] s for an answer") as silent:
+            while session.clips_run < 20:
+                session.run(tensor, Kind.TENSOR)
+        monkeypatch.setattr(session, "_run_once", _restarted)
+        with pytest.raises(LinkError, match="could not be brought to its end") as begun:
+            session.run(tensor, Kind.TENSOR)
+    assert re.search(r"5 attempts, \d+ damaged frames; up to \d\.\d s for an answer", str(begun.value))
+    assert "every answer within 0.3 s" in str(begun.value)
+    for caught in (silent, begun):
+        assert "answers come too late" in str(caught.value)
+
+
+def _restarted(data: bytes, kind: Kind) -> None:
+    raise session_module._Restarted
+
+
+@pytest.mark.parametrize("after", [0, 3])
+def test_an_emulator_that_is_killed_says_whether_results_are_kept(
+    after: int, target: Target, clips: Clips, tmp_path: Path
+) -> None:
+    here = dataclasses.replace(target, folder=Path(shutil.copytree(target.folder, tmp_path / "export")))
+    runner = HostRunner(here)
+
+    def kill(done: int, total: int) -> None:
+        if done == after:
+            runner._child.kill()
+
+    with pytest.raises(LinkError, match="closed the link") as caught:
+        bench.run(here, runner, clips, progress=kill)
+    told = f"{after} of {len(clips.clips)} clips have their result: the same command goes on"
+    assert (told in str(caught.value)) == (after > 0)
+    assert ("goes on" in str(caught.value)) == (after > 0)
+    assert bench.run(here, HostRunner(here), clips).resumed == after

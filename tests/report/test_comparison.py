@@ -14,6 +14,7 @@ import pytest
 from ascmcu.errors import InputError
 from ascmcu.report import budgets, comparison, junit, markdown, pareto
 from ascmcu.report.schema import Benchmark, Counts
+from ascmcu.runners.base import CountKind
 from tests.report.conftest import layer, outcome
 
 
@@ -98,6 +99,28 @@ def test_what_is_no_budget(text: str) -> None:
 def test_a_relative_budget_needs_an_earlier_result(benchmark_result: Benchmark) -> None:
     with pytest.raises(InputError, match="needs an earlier result"):
         budgets.judge(budgets.parse("ram=+1%"), benchmark_result)
+
+
+@pytest.mark.parametrize(
+    ("kind", "budget", "found", "hint"),
+    [
+        ("instructions", "cycles=+1%", "it counts instructions", "--budget instructions=+1%"),
+        ("cycles", "instructions=+5", "it counts cycles", "--budget cycles=+5"),
+        ("counts", "network=+1%", "nobody knows what it counts", None),
+        ("none", "latency=+1%", "it counts nothing", None),
+        ("cycles", "log-loss=+1%", "no log-loss", None),
+    ],
+)
+def test_an_earlier_result_without_the_figure_says_what_it_has(
+    kind: CountKind, budget: str, found: str, hint: str | None, benchmark_result: Benchmark
+) -> None:
+    earlier = dataclasses.replace(benchmark_result, count_kind=kind, log_loss=None)
+    if kind == "none":
+        earlier = dataclasses.replace(earlier, counts=None)
+    with pytest.raises(InputError, match="earlier result has no such figure") as caught:
+        budgets.judge(budgets.parse(budget), earlier, earlier)
+    assert (caught.value.found, caught.value.hint) == (found, hint)
+    assert caught.value.where == f"{earlier.model} on {earlier.runner}"
 
 
 def test_junit_says_what_failed(benchmark_result: Benchmark) -> None:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ascmcu.features import spec as specs
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, load_log_mel
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10"
@@ -62,5 +61,5 @@ def write(folder: Path, seconds: float) -> tuple[Path, Path]:
     """``small.tflite`` and ``small.toml`` in ``folder``."""
     spec, model = folder / "small.toml", folder / "small.tflite"
     spec.write_text(specification(seconds))
-    model.write_bytes(network(specs.load_log_mel(spec)))
+    model.write_bytes(network(load_log_mel(spec)))
     return model, spec

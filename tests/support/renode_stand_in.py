@@ -208,7 +208,9 @@ def main(arguments: list[str]) -> int:
         print(VERSION)
         return 0
     assert arguments[:4] == ["--console", "--disable-xwt", "--plain", "-e"], arguments
-    script = Path(arguments[4].removeprefix("include @"))
+    named = re.fullmatch(r"include @((?:\\ |[^\s;])+)", arguments[4])
+    assert named, arguments
+    script = Path(named[1].replace("\\ ", " "))
     emulation = Emulation()
     emulation.origin = script.parent
     for line in script.read_text().splitlines():
