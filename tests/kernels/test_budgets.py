@@ -22,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT.parent / "shared" / "models"
-GROWTH = 1.01
+GROWTH = 0.01
 SMALL = ("ad", "wakeword", "dcase2022_baseline")
 FIGURES = ("cycles", "latency_cycles", "ram_bytes", "flash_beside_weights_bytes")
 needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
@@ -75,5 +75,5 @@ def test_budget(stored: dict[str, Any], networks: Path) -> None:
     if measured.compiler != stored["compiler"]:
         pytest.skip(f"stored with another compiler: {stored['compiler']}")
     for figure in FIGURES:
-        found, budget = getattr(measured, figure), stored[figure] * GROWTH
+        found, budget = getattr(measured, figure), stored[figure] + GROWTH * abs(stored[figure])
         assert found <= budget, f"{figure}: {found} over the budget of {budget:.0f}"
