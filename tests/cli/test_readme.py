@@ -59,6 +59,7 @@ def _result(**changes: Any) -> dict[str, Any]:
         "accuracy": None, "cycles": {"network": 900_000, "frontend": 0},
         "ram_bytes": {"total": 20_000}, "flash_bytes": {"total": 40_000},
         "layers": [{"name": "a", "op": "conv2d", "macs": 300_000}, {"name": "b", "op": "softmax", "macs": 0}],
+        "provenance": {"measured_at": "2026-11-21T09:52:13Z"},
     }  # fmt: skip
     return plain | changes
 
@@ -75,6 +76,18 @@ def test_the_table_tells_results_with_their_conditions(tmp_path: Path) -> None:
         and "75.0 % of 4 clips" in text
     )
     assert text.count("180 MHz; runner `sim`") == 1, "equal conditions are told once"
+    assert "\naudio, tiny: nucleo-f446 at 180 MHz" in text and "measured on 2026-11-21." in text
+
+
+def test_rows_of_other_days_and_other_flags_have_their_own_note() -> None:
+    tool = runpy.run_path(str(ROOT / "tools" / "readme_tables"))
+    later = {"measured_at": "2026-11-30T03:03:57Z"}
+    text = tool["table"](
+        [_result(), _result(model="later", provenance=later), _result(model="small", flags="-Os")]
+    )
+    notes = text.partition("\n\n")[2].splitlines()
+    assert [note.partition(":")[0] for note in notes] == ["tiny", "later", "small"]
+    assert "2026-11-30" in notes[1] and "`-Os`" in notes[2]
 
 
 def test_instructions_are_not_shown_as_cycles(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A figure that shrank is stored anew with
 ``tools/kernel_table MODEL… --layers --json docs/results/kernels-<schedule>.json``. Networks that are not published as
-files are made by ``tools/make_bench_tflite``; the large ones only with ASCMCU_LONG_TESTS.
+files are made by ``tools/make_bench_tflite``; the large ones only with ASCMCU_LONG_TESTS. A budget is of one network:
+where another is made here than the one that was measured, that is told, and not taken for growth.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = ROOT.parent / "shared" / "models"
-GROWTH = 1.01
+GROWTH = 0.01
 SMALL = ("ad", "wakeword", "dcase2022_baseline")
 FIGURES = ("cycles", "latency_cycles", "ram_bytes", "flash_beside_weights_bytes")
 needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
@@ -70,8 +71,9 @@ def test_budget(stored: dict[str, Any], networks: Path) -> None:
     measured = _tool("kernel_table").measure(
         _file(stored["model"], networks), stored["schedule"], layers=False
     )
+    assert measured.numbers_sha256 == stored["numbers_sha256"], "this is another network than the stored one"
     if measured.compiler != stored["compiler"]:
         pytest.skip(f"stored with another compiler: {stored['compiler']}")
     for figure in FIGURES:
-        found, budget = getattr(measured, figure), stored[figure] * GROWTH
+        found, budget = getattr(measured, figure), stored[figure] + GROWTH * abs(stored[figure])
         assert found <= budget, f"{figure}: {found} over the budget of {budget:.0f}"
