@@ -5,6 +5,7 @@ What a test cannot do is left out by name, with the reason; Renode is a stand-in
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import shutil
@@ -14,8 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from ascmcu.build.manifest import Manifest
 from ascmcu.data import synth
 from ascmcu.features.spec import load_log_mel
 from ascmcu.runners.renode import MIN_VERSION
@@ -53,6 +56,22 @@ class Repository:
         for line in lines:
             done = self.attempt(line, **variables)
             assert done.returncode == 0, f"{line}\n{done.stdout[-2000:]}\n{done.stderr[-3000:]}"
+
+    def git(self, *arguments: str, given: bytes = b"") -> str:
+        """What a git command in the repository says."""
+        git = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *arguments]
+        done = subprocess.run(git, cwd=self.folder, env=self.environment, input=given, capture_output=True)
+        assert done.returncode == 0, done.stderr.decode()
+        return done.stdout.decode().strip()
+
+    def commit(self, files: dict[str, bytes] | None = None, parent: str = "") -> str:
+        """A commit of these files, which lie at the root; the working tree stays as it is."""
+        entries = "".join(
+            f"100644 blob {self.git('hash-object', '-w', '--stdin', given=data)}\t{name}\n"
+            for name, data in sorted((files or {}).items())
+        )
+        tree = self.git("mktree", given=entries.encode())
+        return self.git("commit-tree", tree, "-m", "made", *(("-p", parent) if parent else ()))
 
     def attempt(self, line: str, **variables: str) -> subprocess.CompletedProcess[str]:
         if line.split()[-1] in LEFT_OUT:
@@ -170,11 +189,87 @@ def test_a_change_for_the_worse_fails_and_is_told(installed: Repository, tmp_pat
     assert "cycles" in (folder / "table.md").read_text()
 
 
-def test_without_a_base_the_result_is_told_alone(installed: Repository) -> None:
-    variables = {"RUNNER": "sim", "LIMIT": "1", "BASE": ""}
+SHORT = {"RUNNER": "sim", "LIMIT": "1"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "told"),
+    [
+        ({"BASE": ""}, "BASE is empty"),
+        ({"BASE": "empty"}, "holds no model.tflite"),
+        ({"BASE": "empty", "RUNNER": "qemu"}, "qemu counts instructions"),
+    ],
+)
+def test_without_a_base_the_result_is_told_alone(
+    variables: dict[str, str], told: str, installed: Repository
+) -> None:
+    if variables["BASE"]:
+        variables = {**variables, "BASE": installed.commit()}
+    done = installed.attempt("bash ci/ascmcu.sh base", **{**SHORT, **variables})
+    assert (done.returncode, "nothing is compared" in done.stdout) == (0, True) and told in done.stdout
+    if not variables["BASE"]:
+        installed.run(["bash ci/ascmcu.sh bench"], **SHORT)
+        done = installed.attempt("bash ci/ascmcu.sh compare", **SHORT, BASE="")
+        assert done.returncode == 0 and "no budget was checked" in done.stdout
+        assert "cycles" in (installed.folder / "table.md").read_text()
+
+
+def test_a_base_that_is_not_in_the_clone_fails_or_is_fetched(installed: Repository, tmp_path: Path) -> None:
+    """A shallow clone, as CIs make them, and a commit that a force push has taken away."""
+    done = installed.attempt("bash ci/ascmcu.sh base", **SHORT, BASE="1234" * 10)
+    assert done.returncode == 1 and "no budget was checked" in done.stderr and "fetch-depth" in done.stderr
+    assert not (installed.folder / "result-base.json").exists()
+
+    origin, base = tmp_path / "origin", installed.base
+    installed.git("clone", "--quiet", str(installed.folder), str(origin))
+    there = dataclasses.replace(installed, folder=origin)
+    tip = there.commit(parent=base)
+    there.git("update-ref", "HEAD", tip)
+    shallow = dataclasses.replace(installed, folder=tmp_path / "shallow")
+    installed.git("clone", "--quiet", "--depth", "1", origin.as_uri(), str(shallow.folder))
+    assert shallow.attempt(f"git cat-file -e {base}").returncode != 0
+    script = installed.folder / "ci" / "ascmcu.sh"
+    shutil.copytree(installed.folder / installed.environment["CLIPS"], shallow.folder / "tests" / "clips")
+    shallow.run([f"bash {script} base"], **SHORT, BASE=base)
+    assert (shallow.folder / "result-base.json").stat().st_size > 1000
+
+
+def test_a_base_that_cannot_be_measured_is_told_and_stops_nothing(installed: Repository) -> None:
+    """The change that repairs a broken model must be able to pass."""
+    broken = installed.commit({WORKFLOW["env"]["MODEL"]: b"no model"})
+    installed.run(["bash ci/ascmcu.sh bench"], **SHORT)
+    done = installed.attempt("bash ci/ascmcu.sh base", **SHORT, BASE=broken)
+    assert done.returncode == 0 and f"the base {broken} could not be measured" in done.stderr
+    assert "not a TensorFlow Lite model" in done.stderr
+    assert not list(installed.folder.glob("result-base.json*"))
+    done = installed.attempt("bash ci/ascmcu.sh compare", **SHORT, BASE=broken)
+    table = (installed.folder / "table.md").read_text()
+    assert done.returncode == 0 and "no budget was checked" in done.stdout
+    assert f"The base {broken} could not be measured" in table and "not a TensorFlow" in table
+    assert "cycles" in table and "<testsuite" in (installed.folder / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize("what", ["FEATURES", "TENSORS"])
+def test_a_model_without_its_specification_is_given_one_or_tensors(
+    what: str, installed: Repository, tmp_path: Path
+) -> None:
+    model, toml = audio.write(tmp_path, seconds=1.0)
+    shutil.copy(model, installed.folder / "bare.tflite")
+    shutil.copy(toml, installed.folder / "small.toml")
+    recording = next((installed.folder / WORKFLOW["env"]["CLIPS"]).rglob("*.wav"))
+    for number in range(audio.CLASSES):
+        (installed.folder / "ten" / f"class{number}").mkdir(parents=True, exist_ok=True)
+        shutil.copy(recording, installed.folder / "ten" / f"class{number}")
+    variables = {**SHORT, "MODEL": "bare.tflite", "FEATURES": "small.toml", "CLIPS": "ten"}
+    if what == "TENSORS":
+        installed.run(["ascmcu export bare.tflite --board nucleo-f446 --features none -o bare"])
+        spec = Manifest.load(installed.folder / "bare").inputs[0]
+        np.save(installed.folder / "in.npy", np.zeros((2, *spec.shape), dtype=spec.dtype))
+        variables |= {"FEATURES": "none", "TENSORS": "in.npy"}
+    base = installed.commit({"bare.tflite": model.read_bytes(), "small.toml": toml.read_bytes()})
     steps = [f"bash ci/ascmcu.sh {step}" for step in ("bench", "base", "compare")]
-    installed.run(steps, **variables)
-    assert "cycles" in (installed.folder / "table.md").read_text()
+    installed.run(steps, **variables, BASE=base)
+    assert (installed.folder / "result-base.json").is_file()
 
 
 def test_both_files_have_the_same_steps() -> None:
