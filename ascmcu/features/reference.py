@@ -75,7 +75,7 @@ def load(path: Path) -> npt.NDArray[Any]:
             where=str(path),
             found=f"{len(wrong)} of {array.size}, the first at [{place}]",
         )
-    if array.size and np.ptp(array) == 0:
+    if array.size > 1 and np.ptp(array) == 0:
         raise DataError(
             "the reference holds one value throughout: it says nothing of the features",
             where=str(path),
