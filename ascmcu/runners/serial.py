@@ -158,6 +158,8 @@ class SerialRunner(Runner):
         self._serial.close()
         deadline = time.monotonic() + self.reopen_s
         while time.monotonic() < deadline:
+            # First of all: a server that closes every connection at once would be asked without a pause.
+            time.sleep(_LOOK_AGAIN_S)
             back = _ports.again(self._usb) if self._usb is not None else self.port
             try:
                 if back is not None:
@@ -167,7 +169,6 @@ class SerialRunner(Runner):
                     return
             except (OSError, serial.SerialException):
                 pass
-            time.sleep(_LOOK_AGAIN_S)
         raise LinkError(
             "the serial port is gone",
             where=self.port,

@@ -46,10 +46,28 @@ def _masked_and_pruned(name: str) -> tuple[bytes, bytes]:
     from ascmcu.quantize import slim, source
 
     model = network(name)
+    _fold_exactly(model)
     found = slim.groups(model)
     keep = slim.chosen(model, found, slim._parameters(model, found, {}) // 2)
     made = (slim.masked(model, found, keep), slim.pruned(model, found, keep))
     return source.to_float_tflite(made[0]), source.to_float_tflite(made[1])
+
+
+def _fold_exactly(model: Any) -> None:
+    """Scales of normalisations that are powers of two.
+
+    The converter folds them into the weights with the processor's widest instructions: a channel's product with any
+    other scale may end in another bit when it has other neighbours.
+    """
+    import keras
+
+    for number, layer in enumerate(model.layers):
+        if isinstance(layer, keras.layers.BatchNormalization):
+            one = np.float32(1) - np.float32(layer.epsilon)
+            assert one + np.float32(layer.epsilon) == 1
+            scales = 2.0 ** np.random.default_rng(number).integers(-1, 2, layer.gamma.shape)
+            layer.gamma.assign(scales)
+            layer.moving_variance.assign(np.full(layer.moving_variance.shape, one))
 
 
 # Not those whose normalisations stand before convolutions: the converter sums their offsets over the channels.
