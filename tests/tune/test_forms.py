@@ -91,7 +91,7 @@ def test_stored_forms_come_back(tmp_path: Path) -> None:
         (("--to", "all", "--data", "d", "--board", "none"), "unknown board"),
         (("--to", "all", "--data", "d", "--sensitivity"), "of one form"),
         (("--to", "fp16", "--sensitivity"), "nothing to measure"),
-        (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "cannot go there"),
+        (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "no folder for the output"),
     ],
 )
 def test_wrong_options(options: tuple[str, ...], message: str, run: Path) -> None:
