@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ from typing import Any, Literal
 
 from ascmcu import paths, tables
 from ascmcu.errors import BoardError, near
+
+# In an export: the descriptions of a board that is not one of ours.
+_KEPT = "board"
 
 MemoryKind = Literal["flash", "ram", "ccm"]
 PortClock = Literal["apb1", "apb2", "core", "core/4"]
@@ -484,6 +488,34 @@ def load(name: str) -> Board:
     for check in CHECKS:
         check(board, str(path))
     return board
+
+
+def keep(name: str, folder: Path) -> None:
+    """Put the description of a board that is a file of the user's into an export, for the verbs that come after.
+
+    Args:
+        name: what ``load`` took; a name of ours needs nothing.
+        folder: the export.
+    """
+    if not name.endswith(".toml"):
+        return
+    path = Path(name)
+    kept = folder / _KEPT
+    (kept / "chips").mkdir(parents=True)
+    shutil.copyfile(path, kept / path.name)
+    chip = f"{load(name).chip.name}.toml"
+    if (path.parent / "chips" / chip).is_file():
+        shutil.copyfile(path.parent / "chips" / chip, kept / "chips" / chip)
+
+
+def of_export(folder: Path, name: str) -> Board:
+    """The board that an export is for: as the export describes it, or one of ours.
+
+    Raises:
+        BoardError: no such board, or a description that breaks a rule.
+    """
+    kept = folder / _KEPT / f"{name}.toml"
+    return load(str(kept) if kept.is_file() else name)
 
 
 def that_hold(flash_bytes: int, ram_bytes: int) -> list[str]:

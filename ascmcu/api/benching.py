@@ -83,7 +83,7 @@ def bench(
         check_output(Path(save_outputs), *(Path(path) for path in (tensors, *labels) if path is not None))
     folder = Path(folder)
     manifest = Manifest.load(folder)
-    target = Target(folder, boards.load(manifest.board), manifest, manifest.features is not None)
+    target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
     if wait_states and (on != "sim" or serial is not None):
         raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
     if counts is not None and serial is None:

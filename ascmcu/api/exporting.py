@@ -112,6 +112,7 @@ def build(
             fitting = _fitting([*found, *smaller], max_ram_bytes, target)
             fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
             plan, manifest, warnings = write(fitting)
+        boards.keep(board, part)
         _replace(place, part)
     return Export(folder, manifest, plan, warnings)
 

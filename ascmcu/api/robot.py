@@ -29,7 +29,9 @@ def golden_answer_should_be_right(folder: str, port: int) -> None:
         LinkError: another firmware answers, nothing does, or the outputs are not those of the reference.
     """
     manifest = Manifest.load(Path(folder))
-    target = Target(Path(folder), boards.load(manifest.board), manifest, manifest.features is not None)
+    target = Target(
+        Path(folder), boards.of_export(Path(folder), manifest.board), manifest, manifest.features is not None
+    )
     wanted = golden.golden(target.folder, manifest)
     with SerialRunner(target, f"socket://127.0.0.1:{port}") as link:
         session = Session(link, response_s=_RESPONSE_S, silent_hint=link.facts.silent_hint)

@@ -104,7 +104,7 @@ def _show(result: Any) -> None:
 
     from ascmcu import boards
 
-    m, board = result.manifest, boards.load(result.manifest.board)
+    m, board = result.manifest, boards.of_export(result.folder, result.manifest.board)
     console = Console()
     console.print(
         f"[bold]{m.model}[/] for {board.title}: {len(m.layers)} layers, {m.macs:,} MACs, {m.parameters:,} parameters"

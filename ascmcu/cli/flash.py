@@ -48,7 +48,7 @@ def command(
         _list(as_json)
         return
     manifest = Manifest.load(folder)
-    board = boards.load(manifest.board)
+    board = boards.of_export(folder, manifest.board)
     job = base.Job(folder, board, probe)
     if not job.elf.is_file():
         raise InputError(
