@@ -38,6 +38,7 @@ class ProcessRunner(Runner):
             self._cleanup.close()
             raise
         self._link.setblocking(False)
+        self._arrived = b""
         return self
 
     def __exit__(
@@ -94,8 +95,28 @@ class ProcessRunner(Runner):
         return f"{head}\n… {end - 2 * _SAID_BYTES} bytes …\n{tail}"
 
     def read(self, timeout_s: float) -> bytes:
+        if self._arrived:
+            data, self._arrived = self._arrived, b""
+            return data
         if not select.select([self._link], [], [], max(0.0, timeout_s))[0]:
             return b""
+        return self._received()
+
+    def write(self, data: bytes, timeout_s: float) -> None:
+        """Send all of it, and keep what comes meanwhile: a child whose answers are not read may stop reading."""
+        left = memoryview(data)
+        deadline = time.monotonic() + timeout_s
+        while left:
+            wait_s = deadline - time.monotonic()
+            if wait_s <= 0:
+                raise LinkError(f"the {self.name} runner takes no bytes", found=f"none in {timeout_s:.1f} s")
+            readable, writable, _ = select.select([self._link], [self._link], [], wait_s)
+            if readable:
+                self._arrived += self._received()
+            if writable:
+                left = left[self._sent(left) :]
+
+    def _received(self) -> bytes:
         try:
             data = self._link.recv(65536)
         except BlockingIOError:
@@ -106,16 +127,10 @@ class ProcessRunner(Runner):
             raise self._closed()
         return data
 
-    def write(self, data: bytes, timeout_s: float) -> None:
-        left = memoryview(data)
-        deadline = time.monotonic() + timeout_s
-        while left:
-            wait_s = deadline - time.monotonic()
-            if wait_s <= 0 or not select.select([], [self._link], [], wait_s)[1]:
-                raise LinkError(f"the {self.name} runner takes no bytes", found=f"none in {timeout_s:.1f} s")
-            try:
-                left = left[self._link.send(left) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise self._closed() from error
+    def _sent(self, data: memoryview) -> int:
+        try:
+            return self._link.send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise self._closed() from error

@@ -29,6 +29,10 @@ needs_qemu = pytest.mark.skipif(
 RUNNERS = ["sanitized", pytest.param("qemu", marks=needs_qemu)]
 
 
+# Only a hang takes as long: a loaded machine gives a child no time for seconds on end.
+HANG_S = 120.0
+
+
 class Sanitized(HostRunner):
     """The host build with address and undefined-behaviour checks, which end it at the first finding."""
 
@@ -142,7 +146,7 @@ def noisy(target: Target) -> Iterator[Noise]:
 
 def test_a_noisy_link_never_gives_a_wrong_result(noisy: Noise) -> None:
     rng = random.Random(3)
-    session = Session(noisy, response_s=10.0, seed=1)
+    session = Session(noisy, response_s=HANG_S, seed=1)
     for _ in range(12):
         pcm = rng.randbytes(CLIP_SAMPLES * CHANNELS * 2)
         assert session.run(pcm, Kind.AUDIO).outputs == mixed(audio_rows(pcm))
@@ -153,9 +157,9 @@ def test_a_noisy_link_never_gives_a_wrong_result(noisy: Noise) -> None:
 def test_garbage_before_and_between_is_ignored(target: Target) -> None:
     rng = random.Random(4)
     with Sanitized(target) as link:
-        session = Session(link, response_s=10.0)
+        session = Session(link, response_s=HANG_S)
         for _ in range(5):
-            link.write(rng.randbytes(5000), 1.0)
+            link.write(rng.randbytes(5000), HANG_S)
             tensor = rng.randbytes(ROWS * ROW_BYTES)
             assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
         assert session.statistics().bad_frames > 5
@@ -164,14 +168,14 @@ def test_garbage_before_and_between_is_ignored(target: Target) -> None:
 def test_well_formed_nonsense_is_refused_and_survived(target: Target) -> None:
     rng = random.Random(5)
     with Sanitized(target) as link:
-        session = Session(link, response_s=10.0)
+        session = Session(link, response_s=HANG_S)
         clip_bytes = session.hello.clip_bytes(Kind.TENSOR)
         for _ in range(2000):
             type_ = rng.choice([*Type, rng.randrange(256)])
             body = rng.randbytes(rng.choice([0, 1, 2, 7, 8, 9, 10, 200, 1032, 1040, 3000]))
             if rng.random() < 0.5:  # half of them concern one and the same clip, begun and fed in any order
                 body = begin_body(7, rng.choice([clip_bytes, rng.getrandbits(32)])) + body[8:]
-            link.write(_frame(type_, rng.choice([0, 1, rng.randrange(256)]), body), 5.0)
+            link.write(_frame(type_, rng.choice([0, 1, rng.randrange(256)]), body), HANG_S)
             while link.read(0.0):
                 pass
         tensor = rng.randbytes(ROWS * ROW_BYTES)
@@ -186,10 +190,10 @@ def _frame(type_: int, flags: int, body: bytes) -> bytes:
 
 def test_a_dead_device_is_reported_with_its_end(target: Target) -> None:
     with Sanitized(target) as link:
-        assert Session(link, response_s=5.0).hello.model == "mixer"
+        assert Session(link, response_s=HANG_S).hello.model == "mixer"
         link._child.kill()
         with pytest.raises(LinkError, match="closed the link"):
-            Session(link, response_s=5.0).statistics()
+            Session(link, response_s=HANG_S).statistics()
 
 
 FAULTS = {

@@ -205,12 +205,12 @@ def test_a_terminal_is_a_serial_port(target: Target, desk: Desk, clips: Clips) -
 @pytest.mark.parametrize("what", ["reset", "garbage", "half a frame", "unplugged", "unplugged for a while"])
 def test_what_happens_on_desks_costs_no_result(what: str, target: Target, desk: Desk, clips: Clips) -> None:
     runner = SerialRunner(target, str(desk.path), reopen_s=10.0)
-    happened = []
+    happened: list[threading.Timer] = []
 
     def disturb(done: int, total: int) -> None:
         if done == 2 and not happened:
-            happened.append(True)
-            threading.Timer(0.02, act).start()
+            happened.append(threading.Timer(0.02, act))
+            happened[0].start()
 
     def act() -> None:
         if what == "reset":
@@ -226,6 +226,7 @@ def test_what_happens_on_desks_costs_no_result(what: str, target: Target, desk: 
 
     done = bench.run(target, runner, clips, progress=disturb)
     assert happened
+    happened[0].join()
     assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
 
 
