@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ascmcu import __version__
 from ascmcu.boards import Board
-from ascmcu.codegen.render import render
+from ascmcu.jinja import render
 
 CORE_VECTORS = 16
 # The STM32's code for a bus divider: RM0390 6.3.3, PPREx; the same in all its families.

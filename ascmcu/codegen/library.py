@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ascmcu import __version__, paths
-from ascmcu.codegen.render import render
 from ascmcu.features.spec import FeatureSpec, Spec
+from ascmcu.jinja import render
 from ascmcu.schedule.plan import Plan
 
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float", "int32": "int32_t"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.codegen.render import render
+from ascmcu.jinja import render
 from ascmcu.schedule.plan import Buffer, Plan
 
 _WIDTH = 960

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from ascmcu import __version__
-from ascmcu.codegen.render import environment, render
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.jinja import environment, render
 from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ascmcu import boards, packs
 from ascmcu.boards import Board
-from ascmcu.codegen.render import render
 from ascmcu.errors import InputError
+from ascmcu.jinja import render
 
 
 def write(part: packs.Part, name: str, folder: Path) -> tuple[Path, Path]:

@@ -10,8 +10,8 @@ from typing import Any
 
 from ascmcu import __version__
 from ascmcu.boards import Board
-from ascmcu.codegen.render import render
 from ascmcu.errors import InputError
+from ascmcu.jinja import render
 
 OWN = "own"
 SOCKET = 34567

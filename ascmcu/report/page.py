@@ -11,8 +11,8 @@ import jinja2
 import markupsafe
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
-from ascmcu.codegen.render import environment
 from ascmcu.ir import registry
+from ascmcu.jinja import environment
 from ascmcu.report import pictures, words
 from ascmcu.report.limits import Limit, by_name
 from ascmcu.report.pictures import Rectangle

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ascmcu.codegen.render import render
 from ascmcu.errors import InputError, ToolError
+from ascmcu.jinja import render
 from ascmcu.paths import write_whole
 from ascmcu.report import words
 from ascmcu.report.budgets import Metric

@@ -20,11 +20,11 @@ from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.frontend.logmel import LogMel
 from ascmcu.codegen.frontend.micro import Micro
 from ascmcu.codegen.frontend.parts import Stage
-from ascmcu.codegen.render import environment
 from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.spec import Spec
+from ascmcu.jinja import environment
 from tests.features.signals import LOG_MEL, VARIANTS, any_spec, plain, variant
 from tests.features.target import fnv1a
 

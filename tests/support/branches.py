@@ -10,7 +10,7 @@ from typing import Any
 import jinja2
 from jinja2 import nodes
 
-from ascmcu.codegen import render
+from ascmcu import jinja
 
 
 @dataclass(frozen=True, order=True)
@@ -52,7 +52,7 @@ class _Recording(jinja2.Environment):
 @contextlib.contextmanager
 def recorded() -> Iterator[_Recording]:
     """The project's environment while it records; what a template cannot do is known once it was rendered."""
-    environment: Any = render.environment()
+    environment: Any = jinja.environment()
     kept = environment.__class__, environment.bytecode_cache
     environment.__class__, environment.bytecode_cache = _Recording, None
     environment.taken, environment.known = set(), set()

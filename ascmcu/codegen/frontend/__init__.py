@@ -15,10 +15,10 @@ from ascmcu.codegen.frontend.logmel import LogMel
 from ascmcu.codegen.frontend.micro import Micro
 from ascmcu.codegen.frontend.output import ITEM_BYTES
 from ascmcu.codegen.frontend.parts import Cost, Stages
-from ascmcu.codegen.render import render
 from ascmcu.errors import FeatureError
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.spec import FeatureSpec, Spec
+from ascmcu.jinja import render
 
 
 def render_frontend(spec: Spec, scale: float, zero_point: int, dtype: str) -> dict[str, str]:

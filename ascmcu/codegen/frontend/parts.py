@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ascmcu.codegen.render import render
+from ascmcu.jinja import render
 
 
 @dataclass(frozen=True)
