@@ -1,0 +1,89 @@
+"""Find, read and check the description of a board."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from ascmcu import paths, tables
+from ascmcu.boards.checks import CHECKS
+from ascmcu.boards.records import Board, Chip
+from ascmcu.errors import BoardError, near
+
+# In an export: the descriptions of a board that is not one of ours.
+_KEPT = "board"
+
+
+def names() -> list[str]:
+    """Every board that has a description, sorted."""
+    return sorted(p.stem for p in paths.boards().glob("*.toml"))
+
+
+def load(name: str) -> Board:
+    """The board of that name, or of the file if ``name`` is the path of a ``.toml``.
+
+    Raises:
+        BoardError: no such board (near matches are suggested), or a description that breaks a rule.
+    """
+    path = Path(name) if name.endswith(".toml") else paths.boards() / f"{name}.toml"
+    if not path.is_file():
+        raise BoardError(
+            "unknown board",
+            found=name,
+            expected=f"{', '.join(names())}; or a board's .toml file",
+            hint=near(name, names(), 3) or "`ascmcu boards list` shows them all",
+        )
+    raw = tables.load(path, BoardError)
+    chip_name = raw.get("chip")
+    if not isinstance(chip_name, str):
+        raise BoardError("a board must name its chip", where=str(path), found=chip_name)
+    beside = path.parent / "chips" / f"{chip_name}.toml"
+    chip_path = beside if beside.is_file() else paths.boards() / "chips" / f"{chip_name}.toml"
+    if not chip_path.is_file():
+        known = sorted(p.stem for p in chip_path.parent.glob("*.toml"))
+        raise BoardError(
+            "unknown chip",
+            where=str(path),
+            found=chip_name,
+            expected=", ".join(known),
+            hint=near(chip_name, known, 3),
+        )
+    raw["chip"] = tables.read(chip_path, Chip, BoardError)
+    board = tables.build(Board, raw, str(path), BoardError)
+    for check in CHECKS:
+        check(board, str(path))
+    return board
+
+
+def keep(name: str, folder: Path) -> None:
+    """Put the description of a board that is a file of the user's into an export, for the verbs that come after.
+
+    Args:
+        name: what ``load`` took; a name of ours needs nothing.
+        folder: the export.
+    """
+    if not name.endswith(".toml"):
+        return
+    path = Path(name)
+    kept = folder / _KEPT
+    (kept / "chips").mkdir(parents=True)
+    shutil.copyfile(path, kept / path.name)
+    chip = f"{load(name).chip.name}.toml"
+    if (path.parent / "chips" / chip).is_file():
+        shutil.copyfile(path.parent / "chips" / chip, kept / "chips" / chip)
+
+
+def of_export(folder: Path, name: str) -> Board:
+    """The board that an export is for: as the export describes it, or one of ours.
+
+    Raises:
+        BoardError: no such board, or a description that breaks a rule.
+    """
+    kept = folder / _KEPT / f"{name}.toml"
+    return load(str(kept) if kept.is_file() else name)
+
+
+def that_hold(flash_bytes: int, ram_bytes: int) -> list[str]:
+    """The known boards with at least that much flash and RAM."""
+    known = [load(name) for name in names()]
+    return [b.name for b in known if b.flash.size_bytes >= flash_bytes and b.ram.size_bytes >= ram_bytes]
