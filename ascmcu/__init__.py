@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    # bench, build and report are packages too: ascmcu.api makes those callable, whichever of both one gets.
     if name not in __all__:
         raise AttributeError(f"module 'ascmcu' has no attribute {name!r}")
     return getattr(importlib.import_module("ascmcu.api"), {"compile": "compile_model"}.get(name, name))

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-# A warning of a compiler is an error here; it is not for a user (ascmcu/build/gcc.py).
+# A warning of a compiler is an error here; it is not for a user (ascmcu/toolchain/gcc.py).
 os.environ["ASCMCU_STRICT"] = "1"
 
 # A shell that runs the suite in the background has it ignore Ctrl-C, and so would every program that a test interrupts.

@@ -128,11 +128,11 @@ def _help(command: click.Command, parent: click.Context, name: str) -> list[str]
 
 def results() -> str:
     """The keys of a result file, out of its JSON schema."""
-    schema = json.loads((ROOT / "ascmcu" / "report" / "bench.schema.json").read_text())
+    schema = json.loads((ROOT / "ascmcu" / "results" / "bench.schema.json").read_text())
     lines = [
         "# Result files", "",
         "`ascmcu bench` writes `bench-<runner>.json` beside the export; `--json` prints the same. The JSON schema "
-        "ships with the package as `ascmcu/report/bench.schema.json`.", "",
+        "ships with the package as `ascmcu/results/bench.schema.json`.", "",
         f"This is version {schema['properties']['version']['const']}. Keys may be added without a new version; "
         "whatever changes or goes makes a new one.", "",
         *_keys(schema),

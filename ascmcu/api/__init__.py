@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import types
-from collections.abc import Callable
-from typing import Any
-
 from ascmcu.api.benching import bench
 from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
 from ascmcu.api.compiling import NO_FEATURES, Compiled, compile_model
@@ -37,17 +32,3 @@ __all__ = [
     "variants",
     "write_sources",
 ]
-
-
-def _also_callable(package: str, function: Callable[..., Any]) -> None:
-    """Let ``ascmcu.bench(...)`` work where ``ascmcu.bench`` is the package, once that has been imported."""
-
-    class Called(types.ModuleType):
-        def __call__(self, *arguments: Any, **options: Any) -> Any:
-            return function(*arguments, **options)
-
-    sys.modules[package].__class__ = Called
-
-
-for _function in (bench, build, report):
-    _also_callable(f"ascmcu.{_function.__name__}", _function)

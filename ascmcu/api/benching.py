@@ -10,19 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards
-from ascmcu.bench import answers
-from ascmcu.bench import clips as clip_sources
-from ascmcu.bench import run as bench_run
-from ascmcu.build.identity import UNIDENTIFIED
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import answers
+from ascmcu.benchmark import clips as clip_sources
+from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, check_output, write_whole
-from ascmcu.report.schema import Benchmark
-from ascmcu.report.summarize import summarize
+from ascmcu.results.schema import Benchmark
+from ascmcu.results.summarize import summarize
 from ascmcu.runners import base as runners
 from ascmcu.runners.base import CountKind, Runner, Target
 from ascmcu.runners.serial import SerialRunner
+from ascmcu.toolchain.identity import UNIDENTIFIED
+from ascmcu.toolchain.manifest import Manifest
 
 Progress = Callable[[int, int], None]
 Tell = Callable[[str], None]

@@ -16,11 +16,11 @@ from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.sources import write_library, write_sources
 from ascmcu.boards import Board
-from ascmcu.build import gcc
-from ascmcu.build.manifest import Manifest, image_hashes
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
+from ascmcu.toolchain import gcc
+from ascmcu.toolchain.manifest import Manifest, image_hashes
 
 Format = Literal["firmware", "library"]
 # Step, what it counts, how many are done, how many there are.

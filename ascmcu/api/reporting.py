@@ -7,13 +7,13 @@ from pathlib import Path
 
 from ascmcu.api.choices import candidates
 from ascmcu.api.compiling import NO_FEATURES, compile_model
-from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
-from ascmcu.report import budgets, comparison, inspection, page, schema
-from ascmcu.report.comparison import Comparison
-from ascmcu.report.inspection import Inspection
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import budgets, comparison, inspection, page, schema
+from ascmcu.results.comparison import Comparison
+from ascmcu.results.inspection import Inspection
+from ascmcu.results.schema import Benchmark
+from ascmcu.toolchain.manifest import Manifest
 
 
 def inspect(model: PathLike) -> Inspection:

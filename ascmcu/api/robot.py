@@ -6,12 +6,12 @@ import socket
 from pathlib import Path
 
 from ascmcu import boards
-from ascmcu.bench import golden
-from ascmcu.bench.run import check_firmware
-from ascmcu.bench.session import Session
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import golden
+from ascmcu.benchmark.run import check_firmware
+from ascmcu.benchmark.session import Session
 from ascmcu.runners.base import Target
 from ascmcu.runners.serial import SerialRunner
+from ascmcu.toolchain.manifest import Manifest
 
 _RESPONSE_S = 60.0
 

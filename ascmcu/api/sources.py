@@ -13,9 +13,6 @@ from ascmcu import __version__
 from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.identity import UNIDENTIFIED
-from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_code
 from ascmcu.codegen import library, renode
 from ascmcu.codegen.frontend import render_frontend
@@ -28,6 +25,9 @@ from ascmcu.schedule import Plan
 from ascmcu.schedule.describe import describe
 from ascmcu.schedule.plan import Layer as PlanLayer
 from ascmcu.schedule.plan import scratch_name, state_name
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.identity import UNIDENTIFIED
+from ascmcu.toolchain.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 
 
 def write_sources(

@@ -112,10 +112,10 @@ def command(
         return
     from rich.console import Console
 
-    from ascmcu.report import table
+    from ascmcu.results import table
 
     table.show(result, Console())
     if repeat > 1:
-        from ascmcu.bench.journal import spread
+        from ascmcu.benchmark.journal import spread
 
         click.echo(f"{repeat} repetitions of each clip: {spread(folder)}")

@@ -39,7 +39,7 @@ def command(
     cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
     """
     from ascmcu import api
-    from ascmcu.report import budgets, comparison, pareto
+    from ascmcu.results import budgets, comparison, pareto
 
     bounds = [budgets.parse(text) for text in limits]
     if plot is not None:
@@ -65,18 +65,18 @@ def _show(form: str, made: list[Any]) -> None:
     if form == "json":
         click.echo(json.dumps([c.to_dict() for c in made], indent=2))
     elif form == "markdown":
-        from ascmcu.report import markdown
+        from ascmcu.results import markdown
 
         click.echo(markdown.of_comparison(made), nl=False)
     elif form == "junit":
-        from ascmcu.report import junit
+        from ascmcu.results import junit
 
         suites = [(f"{c.result.model}.{c.result.runner}", junit.cases(c.result, c.verdicts)) for c in made]
         click.echo(junit.render(suites), nl=False)
     else:
         from rich.console import Console
 
-        from ascmcu.report import comparison_table
+        from ascmcu.results import comparison_table
 
         for c in made:
             comparison_table.show(c, Console())

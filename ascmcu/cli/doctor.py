@@ -50,8 +50,8 @@ def _program(name: str, *arguments: str) -> str | None:
     path = shutil.which(name)
     if path is None:
         return None
-    from ascmcu.build.program import first_line
     from ascmcu.errors import ToolError
+    from ascmcu.toolchain.program import first_line
 
     try:
         return first_line([path, *(arguments or ("--version",))]) or path
@@ -137,7 +137,7 @@ def _newlib() -> str | None:
 
 
 def _cmsis_dsp() -> str | None:
-    from ascmcu.build import cmsis_dsp
+    from ascmcu.toolchain import cmsis_dsp
 
     try:
         there = cmsis_dsp.available()
@@ -229,7 +229,7 @@ CHECKS: tuple[Check, ...] = (
     Check("newlib", _newlib, "export", _APT + "libnewlib-arm-none-eabi", True),
     Check(
         "cmsis-dsp", _cmsis_dsp, "exports with a front end",
-        'python -c "from ascmcu.build import cmsis_dsp; cmsis_dsp.sources(1024)"', True,
+        'python -c "from ascmcu.toolchain import cmsis_dsp; cmsis_dsp.sources(1024)"', True,
     ),
     Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
     Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),

@@ -133,7 +133,7 @@ def check(
         context.exit(0 if own.check(next(iter(names), None), model, reference, files, as_json) else 1)
     if model is not None:
         context.exit(0 if _check_model(model, files, as_json) else 1)
-    from ascmcu.bench import parity
+    from ascmcu.benchmark import parity
     from ascmcu.features import extract
 
     wanted = specs.names() if "all" in names else names
@@ -172,7 +172,7 @@ def check(
 
 
 def _print(name: str, report: object, first: bool) -> None:
-    from ascmcu.bench.parity import Parity
+    from ascmcu.benchmark.parity import Parity
 
     assert isinstance(report, Parity)
     if first:
@@ -187,7 +187,7 @@ def _print(name: str, report: object, first: bool) -> None:
 def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
     """Parity of the model's own front end, and its predictions through both."""
     from ascmcu import api
-    from ascmcu.bench import parity
+    from ascmcu.benchmark import parity
     from ascmcu.errors import FeatureError
 
     compiled = api.compile_model(model)
@@ -225,7 +225,7 @@ def _of(progress: Counted, clips: Sized) -> Callable[[int], None]:
 
 
 def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
-    from ascmcu.bench.clips import part_name
+    from ascmcu.benchmark.clips import part_name
     from ascmcu.data import datasets, folders
 
     if data.is_file() and data.suffix.lower() in folders.SUFFIXES:

@@ -40,9 +40,9 @@ def command(
 ) -> None:
     """Write the firmware in DIR (default: build) to the board, verify it, and wait for its hello."""
     from ascmcu import boards
-    from ascmcu.build.manifest import Manifest, check_image
     from ascmcu.errors import InputError
     from ascmcu.flash import base
+    from ascmcu.toolchain.manifest import Manifest, check_image
 
     if listing:
         _list(as_json)
@@ -96,7 +96,7 @@ def _hello(folder: Path, board: Any, manifest: Any, port: str) -> dict[str, Any]
     Raises:
         LinkError: nothing answers, or something else than the export.
     """
-    from ascmcu.bench import run as bench
+    from ascmcu.benchmark import run as bench
     from ascmcu.runners.base import Target
     from ascmcu.runners.serial import SerialRunner
 

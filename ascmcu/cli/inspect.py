@@ -15,7 +15,7 @@ def command(model: Path, as_json: bool) -> None:
     """Show the layers of MODEL (.tflite), what they weigh, the challenge limits they keep and the boards they fit.
 
     Parameters are counted with zeros, as DCASE does; RAM is the peak of the activations. The keys of --json are
-    those of ascmcu.report.inspection.Inspection.
+    those of ascmcu.results.inspection.Inspection.
     """
     from ascmcu import api
 
@@ -25,6 +25,6 @@ def command(model: Path, as_json: bool) -> None:
         return
     from rich.console import Console
 
-    from ascmcu.report.inspection_table import show
+    from ascmcu.results.inspection_table import show
 
     show(inspection, Console())

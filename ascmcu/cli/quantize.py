@@ -334,7 +334,7 @@ def _show_layers(layers: tuple[LayerSensitivity, ...], clips: int) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from ascmcu.report.words import short_layer
+    from ascmcu.results.words import short_layer
 
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, title in enumerate(("layer", "SQNR dB", "alone: answer dB", "same label", "accuracy")):

@@ -15,8 +15,8 @@ from ascmcu.cli.progress import staged
 from ascmcu.errors import DataError, FeatureError
 
 if TYPE_CHECKING:
-    from ascmcu.bench.parity import Quantization
-    from ascmcu.bench.reference import Comparison
+    from ascmcu.benchmark.parity import Quantization
+    from ascmcu.benchmark.reference import Comparison
     from ascmcu.features.neighbours import Distance, Recording, Step
     from ascmcu.features.spec import FeatureSpec
     from ascmcu.ir.graph import Graph
@@ -29,7 +29,7 @@ def check(
     spec_name: str | None, model: Path | None, reference: Path, files: Sequence[Path], as_json: bool
 ) -> bool:
     """Compare, tell, and say whether the specification gives the reference's features and its answers."""
-    from ascmcu.bench import reference as against
+    from ascmcu.benchmark import reference as against
     from ascmcu.features import reference as arrays
     from ascmcu.features import spec as specs
 
@@ -70,7 +70,7 @@ def _network(
     if model is None:
         return None, (), None, None
     from ascmcu import api
-    from ascmcu.bench.parity import Quantization
+    from ascmcu.benchmark.parity import Quantization
     from ascmcu.features import spec as specs
 
     compiled = api.compile_model(model, features=None if with_features else "none")

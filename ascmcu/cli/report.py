@@ -35,7 +35,7 @@ def command(
     """Show RESULT: a file that `ascmcu bench` wrote, or an export's folder with the newest one (default: build)."""
     from ascmcu import api
     from ascmcu.paths import check_output
-    from ascmcu.report import budgets
+    from ascmcu.results import budgets
 
     if to is not None:
         check_output(to, result)
@@ -48,7 +48,7 @@ def command(
     elif form == "text" and to is None:
         from rich.console import Console
 
-        from ascmcu.report import table
+        from ascmcu.results import table
 
         table.show(benchmark, Console())
     else:
@@ -63,18 +63,18 @@ def _text(form: str, benchmark: Any, verdicts: list[Any]) -> str:
     if form == "json":
         return json.dumps(benchmark.to_dict(), indent=2) + "\n"
     if form == "markdown":
-        from ascmcu.report import markdown
+        from ascmcu.results import markdown
 
         return markdown.of_benchmark(benchmark, verdicts)
     if form == "junit":
-        from ascmcu.report import junit
+        from ascmcu.results import junit
 
         return junit.render([(f"{benchmark.model}.{benchmark.runner}", junit.cases(benchmark, verdicts))])
     import io
 
     from rich.console import Console
 
-    from ascmcu.report import table
+    from ascmcu.results import table
 
     text = io.StringIO()
     table.show(benchmark, Console(file=text, width=120))

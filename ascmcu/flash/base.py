@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from ascmcu.boards import Board
-from ascmcu.build import program
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
+from ascmcu.toolchain import program
 
 _WRITE_S = 300.0
 _SAID_BYTES = 16 << 20  # more than any tool prints

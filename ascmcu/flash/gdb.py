@@ -10,10 +10,10 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu.boards import Board
-from ascmcu.build.elf import reading
 from ascmcu.errors import InputError, LinkError
 from ascmcu.flash._rsp import Remote
 from ascmcu.flash.base import WRONG_CHIP, FlashTool, Job
+from ascmcu.toolchain.elf import reading
 
 DEFAULT = "localhost:3333"
 # Reset commands of servers, and the words by which they say that they know none such.

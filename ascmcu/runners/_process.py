@@ -14,9 +14,9 @@ import types
 from pathlib import Path
 from typing import Self
 
-from ascmcu.build.program import end_group
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner
+from ascmcu.toolchain.program import end_group
 
 _EXIT_S = 2.0
 _SAID_BYTES = 2000  # at either end of what a child has printed

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from ascmcu.boards import Board
-from ascmcu.build.manifest import Manifest
 from ascmcu.errors import InputError
+from ascmcu.toolchain.manifest import Manifest
 
 # "counts" are of a kind that nobody knows.
 CountKind = Literal["cycles", "instructions", "counts", "none"]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ascmcu.build.gcc import build_host, compiler_version, host_identity
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
+from ascmcu.toolchain.gcc import build_host, compiler_version, host_identity
 
 
 class HostRunner(ProcessRunner):

@@ -16,11 +16,11 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from ascmcu.build.gcc import find_tool
-from ascmcu.build.program import first_line
 from ascmcu.errors import LinkError, ToolError
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
+from ascmcu.toolchain.gcc import find_tool
+from ascmcu.toolchain.program import first_line
 
 _START_S = 60.0  # on a busy machine; a QEMU that ends is noticed at once
 # QEMU's -serial options in order: USART1, 2, 3, UART4, 5, USART6.

@@ -14,11 +14,11 @@ import subprocess
 import time
 from pathlib import Path
 
-from ascmcu.build.program import first_line
 from ascmcu.codegen import renode as renode_files
 from ascmcu.errors import LinkError, ToolError
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
+from ascmcu.toolchain.program import first_line
 
 _LOG_BYTES = 64 << 20  # more than a run prints
 _START_S = 60.0  # Renode compiles its platform at every start: 3 … 6 s on an idle machine

@@ -12,8 +12,8 @@ from typing import Any
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from ascmcu.build.elf import BROKEN, reading
 from ascmcu.errors import InputError
+from ascmcu.toolchain.elf import BROKEN, reading
 
 _EXECUTABLE = 1
 _WRITABLE = 2

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ascmcu import boards
 from ascmcu.errors import BoardError
-from ascmcu.report import page
+from ascmcu.results import page
 from ascmcu.tune import cost, limits
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu.errors import ToolError
-from ascmcu.report import page
+from ascmcu.results import page
 from ascmcu.tune.study import Outcome, Result
 
 _LABELS = {

@@ -9,7 +9,7 @@ from pathlib import Path
 from ascmcu import api, boards
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import InputError, LimitError
-from ascmcu.report import limits
+from ascmcu.results import limits
 from ascmcu.train.recipe import Recipe
 
 

@@ -16,7 +16,7 @@ from ascmcu.features import extract
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.quantize import metadata
-from ascmcu.report import schema
+from ascmcu.results import schema
 from tests.data import made
 from tests.data.made import Signal, noise, sound, wav
 from tests.support import recipes_flat

@@ -14,9 +14,9 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu import boards, packs
-from ascmcu.build.gcc import build_firmware
 from ascmcu.cli import cli
 from ascmcu.errors import BoardError, InputError, ToolError
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import mixer_target
 
 PIDX = """<?xml version="1.0" encoding="UTF-8"?>

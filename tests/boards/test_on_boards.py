@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from ascmcu import api, boards, paths
-from ascmcu.bench import wire
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import ClockState, Counter, Kind
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import ClockState, Counter, Kind
 from ascmcu.runners import base
 from ascmcu.runners.base import Target
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from ascmcu import boards
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import Kind
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import Kind
 from ascmcu.codegen import renode
 from ascmcu.runners import base
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROWS, audio_rows, mixed, mixer_target
 
 ROOT = Path(__file__).resolve().parents[2]

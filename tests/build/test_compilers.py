@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ascmcu import passes
-from ascmcu.build.flags import LANGUAGE
 from ascmcu.frontends import tflite
+from ascmcu.toolchain.flags import LANGUAGE
 from tests.support import chain, native_compilers
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference

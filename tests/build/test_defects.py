@@ -11,9 +11,9 @@ from click.testing import CliRunner
 
 from ascmcu import api
 from ascmcu.api import sources
-from ascmcu.build import gcc
 from ascmcu.cli import cli
 from ascmcu.errors import BuildError, GeneratedCodeError
+from ascmcu.toolchain import gcc
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 

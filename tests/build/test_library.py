@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from ascmcu import api
-from ascmcu.build import cmsis_dsp
 from ascmcu.features import spec as feature_specs
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
+from ascmcu.toolchain import cmsis_dsp
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 

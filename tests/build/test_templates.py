@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from ascmcu import passes, paths
-from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.model import render_model
 from ascmcu.frontends import tflite
 from ascmcu.jinja import environment
 from ascmcu.schedule import LAYERS, ROWS, make_plan
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 from tests.support import branches, corpus, on_target
 from tests.support.branches import Branch
 

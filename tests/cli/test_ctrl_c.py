@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu.build import cmsis_dsp
 from ascmcu.data import synth
+from ascmcu.toolchain import cmsis_dsp
 from tests.cli.conftest import dense
 
 ROOT = Path(__file__).resolve().parents[2]

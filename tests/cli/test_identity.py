@@ -19,15 +19,15 @@ import pytest
 import soundfile
 
 from ascmcu import api, boards
-from ascmcu.bench import wire
-from ascmcu.bench.run import check_firmware
-from ascmcu.bench.session import Session
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.run import check_firmware
+from ascmcu.benchmark.session import Session
 from ascmcu.errors import LinkError
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.quantize import metadata
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
+from ascmcu.toolchain.manifest import Manifest
 from tests.cli.conftest import Ascmcu, dense
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu import api
-from ascmcu.report.limits import LIMITS, Figures, by_name
+from ascmcu.results.limits import LIMITS, Figures, by_name
 from tests.cli.conftest import Ascmcu
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step

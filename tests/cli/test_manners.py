@@ -16,8 +16,8 @@ import numpy as np
 import pytest
 
 from ascmcu.cli import AFTER_CTRL_C, VERBS, cli, progress
-from ascmcu.report import schema
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import schema
+from ascmcu.results.schema import Benchmark
 from tests.cli.conftest import Ascmcu, Snapshot
 from tests.report.conftest import benchmark_result as benchmark_result
 

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from ascmcu import api, paths
-from ascmcu.build.manifest import MANIFEST_VERSION
 from ascmcu.data import synth
+from ascmcu.toolchain.manifest import MANIFEST_VERSION
 from tests.cli.conftest import Ascmcu, Snapshot, dense
 
 ROOT = Path(__file__).resolve().parents[2]

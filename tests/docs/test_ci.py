@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ascmcu.build.manifest import Manifest
 from ascmcu.data import synth
 from ascmcu.features.spec import load_log_mel
 from ascmcu.runners.renode import MIN_VERSION
+from ascmcu.toolchain.manifest import Manifest
 from tests.support import audio, wheels
 
 yaml = pytest.importorskip("yaml")

@@ -13,16 +13,16 @@ from click.testing import CliRunner
 from elftools.elf.elffile import ELFFile
 
 from ascmcu import api, boards
-from ascmcu.bench import answers
-from ascmcu.bench.clips import Clip, Clips
-from ascmcu.bench.run import run
-from ascmcu.bench.wire import Kind
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.manifest import Manifest, image_hashes
+from ascmcu.benchmark import answers
+from ascmcu.benchmark.clips import Clip, Clips
+from ascmcu.benchmark.run import run
+from ascmcu.benchmark.wire import Kind
 from ascmcu.cli import cli
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import spec as feature_specs
 from ascmcu.runners.base import Target, create
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.manifest import Manifest, image_hashes
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 

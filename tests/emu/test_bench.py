@@ -20,16 +20,16 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu import boards
-from ascmcu.bench import run as bench
-from ascmcu.bench.clips import Clips, from_tensors
-from ascmcu.build import gcc
-from ascmcu.build.size import sizes
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark.clips import Clips, from_tensors
 from ascmcu.cli import cli
 from ascmcu.errors import BoardError, BuildError, DataError, InputError, LinkError, ToolError
-from ascmcu.report.summarize import summarize
+from ascmcu.results.summarize import summarize
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
+from ascmcu.toolchain import gcc
+from ascmcu.toolchain.size import sizes
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")

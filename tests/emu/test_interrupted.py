@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu.bench import run as bench
-from ascmcu.bench.clips import Clip, Clips, from_tensors
-from ascmcu.bench.wire import Kind
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark.clips import Clip, Clips, from_tensors
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 from cobs import cobs
 
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import ClockState, Counter, Kind, Type, begin_body
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import ClockState, Counter, Kind, Type, begin_body
 from ascmcu.errors import LinkError
 from ascmcu.runners import base
 from ascmcu.runners.base import Runner, Target
 from ascmcu.runners.host import HostRunner
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
 
 needs_qemu = pytest.mark.skipif(

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 
 from ascmcu import paths
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec, Spec
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ascmcu.build import cmsis_dsp
 from ascmcu.errors import ToolError
+from ascmcu.toolchain import cmsis_dsp
 
 
 def _archive(names: tuple[str, ...] = cmsis_dsp.C_FILES) -> bytes:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.native import NativeFrontend
 from ascmcu.codegen.frontend import frontend_cost, render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.native import NativeFrontend
 from tests.features import target
 from tests.features.signals import LOG_MEL, VARIANTS, fitted, noise, variant
 

@@ -19,13 +19,13 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu import paths
-from ascmcu.build.native import NativeFrontend
 from ascmcu.cli import cli
 from ascmcu.codegen.frontend import frontend_cost, render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features import extract, micro, micro_tables
 from ascmcu.features import spec as specs
 from ascmcu.features.microspec import UNIT, MicroSpec
+from ascmcu.toolchain.native import NativeFrontend
 from tests.features import target
 from tests.features.signals import ESC10, any_micro_spec, extremes, needs_esc10, recordings, swell
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.bench import parity
+from ascmcu.benchmark import parity
 from ascmcu.cli import cli
 from ascmcu.errors import DataError
 from ascmcu.features import extract

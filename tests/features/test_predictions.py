@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.bench import parity
+from ascmcu.benchmark import parity
 from ascmcu.cli import cli
 from ascmcu.data import synth
 from ascmcu.features import spec as specs

@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
-from ascmcu.bench import parity
+from ascmcu.benchmark import parity
 from ascmcu.cli import cli
 from ascmcu.errors import AscmcuError
 from ascmcu.features import extract, neighbours

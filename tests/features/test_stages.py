@@ -14,8 +14,6 @@ import numpy as np
 import pytest
 
 from ascmcu import paths
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.native import NativeFrontend
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.frontend.logmel import LogMel
 from ascmcu.codegen.frontend.micro import Micro
@@ -25,6 +23,8 @@ from ascmcu.features import spec as specs
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.spec import Spec
 from ascmcu.jinja import environment
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.native import NativeFrontend
 from tests.features.signals import LOG_MEL, VARIANTS, any_spec, plain, variant
 from tests.features.target import fnv1a
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu.build.native import NativeFrontend
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
+from ascmcu.toolchain.native import NativeFrontend
 from tests.features import target
 from tests.features.signals import (
     LOG_MEL,

@@ -8,13 +8,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ascmcu.bench import parity
-from ascmcu.build.native import NativeFrontend
+from ascmcu.benchmark import parity
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.features.tables import mel_segments
+from ascmcu.toolchain.native import NativeFrontend
 from tests.features.signals import extremes, needs_esc10, noise, recordings, swell
 
 # The generated C in single precision against TensorFlow in double; the values reach some tens. Where a full-scale

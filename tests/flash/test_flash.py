@@ -18,14 +18,14 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu import boards
-from ascmcu.bench import wire
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark import wire
 from ascmcu.cli import cli
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
 from ascmcu.flash import base, gdb, uf2
 from ascmcu.flash._rsp import FlashRegion, Remote, _escaped, _plain
 from ascmcu.flash.base import Job
 from ascmcu.runners.base import Target
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import mixer_target
 
 needs_qemu = pytest.mark.skipif(

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu.bench import run as bench
-from ascmcu.bench import wire
-from ascmcu.bench.clips import from_tensors
-from ascmcu.bench.counting import counts_instructions, kind_of, times_like_a_core
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import Counter, Probe
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.clips import from_tensors
+from ascmcu.benchmark.counting import counts_instructions, kind_of, times_like_a_core
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import Counter, Probe
 from ascmcu.errors import LinkError
 from ascmcu.runners import _ports
 from ascmcu.runners.base import CountKind, RunnerFacts, Target, create
 from ascmcu.runners.qemu import QemuRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import ROW_BYTES, ROWS, mixer_target
 from tests.support.socket_device import served
 

@@ -17,15 +17,15 @@ from pathlib import Path
 import pytest
 
 from ascmcu import api, boards
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import Kind
-from ascmcu.build import program
-from ascmcu.build.gcc import build_firmware
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import InputError, LinkError, ToolError
 from ascmcu.runners import _process, base
 from ascmcu.runners import renode as runner
 from ascmcu.runners.base import Target
+from ascmcu.toolchain import program
+from ascmcu.toolchain.gcc import build_firmware
+from ascmcu.toolchain.manifest import Manifest
 from tests.support import audio, renode_stand_in
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, audio_rows, mixed, mixer_target
 

@@ -22,19 +22,19 @@ import numpy as np
 import pytest
 
 from ascmcu import boards
-from ascmcu.bench import journal, wire
-from ascmcu.bench import run as bench
-from ascmcu.bench import session as session_module
-from ascmcu.bench.clips import Clips, from_tensors
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import Kind
-from ascmcu.build.gcc import build_firmware, build_host
+from ascmcu.benchmark import journal, wire
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark import session as session_module
+from ascmcu.benchmark.clips import Clips, from_tensors
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import InputError, LinkError
 from ascmcu.runners import _ports
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner
+from ascmcu.toolchain.gcc import build_firmware, build_host
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 
 

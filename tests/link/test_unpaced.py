@@ -14,18 +14,18 @@ import numpy as np
 import pytest
 
 from ascmcu import api, boards, paths
-from ascmcu.bench import clips as clip_sources
-from ascmcu.bench import run as bench
-from ascmcu.bench import wire
-from ascmcu.bench.clips import Clips
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import Kind
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark import clips as clip_sources
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.clips import Clips
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.runners.sim import SimRunner
 from ascmcu.sim.stm32 import BURST, Line
+from ascmcu.toolchain.gcc import build_firmware
 from tests.support import audio
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
 

@@ -119,7 +119,7 @@ def test_from_a_trained_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_
 def test_the_schema_and_the_templates_of_the_report_are_in_the_wheel(wheel: Path) -> None:
     inside = set(zipfile.ZipFile(wheel).namelist())
     for name in (
-        "report/bench.schema.json",
+        "results/bench.schema.json",
         "_bundle/templates/report.html.j2",
         "_bundle/templates/report.css",
     ):

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from ascmcu.report import limits
-from ascmcu.report.limits import Figures
-from ascmcu.report.schema import (
+from ascmcu.results import limits
+from ascmcu.results.limits import Figures
+from ascmcu.results.schema import (
     Benchmark,
     ClipOutcome,
     Counts,

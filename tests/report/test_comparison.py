@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from ascmcu.errors import InputError
-from ascmcu.report import budgets, comparison, junit, markdown, pareto
-from ascmcu.report.schema import Benchmark, Counts
+from ascmcu.results import budgets, comparison, junit, markdown, pareto
+from ascmcu.results.schema import Benchmark, Counts
 from ascmcu.runners.base import CountKind
 from tests.report.conftest import layer, outcome
 

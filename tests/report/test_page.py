@@ -14,8 +14,8 @@ import pytest
 from ascmcu import paths
 from ascmcu.ir import registry
 from ascmcu.ir.op import FAMILIES
-from ascmcu.report import page, pictures
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import page, pictures
+from ascmcu.results.schema import Benchmark
 from tests.report.conftest import outcome
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}

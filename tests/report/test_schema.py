@@ -12,11 +12,11 @@ import jsonschema
 import pytest
 
 from ascmcu.errors import InputError
-from ascmcu.report import schema
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import schema
+from ascmcu.results.schema import Benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
-SCHEMA = json.loads((ROOT / "ascmcu" / "report" / "bench.schema.json").read_text())
+SCHEMA = json.loads((ROOT / "ascmcu" / "results" / "bench.schema.json").read_text())
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 
 

@@ -13,18 +13,18 @@ import pytest
 from rich.console import Console
 
 from ascmcu import boards
-from ascmcu.bench import wire
-from ascmcu.bench.clips import Clip, Clips
-from ascmcu.bench.journal import ClipResult
-from ascmcu.bench.run import RunResult
-from ascmcu.bench.session import Repairs
-from ascmcu.build.manifest import Layer, Manifest, TensorSpec
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.clips import Clip, Clips
+from ascmcu.benchmark.journal import ClipResult
+from ascmcu.benchmark.run import RunResult
+from ascmcu.benchmark.session import Repairs
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.report import summarize as made
-from ascmcu.report import table
-from ascmcu.report.schema import Benchmark
-from ascmcu.report.summarize import summarize
+from ascmcu.results import summarize as made
+from ascmcu.results import table
+from ascmcu.results.schema import Benchmark
+from ascmcu.results.summarize import summarize
 from ascmcu.runners.base import RunnerFacts
+from ascmcu.toolchain.manifest import Layer, Manifest, TensorSpec
 
 SPEC = FeatureSpec(
     sample_rate_hz=16000, clip_samples=16000, n_fft=512, win_length=512, hop_length=256, n_mels=20

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from ascmcu import boards
-from ascmcu.bench.session import Session
-from ascmcu.bench.wire import ClockState, Counter, Kind
-from ascmcu.build.gcc import build_firmware
+from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.wire import ClockState, Counter, Kind
 from ascmcu.errors import InputError
 from ascmcu.runners import base
 from ascmcu.runners.base import Target
 from ascmcu.runners.sim import SimRunner
+from ascmcu.toolchain.gcc import build_firmware
 from tests.sim.programs import needs_gcc
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from ascmcu import boards
-from ascmcu.bench import clips as clip_sources
-from ascmcu.bench import run as bench
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import clips as clip_sources
+from ascmcu.benchmark import run as bench
 from ascmcu.ir.types import Array
 from ascmcu.runners import base
+from ascmcu.toolchain.manifest import Manifest
 from tests.support.litert import Reference
 
 

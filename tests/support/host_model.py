@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from ascmcu import paths
-from ascmcu.build.flags import WARNINGS
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.schedule import make_plan
+from ascmcu.toolchain.flags import WARNINGS
 from tests.support.native_compilers import DEFAULT, Native
 
 # Not flags.LANGUAGE: generated C has to be right in builds that do not know our flags.

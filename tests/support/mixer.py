@@ -7,10 +7,10 @@ import struct
 from pathlib import Path
 
 from ascmcu import boards
-from ascmcu.build.identity import UNIDENTIFIED
-from ascmcu.build.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 from ascmcu.codegen import board as board_files
 from ascmcu.runners.base import Target
+from ascmcu.toolchain.identity import UNIDENTIFIED
+from ascmcu.toolchain.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
 
 MIXER = Path(__file__).parents[1] / "firmware" / "mixer"
 ROWS, ROW_BYTES = 61, 47

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 # GCC's dump of the pass that looks for functions without effect, and what it says where it took an access for one
-# through a null pointer (ascmcu/build/flags.py): from there on it has not read the function.
+# through a null pointer (ascmcu/toolchain/flags.py): from there on it has not read the function.
 _DUMP = "-fdump-tree-local-pure-const2-details={}"
 _MISREAD = "NULL memory access"
 

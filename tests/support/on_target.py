@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 
 from ascmcu import paths
-from ascmcu.build.flags import LANGUAGE, WARNINGS
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.schedule import make_plan
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"

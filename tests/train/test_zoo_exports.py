@@ -14,7 +14,7 @@ import pytest
 from ascmcu import api, zoo
 from ascmcu.data.datasets import Dataset
 from ascmcu.quantize import ptq
-from ascmcu.report import limits
+from ascmcu.results import limits
 from ascmcu.train import fusion, run
 from ascmcu.train import recipe as recipes
 from ascmcu.train.examples import Examples

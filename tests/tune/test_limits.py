@@ -12,7 +12,7 @@ from ascmcu import zoo
 from ascmcu.cli import cli
 from ascmcu.data import datasets, synth
 from ascmcu.errors import AscmcuError, InputError, LimitError
-from ascmcu.report import limits as challenges
+from ascmcu.results import limits as challenges
 from ascmcu.train import recipe as recipes
 from ascmcu.tune import limits
 

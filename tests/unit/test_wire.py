@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ascmcu import paths
-from ascmcu.bench import wire
+from ascmcu.benchmark import wire
 from ascmcu.errors import LinkError
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.bench.wire import Kind
-from ascmcu.build.manifest import Manifest, TensorSpec
+from ascmcu.benchmark.wire import Kind
 from ascmcu.data import labels as classes_of
 from ascmcu.data.found import Intake, Long
 from ascmcu.data.labels import Classes
 from ascmcu.errors import DataError, InputError, why
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.toolchain.manifest import Manifest, TensorSpec
 
 if TYPE_CHECKING:
     from ascmcu.data.datasets import Recording
@@ -59,7 +59,7 @@ class Clips:
 
     @property
     def names(self) -> str:
-        """Changes when the list of clips does. What they hold is compared clip by clip (``ascmcu.bench.journal``)."""
+        """Changes when the list of clips does. What they hold is compared clip by clip (``journal``)."""
         text = "\n".join(clip.name for clip in self.clips)
         return hashlib.sha256(f"{self.kind.name}\n{text}".encode()).hexdigest()
 

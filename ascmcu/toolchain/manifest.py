@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu import tables
-from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.errors import InputError
+from ascmcu.toolchain.identity import UNIDENTIFIED
 
 MANIFEST_VERSION = 2
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
@@ -59,7 +59,7 @@ class Layer:
 class Manifest:
     """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``.
 
-    ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``ascmcu.build.identity``); 64 zeros
+    ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``toolchain.identity``); 64 zeros
     where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
     """

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.build.native import NativeFrontend
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.microspec import MicroSpec
@@ -17,6 +16,7 @@ from ascmcu.features.precision import above_floor, decibels, log_mel_spec
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
+from ascmcu.toolchain.native import NativeFrontend
 
 ERROR_DB_MAX = 0.01
 EQUAL_PERCENT_MIN = 99.9

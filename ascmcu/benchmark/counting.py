@@ -8,7 +8,7 @@ branch at least 2 (Cortex-M4 TRM, table 3-1).
 
 from __future__ import annotations
 
-from ascmcu.bench.wire import Counter, Hello, Probe
+from ascmcu.benchmark.wire import Counter, Hello, Probe
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import CountKind, RunnerFacts
 

@@ -13,11 +13,11 @@ import markupsafe
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.ir import registry
 from ascmcu.jinja import environment
-from ascmcu.report import pictures, words
-from ascmcu.report.limits import Limit, by_name
-from ascmcu.report.pictures import Rectangle
-from ascmcu.report.schema import Benchmark, ClipOutcome, LayerCount, clock_warning
-from ascmcu.report.summarize import loss
+from ascmcu.results import pictures, words
+from ascmcu.results.limits import Limit, by_name
+from ascmcu.results.pictures import Rectangle
+from ascmcu.results.schema import Benchmark, ClipOutcome, LayerCount, clock_warning
+from ascmcu.results.summarize import loss
 
 TREEMAP_ASPECT = 2.2
 _TREEMAP_SHARE_MIN = 0.0025

@@ -18,21 +18,19 @@ import numpy.typing as npt
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import __version__
-from ascmcu.bench.clips import Clip, Clips, outputs
-from ascmcu.bench.journal import ClipResult
-from ascmcu.bench.run import RunResult
+from ascmcu.benchmark.clips import Clip, Clips, outputs
+from ascmcu.benchmark.journal import ClipResult
+from ascmcu.benchmark.run import RunResult
 from ascmcu.boards import Board
-from ascmcu.build import size
-from ascmcu.build.manifest import Layer, Manifest
 from ascmcu.errors import AscmcuError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import Spec
 from ascmcu.ir import registry, text
-from ascmcu.report import limits
-from ascmcu.report.inspection import figures_of
-from ascmcu.report.limits import Figures
-from ascmcu.report.schema import (
+from ascmcu.results import limits
+from ascmcu.results.inspection import figures_of
+from ascmcu.results.limits import Figures
+from ascmcu.results.schema import (
     Benchmark,
     ClipOutcome,
     Counts,
@@ -42,6 +40,8 @@ from ascmcu.report.schema import (
     Provenance,
     Symbol,
 )
+from ascmcu.toolchain import size
+from ascmcu.toolchain.manifest import Layer, Manifest
 
 PROBABILITY_MIN = 1e-7
 MISTAKES_SHOWN = 6

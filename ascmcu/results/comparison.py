@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ascmcu.report import budgets
-from ascmcu.report.budgets import Budget, Verdict
-from ascmcu.report.schema import Benchmark, ClipOutcome, LayerCount
+from ascmcu.results import budgets
+from ascmcu.results.budgets import Budget, Verdict
+from ascmcu.results.schema import Benchmark, ClipOutcome, LayerCount
 
 _CONDITIONS = (
     "model", "model_sha256", "board", "runner", "runner_detail", "clock_hz", "wait_states", "schedule", "compiler",

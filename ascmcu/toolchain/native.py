@@ -15,13 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import paths
-from ascmcu.build import cmsis_dsp
-from ascmcu.build.flags import LANGUAGE
-from ascmcu.build.gcc import compiler_version, find_tool, refused
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features.pcm import Pcm, checked
 from ascmcu.features.spec import Spec
+from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.flags import LANGUAGE
+from ascmcu.toolchain.gcc import compiler_version, find_tool, refused
 
 _FLAGS = (*LANGUAGE, "-O2", "-fPIC")
 

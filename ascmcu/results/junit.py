@@ -6,8 +6,8 @@ import xml.etree.ElementTree as ET
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ascmcu.report.budgets import Verdict
-from ascmcu.report.schema import Benchmark
+from ascmcu.results.budgets import Verdict
+from ascmcu.results.schema import Benchmark
 
 
 @dataclass(frozen=True)

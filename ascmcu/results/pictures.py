@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.report.schema import Mistake
+from ascmcu.results.schema import Mistake
 
 # Dark to light, so that a louder band is brighter in grey print too.
 _RAMP = ((9, 12, 32), (24, 46, 104), (22, 104, 138), (52, 160, 120), (196, 196, 72), (255, 246, 214))

@@ -12,8 +12,8 @@ import numpy as np
 from ascmcu import boards
 from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.types import Tensor
-from ascmcu.report import limits
-from ascmcu.report.limits import Figures, LimitReport
+from ascmcu.results import limits
+from ascmcu.results.limits import Figures, LimitReport
 from ascmcu.schedule.plan import Plan
 
 

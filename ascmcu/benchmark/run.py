@@ -16,15 +16,15 @@ from typing import Any, TextIO
 import numpy as np
 
 from ascmcu import __version__
-from ascmcu.bench import journal, wire
-from ascmcu.bench.clips import Clip, Clips, outputs
-from ascmcu.bench.counting import kind_of
-from ascmcu.bench.journal import ClipResult
-from ascmcu.bench.session import NoAnswer, Repairs, Session
-from ascmcu.build.manifest import check_image
+from ascmcu.benchmark import journal, wire
+from ascmcu.benchmark.clips import Clip, Clips, outputs
+from ascmcu.benchmark.counting import kind_of
+from ascmcu.benchmark.journal import ClipResult
+from ascmcu.benchmark.session import NoAnswer, Repairs, Session
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
+from ascmcu.toolchain.manifest import check_image
 
 _HELLO_S = 5.0
 _LOSSY_FRAMES, _LOSSY_PART = 20, 0.05

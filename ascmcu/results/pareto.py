@@ -11,9 +11,9 @@ from pathlib import Path
 from ascmcu.errors import InputError, ToolError
 from ascmcu.jinja import render
 from ascmcu.paths import write_whole
-from ascmcu.report import words
-from ascmcu.report.budgets import Metric
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import words
+from ascmcu.results.budgets import Metric
+from ascmcu.results.schema import Benchmark
 
 _LEFT, _TOP, _WIDTH, _HEIGHT, _MARGIN, _BELOW = 80, 46, 760, 440, 60, 60
 # Of a letter in a sans serif of 12 pixels, on the generous side.

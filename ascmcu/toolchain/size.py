@@ -11,8 +11,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from ascmcu.build.elf import reading
 from ascmcu.errors import BuildError
+from ascmcu.toolchain.elf import reading
 
 # Output section of firmware.ld → the name it is reported under.
 _FLASH = {

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ascmcu.report import budgets, words
-from ascmcu.report.budgets import Verdict
-from ascmcu.report.comparison import Comparison, Difference
-from ascmcu.report.schema import Benchmark
+from ascmcu.results import budgets, words
+from ascmcu.results.budgets import Verdict
+from ascmcu.results.comparison import Comparison, Difference
+from ascmcu.results.schema import Benchmark
 
 # Columns of words stand left, those of numbers right.
 _WORDS = ("figure", "layer", "op")

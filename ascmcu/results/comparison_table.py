@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ascmcu.report import words
-from ascmcu.report.comparison import Comparison, Difference
-from ascmcu.report.markdown import change
+from ascmcu.results import words
+from ascmcu.results.comparison import Comparison, Difference
+from ascmcu.results.markdown import change
 
 
 def show(comparison: Comparison, console: Console) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from ascmcu.report.inspection import Inspection
+from ascmcu.results.inspection import Inspection
 
 
 def show(inspection: Inspection, console: Console) -> None:

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.bench import parity
-from ascmcu.bench.parity import EQUAL_PERCENT_MIN, ERROR_DB_MAX, Quantization
-from ascmcu.build.native import NativeFrontend
+from ascmcu.benchmark import parity
+from ascmcu.benchmark.parity import EQUAL_PERCENT_MIN, ERROR_DB_MAX, Quantization
 from ascmcu.features import extract
 from ascmcu.features.neighbours import Distance, Recording, Search, Step
 from ascmcu.features.precision import in_decibels
 from ascmcu.features.reference import Reference, check_order
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir.graph import Graph
+from ascmcu.toolchain.native import NativeFrontend
 
 Progress = Callable[[str, int, int], None]
 

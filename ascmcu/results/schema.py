@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu import tables
-from ascmcu.bench.wire import ClockState
+from ascmcu.benchmark.wire import ClockState
 from ascmcu.data.found import Intake
 from ascmcu.errors import InputError
-from ascmcu.report.limits import Figures, LimitReport
-from ascmcu.report.words import digits
+from ascmcu.results.limits import Figures, LimitReport
+from ascmcu.results.words import digits
 from ascmcu.runners.base import CountKind
 
 SCHEMA = "ascmcu.bench"

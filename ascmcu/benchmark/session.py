@@ -17,8 +17,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ascmcu.bench import wire
-from ascmcu.bench.wire import Cause, ErrorCode, Kind, Message, Type
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.wire import Cause, ErrorCode, Kind, Message, Type
 from ascmcu.errors import LinkError
 
 # An answer to a small request comes at once; asked again this often until the runner's patience ends.

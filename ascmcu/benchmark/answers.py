@@ -1,7 +1,7 @@
 """Whether a build of a network answers as the network does: a run's first clips against the interpreter.
 
 An accuracy stands for the network only if what ran is the network. A compiler that gets it wrong (one did, see
-``ascmcu/build/flags.py``), a damaged image or a failing flash must not end in one.
+``ascmcu/toolchain/flags.py``), a damaged image or a failing flash must not end in one.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ascmcu.bench.clips import outputs
-from ascmcu.bench.wire import Kind
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark.clips import outputs
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
@@ -22,6 +21,7 @@ from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.runners.base import Target
+from ascmcu.toolchain.manifest import Manifest
 
 CLIPS_MAX = 8
 SECONDS = 2.0
@@ -103,7 +103,7 @@ def _reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], A
         axes = manifest.inputs[0].permutation
         pushed = tuple(x.shape[axis] for axis in axes)
         return lambda data: np.frombuffer(data, dtype).reshape(pushed).transpose(np.argsort(axes))
-    from ascmcu.build.native import NativeFrontend
+    from ascmcu.toolchain.native import NativeFrontend
 
     assert manifest.features is not None
     spec = specs.from_dict(manifest.features)

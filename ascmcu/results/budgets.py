@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ascmcu.errors import InputError
-from ascmcu.report.schema import Benchmark
+from ascmcu.results.schema import Benchmark
 
 Figure = float | int | None
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from ascmcu.bench import wire
-from ascmcu.bench.clips import outputs, tensor_bytes
-from ascmcu.bench.session import Session
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import wire
+from ascmcu.benchmark.clips import outputs, tensor_bytes
+from ascmcu.benchmark.session import Session
 from ascmcu.errors import DataError, LinkError
 from ascmcu.ir import interp, text
 from ascmcu.ir.types import Array
+from ascmcu.toolchain.manifest import Manifest
 
 # Floating-point outputs: the C adds in another order than NumPy does. Integers are equal.
 _FLOAT_TOLERANCE = 1e-4

@@ -9,8 +9,8 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu import paths
-from ascmcu.build.flags import LANGUAGE, WARNINGS
-from ascmcu.build.gcc import find_tool, refused, strict
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
+from ascmcu.toolchain.gcc import find_tool, refused, strict
 
 FLAGS = (
     "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", *LANGUAGE, "-O2",

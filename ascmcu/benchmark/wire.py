@@ -113,7 +113,7 @@ class Probe:
 class Hello:
     """What the device says of itself.
 
-    ``build_sha256`` names the build (``ascmcu.build.identity``), ``features_sha256`` the front end's specification;
+    ``build_sha256`` names the build (``ascmcu.toolchain.identity``), ``features_sha256`` the front end's specification;
     64 zeros where there is none. ``receive_bytes``: so many encoded bytes may be under way at any time, at any pace.
     """
 

@@ -20,11 +20,11 @@ from typing import Literal
 
 from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
-from ascmcu.build.flags import LANGUAGE, WARNINGS
-from ascmcu.build.identity import UNIDENTIFIED, digest, place
-from ascmcu.build.size import sizes
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
+from ascmcu.toolchain.identity import UNIDENTIFIED, digest, place
+from ascmcu.toolchain.size import sizes
 
 Optimize = Literal["cycles", "flash", "balanced"]
 Progress = Callable[[int, int], None]
@@ -47,7 +47,7 @@ _SANITIZE = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-fno-
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.build.size`.
+    """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.toolchain.size`.
 
     ``warnings``: what the compiler and the linker said of it, a line each; another compiler than ours may warn.
     """
@@ -255,7 +255,7 @@ def _units(
     units = [
         _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
     ]
-    cmsis_dsp = importlib.import_module("ascmcu.build.cmsis_dsp")
+    cmsis_dsp = importlib.import_module("ascmcu.toolchain.cmsis_dsp")
     fft_size = cmsis_dsp.fft_of((folder / "frontend.h").read_text()) if frontend else None
     if fft_size is not None:
         dsp = cmsis_dsp.sources(fft_size)

@@ -6,9 +6,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ascmcu.report.pictures import wilson
-from ascmcu.report.schema import Benchmark, clock_warning
-from ascmcu.report.words import digits, short_layer
+from ascmcu.results.pictures import wilson
+from ascmcu.results.schema import Benchmark, clock_warning
+from ascmcu.results.words import digits, short_layer
 
 
 def show(benchmark: Benchmark, console: Console) -> None:
