@@ -19,7 +19,7 @@ from ascmcu.errors import AscmcuError
 
 def main(model: Path, folder: Path) -> int:
     """Exit status 1 when the two runs differ."""
-    compiled = ascmcu.compile(model, features="none")
+    compiled = ascmcu.compile(model, features=False)
     built = ascmcu.build(compiled, "nucleo-f446", folder)
     inputs = folder / "inputs.npy"
     spec = built.manifest.inputs[0]

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from ascmcu.api.benching import bench
 from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
-from ascmcu.api.compiling import NO_FEATURES, Compiled, compile_model
+from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.exporting import Export, Format, build, check_folder, export
 from ascmcu.api.reporting import compare, inspect, report, result, result_path
 from ascmcu.api.sources import write_sources
 
 __all__ = [
-    "NO_FEATURES",
     "Candidate",
     "Compiled",
     "Export",

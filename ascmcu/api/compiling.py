@@ -7,6 +7,7 @@ import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ascmcu import passes
 from ascmcu.data import model_labels
@@ -16,8 +17,6 @@ from ascmcu.features.spec import Spec
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
-
-NO_FEATURES = "none"
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class Compiled:
     labels_source: str = ""
 
 
-def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compiled:
+def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None = None) -> Compiled:
     """Import a ``.tflite`` and run all passes.
 
     Args:
         model: the file.
-        features: a feature specification (name or TOML) in place of the one that the file carries, or ``none``
+        features: a feature specification (name or TOML) in place of the one that the file carries; ``False``
             for the network alone, with tensors as its input.
 
     Raises:
@@ -58,13 +57,10 @@ def compile_model(model: PathLike, *, features: PathLike | None = None) -> Compi
         )
     stages = [("import", source), *passes.run(source)]
     embedded, labels, labels_source = _metadata(data, source, model.name)
-    spec = (
-        embedded
-        if features is None
-        else None
-        if features == NO_FEATURES
-        else feature_specs.load(str(features))
-    )
+    if features is None:
+        spec = embedded
+    else:
+        spec = None if features is False else feature_specs.load(str(features))
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", model.stem)
     compiled = Compiled(

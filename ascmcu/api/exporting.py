@@ -43,7 +43,7 @@ def export(
     folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
-    features: PathLike | None = None,
+    features: PathLike | Literal[False] | None = None,
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
@@ -56,7 +56,7 @@ def export(
         board: a board's name, or the path of a board's TOML.
         folder: replaced if it is an earlier export; refused if it holds anything else.
         schedule: ``auto`` takes whole layers if they fit, else streamed rows.
-        features: a feature specification in place of the model's own.
+        features: as in ``compile``.
         optimize: what the compiler optimises for.
         output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.

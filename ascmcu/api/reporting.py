@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ascmcu.api.choices import candidates
-from ascmcu.api.compiling import NO_FEATURES, compile_model
+from ascmcu.api.compiling import compile_model
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, write_whole
 from ascmcu.results import budgets, comparison, inspection, page, schema
@@ -22,7 +22,7 @@ def inspect(model: PathLike) -> Inspection:
     Raises:
         ModelError: the file is no model, or one that cannot be compiled.
     """
-    compiled = compile_model(model, features=NO_FEATURES)
+    compiled = compile_model(model, features=False)
     layers, rows = candidates(compiled, "auto")
     return inspection.make(compiled.name, compiled.sha256, compiled.source, layers.plan, rows.plan)
 

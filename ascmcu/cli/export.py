@@ -63,8 +63,8 @@ def command(
     bounds.require(model, limits)
     with staged() as progress:
         result = api.export(
-            model, board, folder, schedule=schedule, features=features, optimize=optimize, output=output,
-            max_ram_bytes=max_ram, progress=progress,
+            model, board, folder, schedule=schedule, features=False if features == "none" else features,
+            optimize=optimize, output=output, max_ram_bytes=max_ram, progress=progress,
         )  # fmt: skip
     if result.warnings:
         count = len(result.warnings)

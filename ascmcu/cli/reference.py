@@ -73,7 +73,7 @@ def _network(
     from ascmcu.benchmark.parity import Quantization
     from ascmcu.features import spec as specs
 
-    compiled = api.compile_model(model, features=None if with_features else "none")
+    compiled = api.compile_model(model, features=None if with_features else False)
     x = compiled.source.tensors[compiled.source.inputs[0]]
     quantization = Quantization(x.scale, x.zero_point, x.dtype.numpy.name) if x.quant is not None else None
     embedded = None if compiled.features is None else specs.log_mel(compiled.features, str(model))

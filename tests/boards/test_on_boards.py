@@ -45,7 +45,7 @@ def test_keyword_spotting_gives_the_same_bits_everywhere(
     """One board of each family; all of them with --inputs above the default."""
     if name not in FAMILY_SAMPLES.values() and int(pytestconfig.getoption("--inputs")) <= 4:
         pytest.skip("another board of its family is tested; --inputs 5 tests all")
-    export = api.export(KWS, name, tmp_path / "build", features="none")
+    export = api.export(KWS, name, tmp_path / "build", features=False)
     board = boards.load(name)
     ram, flash = export.manifest.ram_bytes["total"], export.manifest.flash_bytes["total"]
     assert (ram <= board.ram.size_bytes, flash <= board.flash.size_bytes) == (True, True)

@@ -74,7 +74,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("named", "unnamed", "short", "twice"):
         api.export(here / f"{name}.tflite", "nucleo-f446", here / name)
     (here / "small.tflite").write_bytes(dense(16, 4))
-    api.export(here / "small.tflite", "nucleo-f446", here / "layers", features="none", schedule="layers")
+    api.export(here / "small.tflite", "nucleo-f446", here / "layers", features=False, schedule="layers")
     np.save(here / "in.npy", np.ones((4, 1, 16), np.int8))
     _recordings(here / "whole", *CLASSES)
     _recordings(here / "fewer", "dog", "owl")
@@ -228,7 +228,7 @@ def test_another_build_is_refused_before_anything_is_sent(
     here = place / what.replace(" ", "_")
     board = options.get("board", "nucleo-f446")
     others = {key: value for key, value in options.items() if key != "board"}
-    api.export(place / "small.tflite", board, here, features="none", **{"schedule": "layers", **others})  # type: ignore[arg-type]
+    api.export(place / "small.tflite", board, here, features=False, **{"schedule": "layers", **others})  # type: ignore[arg-type]
     before = _tree(here)
     done = ascmcu("bench", str(here), "--serial", device, "--tensors", str(place / "in.npy"))
     assert done.status == 2

@@ -251,7 +251,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.save(folder / "wide.npy", np.zeros((2, 17), np.int8))
     np.save(folder / "float.npy", np.zeros((2, 1, 16), np.float32))
     np.save(folder / "none.npy", np.zeros((0, 1, 16), np.int8))
-    api.export(folder / "small.tflite", "nucleo-f446", folder / "build", features="none")
+    api.export(folder / "small.tflite", "nucleo-f446", folder / "build", features=False)
     api.bench(folder / "build", on="host", tensors=folder / "in.npy")
     (folder / "build" / "bench-host.json").rename(folder / "result.json")
     synth.write(folder / "scenes", synth.SynthSpec(clips_per_scene=2, clip_seconds=0.5))

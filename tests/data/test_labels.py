@@ -228,7 +228,7 @@ def test_an_export_has_the_model_s_own_names(tmp_path: Path) -> None:
     (tmp_path / "m.tflite").write_bytes(
         with_files(dense(16, 4), {"labels.txt": 'cat\ndog "2"\nöl\nfox??/\n'})
     )
-    compiled = api.compile_model(tmp_path / "m.tflite", features="none")
+    compiled = api.compile_model(tmp_path / "m.tflite", features=False)
     assert compiled.labels == ("cat", 'dog "2"', "öl", "fox??/")
     assert compiled.labels_source == "the model's label file labels.txt"
     (tmp_path / "out").mkdir()

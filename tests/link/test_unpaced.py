@@ -75,7 +75,7 @@ def test_a_recording_of_five_seconds(board: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", [KWS, RESNET8], ids=lambda path: path.stem)
 @pytest.mark.parametrize("board", BOARDS)
 def test_published_networks(board: str, model: Path, tmp_path: Path) -> None:
-    target = _target(api.export(model, board, tmp_path / "build", features="none"))
+    target = _target(api.export(model, board, tmp_path / "build", features=False))
     spec = target.manifest.inputs[0]
     assert model is KWS or spec.rows * spec.row_bytes > 2 * _protocol("PROTOCOL_CHUNK_BYTES")
     np.save(tmp_path / "in.npy", np.random.default_rng(3).integers(-128, 128, (2, *spec.shape), np.int8))

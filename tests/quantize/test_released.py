@@ -58,7 +58,7 @@ def _same_bits(model: bytes, inputs: np.ndarray, folder: Path) -> None:
     """The firmware's answers on the emulated ``nucleo-f446`` are LiteRT's; features are not streamable there."""
     (folder / "model.tflite").write_bytes(model)
     np.save(folder / "inputs.npy", inputs[:, None])
-    api.export(folder / "model.tflite", "nucleo-f446", folder / "export", features="none")
+    api.export(folder / "model.tflite", "nucleo-f446", folder / "export", features=False)
     answers = folder / "outputs.npy"
     api.bench(folder / "export", on="qemu", tensors=folder / "inputs.npy", save_outputs=answers)
     reference = Reference(model)

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ascmcu import api, passes
-from ascmcu.api.compiling import NO_FEATURES
 from ascmcu.frontends import tflite
 from ascmcu.passes.drop_dead_channels import drop_dead_channels
 from ascmcu.passes.swap_axes import swap_axes
@@ -39,7 +38,7 @@ CLOSE = 1.02
 
 @cache
 def _plans(path: Path) -> dict[str, Plan]:
-    compiled = api.compile_model(path, features=NO_FEATURES)
+    compiled = api.compile_model(path, features=False)
     return {c.plan.mode: c.plan for c in api.candidates(compiled, "auto")}
 
 
