@@ -57,10 +57,7 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
         )
     stages = [("import", source), *passes.run(source)]
     embedded, labels, labels_source = _metadata(data, source, model.name)
-    if features is None:
-        spec = embedded
-    else:
-        spec = None if features is False else feature_specs.load(str(features))
+    spec = embedded if features is None else _named(features)
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", model.stem)
     compiled = Compiled(
@@ -69,6 +66,10 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
     if spec is not None:
         _check_features(compiled, spec)
     return compiled
+
+
+def _named(features: PathLike | Literal[False]) -> Spec | None:
+    return None if features is False else feature_specs.load(str(features))
 
 
 def _check_outputs(graph: Graph, where: str) -> None:

@@ -1,7 +1,7 @@
 """The native half of the simulator: what runs at every basic block, compiled by Numba.
 
 Unicorn calls ``block_hook`` before each translated block and ``site_hook`` before the few instructions whose
-cost depends on data. Both work on one flat array of 64-bit integers, laid out below, that Python shares.
+cost depends on data. Both work on one flat array of 64-bit integers (``words.py``) that Python shares.
 
 The array is a finite automaton. A node is a block together with the pipeline state in which it is entered; an
 edge says which address was seen next, what the node cost when left that way, and which node follows. The hook
@@ -12,194 +12,17 @@ Python models the machine; one thing is done here as well, since it happens for 
 arrives at the console's serial port, its interrupt is entered, the handler reads the two registers, returns, and
 the program waits for the next one (WFI). All state of serial receivers lives in the array, so that both sides may
 work on it. Anything beyond that simple case (priorities, masks, other exceptions) goes to Python.
-
-All native code is in this file on purpose: Numba's cache of compiled functions goes by the date of the file that
-holds the callback, and would miss a change of constants or functions elsewhere.
 """
 
 # mypy: disable-error-code="untyped-decorator"
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
 import numpy as np
 
-# Numba is typed in parts; what is used here works on its own kinds of pointers, which mypy cannot follow.
-_numba: Any = importlib.import_module("numba")
-cfunc, njit, types = _numba.cfunc, _numba.njit, _numba.types
-intrinsic: Any = importlib.import_module("numba.extending").intrinsic
-ir: Any = importlib.import_module("llvmlite.ir")
-
-# Control words.
-CYCLES = 0  # up to the start of the current block, extras so far included
-INSTRUCTIONS = 1  # of all blocks entered
-NODE = 2  # the block being executed
-DEADLINE = 3  # stop at the first block that starts at or behind this cycle
-REASON = 4  # why the hook asked for a stop
-LOG_COUNT = 5
-SITE = 6  # address of the last site instruction in this block, 0 when none was reached yet
-INTERRUPT = 7  # an interrupt waits for PRIMASK to clear
-RESUME = 8  # the block of NODE was entered, accounted for, and not executed
-STACK_LIMIT = 9
-REG_READ = 10  # address of uc_reg_read
-REG_WRITE = 209  # address of uc_reg_write, which takes the same arguments
-EMU_STOP = 11  # address of uc_emu_stop
-SCRATCH = 12  # address of the word that uc_reg_read fills
-SCRATCH_WORD = 13
-BANK_START = 14  # RAM whose first access of a group waits, as [start, end)
-BANK_END = 15
-MARKS_SEEN = 16
-STACK_POINTER = 33  # where it stood when REASON is STACK
-DIVIDE_TRAP = 35  # CCR.DIV_0_TRP
-FP_USED = 34  # an FP instruction was executed in this context (CONTROL.FPCA)
-SHADOW_HITS = 36
-SHADOW_COUNT = 37
-SHADOW = 38  # pairs of address and value: registers that read the same until the next event
-SHADOW_SIZE = 8
-WAIT_STATES = 59  # of the flash; 0 leaves the rest unused
-FLASH_START = 60
-FLASH_END = 61
-LINE_READY = 62  # the cycle at which the prefetched line is there
-LINE_NEXT = 63  # the prefetched line, -1 for none
-TRAP = 203
-NATIVE_PORT = 210  # index of the serial port whose interrupts may be served here, -1 for none
-NATIVE_ALLOWED = 211  # nothing else is pending or active, and nobody is profiling
-NATIVE_ACTIVE = 212  # its handler is running
-HANDLER = 213  # the handler's address
-RETURN_CODE = 214  # EXC_RETURN of the active handler
-TAKEN = 215  # interrupts entered here
-SLEPT = 216  # cycles slept here
-FP_AUTOMATIC = 217  # FPCCR.ASPEN
-MEM_READ = 218  # address of uc_mem_read
-MEM_WRITE = 219
-FRAME = 220  # 13 words, two values in each
-FRAME_WORDS = 13
-ENTRY_CYCLES = 240
-EXIT_CYCLES = 241
-CHAIN_CYCLES = 242
-FP_CYCLES = 243
-REGION = 190  # three words per region of registers: base, this index, Python's read function
-SHADOW_LIMIT = 1_000_000  # so many hits without an event, and Python has a look
-PROFILE = 54  # whether calls are followed
-CONTEXT = 55  # the calling context being executed
-CONTEXT_COUNT = 56
-COUNTED = 57  # cycles that contexts hold already
-DEPTH = 58  # of the shadow stack
-COUNTING = 244  # 1 while edges, contexts and sites are counted; 0 outside the stretch that is profiled
-WINDOWED = 245  # whether the marks open and close that stretch
-TO_RETURN = 246  # mark 1 is where the function of mark 0 returns to
-RETURN_AT = 247  # that address, 0 for none
-RETURN_STACK = 248  # the stack pointer there
-TWICE = 249  # both marks are at one address: the first two times that it is reached
-LINE_CURRENT = 200
-PREFETCHED_ENTER = 201  # whether lines that were prefetched and used enter the instruction cache
-PREFETCH = 202
-CACHES = 204  # two caches of CACHE_FIELDS words: lines held, most recently used first
-CACHE_FIELDS = 2  # number of lines held, number that fit
-# MARK_FIELDS words each: cycles, instructions, node, address, then R0 to R14, then flash stalls charged ahead.
-MARK = 144
-MARK_FIELDS = 20
-LOG = 64  # pairs of address and size
-LOG_SIZE = 32
-
-REASON_NONE = 0
-REASON_UNKNOWN = 1
-REASON_DEADLINE = 2
-REASON_STACK = 3
-REASON_IDLE = 4
-REASON_DIVIDE = 5
-REASON_TRAP = 6  # an exception that Python has to serve: its number is in TRAP
-
-NODES = 1 << 16
-EDGES = 1 << 18
-TABLE = 1 << 19
-SITES = 1 << 13
-CONTEXTS = 1 << 15
-CONTEXT_SLOTS = 1 << 17
-STACK_SIZE = 1 << 12
-WORDS = 1 << 19
-
-NODE_ADDRESS = 256
-NODE_SIZE = NODE_ADDRESS + NODES
-NODE_INSTRUCTIONS = NODE_SIZE + NODES
-NODE_ACCESS = NODE_INSTRUCTIONS + NODES  # index into ACCESS, 0 for none
-NODE_EXTRA = NODE_ACCESS + NODES  # dynamic cycles, summed
-EDGE_COST = NODE_EXTRA + NODES
-EDGE_NEXT = EDGE_COST + EDGES
-EDGE_COUNT = EDGE_NEXT + EDGES
-TABLE_KEY = EDGE_COUNT + EDGES  # (node + 1) << 32 | address, 0 for empty
-TABLE_EDGE = TABLE_KEY + TABLE
-SITE_KEY = TABLE_EDGE + TABLE  # address, 0 for empty
-SITE_WORDS = SITE_KEY + SITES  # SITE_FIELDS words each
-SITE_FIELDS = 10
-ACCESS = SITE_WORDS + SITES * SITE_FIELDS
-EDGE_KIND = ACCESS + WORDS
-CONTEXT_PARENT = EDGE_KIND + EDGES
-CONTEXT_FUNCTION = CONTEXT_PARENT + CONTEXTS
-CONTEXT_CYCLES = CONTEXT_FUNCTION + CONTEXTS
-CONTEXT_CALLS = CONTEXT_CYCLES + CONTEXTS
-CONTEXT_KEY = CONTEXT_CALLS + CONTEXTS
-CONTEXT_VALUE = CONTEXT_KEY + CONTEXT_SLOTS
-STACK = CONTEXT_VALUE + CONTEXT_SLOTS  # pairs of return address and the caller's context
-CACHE_LINES = STACK + 2 * STACK_SIZE
-NODE_COST = CACHE_LINES + 2 * 64  # static cycles of a node, all of it executed and not branching
-PORTS = NODE_COST + NODES  # serial receivers, PORT_STRIDE words each
-
-# A serial receiver.
-ARRIVAL = 0  # the cycle at which the next byte is complete
-RECEIVED = 1  # the data register
-FULL = 2  # RXNE
-OVERRUN = 3  # ORE
-FRAME_CYCLES = 4  # from one byte of the other side to the next
-LISTENS = 5  # receiver and port are enabled
-INTERRUPTS = 6  # RXNEIE
-STATUS_REST = 7  # the status register's other bits, which only Python changes
-OVERRUN_SEEN = 8  # the status was read with ORE set (STM32F4: reading the data then clears it)
-HEAD = 9  # of the ring of bytes on their way: the next to arrive
-TAIL = 10
-LOST = 11
-STATUS_ADDRESS = 12
-DATA_ADDRESS = 13
-CLEARS_BY_READING = 14  # the STM32F4's way with ORE
-EXCEPTION = 15
-WAITS = 16  # the other side sends a byte only when the one before has been read
-RING = 17
-RING_SIZE = 1 << 15
-PORT_STRIDE = RING + RING_SIZE
-PORT_COUNT = 8
-TOTAL = PORTS + PORT_COUNT * PORT_STRIDE
-NEVER = (1 << 62) - 1
-
-KIND_JUMP = 0
-KIND_CALL = 1
-KIND_RETURN = 2
-KIND_TAIL_CALL = 3
-
-# A site: what to look at, and the operands.
-SITE_DIVIDE = 1  # fields 1, 2: dividend's and divisor's register; 3: signed
-SITE_ALIGN = 2  # fields 1, 2: base and index register (-1 none); 3: shift; 4: offset; 5: access bytes
-SITE_CONDITIONAL = (
-    4  # field 6: cycles beyond those of a failed condition; the hook only sees it when it holds
-)
-SITE_MARK = 8  # field 7: which mark
-SITE_WAIT = 16  # WFI
-# Field 8 sums the extra cycles.
-
-# An access record of a node: kind, base slot, index slot (-1), shift, offset, weight.
-RECORD_WORD = 0
-RECORD_HALF = 1
-RECORD_BANK = 2
-RECORD_STACK = 3
-RECORD_FP = 4
-RECORD_ALWAYS = 5
-RECORD_IDLE = 6
-RECORD_LINE = (
-    7  # the block's code reaches a flash line: line number as offset, static cycles into the block as weight
-)
-RECORD_DATA = 8  # a load that may be from flash
-RECORD_LITERAL = 9  # a load from an address that is known
-RECORD_FIELDS = 8  # then, for flash: the instruction's address, and what it stalled in this execution
+from ascmcu.sim.native import callback, compiled, inlined, intrinsic, ir, types
+from ascmcu.sim.words import *
 
 # Unicorn's register numbers (unicorn.arm_const).
 _UC_R0 = 66
@@ -271,32 +94,32 @@ def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, siz
     return types.int64(types.int64, types.int64, types.int64, types.uint32, types.int64), generate
 
 
-@njit(inline="always")
+@inlined
 def _hash(key: int) -> Any:
     mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(mixed >> np.uint64(45))
+    return np.int64(mixed >> np.uint64(64 - TABLE_BITS))
 
 
-@njit(inline="always")
+@inlined
 def _site_hash(address: int) -> Any:
     mixed = np.uint64(address) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(mixed >> np.uint64(51))
+    return np.int64(mixed >> np.uint64(64 - SITE_BITS))
 
 
-@njit(inline="always")
+@inlined
 def _register(m: Any, engine: int, register: int) -> Any:
     """A 32-bit register's value, zero-extended."""
     _call_register_read(m[REG_READ], engine, np.int32(register), m[SCRATCH])
     return m[SCRATCH_WORD] & 0xFFFFFFFF
 
 
-@njit(inline="always")
+@inlined
 def _set_register(m: Any, engine: int, register: int, value: int) -> None:
     m[SCRATCH_WORD] = value & 0xFFFFFFFF
     _call_register_read(m[REG_WRITE], engine, np.int32(register), m[SCRATCH])
 
 
-@njit(inline="always")
+@inlined
 def _core(m: Any, engine: int, number: int) -> Any:
     """R0 to R15; Unicorn numbers R13 to R15 apart."""
     if number < 13:
@@ -304,7 +127,7 @@ def _core(m: Any, engine: int, number: int) -> Any:
     return _register(m, engine, 12 if number == 13 else (10 if number == 14 else 11))
 
 
-@njit(inline="always")
+@inlined
 def _bits(value: int) -> int:
     count = 0
     while value:
@@ -313,7 +136,7 @@ def _bits(value: int) -> int:
     return count
 
 
-@njit(inline="always")
+@inlined
 def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
     """Cycles of a divide beyond two; the same rule as ``timing.divide_cycles``."""
     if dividend == 0 or divisor == 0:
@@ -333,7 +156,7 @@ def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
     return 1 if bits < 0 else 3 + bits // 4
 
 
-@njit(inline="always")
+@inlined
 def _align_extra(address: int, access_bytes: int) -> int:
     """Further bus accesses of an unaligned one: + 1, or + 2 for a word at an odd address (TRM)."""
     if access_bytes == 2:
@@ -341,7 +164,7 @@ def _align_extra(address: int, access_bytes: int) -> int:
     return 0 if address & 3 == 0 else (2 if address & 1 else 1)
 
 
-@njit(inline="always")
+@inlined
 def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
     count = m[LOG_COUNT]
     if count < LOG_SIZE:
@@ -352,7 +175,7 @@ def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
     _call_stop(m[EMU_STOP], engine)
 
 
-@njit(cache=True)
+@compiled
 def port_advance(m: Any, p: int, cycle: int) -> None:
     """Let the bytes arrive that are complete at ``cycle``; ``p`` is where the receiver's words begin."""
     while m[p + ARRIVAL] <= cycle:
@@ -371,7 +194,7 @@ def port_advance(m: Any, p: int, cycle: int) -> None:
         m[p + ARRIVAL] = m[p + ARRIVAL] + m[p + FRAME_CYCLES] if more else NEVER
 
 
-@njit(cache=True)
+@compiled
 def port_empty(m: Any, p: int, cycle: int) -> None:
     """The data register is free again; the other side may have waited for that."""
     m[p + FULL] = 0
@@ -379,7 +202,7 @@ def port_empty(m: Any, p: int, cycle: int) -> None:
         m[p + ARRIVAL] = cycle + m[p + FRAME_CYCLES]
 
 
-@njit(cache=True)
+@compiled
 def port_status(m: Any, p: int, cycle: int, reads: bool) -> Any:
     """The status register; ``reads``: the program reads it, with what that entails."""
     port_advance(m, p, cycle)
@@ -389,7 +212,7 @@ def port_status(m: Any, p: int, cycle: int, reads: bool) -> Any:
     return m[p + STATUS_REST] | m[p + OVERRUN] << 3 | idle << 4 | m[p + FULL] << 5
 
 
-@njit(cache=True)
+@compiled
 def port_take(m: Any, p: int, cycle: int) -> Any:
     """The program reads the data register."""
     port_advance(m, p, cycle)
@@ -400,13 +223,13 @@ def port_take(m: Any, p: int, cycle: int) -> Any:
     return m[p + RECEIVED]
 
 
-@njit(inline="always")
+@inlined
 def _requests(m: Any, p: int) -> Any:
     """Whether the receiver asks for an interrupt."""
     return m[p + LISTENS] and m[p + INTERRUPTS] and (m[p + FULL] or m[p + OVERRUN])
 
 
-@njit(inline="always")
+@inlined
 def _port_interrupts(m: Any, engine: int) -> bool:
     """Whether the native port's handler is to be entered now."""
     p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
@@ -417,7 +240,7 @@ def _port_interrupts(m: Any, engine: int) -> bool:
     return not masked and not _register(m, engine, _UC_CONTROL) & 2
 
 
-@njit(inline="always")
+@inlined
 def _pack(m: Any, position: int, value: int) -> None:
     """Value number ``position`` of the frame, two to a word."""
     if position & 1:
@@ -426,12 +249,12 @@ def _pack(m: Any, position: int, value: int) -> None:
         m[FRAME + (position >> 1)] = value
 
 
-@njit(inline="always")
+@inlined
 def _unpack(m: Any, position: int) -> Any:
     return (m[FRAME + (position >> 1)] >> (32 * (position & 1))) & 0xFFFFFFFF
 
 
-@njit
+@compiled
 def _enter_handler(m: Any, engine: int, address: int) -> bool:
     """Stack the context and go to the port's handler, before the block at ``address`` (DDI 0403 B1.5.6).
 
@@ -462,7 +285,7 @@ def _enter_handler(m: Any, engine: int, address: int) -> bool:
     return True
 
 
-@njit(inline="always")
+@inlined
 def _start_handler(m: Any, engine: int, cycles: int) -> None:
     exception = m[PORTS + m[NATIVE_PORT] * PORT_STRIDE + EXCEPTION]
     _set_register(m, engine, _UC_LR, m[RETURN_CODE])
@@ -476,7 +299,7 @@ def _start_handler(m: Any, engine: int, cycles: int) -> None:
     _set_register(m, engine, _UC_PC, m[HANDLER] | 1)
 
 
-@njit
+@compiled
 def _leave_handler(m: Any, engine: int) -> None:
     """Unstack, or start the handler again for what has come meanwhile (DDI 0403 B1.5.8)."""
     m[CYCLES] += m[NODE_COST + m[NODE]]
@@ -509,7 +332,7 @@ def _leave_handler(m: Any, engine: int) -> None:
     _set_register(m, engine, _UC_PC, _unpack(m, 6) | 1)
 
 
-@njit(inline="always")
+@inlined
 def _sleep(m: Any) -> bool:
     """WFI: let time pass until the port's next byte, if nothing else comes before. Whether the core wakes."""
     p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
@@ -523,12 +346,13 @@ def _sleep(m: Any) -> bool:
     return True
 
 
-@njit(inline="always")
+@inlined
 def _cached(m: Any, cache: int, line: int, enter: bool) -> Any:
     """Whether a cache holds a line; it becomes the most recently used. ``enter``: put it there if it is not."""
-    base = CACHE_LINES + 64 * cache
-    held = m[CACHES + CACHE_FIELDS * cache]
-    fits = m[CACHES + CACHE_FIELDS * cache + 1]
+    base = CACHE_LINES + CACHE_SIZE * cache
+    counts = CACHES + CACHE_FIELDS * cache
+    held = m[counts + CACHE_HELD]
+    fits = m[counts + CACHE_FITS]
     position = 0
     while position < held and m[base + position] != line:
         position += 1
@@ -537,7 +361,7 @@ def _cached(m: Any, cache: int, line: int, enter: bool) -> Any:
         if not enter or fits == 0:
             return False
         position = min(held, fits - 1)
-        m[CACHES + CACHE_FIELDS * cache] = min(held + 1, fits)
+        m[counts + CACHE_HELD] = min(held + 1, fits)
     while position > 0:
         m[base + position] = m[base + position - 1]
         position -= 1
@@ -545,7 +369,7 @@ def _cached(m: Any, cache: int, line: int, enter: bool) -> Any:
     return found
 
 
-@njit(inline="always")
+@inlined
 def _code_line(m: Any, line: int, now: int) -> Any:
     """Cycles that the fetch of a flash line stalls the core, at cycle ``now``."""
     if line == m[LINE_CURRENT]:
@@ -560,41 +384,45 @@ def _code_line(m: Any, line: int, now: int) -> Any:
     return stall
 
 
-@njit(inline="always")
+@inlined
 def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     """Cycles that depend on the registers at the block's entry. A reason to stop, 0 for none."""
-    registers = m[ACCESS + start]
-    records = m[ACCESS + start + 1]
-    values = ACCESS + start + 2
+    registers = m[ACCESS + start + PROGRAM_REGISTERS]
+    records = m[ACCESS + start + PROGRAM_RECORDS]
+    values = ACCESS + start + PROGRAM_HEADER
     # Register numbers stand in even words, their values are put beside them.
     for i in range(registers):
         m[values + 2 * i + 1] = _core(m, engine, m[values + 2 * i])
     extra = 0
     record = values + 2 * registers
     for _ in range(records):
-        kind = m[record]
-        address = m[record + 4] + m[values + 2 * m[record + 1] + 1]
-        if m[record + 2] >= 0:
-            address += m[values + 2 * m[record + 2] + 1] << m[record + 3]
+        kind = m[record + FIELD_KIND]
+        address = m[record + FIELD_CONSTANT] + m[values + 2 * m[record + FIELD_BASE] + 1]
+        if m[record + FIELD_INDEX] >= 0:
+            address += m[values + 2 * m[record + FIELD_INDEX] + 1] << m[record + FIELD_SHIFT]
         address &= 0xFFFFFFFF
         if kind == RECORD_LINE:
-            m[record + 7] = _code_line(m, m[record + 4], m[CYCLES] + extra + m[record + 5])
-            extra += m[record + 7]
+            m[record + FIELD_STALL] = _code_line(
+                m, m[record + FIELD_CONSTANT], m[CYCLES] + extra + m[record + FIELD_WEIGHT]
+            )
+            extra += m[record + FIELD_STALL]
         elif kind in (RECORD_DATA, RECORD_LITERAL):
             if kind == RECORD_LITERAL:
-                address = m[record + 4]
+                address = m[record + FIELD_CONSTANT]
             from_flash = m[FLASH_START] <= address < m[FLASH_END]
-            m[record + 7] = m[WAIT_STATES] if from_flash and not _cached(m, 1, address >> 4, True) else 0
-            extra += m[record + 7]
+            m[record + FIELD_STALL] = (
+                m[WAIT_STATES] if from_flash and not _cached(m, 1, address >> 4, True) else 0
+            )
+            extra += m[record + FIELD_STALL]
         elif kind == RECORD_WORD:
-            extra += m[record + 5] * _align_extra(address, 4)
+            extra += m[record + FIELD_WEIGHT] * _align_extra(address, 4)
         elif kind == RECORD_HALF:
-            extra += m[record + 5] * _align_extra(address, 2)
+            extra += m[record + FIELD_WEIGHT] * _align_extra(address, 2)
         elif kind == RECORD_BANK:
             if m[BANK_START] <= address < m[BANK_END]:
-                extra += m[record + 5]
+                extra += m[record + FIELD_WEIGHT]
         elif kind == RECORD_ALWAYS:
-            extra += m[record + 5]
+            extra += m[record + FIELD_WEIGHT]
         elif kind == RECORD_FP:
             m[FP_USED] = 1
         elif kind == RECORD_IDLE:
@@ -609,22 +437,25 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     return REASON_NONE
 
 
-@njit
+@compiled
 def stalls_behind(m: Any, node: int, address: int) -> Any:
     """Of the flash stalls charged at the current block's entry, those at or behind ``address``."""
     start = m[NODE_ACCESS + node]
     if start == 0 or m[WAIT_STATES] == 0:
         return 0
     total = 0
-    record = ACCESS + start + 2 + 2 * m[ACCESS + start]
-    for _ in range(m[ACCESS + start + 1]):
-        if m[record] in (RECORD_LINE, RECORD_DATA, RECORD_LITERAL) and m[record + 6] >= address:
-            total += m[record + 7]
+    record = ACCESS + start + PROGRAM_HEADER + 2 * m[ACCESS + start + PROGRAM_REGISTERS]
+    for _ in range(m[ACCESS + start + PROGRAM_RECORDS]):
+        if (
+            m[record + FIELD_KIND] in (RECORD_LINE, RECORD_DATA, RECORD_LITERAL)
+            and m[record + FIELD_ADDRESS] >= address
+        ):
+            total += m[record + FIELD_STALL]
         record += RECORD_FIELDS
     return total
 
 
-@njit(inline="always")
+@inlined
 def _child(m: Any, parent: int, function: int) -> Any:
     """The context of ``function`` called from ``parent``; the parent itself when the table is full."""
     key = ((parent + 1) << 32) | function
@@ -644,7 +475,7 @@ def _child(m: Any, parent: int, function: int) -> Any:
     return m[CONTEXT_VALUE + slot]
 
 
-@njit(inline="always")
+@inlined
 def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
     """Charge the context being left, and go to the one that the edge leads to."""
     context = m[CONTEXT]
@@ -672,25 +503,25 @@ def _follow_call(m: Any, node: int, edge: int, target: int) -> None:
             position -= 1
 
 
-@njit
+@compiled
 def _record_mark(m: Any, engine: int, which: int, address: int) -> None:
     """Keep the counts, and what is needed to tell how much of them lies behind ``address``."""
     m[MARKS_SEEN] |= 1 << which
     mark = MARK + MARK_FIELDS * which
-    m[mark] = m[CYCLES]
-    m[mark + 1] = m[INSTRUCTIONS]
-    m[mark + 2] = m[NODE]
-    m[mark + 3] = address
+    m[mark + MARK_CYCLES] = m[CYCLES]
+    m[mark + MARK_INSTRUCTIONS] = m[INSTRUCTIONS]
+    m[mark + MARK_NODE] = m[NODE]
+    m[mark + MARK_ADDRESS] = address
     for n in range(15):
-        m[mark + 4 + n] = _core(m, engine, n)
-    m[mark + 19] = stalls_behind(m, m[NODE], address)
+        m[mark + MARK_REGISTERS + n] = _core(m, engine, n)
+    m[mark + MARK_STALLS] = stalls_behind(m, m[NODE], address)
     if m[WINDOWED]:
         m[CONTEXT_CYCLES + m[CONTEXT]] += m[COUNTING] * (m[CYCLES] - m[COUNTED])
         m[COUNTED] = m[CYCLES]
         m[COUNTING] = 1 - which
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)
+@callback(types.void(types.int64, types.int64, types.uint32, types.int64))
 def block_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_BLOCK: account for the block just left, enter the one at ``address``."""
     m = _words_at(user)
@@ -737,7 +568,7 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         _call_stop(m[EMU_STOP], engine)
 
 
-@cfunc(types.void(types.int64, types.int64, types.uint32, types.int64), cache=True)
+@callback(types.void(types.int64, types.int64, types.uint32, types.int64))
 def site_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_CODE on one instruction: what its operands add, and that it was reached."""
     m = _words_at(user)
@@ -748,36 +579,37 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             return
         slot = (slot + 1) & (SITES - 1)
     site = SITE_WORDS + slot * SITE_FIELDS
-    kinds = m[site]
+    kinds = m[site + SITE_KINDS]
     extra = 0
     if kinds & SITE_MARK:
         seen = m[MARKS_SEEN]
-        which = seen & 1 if m[TWICE] else m[site + 7]
+        which = seen & 1 if m[TWICE] else m[site + SITE_WHICH]
         if not seen & (1 << which) and (which == 0 or seen & 1):
             _record_mark(m, engine, which, address)
             if m[TO_RETURN]:
                 m[RETURN_AT] = _core(m, engine, 14) & ~1
                 m[RETURN_STACK] = _core(m, engine, 13)
     if kinds & SITE_CONDITIONAL:
-        extra += m[site + 6]
+        extra += m[site + SITE_MORE]
     if kinds & SITE_DIVIDE:
-        dividend, divisor = _core(m, engine, m[site + 1]), _core(m, engine, m[site + 2])
-        extra += _divide_extra(dividend, divisor, m[site + 3])
+        dividend = _core(m, engine, m[site + SITE_DIVIDEND])
+        divisor = _core(m, engine, m[site + SITE_DIVISOR])
+        extra += _divide_extra(dividend, divisor, m[site + SITE_SIGNED])
         if divisor == 0 and m[DIVIDE_TRAP]:
             m[REASON] = REASON_DIVIDE
             _call_stop(m[EMU_STOP], engine)
     if kinds & SITE_ALIGN:
-        target = _core(m, engine, m[site + 1]) + m[site + 4]
-        if m[site + 2] >= 0:
-            target += _core(m, engine, m[site + 2]) << m[site + 3]
-        extra += _align_extra(target & 0xFFFFFFFF, m[site + 5])
+        target = _core(m, engine, m[site + SITE_BASE]) + m[site + SITE_OFFSET]
+        if m[site + SITE_INDEX] >= 0:
+            target += _core(m, engine, m[site + SITE_INDEX]) << m[site + SITE_SHIFT]
+        extra += _align_extra(target & 0xFFFFFFFF, m[site + SITE_BYTES])
     m[CYCLES] += extra
-    m[site + 8] += m[COUNTING] * extra
+    m[site + SITE_EXTRA] += m[COUNTING] * extra
     if kinds & SITE_WAIT and m[NATIVE_ALLOWED] and _sleep(m):
         _set_register(m, engine, _UC_PC, (address + size) | 1)
 
 
-@cfunc(types.void(types.int64, types.uint32, types.int64), cache=True)
+@callback(types.void(types.int64, types.uint32, types.int64))
 def trap_hook(engine: int, number: int, user: int) -> None:
     """UC_HOOK_INTR: the return from a handler entered here; Python serves everything else."""
     m = _words_at(user)
@@ -789,12 +621,12 @@ def trap_hook(engine: int, number: int, user: int) -> None:
         _call_stop(m[EMU_STOP], engine)
 
 
-@cfunc(types.int64(types.int64, types.int64, types.uint32, types.int64), cache=True)
+@callback(types.int64(types.int64, types.int64, types.uint32, types.int64))
 def register_read(engine: int, offset: int, size: int, user: int) -> Any:
     """uc_cb_mmio_read: a register that Python says stands still until the next event, else ask Python."""
     region = _words_at(user)
-    address = region[0] + offset
-    m = _words_at(user - 8 * region[1])
+    address = region[REGION_BASE] + offset
+    m = _words_at(user - 8 * region[REGION_AT])
     if m[SHADOW_HITS] < SHADOW_LIMIT:
         if m[NATIVE_PORT] >= 0:
             p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
@@ -807,20 +639,4 @@ def register_read(engine: int, offset: int, size: int, user: int) -> Any:
             if m[SHADOW + 2 * i] == address:
                 m[SHADOW_HITS] += 1
                 return m[SHADOW + 2 * i + 1] & ((1 << (8 * size)) - 1)
-    return _call_read(region[2], engine, offset, size, user)
-
-
-def table_slot(m: np.ndarray, key: int) -> int:
-    """Where an edge's key is or belongs in the table."""
-    slot = ((key * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) >> 45
-    while m[TABLE_KEY + slot] not in (0, key):
-        slot = (slot + 1) & (TABLE - 1)
-    return slot
-
-
-def site_slot(m: np.ndarray, address: int) -> int:
-    """Where a site is or belongs in the table."""
-    slot = ((address * 0x9E3779B97F4A7C15) & 0xFFFFFFFFFFFFFFFF) >> 51
-    while m[SITE_KEY + slot] not in (0, address):
-        slot = (slot + 1) & (SITES - 1)
-    return slot
+    return _call_read(region[REGION_READ], engine, offset, size, user)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ascmcu.sim import hook
+from ascmcu.sim import words as w
 from ascmcu.sim.core import Nvic
 from ascmcu.sim.devices import Device, Registers
 from ascmcu.sim.stm32 import FRAME_BITS, Chip, Rcc, Usart
@@ -44,7 +44,7 @@ class KinetisUart(Usart):
 
     def __init__(self, name: str, base: int, irq: int, bus: int, chip: Chip, index: int) -> None:
         super().__init__(name, base, irq, bus, chip, index)
-        self._set(hook.CLEARS_BY_READING, 1)
+        self._set(w.CLEARS_BY_READING, 1)
 
     def frame_cycles(self) -> int:
         divider = (self.values.get(0x00, 0) & 0x1F) << 8 | self.values.get(0x01, 0)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.errors import InputError
-from ascmcu.sim import families, hook, semihosting, timing
+from ascmcu.sim import families, semihosting, timing
+from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
 from ascmcu.sim.devices import Device, Registers
@@ -136,8 +137,8 @@ class Machine:
                 self._pages[page] = device
         self._timed: list[Device] = [self.control]  # and the serial ports in use
         self._console_port = self.usarts.get(self.layout.console)
-        self.engine.words[hook.NATIVE_PORT] = -1 if self._console_port is None else self._console_port.index
-        self.engine.words[hook.NATIVE_ALLOWED] = self.engine.words[hook.NATIVE_ACTIVE] = 0
+        self.engine.words[w.NATIVE_PORT] = -1 if self._console_port is None else self._console_port.index
+        self.engine.words[w.NATIVE_ALLOWED] = self.engine.words[w.NATIVE_ACTIVE] = 0
 
     def _stack_limit(self) -> int:
         """The lowest address that the stack may use: a symbol, else the end of static data below it."""
@@ -263,7 +264,7 @@ class Machine:
         seen = (site, address, value)
         self._repeats = self._repeats + 1 if seen == self._last_read else 0
         self._last_read = seen
-        often = self._repeats > WAITING_READS or self.engine.words[hook.SHADOW_HITS] >= hook.SHADOW_LIMIT
+        often = self._repeats > WAITING_READS or self.engine.words[w.SHADOW_HITS] >= w.SHADOW_LIMIT
         if often and self._next_event() == NEVER:
             self.end = End(f"waits for good on {address:#010x} at {self.image.place(site)}", 0)
             self.cpu.stop()
@@ -294,12 +295,12 @@ class Machine:
     @property
     def interrupts_taken(self) -> int:
         """Exceptions entered so far."""
-        return self._interrupts + int(self.engine.words[hook.TAKEN])
+        return self._interrupts + int(self.engine.words[w.TAKEN])
 
     @property
     def slept_cycles(self) -> int:
         """Cycles that passed in WFI."""
-        return self._slept_cycles + int(self.engine.words[hook.SLEPT])
+        return self._slept_cycles + int(self.engine.words[w.SLEPT])
 
     def _next_event(self) -> int:
         return min(device.next_event() for device in self._timed)
@@ -308,43 +309,43 @@ class Machine:
         """After anything a register access may have changed."""
         words, console = self.engine.words, self._console_port
         native = self._serves_natively()
-        words[hook.NATIVE_ALLOWED] = int(native)
+        words[w.NATIVE_ALLOWED] = int(native)
         events = [d.next_event() for d in self._timed if d is not console]
         if console is not None:
             events.append(console.departure() if native else console.next_event())
-        words[hook.DEADLINE] = min(*events, self._limit)
+        words[w.DEADLINE] = min(*events, self._limit)
         standing = (d.standing() for d in self._timed if isinstance(d, Usart) and d is not console)
         self.engine.set_shadows([s for s in standing if s is not None])
-        words[hook.DIVIDE_TRAP] = self.control.values[0xD14] >> 4 & 1
-        words[hook.INTERRUPT] = int(not native and bool(self._takeable(ignore_primask=True)))
+        words[w.DIVIDE_TRAP] = self.control.values[0xD14] >> 4 & 1
+        words[w.INTERRUPT] = int(not native and bool(self._takeable(ignore_primask=True)))
         if self.control.reset_requested:
-            words[hook.DEADLINE] = 0
+            words[w.DEADLINE] = 0
 
     _limit = NEVER
 
     def _serves_natively(self) -> bool:
         """Whether the console's receive interrupt is all that can happen, so that native code may serve it."""
         console, nvic, words = self._console_port, self.nvic, self.engine.words
-        if console is None or console not in self._timed or nvic.active or words[hook.PROFILE]:
+        if console is None or console not in self._timed or nvic.active or words[w.PROFILE]:
             return False
         others = nvic.pending & nvic.enabled - {console.exception}
         if others or console.exception not in nvic.enabled or console.interrupts_for_sending:
             return False
         if self.control.reset_requested or self.cpu.read(reg.UC_ARM_REG_FAULTMASK) & 1:
             return False
-        words[hook.HANDLER] = self._word(self.control.vector_table + 4 * console.exception) & ~1
-        words[hook.FP_AUTOMATIC] = int(self.control.fp_automatic)
+        words[w.HANDLER] = self._word(self.control.vector_table + 4 * console.exception) & ~1
+        words[w.FP_AUTOMATIC] = int(self.control.fp_automatic)
         return True
 
     def _adopt_handler(self) -> None:
         """Go on with a handler that native code has entered."""
         words, console = self.engine.words, self._console_port
-        if words[hook.NATIVE_ACTIVE] and console is not None:
-            words[hook.NATIVE_ACTIVE] = words[hook.NATIVE_ALLOWED] = 0
+        if words[w.NATIVE_ACTIVE] and console is not None:
+            words[w.NATIVE_ACTIVE] = words[w.NATIVE_ALLOWED] = 0
             self.nvic.pending.discard(console.exception)
             self.nvic.active.append(console.exception)
-            self._contexts.append(int(words[hook.RETURN_CODE]))
-            self._callers.append((int(words[hook.CONTEXT]), int(words[hook.DEPTH])))
+            self._contexts.append(int(words[w.RETURN_CODE]))
+            self._callers.append((int(words[w.CONTEXT]), int(words[w.DEPTH])))
 
     def _takeable(self, ignore_primask: bool = False) -> int:
         if not self.nvic.pending:
@@ -371,7 +372,7 @@ class Machine:
         self.nvic.pending.discard(exception)
         self.nvic.active.append(exception)
         self._interrupts += 1
-        words[hook.FP_USED] = 0
+        words[w.FP_USED] = 0
         cpu.write(reg.UC_ARM_REG_XPSR, 1 << 24 | exception)
         cpu.write(reg.UC_ARM_REG_IPSR, exception)
         cpu.write(reg.UC_ARM_REG_LR, self._contexts[-1])
@@ -386,7 +387,7 @@ class Machine:
         xpsr = cpu.read(reg.UC_ARM_REG_XPSR)
         nested = bool(self.nvic.active)
         process = not nested and bool(cpu.read(reg.UC_ARM_REG_CONTROL) & 2)
-        with_fp = bool(words[hook.FP_USED]) and self.control.fp_automatic
+        with_fp = bool(words[w.FP_USED]) and self.control.fp_automatic
         sp = cpu.read(reg.UC_ARM_REG_SP)
         aligned = sp & 4
         frame = (sp - (104 if with_fp else 32)) & ~7
@@ -413,7 +414,7 @@ class Machine:
         if not self.nvic.active:
             raise self._fault("exception return outside an exception", self.engine.block.address)
         self.engine.flush_pipeline()
-        handler_fp = bool(words[hook.FP_USED])
+        handler_fp = bool(words[w.FP_USED])
         self.nvic.returned(self.nvic.active[-1])
         self.advance()
         exception = self._takeable()
@@ -442,7 +443,7 @@ class Machine:
         cpu.write(reg.UC_ARM_REG_PSP if target & 4 else reg.UC_ARM_REG_SP, sp)
         if target & 4:
             cpu.write(reg.UC_ARM_REG_SP, sp)
-        words[hook.FP_USED] = int(with_fp)
+        words[w.FP_USED] = int(with_fp)
         self.pc = values[6] & ~1
         # Lazy stacking: the FP registers are only written out when the handler uses the FP unit.
         extra = timing.EXCEPTION_FP_CYCLES if with_fp and handler_fp else 0
@@ -504,21 +505,21 @@ class Machine:
         self._adopt_handler()
         self._raise_pending()
         self.pc = self.cpu.read(reg.UC_ARM_REG_PC)
-        if reason == hook.REASON_TRAP:
-            self._serve_trap(int(self.engine.words[hook.TRAP]))
-        elif reason == hook.REASON_STACK:
-            low = int(self.engine.words[hook.STACK_POINTER])
-            limit = int(self.engine.words[hook.STACK_LIMIT])
+        if reason == w.REASON_TRAP:
+            self._serve_trap(int(self.engine.words[w.TRAP]))
+        elif reason == w.REASON_STACK:
+            low = int(self.engine.words[w.STACK_POINTER])
+            limit = int(self.engine.words[w.STACK_LIMIT])
             raise self._fault(
                 f"stack overflow: {limit - low} bytes below its limit {limit:#010x}",
                 self.pc,
                 "give the program more stack, or find the recursion",
             )
-        elif reason == hook.REASON_DIVIDE:
+        elif reason == w.REASON_DIVIDE:
             raise self._fault("division by zero, with CCR.DIV_0_TRP set", self.pc)
-        elif reason == hook.REASON_IDLE:
+        elif reason == w.REASON_IDLE:
             self._sleep("branches to itself for good")
-        elif reason == hook.REASON_NONE and self.end is None:
+        elif reason == w.REASON_NONE and self.end is None:
             self._stopped()
 
     def _raise_pending(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ascmcu.sim import hook
+from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device, Following, Registers
@@ -43,8 +44,8 @@ class Uarte(Usart):
         super().__init__(name, base, irq, 1, chip, index)
         self.size_bytes = 0x1000
         self._cpu = cpu
-        self._set(hook.STATUS_ADDRESS, -1)
-        self._set(hook.DATA_ADDRESS, -1)
+        self._set(w.STATUS_ADDRESS, -1)
+        self._set(w.DATA_ADDRESS, -1)
 
     @property
     def interrupts_for_sending(self) -> bool:
@@ -57,7 +58,7 @@ class Uarte(Usart):
     def _configure(self) -> None:
         enabled = int(self.values.get(0x500, 0) == 8)
         self._set_line()
-        self._set(hook.LISTENS, enabled and self._started)
+        self._set(w.LISTENS, enabled and self._started)
 
     def _update_line(self) -> None:
         enabled = self.values.get(_INTEN, 0)
@@ -81,7 +82,7 @@ class Uarte(Usart):
             if not self._queue or self._holding is not None:
                 break
         # A line that waits is held back while the receiver has no room.
-        while self._get(hook.FULL) and not (self._line.waits and len(self._fifo) == _FIFO_BYTES):
+        while self._get(w.FULL) and not (self._line.waits and len(self._fifo) == _FIFO_BYTES):
             self._receive(int(hook.port_take(self._words, self._at, cycle)))
             hook.port_advance(self._words, self._at, cycle)
         if self._busy and not self.sending:
@@ -99,7 +100,7 @@ class Uarte(Usart):
         if len(self._fifo) == _FIFO_BYTES:
             self.values[_ERROR] = 1
             self.values[0x480] = self.values.get(0x480, 0) | 1
-            self._set(hook.LOST, self._get(hook.LOST) + 1)
+            self._set(w.LOST, self._get(w.LOST) + 1)
         else:
             self._fifo.append(byte)
         self._deliver()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 
-from ascmcu.sim import hook
+from ascmcu.sim import words as w
 from ascmcu.sim.engine import Context, Engine
 from ascmcu.sim.image import Image
 
@@ -95,9 +95,9 @@ def annotate(engine: Engine, image: Image, function: str) -> list[LineRow]:
     cycles: dict[int, int] = defaultdict(int)
     texts: dict[int, str] = {}
     reasons: dict[int, set[str]] = defaultdict(set)
-    for edge in engine.edges:
-        taken = int(engine.words[hook.EDGE_COUNT + edge.index])
-        block = engine.nodes[edge.node]
+    for edge in engine.automaton.edges:
+        taken = int(engine.words[w.EDGE_COUNT + edge.index])
+        block = engine.automaton.nodes[edge.node]
         if not taken or not symbol.address <= block.address < end:
             continue
         extra = edge.cycles - sum(s.cycles for s in block.steps)
@@ -115,7 +115,7 @@ def annotate(engine: Engine, image: Image, function: str) -> list[LineRow]:
             address,
             texts[address],
             counts[address],
-            cycles[address] + engine.site_cycles(address),
+            cycles[address] + engine.automaton.site_cycles(address),
             tuple(sorted(reasons[address])),
         )
         for address in sorted(texts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.sim import hook
+from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.devices import Device, Following, RandomNumbers, Registers
 from ascmcu.sim.engine import NEVER
@@ -150,7 +151,7 @@ class Usart(Device):
 
     ``sent`` collects what the program sent, at the moment the last bit has left. ``feed`` queues bytes that
     the other side sends without pause; one that arrives while the last is unread is lost and sets ORE, as in
-    the hardware. The receiver's state lies in the array that native code shares (``hook.PORTS``), at ``words``.
+    the hardware. The receiver's state lies in the array that native code shares (``w.PORTS``), at ``words``.
 
     Args:
         name: for reports.
@@ -173,7 +174,7 @@ class Usart(Device):
         self.index = index
         self._bus = bus
         self._chip = chip
-        self._at = hook.PORTS + index * hook.PORT_STRIDE
+        self._at = w.PORTS + index * w.PORT_STRIDE
         self._words = chip.words
         self._backlog = bytearray()
         # Core cycles of a byte as the other side sends it, None for this port's own rate.
@@ -182,11 +183,11 @@ class Usart(Device):
         self._holding: int | None = None
         self._shifting: int | None = None
         self._shifted = NEVER
-        self._words[self._at : self._at + hook.PORT_STRIDE] = 0
-        self._set(hook.ARRIVAL, NEVER)
-        self._set(hook.STATUS_ADDRESS, base + self.status)
-        self._set(hook.DATA_ADDRESS, base + self.data)
-        self._set(hook.EXCEPTION, self.exception)
+        self._words[self._at : self._at + w.PORT_STRIDE] = 0
+        self._set(w.ARRIVAL, NEVER)
+        self._set(w.STATUS_ADDRESS, base + self.status)
+        self._set(w.DATA_ADDRESS, base + self.data)
+        self._set(w.EXCEPTION, self.exception)
         self._configure()
 
     def _get(self, field: int) -> int:
@@ -207,14 +208,14 @@ class Usart(Device):
         control = self.values.get(self.cr1, 0)
         enabled = control >> self.enable_bit & 1
         self._set_line()
-        self._set(hook.LISTENS, enabled & control >> 2)
-        self._set(hook.INTERRUPTS, control >> 5 & 1)
-        self._set(hook.STATUS_REST, self._rest())
+        self._set(w.LISTENS, enabled & control >> 2)
+        self._set(w.INTERRUPTS, control >> 5 & 1)
+        self._set(w.STATUS_REST, self._rest())
 
     def _set_line(self) -> None:
         own = self._line.gap_cycles is None
-        self._set(hook.FRAME_CYCLES, self.frame_cycles() if own else int(self._line.gap_cycles or 1))
-        self._set(hook.WAITS, int(self._line.waits))
+        self._set(w.FRAME_CYCLES, self.frame_cycles() if own else int(self._line.gap_cycles or 1))
+        self._set(w.WAITS, int(self._line.waits))
 
     def _rest(self) -> int:
         """TXE, TC, FE, and what else the status register holds beside the receiver's bits."""
@@ -235,22 +236,22 @@ class Usart(Device):
         self._refill(cycle)
 
     def _refill(self, cycle: int) -> None:
-        head, tail = self._get(hook.HEAD), self._get(hook.TAIL)
-        count = min(len(self._backlog), hook.RING_SIZE - (tail - head))
+        head, tail = self._get(w.HEAD), self._get(w.TAIL)
+        count = min(len(self._backlog), w.RING_SIZE - (tail - head))
         if not count:
             return
-        ring = self._at + hook.RING
+        ring = self._at + w.RING
         for position, byte in enumerate(self._backlog[:count], tail):
-            self._words[ring + (position & hook.RING_SIZE - 1)] = byte
+            self._words[ring + (position & w.RING_SIZE - 1)] = byte
         del self._backlog[:count]
-        self._set(hook.TAIL, tail + count)
-        if self._get(hook.ARRIVAL) == NEVER and not (self._line.waits and self._get(hook.FULL)):
-            self._set(hook.ARRIVAL, cycle + self._get(hook.FRAME_CYCLES))
+        self._set(w.TAIL, tail + count)
+        if self._get(w.ARRIVAL) == NEVER and not (self._line.waits and self._get(w.FULL)):
+            self._set(w.ARRIVAL, cycle + self._get(w.FRAME_CYCLES))
 
     @property
     def lost_bytes(self) -> int:
         """Bytes that came while nobody listened, or while the one before was unread."""
-        return self._get(hook.LOST)
+        return self._get(w.LOST)
 
     @property
     def sending(self) -> bool:
@@ -264,7 +265,7 @@ class Usart(Device):
 
     def arrival(self) -> int:
         """The cycle at which the next byte is complete."""
-        return self._get(hook.ARRIVAL)
+        return self._get(w.ARRIVAL)
 
     def departure(self) -> int:
         """The cycle at which the byte that is being sent has left."""
@@ -279,7 +280,7 @@ class Usart(Device):
             done = self._shifted
             self._shifting, self._holding = self._holding, None
             self._shifted = done + self.frame_cycles() if self._shifting is not None else NEVER
-            self._set(hook.STATUS_REST, self._rest())
+            self._set(w.STATUS_REST, self._rest())
         hook.port_advance(self._words, self._at, cycle)
         if self._backlog:
             self._refill(cycle)
@@ -287,7 +288,7 @@ class Usart(Device):
 
     def _update_line(self) -> None:
         control = self.values.get(self.cr1, 0)
-        received = self._get(hook.FULL) or self._get(hook.OVERRUN)
+        received = self._get(w.FULL) or self._get(w.OVERRUN)
         level = control >> 5 & 1 and received
         level = level or (control >> 7 & 1 and self._holding is None)
         level = level or (control >> 6 & 1 and self._shifting is None)
@@ -296,7 +297,7 @@ class Usart(Device):
     def standing(self) -> tuple[int, int] | None:
         """The status register as (address, value) when reading it has no effect and time alone changes nothing
         before ``next_event``; else None."""
-        if self._get(hook.FULL) or self._get(hook.OVERRUN):
+        if self._get(w.FULL) or self._get(w.OVERRUN):
             return None
         return self.base + self.status, int(hook.port_status(self._words, self._at, 0, False))
 
@@ -312,7 +313,7 @@ class Usart(Device):
         self.advance(cycle)
         if offset == self.status:
             return int(hook.port_status(self._words, self._at, cycle, False))
-        return self._get(hook.RECEIVED) if offset == self.data else self.values.get(offset, 0)
+        return self._get(w.RECEIVED) if offset == self.data else self.values.get(offset, 0)
 
     def read(self, offset: int, cycle: int) -> int:
         self.advance(cycle)
@@ -340,7 +341,7 @@ class UsartF4(Usart):
 
     def __init__(self, name: str, base: int, irq: int, bus: int, chip: Chip, index: int) -> None:
         super().__init__(name, base, irq, bus, chip, index)
-        self._set(hook.CLEARS_BY_READING, 1)
+        self._set(w.CLEARS_BY_READING, 1)
 
     def _written(self, offset: int, value: int, cycle: int) -> None:
         if offset == 0x04:
@@ -366,7 +367,7 @@ class UsartL4(Usart):
         if offset == 0x28:
             self._transmit(value, cycle)
         elif offset == 0x20 and value >> 3 & 1:
-            self._set(hook.OVERRUN, 0)
+            self._set(w.OVERRUN, 0)
         elif offset == 0x18 and value >> 3 & 1:
             hook.port_empty(self._words, self._at, cycle)
         elif offset not in (0x18, 0x1C, 0x20, 0x24):
@@ -395,9 +396,9 @@ class Signature(Registers):
 
     def __init__(self, family: str, flash_bytes: int) -> None:
         base, identifier, size = _SIGNATURES[family]
-        words = {identifier + 4 * n: word for n, word in enumerate(UNIQUE_ID)}
-        words[size & ~3] = flash_bytes // 1024 << 8 * (size & 3) | (0xFFFF if size & 3 else 0xFFFF0000)
-        super().__init__("SIGNATURE", base, 0x400, words)
+        registers = {identifier + 4 * n: word for n, word in enumerate(UNIQUE_ID)}
+        registers[size & ~3] = flash_bytes // 1024 << 8 * (size & 3) | (0xFFFF if size & 3 else 0xFFFF0000)
+        super().__init__("SIGNATURE", base, 0x400, registers)
 
     def read(self, offset: int, cycle: int) -> int:
         return self.values.get(offset, 0xFFFFFFFF)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.errors import AscmcuError, InputError, LimitError
-from ascmcu.sim import hook, run, session
+from ascmcu.sim import run, session, words
 from ascmcu.sim.cpu import CORE
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.session import build, finish
@@ -498,7 +498,7 @@ def test_a_program_that_fills_a_table_is_refused(
     divides = f"volatile int a = 7, b = 3; int main(void) {{ {loop} }}"
     elf = compile_c(tmp_path, divides, "-O1")
     assert run(elf).exit_code == 0
-    monkeypatch.setattr(hook, table, size)
+    monkeypatch.setattr(words, table, size)
     with pytest.raises(InputError, match=what) as caught:
         run(elf)
     assert caught.value.exit_status == 2

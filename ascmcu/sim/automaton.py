@@ -1,0 +1,456 @@
+"""The automaton of ``hook.py``, filled in as blocks are first seen: nodes, edges, and instructions that are watched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.errors import InputError
+from ascmcu.sim import hook
+from ascmcu.sim import words as w
+from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
+from ascmcu.sim.cpu import CORE, Cpu, const
+from ascmcu.sim.decode import LOADS, Instruction, Kind, decode
+from ascmcu.sim.layout import FlashTiming
+from ascmcu.sim.timing import REFILLED, State
+
+# Kind, base, index, shift, constant, weight, address of the instruction: the fields of a record.
+_Record = tuple[int, int, int, int, int, int, int]
+FLUSHED = 0xFFFFFFFF  # the "address" to which a block is left when an exception comes behind it
+ROOT = 0  # the node that stands for "the pipeline was flushed", with no block of its own
+# Fibonacci hashing, as in the native half.
+_GOLDEN, _WORD = 0x9E3779B97F4A7C15, 0xFFFFFFFFFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Edge:
+    """How often a node was left for an address, and what that cost each time."""
+
+    node: int
+    target: int
+    index: int
+    cycles: int
+
+
+class Automaton:
+    """What the hook follows, in the array that it shares.
+
+    Args:
+        cpu: memory mapped and loaded.
+        words: the array.
+        constant: address ranges whose contents cannot change, as (start, end).
+        mmio: address ranges that are not memory; accesses to them are made visible.
+        slow_bank: RAM whose first access of a back-to-back group waits a cycle, as (start, end).
+        flash: its wait states and caches; None for zero wait states.
+    """
+
+    def __init__(
+        self,
+        cpu: Cpu,
+        words: np.ndarray,
+        constant: tuple[tuple[int, int], ...],
+        mmio: tuple[tuple[int, int], ...],
+        slow_bank: tuple[int, int],
+        flash: FlashTiming | None,
+    ) -> None:
+        self.cpu = cpu
+        self.words = words
+        self.nodes: list[Block] = []
+        self.edges: list[Edge] = []
+        self.functions: frozenset[int] = frozenset()  # where functions start, if calls are followed
+        self._by_key: dict[tuple[int, int, State], int] = {}
+        self._decoded: dict[tuple[int, int], tuple[Instruction, ...]] = {}
+        self._constant = constant
+        self._regions = cpu.regions()
+        self._mmio = mmio
+        self._access_used = 1
+        self._sites = 0
+        self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
+        self._slow_start, self._slow_end = slow_bank
+        self._flash = flash
+        self.add_node(Block(0, 0, REFILLED, (), (), (), ()))
+
+    def edge(self, node: int, target: int, size: int = 0) -> Edge:
+        """The edge from a node to an address, made if it is not there or led to a block of another size."""
+        m = self.words
+        key = (node + 1) << 32 | target
+        slot = _edge_slot(m, key)
+        if m[w.TABLE_KEY + slot] == key and target == FLUSHED:
+            return self.edges[int(m[w.TABLE_EDGE + slot])]
+        if target == FLUSHED:
+            cycles, following = sum(s.cycles for s in self.nodes[node].steps), ROOT
+        else:
+            cycles, state = self.nodes[node].leave(target)
+            following = self._node(target, size, state)
+        index = len(self.edges)
+        if index >= w.EDGES or index >= w.TABLE // 2:
+            raise InputError(
+                "the program has more control flow than the simulator's tables hold", found=index
+            )
+        edge = Edge(node, target, index, cycles)
+        self.edges.append(edge)
+        m[w.EDGE_COST + index] = cycles
+        m[w.EDGE_NEXT + index] = following
+        m[w.EDGE_KIND + index] = self._edge_kind(self.nodes[node], target)
+        m[w.TABLE_KEY + slot] = key
+        m[w.TABLE_EDGE + slot] = index
+        return edge
+
+    def _edge_kind(self, block: Block, target: int) -> int:
+        """Whether the edge is a call, a return or a jump, for profiles."""
+        if not block.instructions or target == block.end:
+            return w.KIND_JUMP
+        last = block.instructions[-1]
+        if not last.branches:
+            return w.KIND_JUMP
+        if last.writes >> 14 & 1 and last.kind in (Kind.BRANCH, Kind.BRANCH_REGISTER):
+            return w.KIND_CALL
+        if last.kind in (Kind.LOAD, Kind.LOAD_MULTIPLE) or last.text.split()[-1] == "lr":
+            return w.KIND_RETURN
+        if target in self.functions and not block.address <= target < block.end:
+            return w.KIND_TAIL_CALL
+        return w.KIND_JUMP
+
+    def _node(self, address: int, size: int, entry: State) -> int:
+        key = (address, size, entry)
+        if key not in self._by_key:
+            code = self._code(address, size)
+            block = analyse(address, size, code, entry, self._constant_word)
+            opaque = self._evaluate_opaque(block) if block.opaque else ()
+            self._by_key[key] = self.add_node(block, self._opaque_leaders(block, opaque))
+            self._watch(block, opaque)
+        return self._by_key[key]
+
+    def _code(self, address: int, size: int) -> tuple[Instruction, ...]:
+        if (address, size) not in self._decoded:
+            self._decoded[address, size] = decode(self.cpu.load(address, size), address)
+        return self._decoded[address, size]
+
+    def _opaque_leaders(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> int:
+        """How many accesses through pointers loaded in the block start a group in the slow bank."""
+        leaders = {i.address for i, s in zip(block.instructions, block.steps, strict=True) if s.leads_group}
+        return sum(i.address in leaders and self._is_slow(target) for i, target in opaque)
+
+    def add_node(self, block: Block, waits: int = 0) -> int:
+        m = self.words
+        node = len(self.nodes)
+        if node >= w.NODES:
+            raise InputError("the program has more basic blocks than the simulator's tables hold", found=node)
+        self.nodes.append(block)
+        m[w.NODE_ADDRESS + node] = block.address
+        m[w.NODE_SIZE + node] = block.size_bytes
+        m[w.NODE_INSTRUCTIONS + node] = len(block.instructions)
+        m[w.NODE_COST + node] = sum(s.cycles for s in block.steps)
+        m[w.NODE_ACCESS + node] = self._access_program(block, waits)
+        return node
+
+    def _access_program(self, block: Block, waits: int) -> int:
+        """Write the block's records for ``hook._accesses``; 0 when nothing depends on registers."""
+        records = self._records(block)
+        if waits:
+            records.append((w.RECORD_ALWAYS, 0, -1, 0, 0, waits, 0))
+        if not records:
+            return 0
+        registers = sorted({r for _, a, b, *_ in records for r in (a, b) if r >= 0})
+        slots = {register: slot for slot, register in enumerate(registers)}
+        program = [len(registers), len(records)]
+        for register in registers:
+            program += [register, 0]
+        for kind, a, b, shift, constant, weight, address in records:
+            program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight, address, 0]
+        start = self._access_used
+        if start + len(program) > w.WORDS:
+            raise InputError(
+                "the program has more loads and stores than the simulator's tables hold", found=start
+            )
+        self.words[w.ACCESS + start : w.ACCESS + start + len(program)] = program
+        self._access_used += len(program)
+        return start
+
+    def _records(self, block: Block) -> list[_Record]:
+        counts: dict[tuple[int, int, int, int, int], int] = {}
+        for access in block.accesses:
+            form, instruction = access.form, access.instruction
+            if form.a < 0 or instruction.conditional:
+                continue
+            kind = _record_kind(instruction, form)
+            if kind is not None:
+                key = (kind, form.a, form.b, form.shift, form.constant & 3)
+                counts[key] = counts.get(key, 0) + 1
+            if self._has_slow and access.leads_group:
+                key = (w.RECORD_BANK, form.a, form.b, form.shift, form.constant)
+                counts[key] = counts.get(key, 0) + 1
+        if any(i.fp_reads or i.fp_writes for i in block.instructions):
+            counts[w.RECORD_FP, 0, -1, 0, 0] = 1
+        if _idles(block):
+            counts[w.RECORD_IDLE, 0, -1, 0, 0] = 1
+        drop = stack_drop_bytes(block)
+        if drop and self.words[w.STACK_LIMIT]:
+            counts[w.RECORD_STACK, 13, -1, 0, -drop & 0xFFFFFFFF] = 1
+        records = [(*key, weight, 0) for key, weight in counts.items()]
+        return self._flash_records(block) + records if self._flash is not None else records
+
+    def _flash_records(self, block: Block) -> list[_Record]:
+        """The block's code lines, each once and in order, with the loads that may be from flash between them."""
+        start, end = self._constant[0]
+        forms = {a.instruction.address: a.form for a in block.accesses if a.instruction.kind in LOADS}
+        records: list[_Record] = []
+        seen = -1
+        inside = 0
+        for instruction, step in zip(block.instructions, block.steps, strict=True):
+            for line in (instruction.address >> 4, (instruction.address + instruction.size_bytes - 1) >> 4):
+                if line != seen and start <= line << 4 < end:
+                    records.append((w.RECORD_LINE, 0, -1, 0, line, inside, instruction.address))
+                    seen = line
+            form = forms.get(instruction.address)
+            if form is not None and form.a < 0:
+                records.append((w.RECORD_LITERAL, 0, -1, 0, form.constant, 1, instruction.address))
+            elif form is not None and form.a != 13 and not instruction.conditional:
+                records.append(
+                    (w.RECORD_DATA, form.a, form.b, form.shift, form.constant, 1, instruction.address)
+                )
+            inside += step.cycles
+        return records
+
+    def _constant_word(self, address: int) -> int | None:
+        for start, end in self._constant:
+            if start <= address and address + 4 <= end:
+                return self.cpu.word(address)
+        return None
+
+    def _watch(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> None:
+        """Put sites on divides, on conditional accesses, and on accesses that reach beyond memory."""
+        for address, cycles in block.conditional_cycles().items():
+            self.site_at(address, w.SITE_CONDITIONAL, {w.SITE_MORE: cycles})
+        for instruction in block.instructions:
+            if instruction.kind is Kind.DIVIDE:
+                self._divide_site(instruction)
+            elif instruction.text.startswith("wfi"):
+                self.site_at(instruction.address, w.SITE_WAIT, {})
+        for access in block.accesses:
+            if self._beyond_memory(self.value(access.form)):
+                self.site_at(access.instruction.address, 0, {})
+            elif access.instruction.conditional and access.form.a >= 0:
+                self._align_site(access.instruction)
+        for instruction, target in opaque:
+            memory = instruction.memory
+            if self._beyond_memory(target):
+                self.site_at(instruction.address, 0, {})
+            elif memory is not None and target % min(memory.access_bytes, 4):
+                self._align_site(instruction)
+
+    def _evaluate_opaque(self, block: Block) -> list[tuple[Instruction, int]]:
+        """Where accesses through pointers that the block itself loads go, with the memory as it is now.
+
+        This is the one place where the first execution speaks for all: those that are aligned now are taken
+        to stay aligned.
+        """
+        found: list[tuple[Instruction, int]] = []
+        values: dict[int, int | None] = {n: self.cpu.read(CORE[n]) for n in range(15)}
+        for instruction in block.instructions:
+            target = None
+            if instruction.memory is not None and instruction.kind is not Kind.TABLE_BRANCH:
+                target = _concrete(instruction, values)
+            if target is not None and instruction in block.opaque:
+                found.append((instruction, target))
+            self._advance(instruction, target, values)
+        return found
+
+    def _advance(self, instruction: Instruction, target: int | None, values: dict[int, int | None]) -> None:
+        written = instruction.writes | instruction.base_writeback
+        moved = _concrete_move(instruction, values)
+        for register in range(15):
+            if written >> register & 1:
+                values[register] = None
+        if moved is not None and instruction.moves is not None:
+            values[instruction.moves[1]] = moved
+        loads_word = (
+            instruction.kind is Kind.LOAD and instruction.memory and instruction.memory.access_bytes == 4
+        )
+        if loads_word and target is not None and not self._beyond_memory(target):
+            loaded = instruction.writes & ~instruction.base_writeback
+            if loaded:
+                values[loaded.bit_length() - 1] = self.cpu.word(target)
+
+    def value(self, form: Form) -> int:
+        value = form.constant
+        if form.a >= 0:
+            value += self.cpu.read(CORE[form.a])
+        if form.b >= 0:
+            value += self.cpu.read(CORE[form.b]) << form.shift
+        return value & 0xFFFFFFFF
+
+    def _beyond_memory(self, address: int) -> bool:
+        return any(start <= address < end for start, end in self._mmio) or not self._mapped(address)
+
+    def _mapped(self, address: int) -> bool:
+        return any(begin <= address and address + 3 <= end for begin, end in self._regions)
+
+    def _divide_site(self, instruction: Instruction) -> None:
+        dividend, divisor = _divide_operands(instruction)
+        signed = int(instruction.text.startswith("s"))
+        fields = {w.SITE_DIVIDEND: dividend, w.SITE_DIVISOR: divisor, w.SITE_SIGNED: signed}
+        self.site_at(instruction.address, w.SITE_DIVIDE, fields)
+
+    def _align_site(self, instruction: Instruction) -> None:
+        memory = instruction.memory
+        if memory is None or memory.access_bytes == 1 or memory.base == 15:
+            return
+        fields = {
+            w.SITE_BASE: memory.base,
+            w.SITE_INDEX: memory.index,
+            w.SITE_SHIFT: memory.shift,
+            w.SITE_OFFSET: memory.offset,
+            w.SITE_BYTES: memory.access_bytes,
+        }
+        self.site_at(instruction.address, w.SITE_ALIGN, fields)
+
+    def site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:
+        m = self.words
+        slot = _site_slot(m, address)
+        new = m[w.SITE_KEY + slot] == 0
+        base = w.SITE_WORDS + slot * w.SITE_FIELDS
+        m[base + w.SITE_KINDS] |= kinds
+        for field, value in fields.items():
+            m[base + field] = value
+        if new:
+            if self._sites >= w.SITES // 2:
+                raise InputError(
+                    "the program has more data-dependent instructions than the simulator's tables hold"
+                )
+            self._sites += 1
+            m[w.SITE_KEY + slot] = address
+            self.cpu.hook_native(const.UC_HOOK_CODE, hook.site_hook.address, m.ctypes.data, address, address)
+            self.cpu.forget_translation(address & ~0x3FF, (address | 0x3FF) + 1)
+
+    def site_cycles(self, address: int) -> int:
+        """The data-dependent cycles of the instruction at an address, summed over the run."""
+        slot = _site_slot(self.words, address)
+        return int(self.words[w.SITE_WORDS + slot * w.SITE_FIELDS + w.SITE_EXTRA])
+
+    def charged_ahead(self, block: Block, address: int, register: Callable[[int], int]) -> int:
+        """Cycles charged at the block's entry for unaligned and waiting accesses that come at or behind ``address``.
+
+        ``register`` gives a register's value as at ``address``; accesses through registers that the block
+        changed up to there are taken as aligned.
+        """
+        key = (block, address)
+        if key not in self._ahead:
+            self._ahead[key] = self._accesses_behind(block, address)
+        total = 0
+        for access in self._ahead[key]:
+            form = access.form
+            target = form.constant + register(form.a)
+            target += register(form.b) << form.shift if form.b >= 0 else 0
+            total += self._entry_extra(access, target & 0xFFFFFFFF)
+        return total
+
+    def _accesses_behind(self, block: Block, address: int) -> tuple[Access, ...]:
+        changed = 0
+        for instruction in block.instructions:
+            if instruction.address < address:
+                changed |= instruction.writes | instruction.base_writeback
+        found = []
+        for access in block.accesses:
+            form, instruction = access.form, access.instruction
+            used = (1 << form.a if form.a >= 0 else 0) | (1 << form.b if form.b >= 0 else 0)
+            if instruction.address < address or form.a < 0 or used & changed or instruction.conditional:
+                continue
+            if _record_kind(instruction, form) is not None or (self._has_slow and access.leads_group):
+                found.append(access)
+        return tuple(found)
+
+    def _entry_extra(self, access: Access, target: int) -> int:
+        """What ``hook._accesses`` charged for one access."""
+        kind = _record_kind(access.instruction, access.form)
+        extra = 0
+        if kind == w.RECORD_HALF:
+            extra = target & 1
+        elif kind == w.RECORD_WORD:
+            extra = (0, 2, 1, 2)[target & 3]
+        return extra + (access.leads_group and self._is_slow(target))
+
+    @property
+    def _has_slow(self) -> bool:
+        return self._slow_start < self._slow_end
+
+    def _is_slow(self, address: int) -> bool:
+        return self._slow_start <= address < self._slow_end
+
+
+def _idles(block: Block) -> bool:
+    """Whether the block is a branch to itself and nothing else."""
+    if len(block.instructions) != 1 or block.instructions[0].kind is not Kind.BRANCH:
+        return False
+    parts = block.instructions[0].text.split()
+    return parts[0] in ("b", "b.n", "b.w") and parts[-1] == f"#{block.address:#x}"
+
+
+def _record_kind(instruction: Instruction, form: Form) -> int | None:
+    """Which alignment the access needs watched; the stack pointer is always a multiple of four."""
+    memory = instruction.memory
+    if memory is None or instruction.kind.name.endswith("MULTIPLE"):
+        return None
+    if form.a == 13 and form.b < 0 and form.constant % 4 == 0:
+        return None
+    return {4: w.RECORD_WORD, 2: w.RECORD_HALF}.get(memory.access_bytes)
+
+
+def _divide_operands(instruction: Instruction) -> tuple[int, int]:
+    """Dividend's and divisor's register numbers of ``sdiv rd, rn, rm``."""
+    names = [name.strip() for name in instruction.text.split(" ", 1)[1].split(",")]
+    special = {"sb": 9, "sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14}
+    numbers = [special[n] if n in special else int(n[1:]) for n in names]
+    return (numbers[-2], numbers[-1])
+
+
+def _concrete(instruction: Instruction, values: dict[int, int | None]) -> int | None:
+    memory = instruction.memory
+    if memory is None:
+        return None
+    base = (instruction.address + 4) & ~3 if memory.base == 15 else values[memory.base]
+    if base is None:
+        return None
+    if memory.index >= 0:
+        index = values[memory.index]
+        if index is None:
+            return None
+        base += index << memory.shift
+    return (base + memory.offset) & 0xFFFFFFFF
+
+
+def _concrete_move(instruction: Instruction, values: dict[int, int | None]) -> int | None:
+    if instruction.moves is None or instruction.conditional:
+        return None
+    operation, dest, source, amount, shift = instruction.moves
+    if operation == "constant":
+        return amount & 0xFFFFFFFF
+    value = values.get(dest if operation == "top" else source)
+    if value is None:
+        return None
+    if operation == "top":
+        return (value & 0xFFFF) | amount << 16
+    if operation == "add":
+        return (value + amount) & 0xFFFFFFFF
+    if operation == "shift":
+        return (value << amount) & 0xFFFFFFFF
+    other = values.get(amount)
+    return None if other is None else (value + (other << shift)) & 0xFFFFFFFF
+
+
+def _edge_slot(m: np.ndarray, key: int) -> int:
+    """Where an edge's key is or belongs in the table."""
+    slot = ((key * _GOLDEN) & _WORD) >> (64 - w.TABLE_BITS)
+    while m[w.TABLE_KEY + slot] not in (0, key):
+        slot = (slot + 1) & (w.TABLE - 1)
+    return slot
+
+
+def _site_slot(m: np.ndarray, address: int) -> int:
+    """Where a site is or belongs in the table."""
+    slot = ((address * _GOLDEN) & _WORD) >> (64 - w.SITE_BITS)
+    while m[w.SITE_KEY + slot] not in (0, address):
+        slot = (slot + 1) & ((1 << w.SITE_BITS) - 1)
+    return slot
