@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where bundled data lies, in a checkout and in an installed wheel, where caches go, and files that appear whole."""
 
 from __future__ import annotations

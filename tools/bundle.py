@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Packs templates/, boards/ and firmware/ into the wheel as ``ascmcu/_bundle``, where ascmcu.paths looks for them.
 
 Named in pyproject.toml as the ``build_py`` command; in a checkout, editable installs included, the folders are

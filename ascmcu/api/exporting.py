@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a model to a folder with its firmware."""
 
 from __future__ import annotations

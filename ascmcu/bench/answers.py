@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a build of a network answers as the network does: a run's first clips against the interpreter.
 
 An accuracy stands for the network only if what ran is the network. A compiler that gets it wrong (one did, see

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A golden input of an export and what the firmware must answer: by the integer reference, not by the generated C."""
 
 from __future__ import annotations

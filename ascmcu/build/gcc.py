@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles an export: for its board with arm-none-eabi-gcc, or for this machine with the host's compiler.
 
 All flags are constants here and travel into the manifest and the firmware's hello. Floating-point code is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``manifest.json``: what an export holds, for every later step (build, flash, bench, report)."""
 
 from __future__ import annotations

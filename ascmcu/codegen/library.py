@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What turns the generated sources into a library of their own: headers, a build file, and how to use them."""
 
 from __future__ import annotations

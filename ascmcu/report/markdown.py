@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results and comparisons as Markdown, for a pull request."""
 
 from __future__ import annotations

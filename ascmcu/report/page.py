@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``report.html``: one benchmark as one file that needs no network; words are decided here, form in templates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The result of a benchmark, as scripts read it: ``ascmcu bench --json`` and everything that is rendered from it.
 
 ``bench.schema.json`` beside this file says the same to programs in other languages; a test holds the two together.

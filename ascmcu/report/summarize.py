@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Raw results of a run → one ``Benchmark``: what was counted, what was answered, and what all of it depends on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The firmware as a program of this machine: the same C, the same application, the same bits; no counts."""
 
 from __future__ import annotations

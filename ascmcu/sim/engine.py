@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unicorn with a running cycle count: the automaton of ``hook.py``, filled in as blocks are first seen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every compiler and level gives the same bits, whether or not it knows our flags."""
 
 from __future__ import annotations

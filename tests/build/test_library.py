@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``--format library``: what comes out builds with CMake, strictly, without our firmware, and gives the bits."""
 
 from __future__ import annotations

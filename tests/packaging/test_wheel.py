@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wheel alone, outside any checkout: everything that it needs is inside it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``model.c`` is made from the last dump of an export and nothing else."""
 
 from __future__ import annotations

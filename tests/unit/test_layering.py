@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Imports point one way: each part may import only what stands above it in the flow."""
 
 from __future__ import annotations
