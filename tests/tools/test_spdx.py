@@ -26,7 +26,9 @@ def test_no_source_file_lacks_the_line() -> None:
         ("templates/a.c.j2", "{{ a }}\n", "{# SPDX-License-Identifier: Apache-2.0 #}\n{{ a }}\n"),
     ],
 )
-def test_a_file_without_the_line_is_named_and_mended(tmp_path: Path, name: str, text: str, first: str) -> None:
+def test_a_file_without_the_line_is_named_and_mended(
+    tmp_path: Path, name: str, text: str, first: str
+) -> None:
     path = tmp_path / name
     path.parent.mkdir()
     path.write_text(text)
