@@ -14,9 +14,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _bundled(name: str) -> Path:
-    """A bundled folder: beside the package in a checkout, inside it (``_bundle``) in a wheel."""
+    """A bundled folder or file: beside the package in a checkout, inside it (``_bundle``) in a wheel."""
     installed = _PACKAGE / "_bundle" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    return installed if installed.exists() else _PACKAGE.parent / name
 
 
 def templates() -> Path:
@@ -32,6 +32,11 @@ def boards() -> Path:
 def firmware() -> Path:
     """The hand-written C of the firmware."""
     return _bundled("firmware")
+
+
+def licence() -> Path:
+    """The text of the licence that every export carries."""
+    return _bundled("LICENSE")
 
 
 def recipes() -> Path:

@@ -20,7 +20,9 @@ def commit() -> str:
     git = ["git", "-C", str(_PACKAGE)]
     describe = [*git, "describe", "--always", "--dirty=+", "--exclude=*"]
     try:
-        subprocess.run([*git, "ls-files", "--error-unmatch", Path(__file__).name], capture_output=True, check=True)
+        subprocess.run(
+            [*git, "ls-files", "--error-unmatch", Path(__file__).name], capture_output=True, check=True
+        )
         return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -15,7 +15,7 @@ import numpy as np
 
 from ascmcu.bench.clips import outputs
 from ascmcu.bench.wire import Kind
-from ascmcu.build.manifest import Manifest
+from ascmcu.build.manifest import IMPORTED, Manifest
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
@@ -46,7 +46,7 @@ class FirstAnswers:
     def __init__(self, target: Target, kind: Kind, runner: str) -> None:
         self._manifest = target.manifest
         self._runner = runner
-        self._graph = _integer_graph(target.folder / "00-import.ir")
+        self._graph = _integer_graph(target.folder / IMPORTED)
         self._read = None if self._graph is None else _reader(self._graph, target.manifest, kind)
         self._spent_s = 0.0
         self.compared = 0

@@ -11,8 +11,8 @@ import numpy as np
 from ascmcu.bench import wire
 from ascmcu.bench.clips import outputs, tensor_bytes
 from ascmcu.bench.session import Session
-from ascmcu.build.manifest import Manifest
-from ascmcu.errors import DataError, LinkError
+from ascmcu.build.manifest import IMPORTED, Manifest
+from ascmcu.errors import LinkError
 from ascmcu.ir import interp, text
 from ascmcu.ir.types import Array
 
@@ -29,18 +29,12 @@ class Golden:
 
 
 def golden(folder: Path, manifest: Manifest) -> Golden:
-    """A random input, always the same, through the network as it was imported (``00-import.ir`` in the export).
+    """Run one fixed random input through the network as it was imported.
 
     Raises:
-        DataError: the export's folder does not hold the network.
+        InputError: the export's folder does not hold the network.
     """
-    try:
-        with np.load(folder / "constants.npz") as stored:
-            graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
-    except OSError as error:
-        raise DataError(
-            "the export does not hold its network", where=str(folder), found=str(error)
-        ) from error
+    graph = text.load(folder / IMPORTED)
     spec = manifest.inputs[0]
     rng, dtype = np.random.default_rng(1), np.dtype(spec.dtype)
     if dtype.kind == "f":

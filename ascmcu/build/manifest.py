@@ -14,8 +14,11 @@ from ascmcu import tables
 from ascmcu.build.identity import UNIDENTIFIED
 from ascmcu.errors import InputError
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
+# The graph after the import and after every pass, below the export.
+DUMPS = "dumps"
+IMPORTED = f"{DUMPS}/00-import.ir"
 
 
 @dataclass(frozen=True)

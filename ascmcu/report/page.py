@@ -484,7 +484,8 @@ def _provenance(b: Benchmark) -> list[tuple[str, str, bool]]:
             False,
         ),
         ("recordings", "; ".join(b.recordings.lines()) if b.recordings else "", False),
-        ("tools", tools, False),
+        ("made by", b.tool, False),
+        ("versions", tools, False),
         ("measured", f"{p.measured_at} on {p.machine}", False),
     )
     return [row for row in rows if row[1]]

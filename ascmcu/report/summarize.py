@@ -24,7 +24,7 @@ from ascmcu.bench.journal import ClipResult
 from ascmcu.bench.run import RunResult
 from ascmcu.boards import Board
 from ascmcu.build import size
-from ascmcu.build.manifest import Layer, Manifest
+from ascmcu.build.manifest import IMPORTED, Layer, Manifest
 from ascmcu.errors import AscmcuError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
@@ -43,6 +43,7 @@ from ascmcu.report.schema import (
     Provenance,
     Symbol,
 )
+from ascmcu.version import commit
 
 PROBABILITY_MIN = 1e-7
 MISTAKES_SHOWN = 6
@@ -281,7 +282,7 @@ def _layers(
 def _figures(folder: Path) -> Figures | None:
     """Of the graph as it was imported, from the export's own dump."""
     try:
-        return figures_of(text.load(folder / "00-import.ir"))
+        return figures_of(text.load(folder / IMPORTED))
     except AscmcuError:
         return None
 
@@ -353,6 +354,7 @@ def _provenance(elf: Path, run: RunResult) -> Provenance:
         firmware_sha256=hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else "",
         build_sha256=run.hello.build_sha256,
         inputs_sha256=run.inputs_sha256,
+        commit=commit(),
     )
 
 

@@ -20,7 +20,7 @@
  *       216 …     232  1 row(s) of 16: t6
  *       232 …     248  1 row(s) of 16: t10#state
  *
- * Reference: LiteRT 2.3.0, BUILTIN_REF resolver; every output byte equals its result.
+ * Reference: LiteRT 2.3.0, BUILTIN_REF resolver. Every output byte equals its result.
  */
 /* GCC may address an array by a constant and registers, take that for an access through a null pointer, and drop the
  * call of the function that does it (seen in GCC 12.2 on x86-64). It does not where address 0 counts as memory. */
