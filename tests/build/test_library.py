@@ -161,7 +161,9 @@ def test_its_network_can_be_benched_on_this_machine(tmp_path: Path) -> None:
     api.export(model, "nucleo-f446", tmp_path / "net", output="library")
     x = np.random.default_rng(4).integers(-128, 128, (2, 1, 9, 8, 3)).astype(np.int8)
     np.save(tmp_path / "x.npy", x)
-    result = api.bench(tmp_path / "net", on="host", tensors=tmp_path / "x.npy", save_outputs=tmp_path / "y.npy")
+    result = api.bench(
+        tmp_path / "net", on="host", tensors=tmp_path / "x.npy", save_outputs=tmp_path / "y.npy"
+    )
     assert result.clips == 2
     graph, _ = tflite.load(model)
     for given, found in zip(x, np.load(tmp_path / "y.npy"), strict=True):
