@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A trained audio classifier goes in, a benchmarked Cortex-M4 firmware comes out, bit for bit.
 
 ::

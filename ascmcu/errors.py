@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Everything that ascmcu raises on purpose.
 
 AscmcuError                 one message in one form: what, where, expected, found, hint

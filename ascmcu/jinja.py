@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The one Jinja environment of the project: decisions are made in Python, templates give them shape."""
 
 from __future__ import annotations

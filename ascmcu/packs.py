@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Parts as their makers' CMSIS packs describe them: memories and flash algorithms, for a new board's description.
 
 The index is read through cmsis-pack-manager: the public one, one at another address, or a file that it has written

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where bundled data lies, in a checkout and in an installed wheel, where caches go, and files that appear whole."""
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ _PACKAGE = Path(__file__).resolve().parent
 
 
 def _bundled(name: str) -> Path:
-    """A bundled folder: beside the package in a checkout, inside it (``_bundle``) in a wheel."""
+    """A bundled folder or file: beside the package in a checkout, inside it (``_bundle``) in a wheel."""
     installed = _PACKAGE / "_bundle" / name
-    return installed if installed.is_dir() else _PACKAGE.parent / name
+    return installed if installed.exists() else _PACKAGE.parent / name
 
 
 def templates() -> Path:
@@ -31,6 +32,11 @@ def boards() -> Path:
 def firmware() -> Path:
     """The hand-written C of the firmware."""
     return _bundled("firmware")
+
+
+def licence() -> Path:
+    """The text of the licence that every export carries."""
+    return _bundled("LICENSE")
 
 
 def recipes() -> Path:

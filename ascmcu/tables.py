@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TOML and JSON tables as frozen dataclasses: one reader for boards, recipes, studies, features and manifests.
 
 A dataclass says everything that a table may hold: its fields are the keys, their annotations the types, their

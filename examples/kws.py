@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a .tflite to a page of figures, without the command line and without a board.
 
 usage: python examples/kws.py MODEL.tflite [FOLDER]

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* All that the application asks of a chip. A new family implements these eight functions and calls app_fault(). */
 #ifndef ASCMCU_HAL_H
 #define ASCMCU_HAL_H

@@ -1,4 +1,5 @@
-"""Packs templates/, boards/ and firmware/ into the wheel as ``ascmcu/_bundle``, where ascmcu.paths looks for them.
+# SPDX-License-Identifier: Apache-2.0
+"""Packs templates/, boards/, firmware/ and LICENSE into the wheel as ``ascmcu/_bundle`` (see ascmcu.paths).
 
 Named in pyproject.toml as the ``build_py`` command; in a checkout, editable installs included, the folders are
 used where they lie.
@@ -31,6 +32,7 @@ class BuildPy(build_py):
         ):
             files = sorted(p.name for p in folder.iterdir() if p.is_file() and not p.name.startswith("."))
             found.append(("ascmcu", str(folder), str(bundle / folder), files))
+        found.append(("ascmcu", ".", str(bundle), ["LICENSE"]))
         return found
 
     def get_source_files(self) -> list[str]:

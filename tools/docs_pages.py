@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Pages of the documentation that are made of the program itself, as a hook of MkDocs (see mkdocs.yml)."""
 
 from __future__ import annotations

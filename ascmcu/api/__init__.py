@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The stages put together, one module per stage: what the command line is a thin shell of."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clips through the firmware of an export, and what they say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a compiled graph to the plans that may be built: axes, schedules, rows that are made twice."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a ``.tflite`` to a graph after all passes."""
 
 from __future__ import annotations

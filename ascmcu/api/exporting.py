@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a model to a folder with its firmware."""
 
 from __future__ import annotations
@@ -205,7 +206,7 @@ def _write_first_that_fits(
 ) -> tuple[Plan, Manifest, tuple[str, ...]]:
     for candidate in fitting:
         part.mkdir()
-        manifest = write_sources(compiled, candidate, fitting, board, part)
+        manifest = write_sources(compiled, candidate, fitting, board, part, firmware=output == "firmware")
         if output == "library":
             write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest), ()

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is read of models and results: inspection, pages, comparisons."""
 
 from __future__ import annotations

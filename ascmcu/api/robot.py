@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Robot Framework keywords for the test that an export brings for Renode (``Library    ascmcu.api.robot``)."""
 
 from __future__ import annotations

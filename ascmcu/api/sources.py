@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a plan to the files of an export that need no compiler: dumps, C, manifest."""
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
 from ascmcu.codegen import board as board_code
-from ascmcu.codegen import library, renode
+from ascmcu.codegen import library, licence, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
+from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import text
-from ascmcu.ir.graph import node_macs
+from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.schedule import Plan
 from ascmcu.schedule.describe import describe
@@ -27,7 +29,7 @@ from ascmcu.schedule.plan import Layer as PlanLayer
 from ascmcu.schedule.plan import scratch_name, state_name
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.identity import UNIDENTIFIED
-from ascmcu.toolchain.manifest import MANIFEST_VERSION, Layer, Manifest, TensorSpec
+from ascmcu.toolchain.manifest import DUMPS, MANIFEST_VERSION, Layer, Manifest, TensorSpec
 
 
 def write_sources(
@@ -36,17 +38,20 @@ def write_sources(
     others: Sequence[Candidate],
     board: Board | None,
     folder: Path,
+    *,
+    firmware: bool = True,
 ) -> Manifest:
-    """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler."""
+    """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler.
+
+    ``firmware`` also writes what a firmware for ``board`` needs: its configuration, the linker script, the files
+    for Renode.
+    """
     plan = candidate.plan
     stages = list(compiled.stages)
     if candidate.variant.graph is not compiled.graph:
         stages.append((candidate.variant.name, candidate.variant.graph))
     stages += plan.stages
-    for number, (name, graph) in enumerate(stages):
-        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
-    large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
-    np.savez(folder / "constants.npz", **large)
+    _write_dumps(stages, folder / DUMPS)
     (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
     (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
     source = render_model(plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels)
@@ -55,12 +60,23 @@ def write_sources(
         x = compiled.source.tensors[compiled.source.inputs[0]]
         scale, zero_point = (1.0, 0) if x.dtype is DType.FLOAT32 else (x.scale, x.zero_point)
         files.update(render_frontend(compiled.features, scale, zero_point, str(x.dtype.numpy)))
-    if board is not None:
+    if board is not None and firmware:
         files.update(board_code.files(board))
         files.update(renode.files(board, compiled.name))
+    cmsis = isinstance(compiled.features, FeatureSpec)
+    files.update(licence.files(compiled.name, compiled.sha256, cmsis=cmsis, firmware=firmware))
     for name, content in files.items():
         (folder / name).write_text(content)
     return _manifest(compiled, candidate, source, board)
+
+
+def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:
+    """The graph after each stage as text, and their large constants in one file."""
+    folder.mkdir()
+    for number, (name, graph) in enumerate(stages):
+        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
+    large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
+    np.savez(folder / "constants.npz", **large)
 
 
 def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, board: Board | None) -> Manifest:
@@ -145,7 +161,10 @@ def write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Pa
     ends = (manifest.inputs[0], manifest.outputs)
     cmsis = (cmsis_dsp.C_FILES, cmsis_dsp.VERSION)
     weights = manifest.flash_bytes["weights"]
-    made = library.files(compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis)
+    sources = [path.read_text() for path in folder.glob("*.[ch]")]
+    made = library.files(
+        compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis, sources
+    )
     for name, content in made.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whether a build of a network answers as the network does: a run's first clips against the interpreter.
 
 An accuracy stands for the network only if what ran is the network. A compiler that gets it wrong (one did, see
@@ -21,7 +22,7 @@ from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.runners.base import Target
-from ascmcu.toolchain.manifest import Manifest
+from ascmcu.toolchain.manifest import IMPORTED, Manifest
 
 CLIPS_MAX = 8
 SECONDS = 2.0
@@ -45,7 +46,7 @@ class FirstAnswers:
     def __init__(self, target: Target, kind: Kind, runner: str) -> None:
         self._manifest = target.manifest
         self._runner = runner
-        self._graph = _integer_graph(target.folder / "00-import.ir")
+        self._graph = _integer_graph(target.folder / IMPORTED)
         self._read = None if self._graph is None else _reader(self._graph, target.manifest, kind)
         self._spent_s = 0.0
         self.compared = 0

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a benchmark sends: clips of a data set, or tensors of an array, one at a time and by name."""
 
 from __future__ import annotations

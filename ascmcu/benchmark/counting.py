@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a firmware's counts are: cycles of a core, instructions of an emulator, or nobody knows what.
 
 A runner of ours says what its machine counts. A serial port does not: behind ``socket://`` or a pseudo-terminal may be

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A golden input of an export and what the firmware must answer: by the integer reference, not by the generated C."""
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import numpy as np
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.clips import outputs, tensor_bytes
 from ascmcu.benchmark.session import Session
-from ascmcu.errors import DataError, LinkError
+from ascmcu.errors import LinkError
 from ascmcu.ir import interp, text
 from ascmcu.ir.types import Array
-from ascmcu.toolchain.manifest import Manifest
+from ascmcu.toolchain.manifest import IMPORTED, Manifest
 
 # Floating-point outputs: the C adds in another order than NumPy does. Integers are equal.
 _FLOAT_TOLERANCE = 1e-4
@@ -28,18 +29,12 @@ class Golden:
 
 
 def golden(folder: Path, manifest: Manifest) -> Golden:
-    """A random input, always the same, through the network as it was imported (``00-import.ir`` in the export).
+    """Run one fixed random input through the network as it was imported.
 
     Raises:
-        DataError: the export's folder does not hold the network.
+        InputError: the export's folder does not hold the network.
     """
-    try:
-        with np.load(folder / "constants.npz") as stored:
-            graph = text.parse((folder / "00-import.ir").read_text(), dict(stored))
-    except OSError as error:
-        raise DataError(
-            "the export does not hold its network", where=str(folder), found=str(error)
-        ) from error
+    graph = text.load(folder / IMPORTED)
     spec = manifest.inputs[0]
     rng, dtype = np.random.default_rng(1), np.dtype(spec.dtype)
     if dtype.kind == "f":

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The journal of a run: one JSON line per clip, beside the export, from which an interrupted run goes on.
 
 The first line says what all results depend on but the clips: firmware, runner, device, repetitions. Every result

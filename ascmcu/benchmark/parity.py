@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How close the generated front end is to librosa: decibels of the log-mel, and equal quantized inputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs clips through a firmware and keeps every raw result in a journal beside the export.
 
 A run that was interrupted goes on where it stopped, with the clips whose bytes, firmware and device are still the

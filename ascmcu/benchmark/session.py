@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A benchmark's conversation with a firmware: hello, clips, layers, statistics, over any runner's link.
 
 The device says which byte it wants next (READY) and never takes another; the host sends that. Everything that

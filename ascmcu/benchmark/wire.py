@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire protocol as the host speaks it: frames, messages, their bytes; ``docs/protocol.md`` describes it.
 
 A frame is ``COBS(payload ‖ CRC-32) ‖ 0``; a payload is a 4-byte header (type, flags, request number) and a

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Boards and chips as data: ``boards/<board>.toml`` and ``boards/chips/<chip>.toml``, loaded and checked.
 
 A board names its chip, its clock, its serial pins and its emulators; a chip holds what is true of the part

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The rules that a board's description must meet: one named function each, all of them in ``CHECKS``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of parts that share firmware: their serial ports, pins and interrupts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Find, read and check the description of a board."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a board and a chip are: the tables of ``boards/<board>.toml`` and ``boards/chips/<chip>.toml`` as records."""
 
 from __future__ import annotations

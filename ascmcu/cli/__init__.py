@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line: one verb per module, each imported only when it is called."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu data``: list, check and synthesise data sets."""
 
 from __future__ import annotations

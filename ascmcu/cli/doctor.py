@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu doctor``: what this machine has, what it lacks, and the command that installs it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu features``: list, show and check the audio front ends."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a shell offers for an argument that is a name: only names that are there, and files where a file does too."""
 
 from __future__ import annotations

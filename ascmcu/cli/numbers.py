@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers on the command line that click's own ranges let through."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How far a long step has come: a bar on a terminal, a line now and then in a log, nothing with ``--quiet``.
 
 Always on standard error, so that standard output holds the result alone.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu quantize``: a float model becomes int8, dynamic-range or fp16, with a stated loss."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu sim``: run a bare-metal Cortex-M4 program with cycle counts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu train``: data set in, quantized model out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu tune``: search networks and features by accuracy and compiled cost."""
 
 from __future__ import annotations

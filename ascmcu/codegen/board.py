@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The two generated files that know the board: ``board_config.h`` and ``firmware.ld``."""
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
+# SPDX-License-Identifier: Apache-2.0
 """What turns the generated sources into a library of their own: headers, a build file, and how to use them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from ascmcu import __version__, paths
@@ -12,6 +12,7 @@ from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.jinja import render
 from ascmcu.schedule.plan import Plan
 
+_INCLUDE = re.compile(r'^#include "([^"]+)"', re.MULTILINE)
 _C_TYPES = {"int8": "int8_t", "uint8": "uint8_t", "float32": "float", "int32": "int32_t"}
 
 
@@ -35,8 +36,9 @@ def files(
     weights_bytes: int,
     features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
+    sources: Iterable[str],
 ) -> dict[str, str]:
-    """Contents by file name: the kernels' headers, ``CMakeLists.txt`` and ``README.md``.
+    """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
     Args:
         name: the model's name; its C identifier names the CMake target.
@@ -46,8 +48,9 @@ def files(
         weights_bytes: in flash.
         features: the front end that is part of the library, if any.
         cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
+        sources: the generated C, whose headers go into the library.
     """
-    found = {header.name: header.read_text() for header in _headers()}
+    found = headers(sources)
     target = re.sub(r"\W", "_", name)
     source, outputs = ends
     transposed = list(source.permutation) != sorted(source.permutation)
@@ -56,7 +59,8 @@ def files(
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
         "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs,
-        "transposed": transposed,
+        "transposed": transposed, "headers": sorted(found),
+        "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
         "weights_bytes": weights_bytes, "macs": plan.graph.macs, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
@@ -69,5 +73,14 @@ def files(
     return found
 
 
-def _headers() -> list[Path]:
-    return sorted((paths.firmware() / "kernels").glob("*.h"))
+def headers(sources: Iterable[str]) -> dict[str, str]:
+    """The kernels' headers that C sources include, directly or through each other, by file name."""
+    found: dict[str, str] = {}
+    waiting = list(sources)
+    while waiting:
+        for name in _INCLUDE.findall(waiting.pop()):
+            path = paths.firmware() / "kernels" / name
+            if name not in found and path.is_file():
+                found[name] = path.read_text()
+                waiting.append(found[name])
+    return found

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``memory.svg``: the arena over time, each buffer a box as high as its bytes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Plan → ``model.c`` and ``model.h``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A description for a board with a part that is not known yet: two TOML files, from its pack and its nearest kin."""
 
 from __future__ import annotations

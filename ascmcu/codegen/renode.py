@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renode's files for a board: a platform overlay, a script, and a test for ``renode-test``.
 
 For boards whose chip Renode models the platform amends Renode's own; for the STM32L4 it is a minimal one of our own.

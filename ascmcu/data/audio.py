@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings from files: whatever libsndfile decodes, any rate and channels, to the PCM that a front end takes."""
 
 from __future__ import annotations

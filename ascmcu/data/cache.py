@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Features of a whole data set: extracted once, kept in the user's cache, read back memory-mapped.
 
 The cache's key covers the specification, the list of files with their sizes and times, and the source of the

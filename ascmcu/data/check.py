@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is wrong with a data set: files that are missing, twice there, of no use, or on both sides of a split."""
 
 from __future__ import annotations

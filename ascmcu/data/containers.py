@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What headers say of their files' sizes: of WAV files that were never finished, and of files that were cut off.
 
 libsndfile takes a size of zero for no samples, and says nothing of samples that are missing. The forms: WAV from

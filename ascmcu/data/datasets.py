@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Labelled recordings and the parts they are dealt into, from the layouts that data sets come in.
 
 ``load`` tells them apart:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Folders of recordings: which files are recordings, which names are classes, which parts, and what has no place.
 
 Parts stand above the classes (``train/dog/1.wav``) or below them (``dog/train/1.wav``). Where a part folder holds

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What reading found about a recording, and what follows from it: the one place that decides what is heard.
 
 A kind of finding is *refused* (no clip can be made of the file, or none that holds the recording), a *fault* (the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the recordings of a data set become clips: all are examined first, refused by name, or counted."""
 
 from __future__ import annotations

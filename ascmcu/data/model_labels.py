@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The class names that a ``.tflite`` carries in TensorFlow Lite's own way.
 
 A zip archive behind the flatbuffer holds files; the metadata buffer ``TFLITE_METADATA`` (a flatbuffer of its own, by

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a classifier's answers are worth: accuracy, log loss, and both by class and by device."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthetic acoustic scenes: a seeded data set with nothing to download.
 
 Six scenes that differ in texture: how energy moves through time and frequency. Every clip is brought to a

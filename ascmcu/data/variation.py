@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings varied before their features are taken: what no operation on features can imitate well.
 
 Every version of every clip is drawn from a generator of its own, seeded by the variation's seed, the version's

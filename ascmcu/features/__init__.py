@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The audio front end: one specification, executed in Python here and by generated C on the device."""
 
 from ascmcu.features.microspec import MicroSpec

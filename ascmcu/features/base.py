@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every specification of a front end says, whatever its stages are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The definition of the features: librosa, in double precision, on int16 PCM.
 
 Whatever the generated C computes is measured against ``extract``. Double precision keeps librosa's own

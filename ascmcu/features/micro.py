@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The micro front end in NumPy: the reference of the generated C, and TensorFlow's library number for number.
 
 Integers are int64 here and are wrapped where the library stores 16 or 32 bits.

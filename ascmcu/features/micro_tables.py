@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The integer constants of the micro front end, with the roundings of TensorFlow's library.
 
 Source of all formulas: tensorflow/lite/experimental/microfrontend/lib (``*_util.c``) and KISS FFT (``kiss_fft.c``,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``MicroSpec``: the micro front end of TensorFlow Lite Micro, which micro_speech and microWakeWord are trained with.
 
 It is integer from end to end, so the reference, the generated C and TensorFlow's library give the same numbers::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Specs that are one option away from a spec, and the way from it to the one that gives somebody's features.
 
 ``options`` names the neighbours; ``Search`` compares each with a reference (``neighbours``) and walks from neighbour to

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What single precision can say of a log-mel spectrogram, and how far two of them are apart in decibels."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Somebody's own features of some recordings, from a ``.npy``, brought to a spec's axes or refused with the reason."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``FeatureSpec``: the one description of an audio front end, shared by training, export and firmware.
 
 The order of the stages is fixed; each field says how one of them is done::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The constants that the generated front end computes with, in float64, as librosa would have them."""
 
 from __future__ import annotations

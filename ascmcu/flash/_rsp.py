@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GDB's remote serial protocol, as far as writing memory and starting a program needs it.
 
 Packets ``$data#checksum`` with ``}`` as the escape, acknowledged by ``+``; commands m, X, qXfer, vFlash…, qRcmd, D:

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a flashing tool is: something that writes an export's image to a chip and proves that it is there.
 
 A tool is one file ``ascmcu/flash/<name>.py`` with a class ``TOOL``; dropping the file in adds it to

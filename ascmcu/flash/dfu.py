@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The STM32's own USB boot loader, through dfu-util: no probe, but a jumper on BOOT0 and the chip's USB port."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Any GDB server: that of a probe (pyOCD, OpenOCD, SEGGER, a Black Magic), or an emulator's.
 
 ``--probe HOST:PORT`` names it; the default is localhost:3333.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """pyOCD: the default. Knows CMSIS-DAP, ST-LINK and J-Link probes, and every part through its CMSIS pack."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """st-flash, of the open stlink tools: ST-LINK probes and STM32 parts."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """UF2: a boot loader that shows up as a drive. The image is cut into blocks and copied there.
 
 The format: 512-byte blocks of 256 payload bytes each, with magic numbers, address, number and family

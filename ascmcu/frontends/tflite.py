@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Lite flatbuffer → Graph. Whatever the file holds, the answer is a graph or one ModelError."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes and graphs. Everything is frozen: a pass builds a new graph."""
 
 from __future__ import annotations

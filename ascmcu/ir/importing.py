@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an op sees of the source file when it is imported; the front end implements it."""
 
 from __future__ import annotations

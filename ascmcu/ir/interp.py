@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The integer interpreter: it defines what a graph means, and every pass must preserve its results."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the values of a map lie in memory. A tensor's shape is what TFLite says; its layout is how the core has it."""
 
 from __future__ import annotations

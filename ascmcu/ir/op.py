@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What an operation is: attributes, shape rule, bit-exact reference, cost, and how rows flow through it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each channel of a tensor can be. A channel is the last axis."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The textual dump of a graph, which parses back.
 
 ::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tensors and their types: the nouns of the IR."""
 
 from __future__ import annotations

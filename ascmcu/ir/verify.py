@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The IR's invariants; run after the import and after every pass."""
 
 from __future__ import annotations

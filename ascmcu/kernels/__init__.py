@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the core does an operation: one module per kernel; importing this package registers them all."""
 
 from __future__ import annotations

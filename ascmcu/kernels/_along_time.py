@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inner kernel of depthwise convolutions along time: four time steps of one channel in a word, four outputs at a time.
 
 SXTB16 makes E = (x0, x2) and O = (x1, x3) of a word. With P_j = (x_j, x_{j+2}) every two taps that lie two time steps

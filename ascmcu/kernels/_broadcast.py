@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernels of two broadcast operands share."""
 
 from __future__ import annotations

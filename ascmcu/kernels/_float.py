@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernels of float32 share: fused activations, and weights as they lie in flash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Strided loops: one description for broadcasting, slicing, transposing and reducing inside a row."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a kernel makes of a layer, and what it may spend on it."""
 
 from __future__ import annotations

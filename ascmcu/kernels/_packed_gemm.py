@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The dot-product form of convolutions and dense layers: SMLAD on weights packed two channels to a halfword.
 
 Inputs are widened to int16 once. The weights of output channels 2i (``low``) and 2i + 1 (``high``) at a tap are stored

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernels of average and max pooling share."""
 
 from __future__ import annotations

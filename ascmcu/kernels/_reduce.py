@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the kernels of reductions share: their loops, and how many rows go into an accumulator."""
 
 from __future__ import annotations

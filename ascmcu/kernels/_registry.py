@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where kernels register themselves: dropping a file into ``ascmcu/kernels/`` is all that it takes."""
 
 from __future__ import annotations

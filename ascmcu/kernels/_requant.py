@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cheaper integer forms of a requantization, proven equal to the reference at export.
 
 A requantization is a monotone step function of the accumulator with at most 256 steps. So whether

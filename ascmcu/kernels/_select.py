@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which kernel a layer takes: of those that read and write its layouts, the one predicted to be the fastest that is
 exact."""
 

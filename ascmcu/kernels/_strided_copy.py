@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Strided copies: what SLICE and TRANSPOSE become."""
 
 from __future__ import annotations

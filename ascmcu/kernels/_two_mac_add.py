@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ADD and SUB by two multiply-accumulates and one saturating shift per element.
 
     y = SSAT(C + (A1 · (256·a) >> 16) + (A2 · (256·b) >> 16), asr S)

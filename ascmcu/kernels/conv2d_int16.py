@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D 1x1 by the packed product, on a map that the layer before has stored as int16: nothing is left to widen."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D by the packed product (``_packed_gemm``): input columns are widened to int16 a block of pixels at a time."""
 
 from __future__ import annotations

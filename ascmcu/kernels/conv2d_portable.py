@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D in plain C, whatever its window, groups and numbers."""
 
 from __future__ import annotations

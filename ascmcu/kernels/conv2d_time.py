@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D along time by the packed product, on a map whose time is folded to width: four time steps at a time."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D 1x1 by the packed product, on a map of few columns, two rows at a time.
 
 A row of an odd number of columns leaves one pixel without a partner. Two rows do not: each pixel goes with the one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FULLY_CONNECTED by the packed product: vectors are widened to int16 one by one."""
 
 from __future__ import annotations

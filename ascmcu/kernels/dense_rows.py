@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FULLY_CONNECTED on a whole map, row by row as the rows come: accumulators wait for the last."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D with kernels one column wide: four channels of a column at a time, two to a word."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D three columns wide: SMLAD on two neighbouring columns of one channel.
 
 A block of channels is brought into planes of int16, one per channel and kernel row, the padding filled in. Per plane

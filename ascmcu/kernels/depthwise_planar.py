@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D of three by three taps on channel planes.
 
 A word of a plane holds four columns; SXTB16 makes E = (x0, x2) and O = (x1, x3) of it. With (w0, w2) and w1 of each

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D in plain C, whatever its window, multiplier and numbers."""
 
 from __future__ import annotations

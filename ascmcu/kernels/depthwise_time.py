@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D along time, on planes of four time steps (``_along_time``)."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEPTHWISE_CONV_2D on float32 activations; weights float32, half precision or int8."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions of one float32 element: RELU and its like, LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, ABS."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum)."""
 
 from __future__ import annotations

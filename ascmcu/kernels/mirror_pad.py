@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MIRROR_PAD: a border that mirrors the tensor."""
 
 from __future__ import annotations

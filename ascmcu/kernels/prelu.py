@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """PRELU: a leaky ReLU whose slope is learnt, usually per channel."""
 
 from __future__ import annotations

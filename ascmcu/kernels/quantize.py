@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """QUANTIZE: float32 to 8 bits, or 8 bits to another scale, zero point or signedness."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RELAYOUT: each row of four time steps becomes four rows again."""
 
 from __future__ import annotations

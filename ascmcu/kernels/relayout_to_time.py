@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RELAYOUT: four rows of a map one column wide become one row of four columns."""
 
 from __future__ import annotations

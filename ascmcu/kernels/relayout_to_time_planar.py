@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RELAYOUT: a map one column wide, its time folded to width or not, becomes a word of four time steps per channel."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SCALE_SHIFT: x × factor + offset in one step, made by a pass of MUL and ADD (a batch normalization)."""
 
 from __future__ import annotations

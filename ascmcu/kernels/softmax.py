@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SOFTMAX over the last axis."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TRANSPOSE: axes in another order."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One module per op; importing this package registers them all."""
 
 from __future__ import annotations

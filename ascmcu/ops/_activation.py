@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The activations that TFLite fuses into operators."""
 
 from __future__ import annotations

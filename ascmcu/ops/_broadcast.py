@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the broadcasting two-operand ops share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What convolutions share, whatever their numbers are: their window, how rows flow, and which channels fit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What dense layers share, whatever their numbers are: their operands, which shapes fit, and how rows flow."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ops on one tensor share whose output has the input's shape, each row computed from the same row."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MAXIMUM and MINIMUM share everything but the comparison."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Fixed-point arithmetic of TFLite and gemmlowp on NumPy arrays; the same functions stand in ``quant.h`` for C.
 
 Arrays are int64 holding int32 values, so that products never overflow. Sources: tflite/kernels/internal/common.h,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ops on float32 activations share: fused activations, and weights that are float32, half precision or int8.
 
 Weights stay in flash as the file has them. Halves are widened by VCVTB and VCVTT; int8 weights (dynamic range) are

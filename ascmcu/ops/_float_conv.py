@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What convolutions on float32 activations share."""
 
 from __future__ import annotations

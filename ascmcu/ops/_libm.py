@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``expf`` and ``tanhf`` of this machine's C library.
 
 LiteRT fills its tables for LOGISTIC and TANH with them, so the tables' bits are the C library's: glibc's ``tanhf`` is

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum).
 
 MEAN requantizes in fixed point, and so does SUM of uint8. LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 input of

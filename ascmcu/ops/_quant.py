@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What several quantized ops share: activation ranges, requantization of accumulators, type checks."""
 
 from __future__ import annotations

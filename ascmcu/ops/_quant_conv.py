@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What convolutions of 8-bit integers share: their import and their requantization."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What MEAN, SUM and REDUCE_MAX share: axes, shapes, and accumulation over rows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Products and quotients of scales, in the precision in which the reference forms them.
 
 The bits of a multiplier depend on it: TFLite's kernels form some of these products from ``float`` operands, so that

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND, written out as pad, reshape, transpose and slice.
 
 TensorFlow spells a dilated convolution as SPACE_TO_BATCH_ND, a convolution over the parts, BATCH_TO_SPACE_ND, and its

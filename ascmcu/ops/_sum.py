@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ADD and SUB: both operands are brought to a common fine scale, combined, and scaled to the output."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions of one 8-bit element: the pass ``unary_to_lookup`` turns every one into a table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bounds of layers with weights: interval arithmetic on the reference's own integers."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Window geometry shared by convolutions and pooling."""
 
 from __future__ import annotations

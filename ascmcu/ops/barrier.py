@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """BARRIER: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
 
 from __future__ import annotations

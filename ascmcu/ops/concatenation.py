@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONCATENATION and PACK: tensors joined along an axis."""
 
 from __future__ import annotations

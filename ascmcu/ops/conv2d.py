@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D: a convolution with any kernel, stride, dilation, padding and number of groups."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DEQUANTIZE: 8 bits to float32."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ADD, SUB, MUL, DIV, MAXIMUM and MINIMUM of float32, with broadcasting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FULLY_CONNECTED on float32 activations; weights float32, half precision or int8."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SOFTMAX of float32 over the last axis."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FULLY_CONNECTED: a dense layer over the last axis, or over a whole feature map row by row."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """GATHER with constant indices: slices, joined where the indices are no progression; on constants, a constant."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """HARD_SWISH: x · relu6(x + 3) / 6."""
 
 from __future__ import annotations

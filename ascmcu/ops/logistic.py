@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LOGISTIC: 1 / (1 + exp(−x))."""
 
 from __future__ import annotations

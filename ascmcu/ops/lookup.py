@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """LOOKUP: any function of one 8-bit element, as a table of 256 bytes. Passes make it; no file holds it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MAXIMUM: the larger of two operands, with broadcasting."""
 
 from __future__ import annotations

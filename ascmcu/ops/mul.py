@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """MUL: x × y with broadcasting."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """REDUCE_PROD of shapes: static, so it is a constant at import."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """RELAYOUT: the same values in another layout. Passes make it; no file holds it."""
 
 from __future__ import annotations

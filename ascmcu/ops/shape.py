@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SHAPE: shapes are static, so it is a constant at import."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """SUB: x − y with broadcasting."""
 
 from __future__ import annotations

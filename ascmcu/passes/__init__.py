@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The passes, in the order in which they run.
 
 ``PIPELINE`` makes the network simpler; it runs once. ``LAYOUTS`` say how maps lie in memory, where kernels gain from

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What each channel of each tensor can be, as its op tells from its inputs. The bounds hold for every element of the
 channel and every input of the network, borders included; a channel whose bounds meet is a constant."""
 

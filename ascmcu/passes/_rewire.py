@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Helpers that several passes share."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tables behind tables become one table; tables that change nothing go."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Channels that are the same for every input leave the network; what they contribute goes into biases.
 
 A convolution's output channel is dropped when nobody can tell: every reader either ignores it (zero weights), or it is

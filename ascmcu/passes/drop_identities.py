@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Operators that hand their input on unchanged are dropped."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Reshapes that move nothing are dropped: before a dense layer, behind another reshape, and at the input."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Nodes whose inputs are all constant become constants."""
 
 from __future__ import annotations

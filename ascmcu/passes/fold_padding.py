@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A PAD with the zero point in front of a convolution becomes the convolution's own padding."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A clamp behind an operator that clamps anyway becomes the operator's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A convolution over the parts that SPACE_TO_BATCH_ND made becomes the dilated convolution that it spells."""
 
 from __future__ import annotations

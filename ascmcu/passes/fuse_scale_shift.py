@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A MUL by a constant and an ADD of a constant (a batch normalization behind a ReLU) become one step."""
 
 from __future__ import annotations

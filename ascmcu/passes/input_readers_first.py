@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ops that read nothing but the network's input come first.
 
 They depend on nothing: when a row is pushed, all branches take their part of it before any of them computes, and the

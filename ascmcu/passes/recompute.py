@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What waits for a barrier is computed again behind it, instead of being kept whole.
 
 Channel attention weighs every row of a map by what the whole map's mean says. Streamed, the map must be stored until

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Transposes are moved behind what they commute with, until they meet their inverse, vanish in weights, or end.
 
 Networks that came from a channels-first framework hold a pair of transposes around every convolution.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Height and width exchanged throughout, so that the streaming axis is the row axis. Exact: weights are permuted."""
 
 from __future__ import annotations

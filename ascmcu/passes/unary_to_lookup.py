@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Functions of one 8-bit element become tables, filled by the reference kernel itself."""
 
 from __future__ import annotations

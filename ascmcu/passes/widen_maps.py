@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A depthwise convolution stores halfwords for the 1x1 convolution behind it, which then need not widen bytes.
 
 Such a map takes twice the bytes, but the convolution no longer any for what it widens.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Calibrators: from what activations were seen to hold to the range that int8 is to span.
 
 - ``minmax``: everything seen. One outlier costs all other values their resolution.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Edits of ``.tflite`` flatbuffers: weights back to float32, and ranges into a float model.
 
 fp16 files hold half-precision constants behind DEQUANTIZE operators; dynamic-range files hold int8 weights that

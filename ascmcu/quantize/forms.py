@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Forms with float32 activations: int8 weights per output channel (``dynamic``), or half-precision weights (``fp16``).
 
 Both by AI Edge Quantizer, which takes any float ``.tflite``; TensorFlow's converter would need the Keras model.

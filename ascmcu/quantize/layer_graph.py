@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The graph of a functional Keras model: who feeds whom, each layer used once."""
 
 from __future__ import annotations

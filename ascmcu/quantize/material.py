@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a quantization works on: recordings become calibration inputs, and a part to measure on."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ``ascmcu`` metadata of a ``.tflite``: its feature specification and labels, for whoever exports it.
 
 TensorFlow Lite's schema keeps named buffers beside the graph (``Model.metadata``); interpreters skip them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Post-training quantization: a Keras model becomes a fully int8 ``.tflite``."""
 
 from __future__ import annotations

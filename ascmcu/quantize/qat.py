@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Quantization-aware fine-tuning: a trained Keras model learns to live with int8 before it becomes int8.
 
 Normalisations are folded into the convolutions before them as the converter folds them, by the statistics of

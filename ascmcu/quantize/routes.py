@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One float model through one route: ``int8``, ``dynamic``, ``fp16`` or ``qat``; converted, labelled, measured."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From a float model to the ``model.tflite`` that an export takes: converted, labelled, measured."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which layer costs the accuracy: every layer of a float ``.tflite`` under int8, in company and alone."""
 
 from __future__ import annotations

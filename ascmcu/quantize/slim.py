@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Network slimming (Liu et al. 2017): an L1 penalty on the scales of normalisations, then channels of small scale go.
 
 Channels that are added to each other, or pass through the same layer one by one, can only go together. Those groups

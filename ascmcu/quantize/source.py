@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whatever a float model comes in, as a float32 ``.tflite`` of batch one: the form that every route starts from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Static int8: a float ``.tflite`` with ranges becomes one with int8 weights (per output channel) and activations.
 
 The rewriting is TensorFlow's own, the one that its converter applies after calibration; only the ranges are ours.

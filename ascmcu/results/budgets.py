@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Budgets: what a figure may be, or may become against an earlier result.
 
 ``cycles=5000000`` is a bound. ``cycles=+1%`` and ``ram=+512`` are what may be added to the earlier result's figure.

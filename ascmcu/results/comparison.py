@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Two results side by side: what differs, by figure and by layer, and nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``ascmcu inspect`` answers: the layers of a file, what they weigh, which limits they keep and where they fit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Budgets and limits as JUnit XML, which every CI shows."""
 
 from __future__ import annotations

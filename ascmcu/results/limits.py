@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The model limits of the DCASE challenges' low-complexity acoustic scene classification, by year.
 
 Sources: the task pages at dcase.community (challenge2020 task 1b … challenge2025 task 1). 2020 and 2021 counted the

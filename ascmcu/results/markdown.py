@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results and comparisons as Markdown, for a pull request."""
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def _conditions(b: Benchmark) -> str:
     heard = "".join(f"; {_text(line)}" for line in b.recordings.lines()) if b.recordings else ""
     return (
         f"{clock}{b.runner}: {b.runner_detail}; {b.compiler}, `{b.flags}`; schedule {b.schedule}; {b.clips} clips of "
-        f"{_text(b.source)}{heard}; model SHA-256 `{b.model_sha256[:16]}…`; ascmcu {b.tool_version}, "
+        f"{_text(b.source)}{heard}; model SHA-256 `{b.model_sha256[:16]}…`; {b.tool}, "
         f"{b.provenance.measured_at}."
     )
 

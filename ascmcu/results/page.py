@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``report.html``: one benchmark as one file that needs no network; words are decided here, form in templates."""
 
 from __future__ import annotations
@@ -483,7 +484,8 @@ def _provenance(b: Benchmark) -> list[tuple[str, str, bool]]:
             False,
         ),
         ("recordings", "; ".join(b.recordings.lines()) if b.recordings else "", False),
-        ("tools", tools, False),
+        ("made by", b.tool, False),
+        ("versions", tools, False),
         ("measured", f"{p.measured_at} on {p.machine}", False),
     )
     return [row for row in rows if row[1]]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many results as points, and the line of those that no other beats in both figures."""
 
 from __future__ import annotations

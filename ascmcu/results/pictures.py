@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shapes for reports: a treemap's rectangles, a spectrogram as PNG, colours that stay apart in light and in dark."""
 
 from __future__ import annotations

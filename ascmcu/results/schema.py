@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The result of a benchmark, as scripts read it: ``ascmcu bench --json`` and everything that is rendered from it.
 
 ``bench.schema.json`` beside this file says the same to programs in other languages; a test holds the two together.
@@ -137,6 +138,7 @@ class Provenance:
     """Where and with what the numbers were made. ``repetitions``: how often every clip was run.
 
     ``build_sha256`` is what the firmware says of its build, ``inputs_sha256`` of all bytes that were sent.
+    ``commit`` is ascmcu's, ``+`` for local changes; empty where it runs from a wheel.
     """
 
     measured_at: str
@@ -146,6 +148,7 @@ class Provenance:
     firmware_sha256: str
     build_sha256: str = ""
     inputs_sha256: str = ""
+    commit: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +204,12 @@ class Benchmark:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
     recordings: Intake | None = None
+
+    @property
+    def tool(self) -> str:
+        """ascmcu's version, and its commit where it ran from a checkout."""
+        commit = f" ({self.provenance.commit})" if self.provenance.commit else ""
+        return f"ascmcu {self.tool_version}{commit}"
 
     @property
     def count_title(self) -> str:

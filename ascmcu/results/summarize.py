@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Raw results of a run → one ``Benchmark``: what was counted, what was answered, and what all of it depends on."""
 
 from __future__ import annotations
@@ -41,7 +42,8 @@ from ascmcu.results.schema import (
     Symbol,
 )
 from ascmcu.toolchain import size
-from ascmcu.toolchain.manifest import Layer, Manifest
+from ascmcu.toolchain.manifest import IMPORTED, Layer, Manifest
+from ascmcu.version import commit
 
 PROBABILITY_MIN = 1e-7
 MISTAKES_SHOWN = 6
@@ -280,7 +282,7 @@ def _layers(
 def _figures(folder: Path) -> Figures | None:
     """Of the graph as it was imported, from the export's own dump."""
     try:
-        return figures_of(text.load(folder / "00-import.ir"))
+        return figures_of(text.load(folder / IMPORTED))
     except AscmcuError:
         return None
 
@@ -352,6 +354,7 @@ def _provenance(elf: Path, run: RunResult) -> Provenance:
         firmware_sha256=hashlib.sha256(elf.read_bytes()).hexdigest() if elf.is_file() else "",
         build_sha256=run.hello.build_sha256,
         inputs_sha256=run.inputs_sha256,
+        commit=commit(),
     )
 
 

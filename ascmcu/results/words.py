@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numbers and names as people read them; the same in terminal, HTML and Markdown."""
 
 from __future__ import annotations

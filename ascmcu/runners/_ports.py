@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which serial port is the board's: by the USB numbers of the debug probes that boards carry."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A runner whose device is a child process: its link is the child's standard streams, or a socket to it."""
 
 from __future__ import annotations

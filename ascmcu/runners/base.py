@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a runner is: something that runs a firmware and gives a byte link to it.
 
 A runner is one file ``ascmcu/runners/<name>.py`` with a class ``RUNNER``; dropping the file in adds it to

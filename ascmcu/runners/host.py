@@ -1,12 +1,16 @@
+# SPDX-License-Identifier: Apache-2.0
 """The firmware as a program of this machine: the same C, the same application, the same bits; no counts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from ascmcu.codegen import board as board_code
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 from ascmcu.toolchain.gcc import build_host, compiler_version, host_identity
+
+CONFIG = "board_config.h"
 
 
 class HostRunner(ProcessRunner):
@@ -24,6 +28,7 @@ class HostRunner(ProcessRunner):
         folder = self.target.folder
         program = folder / "host" / ("firmware-sanitized" if self.sanitize else "firmware")
         build = self.target.manifest.build_sha256
+        self._configure(folder)
         of = f"{build} {host_identity(folder, frontend=self.target.frontend, sanitize=self.sanitize)}"
         made_of = program.with_suffix(".made-of")
         if not program.exists() or not made_of.exists() or made_of.read_text() != of:
@@ -33,6 +38,13 @@ class HostRunner(ProcessRunner):
             )
             made_of.write_text(of)
         return [str(program)]
+
+    def _configure(self, folder: Path) -> None:
+        """Give a library export, which has no board files, the header that the application includes."""
+        if (folder / CONFIG).is_file():
+            return
+        (folder / "host").mkdir(exist_ok=True)
+        (folder / "host" / CONFIG).write_text(board_code.files(self.target.board)[CONFIG])
 
 
 RUNNER = HostRunner

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """QEMU: the board's own ELF file on an emulated STM32F4, over its serial port.
 
 ``-icount shift=0`` gives every instruction one nanosecond of virtual time, and QEMU's TIM2 counts

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renode: the board's own ELF file on an emulated chip, over its serial port.
 
 Renode lets every instruction take one cycle, without wait states: its CYCCNT is the number of instructions, and is

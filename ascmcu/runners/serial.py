@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board on a serial port: a device path, a pseudo-terminal, ``socket://host:port`` (pyserial's URLs), or ``auto``.
 
 A port that vanishes is waited for: a cable that was pulled, a probe that restarts. The device may have restarted

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The simulator as a runner: the board's own ELF on the cycle model, over its serial port, in one process.
 
 Nothing here looks at a clock of the host: the simulated time stands still between calls, so the same firmware

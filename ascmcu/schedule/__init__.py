@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Graph → Plan: row schedule, buffers, offsets."""
 
 from __future__ import annotations

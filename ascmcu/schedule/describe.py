@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``plan.txt``: the schedule and the memory map for readers."""
 
 from __future__ import annotations

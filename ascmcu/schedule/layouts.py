@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The layouts that a schedule may give a graph: which of the layout passes run."""
 
 from __future__ import annotations

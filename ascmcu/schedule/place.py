@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where each buffer lies: offsets in one arena such that no two buffers overlap while both are live."""
 
 from __future__ import annotations

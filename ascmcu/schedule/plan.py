@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plan: which step runs when, which bytes each tensor lives in, and what that costs in RAM."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs the graph at row granularity without data: when each row is made and last read comes out exactly.
 
 The generated ``model_push`` follows the same order, so what fits here fits there.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scratch gives way where it makes the peak: elsewhere its bytes lie in what is free anyway."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The automaton of ``hook.py``, filled in as blocks are first seen: nodes, edges, and instructions that are watched."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Basic blocks: their instructions, what they cost from an entry state, and what only the registers can tell."""
 
 from __future__ import annotations

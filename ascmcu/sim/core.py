@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peripherals inside the Cortex-M4: NVIC, SysTick, system control block, DWT, and the rest of the PPB.
 
 Register addresses and bits: Armv7-M Architecture Reference Manual (DDI 0403), B3 and C1.

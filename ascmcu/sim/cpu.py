@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unicorn's Cortex-M4 behind a small typed surface.
 
 The C functions are called through ctypes directly where it matters: the Python binding looks up a register's

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From Thumb-2 bytes to the facts that a Cortex-M4's timing depends on.
 
 Capstone decodes; this module reduces each instruction to an ``Instruction``: what unit it keeps busy, which

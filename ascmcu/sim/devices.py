@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Memory-mapped registers: what a device is, and the plain ones."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Unicorn with a running cycle count: the native half follows the automaton, and stops here for what it lacks."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which peripherals a family of parts has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A guest that went wrong, told so that its author can find the place."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The prefetch queue of the Cortex-M4, cycle by cycle: whether the next instruction is there when it is wanted.
 
 Three words are fetched ahead (Arm knowledge base ka8521): the register that feeds the decoder holds one, a queue

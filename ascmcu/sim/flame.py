@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A flame graph as one SVG file: call paths from the bottom up, width by cycles; hovering names a frame."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The native half of the simulator: what runs at every basic block, compiled by Numba.
 
 Unicorn calls ``block_hook`` before each translated block and ``site_hook`` before the few instructions whose

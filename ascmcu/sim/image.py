@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An ELF file as the simulator needs it: what to load, where symbols are, which source line an address is."""
 
 from __future__ import annotations

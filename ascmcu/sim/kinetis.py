@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peripherals of NXP's Kinetis K64 that start-up code and serial firmware touch (K64P144M120SF5RM).
 
 Most registers are bytes.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What is around the core: memories, peripheral family, console port; from a board, a name, or the ELF itself."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A Cortex-M4 with its memories and peripherals: loads a program, runs it, takes exceptions, ends it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The few peripherals of Arm's MPS2 boards (AN386) that programs for QEMU touch.
 
 Registers: CMSDK APB UART, Cortex-M System Design Kit TRM (DDI 0479) 4.3.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Numba's decorators, with a cache that knows every file that native code is made of.
 
 Numba compiles constants and called functions in, but its own cache looks only at the date of the file that holds

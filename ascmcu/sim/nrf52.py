@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The peripherals of Nordic's nRF52840 that start-up code and serial firmware touch (product specification v1.7).
 
 Tasks are registers that act when written with 1, events registers that stay 1 until the program clears them.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where the cycles went: by function, by call path, by instruction."""
 
 from __future__ import annotations

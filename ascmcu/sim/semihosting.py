@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Arm semihosting: BKPT 0xAB with an operation in R0 and its parameters in R1.
 
 Numbers and conventions: Arm "Semihosting for AArch32 and AArch64", release 2.0. Only the console, the clock

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One run of one program, start to end: the Python interface of the simulator."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The STM32 peripherals that start-up code and serial firmware touch, for the F3, F4, G4 and L4 families.
 
 Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+).

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Cortex-M4 timing rules at zero wait states: a pure function from pipeline state and instruction to cycles.
 
 Every rule stands here once, with its source; ``docs/timing-model.md`` lists them in one table.

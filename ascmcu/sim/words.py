@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The array that Python and native code share: where each word of it lies, out of one ordered list.
 
 All words are 64-bit integers. A name's number is the room that the list before it takes, so a word that is added

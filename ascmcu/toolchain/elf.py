@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ELF files of unknown origin: whatever is wrong inside one becomes one message."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What every compiler is told: the language, and the warnings that the project's own C is free of.
 
 ``LANGUAGE`` is needed for right results, whoever compiles:

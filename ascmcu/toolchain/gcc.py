@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Compiles an export: for its board with arm-none-eabi-gcc, or for this machine with the host's compiler.
 
 All flags are constants here and travel into the manifest and the firmware's hello. Floating-point code is
@@ -243,7 +244,8 @@ def _units(
 ) -> list[_Unit]:
     firmware = paths.firmware()
     socs = [firmware / "soc" / part for part in parts]
-    includes = tuple(f"-I{p}" for p in (folder, firmware, firmware / "app", firmware / "kernels", *socs))
+    folders = (folder, *((folder / "host",) if "host" in parts else ()), firmware, firmware / "app")
+    includes = tuple(f"-I{p}" for p in (*folders, firmware / "kernels", *socs))
     common = (*WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)

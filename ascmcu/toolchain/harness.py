@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network alone in a bare image: the form in which engines are compared."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The identity of a build: one hash over all that decides a firmware's bytes.
 
 Sources and headers enter by their place below the export or the firmware's folder, never by this machine's paths, and

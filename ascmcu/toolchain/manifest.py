@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``manifest.json``: what an export holds, for every later step (build, flash, bench, report)."""
 
 from __future__ import annotations
@@ -13,8 +14,11 @@ from ascmcu import tables
 from ascmcu.errors import InputError
 from ascmcu.toolchain.identity import UNIDENTIFIED
 
-MANIFEST_VERSION = 2
+MANIFEST_VERSION = 3
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
+# The graph after the import and after every pass, below the export.
+DUMPS = "dumps"
+IMPORTED = f"{DUMPS}/00-import.ir"
 
 
 @dataclass(frozen=True)

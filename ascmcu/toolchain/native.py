@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated front end, compiled for this machine and called in this process."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs that are not ours, run to their end: within a time, and with an end to what they print."""
 
 from __future__ import annotations

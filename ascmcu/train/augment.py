@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Augmentation of normalised features: pure functions of an array and a random generator.
 
 The steps take x: float32 (clips, rows, bands, channels), rows being time, and return an array of that shape, but

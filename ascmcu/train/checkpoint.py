@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A training that was cut off goes on as if it had not been: everything that the next step depends on, in a file.
 
 That is every variable of the model (weights, moving statistics, the state of dropout's generators) and of the

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Teachers: trained networks whose answers to the training clips are taken once, kept, and learned from."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks of members that are trained one by one before all are trained together."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What training reads: features on disk, normalized batch by batch, so that a data set need not fit into memory."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Several trained networks as one graph: their probabilities averaged, or weighed by a logistic regression."""
 
 from __future__ import annotations

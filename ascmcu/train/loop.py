@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The training loop: examples and a recipe in, fitted weights and a history out."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a batch costs: the labels' cross-entropy, the groups', and what a teacher says beside them.
 
 All probabilities are float32 (clips, classes), outputs of a softmax.

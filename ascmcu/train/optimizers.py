@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Optimisers by name, and the learning rate's course."""
 
 from __future__ import annotations

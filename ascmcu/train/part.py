@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A part of the data set as training sees it."""
 
 from __future__ import annotations

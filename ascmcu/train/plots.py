@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a run looks like: its history and its confusions, as PNG."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recipe: everything that a training run is made of, as one TOML file.
 
 ``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec (or

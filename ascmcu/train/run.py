@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One training run: recipe and data set in, ``runs/<name>/`` out, with all that is needed to repeat it."""
 
 from __future__ import annotations
@@ -6,7 +7,6 @@ import csv
 import dataclasses
 import json
 import platform
-import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import ascmcu
-from ascmcu import paths, zoo
+from ascmcu import zoo
 from ascmcu.data import cache, datasets, intake
 from ascmcu.data.datasets import Dataset
 from ascmcu.data.found import Intake
@@ -33,6 +33,7 @@ from ascmcu.train.losses import Objective, Stage
 from ascmcu.train.part import Part
 from ascmcu.train.recipe import Parts, Recipe
 from ascmcu.train.step import Hint
+from ascmcu.version import commit
 
 
 @dataclass(frozen=True)
@@ -306,7 +307,7 @@ def _metrics(
         "float": dataclasses.asdict(scores) if scores else None,
         "made_with": {
             "ascmcu": ascmcu.__version__,
-            "commit": _commit(),
+            "commit": commit() or None,
             "python": platform.python_version(),
             "tensorflow": tf.__version__,
             "keras": keras.__version__,
@@ -314,15 +315,6 @@ def _metrics(
             "trained_on": devices(),
         },
     }
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that this package runs from, ``+`` for local changes; None in a wheel."""
-    git = ["git", "-C", str(paths.recipes().parent), "describe", "--always", "--dirty=+", "--exclude=*"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def _write_history(path: Path, history: list[Epoch]) -> None:

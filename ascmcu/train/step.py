@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One step of training, compiled once: forward, losses, gradients, update."""
 
 from __future__ import annotations

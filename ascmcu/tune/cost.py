@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network costs once it is compiled for a board: RAM, flash, and cycles on the simulated core."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All forms of one float network side by side: what each answers, weighs, and costs once it is compiled for a board."""
 
 from __future__ import annotations

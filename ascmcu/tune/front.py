@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Pareto front of a study as a picture and as one HTML page that needs nothing else."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``--limits``: a challenge's bounds, or a board's memory, held against a compiled network before anything is spent."""
 
 from __future__ import annotations

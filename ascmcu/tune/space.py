@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a study may vary: ``[search]`` of a recipe, each key the place of a value in the recipe.
 
 ::

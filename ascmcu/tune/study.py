@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A study: Optuna proposes recipes, each is compiled, trained, compiled again and judged.
 
 Any number of processes, on any number of machines, may work on one study through its storage. A worker that dies stops

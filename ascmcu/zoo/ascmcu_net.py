@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Our own network: plain 3 × 3 convolutions that shrink the map early, one 1 × 1, a mean.
 
 Made for the row schedule and for the M4. Every convolution has full depth, so that a loaded weight pair serves

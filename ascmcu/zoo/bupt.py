@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """ResNet of Zhang, Ren and Li, BUPT (DCASE 2020, task 1b): five residual blocks, the first four on few taps.
 
 Input (time, mel, channels), published (280, 256, 2): 1,059,590 trained parameters (a normalisation's statistics

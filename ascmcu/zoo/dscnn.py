@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DS-CNN: a strided convolution, then depthwise-separable blocks (Zhang et al., "Hello Edge", 2017).
 
 Small and free of anything but convolutions and one mean, so it runs on any board here. A block whose input

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DSMN of Wang, Wu and Li (DCASE 2023, task 1): depthwise cross-shaped convolutions on halves of the mel axis.
 
 Input (time, mel, channels), published (44, 256, 2). ``plain_from`` and ``filters`` give the published variants,

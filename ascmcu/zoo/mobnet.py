@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mobnet of Hu et al. (DCASE 2020, task 1b): inverted residuals on two halves of the mel axis, a common head.
 
 Input (mel, time, channels). The published weights have ``alpha`` 1 on (128, 461, 6): 152,838 parameters.

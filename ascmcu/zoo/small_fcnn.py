@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small FCNN of Hu et al. (DCASE 2020, task 1b): VGG-like convolutions and attention over the classes.
 
 Input (mel, time, channels). ``widths`` (36, 72, 96) with ``wide_last`` are the released weights' (234,166

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TMSIC of AI4EDGE, Politécnico de Leiria (DCASE 2022 and 2023, task 1): four wide-kernel convolutions.
 
 Input (mel, time, 1), published (140, 8, 1): 51,986 parameters, 25,376,896 MACs. Where a layer is rectified

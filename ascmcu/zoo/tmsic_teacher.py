@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The teacher of AI4EDGE's TMSIC: one network per class, that class against all others, and a classifier above.
 
 Every member is a TMSIC without its last layer. In the joint training behind the members' own, the normalisations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One-branch Mobnet of Zhao (Maxvision), DCASE 2021, task 1a: all mel bands in one branch, two classifiers.
 
 Input (mel, time, channels), published (128, 423, 3). The report gives the size, 116 KB in half precision, and

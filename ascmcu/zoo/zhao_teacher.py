@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The teacher of Zhao's one-branch Mobnet: an 18-layer pre-activation ResNet on two halves of the mel axis.
 
 After McDonnell and Gao (DCASE 2019, task 1), whose network never halves the mel axis: strides are in time alone,

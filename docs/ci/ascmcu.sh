@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The steps of a benchmark in CI, one at a time: ascmcu.yml (GitHub) and ascmcu.gitlab-ci.yml call them in turn.
 #
 # usage: bash ci/ascmcu.sh wheel|tools|install|renode|bench|same|base|compare|page|robot

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One clip through the front end and the network, with the counts that a benchmark reports. */
 #ifndef ASCMCU_CLIP_H
 #define ASCMCU_CLIP_H

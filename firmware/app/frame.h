@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Frames on a byte stream: COBS(payload, CRC-32 little-endian) and a zero byte behind it (docs/protocol.md). */
 #ifndef ASCMCU_FRAME_H
 #define ASCMCU_FRAME_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What CMSIS-DSP's headers expect of a compiler, for GCC and Clang on any target.
  *
  * CMSIS-DSP includes this name from CMSIS-Core, which nothing else here needs. Its headers hold inline fixed-point

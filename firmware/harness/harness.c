@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* One inference and nothing else: what a network costs by itself, without front end, protocol or board.
  *
  * bench_begin() and bench_end() stand around the whole inference, input rows included, and bench_last_row() before the

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Building blocks of the dot-product kernels (ascmcu/ops/_dot.py): widening rows to int16, and the portable form of
  * the inner products, which gives the same bits as the Cortex-M4 assembly that the generated code holds. */
 #ifndef ASCMCU_DOT_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Building blocks of the micro front end (ascmcu/features/micro.py): complex numbers of two int16, and integer roots.
  * The assembly and the portable form give the same bits. */
 #ifndef ASCMCU_MICRO_H

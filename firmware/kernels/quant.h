@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fixed-point arithmetic of the generated kernels: the same functions as ascmcu/ops/_fixed.py, bit for bit.
  *
  * Reference: tflite/kernels/internal/common.h and gemmlowp fixedpoint/fixedpoint.h (LiteRT 2.3.0).

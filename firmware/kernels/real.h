@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Building blocks of the float32 kernels: half-precision weights, clamping, and an exponential that gives the same
  * bits on every machine with IEEE single precision (compile with -ffp-contract=off). */
 #ifndef ASCMCU_REAL_H

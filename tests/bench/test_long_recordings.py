@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of every length through a firmware: what ``--long`` makes of them, and what the result says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the pages on boards and CI say is so."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu boards new``: from a small index of packs that the test serves, through cmsis-pack-manager."""
 
 from __future__ import annotations

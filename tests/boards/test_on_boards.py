@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every board: a real network is exported and built for it, and gives the host's bits on the cycle model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Renode's files; what needs Renode is skipped without it. The runner is tested in tests/link."""
 
 from __future__ import annotations

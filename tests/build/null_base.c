@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A strictly conforming program that GCC 12.2 for x86-64 compiles wrongly at -O1, and at -O2 with
  * -fno-tree-vectorize; see ascmcu/toolchain/flags.py. One induction variable serves both arrays, sums[] then has a null
  * pointer as its formal base, narrow() is taken for a function without effect, and its call goes. */

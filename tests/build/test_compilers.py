@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every compiler and level gives the same bits, whether or not it knows our flags."""
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def test_our_flags_keep_calls_that_have_an_effect(name: str, tmp_path: Path) -> 
 
 
 def test_the_network_that_was_wrong_on_the_laptop() -> None:
-    """The levels at which it was right are the tool's: tools/same_bits."""
+    """The levels at which it was right are the tool's: tools/ecosystem --on all."""
     native = Native("gcc", "-O2")
     native_compilers.needed(native)
     inputs, model = SHARED / "cases/bits/tmsic_teacher.x.npy", SHARED / "models/tmsic_teacher_int8.tflite"

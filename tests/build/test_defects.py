@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a compiler says of C of ours: an error is a defect of ascmcu and told as one, a warning stops nobody."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``--format library``: what comes out builds with CMake, strictly, without our firmware, and gives the bits."""
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ascmcu import api
+from ascmcu import api, paths
 from ascmcu.features import spec as feature_specs
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
@@ -96,9 +97,18 @@ def test_a_program_around_the_library_gives_the_interpreters_bits(tmp_path: Path
 
 
 def test_the_library_stands_alone_and_says_how_to_use_it(tmp_path: Path) -> None:
-    api.export(_model(tmp_path, (1, 9, 8, 3)), "nucleo-f446", tmp_path / "net", output="library")
+    model = _model(tmp_path, (1, 9, 8, 3))
+    api.export(model, "nucleo-f446", tmp_path / "net", output="library")
     names = {path.name for path in (tmp_path / "net").iterdir()}
-    assert {"model.c", "model.h", "quant.h", "dot.h", "CMakeLists.txt", "README.md", "manifest.json"} <= names
+    assert names == {
+        "model.c", "model.h", "quant.h", "dot.h", "CMakeLists.txt", "README.md", "LICENSE", "NOTICE", "plan.txt",
+        "memory.svg", "manifest.json", "dumps",
+    }  # fmt: skip
+    assert (tmp_path / "net" / "LICENSE").read_text() == paths.licence().read_text()
+    for source in (tmp_path / "net").glob("*.[ch]"):
+        assert "SPDX-License-Identifier: Apache-2.0" in source.read_text().splitlines()[0], source.name
+    notice = (tmp_path / "net" / "NOTICE").read_text()
+    assert "CMSIS" not in notice and "newlib" not in notice and api.compile_model(model).sha256 in notice
     for source in (tmp_path / "net").glob("*.[ch]"):
         for line in source.read_text().splitlines():
             if line.startswith('#include "'):
@@ -126,6 +136,7 @@ def test_with_a_front_end(tmp_path: Path) -> None:
     done = subprocess.run(["cmake", "--build", str(tmp_path / "out")], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     readme = (tmp_path / "net" / "README.md").read_text()
+    assert "CMSIS-DSP is copyright Arm Limited" in (tmp_path / "net" / "NOTICE").read_text()
     assert "frontend_next(model_input())" in readme and f"{spec.sample_rate_hz} Hz" in readme
 
 
@@ -139,5 +150,21 @@ def test_with_the_integer_front_end_and_no_other_library(tmp_path: Path) -> None
         assert done.returncode == 0, done.stdout + done.stderr
     readme = (net / "README.md").read_text()
     assert "frontend_next(model_input())" in readme and "`micro.h`" in readme
-    assert "CMSIS" not in readme + (net / "CMakeLists.txt").read_text()
+    assert "CMSIS" not in readme + "".join((net / name).read_text() for name in ("CMakeLists.txt", "NOTICE"))
     assert not (net / "cmsis").exists()
+
+
+@pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
+def test_its_network_can_be_benched_on_this_machine(tmp_path: Path) -> None:
+    """The application asks for a board's name, which a library's folder does not hold."""
+    model = _model(tmp_path, (1, 9, 8, 3))
+    api.export(model, "nucleo-f446", tmp_path / "net", output="library")
+    x = np.random.default_rng(4).integers(-128, 128, (2, 1, 9, 8, 3)).astype(np.int8)
+    np.save(tmp_path / "x.npy", x)
+    result = api.bench(
+        tmp_path / "net", on="host", tensors=tmp_path / "x.npy", save_outputs=tmp_path / "y.npy"
+    )
+    assert result.clips == 2
+    graph, _ = tflite.load(model)
+    for given, found in zip(x, np.load(tmp_path / "y.npy"), strict=True):
+        assert np.array_equal(interp.run(graph, [given])[0], found)

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every branch of the templates is compiled, without a warning, by every compiler that is there.
 
 The corpus (tests/support/corpus.py) is rendered in both schedules while the templates note which conditions were true

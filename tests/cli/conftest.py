@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The command line in this process, and small models to give it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Bad input: one message in one form, exit status 2, nothing half-written, an earlier export untouched."""
 
 from __future__ import annotations

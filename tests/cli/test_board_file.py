@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A board that is a file of the user's goes through every verb, also after the file is gone."""
 
 from __future__ import annotations

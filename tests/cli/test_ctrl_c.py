@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Ctrl-C, as a signal to a process that is at work: what it says, what it leaves, and that the same command goes on."""
 
 from __future__ import annotations

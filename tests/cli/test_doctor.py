@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the doctor finds on machines that are not this one."""
 
 from __future__ import annotations

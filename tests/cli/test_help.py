@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Help: quick, without numpy, and as the snapshots say."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Wrong situations around a bench: another firmware, another board, other classes, a device that says what cannot be.
 
 Each row is a command; it ends with a message that names what differs, status 2, and nothing written.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu inspect``: what it counts, and the challenges' limits."""
 
 from __future__ import annotations

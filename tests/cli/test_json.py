@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``--json``: standard output is one JSON document, with and without ``--quiet``, whatever else is to be said."""
 
 from __future__ import annotations

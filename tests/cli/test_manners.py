@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """How the command line behaves: quiet, interrupted, in a pipe, in a shell that completes."""
 
 from __future__ import annotations

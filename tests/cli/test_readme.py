@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the README says holds: its table is of the stored results, its commands exist."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wrong thing typed, over all verbs: one message in one form, exit status 2, nothing changed.
 
 A verb's rows and what they say are in ``snapshots/wrong-<verb>.txt``, as on a terminal.

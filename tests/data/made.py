@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recordings of every kind that goes wrong, made in a line each: bytes of WAV files, and files by libsndfile."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu data check``: each fault is found, a data set as it should be has none."""
 
 from __future__ import annotations

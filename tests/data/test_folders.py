@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which folder names are parts, which are classes, and which trees are refused; links, rights and names of any kind."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The classes of a network: where their order comes from, and what data fits them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every kind of recording that goes wrong: what reading finds, whether it is used, and what is heard of it.
 
 A row is (file's name, how it is made, the kinds that are found, what becomes of it). ``check`` says the kinds, bench

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The data sets on which earlier versions answered wrongly, where they are at hand."""
 
 from __future__ import annotations

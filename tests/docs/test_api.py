@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The public functions: all of them, documented, typed, importing nothing before they are used, working end to end."""
 
 from __future__ import annotations

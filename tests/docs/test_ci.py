@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The workflow for CI, run step by step in a repository that is not ours, with nothing but the wheel.
 
 What a test cannot do is left out by name, with the reason; Renode is a stand-in. The rest runs as it stands there.

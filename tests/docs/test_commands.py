@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every command of the README, the tutorial and the page on reports runs, in the order in which it stands there.
 
 What a test cannot do is replaced, in one table with its reason; nothing else is changed.

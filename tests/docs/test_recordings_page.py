@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page on recordings has every kind of finding, as the program tells it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The documentation builds without a warning, names only what is there, and says what the program says."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``bench`` holds its first clips against the integer interpreter: it says so, and refuses what differs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu bench`` on an export: labels, resuming, wrong firmware, sizes, and what the compiler cannot do."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An interrupted run is taken up for the same clips of the same bytes, on the same firmware and device; never else."""
 
 from __future__ import annotations

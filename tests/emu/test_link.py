@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The firmware behind the protocol, on this machine and on QEMU: right answers, and right ones only."""
 
 from __future__ import annotations

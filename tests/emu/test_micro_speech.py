@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TensorFlow Lite Micro's micro_speech, recordings to scores: the example's network behind its own front end."""
 
 from __future__ import annotations

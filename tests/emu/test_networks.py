@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whole third-party networks, exported and run behind the protocol: LiteRT's bits on every runner."""
 
 from __future__ import annotations

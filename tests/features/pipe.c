@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A generated front end as a program: PCM on standard input, rows on standard output. */
 #include "frontend.h"
 

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Specs and signals of the front end's tests."""
 
 from __future__ import annotations

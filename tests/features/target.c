@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs a generated front end over the PCM that is linked in, on any Cortex-M4 with semihosting, and prints a hash of
  * its rows and the cycles of its stages. */
 #include "frontend.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The cycle counter of the core, for the front end's stages. */
 #ifndef TARGET_H
 #define TARGET_H

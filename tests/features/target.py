@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds a front end into a bare-metal Cortex-M4 program, with the PCM of one clip linked in."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Where CMSIS-DSP's sources come from: indexes as pip knows them, a pinned archive, a cache that is whole or absent."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The host extractor and the tables: librosa's figures, and the papers' formulas where librosa has none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated C on this machine: every choice of a spec, every way to feed it, and what it says it costs."""
 
 from __future__ import annotations

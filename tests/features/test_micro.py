@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The micro front end: the reference is TensorFlow's library, the generated C is the reference, bit for bit."""
 
 from __future__ import annotations

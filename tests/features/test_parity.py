@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated C against librosa by the bounds that are promised, on recordings and on extremes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a network hears through librosa and through the generated front end."""
 
 from __future__ import annotations

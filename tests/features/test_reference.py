@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``features check --reference``: features made by librosa itself, with one option or several that the spec lacks."""
 
 from __future__ import annotations

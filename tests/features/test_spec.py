@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FeatureSpec: what it accepts, refuses, stores and restores."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The front end as stages: one frozen dataclass and one template each, and figures that the compiler checks."""
 
 from __future__ import annotations

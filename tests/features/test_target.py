@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated C on an emulated Cortex-M4: the bits of the host, and cycles within budget."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The TensorFlow family against TensorFlow: ``tf.signal``'s frames, filters and MFCCs, for MLPerf and YAMNet."""
 
 from __future__ import annotations

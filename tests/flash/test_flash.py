@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu flash``: real through a GDB server, which QEMU's is; the other tools by their command lines and outputs."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What cannot be compiled is refused with one message: operator, tensor, index in the file, expected, found, hint."""
 
 from __future__ import annotations

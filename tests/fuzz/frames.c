@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Fuzzes what a device does with bytes from the line: frame decoder, protocol, clip, with a small network behind it.
  *
  * With clang: libFuzzer (LLVMFuzzerTestOneInput is its entry). Otherwise the main() below mutates by itself. The input's

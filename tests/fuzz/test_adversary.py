@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scales chosen against us, a bounded number; ``tools/fuzz_scales`` runs hundreds of models a family."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broken files, a bounded number; ``tools/fuzz_files`` runs more of them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random networks, a bounded number; ``tools/fuzz_graphs`` goes on for as long as one likes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The generated C of small networks, as text beside this file: what changes in it is to be seen in review.
 
 ``pytest tests/golden --update-goldens`` writes the files anew.

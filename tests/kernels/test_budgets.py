@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cycles, RAM and flash of known networks may not grow by more than one percent over the stored results.
 
 A figure that shrank is stored anew with

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What counts are called: cycles only where a core is known to count them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A slice of what tools/link_faults measures: a link with every fault, and not one clip scored wrongly."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The link to a child process: bytes go both ways at once."""
 
 from __future__ import annotations

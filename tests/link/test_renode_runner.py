@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The Renode runner and its test file against stand-ins, over the simulator: what goes right, and what goes wrong."""
 
 from __future__ import annotations

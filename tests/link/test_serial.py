@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The serial port: which one it is, at which rate, what else may answer on it, and what happens when it goes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Links that deliver bursts without pacing: whole clips go through, on every family, and nothing is asked twice.
 
 The line offers each byte as soon as the handler has taken the one before, so that the main loop does not run before

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every case row through the differential chain: LiteRT = interpreter = passes = host C, layers and rows."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What Keras 3 emits for one idea becomes one node: the passes on its real exports, and the whole chain behind them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each pass on small graphs: ``<pass>/<case>.before.ir`` must become ``<case>.after.ir``, and mean the same.
 
 A first line ``# first: PASS`` runs a pass before the one under test, for what does not stand in a text well (tables).

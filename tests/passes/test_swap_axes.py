@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Height and width exchanged: every operator's case rows give what they gave, whichever way the axes lie."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small networks with uneven statistics, and what the quantization routes take."""
 
 from __future__ import annotations

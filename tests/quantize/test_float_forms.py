@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """float32 activations with float32, fp16 and int8 weights: LiteRT ≈ interpreter ≈ host C, rows = layers.
 
 Declared tolerance: ``_float.TOLERANCE`` (2e-5) of the largest output against LiteRT's float kernels, which sum in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Float forms as Cortex-M4 code: the host's bits on QEMU and on the cycle model, LiteRT's within the tolerance."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Whose classes a quantized model names: its source's, and none that were only assumed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The released networks of DCASE 2020 task 1b become int8: same labels as the float network on real recordings, and
 LiteRT's bits on the emulated board. ``ASCMCU_LONG_TESTS=1`` takes all recordings, some minutes for each network."""
 

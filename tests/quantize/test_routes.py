@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """From every source to every form."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Slimming: groups from the graph, and a pruned network that computes what the masked one does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Results made by hand, small enough to know every figure of."""
 
 from __future__ import annotations

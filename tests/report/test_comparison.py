@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Comparisons tell what differs and nothing else; budgets decide the exit status."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The picture of the activations: a name stands within its own box, or not at all."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The page: whole, well-formed, escaped, and every figure where it belongs."""
 
 from __future__ import annotations

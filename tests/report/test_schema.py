@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A result survives its file; the JSON schema says what is in it, and so does the documentation."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Raw results of a run, made by hand, become the figures that they should."""
 
 from __future__ import annotations

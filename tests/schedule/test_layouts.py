@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Maps that lie otherwise than the network says, for kernels that gain: folded along time, widened, rows in pairs."""
 
 from __future__ import annotations

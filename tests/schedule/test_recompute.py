@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Rows made a second time behind a barrier: the same bits in less RAM, chosen when storing does not fit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks streamed in rows: what they take, that nothing overlaps, and that the bits stay."""
 
 from __future__ import annotations

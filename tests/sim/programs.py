@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds small bare-metal programs for the simulator's tests."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The machine around the core: semihosting, interrupts, serial port, counters, faults."""
 
 from __future__ import annotations

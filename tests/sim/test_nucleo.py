@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Programs as they are built for a NUCLEO-L4R5ZI: start-up with every ready bit that vendors' code waits for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Profiles add up to the cycle count, call paths are right, and the command line says the same."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The runner: the firmware behind the protocol on the simulator, with cycles that are the simulator's own."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What ``--between`` and the profiles of a stretch count."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Each timing rule as an assembly snippet with the cycles that its source states.
 
 A snippet stands between two marks, word-aligned, behind plain ALU instructions. r0 and r1 point to RAM,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Flash wait states: what the caches and the prefetch must and must not hide."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The array that Python and native code share: no word is numbered by hand, and no stale code meets a changed table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A small network over audio: front end, one convolution, a mean and a dense layer; and the clips to feed it."""
 
 from __future__ import annotations

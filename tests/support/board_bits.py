@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network on a runner, over its protocol, against LiteRT's reference kernels: raw outputs, bit for bit."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which branches of the templates a rendering took: every condition, and whether it was true and false."""
 
 from __future__ import annotations

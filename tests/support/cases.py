@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Case rows: ``tests/ops/<op>.toml`` → models and inputs, from fixed seeds.
 
 A row names the TFLite operator, its options, its inputs and its outputs::

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The differential chain: LiteRT = interpreter = every pass = host C in layers and rows, integers equal."""
 
 from __future__ import annotations

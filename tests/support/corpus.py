@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Small models that between them take every branch of the templates."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A link that does all that cables, probes and boards do, at given rates, from a fixed random sequence."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One fuzzed network from recipe to verdict, and batches of them; the tests run a few, ``tools/fuzz_graphs`` many."""
 
 from __future__ import annotations

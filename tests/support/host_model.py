@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Generated C compiled into a shared library and called from Python: the fast host end of the differential chain."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The oracle: LiteRT's interpreter with the reference kernels."""
 
 from __future__ import annotations

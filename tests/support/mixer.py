@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Shared by the tests of the link: an export of the mixer, and what its outputs must be."""
 
 from __future__ import annotations

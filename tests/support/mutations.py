@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Broken ``.tflite`` files: bytes cut, flipped and overwritten, and fields set to what no converter writes.
 
 Every mutation must end in a plan or in an ``AscmcuError``, within seconds and within a limited memory.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The compilers of this machine at the levels that the generated C is tried at."""
 
 from __future__ import annotations

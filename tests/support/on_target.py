@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Many generated networks in one Cortex-M4 program, run on QEMU or on the cycle model."""
 
 from __future__ import annotations

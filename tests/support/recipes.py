@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Random small networks as data: a recipe is drawn by hypothesis, written as a TOML row, and built in two ways.
 
 ``recipes_flat`` writes the flatbuffer itself (every operator, odd quantizations); ``recipes_tensorflow`` builds a

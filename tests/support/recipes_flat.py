@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recipe as a flatbuffer written here: no converter stands between the operators and their odd quantizations."""
 
 from __future__ import annotations

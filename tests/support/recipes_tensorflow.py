@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A recipe as a TensorFlow function, quantized by TensorFlow's own converter."""
 
 from __future__ import annotations

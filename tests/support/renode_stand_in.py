@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Stands in for Renode: obeys the commands of our scripts and the keywords of our tests; the simulator is the machine.
 
 As Renode does, it refuses what it does not know, opens the socket when told to, and delivers bytes without pacing. Run

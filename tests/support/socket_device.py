@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A device behind a TCP port, as an emulator or ser2net offers one: a runner's link, or answers made by hand."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds small ``.tflite`` files from plain descriptions, for case rows and fuzzing.
 
 The flatbuffer object API is TensorFlow's generated schema, loaded without importing TensorFlow.

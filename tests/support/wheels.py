@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The project's wheel, as a stranger gets it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The .tflites of the published networks, as ``tools/make_zoo_tflite`` makes them, kept between test runs.
 
 A file's name holds a hash of what it is made from: the network, its recipe, the tool and the quantizer.

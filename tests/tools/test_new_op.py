@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tools/new_op`` in a copy of the sources: the copy is a whole operator, and nothing is overwritten."""
 
 from __future__ import annotations

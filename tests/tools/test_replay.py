@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``tools/replay`` sees what a kernel computes and not what it is called."""
 
 from __future__ import annotations

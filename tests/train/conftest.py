@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A tiny synthetic data set and a recipe of seconds, shared by the training tests."""
 
 from __future__ import annotations

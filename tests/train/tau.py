@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """TAU Urban Acoustic Scenes in miniature: official folders, tables and names, with sounds that can be told apart."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Augmentation: what each step keeps, and what it may change."""
 
 from __future__ import annotations

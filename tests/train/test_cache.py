@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The feature cache: equal to direct extraction, resumed after a break, never stale."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Data sets by table and by folder; their parts; what is wrong with them."""
 
 from __future__ import annotations

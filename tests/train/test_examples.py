@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs read and normalized when indexed; devices' responses; recordings varied."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training and quantization examine all recordings before they begin, refuse by name and say what they heard."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A process that is killed, as the kernel kills: what it had done is kept, and the end is that of one left alone."""
 
 from __future__ import annotations

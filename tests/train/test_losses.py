@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The losses, the optimiser and the surgery, against formulas written out in NumPy."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Recipes: the shipped ones load, a wrong one says what is wrong."""
 
 from __future__ import annotations

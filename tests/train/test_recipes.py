@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every shipped recipe, on its data set's official layout in miniature: the loss falls, a broken training goes on
 exactly, the files are there.
 

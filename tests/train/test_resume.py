@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A training that is cut off and begun again ends as one that was not."""
 
 from __future__ import annotations

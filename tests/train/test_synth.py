@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Synthetic scenes: seeded, told apart by texture, not by level."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Learning from trained networks: their answers are kept, stages follow each other, breaks change nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Training, quantization and what a run leaves, on seconds of audio and a network of some hundred weights."""
 
 from __future__ import annotations

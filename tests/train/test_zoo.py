@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The published networks have the published sizes."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The networks at their published sizes, int8: within their challenge's limits, and on a board that fits them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``quantize --to all``: every form of a trained network, compiled; table, page and files agree with later exports."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``--limits`` of every verb that makes or takes a model: before anything is spent, with figures."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A study: its file, its cost model, and twenty trials on two workers of which one is killed and started again."""
 
 from __future__ import annotations

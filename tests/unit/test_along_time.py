@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The instructions of depthwise convolutions along time, run one by one in Python."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Board and chip descriptions: those that ship load, and every rule refuses what breaks it."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What cannot become a firmware is refused before anything is scheduled."""
 
 from pathlib import Path

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Imports point one way: each part may import only what stands above it in the flow."""
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOW = [
-    "errors", "paths", "jinja", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo",
+    "errors", "version", "paths", "jinja", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo",
     "train", "quantize", "frontends", "kernels", "passes", "schedule", "codegen", "toolchain", "flash", "sim",
     "runners", "benchmark", "results", "api", "tune", "cli",
 ]  # fmt: skip

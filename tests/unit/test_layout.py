@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Layouts: what lies in memory, what a tensor says of it, and that no kernel meets one that it does not know."""
 
 from __future__ import annotations

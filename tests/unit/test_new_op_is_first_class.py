@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """An op that no pass has heard of is served by all of them: what they need to know is asked of the op."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Cheaper requantizations, tried on every accumulator that they claim to be exact for."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Scale arithmetic stands in one place, and rounds as the precision in its name does."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Lint, layout and strict types: what tools/check runs, as tests."""
 
 from __future__ import annotations

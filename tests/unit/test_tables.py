@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One reader of tables: what fits becomes the dataclass, what does not is named by file and key."""
 
 from __future__ import annotations

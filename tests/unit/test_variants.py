@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Which axes may be exchanged: those that the caller's array has."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Every invariant of the IR is one that can break: a graph that breaks it is refused, and the pass is named."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The wire format: what is encoded comes back, what is damaged does not, and both sides mean the same numbers."""
 
 from __future__ import annotations

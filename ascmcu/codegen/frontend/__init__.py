@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Specification → frontend.c and frontend.h. Each stage decides in Python and has a template that gives it shape.
 
 ``logmel.py`` and ``micro/`` list the stages of the two kinds of front end; each has a frame in

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Clip: what needs the clip as a whole before the first row can leave, or nothing."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DCT: coefficients of the logarithms (MFCC), or none."""
 
 from __future__ import annotations

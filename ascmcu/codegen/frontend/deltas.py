@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Deltas: the rows with their regression coefficients as channels, or the rows as they are."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Limit: decibels no lower than ``top_db`` below a peak. The peak of a whole clip is the clip stage's."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log: scale, offset and floor of the mel values, then log2 (octaves)."""
 
 from __future__ import annotations

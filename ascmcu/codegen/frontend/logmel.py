@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The log-mel front end of a ``FeatureSpec``, in single precision: its stages in the order of the signal."""
 
 from __future__ import annotations

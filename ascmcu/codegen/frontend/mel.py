@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Mel: triangular filters over the spectrum."""
 
 from __future__ import annotations

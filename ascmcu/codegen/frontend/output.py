@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Output: octaves to the network's input, normalized and quantized."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Samples: the ring that holds the last frame, the padding of the clip's ends, and when a frame is due."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Spectrum: CMSIS-DSP's complex FFT of half the length, then magnitudes or powers in place."""
 
 from __future__ import annotations

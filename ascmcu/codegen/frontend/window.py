@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Window: a frame of samples as single precision, weighed."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The core's own registers, the same in every Cortex-M4: PM0214 (programming manual), ARMv7-M ARM for debug. */
 #ifndef ASCMCU_CORE_H
 #define ASCMCU_CORE_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* hal.h on any Cortex-M4: a buffer that the receive interrupt fills, sleep until a byte or a tick, DWT for counting. */
 #include "hal.h"
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Between what all Cortex-M4 parts share (this folder) and what a family adds.
  *
  * A family gives chip.h (the numbers of its interrupts) and the functions of the first half; it calls those of the

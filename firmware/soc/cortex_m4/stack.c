@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The stack lies at the bottom of the RAM: an overflow leaves the RAM and faults, it cannot reach data. */
 #include "core.h"
 #include "soc.h"

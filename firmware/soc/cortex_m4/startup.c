@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* From reset to main(), and from a fault to app_fault(). The family's chip.h numbers the interrupts. */
 #include <stdint.h>
 

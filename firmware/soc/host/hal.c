@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The firmware as a program: standard input and output are the serial port, end of input switches it off. */
 #define _POSIX_C_SOURCE 200809L
 

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Kinetis K64: K64P144M120SF5RM (reference manual). Most registers are bytes. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

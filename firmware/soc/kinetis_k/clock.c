@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock tree: the FLL's 21 MHz after reset, then an external clock through the PLL (25.4.1: FEI, FBE, PBE, PEE).
  *
  * The modes in between run on the external clock; should it be missing, the core stands still there, and nothing that

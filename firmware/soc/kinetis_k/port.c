@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The serial port: pins, rate, receive interrupt (52.4). */
 #include "chip.h"
 #include "soc.h"

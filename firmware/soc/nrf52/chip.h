@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* nRF52840: product specification v1.7. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

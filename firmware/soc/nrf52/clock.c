@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The core always runs at 64 MHz; the crystal only makes that exact, which the serial port needs. */
 #include "chip.h"
 #include "soc.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* UARTE0, one byte at a time: the receiver stops behind each byte and is started again by the interrupt, while its own
  * buffer holds what comes meanwhile. Transfers reach RAM only, so what is sent goes through a small buffer. */
 #include <string.h>

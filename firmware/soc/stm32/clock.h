@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* What the families' clock trees have in common: the crystal, and how far the clock has come. A family's chip.h names
  * the registers. */
 #ifndef ASCMCU_CLOCK_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The serial port: pins, rate, receive interrupt. */
 #include "board_config.h"
 #include "chip.h"

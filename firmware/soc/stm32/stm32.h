@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Peripherals that the STM32 families have in common, by the manuals of those that this firmware runs on. A family's
  * chip.h says where they are and which of the two kinds of USART it has. */
 #ifndef ASCMCU_STM32_H

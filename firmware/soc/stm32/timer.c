@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* TIM2 counts where the core's counter stands still: on QEMU, which models no DWT. */
 #include "chip.h"
 #include "soc.h"

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock tree. The internal 16 MHz oscillator comes first, as the ground to fall back to: the L4 starts on its 4 MHz
  * MSI. What stays silent after that is done without. */
 #include "clock.h"

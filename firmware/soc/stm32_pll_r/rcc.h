@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Clock, power and flash registers that the STM32L4, L4+ and G4 share: RM0351 5, 6, 3.7; RM0432 5, 6, 3.7;
  * RM0440 6, 7, 3.7. The system clock is the PLL's R output. */
 #ifndef ASCMCU_STM32_PLL_R_H

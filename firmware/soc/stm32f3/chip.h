@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* STM32F303: RM0316. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

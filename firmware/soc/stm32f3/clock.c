@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock tree: source / PREDIV · PLLMUL. What stays silent is done without, down to the internal 8 MHz oscillator. */
 #include "clock.h"
 

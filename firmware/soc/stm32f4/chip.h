@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* STM32F4: RM0390 (F446); the other parts of the family agree where not noted. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The clock tree. What stays silent is done without, down to the internal 16 MHz oscillator that the chip starts on. */
 #include "clock.h"
 

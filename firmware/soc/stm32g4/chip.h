@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* STM32G4: RM0440. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

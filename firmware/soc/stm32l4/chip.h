@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* STM32L4: RM0351 (L47x), RM0432 (L4R5). */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* The core's own tick, where the core's clock runs on in sleep. */
 #include "core.h"
 #include "soc.h"

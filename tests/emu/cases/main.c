@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* Runs many generated networks on a bare Cortex-M4 with semihosting: every network's input sets go in, its outputs
  * come out as hexadecimal lines. networks.h lists them. */
 #include "networks.h"

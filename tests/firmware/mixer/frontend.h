@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A "front end" for tests of the link: a row per 100 sample frames, whose bytes mix the samples. */
 #ifndef FRONTEND_H
 #define FRONTEND_H

@@ -1,3 +1,4 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* A "network" for tests of the link: its outputs mix every input byte in order, so that nothing can be lost, doubled or
  * swapped unseen. */
 #ifndef MODEL_H

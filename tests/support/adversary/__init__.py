@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Models whose scales are chosen against us: where the arithmetic that a kernel might use gives different integers.
 
 ``arithmetic`` holds what may compete (float32 or float64 products, one rounding or two, …) and how scales are drawn

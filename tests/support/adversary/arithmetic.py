@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Competing arithmetic, and scales at which the competitors disagree."""
 
 from __future__ import annotations

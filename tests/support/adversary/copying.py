@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of operators that move integers and never scale them: the case rows with scales drawn anew.
 
 Nothing competes. Where input and output differ in scale, LiteRT copies without a look at it; the file is then refused,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of operators that requantize element by element."""
 
 from __future__ import annotations

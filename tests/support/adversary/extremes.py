@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families whose output scale is next to nothing, as converters write it for what was always zero in calibration.
 
 Accumulators then overflow int32 as they are shifted, and so does the sum with the zero point: the reference wraps

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The table of families: which operator each one tries, on which element types."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of float32 operators, and of those with int8 weights (dynamic range): within the declared tolerance.
 
 The oracle of a dynamic-range layer is LiteRT on the same layer with its weights expanded to float32: LiteRT's own

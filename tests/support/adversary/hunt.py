@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Draws models until candidates disagree, and runs the differential chain on them."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of several operators, for what passes and the scheduler do between them."""
 
 from __future__ import annotations

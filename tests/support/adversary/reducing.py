@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of operators that sum before they requantize."""
 
 from __future__ import annotations

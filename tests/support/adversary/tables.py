@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Families of operators whose integers come from a function of the real value."""
 
 from __future__ import annotations

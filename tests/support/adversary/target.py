@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A sample of each family as Cortex-M4 code, on QEMU and on the cycle model."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The micro front end of a ``MicroSpec``, in integers: its stages in the order of the signal."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """FFT: KISS FFT's int16 transform of real samples, down to energies, in place."""
 
 from __future__ import annotations

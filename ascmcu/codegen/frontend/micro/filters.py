@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Filters: triangles over the energies, then the square root of each band, on the scale of the samples."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Gain: per-channel amplitude normalization (PCAN) by the noise estimate, or none."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Log: the natural logarithm in fixed point, or the values as they are."""
 
 from __future__ import annotations

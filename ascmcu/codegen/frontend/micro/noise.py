@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Noise: spectral subtraction of each band's smoothed estimate, which lives on from frame to frame."""
 
 from __future__ import annotations

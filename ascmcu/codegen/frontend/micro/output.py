@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Output: unsigned features to the network's input."""
 
 from __future__ import annotations

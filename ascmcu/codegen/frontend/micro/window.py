@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Window: a frame of samples as int16 pairs, each where the FFT's first stage wants it."""
 
 from __future__ import annotations
