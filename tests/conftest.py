@@ -7,6 +7,13 @@ import os
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# The same examples every time, however slow the machine is.
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
 
 # A warning of a compiler is an error here; it is not for a user (ascmcu/toolchain/gcc.py).
 os.environ["ASCMCU_STRICT"] = "1"

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-import time
 
 import click
 import pytest
@@ -14,36 +12,21 @@ import pytest
 from ascmcu.cli import VERBS, cli
 from tests.cli.conftest import Ascmcu, Snapshot
 
-# 0.3 s is the aim on an idle machine; tests run beside each other.
-HELP_LIMIT_S = 0.6
+# Modules that help may load beyond those of a bare Python. Each takes about 0.5 ms; seconds would measure the machine.
+HELP_MODULES = 200
 PRESENT = cli.list_commands(click.Context(cli))
-
-
-def test_help_answers_at_once() -> None:
-    program = "import sys; from ascmcu.cli import main; sys.argv[:] = ['ascmcu', '--help']; main()"
-    best_s = float("inf")
-    for _ in range(10):
-        began = time.monotonic()
-        before = os.times()
-        subprocess.run([sys.executable, "-c", program], check=True, stdout=subprocess.DEVNULL)
-        after = os.times()
-        used_s = after.children_user + after.children_system - before.children_user - before.children_system
-        # On a crowded machine the clock on the wall counts the others' work too.
-        best_s = min(best_s, time.monotonic() - began, max(used_s, 0.02))
-        if best_s < HELP_LIMIT_S / 2:
-            break
-    assert best_s < HELP_LIMIT_S
 
 
 def test_help_imports_nothing_heavy() -> None:
     program = (
-        "import atexit, sys; from ascmcu.cli import main; sys.argv[:] = ['ascmcu', '--help'];"
-        "atexit.register(lambda: print('loaded:', *sorted(sys.modules))); main()"
+        "import atexit, sys; bare = set(sys.modules); from ascmcu.cli import main; sys.argv[:] = ['ascmcu', '--help'];"
+        "atexit.register(lambda: print('loaded:', *sorted(set(sys.modules) - bare))); main()"
     )
     done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
     loaded = set(done.stdout.rpartition("loaded:")[2].split())
     assert "ascmcu.cli" in loaded
     assert not loaded & {"numpy", "jinja2", "rich", "tflite", "librosa", "unicorn", "numba", "tensorflow"}
+    assert len(loaded) < HELP_MODULES
     assert not {name for name in loaded if name.startswith("ascmcu.")} - {"ascmcu.cli", "ascmcu.errors"}
 
 

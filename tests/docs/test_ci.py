@@ -32,7 +32,7 @@ WORKFLOW = yaml.safe_load((CI / "ascmcu.yml").read_text())
 GITLAB = yaml.safe_load((CI / "ascmcu.gitlab-ci.yml").read_text())
 LEFT_OUT = {"tools": "installs packages of the system", "renode": "downloads a release"}
 RUNNERS = {"sim": "", "qemu": "20", "renode": "4"}
-LIMIT_S = 300
+LIMIT_S = 1800  # of a hang
 
 pytestmark = [
     pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler"),

@@ -32,6 +32,7 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain import gcc
 from ascmcu.toolchain.size import sizes
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
+from tests.support.patience import HANG_S, wait_for_hangs_alone
 
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
@@ -113,15 +114,14 @@ def test_two_runs_of_the_same_benchmark_do_not_mix(target: Target, clips: Clips)
 
 
 def test_a_killed_benchmark_leaves_no_emulator(target: Target, tensors: Path) -> None:
-    many = np.random.default_rng(1).integers(-128, 128, (5000, 1, ROWS, ROW_BYTES), dtype=np.int8)
-    np.save(tensors, many)
-    arguments = ["bench", str(target.folder), "--on", "host", "--tensors", str(tensors)]
+    # Days of work: it is killed before its end.
+    arguments = ["bench", str(target.folder), "--on", "host", "--tensors", str(tensors), "--repeat", "100000"]
     program = "import sys; from ascmcu.cli import main; sys.argv[0] = 'ascmcu'; main()"
     running = subprocess.Popen([sys.executable, "-c", program, *arguments], stderr=subprocess.DEVNULL)
     marker = str(target.folder / "host" / "firmware").encode()
     assert _wait_until(lambda: _processes(marker) > 0), "the device has not started"
     running.send_signal(signal.SIGTERM)
-    assert running.wait(120) == 128 + signal.SIGTERM
+    assert running.wait(HANG_S) == 128 + signal.SIGTERM
     assert _wait_until(lambda: _processes(marker) == 0), "the device still runs"
 
 
@@ -134,7 +134,7 @@ def _processes(marker: bytes) -> int:
 
 
 def _wait_until(condition: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + HANG_S
     while not condition():
         if time.monotonic() > deadline:
             return False
@@ -196,7 +196,7 @@ def port(target: Target) -> Iterator[str]:
                         data = client.recv(4096)
                         if not data:
                             return
-                        device.write(data, 1.0)
+                        device.write(data, HANG_S)
                     except TimeoutError:
                         pass
                     answer = device.read(0.001)
@@ -206,10 +206,13 @@ def port(target: Target) -> Iterator[str]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield f"socket://127.0.0.1:{door.getsockname()[1]}"
-        thread.join(60)
+        thread.join(HANG_S)
 
 
-def test_the_serial_runner_speaks_through_a_socket(target: Target, clips: Clips, port: str) -> None:
+def test_the_serial_runner_speaks_through_a_socket(
+    target: Target, clips: Clips, port: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wait_for_hangs_alone(monkeypatch)
     done = bench.run(target, SerialRunner(target, port), clips)
     assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
 

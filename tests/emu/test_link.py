@@ -22,16 +22,13 @@ from ascmcu.runners.base import Runner, Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
+from tests.support.patience import HANG_S
 
 needs_qemu = pytest.mark.skipif(
     not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
     reason="no QEMU or cross compiler",
 )
 RUNNERS = ["sanitized", pytest.param("qemu", marks=needs_qemu)]
-
-
-# Only a hang takes as long: a loaded machine gives a child no time for seconds on end.
-HANG_S = 120.0
 
 
 class Sanitized(HostRunner):
@@ -77,7 +74,7 @@ def test_qemu_counts_instructions_exactly_and_repeatably(target: Target) -> None
         hello = session.hello
         assert (hello.counter, hello.clock, hello.wait_states) == (Counter.TIMER, ClockState.HSI_ALONE, 0)
         seen = []
-        for _ in range(20):
+        for _ in range(1000):
             result = session.run(bytes(ROWS * ROW_BYTES), Kind.TENSOR)
             layers = session.layers(result)
             # Only a host that lags behind sends bytes while the network runs.
@@ -104,9 +101,11 @@ class Noise:
 
     def __post_init__(self) -> None:
         self.held: dict[str, list[bytes]] = {"in": [], "out": []}
+        self.part = b""
         self.faults = 0
 
     def _damage(self, data: bytes, way: str) -> bytes:
+        """One frame of either side."""
         if self.rng.random() < 10 * self.rate:  # a whole burst goes missing, comes late, or comes twice
             self.faults += 1
             kind = self.rng.randrange(3)
@@ -130,8 +129,9 @@ class Noise:
         return bytes(out)
 
     def read(self, timeout_s: float) -> bytes:
-        data = self.link.read(timeout_s)
-        return self._damage(data, "in") if data else data
+        # However many frames come at a time, each has its own fate.
+        *frames, self.part = (self.part + self.link.read(timeout_s)).split(b"\0")
+        return b"".join(self._damage(frame + b"\0", "in") for frame in frames)
 
     def write(self, data: bytes, timeout_s: float) -> None:
         damaged = self._damage(data, "out")
@@ -229,13 +229,13 @@ def test_a_fault_is_reported_and_the_device_comes_back(case: str, tmp_path: Path
     (target.folder / "model.c").write_text(define + source.replace(marker, dive + marker))
     build_firmware(target.folder, target.board, frontend=False)
     with base.create("qemu", target) as link:
-        session = Session(link, response_s=20.0)
+        session = Session(link, response_s=HANG_S)
         with pytest.raises(LinkError) as caught:
             session.run(b"\xfa" * (ROWS * ROW_BYTES), Kind.TENSOR)
         for text in expected:
             assert text in str(caught.value)
         good = bytes(ROWS * ROW_BYTES)
-        assert Session(link, response_s=20.0).run(good, Kind.TENSOR).outputs == mixed(good)
+        assert Session(link, response_s=HANG_S).run(good, Kind.TENSOR).outputs == mixed(good)
 
 
 @needs_qemu
@@ -245,6 +245,6 @@ def test_other_boards_answer_on_their_own_port(board: str, tmp_path: Path) -> No
     build_firmware(target.folder, target.board, frontend=False)
     tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
     with base.create("qemu", target) as link:
-        session = Session(link, response_s=20.0)
+        session = Session(link, response_s=HANG_S)
         assert session.hello.board == board
         assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)

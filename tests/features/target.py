@@ -111,7 +111,7 @@ def on_qemu(elf: Path) -> dict[str, int]:
             *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
         ],
         capture_output=True,
-        timeout=300,
+        timeout=1800,  # of a hang
         check=False,
     )
     return parsed(done.stdout + done.stderr)

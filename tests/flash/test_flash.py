@@ -28,6 +28,7 @@ from ascmcu.flash.base import Job
 from ascmcu.runners.base import Target
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import mixer_target
+from tests.support.patience import HANG_S
 
 needs_qemu = pytest.mark.skipif(
     not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
@@ -52,6 +53,16 @@ def _free_port() -> int:
 @pytest.fixture
 def qemu() -> Iterator[tuple[str, str]]:
     """An emulated chip with nothing in its flash, halted: the addresses of its GDB server and its serial port."""
+    running, gdb_port, serial_port = _qemu()
+    try:
+        yield f"127.0.0.1:{gdb_port}", f"socket://127.0.0.1:{serial_port}"
+    finally:
+        running.kill()
+        running.wait()
+
+
+def _qemu() -> tuple[subprocess.Popen[bytes], int, int]:
+    """QEMU, listening; a port that somebody took in the meantime ends it, and it is started again."""
     gdb_port, serial_port = _free_port(), _free_port()
     command = ["qemu-system-arm", "-M", "netduinoplus2", "-S", "-gdb", f"tcp:127.0.0.1:{gdb_port}"]
     command += [
@@ -67,16 +78,13 @@ def qemu() -> Iterator[tuple[str, str]]:
     ]
     command += ["-chardev", f"socket,id=link,host=127.0.0.1,port={serial_port},server=on,wait=off"]
     running = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    try:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline:
-            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", gdb_port), 0.5):
-                break
-            time.sleep(0.05)
-        yield f"127.0.0.1:{gdb_port}", f"socket://127.0.0.1:{serial_port}"
-    finally:
-        running.kill()
-        running.wait()
+    deadline = time.monotonic() + HANG_S
+    while running.poll() is None:
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", gdb_port), 1.0):
+            return running, gdb_port, serial_port
+        assert time.monotonic() < deadline, "QEMU does not listen"
+        time.sleep(0.05)
+    return _qemu()
 
 
 @needs_qemu
@@ -193,7 +201,7 @@ def test_flash_is_erased_in_blocks_where_a_server_tells_of_them() -> None:
         thread.start()
         with Remote("127.0.0.1", door.getsockname()[1]) as remote:
             remote.write(0x0800_4004, bytes(1000))
-        thread.join(5)
+        thread.join(HANG_S)
     assert b"vFlashErase:8004000,4000" in seen
     written = [s for s in seen if s.startswith(b"vFlashWrite:")]
     assert sum(len(s.split(b":", 2)[2]) for s in written) == 1000

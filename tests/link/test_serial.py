@@ -15,7 +15,7 @@ import socket
 import threading
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -37,6 +37,9 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner
 from ascmcu.toolchain.gcc import build_firmware, build_host
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
+from tests.support.patience import HANG_S, Clock, OnSimulatedTime, answer_within
+
+needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +134,8 @@ class Desk:
         self.path = path
         self._target = target
         self._stop = threading.Event()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._disturbance: Callable[[], None] | None = None
         self.plugged = False
         self.plug()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -169,6 +173,11 @@ class Desk:
         with self._lock:
             os.write(self._master, data)
 
+    def disturb(self, act: Callable[[], None]) -> None:
+        """Do that when the next bytes of the host arrive; they are lost to the device."""
+        with self._lock:
+            self._disturbance = act
+
     def _serve(self) -> None:
         while not self._stop.is_set():
             with self._lock:
@@ -179,14 +188,19 @@ class Desk:
 
     def _pass_on(self) -> None:
         if select.select([self._master], [], [], 0.001)[0]:
-            self._device.write(os.read(self._master, 4096), 5.0)
+            data = os.read(self._master, 4096)
+            if self._disturbance is not None:
+                act, self._disturbance = self._disturbance, None
+                act()
+                return
+            self._device.write(data, HANG_S)
         answer = self._device.read(0.001)
         if answer:
             os.write(self._master, answer)
 
     def close(self) -> None:
         self._stop.set()
-        self._thread.join(5)
+        self._thread.join(HANG_S)
         if self.plugged:
             self.pull()
 
@@ -205,15 +219,16 @@ def test_a_terminal_is_a_serial_port(target: Target, desk: Desk, clips: Clips) -
 
 @pytest.mark.parametrize("what", ["reset", "garbage", "half a frame", "unplugged", "unplugged for a while"])
 def test_what_happens_on_desks_costs_no_result(what: str, target: Target, desk: Desk, clips: Clips) -> None:
-    runner = SerialRunner(target, str(desk.path), reopen_s=10.0)
-    happened: list[threading.Timer] = []
+    runner = SerialRunner(target, str(desk.path), reopen_s=HANG_S)
+    armed, happened = [], []
 
     def disturb(done: int, total: int) -> None:
-        if done == 2 and not happened:
-            happened.append(threading.Timer(0.02, act))
-            happened[0].start()
+        if done == 2 and not armed:
+            armed.append(True)
+            desk.disturb(act)
 
     def act() -> None:
+        happened.append(True)
         if what == "reset":
             desk.reset()
         elif what == "garbage":
@@ -227,7 +242,6 @@ def test_what_happens_on_desks_costs_no_result(what: str, target: Target, desk: 
 
     done = bench.run(target, runner, clips, progress=disturb)
     assert happened
-    happened[0].join()
     assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
 
 
@@ -257,7 +271,7 @@ def test_two_boards_at_once(target: Target, desk: Desk, clips: Clips, tmp_path: 
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(60)
+            thread.join(HANG_S)
     finally:
         other.close()
     assert [c.outputs for c in results["ttyACM0"].clips] == [c.outputs for c in results["ttyACM1"].clips]
@@ -292,11 +306,12 @@ TALKERS = {
 class Talker:
     """A link on which something says always the same."""
 
-    def __init__(self, says: bytes) -> None:
+    def __init__(self, says: bytes, clock: Clock) -> None:
         self._says = says
+        self._clock = clock
 
     def read(self, timeout_s: float) -> bytes:
-        time.sleep(min(timeout_s, 0.02))
+        self._clock.now_s += min(timeout_s, 0.02)
         return self._says
 
     def write(self, data: bytes, timeout_s: float) -> None:
@@ -304,10 +319,10 @@ class Talker:
 
 
 @pytest.mark.parametrize("case", TALKERS)
-def test_what_answers_is_told(case: str) -> None:
+def test_what_answers_is_told(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     says, message = TALKERS[case]
     with pytest.raises(LinkError, match=message) as caught:
-        Session(Talker(says), response_s=1.0).greet(1.2)
+        Session(Talker(says, Clock(monkeypatch)), response_s=1.0).greet(1.2)
     if case == "another firmware":
         assert "Zephyr" in str(caught.value)
 
@@ -320,22 +335,25 @@ def test_what_was_heard_at_the_first_rate_is_not_forgotten_at_the_second(
     monkeypatch.setattr(bench, "_HELLO_S", 1.0)
     master, slave = pty.openpty()
     tty.setraw(slave)
-    stop = threading.Event()
+    clock, board = Clock(monkeypatch), target.board.serial
 
-    def talk() -> None:  # for a while: at the second rate nothing is heard
-        began = time.monotonic()
-        while not stop.is_set() and time.monotonic() - began < 1.1:
+    class Heard(SerialRunner):
+        """Something talks at the first rate, whenever it is listened to; at the second nothing is heard."""
+
+        def at(self, baud: int) -> Heard:
+            return Heard(self.target, self.port, baud)
+
+        def read(self, timeout_s: float) -> bytes:
+            clock.now_s += timeout_s / 2
+            if self.baud == board.fallback_baud:
+                return super().read(0.0)
             os.write(master, says)
-            time.sleep(0.05)
+            return super().read(HANG_S)
 
-    thread = threading.Thread(target=talk, daemon=True)
-    thread.start()
     try:
         with pytest.raises(LinkError, match=message):
-            bench.run(target, SerialRunner(target, os.ttyname(slave)), clips)
+            bench.run(target, Heard(target, os.ttyname(slave)), clips)
     finally:
-        stop.set()
-        thread.join(5)
         os.close(master)
         os.close(slave)
 
@@ -379,7 +397,7 @@ def test_a_cable_that_loses_bytes_is_used_at_the_lower_rate(
     assert "115200 baud" in done.facts.detail
 
 
-@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+@needs_cross
 @pytest.mark.parametrize("board", ["nucleo-f446", "nucleo-l476", "frdm-k64f"])
 def test_the_firmware_follows_a_host_that_sends_slower(board: str, tmp_path: Path) -> None:
     """On the cycle model: bytes at another rate end in framing errors; the firmware then tries the board's other."""
@@ -390,9 +408,9 @@ def test_the_firmware_follows_a_host_that_sends_slower(board: str, tmp_path: Pat
         port = link.machine.usarts[serial.usart]
         assert core_hz * 10 / port.frame_cycles() == pytest.approx(serial.baud, rel=0.02)
         port.line_frame_cycles = core_hz * 10 // serial.fallback_baud
-        session = Session(link, response_s=30.0)
+        session = Session(link, response_s=HANG_S)
         tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
-        assert session.greet(20.0).board == board
+        assert session.greet(HANG_S).board == board
         assert core_hz * 10 / port.frame_cycles() == pytest.approx(serial.fallback_baud, rel=0.02)
         assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
         assert session.statistics().line_errors >= 16
@@ -410,13 +428,19 @@ def test_a_port_in_use_is_refused_at_once_and_free_again_afterwards(
     target: Target, desk: Desk, clips: Clips
 ) -> None:
     """The first keeps its port and its results; the second, of another export, reads and writes nothing."""
+
+    class Second(SerialRunner):
+        def read(self, timeout_s: float) -> bytes:
+            raise AssertionError("it waits for an answer")
+
+        write = _reopen = read  # type: ignore[assignment]
+
     with SerialRunner(target, str(desk.path)) as link:
-        session = Session(link, response_s=10.0)
-        assert session.greet(10.0).model == "mixer"
-        began = time.monotonic()
+        session = Session(link, response_s=HANG_S)
+        assert session.greet(HANG_S).model == "mixer"
         with pytest.raises(LinkError, match="in use by another program") as caught:
-            bench.run(target, SerialRunner(target, os.path.realpath(desk.path)), clips)
-        assert time.monotonic() - began < 1.0 and caught.value.exit_status == 2
+            bench.run(target, Second(target, os.path.realpath(desk.path)), clips)
+        assert caught.value.exit_status == 2
         tensor = clips.clips[0].load()
         assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
     assert len(bench.run(target, SerialRunner(target, str(desk.path)), clips).clips) == len(clips.clips)
@@ -445,14 +469,14 @@ def test_a_socket_is_opened_once_and_its_hints_are_of_sockets(
     target: Target, clips: Clips, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server of one client that is busy takes the connection and says nothing; then nobody listens any more."""
-    monkeypatch.setattr(SerialRunner, "facts", _impatient(SerialRunner.facts))
+    answer_within(monkeypatch, 1.0)
     with socket.create_server(("127.0.0.1", 0), backlog=4) as door:
         address = f"socket://127.0.0.1:{door.getsockname()[1]}"
         with pytest.raises(LinkError, match="does not answer") as silent:
             bench.run(target, SerialRunner(target, address), clips)
-        door.settimeout(1.0)
+        door.setblocking(False)
         door.accept()[0].close()
-        with pytest.raises(TimeoutError):
+        with pytest.raises(BlockingIOError):
             door.accept()
     with pytest.raises(LinkError, match="cannot be opened") as closed:
         bench.run(target, SerialRunner(target, address), clips)
@@ -461,13 +485,7 @@ def test_a_socket_is_opened_once_and_its_hints_are_of_sockets(
         assert "dialout" not in str(error.value) and "baud" not in str(error.value)
 
 
-def _impatient(facts: property) -> property:
-    assert facts.fget is not None
-    ask = facts.fget
-    return property(lambda self: dataclasses.replace(ask(self), response_s=1.0))
-
-
-class Late(HostRunner):
+class Late(OnSimulatedTime):
     """A device that takes its time over every answer, and answers one question after the other."""
 
     delay_s = 0.45
@@ -479,22 +497,28 @@ class Late(HostRunner):
         return self
 
     def read(self, timeout_s: float) -> bytes:
-        until_s = time.monotonic() + timeout_s
+        clock = self.clock
+        until_s = clock.now_s + timeout_s
         while True:
             *whole, self._part = (self._part + super().read(0.002)).split(b"\0")
             for frame in (b"\0" + inner + b"\0" for inner in whole if inner):
                 last_s = self._line[-1][0] if self._line else 0.0
-                self._line.append((max(time.monotonic(), last_s) + self.delay_s, frame))
-            if self._line and self._line[0][0] <= time.monotonic():
+                self._line.append((max(clock.now_s, last_s) + self.delay_s, frame))
+            if self._line and self._line[0][0] <= clock.now_s:
                 return self._line.pop(0)[1]
-            if time.monotonic() >= until_s:
+            if clock.now_s >= until_s:
                 return b""
 
 
-def test_a_device_that_answers_late_is_told_as_slow(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+@needs_cross
+def test_a_device_that_answers_late_is_told_as_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However it ends: in silence, or with a clip that was begun too often."""
     monkeypatch.setattr(session_module, "_ASK_AGAIN_S", 0.3)
-    with Late(target) as link:
+    target = mixer_target(tmp_path)
+    build_firmware(tmp_path, target.board, frontend=False)
+    late = Late(target)
+    late.clock = Clock(monkeypatch)
+    with late as link:
         session = Session(link, response_s=1.0)
         tensor = random.Random(1).randbytes(ROWS * ROW_BYTES)
         with pytest.raises(LinkError, match=r"up to [0-9]\.[0-9] s for an answer") as silent:

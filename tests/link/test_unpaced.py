@@ -29,6 +29,7 @@ from ascmcu.sim.stm32 import BURST, Line
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support import audio
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
+from tests.support.patience import Clock, OnSimulatedTime
 
 MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 KWS, RESNET8 = MODELS / "mlperf_tiny_kws_int8.tflite", MODELS / "mlperf_tiny_ic_resnet8_int8.tflite"
@@ -108,8 +109,12 @@ def test_a_wire_as_fast_as_the_handler(board: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("board", BOARDS)
-def test_a_wire_faster_than_the_handler_is_reported(board: str, tmp_path: Path) -> None:
-    with SimRunner(_mixer(board, tmp_path), line=Line(gap_cycles=20)) as link:
+def test_a_wire_faster_than_the_handler_is_reported(
+    board: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = OnSimulatedTime(_mixer(board, tmp_path), line=Line(gap_cycles=20))
+    link.clock = Clock(monkeypatch)
+    with link:
         session = Session(link, response_s=1.0)
         with pytest.raises(LinkError, match="does not answer"):
             session.statistics()

@@ -20,8 +20,6 @@ from tests.support import wheels
 
 ROOT = Path(__file__).resolve().parents[2]
 KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
-# The aim is two minutes on an idle machine, by its clock; beside other tests only the CPU's time says something.
-LIMIT_S = 120
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
 
@@ -77,9 +75,8 @@ def test_the_installed_package_is_what_runs(installed: Path, tmp_path: Path) -> 
     assert all(path.startswith(f"{installed}{os.sep}") for path in done.stdout.split())
 
 
-def _export_bench_report(site: Path, folder: Path, export: list[str], bench: list[str]) -> float:
-    """Seconds of CPU from the .tflite to the page; the page and its figures must be there."""
-    before = os.times()
+def _export_bench_report(site: Path, folder: Path, export: list[str], bench: list[str]) -> None:
+    """From the .tflite to the page; the page and its figures must be there."""
     made = _run(site, folder, "export", "network.tflite", "--board", "nucleo-f446", *export, "--json")
     assert made.returncode == 0, made.stderr
     assert json.loads(made.stdout)["fits"]
@@ -90,8 +87,6 @@ def _export_bench_report(site: Path, folder: Path, export: list[str], bench: lis
     assert told.returncode == 0, told.stderr
     page = (folder / "build" / "report.html").read_text()
     assert "Where the work goes" in page and "<svg" in page
-    after = os.times()
-    return after.children_user + after.children_system - before.children_user - before.children_system
 
 
 @needs_cross
@@ -100,7 +95,7 @@ def test_from_a_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_path: Pa
     shape = (3, 1, 49, 10, 1) if KWS.is_file() else (3, 1, 490)
     np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(-128, 128, shape, np.int8))
     tensors = ["--tensors", "in.npy"]
-    assert _export_bench_report(installed, tmp_path, ["--features", "none"], tensors) < LIMIT_S
+    _export_bench_report(installed, tmp_path, ["--features", "none"], tensors)
 
 
 @needs_cross
@@ -112,7 +107,7 @@ def test_from_a_trained_model_to_a_page_by_the_wheel_alone(installed: Path, tmp_
     assert trained.returncode == 0, trained.stderr
     (tmp_path / "run" / "model.tflite").rename(tmp_path / "network.tflite")
     clips = ["--data", "scenes", "--split", "5", "--limit", "2"]
-    assert _export_bench_report(installed, tmp_path, [], clips) < LIMIT_S
+    _export_bench_report(installed, tmp_path, [], clips)
     assert "Confusion matrix" in (tmp_path / "build" / "report.html").read_text()
 
 

@@ -14,7 +14,6 @@ import re
 import socket
 import sys
 import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -175,10 +174,13 @@ class renode_stand_in:  # Robot Framework wants the library's class to be called
     def wait_for_bytes_on_uart(self, content: str) -> None:
         link, wanted = self.emulation.link, bytes.fromhex(content)
         assert link is not None
-        deadline = time.monotonic() + self.timeout_s
+        machine = link.machine
+        deadline = (
+            machine.engine.cycles + self.timeout_s * machine.layout.clock_hz
+        )  # virtual time, as Renode's
         while wanted not in self.heard:
             self.heard += link.read(0.1)
-            if time.monotonic() > deadline:
+            if machine.idle or machine.engine.cycles > deadline:
                 raise AssertionError(f"Terminal tester failed!\n\nFull report:\n{self.heard.hex(' ')}")
 
     def reset_emulation(self) -> None:

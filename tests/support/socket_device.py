@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from ascmcu.runners.base import Runner
+from tests.support.patience import HANG_S
 
 
 @contextlib.contextmanager
@@ -18,7 +19,7 @@ def served(device: Runner) -> Iterator[str]:
 
         def exchange(data: bytes) -> bytes:
             if data:
-                device.write(data, 10.0)
+                device.write(data, HANG_S)
             return device.read(0.001)
 
         with _door(exchange) as url:
@@ -53,7 +54,7 @@ def _door(exchange: Callable[[bytes], bytes]) -> Iterator[str]:
             yield f"socket://127.0.0.1:{door.getsockname()[1]}"
         finally:
             closing.set()
-            thread.join(60)
+            thread.join(HANG_S)
 
 
 def _talk(client: socket.socket, exchange: Callable[[bytes], bytes], closing: threading.Event) -> None:

@@ -111,7 +111,7 @@ def server(tmp_path: Path) -> Iterator[str]:
 def _worker(recipe: Path, data: Path, folder: Path, *options: str) -> subprocess.Popen[bytes]:
     program = str(Path(sys.executable).with_name("ascmcu"))
     command = [program, "tune", str(recipe), "--data", str(data), "-o", str(folder), *options]
-    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "ASCMCU_TUNE_HEARTBEAT": "1"}
+    environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "ASCMCU_TUNE_HEARTBEAT": "4"}
     log = (folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb")
     return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
@@ -138,8 +138,8 @@ def _two_workers(
         os.killpg(doomed.pid, signal.SIGKILL)
         doomed.wait()
         doomed = _worker(recipe, data, folders[1], *options)
-        assert steady.wait(900) == 0
-        assert doomed.wait(300) == 0
+        assert steady.wait(1800) == 0
+        assert doomed.wait(1800) == 0
     finally:
         for process in (steady, doomed):
             if process is not None and process.poll() is None:

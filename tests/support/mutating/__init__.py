@@ -1,0 +1,1 @@
+"""One wrong edit at a time in our own source, to see whether a test turns red (``tools/mutate``)."""
