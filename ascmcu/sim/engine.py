@@ -8,12 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.errors import InputError
-from ascmcu.sim import hook
-from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
-from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
-from ascmcu.sim.decode import LOADS, Instruction, Kind, decode
-from ascmcu.sim.layout import FlashTiming
-from ascmcu.sim.timing import (
+from ascmcu.m4.instruction import LOADS, Instruction, Kind
+from ascmcu.m4.timing import (
     EXCEPTION_ENTRY_CYCLES,
     EXCEPTION_EXIT_CYCLES,
     EXCEPTION_FP_CYCLES,
@@ -21,6 +17,11 @@ from ascmcu.sim.timing import (
     TAIL_CHAIN_CYCLES,
     State,
 )
+from ascmcu.sim import hook
+from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
+from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
+from ascmcu.sim.decode import decode
+from ascmcu.sim.layout import FlashTiming
 
 # Kind, base, index, shift, constant, weight, address of the instruction: see hook.RECORD_FIELDS.
 _Record = tuple[int, int, int, int, int, int, int]

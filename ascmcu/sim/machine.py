@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.errors import InputError
-from ascmcu.sim import families, hook, semihosting, timing
+from ascmcu.m4 import timing
+from ascmcu.sim import families, hook, semihosting
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
 from ascmcu.sim.devices import Device, Registers

@@ -9,8 +9,8 @@ import pytest
 
 FLOW = [
     "errors", "paths", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo", "train", "quantize",
-    "frontends", "kernels", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench", "report",
-    "api", "tune", "cli",
+    "frontends", "m4", "kernels", "passes", "schedule", "codegen", "build", "flash", "sim", "runners", "bench",
+    "report", "api", "tune", "cli",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}
 ROOT = Path(__file__).resolve().parents[2] / "ascmcu"
