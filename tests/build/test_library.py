@@ -98,7 +98,16 @@ def test_a_program_around_the_library_gives_the_interpreters_bits(tmp_path: Path
 def test_the_library_stands_alone_and_says_how_to_use_it(tmp_path: Path) -> None:
     api.export(_model(tmp_path, (1, 9, 8, 3)), "nucleo-f446", tmp_path / "net", output="library")
     names = {path.name for path in (tmp_path / "net").iterdir()}
-    assert {"model.c", "model.h", "quant.h", "dot.h", "CMakeLists.txt", "README.md", "manifest.json"} <= names
+    assert {
+        "model.c",
+        "model.h",
+        "quant.h",
+        "simd.h",
+        "packed_gemm.h",
+        "CMakeLists.txt",
+        "README.md",
+        "manifest.json",
+    } <= names
     for source in (tmp_path / "net").glob("*.[ch]"):
         for line in source.read_text().splitlines():
             if line.startswith('#include "'):
