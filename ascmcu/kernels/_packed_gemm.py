@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The dot-product form of convolutions and dense layers: SMLAD on weights packed two channels to a halfword.
+"""The packed product of convolutions and dense layers: SMLAD on weights packed two channels to a halfword.
 
 Inputs are widened to int16 once. The weights of output channels 2i (``low``) and 2i + 1 (``high``) at a tap are stored
 as the single number H = 256 · w_high + w_low, so that one word holds two channels at two taps:
@@ -64,7 +64,7 @@ class Saturating:
 
 
 @dataclass(frozen=True)
-class DotParams(Saturating):
+class GemmParams(Saturating):
     """Compile-time constants of the inner kernels.
 
     ``tap_pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
@@ -137,10 +137,10 @@ class DotParams(Saturating):
 
 
 @dataclass(frozen=True)
-class Dot:
+class PackedGemm:
     """A layer in packed product: parameters, packed weights (int32 words), and the constants of each group."""
 
-    params: DotParams
+    params: GemmParams
     weights: Array
     constants: Array
 
@@ -158,7 +158,7 @@ def pair_order(channels: int) -> Array:
     return order
 
 
-def dot_form(
+def packed_gemm(
     weights: Array,
     bias: Array,
     x: Tensor,
@@ -170,7 +170,7 @@ def dot_form(
     channel_step: int = 1,
     tuning: Tuning = DEFAULT_TUNING,
     eights: bool = False,
-) -> Dot | None:
+) -> PackedGemm | None:
     """The packed product of ``weights`` (channels, taps in kernel order, an even number), or ``None`` where it is not
     exact, or where the loop over taps could not reach the second pixel.
 
@@ -200,7 +200,7 @@ def dot_form(
     if pixel_bytes + 4 * unroll > MOST_OFFSET:
         return None
     first = channels // _EIGHT if eights else 0
-    params = DotParams(
+    params = GemmParams(
         tap_pairs=taps // 2,
         unroll=unroll,
         blocks=blocks,
@@ -228,13 +228,13 @@ def dot_form(
         _constants(folded[:split], found, slice(0, split), _EIGHT),
         _constants(folded[split:], found, slice(split, padded), _GROUP),
     ]
-    return Dot(params, np.concatenate(words), wrap32(np.concatenate(constants)).astype(np.int32))
+    return PackedGemm(params, np.concatenate(words), wrap32(np.concatenate(constants)).astype(np.int32))
 
 
 @dataclass(frozen=True)
 class ChannelConstants:
     """M, perhaps F, C and perhaps D of every channel for one common shift, and what of them is ``common`` to all (see
-    ``DotParams``). ``base`` is C without the early steps. ``constant`` channels have one output whatever the input: C
+    ``GemmParams``). ``base`` is C without the early steps. ``constant`` channels have one output whatever the input: C
     holds it, and their sums must be zero. In ``dense`` networks few channels have constants in common too."""
 
     shift: int

@@ -9,7 +9,7 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.ops._quant import word_of
@@ -29,7 +29,7 @@ class Params:
     row_bytes: int
     planes: Layout | None
     fill: int
-    dot: DotParams
+    gemm: GemmParams
 
 
 @kernel(Conv2D, reads=(INT16,), writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.94, output=15))
@@ -40,7 +40,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     planes = output.layout if output.layout.planar else None
     if not pointwise(op, x, weights) or depth % 2 or (planes and planes.width * channels > MOST_OFFSET):
         return None
-    form = dot_form(
+    form = packed_gemm(
         weights.values.reshape(channels, depth),
         bias.values,
         x,
@@ -60,7 +60,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         row_bytes=output.row_bytes,
         planes=planes,
         fill=word_of(output.zero_point),
-        dot=form.params,
+        gemm=form.params,
     )
     return Lowered(params, form.arrays, shift=form.params.shift)
 

@@ -11,7 +11,7 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form, pair_order
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm, pair_order
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.ops._quant import word_of
@@ -35,7 +35,7 @@ class Params:
     block: int
     planes: Layout | None
     fill: int
-    dot: DotParams
+    gemm: GemmParams
 
 
 @kernel(Conv2D, writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.94, output=15, input=2))
@@ -51,7 +51,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     apart = kernel_w == 1 and depth % 4 == 0 and op.padding[2] == 0
     apart &= (output.shape[2] - 1) * op.stride[1] < x.shape[2]
     step = 1 if apart else op.stride[1]
-    form = dot_form(
+    form = packed_gemm(
         column_order(weights.values, column),
         bias.values,
         x,
@@ -74,7 +74,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         block=block,
         planes=planes,
         fill=word_of(output.zero_point),
-        dot=form.params,
+        gemm=form.params,
     )
     scratch = column * ((block - 1) * step + kernel_w)
     return Lowered(params, form.arrays, scratch=(DType.INT16, scratch), shift=form.params.shift)

@@ -12,7 +12,7 @@ from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._along_time import along_time, folded_rule, lead_of, reach
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, Dot, DotParams, dot_form
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, PackedGemm, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._select import lower as lowered_by_any
@@ -49,7 +49,7 @@ class Params:
     behind: int
     planes: bool
     int16_input: bool
-    dot: DotParams
+    gemm: GemmParams
     fold: int = TIME_STEPS
 
 
@@ -97,7 +97,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         behind=-x.shape[1] % TIME_STEPS if pads else 0,
         planes=output.layout.planar,
         int16_input=wide,
-        dot=form.params,
+        gemm=form.params,
     )
     return Lowered(
         params,
@@ -110,7 +110,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
 
 def _product(
     op: Conv2D, inputs: Inputs, output: Tensor, column: int, pitch: int, tuning: Tuning
-) -> Dot | None:
+) -> PackedGemm | None:
     """The weights in the order of the widened time steps, if the kernel is exact and reaches all offsets."""
     x, weights, bias = op.operands(inputs)
     channels, planar = weights.shape[0], output.layout.planar
@@ -118,7 +118,7 @@ def _product(
     if step * channels > MOST_OFFSET:
         return None
     along = column_order(weights.values.transpose(0, 2, 1, 3), column)
-    return dot_form(
+    return packed_gemm(
         weights.values.reshape(channels, -1) if x.layout.int16 else along,
         bias.values,
         x,
@@ -137,7 +137,7 @@ def common_pitches(graph: Graph) -> dict[str, int]:
     for node in graph.nodes:
         lowered = _lowered(graph, node, DEFAULT_TUNING)
         if lowered is not None and isinstance(lowered.params, Params):
-            params, d = lowered.params, lowered.params.dot
+            params, d = lowered.params, lowered.params.gemm
             if params.kernel == 1 and d.blocks > 1:
                 key = (d.unroll, d.rest, d.shift, d.signed, d.low, d.high, params.stride)
                 groups.setdefault(key, []).append((node, params))

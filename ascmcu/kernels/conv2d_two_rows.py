@@ -13,7 +13,7 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, DotParams, dot_form
+from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels.conv2d_int16 import pointwise
@@ -41,7 +41,7 @@ class Params:
     row_bytes: int
     planes: Layout | None
     fill: int
-    dot: DotParams
+    gemm: GemmParams
 
 
 @kernel(
@@ -61,7 +61,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     step = planes.width if planes else 1
     if output.row_bytes + 3 * step > MOST_OFFSET or channels < _LEAST_CHANNELS or (wide and depth % 2):
         return None
-    form = dot_form(
+    form = packed_gemm(
         weights.values.reshape(channels, depth) if wide else column_order(weights.values, column),
         bias.values,
         x,
@@ -84,7 +84,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         row_bytes=output.row_bytes,
         planes=planes,
         fill=word_of(output.zero_point),
-        dot=form.params,
+        gemm=form.params,
     )
     return Lowered(
         params,

@@ -11,7 +11,7 @@ from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, RowMode
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import EIGHT_PAIRS, DotParams, dot_form, pair_order
+from ascmcu.kernels._packed_gemm import EIGHT_PAIRS, GemmParams, packed_gemm, pair_order
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels.dense_portable import stored_weights, vectors_per_step
@@ -30,7 +30,7 @@ class Params:
     out_c: int
     batch: int
     x_type: str
-    dot: DotParams
+    gemm: GemmParams
 
 
 @kernel(FullyConnected, reads=(ROW_MAJOR, TIME_TO_WIDTH, TIME_PLANAR), cost=Cost(mac=1.2, output=15, input=1))
@@ -45,7 +45,7 @@ def lower(op: FullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning) ->
     taps, batch = depth + depth % 2, vectors_per_step(op, inputs, output)
     ordered = np.zeros((channels, taps), np.int8)
     ordered[:, :depth] = vectors[:, pair_order(depth)]
-    form = dot_form(
+    form = packed_gemm(
         ordered,
         bias.values,
         x,

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.errors import InputError
+from ascmcu.m4.instruction import LOADS, Instruction, Kind
+from ascmcu.m4.timing import REFILLED, State
 from ascmcu.sim import hook
 from ascmcu.sim import words as w
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.cpu import CORE, Cpu, const
-from ascmcu.sim.decode import LOADS, Instruction, Kind, decode
+from ascmcu.sim.decode import decode
 from ascmcu.sim.layout import FlashTiming
-from ascmcu.sim.timing import REFILLED, State
 
 # Kind, base, index, shift, constant, weight, address of the instruction: the fields of a record.
 _Record = tuple[int, int, int, int, int, int, int]

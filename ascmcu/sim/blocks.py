@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from ascmcu.sim import timing
-from ascmcu.sim.decode import MEMORY, SP, Instruction, Kind
-from ascmcu.sim.timing import State, Step
+from ascmcu.m4 import timing
+from ascmcu.m4.instruction import MEMORY, SP, Instruction, Kind
+from ascmcu.m4.timing import State, Step
 
 WORD_MASK = 0xFFFFFFFF
 

@@ -8,18 +8,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.m4.timing import (
+    EXCEPTION_ENTRY_CYCLES,
+    EXCEPTION_EXIT_CYCLES,
+    EXCEPTION_FP_CYCLES,
+    TAIL_CHAIN_CYCLES,
+)
 from ascmcu.sim import hook
 from ascmcu.sim import words as w
 from ascmcu.sim.automaton import FLUSHED, ROOT, Automaton
 from ascmcu.sim.blocks import Block
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
 from ascmcu.sim.layout import FlashTiming
-from ascmcu.sim.timing import (
-    EXCEPTION_ENTRY_CYCLES,
-    EXCEPTION_EXIT_CYCLES,
-    EXCEPTION_FP_CYCLES,
-    TAIL_CHAIN_CYCLES,
-)
 
 NEVER = w.NEVER
 

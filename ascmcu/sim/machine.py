@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.errors import InputError
-from ascmcu.sim import families, semihosting, timing
+from ascmcu.m4 import timing
+from ascmcu.sim import families, semihosting
 from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg

@@ -101,8 +101,8 @@ def test_the_library_stands_alone_and_says_how_to_use_it(tmp_path: Path) -> None
     api.export(model, "nucleo-f446", tmp_path / "net", output="library")
     names = {path.name for path in (tmp_path / "net").iterdir()}
     assert names == {
-        "model.c", "model.h", "quant.h", "dot.h", "CMakeLists.txt", "README.md", "LICENSE", "NOTICE", "plan.txt",
-        "memory.svg", "manifest.json", "dumps",
+        "model.c", "model.h", "quant.h", "simd.h", "packed_gemm.h", "CMakeLists.txt", "README.md", "LICENSE", "NOTICE",
+        "plan.txt", "memory.svg", "manifest.json", "dumps",
     }  # fmt: skip
     assert (tmp_path / "net" / "LICENSE").read_text() == paths.licence().read_text()
     for source in (tmp_path / "net").glob("*.[ch]"):

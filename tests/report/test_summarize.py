@@ -189,7 +189,7 @@ def test_long_clips_are_shown_in_fewer_frames() -> None:
 @pytest.mark.parametrize(
     ("symbol", "part", "layer"),
     [
-        ("weights_0", "weights", 0), ("constants_2", "weights", 1), ("conv2d_0_dot_two", "code", 0),
+        ("weights_0", "weights", 0), ("constants_2", "weights", 1), ("conv2d_0_gemm_2x4", "code", 0),
         ("softmax_2", "code", 1), ("armBitRevIndexTable512", "dsp_tables", None), ("model_push", "code", None),
         ("conv2d_7", "code", None), ("twiddleCoef_512", "dsp_tables", None), ("weights_9", "weights", None),
         ("other_0", "code", None),

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ascmcu.m4.timing import divide_cycles
 from ascmcu.sim import run
-from ascmcu.sim.timing import divide_cycles
 from tests.sim.programs import assemble, needs_gcc
 
 PROGRAM = """

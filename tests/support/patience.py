@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Waiting that no loaded machine cuts short, and a clock that only moves when the code under test waits."""
 
 from __future__ import annotations
@@ -5,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-
 from ascmcu.bench import run as bench
 from ascmcu.bench import session
+
 from ascmcu.runners.base import RunnerFacts
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner

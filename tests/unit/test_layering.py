@@ -10,7 +10,7 @@ import pytest
 
 FLOW = [
     "errors", "version", "paths", "jinja", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo",
-    "train", "quantize", "frontends", "kernels", "passes", "schedule", "codegen", "toolchain", "flash", "sim",
+    "train", "quantize", "frontends", "m4", "kernels", "passes", "schedule", "codegen", "toolchain", "flash", "sim",
     "runners", "benchmark", "results", "api", "tune", "cli",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}

@@ -29,7 +29,7 @@
 #endif
 #include "model.h"
 
-#include "dot.h"
+#include "packed_gemm.h"
 #include "quant.h"
 
 #ifdef MODEL_CYCLES_HEADER
@@ -193,11 +193,11 @@ static inline int8_t *t7(int32_t row)
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
 #if ASCMCU_DSP
-#ifndef DOT_SUMS_9_X12
-#define DOT_SUMS_9_X12
-/* Sums of two pixels, 12 bytes apart, by four channels (for dot_two): 15 cycles for 16 products, unrolled 9 times.
+#ifndef PACKED_GEMM_SUMS_9_X12
+#define PACKED_GEMM_SUMS_9_X12
+/* Sums of two pixels, 12 bytes apart, by four channels (for packed_gemm_2x4): 15 cycles for 16 products, unrolled 9 times.
  * Registers: r0 x, r1 weights, r2-r5 B01 A01 B23 A23, r6-r9 those of the second pixel, the others operands. */
-static __attribute__((naked, noipa)) void dot_sums_9_x12(void)
+static __attribute__((naked, noipa)) void packed_gemm_sums_9_x12(void)
 {
     __asm__ volatile(
         "ldr.w r11, [r0, #12]\n"
@@ -332,13 +332,13 @@ static __attribute__((naked, noipa)) void dot_sums_9_x12(void)
 
 #endif
 
-#ifndef DOT_TWO_S13_FROM97_TO127
-#define DOT_TWO_S13_FROM97_TO127
+#ifndef PACKED_GEMM_2X4_S13_FROM97_TO127
+#define PACKED_GEMM_2X4_S13_FROM97_TO127
 /* Two pixels by four output channels a turn: the layer's own routine sums them. Registers as there; 60 cycles a turn beside
  * the sums. */
-static __attribute__((naked, noipa)) void dot_two_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+static __attribute__((naked, noipa)) void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
@@ -492,15 +492,15 @@ static __attribute__((naked, noipa)) void dot_two_s13_from97_to127(__attribute__
 
 #endif
 
-static const dot_call conv2d_packed_0_dot_two_call = { 36, 72, 4, 24, 4, dot_sums_9_x12 };
+static const packed_gemm_call conv2d_packed_0_gemm_two_call = { 36, 72, 4, 24, 4, packed_gemm_sums_9_x12 };
 
-#ifndef DOT_ONE_4X_1_S13_FROM97_TO127
-#define DOT_ONE_4X_1_S13_FROM97_TO127
+#ifndef PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
+#define PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
 /* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
  * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 4 times; 45 a turn beside them. */
-static __attribute__((naked, noipa)) void dot_one_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+static __attribute__((naked, noipa)) void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
@@ -649,10 +649,10 @@ static __attribute__((naked, noipa)) void dot_one_4x_1_s13_from97_to127(__attrib
 
 #endif
 
-static const dot_call conv2d_packed_0_dot_one_call = { 32, 72, 0, 12, 4, NULL };
+static const packed_gemm_call conv2d_packed_0_gemm_one_call = { 32, 72, 0, 12, 4, NULL };
 
 #else
-static const dot_shape conv2d_packed_0_dot_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
+static const packed_gemm_shape conv2d_packed_0_gemm_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
 #endif
 
 
@@ -696,16 +696,16 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
         conv2d_packed_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
 #if ASCMCU_DSP
-    dot_two_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_dot_two_call, constants);
+    packed_gemm_2x4_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_gemm_two_call, constants);
 #else
-    dot_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_packed_0_dot_shape);
+    packed_gemm_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_packed_0_gemm_shape);
 #endif
 }
     if (count % 2) {
 #if ASCMCU_DSP
-    dot_one_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_dot_one_call, constants);
+    packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_one_call, constants);
 #else
-    dot_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_packed_0_dot_shape);
+    packed_gemm_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_packed_0_gemm_shape);
 #endif
 }
 
@@ -863,7 +863,7 @@ static void depthwise_im2row_1_planes(const int8_t *const *rows, int32_t ky_begi
             }
         }
         if (inside) {
-            dot_planes(rows[ky] + first, 4, plane + 1, 18, 4, count);
+            simd_widen_planar(rows[ky] + first, 4, plane + 1, 18, 4, count);
         }
     }
 }
@@ -973,13 +973,13 @@ static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
 
 /* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, widened to int16. */
 #if ASCMCU_DSP
-#ifndef DOT_ONE_2_S12
-#define DOT_ONE_2_S12
+#ifndef PACKED_GEMM_1X4_2_S12
+#define PACKED_GEMM_1X4_2_S12
 /* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
  * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 2 times; 45 a turn beside them. */
-static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) const int16_t *x,
+static __attribute__((naked, noipa)) void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const dot_call *call,
+    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
@@ -1072,24 +1072,24 @@ static __attribute__((naked, noipa)) void dot_one_2_s12(__attribute__((unused)) 
 
 #endif
 
-static const dot_call dense_packed_5_dot_tail_call = { 8, 16, -4, 0, 0, NULL };
+static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 16, -4, 0, 0, NULL };
 
 #else
-static const dot_shape dense_packed_5_dot_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
+static const packed_gemm_shape dense_packed_5_gemm_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
 #endif
 
 
 static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
 {
     for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
-        dot_widen4(x, wide, 1);
+        simd_widen4(x, wide, 1);
     for (int32_t pixel = 0; pixel < 1; ++pixel) {
         /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
         int8_t four[4];
 #if ASCMCU_DSP
-    dot_one_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &dense_packed_5_dot_tail_call, constants);
+    packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &dense_packed_5_gemm_tail_call, constants);
 #else
-    dot_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &dense_packed_5_dot_shape);
+    packed_gemm_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &dense_packed_5_gemm_shape);
 #endif
         memcpy(out + pixel * 0 + 0, four, 3);
     }

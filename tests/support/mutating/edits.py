@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The edits: small changes of a source text that a reader could overlook, in Python and in C.
 
 An edit replaces some bytes of a line. What only a reader sees is left alone: docstrings, comments, annotations, texts,

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Tests run on an edited copy of the tree: which of them reach a line, and whether any of them turns red."""
 
 from __future__ import annotations

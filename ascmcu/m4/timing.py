@@ -15,8 +15,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
-from ascmcu.sim.decode import LOADS, MEMORY, STORES, Instruction, Kind
-from ascmcu.sim.fetch import Fetch, arrive, at_target, branch_in_decode
+from ascmcu.m4.fetch import Fetch, arrive, at_target, branch_in_decode
+from ascmcu.m4.instruction import LOADS, MEMORY, STORES, Instruction, Kind
 
 # Refill behind a branch that asks for its target when it executes, or when the loaded address has come (TRM "P").
 REFILL_REGISTER_CYCLES = 2

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Building blocks of the dot-product kernels (ascmcu/ops/_dot.py): widening rows to int16, and the portable form of
- * the inner products, which gives the same bits as the Cortex-M4 assembly that the generated code holds. */
-#ifndef ASCMCU_DOT_H
-#define ASCMCU_DOT_H
+/* The Cortex-M4's instructions on two halfwords or four bytes, and what the kernels make of them: rows widened to int16,
+ * bytes filled. Each has a portable form with the same bits. */
+#ifndef ASCMCU_SIMD_H
+#define ASCMCU_SIMD_H
 
 #include "quant.h"
 
@@ -14,13 +14,13 @@
 
 /* Words of an int16 buffer are read and written through a type that may alias it. */
 #if defined(__GNUC__)
-typedef uint32_t __attribute__((may_alias)) dot_word;
+typedef uint32_t __attribute__((may_alias)) simd_word;
 #else
-typedef uint32_t dot_word;
+typedef uint32_t simd_word;
 #endif
 
 /* Bytes 0 and 2 of a word, sign-extended into its halves; and bytes 1 and 3. */
-static inline uint32_t dot_even(uint32_t word)
+static inline uint32_t simd_even(uint32_t word)
 {
 #if ASCMCU_DSP
     uint32_t halves;
@@ -31,19 +31,19 @@ static inline uint32_t dot_even(uint32_t word)
 #endif
 }
 
-static inline uint32_t dot_odd(uint32_t word)
+static inline uint32_t simd_odd(uint32_t word)
 {
 #if ASCMCU_DSP
     uint32_t halves;
     __asm__("sxtb16 %0, %1, ror #8" : "=r"(halves) : "r"(word));
     return halves;
 #else
-    return dot_even((word >> 8) | (word << 24));
+    return simd_even((word >> 8) | (word << 24));
 #endif
 }
 
 /* The differences of two pairs of halves. */
-static inline uint32_t dot_sub2(uint32_t a, uint32_t b)
+static inline uint32_t simd_sub2(uint32_t a, uint32_t b)
 {
 #if ASCMCU_DSP
     uint32_t halves;
@@ -55,7 +55,7 @@ static inline uint32_t dot_sub2(uint32_t a, uint32_t b)
 }
 
 /* Adds bytes 0 and 2 of a word, sign-extended, to the halves of `sums`; and bytes 1 and 3. */
-static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
+static inline uint32_t simd_sum2(uint32_t sums, uint32_t word)
 {
 #if ASCMCU_DSP
     __asm__("sxtab16 %0, %0, %1" : "+r"(sums) : "r"(word));
@@ -67,18 +67,18 @@ static inline uint32_t dot_sum2(uint32_t sums, uint32_t word)
 #endif
 }
 
-static inline uint32_t dot_sum2_odd(uint32_t sums, uint32_t word)
+static inline uint32_t simd_sum2_odd(uint32_t sums, uint32_t word)
 {
 #if ASCMCU_DSP
     __asm__("sxtab16 %0, %0, %1, ror #8" : "+r"(sums) : "r"(word));
     return sums;
 #else
-    return dot_sum2(sums, (word >> 8) | (word << 24));
+    return simd_sum2(sums, (word >> 8) | (word << 24));
 #endif
 }
 
 /* The larger of each pair of int8. */
-static inline uint32_t dot_max4(uint32_t a, uint32_t b)
+static inline uint32_t simd_max4(uint32_t a, uint32_t b)
 {
 #if ASCMCU_DSP
     uint32_t larger;
@@ -96,7 +96,7 @@ static inline uint32_t dot_max4(uint32_t a, uint32_t b)
 }
 
 /* acc + (factor * lower half of x) >> 16; and the upper half. */
-static inline int32_t dot_smlawb(int32_t factor, uint32_t x, int32_t acc)
+static inline int32_t simd_smlawb(int32_t factor, uint32_t x, int32_t acc)
 {
 #if ASCMCU_DSP
     int32_t sum;
@@ -107,29 +107,29 @@ static inline int32_t dot_smlawb(int32_t factor, uint32_t x, int32_t acc)
 #endif
 }
 
-static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
+static inline int32_t simd_smlawt(int32_t factor, uint32_t x, int32_t acc)
 {
 #if ASCMCU_DSP
     int32_t sum;
     __asm__("smlawt %0, %1, %2, %3" : "=r"(sum) : "r"(factor), "r"(x), "r"(acc));
     return sum;
 #else
-    return dot_smlawb(factor, x >> 16, acc);
+    return simd_smlawb(factor, x >> 16, acc);
 #endif
 }
 
 /* Saturate value >> shift to int8; shift is a constant. */
 #if ASCMCU_DSP
-#define dot_ssat8(value, shift) \
+#define simd_ssat8(value, shift) \
     (__extension__({ int32_t saturated_; __asm__("ssat %0, #8, %1, asr %2" : "=r"(saturated_) : "r"(value), "I"(shift)); (int8_t)saturated_; }))
 #else
-#define dot_ssat8(value, shift) ((int8_t)clamp_i32((value) >> (shift), -128, 127))
+#define simd_ssat8(value, shift) ((int8_t)clamp_i32((value) >> (shift), -128, 127))
 #endif
 
 /* Widens `columns` runs of `words` groups of four int8 to int16 in the order 0, 2, 1, 3. `skip` bytes lie between two runs;
  * the widened ones begin `pitch` int16 apart. All is aligned to words. */
 #if ASCMCU_DSP
-#define DOT_WIDEN_FOUR \
+#define SIMD_WIDEN_FOUR \
     "ldm.w r0!, {r4, r6, r8, r10}\n" \
     "sxtb16 r5, r4, ror #8\n" \
     "sxtb16 r4, r4\n" \
@@ -143,7 +143,7 @@ static inline int32_t dot_smlawt(int32_t factor, uint32_t x, int32_t acc)
 
 /* Four groups a turn, 22 cycles; runs of just four have a loop of their own. Registers: r0 from, r1 to, r2 groups left of the run, r3 runs left, r11 bytes to skip, r12
  * from a run's end to the next in `to`, the others data; s0 groups of a run. */
-__attribute__((naked, noipa, unused)) static void dot_widen_columns(__attribute__((unused)) const int8_t *from,
+__attribute__((naked, noipa, unused)) static void simd_widen_columns(__attribute__((unused)) const int8_t *from,
     __attribute__((unused)) int16_t *to, __attribute__((unused)) int32_t words, __attribute__((unused)) int32_t columns,
     __attribute__((unused)) int32_t skip, __attribute__((unused)) int32_t pitch)
 {
@@ -164,7 +164,7 @@ __attribute__((naked, noipa, unused)) static void dot_widen_columns(__attribute_
         "blt.n 3f\n"
         ".p2align 2\n"
         "2:\n"
-        DOT_WIDEN_FOUR
+        SIMD_WIDEN_FOUR
         "subs.w r2, r2, #4\n"
         "bge.n 2b\n"
         "3:\n"
@@ -187,7 +187,7 @@ __attribute__((naked, noipa, unused)) static void dot_widen_columns(__attribute_
         "pop {r4-r11, pc}\n"
         ".p2align 2\n"
         "6:\n"
-        DOT_WIDEN_FOUR
+        SIMD_WIDEN_FOUR
         "add.w r0, r0, r11\n"
         "add.w r1, r1, r12\n"
         "subs.w r3, r3, #1\n"
@@ -195,28 +195,28 @@ __attribute__((naked, noipa, unused)) static void dot_widen_columns(__attribute_
         "pop {r4-r11, pc}\n");
 }
 #else
-static inline void dot_widen_columns(const int8_t *from, int16_t *to, int32_t words, int32_t columns, int32_t skip,
+static inline void simd_widen_columns(const int8_t *from, int16_t *to, int32_t words, int32_t columns, int32_t skip,
     int32_t pitch)
 {
     for (; columns > 0; --columns, from += 4 * words + skip, to += pitch) {
-        dot_word *out = (dot_word *)(void *)to;
+        simd_word *out = (simd_word *)(void *)to;
         for (int32_t i = 0; i < words; ++i) {
             uint32_t word;
             memcpy(&word, from + 4 * i, sizeof word);
-            *out++ = dot_even(word);
-            *out++ = dot_odd(word);
+            *out++ = simd_even(word);
+            *out++ = simd_odd(word);
         }
     }
 }
 #endif
 
-static inline void dot_widen4(const int8_t *from, int16_t *to, int32_t words)
+static inline void simd_widen4(const int8_t *from, int16_t *to, int32_t words)
 {
-    dot_widen_columns(from, to, words, 1, 0, 0);
+    simd_widen_columns(from, to, words, 1, 0, 0);
 }
 
 /* Widens `count` int8 to int16 in their order. */
-static inline void dot_widen(const int8_t *restrict from, int16_t *restrict to, int32_t count)
+static inline void simd_widen(const int8_t *restrict from, int16_t *restrict to, int32_t count)
 {
 #if ASCMCU_DSP
 #pragma GCC unroll 8
@@ -227,7 +227,7 @@ static inline void dot_widen(const int8_t *restrict from, int16_t *restrict to, 
 }
 
 /* Transposes `columns` pixels of `channels` int8, `pixel_step` apart, into int16 lines `line_step` apart, one per channel. */
-static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *to, int32_t line_step, int32_t columns,
+static inline void simd_widen_planar(const int8_t *from, int32_t pixel_step, int16_t *to, int32_t line_step, int32_t columns,
     int32_t channels)
 {
     for (int32_t fours = channels >> 2; fours > 0; --fours) {
@@ -252,9 +252,9 @@ static inline void dot_planes(const int8_t *from, int32_t pixel_step, int16_t *t
 }
 
 /* Fills `words` groups of four bytes. */
-static inline void dot_fill4(int8_t *to, uint32_t four, int32_t words)
+static inline void simd_fill4(int8_t *to, uint32_t four, int32_t words)
 {
-    dot_word *out = (dot_word *)(void *)to;
+    simd_word *out = (simd_word *)(void *)to;
     for (; words >= 8; words -= 8, out += 8) {
         out[0] = four;
         out[1] = four;
@@ -270,7 +270,7 @@ static inline void dot_fill4(int8_t *to, uint32_t four, int32_t words)
     }
 }
 
-static inline void dot_fill(int16_t *to, int16_t value, int32_t count)
+static inline void simd_fill(int16_t *to, int16_t value, int32_t count)
 {
     for (; count > 0; --count) {
         *to++ = value;
@@ -286,13 +286,13 @@ typedef struct {
     int32_t pitch;
     int32_t skip;
     int32_t zero_point;
-} dot_map;
+} simd_columns_map;
 
-static inline void dot_fill_columns(const dot_map *map, int16_t *to, int32_t columns)
+static inline void simd_fill_columns(const simd_columns_map *map, int16_t *to, int32_t columns)
 {
     const uint32_t two = ((uint32_t)map->zero_point & 0xFFFFu) | (uint32_t)map->zero_point << 16;
     for (; columns > 0; --columns, to += map->pitch) {
-        dot_word *out = (dot_word *)(void *)to;
+        simd_word *out = (simd_word *)(void *)to;
         for (int32_t words = map->in_c / 2; words > 0; words -= 2) {
             *out++ = two;
             *out++ = two;
@@ -304,93 +304,25 @@ static inline void dot_fill_columns(const dot_map *map, int16_t *to, int32_t col
 #if defined(__GNUC__)
 __attribute__((noinline, unused))
 #endif
-static void dot_columns(const dot_map *map, const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first,
+static void simd_columns(const simd_columns_map *map, const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first,
     int32_t columns, int16_t *to)
 {
     const int32_t begin = first < 0 ? -first : 0;
     const int32_t end = map->skip == 0 && first + columns > map->in_w ? map->in_w - first : columns;
     for (int32_t ky = 0; ky < map->kernel_h; ++ky, to += map->in_c) {
         if (ky < ky_begin || ky >= ky_end) {
-            dot_fill_columns(map, to, columns);
+            simd_fill_columns(map, to, columns);
             continue;
         }
         const int8_t *from = rows[ky] + (first + begin) * map->in_c;
         int16_t *column = to + begin * map->pitch;
         if (map->pitch == map->in_c && map->skip == 0) {
-            dot_widen4(from, column, (end - begin) * (map->in_c / 4));
+            simd_widen4(from, column, (end - begin) * (map->in_c / 4));
         } else {
-            dot_widen_columns(from, column, map->in_c / 4, end - begin, map->skip, map->pitch);
+            simd_widen_columns(from, column, map->in_c / 4, end - begin, map->skip, map->pitch);
         }
-        dot_fill_columns(map, to, begin);
-        dot_fill_columns(map, to + end * map->pitch, columns - end);
-    }
-}
-
-/* What a kernel call of a layer never changes; the assembly loads it in this order. */
-typedef struct {
-    int32_t loop_bytes; /* of a pixel's vector, in the loop */
-    int32_t weights_bytes;
-    int32_t next_out; /* from behind the last output to the next pixel's first */
-    int32_t next_x;
-    int32_t out_step; /* of the second pixel of a pair */
-    void (*sums)(void); /* of a pair */
-} dot_call;
-
-typedef struct {
-    int32_t pairs;
-    int32_t shift;
-    int32_t is_signed;
-    int32_t is_wide;
-    int32_t common; /* 0 nothing; 1 C, 2 all constants are those of all channels */
-    int32_t low;
-    int32_t high;
-    int32_t channel_step;
-} dot_shape;
-
-/* One channel of `twofold`, 256 times the sum: the next constants from `own`, and from `common` what channels share. */
-static inline int8_t dot_requantize(int32_t twofold, const int32_t **own, const int32_t *common, const dot_shape *shape)
-{
-    const int32_t **multipliers = shape->common == 2 ? &common : own;
-    const int32_t **offsets = shape->common ? &common : own;
-    int64_t product = (int64_t)twofold * *(*multipliers)++;
-    if (shape->is_wide) {
-        product += ((int64_t)twofold * *(*multipliers)++) >> 32;
-    }
-    const int32_t offset = *(*offsets)++;
-    int32_t y = (int32_t)(product >> 32) + offset;
-    if (shape->is_signed && twofold < 0) {
-        y -= 2 * (offset - *common);
-    }
-    return (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
-}
-
-/* `groups` groups of `width` output channels for each of `pixels` pixels: the definition of what the assembly computes. */
-static inline void dot_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    int32_t groups, int32_t width, int32_t pixels, int32_t x_step, int32_t out_step, const int32_t *common,
-    const dot_shape *shape)
-{
-    for (; pixels > 0; --pixels, x += x_step, out += out_step) {
-        const int32_t *weight = weights;
-        const int32_t *own = constants;
-        int8_t *to = out;
-        for (int32_t group = 0; group < groups; ++group) {
-            uint32_t sum[8];
-            for (int32_t i = 0; i < width; ++i) {
-                sum[i] = (uint32_t)*own++;
-            }
-            for (int32_t tap = 0; tap < 2 * shape->pairs; ++tap) {
-                for (int32_t i = 0; i < width / 2; ++i) {
-                    const int32_t packed = (int16_t)((uint32_t)weight[i] >> (16 * (tap % 2)));
-                    sum[2 * i] += (uint32_t)(x[tap] * (int8_t)packed);
-                    sum[2 * i + 1] += (uint32_t)(x[tap] * packed);
-                }
-                weight += tap % 2 * (width / 2);
-            }
-            for (int32_t i = 0; i < width; ++i, to += shape->channel_step) {
-                const uint32_t twofold = i % 2 ? sum[i] - sum[i - 1] : sum[i] << 8;
-                *to = dot_requantize((int32_t)twofold, &own, common, shape);
-            }
-        }
+        simd_fill_columns(map, to, begin);
+        simd_fill_columns(map, to + end * map->pitch, columns - end);
     }
 }
 
