@@ -29,7 +29,7 @@ PROGRAM = [sys.executable, "-c", MAIN]
 KEPT = 4
 INTERRUPTS_ITSELF = f"""
 import os, signal
-from ascmcu.bench import journal
+from ascmcu.benchmark import journal
 append, kept = journal.append, []
 def appended(*arguments):
     append(*arguments)

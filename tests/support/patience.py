@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
-from ascmcu.bench import run as bench
-from ascmcu.bench import session
 
+from ascmcu.benchmark import run as bench
+from ascmcu.benchmark import session
 from ascmcu.runners.base import RunnerFacts
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner
