@@ -12,9 +12,8 @@ classes, ``[teacher]`` what the network learns from beside the labels. ``[fusion
 from __future__ import annotations
 
 import dataclasses
-import math
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ascmcu.data.variation import Variation
 from ascmcu.errors import InputError, near
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import FeatureSpec
+from ascmcu.train.recipe_checks import CHECKS
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,13 @@ class Recipe:
     teacher: Teacher = Teacher()
     fusion: Fusion = Fusion()
 
+    def sections(self) -> dict[str, Any]:
+        """The tables beside ``[features]`` and ``[network]``, by name."""
+        return {name: getattr(self, name) for name in _SECTIONS}
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as ``from_dict`` takes them."""
-        sections = {name: dataclasses.asdict(getattr(self, name)) for name in _SECTIONS}
+        sections = {name: dataclasses.asdict(section) for name, section in self.sections().items()}
         return {
             "name": self.name,
             "description": self.description,
@@ -269,7 +273,7 @@ class Recipe:
             network=_network(raw.get("network", {"name": "fusion"}), f"{where}, network"),
             **read,
         )
-        for check in _CHECKS:
+        for check in CHECKS:
             check(recipe, where)
         return recipe
 
@@ -358,118 +362,3 @@ def _network(raw: object, where: str) -> Network:
     if not isinstance(options.get("name"), str):
         raise InputError("the recipe names no network", where=where, expected='name = "…"')
     return Network(options.pop("name"), options)
-
-
-# ---- named checks
-
-
-# Shares that may be the whole or not, and numbers that may not be zero; none is negative.
-_SHARES = ("device_shift", "mixstyle_chance", "weight")
-_PARTS = ("validate_share", "label_smoothing", "average")
-_POSITIVE = ("epochs", "batch", "learning_rate", "snapshot_every", "temperature", "penalty")
-
-
-def _check_numbers(recipe: Recipe, where: str) -> None:
-    for name in _SECTIONS:
-        section = getattr(recipe, name)
-        for key, value in dataclasses.asdict(section).items():
-            for number in value if isinstance(value, tuple) else (value,):
-                wanted = "" if isinstance(number, bool | str | dict) else _wrong(key, number)
-                if wanted:
-                    place = f"{where}, {name}"
-                    raise InputError(f"{key} cannot be {number}", where=place, expected=wanted)
-
-
-def _wrong(key: str, number: float) -> str:
-    """What would have been right; empty where it is. NaN never is."""
-    if key in _SHARES:
-        return "" if 0 <= number <= 1 else "a number from 0 to 1"
-    if key in _PARTS:
-        return "" if 0 <= number < 1 else "a number from 0 to below 1"
-    if key in ("seed", "split_seed"):
-        return "" if 0 <= number < 1 << 32 else "a number from 0 to below 2^32"
-    if key in _POSITIVE:
-        return "" if 0 < number < math.inf else "a number above 0"
-    if key in ("speed", "stretch"):
-        return "" if number == 0 or 1 < number < math.inf else "a factor above 1, or 0 to leave it out"
-    return "" if 0 <= number < math.inf else "a number that is not negative"
-
-
-def _check_training(recipe: Recipe, where: str) -> None:
-    training = recipe.training
-    tables.one_of(training.optimizer, ("adam", "radam", "sgd"), f"{where}, training, optimizer")
-    if training.average and training.averages_snapshots:
-        raise InputError(
-            "weights are averaged either by step or by epoch", where=where, found="average and snapshot_…"
-        )
-
-
-def _check_augment(recipe: Recipe, where: str) -> None:
-    spec, augment = recipe.features, recipe.augment
-    if augment.mixup_energy and (
-        spec.deltas or spec.n_mfcc or spec.normalization not in ("none", "mean_std")
-    ):
-        raise InputError(
-            "only logarithms of energies can be mixed as sounds",
-            where=f"{where}: mixup_energy",
-            expected='features without deltas and MFCCs, normalization "mean_std" or "none"',
-        )
-    if augment.swap_stereo and spec.audio_channels != 2:
-        raise InputError("a mono recording has no channels to exchange", where=f"{where}: swap_stereo")
-    if augment.device_shift and (spec.n_mfcc or not _keeps_shifts(spec)):
-        raise InputError(
-            "a device's response can only be added to log-mel features",
-            where=f"{where}: device_shift",
-            expected='no MFCCs; normalization "none", "mean_std" or "clip_zscore" after the deltas',
-        )
-    if augment.crop_rows > spec.rows:
-        raise InputError(
-            "the crop is longer than the clip", where=where, expected=spec.rows, found=augment.crop_rows
-        )
-
-
-def _keeps_shifts(spec: FeatureSpec) -> bool:
-    if spec.normalization == "clip_zscore":
-        return spec.normalization_stage == "after_deltas"
-    return spec.normalization in ("none", "mean_std")
-
-
-def _check_heads(recipe: Recipe, where: str) -> None:
-    heads = recipe.heads
-    if heads.groups and len(heads.weights) != 2:
-        raise InputError(
-            "two classifiers have two weights", where=f"{where}, heads", found=list(heads.weights)
-        )
-
-
-def _check_teacher(recipe: Recipe, where: str) -> None:
-    teacher, place = recipe.teacher, f"{where}, teacher"
-    for stage in teacher.stages:
-        tables.one_of(stage, ("response", "relation", "both", "hint"), f"{place}, stages")
-    tables.one_of(teacher.kind, ("kl", "ce"), f"{place}, kind")
-    tables.one_of(teacher.heads, ("classes", "all"), f"{place}, heads")
-    if len(teacher.weight) not in (1, len(teacher.stages)):
-        raise InputError(
-            "one weight, or one for each stage",
-            where=place,
-            expected=len(teacher.stages),
-            found=teacher.weight,
-        )
-    if "hint" in teacher.stages and len(teacher.hint) != 2:
-        raise InputError(
-            "a hint needs two layers", where=place, expected='hint = ["its layer", "the teacher\'s layer"]'
-        )
-
-
-def _check_fusion(recipe: Recipe, where: str) -> None:
-    tables.one_of(recipe.fusion.rule, ("average", "logistic"), f"{where}, fusion, rule")
-
-
-_CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
-    _check_numbers,
-    _check_training,
-    _check_augment,
-    _check_heads,
-    _check_teacher,
-    _check_fusion,
-)

@@ -15,7 +15,7 @@ import pytest
 from ascmcu import paths
 from ascmcu.ir import registry
 from ascmcu.ir.op import FAMILIES
-from ascmcu.results import page, pictures
+from ascmcu.results import page, page_answers, page_memory, page_parts, pictures
 from ascmcu.results.schema import Benchmark
 from tests.report.conftest import outcome
 
@@ -118,7 +118,7 @@ def test_tensors_without_labels_have_no_answers(benchmark_result: Benchmark) -> 
 
 
 def test_tiles_cover_the_whole_flash(benchmark_result: Benchmark) -> None:
-    tiles = page._tiles(benchmark_result)
+    tiles = page_memory.tiles(benchmark_result)
     assert sum(t.box.width * t.box.height for t in tiles) == pytest.approx(100 * 100)
     shares = {t.name: t.box.width * t.box.height / 100 for t in tiles}
     assert shares["model_push"] == pytest.approx(70.5)
@@ -160,11 +160,11 @@ def test_the_interval_of_a_share(right: int, clips: int, low: float, high: float
 
 
 def test_the_worst_mistake_is_told_with_what_the_network_thought(benchmark_result: Benchmark) -> None:
-    (card,) = page._mistakes(benchmark_result)
+    (card,) = page_answers.mistakes(benchmark_result)
     assert (card.truth, card.predicted, card.loss) == ("rain", "<sea> & co", "1.61")
     assert [p for _, p, _ in card.ranked] == pytest.approx([80, 20])
     sure = dataclasses.replace(benchmark_result, clip_results=(outcome("x", 0, 0.0, 1.0),) * 4)
-    assert page._mistakes(sure)[0].loss == "16.12", "no probability counts for less than 1e-7"
+    assert page_answers.mistakes(sure)[0].loss == "16.12", "no probability counts for less than 1e-7"
 
 
 def _luminance(colour: str) -> float:
@@ -203,11 +203,13 @@ def test_text_can_be_read(scheme: str) -> None:
 
 
 def test_operators_of_a_family_look_alike() -> None:
-    assert {page._colour(op) for op in ("conv2d", "float_conv2d")} == {"op-conv"}
-    assert {page._colour(op) for op in ("depthwise_conv2d", "float_depthwise_conv2d")} == {"op-depthwise"}
+    assert {page_parts.colour_of(op) for op in ("conv2d", "float_conv2d")} == {"op-conv"}
+    assert {page_parts.colour_of(op) for op in ("depthwise_conv2d", "float_depthwise_conv2d")} == {
+        "op-depthwise"
+    }
     assert (
-        page._colour("front end") == "op-frontend"
-        and page._colour("add") == page._colour("unknown") == "op-other"
+        page_parts.colour_of("front end") == "op-frontend"
+        and page_parts.colour_of("add") == page_parts.colour_of("unknown") == "op-other"
     )
     css = (paths.templates() / "report.css").read_text()
     assert all(f".op-{kind} " in css for kind in FAMILIES)

@@ -1,0 +1,109 @@
+"""The report page's section on answers: accuracy, confusion, classes, devices, the worst mistakes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ascmcu.results import pictures, words
+from ascmcu.results.page_parts import Fact
+from ascmcu.results.schema import Benchmark, ClipOutcome
+from ascmcu.results.summarize import loss
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A field of the confusion matrix; ``strength`` 0…1 is how much of its row lies here."""
+
+    count: int
+    strength: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class GroupRow:
+    """Accuracy of a class or of a device, with how many clips it is of."""
+
+    name: str
+    share: float | None
+    text: str
+    clips: int
+
+
+@dataclass(frozen=True)
+class MistakeCard:
+    """A wrong answer: its picture, what it is, and what the network thought."""
+
+    image: str
+    name: str
+    truth: str
+    predicted: str
+    loss: str
+    ranked: tuple[tuple[str, float, str], ...]
+    alt: str
+
+
+def facts(b: Benchmark) -> list[Fact]:
+    """The headlines: accuracy with its interval, and log loss; none without known answers."""
+    if b.accuracy is None:
+        return []
+    low, high = pictures.wilson(round(b.accuracy * b.clips), b.clips)
+    note = (
+        f"{round(b.accuracy * b.clips)} of {b.clips} clips; 95 % interval {100 * low:.0f}–{100 * high:.0f} %"
+    )
+    found = [Fact("Accuracy", f"{100 * b.accuracy:.1f}", "%", note, b.accuracy, low, high)]
+    if b.log_loss is not None:
+        chance = f"guessing gives {math.log(len(b.labels)):.2f}"
+        found.append(Fact("Log loss", f"{b.log_loss:.3f}", "", chance))
+    return found
+
+
+def confusion(b: Benchmark) -> list[tuple[str, tuple[Cell, ...]]]:
+    """A row for each true class, with how often each class was the answer."""
+    if b.confusion is None:
+        return []
+    return [
+        (label, tuple(Cell(n, n / (sum(row) or 1), i == j) for j, n in enumerate(row)))
+        for i, (label, row) in enumerate(zip(b.labels, b.confusion, strict=True))
+    ]
+
+
+def classes(b: Benchmark) -> list[GroupRow]:
+    """Accuracy of each class."""
+    if b.class_accuracy is None or b.confusion is None:
+        return []
+    sums = {label: sum(row) for label, row in zip(b.labels, b.confusion, strict=True)}
+    return [_group(label, share, sums[label]) for label, share in b.class_accuracy.items()]
+
+
+def devices(b: Benchmark) -> list[GroupRow]:
+    """Accuracy of each recording device."""
+    shares = b.device_accuracy or {}
+    counts = {device: sum(clip.device == device for clip in b.clip_results) for device in shares}
+    return [_group(device, share, counts[device]) for device, share in shares.items()]
+
+
+def _group(name: str, share: float | None, clips: int) -> GroupRow:
+    return GroupRow(name, share, "–" if share is None else words.percent(share), clips)
+
+
+def mistakes(b: Benchmark) -> list[MistakeCard]:
+    """The wrong answers that the result holds pictures of."""
+    cards = []
+    for mistake in b.mistakes:
+        clip: ClipOutcome = b.clip_results[mistake.clip]
+        truth = b.labels[clip.truth] if clip.truth is not None else ""
+        ranked = sorted(zip(b.labels, clip.probabilities, strict=True), key=lambda item: -item[1])[:3]
+        cards.append(
+            MistakeCard(
+                image=pictures.spectrogram(mistake),
+                name=clip.name,
+                truth=truth,
+                predicted=b.labels[clip.predicted],
+                loss=f"{loss(clip) or 0:.2f}",
+                ranked=tuple((label, 100 * p, words.percent(p)) for label, p in ranked),
+                alt=f"Mel spectrogram of {clip.name}, {mistake.bands} bands, "
+                f"{mistake.low_db:.0f} to {mistake.high_db:.0f} dB",
+            )
+        )
+    return cards
