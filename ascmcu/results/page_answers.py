@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report page's section on answers: accuracy, confusion, classes, devices, the worst mistakes."""
 
 from __future__ import annotations

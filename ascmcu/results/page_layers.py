@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report page's section on layers: the strip of one clip's work, its legend, the table."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The report page's section on memory: what RAM and flash hold, and the map of the flash."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the sections of the report page have in common: headlines, parts of a bar, colours of operators."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a recipe must keep to beyond its types: one named function per rule, all of them in ``CHECKS``."""
 
 from __future__ import annotations
