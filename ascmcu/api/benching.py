@@ -166,9 +166,10 @@ def _flash_difference(target: Target, clips: clip_sources.Clips, result: bench_r
 
     first = dataclasses.replace(clips, clips=clips.clips[:1])
     models: tuple[FlashModel, ...] = ("zero-wait", "cached-least")
-    here = result.clips[0].network
+    here = result.clips[0].counts.network
     others = {
-        flash: bench_run.run(target, SimRunner(target, flash), first).clips[0].network for flash in models
+        flash: bench_run.run(target, SimRunner(target, flash), first).clips[0].counts.network
+        for flash in models
     }
     zero, least = others["zero-wait"], others["cached-least"]
     return (

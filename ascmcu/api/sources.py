@@ -21,6 +21,7 @@ from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import text
+from ascmcu.ir.figures import figures_of, gives_probabilities
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.schedule import Plan
@@ -89,7 +90,7 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         board=board.name if board is not None else "",
         schedule=plan.mode,
         inputs=(_input_spec(compiled, candidate.variant),),
-        outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
+        outputs=tuple(_output_spec(compiled.source, name) for name in compiled.source.outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
         labels_source=compiled.labels_source,
@@ -97,6 +98,7 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         features_sha256=UNIDENTIFIED if compiled.features is None else compiled.features.hash(),
         macs=plan.graph.macs,
         parameters=plan.graph.parameters,
+        figures=figures_of(compiled.source),
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
         flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
     )
@@ -110,8 +112,14 @@ def _input_spec(compiled: Compiled, variant: Variant) -> TensorSpec:
     )
 
 
-def _output_spec(tensor: Tensor) -> TensorSpec:
-    return dataclasses.replace(_tensor_spec(tensor), rows=1, row_bytes=tensor.size_bytes)
+def _output_spec(source: Graph, name: str) -> TensorSpec:
+    tensor = source.tensors[name]
+    return dataclasses.replace(
+        _tensor_spec(tensor),
+        rows=1,
+        row_bytes=tensor.size_bytes,
+        probabilities=gives_probabilities(source, name),
+    )
 
 
 def _tensor_spec(tensor: Tensor) -> TensorSpec:

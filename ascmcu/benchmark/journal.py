@@ -22,31 +22,27 @@ try:
 except ImportError:  # not on Windows, where two runs at once stay the user's business
     fcntl = None  # type: ignore[assignment]
 
+from ascmcu.benchmark.counts import Counts
 from ascmcu.errors import InputError
 
-FORMAT = 2
+FORMAT = 3
 _DONE = {"finished": True}
 
 
 @dataclass(frozen=True)
 class ClipResult:
-    """What the device said of one clip. Counts are per clip, summed over its rows; None where nothing counts.
+    """What the device said of one clip; its counts are 0 where nothing counts.
 
-    ``input_sha256``: of the bytes that were sent. ``worst_hop``: the most work from one feature row to the next.
-    ``latency``: all work from the samples that complete the last row to the result. ``layers``: one count per
-    layer, empty when the firmware has no profile. ``disturbed``: chunks during whose processing bytes arrived,
-    whose counts hold the receive interrupt. ``repeats``: the network's count of every repetition, of which
-    ``network`` is the median.
+    ``input_sha256``: of the bytes that were sent. ``layers``: one count per layer, empty when the firmware has no
+    profile. ``disturbed``: chunks during whose processing bytes arrived, whose counts hold the receive interrupt.
+    ``repeats``: the network's count of every repetition.
     """
 
     name: str
     label: int | None
     predicted: int
     outputs: bytes
-    frontend: int
-    network: int
-    worst_hop: int
-    latency: int
+    counts: Counts
     disturbed: int
     layers: tuple[int, ...]
     repeats: tuple[int, ...] = ()
@@ -171,8 +167,10 @@ def _result(text: str) -> ClipResult | None:
     line = _parsed(text)
     if line is None or line.pop("crc32", None) != _crc(line):
         return None
-    tuples = {key: tuple(line[key]) for key in ("layers", "repeats")}
-    return ClipResult(**{**line, "outputs": bytes.fromhex(line["outputs"]), **tuples})
+    made = {key: tuple(line[key]) for key in ("layers", "repeats")}
+    return ClipResult(
+        **{**line, "outputs": bytes.fromhex(line["outputs"]), "counts": Counts(**line["counts"]), **made}
+    )
 
 
 def spread(folder: Path) -> str:

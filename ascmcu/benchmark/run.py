@@ -20,6 +20,7 @@ from ascmcu import __version__
 from ascmcu.benchmark import journal, wire
 from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.counting import kind_of
+from ascmcu.benchmark.counts import of_repetitions
 from ascmcu.benchmark.journal import ClipResult
 from ascmcu.benchmark.session import NoAnswer, Repairs, Session
 from ascmcu.errors import LinkError
@@ -348,7 +349,6 @@ def _one(
             "the same clip gave different outputs", where=clip.name, found=f"{repeat} repetitions"
         )
     check(clip.name, data, result.outputs)
-    counts = tuple(r.network for r in results)
     profile = wire.Capability.HAS_PROFILE in session.hello.capabilities
     layers = session.layers(result) if profile and session.hello.counter is not wire.Counter.NONE else ()
     scores = outputs(target.manifest, result.outputs)[0]
@@ -357,13 +357,10 @@ def _one(
         label=clip.label,
         predicted=int(np.argmax(scores)),
         outputs=result.outputs,
-        frontend=result.frontend,
-        network=sorted(counts)[repeat // 2],
-        worst_hop=max(r.worst_hop for r in results),
-        latency=result.latency,
+        counts=of_repetitions([r.counts for r in results]),
         disturbed=sum(r.disturbed for r in results),
         layers=layers,
-        repeats=counts if repeat > 1 else (),
+        repeats=tuple(r.counts.network for r in results) if repeat > 1 else (),
         input_sha256=hashlib.sha256(data).hexdigest(),
     )
 

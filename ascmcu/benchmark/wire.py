@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from cobs import cobs
 
+from ascmcu.benchmark.counts import Counts
 from ascmcu.errors import LinkError
 
 PROTOCOL_VERSION = 2
@@ -179,14 +180,11 @@ class Ready:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one clip. Counts are what the device's counter counts; the runner knows their unit."""
+    """The outcome of one clip."""
 
     clip: int
     input_crc: int
-    frontend: int
-    network: int
-    worst_hop: int
-    latency: int
+    counts: Counts
     rows: int
     disturbed: int
     outputs: bytes
@@ -374,8 +372,8 @@ def _parse_hello(frame: Frame) -> Hello:
 
 def _parse_result(frame: Frame) -> Result:
     clip, crc, frontend, network, hop, latency, rows, disturbed = _RESULT.unpack_from(frame.body)
-    outputs = frame.body[_RESULT.size :]
-    return Result(clip, crc, frontend, network, hop, latency, rows, disturbed, outputs)
+    counts = Counts(network, frontend, hop, latency)
+    return Result(clip, crc, counts, rows, disturbed, frame.body[_RESULT.size :])
 
 
 def _parse_layers(frame: Frame) -> Layers:

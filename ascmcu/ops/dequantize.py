@@ -23,6 +23,7 @@ class Dequantize(Elementwise):
     """scale × (x − zero point) in double precision, rounded to float32 (tflite reference_ops::Dequantize)."""
 
     KIND = "dequantize"
+    KEEPS_NUMBERS = True
     ELEMENTWISE = True
 
     @classmethod

@@ -24,6 +24,7 @@ class Quantize(Elementwise):
     the fixed-point requantization that rounds twice (reference_ops::Requantize)."""
 
     KIND = "quantize"
+    KEEPS_NUMBERS = True
     ELEMENTWISE = True
     dtype: str
 

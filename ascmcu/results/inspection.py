@@ -4,17 +4,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from ascmcu import boards
+from ascmcu.ir.figures import computes, figures_of, parameters_of
 from ascmcu.ir.graph import Graph, Node, node_macs
-from ascmcu.ir.types import Tensor
 from ascmcu.results import limits
-from ascmcu.results.limits import Figures, LimitReport
+from ascmcu.results.limits import LimitReport
 from ascmcu.schedule.plan import Plan
 
 
@@ -101,7 +98,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         input_shape=x.shape,
         input_dtype=str(x.dtype.numpy),
         outputs=tuple(source.tensors[n].shape for n in source.outputs),
-        layers=tuple(_layer(source, node) for node in source.nodes if _computes(source, node)),
+        layers=tuple(_layer(source, node) for node in source.nodes if computes(source, node)),
         parameters=figures.parameters,
         parameter_bytes=figures.parameter_bytes,
         nonzero_bytes=figures.nonzero_bytes,
@@ -118,40 +115,8 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
     )
 
 
-def figures_of(source: Graph) -> Figures:
-    """What challenge limits speak of, of the graph as the file has it."""
-    parameters = _parameters(source, source.nodes)
-    return Figures(
-        parameters=sum(t.elements for t in parameters),
-        parameter_bytes=sum(t.size_bytes for t in parameters),
-        nonzero_bytes=sum(
-            int(np.count_nonzero(t.data)) * t.dtype.size_bytes for t in parameters if t.data is not None
-        ),
-        macs=source.macs,
-        int8_weights=all(t.dtype.size_bytes == 1 or t.elements == t.shape[-1] for t in parameters),
-    )
-
-
-def _computes(graph: Graph, node: Node) -> bool:
-    """Whether the operator works on data: arithmetic on shapes is done with at compile time."""
-    tensors = [t for t in graph.input_tensors(node) if t is not None]
-    return not all(t.is_const for t in tensors) and graph.output_tensor(node).dtype.size_bytes != 8
-
-
-def _parameters(graph: Graph, nodes: Sequence[Node]) -> list[Tensor]:
-    """Constants of computing nodes, each once."""
-    names = {
-        name
-        for node in nodes
-        if _computes(graph, node)
-        for name in node.op.parameter_inputs(node.inputs)
-        if name and graph.tensors[name].is_const
-    }
-    return [graph.tensors[name] for name in sorted(names)]
-
-
 def _layer(graph: Graph, node: Node) -> LayerReport:
-    parameters = _parameters(graph, [node])
+    parameters = parameters_of(graph, [node])
     return LayerReport(
         index=node.source_index,
         name=node.name,

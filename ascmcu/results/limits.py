@@ -11,16 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
-@dataclass(frozen=True)
-class Figures:
-    """What limits speak of, of one network."""
-
-    parameters: int
-    parameter_bytes: int
-    nonzero_bytes: int
-    macs: int
-    int8_weights: bool
+from ascmcu.ir.figures import Figures
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu import tables
+from ascmcu.benchmark.counts import Counts
 from ascmcu.benchmark.wire import ClockState
 from ascmcu.data.found import Intake
 from ascmcu.errors import InputError
-from ascmcu.results.limits import Figures, LimitReport
+from ascmcu.ir.figures import Figures
+from ascmcu.results.limits import LimitReport
 from ascmcu.results.words import digits
 from ascmcu.runners.base import CountKind
 
@@ -30,15 +32,11 @@ SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Counts per clip over all clips: the mean, rounded; the extremes of the network; the worst of the rest."""
+class CountSummary(Counts):
+    """Counts per clip over all clips (``counts.over_clips``), and the extremes of the network's."""
 
-    network: int
-    frontend: int
     network_min: int
     network_max: int
-    worst_hop: int
-    latency: int
 
 
 @dataclass(frozen=True)
@@ -110,10 +108,7 @@ class ClipOutcome:
     truth: int | None
     predicted: int
     probabilities: tuple[float, ...]
-    frontend: int
-    network: int
-    worst_hop: int
-    latency: int
+    counts: Counts
     input_sha256: str = ""
 
 
@@ -183,7 +178,7 @@ class Benchmark:
     device_accuracy: dict[str, float] | None
     confusion: tuple[tuple[int, ...], ...] | None
     count_kind: CountKind
-    counts: Counts | None
+    counts: CountSummary | None
     energy: Energy | None
     layers: tuple[LayerCount, ...]
     network: Figures | None
@@ -240,6 +235,10 @@ class Benchmark:
             del plain[name]
         if self.counts is not None:
             plain[self.count_kind] = dataclasses.asdict(self.counts)
+        plain["clip_results"] = [
+            {**{k: v for k, v in clip.items() if k != "counts"}, **clip["counts"]}
+            for clip in plain["clip_results"]
+        ]
         plain["layers"] = [
             {
                 (self.count_kind if k == "count" else k): v
@@ -285,6 +284,10 @@ class Benchmark:
         if isinstance(layers, list):
             layers = [{**x, "count": x.get(kind)} if isinstance(x, Mapping) else x for x in layers]
         plain = {**raw, "count_kind": kind, "counts": raw.get(kind), "layers": layers}
+        if isinstance(raw.get("clip_results"), list):
+            plain["clip_results"] = [
+                {**x, "counts": x} if isinstance(x, Mapping) else x for x in raw["clip_results"]
+            ]
         if isinstance(raw.get("energy"), Mapping) and "microjoules" in raw["energy"]:
             plain["energy"] = None  # an earlier form, made of a data sheet's current: half of what code draws
         benchmark: Benchmark = _convert(Benchmark, plain, where)

@@ -19,22 +19,19 @@ import numpy.typing as npt
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import __version__
+from ascmcu.benchmark import counts
 from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.journal import ClipResult
 from ascmcu.benchmark.run import RunResult
 from ascmcu.boards import Board
-from ascmcu.errors import AscmcuError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import Spec
-from ascmcu.ir import registry, text
 from ascmcu.results import limits
-from ascmcu.results.inspection import figures_of
-from ascmcu.results.limits import Figures
 from ascmcu.results.schema import (
     Benchmark,
     ClipOutcome,
-    Counts,
+    CountSummary,
     Energy,
     LayerCount,
     Mistake,
@@ -42,7 +39,7 @@ from ascmcu.results.schema import (
     Symbol,
 )
 from ascmcu.toolchain import size
-from ascmcu.toolchain.manifest import IMPORTED, Layer, Manifest
+from ascmcu.toolchain.manifest import Layer, Manifest
 from ascmcu.version import commit
 
 PROBABILITY_MIN = 1e-7
@@ -62,7 +59,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         board: the one that it is for.
         clips: what was sent.
         run: what came back.
-        folder: the export: its import gives the limits, its ELF the symbols; what is missing stays empty.
+        folder: the export: its ELF gives the symbols; without one there are none.
     """
     recordings = _by_recording(clips, run)
     outcomes = tuple(_outcome(manifest, windows, bool(clips.labels)) for windows in recordings)
@@ -70,8 +67,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
     ram = dict(manifest.ram_bytes)
     if run.statistics.stack_peak_bytes:
         ram["stack_peak"] = run.statistics.stack_peak_bytes
-    counts = _counts(run.clips) if run.facts.count_kind != "none" and run.clips else None
-    network = _figures(folder)
+    summed = _counts(run.clips) if run.facts.count_kind != "none" and run.clips else None
     symbols = _symbols(manifest, folder / "firmware.elf")
     modelled = run.facts.wait_states
     spec = None if manifest.features is None else specs.from_dict(manifest.features)
@@ -97,11 +93,11 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         device_accuracy=_device_accuracy(outcomes),
         confusion=confusion,
         count_kind=run.facts.count_kind,
-        counts=counts,
-        energy=_energy(board, counts) if run.facts.count_kind == "cycles" else None,
+        counts=summed,
+        energy=_energy(board, summed) if run.facts.count_kind == "cycles" else None,
         layers=_layers(manifest, run.clips, symbols),
-        network=network,
-        limits=() if network is None else limits.report(network),
+        network=manifest.figures,
+        limits=() if manifest.figures is None else limits.report(manifest.figures),
         ram_bytes=ram,
         flash_bytes=dict(manifest.flash_bytes),
         flash_symbols=symbols,
@@ -158,10 +154,7 @@ def _outcome(manifest: Manifest, windows: Windows, labelled: bool) -> ClipOutcom
         truth=first.label,
         predicted=result.predicted if len(windows) == 1 else int(np.argmax(scores)),
         probabilities=tuple(round(float(score), 6) for score in scores) if labelled else (),
-        frontend=round(sum(r.frontend for r in results) / len(results)),
-        network=round(sum(r.network for r in results) / len(results)),
-        worst_hop=max(r.worst_hop for r in results),
-        latency=max(r.latency for r in results),
+        counts=counts.over_clips([r.counts for r in results]),
         input_sha256=_joined([r.input_sha256 for r in results]),
     )
 
@@ -178,8 +171,7 @@ def _scores(manifest: Manifest, result: ClipResult) -> npt.NDArray[np.float64]:
     spec = manifest.outputs[0]
     raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
     scores: npt.NDArray[np.float64] = (raw - spec.zero_point) * spec.scale
-    last = registry.by_kind(manifest.layers[-1].op) if manifest.layers else None
-    if manifest.layers and not (last is not None and last.PROBABILITIES):
+    if not spec.probabilities:
         powers = np.exp(scores - scores.max())
         scores = powers / powers.sum()
     return scores
@@ -239,23 +231,18 @@ def _device_accuracy(outcomes: tuple[ClipOutcome, ...]) -> dict[str, float] | No
     return {device: sum(answers) / len(answers) for device, answers in right.items()}
 
 
-def _counts(clips: tuple[ClipResult, ...]) -> Counts:
-    return Counts(
-        network=round(sum(c.network for c in clips) / len(clips)),
-        frontend=round(sum(c.frontend for c in clips) / len(clips)),
-        network_min=min(c.network for c in clips),
-        network_max=max(c.network for c in clips),
-        worst_hop=max(c.worst_hop for c in clips),
-        latency=max(c.latency for c in clips),
-    )
+def _counts(clips: tuple[ClipResult, ...]) -> CountSummary:
+    mean = counts.over_clips([clip.counts for clip in clips])
+    network = [clip.counts.network for clip in clips]
+    return CountSummary(**vars(mean), network_min=min(network), network_max=max(network))
 
 
-def _energy(board: Board, counts: Counts | None) -> Energy | None:
+def _energy(board: Board, counted: CountSummary | None) -> Energy | None:
     """The core's share of one clip's energy, where somebody has measured what the chip draws."""
     measured = board.chip.power.measured
-    if counts is None or measured is None:
+    if counted is None or measured is None:
         return None
-    low, high = measured.energy_uj(counts.network + counts.frontend)
+    low, high = measured.energy_uj(counted.network + counted.frontend)
     return Energy(round(low, 3), round(high, 3), *measured.ua_per_mhz, measured.supply_mv, measured.source)
 
 
@@ -277,14 +264,6 @@ def _layers(
         )
         for layer in manifest.layers
     )
-
-
-def _figures(folder: Path) -> Figures | None:
-    """Of the graph as it was imported, from the export's own dump."""
-    try:
-        return figures_of(text.load(folder / IMPORTED))
-    except AscmcuError:
-        return None
 
 
 def _symbols(manifest: Manifest, elf: Path) -> tuple[Symbol, ...]:

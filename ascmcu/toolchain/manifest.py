@@ -12,9 +12,10 @@ from typing import Any
 
 from ascmcu import tables
 from ascmcu.errors import InputError
+from ascmcu.ir.figures import Figures
 from ascmcu.toolchain.identity import UNIDENTIFIED
 
-MANIFEST_VERSION = 3
+MANIFEST_VERSION = 4
 IMAGES = ("firmware.elf", "firmware.bin", "firmware.hex")
 # The graph after the import and after every pass, below the export.
 DUMPS = "dumps"
@@ -27,7 +28,8 @@ class TensorSpec:
 
     ``rows`` × ``row_bytes`` is how an input is pushed (row axis first, C order within a row); an output
     has one row. ``permutation`` gives the axes by which a caller's array of the ``.tflite``'s shape must be
-    transposed before it is cut into rows (identity unless the streaming axis was W).
+    transposed before it is cut into rows (identity unless the streaming axis was W). ``probabilities``: its values
+    are a distribution, as behind a softmax.
     """
 
     name: str
@@ -38,6 +40,7 @@ class TensorSpec:
     rows: int
     row_bytes: int
     permutation: tuple[int, ...]
+    probabilities: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Manifest:
 
     ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``toolchain.identity``); 64 zeros
     where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
+    ``figures`` are of the file as it was given; ``macs`` and ``parameters`` of what was compiled.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
     """
 
@@ -90,6 +94,7 @@ class Manifest:
     fits: bool = True
     labels_source: str = ""
     images_sha256: dict[str, str] = field(default_factory=dict)
+    figures: Figures | None = None
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""

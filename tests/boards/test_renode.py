@@ -98,5 +98,5 @@ def test_the_firmware_runs_on_renode(name: str, tmp_path: Path) -> None:
         assert session.hello.board == name
         result = session.run(pcm, Kind.AUDIO)
         assert result.outputs == mixed(audio_rows(pcm))
-        assert result.network > ROWS * 100
+        assert result.counts.network > ROWS * 100
         assert (result.disturbed, session.repairs.sent_again) == (0, 0)

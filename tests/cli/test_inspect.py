@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from ascmcu import api
-from ascmcu.results.limits import LIMITS, Figures, by_name
+from ascmcu.ir.figures import Figures
+from ascmcu.results.limits import LIMITS, by_name
 from tests.cli.conftest import Ascmcu
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step

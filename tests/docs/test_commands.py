@@ -147,7 +147,7 @@ def test_the_readmes_python(tools: dict[str, str], tmp_path: Path) -> None:
         [sys.executable, "-c", code], cwd=tmp_path, env=tools, capture_output=True, text=True, timeout=LIMIT_S
     )
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Counts(network=") and done.stdout.strip().endswith("report.html")
+    assert done.stdout.startswith("CountSummary(network=") and done.stdout.strip().endswith("report.html")
 
 
 def test_the_tutorial(tools: dict[str, str], tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 
+from ascmcu.benchmark.counts import Counts
+from ascmcu.ir.figures import Figures
 from ascmcu.results import limits
-from ascmcu.results.limits import Figures
 from ascmcu.results.schema import (
     Benchmark,
     ClipOutcome,
-    Counts,
+    CountSummary,
     Energy,
     LayerCount,
     Mistake,
@@ -34,7 +35,7 @@ def layer(name: str, count: int | None, **changes: Any) -> LayerCount:
 def outcome(name: str, truth: int, *probabilities: float, device: str = "a") -> ClipOutcome:
     """A clip whose answer is the largest probability."""
     answer = probabilities.index(max(probabilities))
-    return ClipOutcome(name, device, truth, answer, probabilities, 50, 100_000, 700, 800)
+    return ClipOutcome(name, device, truth, answer, probabilities, Counts(100_000, 50, 700, 800))
 
 
 @pytest.fixture
@@ -47,7 +48,8 @@ def benchmark_result() -> Benchmark:
         resumed=0, source="scenes", clip_seconds=1.0, labels=("rain", "<sea> & co"), accuracy=0.75,
         macro_accuracy=0.75, log_loss=0.6, class_accuracy={"rain": 0.5, "<sea> & co": 1.0},
         device_accuracy={"a": 1.0, "b": 0.5}, confusion=((1, 1), (0, 2)), count_kind="cycles",
-        counts=Counts(100_000, 50_000, 99_000, 101_000, 700, 800), energy=Energy(41.5, 46.2, 194, 216, 3000, "a lab"),
+        counts=CountSummary(100_000, 50_000, 700, 800, 99_000, 101_000),
+        energy=Energy(41.5, 46.2, 194, 216, 3000, "a lab"),
         layers=(layer("net/first/Relu:1", 60_000), layer("net/second/Relu:2", 40_000, op="softmax", macs=0)),
         network=FIGURES, limits=limits.report(FIGURES),
         ram_bytes={"total": 10_000, "activations": 6_000, "stack": 4_000, "stack_peak": 300},

@@ -14,7 +14,7 @@ import pytest
 
 from ascmcu.errors import InputError
 from ascmcu.results import budgets, comparison, junit, markdown, pareto
-from ascmcu.results.schema import Benchmark, Counts
+from ascmcu.results.schema import Benchmark, CountSummary
 from ascmcu.runners.base import CountKind
 from tests.report.conftest import layer, outcome
 
@@ -139,7 +139,7 @@ def test_markdown_keeps_names_from_becoming_markup(benchmark_result: Benchmark) 
 
 
 def _at(b: Benchmark, cycles: int, accuracy: float | None) -> Benchmark:
-    return dataclasses.replace(b, counts=Counts(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
+    return dataclasses.replace(b, counts=CountSummary(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
 
 
 def test_the_pareto_front(benchmark_result: Benchmark, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import jsonschema
 import pytest
 
+from ascmcu.benchmark.counts import Counts
 from ascmcu.errors import InputError
 from ascmcu.results import schema
 from ascmcu.results.schema import Benchmark
@@ -83,6 +84,8 @@ def _fields(kind: type) -> set[str]:
     kinds = {"cycles", "instructions", "counts"}
     if kind is schema.Benchmark:
         return names - {"counts", "count_kind"} | kinds | {"schema", "version"}
+    if kind is schema.ClipOutcome:
+        return names - {"counts"} | _fields(Counts)
     return names - {"count"} | kinds if kind is schema.LayerCount else names
 
 

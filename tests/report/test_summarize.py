@@ -16,6 +16,7 @@ from rich.console import Console
 from ascmcu import boards
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.clips import Clip, Clips
+from ascmcu.benchmark.counts import Counts
 from ascmcu.benchmark.journal import ClipResult
 from ascmcu.benchmark.run import RunResult
 from ascmcu.benchmark.session import Repairs
@@ -31,7 +32,7 @@ SPEC = FeatureSpec(
     sample_rate_hz=16000, clip_samples=16000, n_fft=512, win_length=512, hop_length=256, n_mels=20
 )
 INPUT = TensorSpec("x", (1, 61, 20, 1), "int8", 1.0, 0, 61, 20, (0, 1, 2, 3))
-OUTPUT = TensorSpec("y", (1, 2), "int8", 1 / 256, -128, 1, 2, (0, 1))
+OUTPUT = TensorSpec("y", (1, 2), "int8", 1 / 256, -128, 1, 2, (0, 1), probabilities=True)
 LAYERS = (
     Layer(0, "net/conv/Relu", "conv2d", 1000, 10, 40, (1, 4, 2), 16, 0),
     Layer(1, "Identity", "softmax", 0, 0, 0, (1, 2), 4, 2),
@@ -54,7 +55,7 @@ def _result(name: str, label: int | None, high: int, network: int) -> ClipResult
     """Answers ``high`` / 256 for the second class."""
     outputs = np.array([256 - high - 128, high - 128]).clip(-128, 127).astype(np.int8)
     return ClipResult(
-        name, label, int(high > 128), outputs.tobytes(), 50, network, 7, 9, 1, (network - 10, 10)
+        name, label, int(high > 128), outputs.tobytes(), Counts(network, 50, 7, 9), 1, (network - 10, 10)
     )
 
 
@@ -124,7 +125,9 @@ def test_the_mistake_is_shown_where_it_sounds(summary: Benchmark) -> None:
 
 def test_a_network_without_softmax_gets_one(tmp_path: Path) -> None:
     logits = dataclasses.replace(
-        MANIFEST, layers=LAYERS[:1], outputs=(dataclasses.replace(OUTPUT, scale=0.1, zero_point=0),)
+        MANIFEST,
+        layers=LAYERS[:1],
+        outputs=(dataclasses.replace(OUTPUT, scale=0.1, zero_point=0, probabilities=False),),
     )
     results = (dataclasses.replace(RESULTS[0], outputs=np.array([10, -10], np.int8).tobytes(), layers=(1,)),)
     clips = dataclasses.replace(CLIPS, clips=CLIPS.clips[:1])
@@ -134,14 +137,10 @@ def test_a_network_without_softmax_gets_one(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("op", ["softmax", "float_softmax"])
-def test_behind_a_softmax_answers_are_probabilities(op: str) -> None:
-    """Whether its numbers are int8 or float32."""
-    kind = ("float32", 1.0, 0) if op == "float_softmax" else ("int8", 1 / 256, -128)
-    output = TensorSpec("y", (1, 2), *kind, 1, 8, (0, 1))
-    manifest = dataclasses.replace(
-        MANIFEST, outputs=(output,), layers=(LAYERS[0], dataclasses.replace(LAYERS[1], op=op))
-    )
+@pytest.mark.parametrize("kind", [("int8", 1 / 256, -128), ("float32", 1.0, 0)])
+def test_behind_a_softmax_answers_are_probabilities(kind: tuple[str, float, int]) -> None:
+    output = TensorSpec("y", (1, 2), *kind, 1, 8, (0, 1), probabilities=True)
+    manifest = dataclasses.replace(MANIFEST, outputs=(output,))
     raw = {"int8": np.array([-64, 64], np.int8), "float32": np.array([0.25, 0.75], np.float32)}[kind[0]]
     result = dataclasses.replace(_result("a", 1, 192, 100), outputs=raw.tobytes())
     assert tuple(made._scores(manifest, result)) == (0.25, 0.75)
