@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ascmcu import boards, paths
 from ascmcu.api.benching import bench
+from ascmcu.api.compiling import model_file
 from ascmcu.api.exporting import Export, check_folder, export, kept_beside, put_in_place, scratch_beside
 from ascmcu.api.reporting import report
 from ascmcu.benchmark import answers, litert, made
@@ -52,7 +53,8 @@ class Agreement:
             return f"not compared with LiteRT: {self.reason}"
         if self.integer:
             return f"outputs equal LiteRT's reference kernels bit for bit on {self.inputs} inputs"
-        return f"float outputs differ from LiteRT's reference kernels by {self.worst:.2g} at most on {self.inputs} inputs"
+        far = f"{self.worst:.2g} at most on {self.inputs} inputs"
+        return f"float outputs differ from LiteRT's reference kernels by {far}"
 
 
 @dataclass(frozen=True)
@@ -151,7 +153,7 @@ def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreem
     found = [np.load(_output(raw, number)) for number in range(len(manifest.outputs))]
     worst = 0.0
     try:
-        for clip, right in enumerate(litert.answers(model.read_bytes(), inputs)):
+        for clip, right in enumerate(litert.answers(model_file(model).read_bytes(), inputs)):
             here = [values[clip] for values in found]
             worst = max(worst, _difference(right, here))
             if integer and worst:
