@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards
-from ascmcu.benchmark import answers, clips as clip_sources, made, run as bench_run
-from ascmcu.toolchain.identity import UNIDENTIFIED
-from ascmcu.toolchain.manifest import Manifest
+from ascmcu.benchmark import answers, made
+from ascmcu.benchmark import clips as clip_sources
+from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, check_output, write_whole

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A model's numbers in one step: export, inputs, a run, the comparison with LiteRT, the page."""
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ from ascmcu.api.reporting import report
 from ascmcu.benchmark import answers, litert, made
 from ascmcu.benchmark import clips as clip_sources
 from ascmcu.benchmark.clips import Clips
-from ascmcu.toolchain.manifest import IMPORTED, Manifest
 from ascmcu.errors import GeneratedCodeError, InputError, ToolError
 from ascmcu.ir import text
 from ascmcu.paths import PathLike
 from ascmcu.results.schema import Benchmark
+from ascmcu.toolchain.manifest import IMPORTED, Manifest
 
 BOARD = "nucleo-f446"
 Progress = Callable[[str, str, int, int], None]

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What LiteRT answers, where it is installed: its reference kernels, which define the integers."""
 
 from __future__ import annotations

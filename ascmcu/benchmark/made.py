@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Inputs for who has none at hand: the extremes of the input's type, and seeded noise.
 
 They show cycles, memory and that the firmware computes what the network does. They say nothing of its accuracy.
@@ -13,10 +14,10 @@ import numpy.typing as npt
 
 from ascmcu.benchmark.clips import Clip, Clips, tensor_bytes
 from ascmcu.benchmark.wire import Kind
-from ascmcu.toolchain.manifest import Manifest, TensorSpec
 from ascmcu.features import spec as specs
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm
+from ascmcu.toolchain.manifest import Manifest, TensorSpec
 
 SEED = 1
 COUNT = 12

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu try``."""
 
 from __future__ import annotations

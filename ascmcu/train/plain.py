@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plain folder of classes: which recordings train and which test, and a recipe that fits them.
 
 Nothing is asked of the user that the recordings tell. What was chosen, and what is doubtful, is said in ``notes``.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """``ascmcu try``, and ``bench`` without inputs: a model's numbers for who has nothing else."""
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import pytest
 
 from ascmcu import api
 from ascmcu.benchmark import litert, made
-from ascmcu.toolchain.manifest import Manifest
 from ascmcu.errors import GeneratedCodeError, ToolError
+from ascmcu.toolchain.manifest import Manifest
 from tests.cli.conftest import Ascmcu
 
 needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A plain folder of classes: parts, groups, clip and recipe chosen from the recordings."""
 
 from __future__ import annotations
