@@ -60,13 +60,10 @@ def cache() -> Path:
 def _writable(explicit: str | None, xdg: str | None, home: str | None) -> Path:
     """The cache folder for these values of the environment; asked of the file system once."""
     wanted = Path(explicit) if explicit else Path(xdg or os.path.expanduser("~/.cache")) / "ascmcu"
-    try:
-        wanted.mkdir(parents=True, exist_ok=True)
-        if os.access(wanted, os.W_OK | os.X_OK):
-            return wanted
-        reason = "no permission to write"
-    except OSError as error:
-        reason = why(error)
+    there = next(place for place in (wanted, *wanted.absolute().parents) if os.path.lexists(place))
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return wanted
+    reason = f"{there} cannot be written" if there.is_dir() else f"{there} is no folder"
     instead = _own_temporary()
     print(f"note: the cache folder {wanted} cannot be used ({reason}); {instead} is used", file=sys.stderr)
     return instead

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ def try_model(
     board: str = BOARD,
     folder: PathLike = "build",
     *,
-    features: PathLike | None = None,
+    features: PathLike | Literal[False] | None = None,
     data: PathLike | None = None,
     split: str | None = None,
     tensors: PathLike | None = None,
@@ -88,7 +89,7 @@ def try_model(
         model: the ``.tflite``.
         board: a board's name, or the path of a board's TOML.
         folder: of the export; the result and the page lie there.
-        features: a feature specification in place of the model's own.
+        features: a feature specification in place of the model's own; ``False`` for the network alone.
         data: recordings; with neither these nor tensors, made inputs are taken.
         split: the part of the data to take.
         tensors: a ``.npy`` of (N, *input shape) in the input's dtype.
@@ -120,7 +121,12 @@ def try_model(
 
 
 def _export(
-    model: PathLike, board: str, part: Path, place: Path, features: PathLike | None, progress: Progress
+    model: PathLike,
+    board: str,
+    part: Path,
+    place: Path,
+    features: PathLike | Literal[False] | None,
+    progress: Progress,
 ) -> Export:
     """The export; what does not compile is kept beside ``place``."""
     try:

@@ -66,8 +66,9 @@ def command(
 
     with staged() as progress:
         trial = api.try_model(
-            model, board, folder, features=features, data=data, split=split, tensors=tensors, limit=limit,
-            on=runner, progress=progress, tell=lambda text: click.echo(f"note: {text}", err=True),
+            model, board, folder, features=False if features == "none" else features, data=data, split=split,
+            tensors=tensors, limit=limit, on=runner, progress=progress,
+            tell=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip
     if as_json:
         found = {

@@ -57,7 +57,7 @@ def test_without_litert_the_rest_is_shown(
 
 @needs_compiler
 def test_made_inputs_are_the_same_every_time_and_hold_the_extremes(model: Path) -> None:
-    exported = api.export(model, "nucleo-f446", model.parent / "build", features="none")
+    exported = api.export(model, "nucleo-f446", model.parent / "build", features=False)
     manifest: Manifest = exported.manifest
     first, again = (made.clips(manifest) for _ in range(2))
     assert [clip.load() for clip in first.clips] == [clip.load() for clip in again.clips]
