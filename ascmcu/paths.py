@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import sys
+import tempfile
 from pathlib import Path
 
 from ascmcu.errors import InputError, why
@@ -45,11 +48,35 @@ def recipes() -> Path:
 
 
 def cache() -> Path:
-    """The user's cache folder for fetched sources and tuned kernels: ``$ASCMCU_CACHE``, else XDG."""
-    explicit = os.environ.get("ASCMCU_CACHE")
-    if explicit:
-        return Path(explicit)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "ascmcu"
+    """The user's cache folder for fetched sources and compiled code: ``$ASCMCU_CACHE``, else XDG.
+
+    Where it cannot be written (a container's user without a home, a read-only system), a folder of this user in
+    the system's temporary folder takes its place, with a notice.
+    """
+    return _writable(os.environ.get("ASCMCU_CACHE"), os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME"))
+
+
+@functools.cache
+def _writable(explicit: str | None, xdg: str | None, home: str | None) -> Path:
+    """The cache folder for these values of the environment; asked of the file system once."""
+    wanted = Path(explicit) if explicit else Path(xdg or os.path.expanduser("~/.cache")) / "ascmcu"
+    there = next(place for place in (wanted, *wanted.absolute().parents) if os.path.lexists(place))
+    if there.is_dir() and os.access(there, os.W_OK | os.X_OK):
+        return wanted
+    reason = f"{there} cannot be written" if there.is_dir() else f"{there} is no folder"
+    instead = _own_temporary()
+    print(f"note: the cache folder {wanted} cannot be used ({reason}); {instead} is used", file=sys.stderr)
+    return instead
+
+
+def _own_temporary() -> Path:
+    """A folder below the temporary one that is this user's alone."""
+    folder = Path(tempfile.gettempdir()) / f"ascmcu-{os.getuid()}"
+    with contextlib.suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not folder.is_symlink() and folder.stat().st_uid == os.getuid():
+            return folder
+    return Path(tempfile.mkdtemp(prefix="ascmcu-"))
 
 
 def real(path: Path) -> Path:

@@ -9,13 +9,16 @@ from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.exporting import Export, Format, build, check_folder, export
 from ascmcu.api.reporting import compare, inspect, report, result, result_path
 from ascmcu.api.sources import write_sources
+from ascmcu.api.trying import Agreement, Trial, try_model
 
 __all__ = [
+    "Agreement",
     "Candidate",
     "Compiled",
     "Export",
     "Format",
     "Schedule",
+    "Trial",
     "Variant",
     "bench",
     "build",
@@ -29,6 +32,7 @@ __all__ = [
     "report",
     "result",
     "result_path",
+    "try_model",
     "variants",
     "write_sources",
 ]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards
-from ascmcu.benchmark import answers
+from ascmcu.benchmark import answers, made
 from ascmcu.benchmark import clips as clip_sources
 from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
@@ -60,7 +60,8 @@ def bench(
         split: the part of the data to take.
         long: what becomes of recordings that are longer than the network's clip: ``first``, their beginning is heard;
             ``error``, they are refused; ``windows``, all of them is heard, and the mean of the windows' scores counts.
-        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``.
+        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``. With neither, made inputs
+            are taken (``ascmcu.benchmark.made``).
         labels: files: the network's classes in the order of its outputs (one a line, a JSON list, a CSV); with
             ``tensors`` also a ``.npy`` (N,) with the right class of each, by number or name.
         counts: ``cycles`` or ``instructions``, where the user knows what a device behind a port counts.
@@ -78,8 +79,8 @@ def bench(
         ToolError: a program that the runner needs is missing.
         GeneratedCodeError: the first clips' answers are not the integer interpreter's.
     """
-    if (data is None) == (tensors is None):
-        raise InputError("a benchmark needs either recordings or tensors", expected="data or tensors")
+    if data is not None and tensors is not None:
+        raise InputError("a benchmark takes either recordings or tensors", found="data and tensors")
     if save_outputs is not None:
         check_output(Path(save_outputs), *(Path(path) for path in (tensors, *labels) if path is not None))
     folder = Path(folder)
@@ -105,9 +106,10 @@ def bench(
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
     if data is not None:
         clips = clip_sources.from_data(manifest, Path(data), split, limit, names, long)
-    else:
-        assert tensors is not None
+    elif tensors is not None:
         clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
+    else:
+        clips = made.clips(manifest, limit)
     for notice in clips.notices:
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)

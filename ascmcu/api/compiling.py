@@ -19,6 +19,9 @@ from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
 
+RUN_MODEL = "model.tflite"
+_CONVERTED = (".keras", ".h5")
+
 
 @dataclass(frozen=True)
 class Compiled:
@@ -42,7 +45,7 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
     """Import a ``.tflite`` and run all passes.
 
     Args:
-        model: the file.
+        model: the file, or the folder of a training run.
         features: a feature specification (name or TOML) in place of the one that the file carries; ``False``
             for the network alone, with tensors as its input.
 
@@ -50,7 +53,7 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
         ModelError: the file is no model, or one that cannot be compiled.
         FeatureError: the feature specification is wrong, or does not fit the network's input.
     """
-    model = Path(model)
+    model = model_file(Path(model))
     source, data = tflite.load(model)
     if len(source.inputs) != 1:
         raise ModelError(
@@ -60,7 +63,7 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
     embedded, labels, labels_source = _metadata(data, source, model.name)
     spec = embedded if features is None else _named(features)
     _check_outputs(stages[-1][1], model.name)
-    name = re.sub(r"[^\w.\-]", "_", model.stem)
+    name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(
         name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source
     )
@@ -71,6 +74,37 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
 
 def _named(features: PathLike | Literal[False]) -> Spec | None:
     return None if features is False else feature_specs.load(str(features))
+
+
+def model_file(path: Path) -> Path:
+    """The ``.tflite`` that is meant: of a training run's folder its model.
+
+    Raises:
+        ModelError: a folder without one, or a model in another form, with the step that converts it.
+    """
+    if path.is_dir():
+        inside = path / RUN_MODEL
+        if not inside.is_file():
+            raise ModelError(
+                "the folder holds no model",
+                where=str(path),
+                expected=f"{RUN_MODEL}, as `ascmcu train` writes it",
+                hint="name the .tflite file itself",
+            )
+        return inside
+    if path.suffix.lower() in _CONVERTED and path.is_file():
+        raise ModelError(
+            "not a .tflite file",
+            where=str(path),
+            hint=f"`ascmcu quantize {path} --data …` makes a .tflite of it",
+        )
+    return path
+
+
+def _title(model: Path) -> str:
+    """A run's name for its model; other files are called as they are."""
+    is_run = model.name == RUN_MODEL and (model.parent / "recipe.json").is_file()
+    return (model.resolve().parent.name if is_run else "") or model.stem
 
 
 def _check_outputs(graph: Graph, where: str) -> None:

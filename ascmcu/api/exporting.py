@@ -96,7 +96,7 @@ def build(
     place = paths.real(folder)
     check_folder(folder)
     found = candidates(compiled, schedule)
-    with _scratch_beside(place) as scratch:
+    with scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
         write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
         try:
@@ -114,7 +114,7 @@ def build(
             fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
             plan, manifest, warnings = write(fitting)
         boards.keep(board, part)
-        _replace(place, part)
+        put_in_place(place, part)
     return Export(folder, manifest, plan, warnings)
 
 
@@ -142,7 +142,7 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def _scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
+def scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
     """A hidden folder on the same file system, so that the finished export can be renamed into place."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def _scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
         ) from error
 
 
-def _replace(folder: Path, part: Path) -> None:
+def put_in_place(folder: Path, part: Path) -> None:
     """Swap the finished export in; an earlier one is removed only then, and comes back if that fails."""
     previous = part.parent / "previous"
     if folder.exists():
@@ -169,9 +169,14 @@ def _replace(folder: Path, part: Path) -> None:
         raise
 
 
+def kept_beside(folder: Path) -> Path:
+    """Where an export that does not compile is kept."""
+    return folder.with_name(f"{folder.name}-does-not-compile")
+
+
 def _keep(part: Path, folder: Path) -> Path:
     """Put what does not compile beside the export that it would have become, in place of an earlier such folder."""
-    kept = folder.with_name(f"{folder.name}-does-not-compile")
+    kept = kept_beside(folder)
     shutil.rmtree(kept, ignore_errors=True)
     return part.rename(kept)
 

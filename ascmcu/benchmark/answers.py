@@ -47,7 +47,7 @@ class FirstAnswers:
         self._manifest = target.manifest
         self._runner = runner
         self._graph = _integer_graph(target.folder / IMPORTED)
-        self._read = None if self._graph is None else _reader(self._graph, target.manifest, kind)
+        self._read = None if self._graph is None else reader(self._graph, target.manifest, kind)
         self._spent_s = 0.0
         self.compared = 0
 
@@ -96,7 +96,7 @@ def _compare(right: Array, answer: Array, where: str) -> None:
         )
 
 
-def _reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], Array]:
+def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], Array]:
     """What makes the network's input of the bytes of a clip."""
     x = graph.tensors[graph.inputs[0]]
     dtype = x.dtype.numpy

@@ -21,6 +21,7 @@ from ascmcu.errors import AscmcuError, InputError, ToolError, why
 
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
 VERBS = {
+    "try": "Show a model's cycles, RAM and flash at once: export, run, compare, report.",
     "doctor": "Show what this machine has, what it lacks and how to install it.",
     "data": "Check, list and synthesise data sets.",
     "train": "Train a network by its recipe: data set in, quantized model out.",

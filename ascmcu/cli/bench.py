@@ -82,13 +82,16 @@ def command(
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
     wait_states: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Stream clips through the firmware in DIR (default: build) and report what it does."""
+    """Stream clips through the firmware in DIR (default: build) and report what it does.
+
+    Without --data and --tensors the inputs are the type's extremes and seeded noise.
+    """
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")
     if data is not None and tensors is not None:
         raise click.UsageError("--data and --tensors exclude each other")
-    if data is None and tensors is None:
-        raise click.UsageError("give --data PATH or --tensors IN.npy")
+    if labels and data is None and tensors is None:
+        raise click.UsageError("--labels goes with --data or --tensors")
     if baud is not None and port is None:
         raise click.UsageError("--baud goes with --serial")
     if counts is not None and port is None:

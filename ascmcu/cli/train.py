@@ -6,22 +6,22 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
 
 import click
 from rich.console import Console
 
 from ascmcu import zoo
 from ascmcu.cli import names
-from ascmcu.cli.progress import staged
+from ascmcu.cli.progress import counted, staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
+from ascmcu.train import plain
 from ascmcu.train import recipe as recipes
 
 
 @click.command("train")
-@click.argument("recipe", shell_complete=names.RECIPES)
-@click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set: a folder or a table.")
+@click.argument("recipe", metavar="RECIPE|FOLDER", shell_complete=names.RECIPES)
+@click.option("--data", type=click.Path(path_type=Path), help="Data set for RECIPE: a folder or a table.")
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."
 )
@@ -51,7 +51,7 @@ from ascmcu.train import recipe as recipes
 @click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
 def command(
     recipe: str,
-    data: Path,
+    data: Path | None,
     output: Path | None,
     hold_out: str | None,
     columns: tuple[str, ...],
@@ -61,23 +61,34 @@ def command(
     limits: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train the network of RECIPE (a name, or a .toml file) and quantize it to int8.
+    """Train the network of RECIPE (a name, or a .toml file) on --data and quantize it to int8.
+
+    `ascmcu train FOLDER` needs no recipe: FOLDER holds a folder per class. It is split by groups of recordings,
+    and clip length, sample rate and epochs come from the recordings.
 
     The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
     """
     from ascmcu.tune import limits as bounds
 
     bounds.check_names(limits)
-    chosen = recipes.load(recipe, changes)
-    given: dict[str, Any] = {k: v for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
-    chosen = dataclasses.replace(chosen, training=dataclasses.replace(chosen.training, **given))
-    dataset = datasets.load(data, datasets.Columns.named(columns))
+    given = {f"training.{k}={v}" for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
+    changes = (*changes, *sorted(given))
+    plain_folder = data is None and (Path(recipe).is_dir() or recipe.endswith(".csv"))
+    if data is None and not plain_folder:
+        raise click.UsageError("missing option '--data', or a folder of classes in place of RECIPE")
+    if plain_folder and hold_out is not None:
+        raise click.UsageError("--hold-out goes with RECIPE and --data")
+    dataset = datasets.load(data or Path(recipe), datasets.Columns.named(columns))
+    if plain_folder:
+        chosen, dataset, folder = _plain(dataset, output, changes)
+    else:
+        chosen = recipes.load(recipe, changes)
+        folder = output or Path("runs") / chosen.name
     if hold_out is not None:
         kept_out = dataset.part(hold_out)
         others = tuple(part for part in dataset.parts if part != kept_out)
         held = dataclasses.replace(chosen.data, train=others, validate=(), test=(kept_out,))
         chosen = dataclasses.replace(chosen, data=held)
-    folder = output or Path("runs") / chosen.name
     zoo.load_tensorflow()
     if limits:
         bounds.require_untrained(chosen, dataset, limits)
@@ -114,8 +125,31 @@ def command(
         if figures:
             console.print(_summary(form, figures))
     console.print(f"{path}  {path.stat().st_size} bytes")
+    for line in _next(path, folder / plain.SPLIT if plain_folder else data, chosen):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
         click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
+
+
+def _plain(
+    dataset: datasets.Dataset, output: Path | None, changes: tuple[str, ...]
+) -> tuple[recipes.Recipe, datasets.Dataset, Path]:
+    """Recipe, recordings with parts, and the run's folder, for a folder of classes; says what was chosen."""
+    folder = output or Path("runs") / (dataset.root.resolve().name or plain.BASE)
+    with counted("reading the recordings", "files") as progress:
+        planned = plain.plan(dataset, folder, changes, progress=progress)
+    for note in planned.notes:
+        click.echo(note, err=True)
+    plain.write_split(planned.dataset, folder)
+    return planned.recipe, planned.dataset, folder
+
+
+def _next(model: Path, data: Path | None, recipe: recipes.Recipe) -> list[str]:
+    """The commands that follow."""
+    lines = [f"next: ascmcu export {model} --board nucleo-f446"]
+    if data is not None and recipe.data.test:
+        lines.append(f"      ascmcu bench --data {data} --split {recipe.data.test[0]}")
+    return lines
 
 
 def _summary(form: str, scores: Scores) -> str:

@@ -56,7 +56,7 @@ CASES = {
     "unknown-verb": ["exprot", "small.tflite"],
     "unknown-option": ["export", "small.tflite", "--bord", "nucleo-f446"],
     "bench-without-export": ["bench", "nowhere", "--on", "host", "--tensors", "x.npy"],
-    "bench-without-clips": ["bench", "build"],
+    "bench-labels-without-clips": ["bench", "build", "--labels", "notes.tflite"],
     "sim-of-no-elf": ["sim", "notes.tflite"],
     "unknown-board-to-show": ["boards", "show", "nucleo-f999"],
 }

@@ -27,6 +27,8 @@ ROWS = [
     "flash --list",
     "bench build --on host --tensors in.npy",
     "bench build --on sim --tensors in.npy --limit 1",
+    "bench build --on host",
+    "try small.tflite --on host -o tried",
     "report result.json",
     "compare result.json result.json",
     "sim build/firmware.elf --between reset_continue main",

@@ -140,8 +140,22 @@ WRONG = {
         flash nested --dry-run
         flash changed --dry-run
     """,
+    "try": """
+        try
+        try missing.tflite
+        try half.tflite
+        try small.tflite --board zx81
+        try small.tflite --data scenes --tensors in.npy
+        try small.tflite --split 5
+        try small.tflite --limit 0
+        try small.tflite --on moon
+        try small.tflite --tensors wide.npy
+        try small.tflite --data scenes
+        try small.tflite -o occupied
+        try small.tflite --features nope
+    """,
     "bench": """
-        bench
+        bench --labels notes.txt
         bench nowhere --tensors in.npy
         bench --tensors missing.npy
         bench --tensors notes.txt

@@ -100,6 +100,7 @@ CASES = {
     "tmsic-taught": Case("two scenes", 1.0, TAUGHT, ("tmsic-teacher",)),
     "tmsic-hint": Case("two scenes", 1.0, TAUGHT, ("tmsic",)),
     "demo": Case("folds"),
+    "folder": Case("split", 1.0, {"stem_filters": 8, "filters": [8] * 3, "strides": [2, 1, 2]}, epochs=8),
     "esc10": Case("folds", 1.0, {"stem_filters": 8, "filters": [8, 8, 8, 8, 8], "head_filters": 16}),
     "esc10-small": Case("folds", 1.0, {"stem_filters": 8, "filters": [8] * 3, "strides": [2, 1, 2]}),
 }
@@ -118,7 +119,9 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, datasets.Dataset
         "two scenes": tau.mobile(root / "two", seconds_in_name=True, places=3, scenes=tau.SCENES[:2]),
         "folds": synth.write(root / "folds", spec),
     }
-    return {name: datasets.load(folder) for name, folder in folders.items()}
+    loaded = {name: datasets.load(folder) for name, folder in folders.items()}
+    shares = {"train": 0.6, "validate": 0.2, "test": 0.2}
+    return {**loaded, "split": datasets.split(loaded["folds"], shares)}
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What LiteRT answers, where it is installed: its reference kernels, which define the integers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.errors import ToolError
+
+Outputs = list[npt.NDArray[Any]]
+_INSTALL = "pip install ai-edge-litert"
+# Where the interpreter is, in order of preference: the small package, then all of TensorFlow.
+_HOMES = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
+
+
+def answers(model: bytes, inputs: Iterable[npt.NDArray[Any]]) -> Iterator[Outputs]:
+    """All outputs of a ``.tflite`` for each input, with ``BUILTIN_REF``.
+
+    Args:
+        model: the file's bytes; one input.
+        inputs: arrays of the input's size and dtype.
+
+    Raises:
+        ToolError: LiteRT is not installed, or refuses the model.
+    """
+    home = _home()
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            interpreter = home.Interpreter(
+                model_content=bytes(model), experimental_op_resolver_type=home.OpResolverType.BUILTIN_REF
+            )
+        interpreter.allocate_tensors()
+    except (RuntimeError, ValueError) as error:
+        raise ToolError("LiteRT refuses the model", found=str(error).strip().partition("\n")[0]) from error
+    source = interpreter.get_input_details()[0]
+    results = interpreter.get_output_details()
+    for x in inputs:
+        interpreter.set_tensor(source["index"], np.ascontiguousarray(x).reshape(source["shape"]))
+        interpreter.invoke()
+        yield [interpreter.get_tensor(result["index"]) for result in results]
+
+
+def _home() -> Any:
+    for name in _HOMES:
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    raise ToolError("LiteRT is not installed", hint=_INSTALL)
