@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What tests take from outside the repository: models, recordings, inputs. A test whose file is missing skips.
 
 Models come from the folder that ``ASCMCU_MODELS`` names, else from the cache, where ``tools/fetch_models`` puts them;
@@ -44,7 +45,7 @@ def missing(*wanted: Path) -> str:
     names = ", ".join(sorted(path.name for path in absent))
     if all(path.parent == models() for path in absent):
         return f"{names} is not here: tools/fetch_models fetches it, or {MODELS} names its folder"
-    variable = DATASETS if absent[0].parent == dataset("").parent or "esc10" in absent[0].parts else CASES
+    variable = DATASETS if absent[0].is_relative_to(dataset("")) else CASES
     return f"{names} is not here: {variable} names its folder"
 
 
