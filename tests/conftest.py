@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections import defaultdict
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--inputs", type=int, default=4, help="inputs per published model in the tests that take long"
     )
+    parser.addoption("--strict-skips", action="store_true", help="a test that is skipped fails the run")
 
 
 @pytest.fixture
@@ -41,3 +43,31 @@ def update_goldens(request: pytest.FixtureRequest) -> bool:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Fuzzing comes last: what it would find is seldom, and the rest answers sooner."""
     items.sort(key=lambda item: "tests/fuzz/" in item.nodeid)
+
+
+def _skipped(reporter: pytest.TerminalReporter) -> dict[str, list[str]]:
+    """The tests that were skipped, by reason."""
+    found = defaultdict(list)
+    for report in reporter.stats.get("skipped", []):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        found[reason.removeprefix("Skipped: ")].append(report.nodeid)
+    return found
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what did not run: a green run without the models says nothing of them."""
+    skipped = _skipped(terminalreporter)
+    if skipped:
+        terminalreporter.section("not run")
+    for reason, names in sorted(skipped.items()):
+        terminalreporter.write_line(f"{len(names)} × {reason}")
+        for name in sorted({name.partition("[")[0] for name in names}):
+            terminalreporter.write_line(f"    {name}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With ``--strict-skips`` what was skipped fails the run (on the controller, which has all reports)."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--strict-skips") and reporter is not None and _skipped(reporter):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

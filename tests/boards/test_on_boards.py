@@ -16,10 +16,11 @@ from ascmcu.benchmark.wire import ClockState, Counter, Kind
 from ascmcu.runners import base
 from ascmcu.runners.base import Target
 from ascmcu.toolchain.gcc import build_firmware
+from tests.support import outside
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 
 ROOT = Path(__file__).resolve().parents[2]
-KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+KWS = outside.model("mlperf_tiny_kws_int8.tflite")
 FAMILY_SAMPLES = {boards.load(name).chip.family: name for name in boards.names()}
 needs_gcc = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 pytestmark = needs_gcc
@@ -38,7 +39,7 @@ def _run(name: str, target: Target, data: bytes) -> bytes:
         return result.outputs
 
 
-@pytest.mark.skipif(not KWS.is_file(), reason="no keyword-spotting model beside the checkout")
+@outside.needs(KWS)
 @pytest.mark.parametrize("name", boards.names())
 def test_keyword_spotting_gives_the_same_bits_everywhere(
     name: str, tmp_path: Path, pytestconfig: pytest.Config

@@ -12,12 +12,11 @@ import pytest
 from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.toolchain.flags import LANGUAGE
-from tests.support import chain, native_compilers
+from tests.support import chain, native_compilers, outside
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
 from tests.support.native_compilers import Native
 
-SHARED = Path(__file__).resolve().parents[3] / "shared"
 LEVELS = ("-O0", "-O1", "-O2", "-O3", "-Os", "-O1 -fno-tree-vectorize", "-O2 -fno-tree-vectorize")
 
 
@@ -37,9 +36,8 @@ def test_the_network_that_was_wrong_on_the_laptop() -> None:
     """The levels at which it was right are the tool's: tools/ecosystem --on all."""
     native = Native("gcc", "-O2")
     native_compilers.needed(native)
-    inputs, model = SHARED / "cases/bits/tmsic_teacher.x.npy", SHARED / "models/tmsic_teacher_int8.tflite"
-    if not (inputs.is_file() and model.is_file()):
-        pytest.skip("no model to try")
+    inputs, model = outside.case("bits/tmsic_teacher.x.npy"), outside.model("tmsic_teacher_int8.tflite")
+    outside.require(inputs, model)
     graph = passes.optimize(tflite.parse(model.read_bytes(), "tmsic_teacher"))
     reference, compiled = Reference(model.read_bytes()), HostModel(graph, "layers", native=native)
     for x in np.load(inputs)[:2, np.newaxis]:

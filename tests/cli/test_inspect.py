@@ -13,10 +13,9 @@ from ascmcu import api
 from ascmcu.ir.figures import Figures
 from ascmcu.results.limits import LIMITS, by_name
 from tests.cli.conftest import Ascmcu
-from tests.support import recipes_flat
+from tests.support import outside, recipes_flat
 from tests.support.recipes import Recipe, Step
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 FIGURES = Figures(
     parameters=128_000, parameter_bytes=128_000, nonzero_bytes=128 * 1024, macs=30_000_000, int8_weights=True
 )
@@ -58,9 +57,8 @@ def test_what_is_too_much_is_said() -> None:
     ],
 )
 def test_published_models(ascmcu: Ascmcu, name: str, layers: int, parameters: int, macs: int) -> None:
-    path = MODELS / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip("no model to try")
+    path = outside.model(f"{name}.tflite")
+    outside.require(path)
     done = ascmcu("inspect", path, "--json")
     assert done.status == 0, done.stderr
     report = json.loads(done.stdout)

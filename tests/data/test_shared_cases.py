@@ -9,9 +9,10 @@ import pytest
 
 from ascmcu.data import check, datasets
 from ascmcu.features import spec as specs
+from tests.support import outside
 
-CASES = Path(__file__).resolve().parents[2].parent / "shared" / "cases" / "data"
-pytestmark = pytest.mark.skipif(not CASES.is_dir(), reason="the cases are not here")
+CASES = outside.case("data")
+pytestmark = outside.needs(CASES)
 
 # Data set → kind → the files of it.
 FOUND = {

@@ -18,9 +18,10 @@ import numpy as np
 import pytest
 
 from tests.cli.conftest import dense
+from tests.support import outside
 
 ROOT = Path(__file__).resolve().parents[2]
-KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+KWS = outside.model("mlperf_tiny_kws_int8.tflite")
 LIMIT_S = 1800  # of a hang
 
 pytestmark = [

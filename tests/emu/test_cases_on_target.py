@@ -15,11 +15,10 @@ from ascmcu.frontends import tflite
 from ascmcu.ir.types import Array
 from ascmcu.passes.swap_axes import swap_axes
 from ascmcu.schedule import LAYERS, ROWS
-from tests.support import cases, chain, on_target
+from tests.support import cases, chain, on_target, outside
 from tests.support.litert import Reference
 from tests.support.on_target import Network
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 pytestmark = pytest.mark.skipif(
     not (shutil.which(on_target.GCC) and shutil.which(on_target.QEMU)), reason="no cross compiler or no QEMU"
 )
@@ -62,9 +61,8 @@ def test_case_rows(machine: str, rows: tuple[Path, list[str], list[Network], lis
 @pytest.mark.parametrize("name", ["mlperf_tiny_kws_int8", "mlperf_tiny_ic_resnet8_int8"])
 def test_published_models(name: str, tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """Layers, rows, and rows along the other axis; random inputs and the boundaries of the range."""
-    path = MODELS / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip("no model to try")
+    path = outside.model(f"{name}.tflite")
+    outside.require(path)
     count = int(pytestconfig.getoption("--inputs"))
     data = path.read_bytes()
     source = tflite.parse(data, name)

@@ -16,13 +16,13 @@ from ascmcu.cli import cli
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from tests.features.signals import swell
-from tests.support import board_bits
+from tests.support import board_bits, outside
 
-MODEL = Path(__file__).resolve().parents[2].parent / "shared" / "models" / "tflm_micro_speech_int8.tflite"
+MODEL = outside.model("tflm_micro_speech_int8.tflite")
 LABELS = ("silence", "unknown", "yes", "no")
 
 pytestmark = [
-    pytest.mark.skipif(not MODEL.is_file(), reason="no models beside the checkout"),
+    outside.needs(MODEL),
     pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler"),
 ]
 needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="no QEMU")

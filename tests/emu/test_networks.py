@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 
 from ascmcu import api
-from tests.support import board_bits
+from tests.support import board_bits, outside
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
-KWS = MODELS / "mlperf_tiny_kws_int8.tflite"
+KWS = outside.model("mlperf_tiny_kws_int8.tflite")
 
 pytestmark = [
-    pytest.mark.skipif(not KWS.is_file(), reason="no models beside the checkout"),
+    outside.needs(KWS),
     pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler"),
 ]
 needs_qemu = pytest.mark.skipif(not shutil.which("qemu-system-arm"), reason="no QEMU")

@@ -6,11 +6,9 @@ from __future__ import annotations
 import random
 import zlib
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import pytest
 
 from ascmcu.errors import FeatureError
 from ascmcu.features import extract
@@ -20,9 +18,10 @@ from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcm import Pcm, to_pcm
 from ascmcu.features.spec import _CHOICES as CHOICES
 from ascmcu.features.spec import FeatureSpec
+from tests.support import outside
 
-ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10" / "audio"
-needs_esc10 = pytest.mark.skipif(not ESC10.is_dir(), reason="the ESC-10 recordings are not here")
+ESC10 = outside.dataset("esc10") / "audio"
+needs_esc10 = outside.needs(outside.dataset("esc10"))
 
 # The shipped specifications of log-mel features.
 LOG_MEL = tuple(name for name in specs.names() if isinstance(specs.load(name), FeatureSpec))

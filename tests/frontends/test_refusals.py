@@ -14,9 +14,9 @@ from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
 from ascmcu.ir import registry
 from ascmcu.ir.types import DType
+from tests.support import outside
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build, schema
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
 Q = {"scales": (0.05,), "zero_point": 3}
 
 
@@ -109,9 +109,8 @@ def test_float_activations_compile(weights: str) -> None:
 
 
 def test_published_hybrid_model() -> None:
-    path = SHARED / "models" / "dcase2020_task1b_mobnet_drq.tflite"
-    if not path.is_file():
-        pytest.skip("no model to try")
+    path = outside.model("dcase2020_task1b_mobnet_drq.tflite")
+    outside.require(path)
     graph, _ = tflite.load(path)
     kinds = [node.op.kind() for node in graph.nodes]
     assert kinds.count("float_conv2d") == 42 and kinds.count("float_depthwise_conv2d") == 18

@@ -21,8 +21,9 @@ from typing import Any
 
 import pytest
 
+from tests.support import outside
+
 ROOT = Path(__file__).resolve().parents[2]
-MODELS = ROOT.parent / "shared" / "models"
 GROWTH = 0.01
 SMALL = ("ad", "wakeword", "dcase2022_baseline")
 FIGURES = ("cycles", "latency_cycles", "ram_bytes", "flash_beside_weights_bytes")
@@ -43,11 +44,11 @@ def _tool(name: str) -> ModuleType:
 
 def _file(name: str, folder: Path) -> Path:
     """The network's file, made if it is not published."""
-    published = MODELS / f"{name}.tflite"
+    published = outside.model(f"{name}.tflite")
     if published.is_file():
         return published
     if name not in SMALL and "ASCMCU_LONG_TESTS" not in os.environ:
-        pytest.skip(f"{published.name} is not here, or takes long to make")
+        pytest.skip(outside.missing(published))
     pytest.importorskip("tensorflow")
     made = folder / published.name
     if not made.is_file():

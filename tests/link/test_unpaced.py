@@ -27,12 +27,14 @@ from ascmcu.runners.host import HostRunner
 from ascmcu.runners.sim import SimRunner
 from ascmcu.sim.stm32 import BURST, Line
 from ascmcu.toolchain.gcc import build_firmware
-from tests.support import audio
+from tests.support import audio, outside
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
 from tests.support.patience import Clock, OnSimulatedTime
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
-KWS, RESNET8 = MODELS / "mlperf_tiny_kws_int8.tflite", MODELS / "mlperf_tiny_ic_resnet8_int8.tflite"
+KWS, RESNET8 = (
+    outside.model("mlperf_tiny_kws_int8.tflite"),
+    outside.model("mlperf_tiny_ic_resnet8_int8.tflite"),
+)
 # One of each family that has a serial port of its own kind, and one of each kind of STM32 port.
 BOARDS = ("nucleo-f446", "nrf52840-dk", "nucleo-l476", "frdm-k64f")
 # Cycles from byte to byte that every handler follows, masked sections of the main loop included; at the boards' rates a
@@ -63,7 +65,7 @@ def _goes_through(target: Target, clips: Clips) -> None:
     assert found.repairs.sent_again <= len(clips.clips) and found.repairs.clips_repeated == 0
 
 
-@pytest.mark.skipif(not audio.ESC10.is_dir(), reason="no recordings beside the checkout")
+@outside.needs(audio.ESC10)
 @pytest.mark.parametrize("board", BOARDS)
 def test_a_recording_of_five_seconds(board: str, tmp_path: Path) -> None:
     model, spec = audio.write(tmp_path, seconds=5.0)
@@ -73,7 +75,7 @@ def test_a_recording_of_five_seconds(board: str, tmp_path: Path) -> None:
     _goes_through(target, clips)
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="no models beside the checkout")
+@outside.needs(KWS, RESNET8)
 @pytest.mark.parametrize("model", [KWS, RESNET8], ids=lambda path: path.stem)
 @pytest.mark.parametrize("board", BOARDS)
 def test_published_networks(board: str, model: Path, tmp_path: Path) -> None:

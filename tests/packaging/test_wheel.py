@@ -16,10 +16,10 @@ import pytest
 
 from ascmcu.data import synth
 from tests.cli.conftest import dense
-from tests.support import wheels
+from tests.support import outside, wheels
 
 ROOT = Path(__file__).resolve().parents[2]
-KWS = ROOT.parent / "shared" / "models" / "mlperf_tiny_kws_int8.tflite"
+KWS = outside.model("mlperf_tiny_kws_int8.tflite")
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
 

@@ -17,29 +17,29 @@ from ascmcu.data import datasets
 from ascmcu.features import spec as specs
 from ascmcu.frontends import tflite
 from ascmcu.train import recipe
-from tests.support import on_target
+from tests.support import on_target, outside
 from tests.support.litert import Reference
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+ESC10 = outside.dataset("esc10")
 LONG = os.environ.get("ASCMCU_LONG_TESTS") == "1"
 CLIPS = 400 if LONG else 16
 ON_BOARD = 2
 
 
-@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="the released models are not here")
 @pytest.mark.parametrize("name", ["dcase2020_task1b_mobnet.h5", "dcase2020_task1b_mobnet_drq.tflite"])
 def test_same_labels(name: str, tmp_path: Path) -> None:
+    outside.require(outside.model(name), ESC10)
     from ascmcu.data import cache
     from ascmcu.features import extract
     from ascmcu.quantize import routes, source
     from ascmcu.quantize.material import Material
 
-    whole = datasets.load(SHARED / "datasets" / "esc10")
+    whole = datasets.load(ESC10)
     chosen = whole.recordings[:: len(whole.recordings) // CLIPS][:CLIPS]
     dataset = dataclasses.replace(whole, recordings=chosen)
     spec = specs.load_log_mel("hu2020")
     x = np.ascontiguousarray(extract.to_input(cache.features(dataset, spec), spec), np.float32)
-    found = source.load(SHARED / "models" / name, recipe.load("mobnet"))
+    found = source.load(outside.model(name), recipe.load("mobnet"))
     assert found.per_layer is name.endswith(".tflite")
     material = Material(x, x, np.zeros(len(x), np.int64))
     model = routes.convert(found, "int8", material)

@@ -18,10 +18,8 @@ from ascmcu.passes.drop_dead_channels import drop_dead_channels
 from ascmcu.passes.swap_axes import swap_axes
 from ascmcu.schedule import LAYERS, ROWS, Buffer, Plan, make_plan
 from ascmcu.schedule.place import place
-from tests.support import chain
+from tests.support import chain, outside
 from tests.support.zoo_files import zoo_file
-
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 
 # Recipe, classes, and the most that the activations may take, in units of 1,000 bytes.
 NETWORKS = {
@@ -83,9 +81,8 @@ def test_published_networks_fit_at_full_width(recipe: str) -> None:
 
 @pytest.mark.parametrize("name", THIRD_PARTY)
 def test_third_party_networks_halve(name: str) -> None:
-    path = MODELS / f"{name}.tflite"
-    if not path.is_file():
-        pytest.skip("no models beside the checkout")
+    path = outside.model(f"{name}.tflite")
+    outside.require(path)
     plans = _plans(path)
     for plan in plans.values():
         _assert_sound(plan)

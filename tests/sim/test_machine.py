@@ -221,6 +221,34 @@ last:
     assert run(assemble(tmp_path, body), between=("first", "last")).cycles == 26
 
 
+@pytest.mark.parametrize(
+    ("before", "inside", "expected"),
+    [("nop", "nop", 27), ("vmov.f32 s0, #1.0", "nop", 27), ("nop", "vmov.f32 s1, #2.0", 27),
+     ("vmov.f32 s0, #1.0", "vmov.f32 s1, #2.0", 27 + 17)],
+)  # fmt: skip
+def test_fp_registers_cost_where_both_sides_use_them(
+    before: str, inside: str, expected: int, tmp_path: Path
+) -> None:
+    """Lazy stacking: 17 cycles more when the handler uses the FP unit after the interrupted code did (TRM)."""
+    body = f"""
+    .global reset, first, last, on_svc
+    .thumb_func
+on_svc:
+    {inside}
+    bx lr
+    .thumb_func
+reset:
+    {before}
+    nop
+first:
+    svc 0
+last:
+    nop
+    b finish
+"""
+    assert run(assemble(tmp_path, body), between=("first", "last")).cycles == expected
+
+
 def test_priorities_and_tail_chaining(tmp_path: Path) -> None:
     code = """
     volatile int log[8], n;

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.m4.timing import divide_cycles
-from ascmcu.sim import run
+from ascmcu.sim import hook, run
 from tests.sim.programs import assemble, needs_gcc
 
 PROGRAM = """
@@ -132,6 +132,8 @@ RULES = {
     "fp result used": ("vadd.f32 s4, s0, s1\n vmul.f32 s5, s4, s3", 3, "TRM: one more when consumed at once"),
     "fp result used later": ("vadd.f32 s4, s0, s1\n mov r7, r4\n vmul.f32 s5, s4, s3", 3, "TRM"),
     "fp accumulate": ("vfma.f32 s4, s0, s1", 3, "TRM"),
+    "fp accumulate, addend just computed": ("vadd.f32 s4, s0, s1\n vfma.f32 s4, s2, s3", 4, "TRM: read late"),
+    "fp accumulate, factor just computed": ("vadd.f32 s5, s0, s1\n vfma.f32 s4, s5, s3", 5, "TRM"),
     "fp divide": ("vdiv.f32 s4, s0, s1\n vadd.f32 s5, s2, s3", 15, "TRM: 14, and the next waits"),
     "fp divide beside integers": ("vdiv.f32 s4, s0, s1\n" + " add r7, r4, r5\n" * 13, 14, "TRM: integer code goes on"),
     "fp load": ("vldr s4, [r0]\n vldr s5, [r0, #4]", 3, "TRM: pipelines like LDR"),
@@ -205,6 +207,21 @@ def test_branch_not_taken_behind_a_taken_one(
 def test_state_passes_through_a_branch_not_taken(tmp_path: Path) -> None:
     """The pipeline state crosses basic blocks: a load behind a store, with a branch not taken ahead of both."""
     assert cycles_of(tmp_path, " bne last\n str r4, [r0]\n ldr r7, [r0, #4]") == 5
+
+
+def test_the_native_divide_is_the_rule() -> None:
+    """What runs natively stands there a second time: the same cycles for operands of every size and sign."""
+    sizes = [0, 1, 2, 3, 5, 7, 8, 255, 256, 4095, 65536, 0x7FFFFFFE, 0x7FFFFFFF]
+    values = [*sizes, *(-size & 0xFFFFFFFF for size in sizes), 0x80000000]
+    for dividend in values:
+        for divisor in values:
+            for signed in (0, 1):
+                extra = hook._divide_extra.py_func(dividend, divisor, signed)
+                assert extra == divide_cycles(dividend, divisor, bool(signed)) - 2, (
+                    dividend,
+                    divisor,
+                    signed,
+                )
 
 
 def test_divide_range() -> None:

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from ascmcu.features.spec import FeatureSpec, load_log_mel
+from tests.support import outside
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
-ESC10 = Path(__file__).resolve().parents[2].parent / "shared" / "datasets" / "esc10"
+ESC10 = outside.dataset("esc10")
 CLASSES = 10
 
 

@@ -3,7 +3,7 @@
 
 ``recipes_flat`` writes the flatbuffer itself (every operator, odd quantizations); ``recipes_tensorflow`` builds a
 TensorFlow function and lets its converter quantize. Values are numbered: 0 is the network's input, every step adds
-its outputs. Values that no step reads are the network's outputs.
+its outputs. Values that no step reads are the network's outputs, and those that the recipe names besides.
 """
 
 from __future__ import annotations
@@ -32,12 +32,14 @@ class Step:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A network. ``seed`` fixes weights, quantization and inputs; ``interface`` is the type at its ends."""
+    """A network. ``seed`` fixes weights, quantization and inputs; ``interface`` is the type at its ends. ``also`` are
+    values that a step reads and that are outputs all the same."""
 
     shape: Shape
     interface: str
     seed: int
     steps: tuple[Step, ...]
+    also: tuple[int, ...] = ()
 
     def shapes(self) -> list[Shape]:
         """The shape of every value."""
@@ -47,14 +49,16 @@ class Recipe:
         return known
 
     def outputs(self) -> list[int]:
-        """Values that no step reads."""
-        read = {i for step in self.steps for i in step.inputs}
+        """Values that no step reads, and those that are outputs besides."""
+        read = {i for step in self.steps for i in step.inputs} - set(self.also)
         return [i for i in range(1, len(self.shapes())) if i not in read]
 
     def row(self, name: str) -> str:
         """The recipe as a row for ``tests/fuzz/found.toml``."""
         lines = ["[[graph]]", f'name = "{name}"', f"shape = {list(self.shape)}"]
-        lines += [f'interface = "{self.interface}"', f"seed = {self.seed}", "steps = ["]
+        lines += [f'interface = "{self.interface}"', f"seed = {self.seed}"]
+        lines += [f"also = {list(self.also)}"] if self.also else []
+        lines.append("steps = [")
         for step in self.steps:
             pairs = [("kind", step.kind), ("inputs", step.inputs), *step.attributes.items()]
             lines.append("  { " + ", ".join(f"{key} = {_toml(value)}" for key, value in pairs) + " },")
@@ -67,7 +71,8 @@ class Recipe:
         for raw in row["steps"]:
             rest = {key: value for key, value in raw.items() if key not in ("kind", "inputs")}
             steps.append(Step(raw["kind"], tuple(raw["inputs"]), rest))
-        return Recipe(tuple(row["shape"]), row["interface"], row["seed"], tuple(steps))
+        also = tuple(row.get("also", ()))
+        return Recipe(tuple(row["shape"]), row["interface"], row["seed"], tuple(steps), also)
 
 
 def _toml(value: Any) -> str:
@@ -431,7 +436,11 @@ def recipes(
         shapes += made
     if not steps:
         steps.append(Step("relu", (0,)))
-    return Recipe(shape, _one(draw, interfaces), _int(draw, 0, 1 << 20), tuple(steps))
+    interface, seed = _one(draw, interfaces), _int(draw, 0, 1 << 20)
+    # An output that is read as well must not be overwritten by its reader.
+    read = sorted({i for step in steps for i in step.inputs if i > 0})
+    also = (_one(draw, read),) if read and not _int(draw, 0, 2) else ()
+    return Recipe(shape, interface, seed, tuple(steps), also)
 
 
 def separable(rng: random.Random) -> Recipe:

@@ -3,19 +3,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from ascmcu import zoo
+from tests.support import outside
 
 zoo.load_tensorflow()
 
 import keras  # noqa: E402  (after TensorFlow was told to be quiet)
 
-SHARED = Path(__file__).resolve().parents[2].parent / "shared"
+RELEASED = outside.model("dcase2020_task1b_mobnet.h5"), outside.model("dcase2020_task1b_mobnet_drq.tflite")
 
 # Network, input, classes, options, parameters, MACs: counted in the released files, but zhao's inferred.
 SIZES = [
@@ -115,13 +115,13 @@ def test_answers_twice_or_once(name: str, shape: tuple[int, ...]) -> None:
     assert zoo.build(name, shape, 10, {"groups": 0}).output_shape == (None, 10)
 
 
-@pytest.mark.skipif(not (SHARED / "models").is_dir(), reason="the released models are not here")
+@outside.needs(*RELEASED)
 def test_the_released_mobnet_fits_layer_for_layer() -> None:
     from ai_edge_litert.interpreter import Interpreter
 
     model = zoo.build("mobnet", (128, 461, 6), 3)
-    model.load_weights(SHARED / "models" / "dcase2020_task1b_mobnet.h5")
-    released = Interpreter(str(SHARED / "models" / "dcase2020_task1b_mobnet_drq.tflite"))
+    model.load_weights(RELEASED[0])
+    released = Interpreter(str(RELEASED[1]))
     released.allocate_tensors()
     rng = np.random.default_rng(0)
     for number in range(6):

@@ -23,17 +23,29 @@ from tests.support.mutating.edits import Edit
 HERE = Path(__file__).parent
 # What a test may take on a copy, and how much longer than on the first run; more is a loop without an end.
 LEAST_S, FACTOR = 60.0, 8.0
+# Hypothesis and others are imported before pytest could rewrite their assertions.
+_OPTIONS = (
+    "-q",
+    "-n0",
+    "-p",
+    "no:cacheprovider",
+    "--no-header",
+    "-W",
+    "ignore::pytest.PytestAssertRewriteWarning",
+)
 # What neither a copy's Python nor its C may change for the others: results that are kept by their content.
 _SHARED_CACHES = ("native", "templates", "cmsis-dsp", "packs")
 
 
 @dataclass(frozen=True)
 class Room:
-    """Files by pattern, and the tests to ask, both as paths below the root."""
+    """Files by pattern, and the tests to ask, both as paths below the root. ``reached``: whether a first run tells
+    which of them reach a line; else all are asked."""
 
     name: str
     files: tuple[str, ...]
     tests: tuple[str, ...]
+    reached: bool = True
 
 
 def rooms(path: Path = HERE / "rooms.toml") -> dict[str, Room]:
@@ -44,6 +56,7 @@ def rooms(path: Path = HERE / "rooms.toml") -> dict[str, Room]:
             name,
             tuple(room["files"]),
             tuple(test for suite in room["tests"] for test in table["tests"][suite]),
+            room.get("reached", True),
         )
         for name, room in table["room"].items()
     }
@@ -112,6 +125,8 @@ class Copy:
             file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             os.dup2(file, 1)
             os.dup2(file, 2)
+            # Whoever reads what this process prints gets nothing of what the child does.
+            sys.stdout, sys.stderr = (os.fdopen(fd, "w", closefd=False) for fd in (1, 2))
             os.chdir(self.root)
             for name in [n for n in sys.modules if n.split(".")[0] in ("tests", "ascmcu")]:
                 del sys.modules[name]
@@ -121,7 +136,8 @@ class Copy:
             prepare()
             import pytest
 
-            status = int(pytest.main(["-q", "-n0", "-p", "no:cacheprovider", "--no-header", *arguments]))
+            status = int(pytest.main([*_OPTIONS, *arguments]))
+            sys.stdout.flush()
         finally:
             os._exit(status)
 
@@ -194,7 +210,7 @@ def first_run(copy: Copy, tests: Sequence[str], folder: Path) -> Reached:
         cov = coverage.Coverage(data_file=None, source=[str(copy.root / "ascmcu")], config_file=False)
         cov.start()
         plugin = _Plugin(cov)
-        status = pytest.main(["-q", "-n0", "-p", "no:cacheprovider", *tests], plugins=[plugin])
+        status = pytest.main([*_OPTIONS, *tests], plugins=[plugin])
         cov.stop()
         found = Reached()
         numbers = {name: n for n, name in enumerate(plugin.seconds)}

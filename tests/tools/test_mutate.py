@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``tools/mutate``: which edits it makes, and that it tells a test that can fail from one that cannot."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.mutating import edits, runs
+from tests.support.mutating.edits import Edit
+from tests.support.patience import HANG_S
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PYTHON = '''
+"""A docstring with 1 < 2."""
+
+LIMIT = 10
+
+
+def clipped(x: int, low: int = 0) -> int:
+    """Not 3 + 4."""
+    if x < low and not is_odd(x):
+        raise ValueError(f"{x} + 1 is low")
+    return min(x - 1, LIMIT)
+'''
+C = """
+/* 1 < 2 */
+#define LIMIT 10
+static const char *const text = "3 + 4";
+int32_t clipped(int32_t x)
+{
+    note(x);
+    return x < {{ low + 1 }} && !odd(x) ? x - 1 : -x;
+}
+"""
+
+
+def _changes(found: list[Edit]) -> set[tuple[str, str]]:
+    return {(edit.before, edit.after) for edit in found}
+
+
+def test_edits_of_python() -> None:
+    assert _changes(edits.of("a.py", PYTHON.encode())) == {
+        ("10", "11"), ("0", "1"), ("<", "<="), ("and", "or"), ("not ", ""), ("min", "max"), ("-", "+"), ("1", "2"),
+        ('raise ValueError(f"{x} + 1 is low")', "pass"),
+    }  # fmt: skip
+
+
+def test_edits_of_c() -> None:
+    assert _changes(edits.of("a.c", C.encode())) == {
+        ("<", "<="), ("&&", "||"), ("!", ""), ("-", "+"), ("1", "2"), ("note(x)", "(void)0"),
+    }  # fmt: skip
+
+
+def test_every_edit_changes_what_its_file_means() -> None:
+    """Of the whole package: each parses, and is another program."""
+    path = ROOT / "ascmcu" / "ir" / "layout.py"
+    source = path.read_bytes()
+    before = ast.dump(ast.parse(source))
+    found = edits.of("ascmcu/ir/layout.py", source)
+    assert len(found) > 40
+    for edit in found:
+        assert ast.dump(ast.parse(edit.apply(source))) != before, edit
+        assert edit.text in source.decode() and edit.before in source.decode().splitlines()[edit.line - 1]
+
+
+def test_an_edit_of_a_file_that_has_changed_is_refused() -> None:
+    (edit, *_) = edits.of("a.py", b"x = 1\n")
+    with pytest.raises(ValueError, match="no longer reads '1'"):
+        edit.apply(b"xx = 1\n")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with a room of one file, a test that sees half of it, and a loop."""
+    root = tmp_path / "checkout"
+    (root / "ascmcu").mkdir(parents=True)
+    (root / "ascmcu" / "__init__.py").touch()
+    (root / "ascmcu" / "toy.py").write_text(
+        "def double(x):\n    return 2 * x\n\n\ndef down(x):\n    while x > 0:\n        x -= 1\n    return x\n\n\n"
+        "def unseen(x):\n    return x + 1\n\n\ndef unchecked(x):\n    return x - 1\n"
+    )
+    (root / "test_toy.py").write_text(
+        "from ascmcu import toy\n\n\ndef test_double():\n    assert toy.double(3) == 6\n\n\n"
+        "def test_down():\n    assert toy.down(3) == 0\n\n\ndef test_nothing():\n    toy.unchecked(3)\n"
+    )
+    for command in (["git", "init", "-q"], ["git", "add", "."]):
+        subprocess.run(command, cwd=root, check=True)
+    return root
+
+
+def test_a_room_of_one_file(checkout: Path, tmp_path: Path) -> None:
+    room = runs.Room("toy", ("ascmcu/toy.py",), ("test_toy.py",))
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    before = (checkout / "ascmcu" / "toy.py").read_bytes()
+    reached = runs.first_run(copy, room.tests, tmp_path / "first")
+    assert len(reached.tests) == 3
+    chosen = [
+        edit for edit in runs.candidates(checkout, room)
+        if (edit.before, edit.after) in {("*", "+"), ("-=", "+="), ("+", "-"), ("-", "+")}
+    ]  # fmt: skip
+    told: list[runs.Verdict] = []
+
+    def asked(edit: Edit) -> tuple[list[str], float]:
+        tests, _ = runs.reached_tests(reached, edit, HANG_S)
+        return tests, 1.0 if edit.before == "-=" else HANG_S  # the loop has no end
+
+    found = runs.judge(chosen, [copy], asked, tmp_path / "logs", told.append)
+    assert {(v.edit.line, v.result, v.by) for v in found} == {
+        (2, "killed", "test_toy.py::test_double"), (7, "killed", "it does not end"), (12, "not reached", ""),
+        (16, "survived", ""),
+    }  # fmt: skip
+    assert sorted(map(repr, told)) == sorted(map(repr, found))
+    assert (copy.root / "ascmcu" / "toy.py").read_bytes() == before, "the copy is whole again"
+    assert (checkout / "ascmcu" / "toy.py").read_bytes() == before
+
+
+def test_a_sample_is_the_same_every_time() -> None:
+    found = runs.candidates(ROOT, runs.rooms()["schedule"])
+    assert len(found) > 200
+    assert runs.sample(found, 30, 1) == runs.sample(found, 30, 1) != runs.sample(found, 30, 2)
+    assert len(runs.sample(found, 10**6, 1)) == len(found)
+
+
+@pytest.mark.parametrize("room", runs.rooms().values(), ids=lambda r: r.name)
+def test_rooms_have_files_and_tests(room: runs.Room) -> None:
+    for pattern in room.files:
+        assert list(ROOT.glob(pattern)), pattern
+    for test in room.tests:
+        assert (ROOT / test.partition("::")[0]).exists(), test
+
+
+def test_edits_without_effect_are_of_lines_that_are_there() -> None:
+    for known in runs.equivalents():
+        assert known.text in [line.strip() for line in (ROOT / known.path).read_text().splitlines()], known
+        assert known.before in known.text and len(known.why) > 10
