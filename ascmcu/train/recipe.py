@@ -333,7 +333,7 @@ def _change(text: str) -> tuple[str, str, Any]:
     place, equals, value = text.partition("=")
     section, dot, key = place.strip().partition(".")
     if not equals or not dot:
-        raise InputError("a change of the recipe is not understood", where=text, expected="section.key=value")
+        raise InputError("invalid --set", where=text, expected="section.key=value")
     try:
         return section, key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
@@ -410,7 +410,7 @@ def _check_augment(recipe: Recipe, where: str) -> None:
         spec.deltas or spec.n_mfcc or spec.normalization not in ("none", "mean_std")
     ):
         raise InputError(
-            "only logarithms of energies can be mixed as sounds",
+            "mixing as sounds needs log energies",
             where=f"{where}: mixup_energy",
             expected='features without deltas and MFCCs, normalization "mean_std" or "none"',
         )
@@ -438,7 +438,7 @@ def _check_heads(recipe: Recipe, where: str) -> None:
     heads = recipe.heads
     if heads.groups and len(heads.weights) != 2:
         raise InputError(
-            "two classifiers have two weights", where=f"{where}, heads", found=list(heads.weights)
+            "two classifiers need two weights", where=f"{where}, heads", found=list(heads.weights)
         )
 
 
