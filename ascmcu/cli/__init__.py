@@ -44,11 +44,11 @@ AFTER_CTRL_C = {
     "bench": "the clips scored so far are kept: repeat `{command}` to resume",
     "train": "the run's folder is kept: repeat `{command}` to resume from the last checkpoint",
     "tune": "finished trials are kept: repeat `{command}` to resume",
-    "export": "nothing was written; an earlier export is unchanged",
+    "export": "nothing was written; an earlier export is unchanged: repeat `{command}`",
     "quantize": "the state of a training (--to qat, --slim) is kept: repeat `{command}` to resume",
-    "data": "nothing half-written is left",
-    "features": "nothing was written",
-    "report": "an earlier report is unchanged",
+    "data": "nothing half-written is left: repeat `{command}`",
+    "features": "nothing was written: repeat `{command}`",
+    "report": "an earlier report is unchanged: repeat `{command}`",
     "flash": "the board may hold half a firmware: repeat `{command}` to write it completely",
 }
 HELP_OPTIONS = ["-h", "--help"]
