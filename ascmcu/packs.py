@@ -117,7 +117,7 @@ def _fetch(source: str | None, here: Path) -> None:
             raise ToolError(
                 "the index of parts is empty",
                 where=source or "the public index",
-                hint="is the network there? An index from elsewhere: --index FILE",
+                hint="check the network connection, or give an index with --index FILE",
             )
         made.replace(here / "index.json")
 

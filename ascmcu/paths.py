@@ -91,7 +91,7 @@ def check_folder(path: Path) -> None:
         InputError: it is a link that leads nowhere, or in a circle.
     """
     if path.is_symlink() and not path.exists():
-        raise InputError("the folder is a link that leads nowhere", where=str(path), hint="name a new folder")
+        raise InputError("the folder is a broken link", where=str(path), hint="name a new folder")
 
 
 def check_output(path: Path, *inputs: Path) -> None:
@@ -105,7 +105,7 @@ def check_output(path: Path, *inputs: Path) -> None:
         InputError: its folder is none, it is a folder itself, or it is one of ``inputs``.
     """
     if not path.parent.is_dir():
-        raise InputError("no folder for the output", where=str(path.parent), hint="make it first")
+        raise InputError("the output's folder does not exist", where=str(path.parent), hint="create it first")
     if path.is_dir():
         raise InputError("the output is a folder", where=str(path), expected="a file")
     if any(real(path) == real(given) for given in inputs):

@@ -89,9 +89,7 @@ def bench(
     if wait_states and (on != "sim" or serial is not None):
         raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
     if counts is not None and serial is None:
-        raise InputError(
-            "what the runner counts is known", found=f"--counts {counts}", expected="--serial PORT"
-        )
+        raise InputError("--counts needs --serial", found=f"--counts {counts}", expected="--serial PORT")
     if (
         manifest.build_sha256 == UNIDENTIFIED
         and not (folder / "firmware.elf").is_file()
@@ -144,10 +142,10 @@ def _label_files(labels: Sequence[PathLike], tensors: bool) -> tuple[Path | None
     arrays = [path for path in paths if path.suffix == ".npy"]
     names = [path for path in paths if path.suffix != ".npy"]
     if len(arrays) > 1 or len(names) > 1:
-        raise InputError("one file of labels is enough", found=", ".join(map(str, paths)))
+        raise InputError("--labels names two files of one kind", found=", ".join(map(str, paths)))
     if arrays and not tensors:
         raise InputError(
-            "an array of right answers goes with tensors",
+            "a .npy file for --labels needs --tensors",
             where=str(arrays[0]),
             expected="--tensors IN.npy; or a text file with the network's classes",
         )

@@ -48,7 +48,7 @@ def result_path(path: Path) -> Path:
     found = sorted(path.glob("bench-*.json"), key=lambda p: p.stat().st_mtime)
     if not found:
         raise InputError(
-            "no result of a benchmark here",
+            "no benchmark result found",
             where=str(path),
             hint="`ascmcu bench` writes one beside the export",
         )

@@ -86,8 +86,8 @@ def _compare(right: Array, answer: Array, where: str) -> None:
     if len(wrong):
         first = wrong[0]
         raise GeneratedCodeError(
-            "what runs does not compute what the network does: it is damaged, or a defect of ascmcu or of the "
-            "compiler; nothing of it is scored",
+            "the firmware's outputs differ from the network's: the firmware is damaged, or ascmcu or the compiler has "
+            "a defect; nothing was scored",
             where=f"{where}: {len(wrong)} of {right.size} values",
             expected=f"{right[first]} at {first}",
             found=answer[first],

@@ -216,7 +216,7 @@ def _truth(
     array = _array(truth)
     if array.shape not in ((count,), (count, 1)) or array.dtype.kind not in "iuU":
         raise DataError(
-            "the truth does not fit the tensors",
+            "the labels do not fit the tensors",
             where=str(truth),
             expected=f"({count},) whole numbers or names",
             found=f"{array.dtype} {array.shape}",
@@ -234,7 +234,7 @@ def _truth(
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= len(numbers):
         raise DataError(
-            "the truth has a class that the network does not have",
+            "the labels name a class that the network does not have",
             where=str(truth),
             expected=f"0 … {len(numbers) - 1}",
             found=f"{low} … {high}",

@@ -59,7 +59,7 @@ def kind_of(hello: Hello, facts: RunnerFacts, asked: CountKind | None = None) ->
                 else f"{hello.probe.instructions} counts for {hello.probe.instructions} instructions",
                 found=f"{hello.probe.additions} counts for {hello.probe.instructions} instructions with additions, "
                 f"{hello.probe.divisions} with divisions, by {_COUNTERS[hello.counter]}",
-                hint="leave --counts out, and the counts are called what they are",
+                hint="omit --counts to have their kind detected",
             )
         return asked
     if facts.count_kind == "instructions" or instructions:

@@ -55,7 +55,7 @@ def check(session: Session, manifest: Manifest, wanted: Golden) -> None:
         tolerance = _FLOAT_TOLERANCE if a.dtype.kind == "f" else 0.0
         if not np.allclose(a, b.reshape(a.shape), rtol=tolerance, atol=tolerance):
             raise LinkError(
-                "the device's outputs are not those of the reference",
+                "the device's outputs differ from the reference",
                 where=spec.name,
                 expected=b.ravel()[:16].tolist(),
                 found=a.ravel()[:16].tolist(),

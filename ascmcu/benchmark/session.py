@@ -132,9 +132,9 @@ class Session:
     def _no_end(self) -> LinkError:
         """The error for a clip that was begun anew too often: bytes are lost, or answers come too late."""
         return LinkError(
-            "a clip could not be brought to its end",
+            "a clip could not be completed",
             found=f"{_CLIP_ATTEMPTS} attempts, {self._decoder.bad_frames} damaged frames{self._pace}",
-            expected=f"one without a loss, and every answer within {_ASK_AGAIN_S:.1f} s",
+            expected=f"an attempt without a loss, and every answer within {_ASK_AGAIN_S:.1f} s",
             hint=self._hint,
         )
 
@@ -165,7 +165,7 @@ class Session:
             part = self._ask(wire.Layers, Type.LAYERS, body=wire.layers_body(len(counts)))
             if part.clip != result.clip or part.first != len(counts) or not part.counts:
                 raise LinkError(
-                    "the device's layer counts are of another clip", expected=result.clip, found=part.clip
+                    "the device's layer counts belong to another clip", expected=result.clip, found=part.clip
                 )
             counts += part.counts
         return tuple(counts)
@@ -232,7 +232,7 @@ class Session:
                 )
             if message.timing != self.hello.timing:
                 raise LinkError(
-                    "the device has restarted on another clock: its counts would not be those of before",
+                    "the device has restarted with another clock: its counts do not compare with the earlier ones",
                     expected=f"{self.hello.clock_hz} Hz, {self.hello.wait_states} wait states",
                     found=f"{message.clock_hz} Hz, {message.wait_states} wait states",
                     hint="reset the board and give the same command again; an oscillator may be failing",
@@ -264,7 +264,7 @@ class Session:
         raise LinkError(
             "the device has stopped answering",
             where=where,
-            found=f"nothing of use for {self._response_s:.0f} s{self._pace}",
+            found=f"no valid frame for {self._response_s:.0f} s{self._pace}",
             hint=self._hint,
         )
 
@@ -335,7 +335,8 @@ class Session:
 def _refused(message: wire.Refusal) -> LinkError:
     names = {code.value: code.name for code in ErrorCode}
     return LinkError(
-        "the device refuses", found=f"{names.get(message.code, message.code)}, detail {message.detail}"
+        "the device reported an error",
+        found=f"{names.get(message.code, message.code)}, detail {message.detail}",
     )
 
 

@@ -359,7 +359,7 @@ def _parse_hello(frame: Frame) -> Hello:
     room = data_frame_bytes(chunk_bytes) <= receive_bytes
     if shape[-1] > MAX_LAYERS or not credits_ or not chunk_bytes or not room:
         raise LinkError(
-            "what the device says of itself cannot be",
+            "the device's description of itself is invalid",
             expected=f"at most {MAX_LAYERS} layers, at least one credit, one byte in a chunk and room for a chunk",
             found=f"{shape[-1]} layers, {credits_} credits, {chunk_bytes} bytes in a chunk, room for {receive_bytes}",
             hint="export the model again and flash it",

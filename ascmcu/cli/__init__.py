@@ -22,41 +22,41 @@ from ascmcu.errors import AscmcuError, InputError, ToolError, why
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
 VERBS = {
     "try": "Show a model's cycles, RAM and flash at once: export, run, compare, report.",
-    "doctor": "Show what this machine has, what it lacks and how to install it.",
+    "doctor": "Show which programs and libraries are installed, and how to install the others.",
     "data": "Check, list and synthesise data sets.",
-    "train": "Train a network by its recipe: data set in, quantized model out.",
-    "quantize": "Make a float model int8, dynamic-range or fp16, and say what it costs.",
+    "train": "Train a network from a recipe and quantize it to int8.",
+    "quantize": "Convert a float model to int8, dynamic-range or fp16, and measure the loss.",
     "tune": "Search networks and features by accuracy and compiled cost.",
-    "inspect": "Layers, parameters, MACs, memory, and the limits they meet.",
-    "features": "Compare the device's features with librosa's.",
+    "inspect": "Show layers, parameters, MACs and memory of a model, and which limits it meets.",
+    "features": "Compare the firmware's audio features with librosa's, or with your own.",
     "export": "Compile a .tflite to C and firmware for a board.",
-    "flash": "Write the last export to the board on the desk.",
-    "bench": "Stream recordings or tensors through a firmware; accuracy, cycles, RAM, flash.",
-    "report": "Show a result as a page, in the terminal, as Markdown or JUnit.",
-    "compare": "Hold results against the first: what differs, budgets, a Pareto plot.",
-    "boards": "List and show the boards that are known, describe new ones.",
+    "flash": "Write an export to a connected board.",
+    "bench": "Run recordings or tensors through a firmware: accuracy, cycles, RAM, flash.",
+    "report": "Show a benchmark result as HTML, text, Markdown or JUnit.",
+    "compare": "Show the differences between results, check budgets, draw a Pareto plot.",
+    "boards": "List and show the supported boards, or describe a new one.",
     "sim": "Run any bare-metal Cortex-M4 ELF with cycle counts.",
-    "completion": "Print the completion script of a shell.",
+    "completion": "Print a shell completion script.",
 }
 
 
 # What Ctrl-C leaves behind, and how to go on. `{command}` is what was typed.
 AFTER_CTRL_C = {
-    "bench": "the clips scored so far are kept: `{command}` goes on with the rest",
-    "train": "what the run's folder holds is kept: `{command}` goes on from the last finished epoch",
-    "tune": "finished trials are kept: `{command}` goes on with the rest",
-    "export": "nothing was written and an earlier export is as it was: `{command}` starts anew",
-    "quantize": "what a training (--to qat, --slim) has learned is kept: `{command}` goes on from it",
-    "data": "no half-written data set is left: `{command}` starts anew",
-    "features": "nothing was written: `{command}` starts anew",
-    "report": "an earlier report is as it was: `{command}` writes it anew",
-    "flash": "the board may hold half a firmware: `{command}` writes it whole",
+    "bench": "the clips scored so far are kept: repeat `{command}` to resume",
+    "train": "the run's folder is kept: repeat `{command}` to resume from the last checkpoint",
+    "tune": "finished trials are kept: repeat `{command}` to resume",
+    "export": "nothing was written; an earlier export is unchanged: repeat `{command}`",
+    "quantize": "the state of a training (--to qat, --slim) is kept: repeat `{command}` to resume",
+    "data": "nothing half-written is left: repeat `{command}`",
+    "features": "nothing was written: repeat `{command}`",
+    "report": "an earlier report is unchanged: repeat `{command}`",
+    "flash": "the board may hold half a firmware: repeat `{command}` to write it completely",
 }
 HELP_OPTIONS = ["-h", "--help"]
 QUIET = click.Option(
     ["-q", "--quiet"], is_flag=True, expose_value=False, is_eager=True,
     callback=lambda context, option, value: _be_quiet(context) if value else None,
-    help="Nothing but errors, and the result where it was asked for as JSON or a file.",
+    help="Print only errors and explicitly requested output (--json, a file).",
 )  # fmt: skip
 
 
@@ -141,7 +141,7 @@ class _LazyGroup(click.Group):
         verbs = self.list_commands(ctx)
         if args and args[0] not in verbs and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], verbs, n=2)
-            hint = f"did you mean {' or '.join(near)}?" if near else "`ascmcu --help` says what each does"
+            hint = f"did you mean {' or '.join(near)}?" if near else "see `ascmcu --help`"
             raise InputError("unknown verb", found=args[0], hint=hint)
         return super().resolve_command(ctx, args)
 
@@ -153,10 +153,10 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": HELP_OPTIONS})
 @click.version_option(__version__, prog_name="ascmcu")
 def cli() -> None:
-    """From a trained audio classifier to a benchmarked Cortex-M4 firmware.
+    """Compile trained audio classifiers to Cortex-M4 firmware, and benchmark it.
 
-    Exit status: 0 done; 1 done, but a budget, limit or check failed; 2 bad input or environment; 130 interrupted.
-    `ascmcu completion` prints what your shell needs to complete verbs and options.
+    Exit status: 0 success; 1 a budget, limit or check failed; 2 bad input or environment; 130 interrupted.
+    `ascmcu completion` prints a completion script for your shell.
     """
 
 
@@ -219,13 +219,11 @@ def _usage(error: click.UsageError) -> InputError:
         "valid float range", "valid number"
     )
     command = error.ctx.command_path if error.ctx else "ascmcu"
-    return InputError(message[:1].lower() + message[1:], hint=f"`{command} --help` shows what there is")
+    return InputError(message[:1].lower() + message[1:], hint=f"see `{command} --help`")
 
 
 def _no_command(context: click.Context) -> InputError:
     assert isinstance(context.command, click.Group)
     names = ", ".join(context.command.list_commands(context))
     path = context.command_path
-    return InputError(
-        "a command is missing", expected=f"{path} with one of {names}", hint=f"`{path} --help` tells"
-    )
+    return InputError("missing command", expected=f"{path} with one of {names}", hint=f"see `{path} --help`")

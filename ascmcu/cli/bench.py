@@ -24,67 +24,71 @@ if TYPE_CHECKING:
     "runner",
     default=None,
     shell_complete=names.RUNNERS,
-    help="Where to run: host, sim, qemu, …  [default: sim]",
+    help="Runner: host, sim, qemu or renode.  [default: sim]",
 )
 @click.option(
     "--serial",
     "port",
     default=None,
-    help="A board's port: /dev/ttyACM0, socket://host:port, or auto: found by its USB numbers.",
+    help="Run on a board at this port: /dev/ttyACM0, socket://HOST:PORT, or auto (searched by USB id).",
 )
-@click.option("--baud", type=click.IntRange(min=1), default=None, help="Instead of the board's own rate.")
+@click.option("--baud", type=click.IntRange(min=1), default=None, help="Baud rate, instead of the board's.")
 @click.option(
     "--data", type=click.Path(path_type=Path), default=None,
-    help="Recordings: a folder with a meta.csv or a folder per class, or a table.",
+    help="Recordings: a folder with a meta.csv, a folder per class, or a table.",
 )  # fmt: skip
-@click.option("--split", default=None, help="The part of the data to take, such as test or fold5.")
+@click.option("--split", default=None, help="Use this part of the data, such as test or fold5.")
 @click.option(
     "--long", metavar="HOW", type=click.Choice(["first", "error", "windows"]), default="first", show_default=True,
-    help="Recordings longer than the network's clip: first (the beginning is heard, as in training), error (they "
-    "are refused), or windows (all is heard; scores are the mean over windows).",
+    help="For recordings longer than the network's clip: first (use the beginning, as in training), error (refuse "
+    "them), or windows (use all; the scores are the mean over windows).",
 )  # fmt: skip
 @click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,
-    help="Inputs for the network alone: a .npy of (N, *input shape) in its input dtype.",
+    help="Inputs for the network without front end: a .npy of shape (N, *input shape) in its input dtype.",
 )  # fmt: skip
 @click.option(
     "--labels", type=click.Path(path_type=Path), multiple=True,
-    help="The network's classes in the order of its outputs: one a line, a JSON list or a CSV. "
-    "With --tensors also a .npy (N,) with the right classes, by number or name.",
+    help="The network's classes in the order of its outputs: text with one per line, a JSON list or a CSV. "
+    "With --tensors also a .npy of shape (N,) with the correct class of each input, by number or name.",
 )  # fmt: skip
 @click.option(
     "--counts", type=click.Choice(["cycles", "instructions"]), default=None,
-    help="With --serial: what the device counts, where the port does not tell (socket://…).",
+    help="With --serial: what the device counts, if the port does not tell (socket://…).",
 )  # fmt: skip
 @click.option(
     "--save-outputs", type=click.Path(path_type=Path), default=None,
-    help="Write the raw outputs as .npy (N, *output shape); a second output goes to NAME.1.npy.",
+    help="Write the raw outputs as .npy of shape (N, *output shape); a second output goes to NAME.1.npy.",
 )  # fmt: skip
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=None, help="At most so many clips, spread evenly."
+    "--limit", type=click.IntRange(min=1), default=None, help="Use at most N clips, evenly sampled."
 )
 @click.option(
     "--repeat", type=click.IntRange(min=1), default=1, show_default=True,
-    help="Run every clip so often; counts are the median.",
+    help="Run each clip N times and report the median.",
 )  # fmt: skip
 @click.option(
-    "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Clips to run before."
+    "--warm-up",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Warm-up clips; their results are discarded.",
 )
 @click.option(
     "--wait-states",
     is_flag=True,
-    help="On sim: behind the chip's real flash, its caches modelled; without it, cycles are at zero wait states.",
+    help="On sim: model the chip's flash wait states and caches. Without it, cycles are at zero wait states.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
     wait_states: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Stream clips through the firmware in DIR (default: build) and report what it does.
+    """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
 
-    Without --data and --tensors the inputs are the type's extremes and seeded noise.
+    Without --data and --tensors the inputs are the extremes of the type and seeded noise.
     """
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")

@@ -13,13 +13,13 @@ from ascmcu.cli import names
 
 @click.group("boards")
 def command() -> None:
-    """The boards that are known."""
+    """List and show the supported boards, or describe a new one."""
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def list_boards(as_json: bool) -> None:
-    """All boards: chip, clock, memories, serial port."""
+    """List all boards with chip, clock, memory and serial port."""
     from ascmcu import boards
 
     rows = [boards.load(name).summary() for name in boards.names()]
@@ -44,9 +44,9 @@ def list_boards(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name", shell_complete=names.BOARDS)
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def show_board(name: str, as_json: bool) -> None:
-    """One board (a name, or a TOML file), with its chip."""
+    """Show a board and its chip. NAME is a board or a TOML file."""
     import dataclasses
 
     from ascmcu import boards
@@ -84,17 +84,15 @@ def show_board(name: str, as_json: bool) -> None:
 
 @command.command("new")
 @click.argument("part")
-@click.option("--name", default=None, help="The board's name.  [default: the part's]")
+@click.option("--name", default=None, help="Name of the board.  [default: the part's]")
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("."), show_default=True,
-    help="Where the descriptions go.",
+    help="Folder for the descriptions.",
 )  # fmt: skip
-@click.option(
-    "--index", "source", default=None, help="An index of CMSIS packs: its address, or an index.json."
-)
-@click.option("--update", is_flag=True, help="Fetch the index again.")
+@click.option("--index", "source", default=None, help="URL of an index of CMSIS packs, or an index.json.")
+@click.option("--update", is_flag=True, help="Download the index again.")
 def new_board(part: str, name: str | None, folder: Path, source: str | None, update: bool) -> None:
-    """Describe a board with PART (such as STM32F407VGTx), from its maker's CMSIS pack."""
+    """Write a board description for PART (such as STM32F407VGTx) from its vendor's CMSIS pack."""
     from ascmcu import boards, packs
     from ascmcu.codegen import new_board as descriptions
 

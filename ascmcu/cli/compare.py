@@ -17,27 +17,31 @@ import click
 )
 @click.option(
     "--budget", "limits", multiple=True, metavar="NAME=LIMIT",
-    help="cycles=+1% or ram=+512 against BASE, or a bound such as flash=90000; broken, the exit status is 1.",
+    help="Limit relative to BASE (cycles=+1%, ram=+512) or absolute (flash=90000). Exit status 1 if exceeded.",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(["text", "markdown", "junit", "json"]), default="text", show_default=True,
-    help="The terminal's tables, a pull request's, a CI's, or JSON.",
+    help="Tables for the terminal or for a pull request, a JUnit file for CI, or JSON.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 @click.option(
     "--pareto", "plot", type=click.Path(path_type=Path, dir_okay=False), default=None,
-    help="Draw all results as points, and those that none beats: an .svg or .png.",
+    help="Plot all results and their Pareto front to an .svg or .png.",
 )  # fmt: skip
-@click.option("--x", "across", default="cycles", show_default=True, help="The plot's horizontal figure.")
-@click.option("--y", "upward", default="accuracy", show_default=True, help="The plot's vertical figure.")
+@click.option(
+    "--x", "across", default="cycles", show_default=True, help="Figure on the plot's horizontal axis."
+)
+@click.option(
+    "--y", "upward", default="accuracy", show_default=True, help="Figure on the plot's vertical axis."
+)
 def command(
     results: tuple[Path, ...], limits: tuple[str, ...], form: str, as_json: bool, plot: Path | None,
     across: str, upward: str,
 ) -> None:  # fmt: skip
-    """Hold every RESULT against BASE; what is equal is left out.
+    """Compare each RESULT with BASE and show only differences.
 
-    Each is a file that `ascmcu bench` wrote, or an export's folder with the newest one. Budgets: accuracy, log-loss,
-    cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
+    Each is a file that `ascmcu bench` wrote, or an export's folder (its newest result is used). Figures for budgets:
+    accuracy, log-loss, cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
     """
     from ascmcu import api
     from ascmcu.results import budgets, comparison, pareto

@@ -10,10 +10,10 @@ from click.shell_completion import get_completion_class
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]), metavar="SHELL")
 def command(shell: str) -> None:
-    """Print what SHELL needs to complete verbs and options.
+    """Print a completion script for SHELL.
 
-    bash and zsh: `eval "$(ascmcu completion bash)"` in the start-up file. fish: `ascmcu completion fish` into
-    ~/.config/fish/completions/ascmcu.fish.
+    bash and zsh: put `eval "$(ascmcu completion bash)"` (or zsh) into the shell's start-up file. fish: write the
+    output to ~/.config/fish/completions/ascmcu.fish.
     """
     from ascmcu.cli import cli
 

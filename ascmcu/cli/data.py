@@ -25,19 +25,19 @@ _columns = click.option(
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="The name of a table's column: file, label, part, device or place. May be repeated.",
+    help="Name of a column in the table. FIELD is file, label, part, device or place. Can be repeated.",
 )
 
 
 @click.group("data")
 def command() -> None:
-    """Look into data sets, or make one."""
+    """Check, list and synthesise data sets."""
 
 
 @command.command("list")
 @click.argument("source", type=click.Path(path_type=Path))
 @_columns
-@click.option("--json", "as_json", is_flag=True, help="Counts on standard output as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
     """Count the recordings of SOURCE by class, part and device."""
     dataset = datasets.load(source, datasets.Columns.named(columns))
@@ -68,16 +68,16 @@ def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
     "--features",
     metavar="SPEC",
     shell_complete=completion.FEATURES,
-    help="A front end, by name or .toml file: also say what it would make of the recordings.",
+    help="Also check the recordings against this front end, a name or a .toml file.",
 )
-@click.option("--json", "as_json", is_flag=True, help="All findings on standard output as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print all findings as JSON.")
 @click.pass_context
 def check_(
     context: click.Context, source: Path, columns: tuple[str, ...], features: str | None, as_json: bool
 ) -> None:
-    """Decode every recording of SOURCE; say what is missing, twice there, of no use, or on both sides of a split.
+    """Decode every recording of SOURCE and report missing, duplicate and unusable files, and leaks between parts.
 
-    Exit status 1 when something is; notes alone leave it at 0.
+    Exit status 1 if there are faults; notes do not count.
     """
     from ascmcu.data import check
     from ascmcu.features import spec as specs
@@ -102,7 +102,7 @@ def _findings(report: Report) -> list[str]:
         ("missing", report.missing),
         ("in the official split, not in meta.csv", report.unlisted_in_meta),
         ("listed more than once", report.repeated),
-        ("of no use", _with_reasons(report.unreachable)),
+        ("unusable", _with_reasons(report.unreachable)),
         ("in no folder of a class", report.unlabelled),
         ("classes that are nearly the same word", [" = ".join(names) for names in report.twins]),
         ("of equal samples", [" = ".join(names) for names in report.duplicates if names not in across]),
@@ -142,7 +142,7 @@ def _listed(weight: str, kinds: list[tuple[str, Sequence[str]]]) -> list[str]:
 @command.command("synth")
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option(
-    "--clips", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Clips of each scene."
+    "--clips", type=click.IntRange(1, 10_000), default=60, show_default=True, help="Clips per scene."
 )
 @click.option("--seconds", type=Real(0.5, 3600), default=3.0, show_default=True, help="Length of a clip.")
 @click.option(
@@ -150,7 +150,7 @@ def _listed(weight: str, kinds: list[tuple[str, Sequence[str]]]) -> list[str]:
 )
 @click.option("--seed", type=click.IntRange(0), default=1, show_default=True)
 def synth_(folder: Path, clips: int, seconds: float, rate: int, seed: int) -> None:
-    """Synthesise acoustic scenes to FOLDER: audio/ and meta.csv, five folds, two recording devices."""
+    """Synthesise acoustic scenes into FOLDER: audio/ and meta.csv, five folds, two recording devices."""
     spec = dataclasses.replace(
         synth.SynthSpec(), clips_per_scene=clips, clip_seconds=seconds, sample_rate_hz=rate, seed=seed
     )

@@ -252,9 +252,9 @@ def findings() -> list[Finding]:
 
 
 @click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(as_json: bool) -> None:
-    """Show what this machine has, what it lacks and how to install it.
+    """Show which programs and libraries are installed, and how to install the others.
 
     Exit status 2 when something is missing that every pipeline needs.
     """

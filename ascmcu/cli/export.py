@@ -22,41 +22,41 @@ from ascmcu.cli import names
 )
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build"), show_default=True,
-    help="Folder of the export.",
+    help="Output folder.",
 )  # fmt: skip
 @click.option(
     "--schedule", type=click.Choice(["auto", "layers", "rows"]), default="auto", show_default=True,
-    help="Whole layers, streamed rows, or the fastest that fits.",
+    help="layers: whole tensors. rows: streamed, needs less RAM. auto: the fastest that fits.",
 )  # fmt: skip
 @click.option(
     "--features",
     default=None,
     shell_complete=names.FEATURES,
-    help="Feature specification: a name or a TOML file; `none` for the network alone.",
+    help="Feature specification: a name or a .toml file. `none` compiles the network without front end.",
 )
 @click.option(
     "--optimize", type=click.Choice(["cycles", "flash", "balanced"]), default="cycles", show_default=True,
-    help="What to optimise for.",
+    help="What to optimise.",
 )  # fmt: skip
 @click.option(
     "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,
-    help="A firmware image, or sources to drop into your own.",
+    help="A firmware image, or a C library for your own firmware.",
 )  # fmt: skip
 @click.option(
-    "--max-ram", type=click.IntRange(min=1), default=None, help="Limit on the activations in bytes."
+    "--max-ram", type=click.IntRange(min=1), default=None, help="Limit for the activations, in bytes."
 )
 @click.option(
     "--limits",
     multiple=True,
     metavar="NAME",
-    help="Fail before anything is built unless MODEL keeps a challenge's limits or fits a board.",
+    help="Stop if MODEL exceeds the limits of this challenge or board. Can be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
     max_ram: int | None, limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Compile MODEL (.tflite) to C and firmware for a board."""
+    """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
     from ascmcu.cli.progress import staged
     from ascmcu.tune import limits as bounds

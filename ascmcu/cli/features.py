@@ -25,13 +25,13 @@ _CLEAR_PERCENT = 1.0
 
 @click.group("features")
 def command() -> None:
-    """The audio front ends: what they compute, what they cost, how close they are to librosa."""
+    """List, show and check the specifications of audio features."""
 
 
 @command.command("list")
-@click.option("--json", "as_json", is_flag=True, help="On standard output as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def list_(as_json: bool) -> None:
-    """Name the specifications that ship with the package, with their memory."""
+    """List the specifications that ship with ascmcu, with their memory use."""
     from ascmcu.codegen.frontend import frontend_cost
 
     rows = []
@@ -68,7 +68,7 @@ def list_(as_json: bool) -> None:
 @command.command("show")
 @click.argument("name", shell_complete=completion.FEATURES)
 def show(name: str) -> None:
-    """Print the fields of a specification, by NAME or file, as JSON."""
+    """Print the fields of a specification as JSON. NAME is a name or a .toml file."""
     click.echo(json.dumps(specs.load(name).to_dict(), indent=2))
 
 
@@ -79,25 +79,29 @@ def show(name: str) -> None:
     "names",
     multiple=True,
     shell_complete=completion.FEATURES,
-    help="The same as SPEC: a name, a .toml file, or all; repeatable.",
+    help="Same as SPEC: a name, a .toml file, or all. Can be repeated.",
 )
 @click.option(
     "--model",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A .tflite with features: its own specification, and whether both front ends make it predict alike.",
+    help="Check the specification inside this .tflite, and whether its predictions agree with both front ends.",
 )
 @click.option(
     "--reference",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FEATS.npy",
-    help="Your own features of the same recordings: (clips, rows, bins[, channels]), float, or int8 with --model.",
+    help="Your own features of the same recordings, of shape (clips, rows, bins[, channels]): float, or int8 with "
+    "--model.",
 )
 @click.option(
-    "--data", required=True, type=click.Path(path_type=Path), help="Recordings: a data set, folder or file."
+    "--data",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Recordings: a data set, a folder or a file.",
 )
-@click.option("--split", help="The part of the data to take, such as test or fold5.")
-@click.option("--limit", type=click.IntRange(1), help="Only so many recordings, spread over the data set.")
-@click.option("--json", "as_json", is_flag=True, help="The report on standard output as JSON.")
+@click.option("--split", help="Use this part of the data, such as test or fold5.")
+@click.option("--limit", type=click.IntRange(1), help="Use at most N recordings, evenly sampled.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.pass_context
 def check(
     context: click.Context,
@@ -110,17 +114,16 @@ def check(
     limit: int | None,
     as_json: bool,
 ) -> None:
-    """Run the generated C on this machine and compare it with librosa, or with features of your own.
+    """Compare the generated C, run on this machine, with librosa or with features of your own.
 
-    The network's input is quantized as its range over these recordings asks for. Where a specification
-    normalizes by figures of a training set and has none, they are taken from these recordings. Exit status 1:
-    the difference is larger than 0.01 dB, fewer than 99.9 % of the quantized values are equal, or a prediction
-    whose two best scores lie more than 1 % apart differs.
+    Features are quantized by their range over these recordings. If the specification needs the mean and deviation
+    of a training set and has none, they are computed from these recordings. Exit status 1 if the difference exceeds
+    0.01 dB, fewer than 99.9 % of the quantized values are equal, or a prediction differs whose two best scores are
+    more than 1 % apart.
 
-    With --reference, the figures are of your features against the generated C, clips in the order of the data set.
-    What differs is told by row and by bin, and which other options would bring the specification nearer; with
-    --model also, which clips get another class. Exit status 1 if they are not equal by the bounds above, or a
-    class differs.
+    --reference compares the generated C with your features instead; clips must be in the order of the data set. The
+    report shows the differences by row and by bin, and the options that would reduce them. With --model it also lists
+    the clips that get another class. Exit status 1 if a limit above is exceeded or a class differs.
     """
     names = (*spec_names, *names)
     if reference is not None and (len(names) > 1 or "all" in names or (not names and model is None)):

@@ -19,27 +19,27 @@ from ascmcu.cli import names
     "tool",
     default=None,
     shell_complete=names.FLASH_TOOLS,
-    help="pyocd, openocd, stflash, jlink, gdb, dfu or uf2.  [default: the first found]",
+    help="Tool: pyocd, openocd, stflash, jlink, gdb, dfu or uf2.  [default: the first that is installed]",
 )
 @click.option(
     "--probe",
     default=None,
-    help="Serial number of the debug probe, HOST:PORT of a GDB server, or a UF2 drive.",
+    help="Serial number of a debug probe, HOST:PORT of a GDB server, or the path of a UF2 drive.",
 )
 @click.option(
     "--serial",
     "port",
     default="auto",
     show_default=True,
-    help="Port on which the firmware says hello; `none` not to wait.",
+    help="Serial port on which the firmware reports; `none` does not wait for it.",
 )
-@click.option("--list", "listing", is_flag=True, help="Show tools and probes, write nothing.")
-@click.option("--dry-run", is_flag=True, help="Show the command lines, write nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--list", "listing", is_flag=True, help="List tools and probes and exit.")
+@click.option("--dry-run", is_flag=True, help="Print the command lines and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, tool: str | None, probe: str | None, port: str, listing: bool, dry_run: bool, as_json: bool
 ) -> None:
-    """Write the firmware in DIR (default: build) to the board, verify it, and wait for its hello."""
+    """Write the firmware in DIR (default: build) to the board, verify it, and wait until it reports."""
     from ascmcu import boards
     from ascmcu.errors import InputError
     from ascmcu.flash import base

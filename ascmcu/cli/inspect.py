@@ -11,12 +11,12 @@ import click
 
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(model: Path, as_json: bool) -> None:
-    """Show the layers of MODEL (.tflite), what they weigh, the challenge limits they keep and the boards they fit.
+    """Show the layers of MODEL (a .tflite), their sizes, and which challenge limits and boards the model fits.
 
-    Parameters are counted with zeros, as DCASE does; RAM is the peak of the activations. The keys of --json are
-    those of ascmcu.results.inspection.Inspection.
+    Parameters include zeros, as in DCASE. RAM is the peak of the activations. The keys of --json are the fields of
+    ascmcu.results.inspection.Inspection.
     """
     from ascmcu import api
 

@@ -32,76 +32,82 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--to", "form", type=click.Choice(["int8", "dynamic", "fp16", "qat", "all"]), default="int8", show_default=True,
-    help="int8 throughout; int8 or half-precision weights with float32 activations; int8 after fine-tuning; "
-    "or all of them, compiled and compared.",
+    help="int8: weights and activations. dynamic, fp16: int8 or half-precision weights, float32 activations. "
+    "qat: int8 after fine-tuning. all: every form, compiled and compared.",
 )  # fmt: skip
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Default: MODEL with the form and .tflite behind it; of --to all a folder, by default MODEL's.",
+    help="Output file; with --to all, a folder. [default: MODEL_<form>.tflite, or MODEL's folder]",
 )
-@click.option("--data", type=click.Path(path_type=Path), help="Recordings to calibrate and measure on.")
+@click.option("--data", type=click.Path(path_type=Path), help="Recordings for calibration and measurement.")
 @click.option("--features", help="Feature specification: a name or a .toml file.")
 @click.option(
     "--recipe",
     metavar="NAME",
-    help="The network's recipe: for an .h5 with weights only, and for its features.",
+    help="Recipe of the network: supplies its features, and its layers for an .h5 that has only weights.",
 )
-@click.option("--hold-out", metavar="PART", help="Measure on this part (fold); calibrate on all the others.")
+@click.option("--hold-out", metavar="PART", help="Measure on this part (fold) and calibrate on the others.")
 @click.option(
     "--calibration", type=click.Path(path_type=Path),
-    help="Inputs to calibrate on, in place of --data: .npy or .npz, float32 (clips, …).",
+    help="Inputs for calibration, instead of --data: .npy or .npz, float32, shape (clips, …).",
 )  # fmt: skip
 @click.option(
     "--calibrator", type=click.Choice(_METHODS), default="minmax", show_default=True,
-    help="How the ranges of activations are chosen.",
+    help="Method that chooses the ranges of activations.",
 )  # fmt: skip
 @click.option(
     "--percentile",
     type=Real(0, 100, min_open=True),
     default=99.99,
     show_default=True,
-    help="Share of the values that the percentile calibrator keeps.",
+    help="Percentage of the values that the percentile calibrator keeps.",
 )
-@click.option("--epochs", type=click.IntRange(1), help="Of fine-tuning (qat), or of each training of --slim.")
 @click.option(
-    "--learning-rate", type=Real(0, 1e6, min_open=True), help="Of fine-tuning (qat), where it begins."
+    "--epochs", type=click.IntRange(1), help="Epochs of fine-tuning (qat), or of each training of --slim."
+)
+@click.option(
+    "--learning-rate", type=Real(0, 1e6, min_open=True), help="Initial learning rate of fine-tuning (qat)."
 )
 @click.option(
     "--slim", type=click.IntRange(1), metavar="N", help="Prune channels to at most N parameters first."
 )
 @click.option(
-    "--board", default="nucleo-f446", show_default=True, help="The board that --to all compares on."
+    "--board", default="nucleo-f446", show_default=True, help="Board for the comparison of --to all."
 )
 @click.option(
-    "--sensitivity", is_flag=True, help="Also measure every layer under int8, in company and alone."
+    "--sensitivity",
+    is_flag=True,
+    help="Also report each layer's sensitivity: in the int8 model, and quantized alone.",
 )
 @click.option(
     "--limits",
     multiple=True,
     metavar="NAME",
-    help="Fail unless the result keeps a challenge's limits or fits a board.",
+    help="Fail if the result exceeds the limits of this challenge or board. Can be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, form: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
     hold_out: str | None, calibration: Path | None, calibrator: str, percentile: float, epochs: int | None,
     learning_rate: float | None, slim: int | None, board: str, sensitivity: bool, limits: tuple[str, ...],
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Convert MODEL and say what it costs.
+    """Convert MODEL to a smaller number format and measure the loss.
 
     MODEL is a .keras, a legacy .h5, a SavedModel folder, a .tflite (float, fp16 or dynamic-range), or the folder of
-    a training run. With --data the result carries its features and labels, as `ascmcu train` writes them. --to all
-    makes every form that there is and ends with a table and a page, forms.html.
+    a training run. With --data the result contains its features and labels, as after `ascmcu train`. --to all makes
+    every form and writes a comparison to forms.html.
     """
     if not model.exists():
         raise InputError("no such model", where=str(model))
     if data is not None and calibration is not None:
-        raise InputError("two things to calibrate on", hint="give --data or --calibration, not both")
+        raise InputError(
+            "--data and --calibration exclude each other", hint="give --data or --calibration, not both"
+        )
     if form == "all" and sensitivity:
-        raise InputError("--sensitivity is of one form", hint="leave --to all out")
+        raise InputError("--sensitivity needs a single form", hint="leave --to all out")
     from ascmcu import boards, zoo
     from ascmcu.cli.progress import staged
     from ascmcu.tune import limits as bounds
@@ -118,10 +124,10 @@ def command(
     file, known = materials.recipe_of(model, recipe, hold_out)
     if form in ("int8", "all") and data is None and calibration is None:
         raise InputError(
-            "nothing to calibrate on", hint="give --data, with --features or --recipe; or --calibration"
+            "no calibration data", hint="give --data, with --features or --recipe; or --calibration"
         )
     if sensitivity and data is None and calibration is None:
-        raise InputError("nothing to measure the layers on", hint="give --data or --calibration")
+        raise InputError("no data to measure the layers with", hint="give --data or --calibration")
     source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
     if data is not None and material is not None and not source.labels:
@@ -173,12 +179,12 @@ def _target(model: Path, form: str, output: Path | None) -> Path:
     if form != "all":
         check_output(target, inside)
     elif target.exists() and not target.is_dir():
-        raise InputError("the result cannot go there", where=str(target), expected="a folder")
+        raise InputError("the output cannot be written", where=str(target), expected="a folder")
     elif folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(
-            "the result cannot go there", where=str(target), expected="a folder that can be written"
+            "the output cannot be written", where=str(target), expected="a folder that can be written"
         )
     return target
 

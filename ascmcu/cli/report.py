@@ -15,25 +15,25 @@ import click
 @click.argument("result", metavar="[RESULT]", type=click.Path(path_type=Path), default=Path("build"))
 @click.option(
     "-o", "--output", "to", type=click.Path(path_type=Path), default=None,
-    help="Where it goes. [default: report.html beside the result; other formats to standard output]",
+    help="Output file. [default: report.html beside the result; standard output for other formats]",
 )  # fmt: skip
 @click.option(
     "--format", "form", type=click.Choice(["html", "text", "markdown", "junit", "json"]), default="html",
-    show_default=True, help="A page, the terminal's tables, a pull request's, a CI's, or the result itself.",
+    show_default=True, help="A page, tables for the terminal or a pull request, JUnit for CI, or the raw result.",
 )  # fmt: skip
 @click.option(
     "--export", type=click.Path(path_type=Path), default=None,
-    help="Folder of the export, for the memory map. [default: where the result lies]",
+    help="Folder of the export, for the memory map. [default: the result's folder]",
 )  # fmt: skip
 @click.option(
     "--budget", "limits", multiple=True, metavar="NAME=MAX",
-    help="A bound such as cycles=5000000, ram=64000, accuracy=90%; broken, the exit status is 1.",
+    help="Limit such as cycles=5000000, ram=64000 or accuracy=90%. Exit status 1 if exceeded.",
 )  # fmt: skip
-@click.option("--json", "as_json", is_flag=True, help="The same as --format json.")
+@click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(
     result: Path, to: Path | None, form: str, export: Path | None, limits: tuple[str, ...], as_json: bool
 ) -> None:
-    """Show RESULT: a file that `ascmcu bench` wrote, or an export's folder with the newest one (default: build)."""
+    """Show RESULT: a file from `ascmcu bench`, or an export's folder (default: build), whose newest result is used."""
     from ascmcu import api
     from ascmcu.paths import check_output
     from ascmcu.results import budgets

@@ -23,26 +23,26 @@ _ROWS = 25
     "--between",
     nargs=2,
     metavar="SYM SYM",
-    help="Count from the first execution of one symbol to the first of the other behind it; "
+    help="Count from the first execution of the first symbol to the next execution of the second; "
     "the same symbol twice: one call of that function.",
 )
-@click.option(
-    "--board", metavar="NAME", help="The board or part to simulate; guessed from the ELF when absent."
-)
+@click.option("--board", metavar="NAME", help="Board or part to simulate. [default: guessed from the ELF]")
 @click.option(
     "--wait-states",
     type=click.IntRange(0, 15),
     default=0,
-    help="Flash wait states, behind prefetch and caches as in the STM32F4; the report brackets them.",
+    help="Flash wait states, with prefetch and caches as in the STM32F4; the report gives a lower and an upper figure.",
 )
-@click.option("--limit-cycles", type=click.IntRange(1, 10**15), help="Give up after so many cycles.")
-@click.option("--profile", is_flag=True, help="Cycles by function, without and with what it calls.")
-@click.option("--annotate", is_flag=True, help="Cycles by instruction of the hottest function.")
-@click.option("--function", metavar="NAME", help="Annotate this function instead of the hottest.")
+@click.option("--limit-cycles", type=click.IntRange(1, 10**15), help="Stop after N cycles.")
+@click.option("--profile", is_flag=True, help="Show cycles by function, without and with its callees.")
 @click.option(
-    "--flame", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.svg", help="A flame graph."
+    "--annotate", is_flag=True, help="Show cycles by instruction for the function with the most cycles."
 )
-@click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
+@click.option("--function", metavar="NAME", help="Annotate this function instead.")
+@click.option(
+    "--flame", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.svg", help="Write a flame graph."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     elf: Path,
     between: tuple[str, str] | None,
@@ -57,10 +57,9 @@ def command(
 ) -> None:
     """Run any bare-metal Cortex-M4 ELF on the cycle model.
 
-    What the program writes (semihosting, ITM, serial port) goes to standard output, with --json to standard
-    error. Cycles are at zero flash wait states unless --wait-states says otherwise; then the pessimistic end of
-    the bracket is reported beside them. The exit status is 0 when the simulation ran to an end,
-    whatever the program's own exit code, which is reported.
+    The program's output (semihosting, ITM, serial port) goes to standard output, or to standard error with --json.
+    Cycles are at zero flash wait states by default. With --wait-states the report also gives the upper figure of the
+    range. Exit status 0 means that the simulation finished; the program's own exit code is reported.
     """
     from ascmcu.paths import check_output, write_whole
     from ascmcu.sim import flame as flames

@@ -23,32 +23,32 @@ from ascmcu.train import recipe as recipes
 @click.argument("recipe", metavar="RECIPE|FOLDER", shell_complete=names.RECIPES)
 @click.option("--data", type=click.Path(path_type=Path), help="Data set for RECIPE: a folder or a table.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run; default runs/RECIPE."
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/RECIPE]"
 )
-@click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on all the others.")
+@click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on the others.")
 @click.option(
     "--column",
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="The name of a table's column: file, label, part, device or place.",
+    help="Name of a column in the table. FIELD is file, label, part, device or place.",
 )
-@click.option("--seed", type=click.IntRange(0), help="In place of the recipe's.")
-@click.option("--epochs", type=click.IntRange(1), help="In place of the recipe's.")
+@click.option("--seed", type=click.IntRange(0), help="Seed, instead of the recipe's.")
+@click.option("--epochs", type=click.IntRange(1), help="Epochs, instead of the recipe's.")
 @click.option(
     "--set",
     "changes",
     multiple=True,
     metavar="SECTION.KEY=VALUE",
-    help="Another value in the recipe, as TOML writes it; may be repeated.",
+    help="Override a value of the recipe, in TOML syntax. Can be repeated.",
 )
 @click.option(
     "--limits",
     multiple=True,
     metavar="NAME",
-    help="Refuse to train what exceeds a challenge's limits or does not fit a board.",
+    help="Stop before training if the network exceeds the limits of this challenge or board.",
 )
-@click.option("--json", "as_json", is_flag=True, help="The run's metrics on standard output.")
+@click.option("--json", "as_json", is_flag=True, help="Print the run's metrics as JSON.")
 def command(
     recipe: str,
     data: Path | None,
@@ -66,7 +66,7 @@ def command(
     `ascmcu train FOLDER` needs no recipe: FOLDER holds a folder per class. It is split by groups of recordings,
     and clip length, sample rate and epochs come from the recordings.
 
-    The run's folder ends with model.tflite, which `ascmcu export` takes: it knows its features and labels.
+    The result, model.tflite in the run's folder, contains its features and labels. `ascmcu export` compiles it.
     """
     from ascmcu.tune import limits as bounds
 

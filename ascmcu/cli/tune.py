@@ -12,24 +12,27 @@ import click
 @click.argument("recipe", type=click.Path(path_type=Path))
 @click.option("--data", type=click.Path(path_type=Path), required=True, help="Data set: a folder or a table.")
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the study; default runs/tune-RECIPE."
+    "-o", "--output", type=click.Path(path_type=Path), help="Folder of the study. [default: runs/tune-RECIPE]"
 )
 @click.option(
-    "--storage", metavar="URL", help="A database that all workers share; SQLite in the folder by default."
+    "--storage", metavar="URL", help="Database shared by all workers. [default: SQLite in the folder]"
 )
-@click.option("--trials", type=click.IntRange(1), help="Results in all, in place of the recipe's.")
-@click.option("--board", help="In place of the recipe's.")
+@click.option("--trials", type=click.IntRange(1), help="Total number of trials, instead of the recipe's.")
+@click.option("--board", help="Board, instead of the recipe's.")
 @click.option(
-    "--limits", multiple=True, metavar="NAME", help="Challenges and boards that every trial must keep."
+    "--limits",
+    multiple=True,
+    metavar="NAME",
+    help="Challenge or board whose limits each trial must meet. Can be repeated.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Results on standard output as JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print the results as JSON.")
 def command(
     recipe: Path, data: Path, output: Path | None, storage: str | None, trials: int | None, board: str | None,
     limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
-    """Search what RECIPE leaves open ([search]), by what [study] asks for.
+    """Search RECIPE's [search] space for the objectives in [study].
 
-    Run the same command again, on any machine that reaches the storage, for another worker; or after a break.
+    Repeat the command to resume the search, or to start another worker on any machine that can reach the storage.
     """
     from rich.console import Console
     from rich.table import Table
@@ -66,7 +69,9 @@ def command(
     for reason, count in front.reasons(found):
         console.print(f"{count} given up: {reason}", highlight=False, markup=False)
     if not found.results:
-        raise LimitError("no trial has a result", where=str(folder), hint="see why above; loosen a bound")
+        raise LimitError(
+            "no trial has a result", where=str(folder), hint="the reasons are above; relax a limit"
+        )
     if as_json:
         return
     table = Table(title=f"Pareto front, {spec.board}", box=None, header_style="bold", pad_edge=False)

@@ -25,9 +25,7 @@ def write(part: packs.Part, name: str, folder: Path) -> tuple[Path, Path]:
     board_path, chip_path = folder / f"{name}.toml", folder / "chips" / f"{chip_name}.toml"
     for path in (board_path, chip_path):
         if path.exists():
-            raise InputError(
-                "the file is there already", where=str(path), hint="choose another name or folder"
-            )
+            raise InputError("the file exists already", where=str(path), hint="choose another name or folder")
     staging = folder / f".{name}-{os.getpid()}"
     (staging / "chips").mkdir(parents=True)
     try:

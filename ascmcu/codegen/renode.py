@@ -99,7 +99,7 @@ def literal(path: Path | str) -> str:
     """
     if ";" in str(path):
         raise InputError(
-            "Renode takes no path with a semicolon", found=str(path), hint="move or rename the folder"
+            "Renode accepts no path with a semicolon", found=str(path), hint="move or rename the folder"
         )
     return str(path).replace(" ", "\\ ")
 

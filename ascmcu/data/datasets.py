@@ -50,7 +50,7 @@ class Columns:
             field, equals, name = text.partition("=")
             if not equals or field not in Columns.__dataclass_fields__:
                 raise DataError(
-                    "a column is not understood",
+                    "invalid --column",
                     where=text,
                     expected="one of " + ", ".join(f"{known}=NAME" for known in Columns.__dataclass_fields__),
                 )
@@ -202,7 +202,7 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
     setup = source / "evaluation_setup"
     if setup.is_dir() and not table:
         raise DataError(
-            "the data set lacks its list",
+            "the data set has no table of its recordings",
             where=str(source / "meta.csv"),
             expected="a table of all recordings beside evaluation_setup/",
         )
@@ -361,7 +361,7 @@ def _officially_split(
 def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str | None]) -> Recording:
     values = {field: (row.get(name) or "").strip() if name else "" for field, name in found.items()}
     if not values["file"] or not values["label"]:
-        raise DataError("a row lacks its file or its label", where=f"{table}:{line}", found=row)
+        raise DataError("a row has no file or no label", where=f"{table}:{line}", found=row)
     # TAU writes audio/… in front of the name; ESC-10 writes none, and ESC-50's table lies in a folder of its own.
     folders = (table.parent, table.parent / "audio", table.parent.parent / "audio")
     candidates = [folder / values["file"] for folder in folders]

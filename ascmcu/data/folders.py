@@ -181,7 +181,7 @@ def _refuse_unclear(root: Path, places: dict[Path, tuple[str, ...]]) -> None:
     classes = [top for top in tops if part_of(top) is None]
     if parts and classes:
         raise DataError(
-            "folders of parts and folders of classes lie side by side",
+            "part folders and class folders are side by side",
             where=str(root),
             expected=_AS_PARTS,
             found=f"parts: {', '.join(parts)}; others: {', '.join(classes)}",
@@ -195,7 +195,7 @@ def _refuse_unclear(root: Path, places: dict[Path, tuple[str, ...]]) -> None:
     beside = [path for path, dirs in places.items() if classes and dirs and path not in below]
     if below and beside:
         raise DataError(
-            "some recordings of the classes lie in part folders, and some do not",
+            "only some of the classes' recordings are in part folders",
             where=str(root),
             expected=_AS_PARTS,
             found=f"{_shown(root, min(below))} and {_shown(root, beside[0])}",
@@ -208,12 +208,12 @@ def _refuse_second_part(root: Path, path: Path, dirs: tuple[str, ...]) -> None:
         return
     if part_of(dirs[0]) is not None:
         raise DataError(
-            "a part folder lies in a part folder", where=str(path.parent), expected=_AS_PARTS,
+            "a part folder is inside a part folder", where=str(path.parent), expected=_AS_PARTS,
             found=f"{dirs[0]}/{dirs[1]}",
         )  # fmt: skip
     if len(dirs) > 2:
         raise DataError(
-            "folders lie below a part folder that lies below a class folder",
+            "a part folder inside a class folder contains folders",
             where=str(root),
             expected=_AS_PARTS,
             found=_shown(root, path),

@@ -79,7 +79,7 @@ def _parsed(text: str, path: Path) -> tuple[str, ...]:
     if text.lstrip().startswith("["):
         content = json.loads(text)
         if not all(isinstance(label, str | int) and not isinstance(label, bool) for label in content):
-            raise ValueError("a JSON list that holds something else than names")
+            raise ValueError("the JSON list holds something other than names")
         return tuple(str(label).strip() for label in content)
     if path.suffix.lower() == ".csv":
         return _from_csv(text)
@@ -107,7 +107,7 @@ def _from_csv(text: str) -> tuple[str, ...]:
         return tuple(row[name] for row in rows)
     by_index = {int(row[index]): row[name] for row in rows}
     if sorted(by_index) != list(range(len(rows))):
-        raise ValueError(f"the index does not count from 0 to {len(rows) - 1}")
+        raise ValueError(f"the index does not run from 0 to {len(rows) - 1}")
     return tuple(by_index[number] for number in range(len(rows)))
 
 
@@ -148,11 +148,11 @@ def of_network(
         _check_count(labels, outputs, str(given))
         if carried and labels != tuple(carried) and sorted(labels) == sorted(carried):
             raise DataError(
-                "the labels are the model's in another order",
+                "the labels are the model's labels in another order",
                 where=str(given),
                 expected=f"{listed(carried)} (the model's)",
                 found=listed(labels),
-                hint="leave --labels out, or name the classes that the outputs really mean",
+                hint="omit --labels, or list the classes in the order of the outputs",
             )
         renamed = f"the names in {given.name} stand in place of the model's: {listed(carried)}"
         told = (renamed,) if carried and labels != tuple(carried) else ()
@@ -181,7 +181,7 @@ def of_network(
 def _check_count(labels: Sequence[str], outputs: int, where: str) -> None:
     if len(labels) != outputs:
         raise DataError(
-            "the labels are not as many as the network's outputs",
+            "the number of labels differs from the number of outputs",
             where=where,
             expected=f"{outputs} classes",
             found=listed(labels),

@@ -61,9 +61,7 @@ def write(
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
         raise DataError("the folder holds other files", where=str(folder), hint="name a new folder")
     if folder.is_symlink() and not folder.exists():
-        raise DataError(
-            "the folder is a link that leads nowhere", where=str(folder), hint="name a new folder"
-        )
+        raise DataError("the folder is a broken link", where=str(folder), hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:

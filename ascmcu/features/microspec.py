@@ -123,7 +123,9 @@ class MicroSpec(ClipSpec):
         if duration is not None:
             if "clip_samples" in given:
                 raise FeatureError(
-                    "a clip has one length", where="duration_s", hint="give it or clip_samples"
+                    "clip_samples and duration_s exclude each other",
+                    where="duration_s",
+                    hint="give one of them",
                 )
             seconds = tables.convert(float, duration, "duration_s", FeatureError)
             rate = tables.convert(

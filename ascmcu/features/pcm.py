@@ -69,7 +69,7 @@ def checked(pcm: Pcm, spec: ClipSpec) -> Pcm:
     pcm = pcm[:, None] if pcm.ndim == 1 else pcm
     if pcm.shape[1] != spec.audio_channels:
         raise FeatureError(
-            "the recording has another number of channels than the front end",
+            "the recording and the front end differ in their number of channels",
             expected=spec.audio_channels,
             found=pcm.shape[1],
             hint="ascmcu.features.pcm.to_pcm() brings it to the front end's channels",

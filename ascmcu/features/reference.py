@@ -58,12 +58,12 @@ def load(path: Path) -> npt.NDArray[Any]:
         found = "no array of numbers" if "pickle" in str(error) else why(error)
         raise DataError("not a readable .npy file", where=str(path), found=found) from error
     if not isinstance(array, np.ndarray):
-        raise DataError("one array is wanted", where=str(path), expected=".npy", found="an archive of arrays")
+        raise DataError("expected one array", where=str(path), expected=".npy", found="an archive of arrays")
     if array.dtype.name in _QUANTIZED:
         return array
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(
-            "features are of another type",
+            "the features have the wrong element type",
             where=str(path),
             expected="float, int8 or uint8",
             found=array.dtype,
@@ -78,7 +78,7 @@ def load(path: Path) -> npt.NDArray[Any]:
         )
     if array.size > 1 and np.ptp(array) == 0:
         raise DataError(
-            "the reference holds one value throughout: it says nothing of the features",
+            "all values of the reference are equal",
             where=str(path),
             found=array.reshape(-1)[0],
         )
@@ -180,7 +180,7 @@ def check_order(
         return  # no exchange among themselves: the features are of another kind, not of another clip
     found = "; ".join(f"clip {i} is that of {names[nearest[i]]}, not of {names[i]}" for i in moved[:3])
     raise DataError(
-        "the reference has the clips in another order than the data",
+        "the clips of the reference are in another order than the data",
         where=where,
         expected=", ".join(names[:5]) + (", …" if len(names) > 5 else ""),
         found=found + (f"; {len(moved)} of {len(names)} in all" if len(moved) > 3 else ""),

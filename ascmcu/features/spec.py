@@ -306,7 +306,9 @@ def _derive(fields: dict[str, Any]) -> dict[str, Any]:
     duration = fields.pop("duration_s", None)
     if duration is not None:
         if "clip_samples" in fields:
-            raise FeatureError("a clip has one length", where="duration_s", hint="give it or clip_samples")
+            raise FeatureError(
+                "clip_samples and duration_s exclude each other", where="duration_s", hint="give one of them"
+            )
         if not _is_number(duration) or not _is_number(rate) or not math.isfinite(duration * rate):
             raise FeatureError("a duration is a number of seconds", where="duration_s", found=duration)
         fields["clip_samples"] = round(duration * rate)

@@ -85,7 +85,7 @@ class Remote:
         try:
             self._socket.sendall(b"$" + command + b"#%02x" % check)
         except OSError as error:
-            raise LinkError("the GDB server has gone", found=str(error)) from error
+            raise LinkError("the connection to the GDB server was lost", found=str(error)) from error
 
     def _byte(self) -> bytes:
         if not self._pending:
@@ -94,7 +94,7 @@ class Remote:
             except TimeoutError as error:
                 raise LinkError("the GDB server does not answer") from error
             except OSError as error:
-                raise LinkError("the GDB server has gone", found=str(error)) from error
+                raise LinkError("the connection to the GDB server was lost", found=str(error)) from error
             if not self._pending:
                 raise LinkError("the GDB server has closed the connection")
         first, self._pending = self._pending[:1], self._pending[1:]
@@ -161,7 +161,7 @@ class Remote:
                 "memory cannot be written",
                 where=f"{address:#010x}",
                 found=answer.decode(errors="replace") or "the server does not know the command",
-                hint="is the chip locked, or is it another than the board's?",
+                hint="check that the chip is unlocked and is the board's",
             )
 
     def flash(self) -> list[FlashRegion]:

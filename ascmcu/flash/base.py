@@ -130,7 +130,7 @@ class FlashTool(abc.ABC):
         """
         path = self.found()
         if path is None:
-            raise ToolError("a program is missing", where=self.program, hint=self.install)
+            raise ToolError(f"{self.program} is not installed", hint=self.install)
         self._check_probes(job)
         outputs = []
         with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
@@ -139,9 +139,7 @@ class FlashTool(abc.ABC):
             for command in self.commands(job, scratch):
                 outputs.append(self._run([path, *command[1:]], job))
         if not self.proved(outputs):
-            raise LinkError(
-                "what was written does not read back the same", where=self.name, details=outputs[-1]
-            )
+            raise LinkError("the flash does not hold what was written", where=self.name, details=outputs[-1])
         return f"{self.name} ({path})"
 
     def _check_probes(self, job: Job) -> None:
@@ -157,10 +155,12 @@ class FlashTool(abc.ABC):
         try:
             done = program.run(command, _WRITE_S, _SAID_BYTES)
         except TimeoutError as error:
-            raise LinkError(f"{self.name} did not end", found=f"{_WRITE_S:.0f} s", hint=NO_CHIP[1]) from error
+            raise LinkError(
+                f"{self.name} did not finish", found=f"{_WRITE_S:.0f} s", hint=NO_CHIP[1]
+            ) from error
         if done.status is None:
             raise LinkError(
-                f"{self.name} prints without end",
+                f"{self.name} does not stop printing",
                 where=command[0],
                 found=f"{_SAID_BYTES >> 20} MiB",
                 details=done.text[:_SHOWN],

@@ -48,9 +48,7 @@ class Dfu(FlashTool):
         if command[-1].endswith("back.bin"):
             image = job.bin.read_bytes()
             if Path(command[-1]).read_bytes()[: len(image)] != image:
-                raise LinkError(
-                    "what was written does not read back the same", where=self.name, details=output
-                )
+                raise LinkError("the flash does not hold what was written", where=self.name, details=output)
         return output
 
 

@@ -86,7 +86,7 @@ class Gdb(FlashTool):
         if back != data:
             first = next(i for i, (a, b) in enumerate(zip(back, data, strict=True)) if a != b)
             raise LinkError(
-                "what was written does not read back the same",
+                "the flash does not hold what was written",
                 where=f"{address + first:#010x}",
                 expected=data[first : first + 4].hex(),
                 found=back[first : first + 4].hex(),
@@ -100,7 +100,7 @@ class Gdb(FlashTool):
             if not any(word in said.lower() for word in _UNKNOWN):
                 return
         raise LinkError(
-            "the GDB server knows no reset", found=said.strip(), hint="press the board's reset button"
+            "the GDB server cannot reset the board", found=said.strip(), hint="press the board's reset button"
         )
 
 

@@ -232,7 +232,7 @@ class _Importer:
         absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
         if absurd or len(shape) > _MAX_RANK:
             raise ModelError(
-                "tensor has a dynamic or absurd shape",
+                "tensor has a dynamic or invalid shape",
                 where=where,
                 expected=f"up to {_MAX_RANK} extents of 1 … {_MAX_EXTENT}, at most {_MAX_ELEMENTS} elements",
                 found=list(shape[:8]),
@@ -267,7 +267,7 @@ class _Importer:
         usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
             raise ModelError(
-                "tensor has an impossible quantization",
+                "tensor has an invalid quantization",
                 where=where,
                 expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the axis",
                 found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
@@ -402,7 +402,7 @@ class _OperatorContext:
         )
         value = default if reader is None else reader()
         if isinstance(value, float) and not math.isfinite(value):
-            raise self.error(f"option {name} is no number", expected="a finite number", found=str(value))
+            raise self.error(f"option {name} is not a number", expected="a finite number", found=str(value))
         return value
 
     def needed(self, index: int) -> Tensor:

@@ -35,7 +35,7 @@ def import_space_to_batch(ctx: ImportContext, transpose: Transposing) -> None:
         x = whole
     n, height, width, channels = x.shape
     if height % block[0] or width % block[1]:
-        raise ctx.error("the padded input is no multiple of the block", x, expected=block, found=x.shape)
+        raise ctx.error("the padded input is not a multiple of the block", x, expected=block, found=x.shape)
     split = (n, height // block[0], block[0], width // block[1], block[1], channels)
     parts = ctx.temporary(x, split, f"{output.name}.split")
     ctx.emit(Reshape(split), (x,), parts)
@@ -51,7 +51,7 @@ def import_batch_to_space(ctx: ImportContext, transpose: Transposing) -> None:
     block, crops = _block(ctx), _pairs(ctx)
     batch, height, width, channels = x.shape
     if batch % (block[0] * block[1]):
-        raise ctx.error("the batch is no multiple of the block", x, expected=block, found=batch)
+        raise ctx.error("the batch is not a multiple of the block", x, expected=block, found=batch)
     n = batch // (block[0] * block[1])
     split = (*block, n, height, width, channels)
     parts = ctx.temporary(x, split, f"{output.name}.split")

@@ -89,7 +89,7 @@ def ranges(
     if method not in METHODS:
         raise InputError("no such calibrator", expected=", ".join(METHODS), found=method)
     if not 50.0 < percentile <= 100.0:
-        raise InputError("no such percentile", expected="above 50, at most 100", found=percentile)
+        raise InputError("invalid percentile", expected="above 50, at most 100", found=percentile)
     check(inputs, flat.input_shape(model))
     clips = evenly(inputs)
     extremes = _extremes(model, clips)
@@ -212,7 +212,7 @@ def _extremes(model: bytes, clips: Array) -> dict[int, Range]:
         for index, values in seen.items():
             low, high = float(values.min()), float(values.max())
             if not np.isfinite(low) or not np.isfinite(high):
-                raise DataError("a layer answers with no numbers", where=flat.activations(model)[index])
+                raise DataError("a layer has no numeric output", where=flat.activations(model)[index])
             before = found.get(index, Range(low, high))
             found[index] = Range(min(before.low, low), max(before.high, high))
     return found

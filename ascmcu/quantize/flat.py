@@ -44,7 +44,7 @@ def parse(model: bytes, name: str = "model") -> schema.ModelT:
     """
     if model[4:8] != b"TFL3":
         raise ModelError(
-            "this is no .tflite", where=name, expected="file identifier TFL3", found=repr(model[4:8])
+            "not a .tflite file", where=name, expected="file identifier TFL3", found=repr(model[4:8])
         )
     try:
         tree = metadata.object_tree(model)

@@ -43,7 +43,7 @@ def of(model: keras.Model) -> LayerGraph:
     after: dict[str, list[str]] = {operation.name: [] for operation in model.operations}
     for operation in model.operations:
         if isinstance(operation, keras.Model):
-            raise ModelError("a model within the model cannot be taken apart", where=operation.name)
+            raise ModelError("a nested model cannot be flattened", where=operation.name)
         nodes = [node for node in operation._inbound_nodes if id(node) in inside]
         if len(nodes) != 1:
             raise ModelError("a layer is used more than once", where=operation.name, found=len(nodes))

@@ -140,7 +140,7 @@ def of_arrays(path: Path) -> Material:
         loaded = np.load(path)
         if isinstance(loaded, np.lib.npyio.NpzFile):
             if not loaded.files:
-                raise ValueError("an archive without arrays")
+                raise ValueError("the archive holds no arrays")
             loaded = loaded[loaded.files[0]]
         x = np.asarray(loaded, np.float32)
     except (OSError, ValueError, zipfile.BadZipFile) as error:

@@ -74,7 +74,7 @@ def buffer(model: bytes, name: str) -> bytes | None:
 
 def _parse(model: bytes) -> schema.ModelT:
     if model[4:8] != b"TFL3":
-        raise ModelError("this is no .tflite", expected="file identifier TFL3", found=repr(model[4:8]))
+        raise ModelError("not a .tflite file", expected="file identifier TFL3", found=repr(model[4:8]))
     return object_tree(model)
 
 

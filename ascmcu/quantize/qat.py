@@ -394,7 +394,7 @@ def _fixed_range(layer: keras.Layer) -> bool:
     # A dense layer that ends in a softmax becomes two operators: its own result would have no range.
     if isinstance(layer, _FOLDABLE) and _activation(layer) in _FIXED_RANGE:
         raise ModelError(
-            "a layer's activation must stand as a layer of its own for fake quantization",
+            "fake quantization needs each activation as a layer of its own",
             where=layer.name,
             found=_activation(layer),
         )

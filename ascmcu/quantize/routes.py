@@ -116,7 +116,7 @@ def measure(source: Source, form: str, model: bytes, material: Material) -> Outc
 def _needed(material: Material | None, form: str) -> Material:
     if material is None:
         raise InputError(
-            "nothing to calibrate on" if form == "int8" else "nothing to fine-tune on",
+            "no calibration data" if form == "int8" else "nothing to fine-tune on",
             hint="give --data, with --features or --recipe; or --calibration",
         )
     return material

@@ -202,7 +202,7 @@ def chosen(model: keras.Model, found: Groups, parameters: int, multiple: int = 1
     low, high = 0, len(order)
     if _parameters(model, found, keep(high)) > parameters:
         raise InputError(
-            "the network cannot become that small by losing channels",
+            "pruning channels cannot make the network that small",
             expected=f"≥ {_parameters(model, found, keep(high))} parameters",
             found=parameters,
         )
@@ -432,6 +432,6 @@ def require_slimmable(model: keras.Model) -> None:
     """
     if all(group.fixed for group in groups(model).groups):
         raise ModelError(
-            "no channel of the network can be taken out",
+            "no channel of the network can be pruned",
             expected="normalisations with a scale behind convolutions",
         )

@@ -79,7 +79,7 @@ def _labels_of_run(network: Path) -> tuple[str, ...]:
 def of_keras(model: keras.Model) -> Source:
     """A Keras model."""
     if any(extent is None for extent in model.input_shape[1:]):
-        raise ModelError("the model's input has an open extent", found=model.input_shape)
+        raise ModelError("the model's input has a dynamic dimension", found=model.input_shape)
     return Source(to_float_tflite(model), "keras", model)
 
 
@@ -95,7 +95,7 @@ def load_keras(path: Path, recipe: Recipe | None = None) -> keras.Model:
     except Exception as error:  # Keras raises whatever its deserialisers happen to raise
         if recipe is None:
             raise ModelError(
-                "this is no Keras model that can be read back",
+                "the Keras model cannot be loaded",
                 where=str(path),
                 found=str(error).strip().splitlines()[0][:200],
                 hint="for weights of a known network (or a file with Lambda layers) give its --recipe",
@@ -155,7 +155,7 @@ def _of_saved_model(path: Path) -> bytes:
             loaded = tf.saved_model.load(str(path))
             signature = loaded.signatures["serving_default"]
     except (OSError, KeyError, ValueError) as error:
-        raise ModelError("this is no SavedModel", where=str(path), found=str(error)[:200]) from error
+        raise ModelError("not a SavedModel", where=str(path), found=str(error)[:200]) from error
     (spec, *others) = signature.structured_input_signature[1].items()
     name, tensor = spec
     shape = tensor.shape[1:].as_list()

@@ -114,7 +114,7 @@ def parse(text: str) -> Budget:
     found = re.fullmatch(r"([a-z-]+)=([+-]?)(\d+(?:[._]?\d+)*)(%?)", text)
     if found is None:
         raise InputError(
-            "a budget reads NAME=LIMIT", found=text, expected="cycles=5000000, cycles=+1%, accuracy=-0.5%"
+            "a budget must be NAME=LIMIT", found=text, expected="cycles=5000000, cycles=+1%, accuracy=-0.5%"
         )
     metric = by_name(found[1])
     amount = float(found[3].replace("_", ""))
@@ -123,9 +123,7 @@ def parse(text: str) -> Budget:
     signed = -amount if found[2] == "-" else amount
     percent = bool(found[4]) and not metric.share
     if percent and not found[2]:
-        raise InputError(
-            "only what has a sign is relative", found=text, expected=f"{metric.name}=+{found[3]}%"
-        )
+        raise InputError("a percentage needs a sign", found=text, expected=f"{metric.name}=+{found[3]}%")
     return Budget(text, metric, signed, bool(found[2]), percent)
 
 

@@ -90,7 +90,7 @@ def points(results: Sequence[tuple[str, Benchmark]], x: Metric, y: Metric) -> li
             "no result has both figures",
             expected=f"{x.name} and {y.name}",
             found=", ".join(name for name, _ in results),
-            hint="--x and --y choose others",
+            hint="choose others with --x and --y",
         )
 
     def beats(p: tuple[str, float, float], q: tuple[str, float, float]) -> bool:
@@ -205,7 +205,7 @@ def check_suffix(path: Path) -> None:
         InputError: it is not.
     """
     if path.suffix not in (".svg", ".png"):
-        raise InputError("a plot is an .svg or a .png", found=path.name)
+        raise InputError("a plot must be an .svg or .png file", found=path.name)
 
 
 def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:

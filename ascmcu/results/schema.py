@@ -266,7 +266,7 @@ class Benchmark:
         """
         if not isinstance(raw, Mapping) or raw.get("schema") != SCHEMA:
             raise InputError(
-                "not the result of a benchmark",
+                "not a benchmark result",
                 where=where,
                 expected=f'"schema": "{SCHEMA}"',
                 hint="`ascmcu bench` writes one beside the export, `ascmcu bench --json` prints it",

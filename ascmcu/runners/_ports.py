@@ -82,7 +82,7 @@ def find(board: Board) -> UsbPort:
             hint="connect it, or name the port with --serial DEV",
         )
     raise LinkError(
-        "several ports could be the board's",
+        "several serial ports could belong to the board",
         where=board.name,
         found="; ".join(map(str, found)),
         hint="name one with --serial DEV; two boards can be benched at once, each by its own command",

@@ -44,9 +44,7 @@ class QemuRunner(ProcessRunner):
         qemu = find_tool("qemu-system-arm", "qemu-system-arm")
         board = self.target.board
         if not board.stand.qemu_machine:
-            raise ToolError(
-                "no QEMU machine stands in for this board", where=board.name, hint="--on sim or host"
-            )
+            raise ToolError("QEMU has no machine for this board", where=board.name, hint="--on sim or host")
         command = [qemu, "-M", board.stand.qemu_machine, "-kernel", str(self.target.elf)]
         command += ["-display", "none", "-monitor", "none", "-no-user-config", "-icount", "shift=0"]
         command += ["-chardev", f"socket,id=link,path={scratch / 'link'}"]

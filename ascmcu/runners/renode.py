@@ -40,7 +40,7 @@ def find_renode() -> str:
     found = shutil.which(named or "renode")
     if found is None and named:
         raise ToolError(
-            "ASCMCU_RENODE names no program that can be run; nothing was run",
+            "ASCMCU_RENODE does not name an executable program; nothing was run",
             where=named,
             hint="give the path of `renode` in an unpacked release, or unset it to take the one on PATH",
         )
@@ -59,13 +59,13 @@ def renode_version(program: str) -> str:
     found = re.search(r"(\d+)\.(\d+)\.(\d+)", line)
     if found is None:
         told = line or "no version"
-        raise ToolError("this is no Renode; nothing was run", where=program, found=told, hint=_WHERE_FROM)
+        raise ToolError("not a Renode program; nothing was run", where=program, found=told, hint=_WHERE_FROM)
     if tuple(map(int, found.groups())) < MIN_VERSION:
         raise ToolError(
             "this Renode is too old; nothing was run",
             where=program,
             expected=f"{'.'.join(map(str, MIN_VERSION))} or newer: before, the cycle counter moves in steps of 100 µs, "
-            "and counts are of no use",
+            "so counts are useless",
             found=found[0],
             hint=_WHERE_FROM,
         )
@@ -86,7 +86,7 @@ class RenodeRunner(ProcessRunner):
         board = self.target.board
         if not renode_files.models(board):
             raise ToolError(
-                "Renode models nothing like this board", where=board.name, hint="--on sim, qemu or host"
+                "Renode has no model of this board", where=board.name, hint="--on sim, qemu or host"
             )
         program = find_renode()
         self._version = renode_version(program)
@@ -130,12 +130,14 @@ class RenodeRunner(ProcessRunner):
         """Raise when a line of the script has failed: Renode says so and waits at its prompt. Or if it never ends."""
         if os.fstat(self._errors.fileno()).st_size > _LOG_BYTES:
             raise LinkError(
-                "Renode prints without end", found=f"more than {_LOG_BYTES >> 20} MiB", details=self._said()
+                "Renode does not stop printing",
+                found=f"more than {_LOG_BYTES >> 20} MiB",
+                details=self._said(),
             )
         if _FAILED in self._printed():
             time.sleep(_SETTLE_S)
             raise LinkError(
-                "Renode refuses the platform or the script",
+                "Renode rejects the platform or the script",
                 where=self.target.board.name,
                 hint="renode.repl and renode.resc in the export are the same files",
                 details=self._said(),

@@ -222,7 +222,7 @@ def _scheme(port: str) -> str:
             whole = False
         if not whole:
             raise InputError(
-                "the address of the serial port is not whole",
+                "the serial port's address is incomplete",
                 found=port,
                 expected=f"{scheme}://HOST:PORT, PORT from 1 to 65535",
             )

@@ -84,9 +84,8 @@ def find_tool(name: str, package: str) -> str:
     found = shutil.which(name)
     if found is None:
         raise ToolError(
-            "a program is missing",
-            where=name,
-            hint=f"sudo apt-get install {package}; `ascmcu doctor` lists all that is missing",
+            f"{name} is not installed",
+            hint=f"sudo apt-get install {package}; `ascmcu doctor` lists everything that is missing",
         )
     return found
 
@@ -104,7 +103,7 @@ def compiler_version(compiler: str) -> str:
         raise ToolError(f"{name} cannot be started", where=compiler, found=str(error)) from error
     if done.returncode or not done.stdout:
         raise ToolError(
-            f"{name} does not say its version", where=f"{compiler} --version",
+            f"{name} does not report its version", where=f"{compiler} --version",
             found=f"exit status {done.returncode}", details=done.stderr,
         )  # fmt: skip
     return done.stdout.splitlines()[0]
@@ -328,10 +327,10 @@ def refused(compiler: str, source: Path, said: str) -> BuildError:
     if missing := re.search(r"fatal error: (\S+): No such file", said):
         return BuildError(
             "the compiler lacks a header", where=name, found=missing[1], details=said,
-            hint="install the compiler's C library; `ascmcu doctor` lists all that is missing",
+            hint="install the compiler's C library; `ascmcu doctor` lists everything that is missing",
         )  # fmt: skip
     return GeneratedCodeError(
-        f"{name} does not take {source.name}, which is a defect of ascmcu and not of your model or board",
+        f"{name} cannot compile {source.name}: a defect of ascmcu, not of your model or board",
         where=f"{source.name}, {compiler_version(compiler)}",
         hint=_ATTACH,
         details="\n".join(said.splitlines()[:_HEAD_LINES]),

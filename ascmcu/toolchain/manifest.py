@@ -154,7 +154,7 @@ def check_image(image: Path, manifest: Manifest) -> None:
     built = manifest.images_sha256.get(image.name)
     if built is not None and image.is_file() and _sha256(image) != built:
         raise InputError(
-            "the firmware's file is not the one that the export wrote: it has changed since",
+            "the firmware file has changed since the export",
             where=str(image),
             hint="export the model again",
         )

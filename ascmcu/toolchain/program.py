@@ -81,7 +81,9 @@ def first_line(command: list[str], timeout_s: float = VERSION_S) -> str:
     try:
         said = run(command, timeout_s).text.strip()
     except TimeoutError:
-        raise ToolError("a program hangs", where=text, found=f"no end after {timeout_s:.0f} s") from None
+        raise ToolError(
+            "a program does not end", where=text, found=f"still running after {timeout_s:.0f} s"
+        ) from None
     except OSError as error:
         raise ToolError("a program cannot be run", where=text, found=error.strerror) from error
     return said.splitlines()[0] if said else ""

@@ -56,7 +56,7 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
         for section in sections:
             if section.name not in _RAM and section.name not in _FLASH:
                 raise BuildError(
-                    "a section has no place in the memory report", where=elf.name, found=section.name
+                    "a section is missing from the memory report", where=elf.name, found=section.name
                 )
     for table, names in ((ram, _RAM), (flash, _FLASH)):
         end = None

@@ -48,7 +48,7 @@ def require(folder: Path) -> Path:
         raise InputError(
             "no finished training run",
             where=str(folder),
-            expected="recipe.json and model.keras, as `ascmcu train` leaves them",
+            expected="recipe.json and model.keras, as `ascmcu train` writes them",
         )
     return network
 
@@ -88,7 +88,7 @@ def answers(
     for teacher in teachers:
         if teacher.labels != dataset.labels:
             raise DataError(
-                "the teacher knows other labels",
+                "the teacher has other labels",
                 where=str(teacher.folder),
                 expected=", ".join(dataset.labels),
                 found=", ".join(teacher.labels),

@@ -57,7 +57,7 @@ def build(recipe: Recipe, parts: dict[str, Part]) -> keras.Model:
         return keras.Model(inputs, layers.Average(name="probabilities")(answers), name="fusion")
     if "validate" not in parts:
         raise DataError(
-            "a regression needs recordings that its members have not learned from",
+            "the regression needs recordings that its members were not trained on",
             where="[data]",
             expected="validate, or validate_share",
         )

@@ -337,7 +337,7 @@ def _change(text: str) -> tuple[str, str, Any]:
     place, equals, value = text.partition("=")
     section, dot, key = place.strip().partition(".")
     if not equals or not dot:
-        raise InputError("a change of the recipe is not understood", where=text, expected="section.key=value")
+        raise InputError("invalid --set", where=text, expected="section.key=value")
     try:
         return section, key, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:

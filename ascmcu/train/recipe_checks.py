@@ -62,7 +62,7 @@ def _check_augment(recipe: Recipe, where: str) -> None:
         spec.deltas or spec.n_mfcc or spec.normalization not in ("none", "mean_std")
     ):
         raise InputError(
-            "only logarithms of energies can be mixed as sounds",
+            "mixing as sounds needs log energies",
             where=f"{where}: mixup_energy",
             expected='features without deltas and MFCCs, normalization "mean_std" or "none"',
         )
@@ -90,7 +90,7 @@ def _check_heads(recipe: Recipe, where: str) -> None:
     heads = recipe.heads
     if heads.groups and len(heads.weights) != 2:
         raise InputError(
-            "two classifiers have two weights", where=f"{where}, heads", found=list(heads.weights)
+            "two classifiers need two weights", where=f"{where}, heads", found=list(heads.weights)
         )
 
 

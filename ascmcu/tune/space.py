@@ -83,7 +83,9 @@ class Space:
             InputError: a place or its range cannot be.
         """
         if not raw:
-            raise InputError("nothing to search", where=where, expected="[search] with at least one place")
+            raise InputError(
+                "the search space is empty", where=where, expected="[search] with at least one field"
+            )
         return Space(tuple((place, _dimension(place, value, where)) for place, value in raw.items()))
 
     def draw(self, trial: Trial, recipe: Mapping[str, Any]) -> dict[str, Any]:
@@ -100,13 +102,13 @@ def _dimension(place: str, value: Any, where: str) -> Choice | Interval:
     section, _, key = place.partition(".")
     if section not in _SECTIONS or not key:
         raise InputError(
-            "no such place in a recipe", where=at, expected=f"{', '.join(_SECTIONS)}, a dot and a key"
+            "no such field in a recipe", where=at, expected=f"{', '.join(_SECTIONS)}, a dot and a key"
         )
     if isinstance(value, list) and value:
         return Choice(tuple(value))
     if not isinstance(value, dict) or not {"low", "high"} <= set(value) <= {"low", "high", "step", "log"}:
         raise InputError(
-            "this is no range", where=at, expected="[values…] or { low, high, step, log }", found=value
+            "not a range", where=at, expected="[values…] or { low, high, step, log }", found=value
         )
     numbers = [value[k] for k in ("low", "high", "step") if k in value]
     if any(isinstance(n, bool) or not isinstance(n, (int, float)) or not math.isfinite(n) for n in numbers):
@@ -122,5 +124,5 @@ def _dimension(place: str, value: Any, where: str) -> Choice | Interval:
         or (interval.step is not None and interval.step <= 0)
         or (interval.log and (interval.low <= 0 or interval.step is not None))
     ):
-        raise InputError("the range cannot be", where=at, found=value)
+        raise InputError("invalid range", where=at, found=value)
     return interval

@@ -144,7 +144,7 @@ def load(path: Path) -> Study:
     recipe = Recipe.from_dict(raw, where)
     if not recipe.data.validate:
         raise InputError(
-            "a study needs a part to judge on that is not the test part",
+            "a study needs a validation part",
             where=where,
             expected="[data] validate",
         )
@@ -172,7 +172,7 @@ def _spec(raw: object, where: str) -> StudySpec:
     for objective in spec.objectives:
         tables.one_of(objective, tuple(DIRECTIONS), f"{at}, objectives")
     if len(set(spec.objectives)) < len(spec.objectives):
-        raise InputError("an objective stands twice", where=at, found=", ".join(spec.objectives))
+        raise InputError("an objective is listed twice", where=at, found=", ".join(spec.objectives))
     tables.one_of(spec.sampler, SAMPLERS, f"{at}, sampler")
     tables.one_of(spec.pruner, PRUNERS, f"{at}, pruner")
     if spec.pruner != "none" and spec.objectives != ("accuracy",):
@@ -270,7 +270,7 @@ def _open(optuna: Any, study: Study, url: str) -> Any:
         shared.set_user_attr("question", question)
     elif known != question:
         raise InputError(
-            "the storage holds a study of this name that asks something else",
+            "the storage holds another study of this name",
             where=_without_password(url),
             found="another recipe, search space, board or objectives",
             hint="choose another -o, --storage, or name in the recipe",
@@ -395,7 +395,7 @@ def watcher(optuna: Any, spec: StudySpec, trial: Any) -> Callable[[Any], None]:
 def _check(spec: StudySpec, model: Path, found: Cost) -> None:
     broken = (*spec.exceeded(found), *limits.exceeded(model, spec.limits))
     if broken:
-        raise LimitError("a bound is exceeded", where=spec.board, found="; ".join(broken))
+        raise LimitError("a limit is exceeded", where=spec.board, found="; ".join(broken))
 
 
 def _outcome(optuna: Any, study: Study, shared: Any) -> Outcome:

@@ -110,7 +110,7 @@ def test_how_long_ones_are_treated_is_said(export: Path, tmp_path: Path) -> None
     flat = " ".join(told.split())
     assert status == 0
     assert (
-        "1 of 2 recordings that begin with silence longer than the clip: nothing of them is heard (dog/1.wav)"
+        "1 of 2 recordings that begin with silence longer than the clip: nothing of them is used (dog/1.wav)"
         in flat
     )
     assert "1 of 2 recordings longer than the clip: their first 1 s are heard" in flat

@@ -161,7 +161,7 @@ def test_a_second_export_replaces_the_first_whole(ascmcu: Ascmcu, model: Path, t
     ("version", "said"),
     [
         ("echo 'a compiler 1.0'", "error: compiling "),
-        ("false", "error: arm-none-eabi-gcc does not say its version"),
+        ("false", "error: arm-none-eabi-gcc does not report its version"),
     ],
     ids=["while it compiles", "at once"],
 )

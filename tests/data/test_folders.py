@@ -38,7 +38,7 @@ TREES: dict[str, tuple[str, list[tuple[str, str]] | str]] = {
     "all kinds of audio": ("dog/1.mp3 dog/2.m4a dog/3.AIFF", [("dog", "")] * 3),
     "parts beside classes": ("dog/1.wav train/cat/2.wav", "side by side"),
     "a class called train": ("boat/1.wav train/2.wav", "side by side"),
-    "a part in a part": ("train/fold1/dog/1.wav", "a part folder lies in a part folder"),
+    "a part in a part": ("train/fold1/dog/1.wav", "a part folder is inside a part folder"),
     "a folder around": ("data/test/dog/1.wav data/train/dog/2.wav", "folders lie below a part folder"),
     "some in parts": ("dog/1.wav dog/train/2.wav", "and some do not"),
     "parts without classes": ("test/1.wav train/2.wav", "hold recordings without a class"),

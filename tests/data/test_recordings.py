@@ -230,7 +230,7 @@ def test_a_refusal_counts_and_names_the_first(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="5 of 6 recordings cannot be used") as refused:
         intake.require(files, SPEC, tmp_path)
     text = str(refused.value)
-    assert "1.wav: with samples that are no numbers (NaN, Inf) (1 of 16000, the first at 0.006 s)" in text
+    assert "1.wav: with NaN or infinite samples (1 of 16000, the first at 0.006 s)" in text
     assert "and 2 more" in text and "data check" in text
     with pytest.raises(DataError, match="5 of 6"):
         intake.usable(files, tmp_path)

@@ -119,7 +119,7 @@ def test_from_a_model_to_a_page(tmp_path: Path) -> None:
     assert page == folder / "report.html" and "small" in page.read_text()
     assert ascmcu.inspect(tmp_path / "small.tflite").parameters == 16 * 4 + 4
     assert ascmcu.export(tmp_path / "small.tflite", "nucleo-f411", folder).manifest.board == "nucleo-f411"
-    with pytest.raises(InputError, match="no result"):
+    with pytest.raises(InputError, match="no benchmark result"):
         ascmcu.result(folder)
     with pytest.raises(InputError, match="recordings or tensors"):
         ascmcu.bench(folder)

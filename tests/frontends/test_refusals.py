@@ -75,7 +75,7 @@ def test_dynamic_shape() -> None:
         model.subgraphs[0].tensors[0].shape = np.array([-1, 4], np.int32)
 
     assert _message(_edited(edit)) == (
-        "tensor has a dynamic or absurd shape\n"
+        "tensor has a dynamic or invalid shape\n"
         "  where:    net.tflite: tensor 0 'x'\n"
         "  expected: up to 5 extents of 1 … 65536, at most 8388608 elements\n"
         "  found:    [-1, 4]\n"

@@ -107,7 +107,7 @@ def test_every_key_is_described() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema": "other"}, "not the result of a benchmark"),
+        ({"schema": "other"}, "not a benchmark result"),
         ({"version": 99}, "another version"),
         ({"clips": "four"}, "clips"),
         ({"layers": [{"name": "x"}]}, "layers[0]"),

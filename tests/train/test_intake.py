@@ -51,7 +51,7 @@ def test_a_training_says_what_it_heard(spoiled: Path, tiny: Recipe, folder: Path
     assert told["long"] == "first"
     assert told == dataclasses.asdict(finished.heard)
     assert finished.heard.lines()[0].startswith(
-        "1 of 60 recordings cut off: fewer samples than the header promises (Fold1/"
+        "1 of 60 recordings truncated: fewer samples than the header states (Fold1/"
     )
 
 
@@ -79,7 +79,7 @@ def test_recordings_of_no_use_are_named_before_anything_is_computed(
     else:
         error = str(CliRunner().invoke(cli, arguments).exception)
     assert "2 of 62 recordings cannot be used" in error
-    assert "Fold2/birds/nan.wav: with samples that are no numbers (NaN, Inf) (1 of 8000" in error
+    assert "Fold2/birds/nan.wav: with NaN or infinite samples (1 of 8000" in error
     assert "Fold5/rain/none.wav: unreadable (an empty file)" in error
     assert not (tmp_path / "run").exists() and not (tmp_path / "study").exists()
 

@@ -88,11 +88,11 @@ def test_stored_forms_come_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("--to", "all"), "nothing to calibrate on"),
+        (("--to", "all"), "no calibration data"),
         (("--to", "all", "--data", "d", "--board", "none"), "unknown board"),
         (("--to", "all", "--data", "d", "--sensitivity"), "of one form"),
         (("--to", "fp16", "--sensitivity"), "nothing to measure"),
-        (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "no folder for the output"),
+        (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "the output's folder does not exist"),
     ],
 )
 def test_wrong_options(options: tuple[str, ...], message: str, run: Path) -> None:

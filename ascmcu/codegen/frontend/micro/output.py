@@ -35,7 +35,7 @@ class MicroOutput(Stage):
         fixed = spec.mapping == "micro_speech"
         if fixed and dtype != "int8":
             raise FeatureError(
-                "the mapping of micro_speech is made for int8 inputs",
+                "the mapping of micro_speech needs an int8 input",
                 where="mapping",
                 found=dtype,
                 hint='mapping = "scaled" quantizes with the scale of the network\'s input',
