@@ -32,7 +32,7 @@ FP_ACCUMULATE_CYCLES = 3
 DIVIDE_MIN_CYCLES = 2
 BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 # While one of these executes, the core cannot tell in time whether the next one will move on (CM).
-BLIND = MEMORY | {Kind.MULTIPLY, Kind.DIVIDE, Kind.TABLE_BRANCH}
+BLIND = MEMORY | {Kind.DIVIDE, Kind.TABLE_BRANCH}
 LR = 14
 PC = 15
 RAM_ADDRESS = 0x2000_0000
@@ -44,6 +44,12 @@ class Previous(enum.IntEnum):
     NOTHING = 0
     LOAD = 1
     STORE = 2
+    FP_STORE = 3
+
+
+# Integer instructions that start while a VFMA's addition ends.
+_BESIDE = frozenset({Kind.ALU, Kind.MULTIPLY})
+_STORED = (Previous.STORE, Previous.FP_STORE)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class State:
     fp_busy_cycles: int = 0
     buffered: bool = False
     literal: bool = False
+    accumulates: bool = False
 
 
 REFILLED = State()
@@ -114,21 +121,32 @@ def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
 def step(state: State, instruction: Instruction) -> Step:
     """One instruction's cycles, executed and not branching away, and the state it leaves."""
     reasons: list[str] = []
-    own = _own_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
+    own = _own_cycles(state, instruction, reasons)
     if instruction.kind is Kind.IT and own == 0:
         return Step(0, replace(state, narrow=True, fetch=_beside(state, instruction)), False, tuple(reasons))
-    late = _address_cycles(state, instruction, reasons)
-    # One that overlaps the load before starts a cycle before that one ends.
-    early = int(_overlaps(state, instruction))
+    late = _address_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
+    # One that overlaps the load or accumulation before starts a cycle before that one ends.
+    early = int(_overlaps(state, instruction) or _runs_beside(state, instruction))
     wrong = instruction.conditional and decides_in_decode(state, instruction)
     stall, fetch = _fetched(state, instruction, late - early, speculates=wrong)
     if stall:
         reasons.append("waits for its fetch")
     busy = max(1, own + early)
-    fetch = replace(fetch, busy=busy, blind=instruction.kind in BLIND)
+    fetch = replace(fetch, busy=busy, blind=_blinds(state, instruction))
     cycles = own + late + stall
     leads = _leads_group(state, instruction)
     return Step(cycles, replace(_after(state, instruction, cycles), fetch=fetch), leads, tuple(reasons))
+
+
+def _blinds(state: State, instruction: Instruction) -> bool:
+    """Whether the core cannot tell, while this one executes, if the next will move on.
+
+    A store by itself goes into the empty write buffer and is over for certain; behind another access it may have
+    to wait.
+    """
+    if instruction.kind is Kind.STORE and state.previous is Previous.NOTHING:
+        return False
+    return instruction.kind in BLIND
 
 
 def _fetched(
@@ -152,6 +170,11 @@ def _overlaps(state: State, instruction: Instruction) -> bool:
     """Whether it starts in the last cycle of the load just before."""
     singles = (Kind.LOAD, Kind.FP_LOAD, Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE)
     return instruction.kind in singles and not instruction.branches and _follows_load(state, instruction)
+
+
+def _runs_beside(state: State, instruction: Instruction) -> bool:
+    """Whether an integer instruction starts while the addition of the accumulation just before it ends (V)."""
+    return state.accumulates and instruction.kind in _BESIDE and not instruction.conditional
 
 
 def decides_in_decode(state: State, instruction: Instruction) -> bool:
@@ -220,12 +243,13 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
         return 1
     if kind in (Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE):
         words = instruction.registers if kind is Kind.FP_STORE else 1
-        if _follows_load(state, instruction):
+        chained = kind is Kind.FP_STORE and state.previous is Previous.FP_STORE
+        if _follows_load(state, instruction) or chained:
             reasons.append("pipelined")
             return words
         return 1 + words
     if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
-        stalled = kind is Kind.LOAD_MULTIPLE and state.previous is Previous.STORE
+        stalled = kind is Kind.LOAD_MULTIPLE and state.previous in _STORED
         if stalled:
             reasons.append("load after store")
         return 1 + instruction.registers + int(stalled)
@@ -243,6 +267,9 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
         return FP_ACCUMULATE_CYCLES
     if kind is Kind.FP_MOVE:
         return instruction.registers
+    if _runs_beside(state, instruction):
+        reasons.append("beside the accumulation")
+        return 0
     return 1
 
 
@@ -250,7 +277,7 @@ def _load_cycles(state: State, instruction: Instruction, reasons: list[str]) -> 
     words = instruction.registers if instruction.kind is Kind.FP_LOAD else 1
     if instruction.branches:
         return 2
-    if state.previous is Previous.STORE:
+    if state.previous in _STORED:
         # TRM: nothing pipelines after a store.
         reasons.append("load after store")
         return 2 + words
@@ -306,7 +333,7 @@ def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) 
     # TRM: an arithmetic result costs a cycle more when the next instruction consumes it, except as the
     # addend of a multiply-accumulate, which is read a cycle later.
     multiplied = instruction.fp_reads & ~instruction.fp_addend
-    if state.fp_results & multiplied:
+    if state.fp_results & multiplied and kind is not Kind.FP_STORE:
         reasons.append("FP result used at once")
         waits += 1
     return waits
@@ -323,7 +350,8 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
     if single:
         previous = Previous.LOAD
     elif kind in STORES:
-        previous = Previous.STORE
+        previous = Previous.FP_STORE if kind is Kind.FP_STORE else Previous.STORE
+    beside = _runs_beside(state, instruction)
     arithmetic = kind in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE)
     written = instruction.writes | instruction.base_writeback
     if kind in STORES:
@@ -334,7 +362,8 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
         previous=previous,
         computed=computed,
         loaded=written if single else 0,
-        fp_results=instruction.fp_writes if arithmetic else 0,
+        fp_results=instruction.fp_writes if arithmetic else (state.fp_results if beside else 0),
+        accumulates=kind is Kind.FP_ACCUMULATE,
         narrow=not instruction.wide,
         links=bool(written >> LR & 1),
         fp_busy_cycles=busy,
