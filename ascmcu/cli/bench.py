@@ -71,16 +71,15 @@ if TYPE_CHECKING:
     "--warm-up", type=click.IntRange(min=0), default=0, show_default=True, help="Clips to run before."
 )
 @click.option(
-    "--wait-states",
-    is_flag=True,
-    help="On sim: behind the chip's real flash, its caches modelled; without it, cycles are at zero wait states.",
-)
+    "--wait-states", metavar="N", type=click.IntRange(0, 15), default=None,
+    help="On sim: flash wait states in place of those that the board's clock needs; 0 for an ideal flash.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: bool, as_json: bool,
+    wait_states: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Stream clips through the firmware in DIR (default: build) and report what it does."""
     if runner is not None and port is not None:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
-from ascmcu.m4.fetch import Fetch, arrive, at_target, branch_in_decode
+from ascmcu.m4.costs import DIVIDE_MIN_CYCLES
+from ascmcu.m4.fetch import Arrival, Fetch, arrive, at_target, branch_in_decode
 from ascmcu.m4.instruction import LOADS, MEMORY, STORES, Instruction, Kind
 
 # Refill behind a branch that asks for its target when it executes, or when the loaded address has come (TRM "P").
@@ -29,7 +30,6 @@ EXCEPTION_FP_CYCLES = 17  # S0–S15 and FPSCR with their reserved word, when th
 
 FP_DIVIDE_CYCLES = 14
 FP_ACCUMULATE_CYCLES = 3
-DIVIDE_MIN_CYCLES = 2
 BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 # While one of these executes, the core cannot tell in time whether the next one will move on (CM).
 BLIND = MEMORY | {Kind.DIVIDE, Kind.TABLE_BRANCH}
@@ -82,40 +82,21 @@ REFILLED = State()
 
 @dataclass(frozen=True)
 class Step:
-    """The cycles that one instruction adds, why, and the state behind it."""
+    """The cycles that one instruction adds, why, and the state behind it.
+
+    ``leads_group``: it is where a run of back-to-back accesses waits for slow RAM; ``chained``: its access
+    overlaps that of the instruction before, which holds within one memory only. ``starts`` is the cycle in which it
+    starts to execute, from the start of the instruction before; ``asks`` are the words that were asked for
+    in the meantime, as (cycle, bytes ahead of the instruction).
+    """
 
     cycles: int
     state: State
     leads_group: bool
     reasons: tuple[str, ...]
-
-
-def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
-    """SDIV's and UDIV's cycles, 2 to 12 by operands (TRM); the formula is CM's, measured.
-
-    Zero operands end at once; else four quotient bits per cycle. A divisor that is a negative power of two
-    costs a quotient bit more.
-
-    Args:
-        dividend: 32 bits, unsigned.
-        divisor: 32 bits, unsigned.
-        signed: SDIV.
-    """
-    if dividend == 0 or divisor == 0:
-        return DIVIDE_MIN_CYCLES
-    adjust = 0
-    if signed:
-        if divisor >> 31:
-            divisor = -divisor & 0xFFFFFFFF
-            power = divisor & (divisor - 1) == 0
-            if power and dividend != 0x80000000:
-                adjust = 1
-            elif not power and dividend == 0x80000000:
-                adjust = -1
-        if dividend >> 31:
-            dividend = -dividend & 0xFFFFFFFF
-    bits = dividend.bit_length() - divisor.bit_length() + adjust
-    return 3 if bits < 0 else 5 + bits // 4
+    chained: bool = False
+    starts: int = 0
+    asks: tuple[tuple[int, int], ...] = ()
 
 
 def step(state: State, instruction: Instruction) -> Step:
@@ -126,16 +107,25 @@ def step(state: State, instruction: Instruction) -> Step:
         return Step(0, replace(state, narrow=True, fetch=_beside(state, instruction)), False, tuple(reasons))
     late = _address_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
     # One that overlaps the load or accumulation before starts a cycle before that one ends.
-    early = int(_overlaps(state, instruction) or _runs_beside(state, instruction))
+    chained = _overlaps(state, instruction)
+    early = int(chained or _runs_beside(state, instruction))
     wrong = instruction.conditional and decides_in_decode(state, instruction)
-    stall, fetch = _fetched(state, instruction, late - early, speculates=wrong)
+    stall, arrival = _fetched(state, instruction, late - early, speculates=wrong)
     if stall:
         reasons.append("waits for its fetch")
     busy = max(1, own + early)
-    fetch = replace(fetch, busy=busy, blind=_blinds(state, instruction))
+    fetch = replace(arrival.fetch, busy=busy, blind=_blinds(state, instruction))
     cycles = own + late + stall
+    after = replace(_after(state, instruction, cycles), fetch=fetch)
+    asks = _asks(state, instruction, arrival)
     leads = _leads_group(state, instruction)
-    return Step(cycles, replace(_after(state, instruction, cycles), fetch=fetch), leads, tuple(reasons))
+    return Step(cycles, after, leads, tuple(reasons), chained, arrival.cycle, asks)
+
+
+def _asks(state: State, instruction: Instruction, arrival: Arrival) -> tuple[tuple[int, int], ...]:
+    """When which words were asked for until the instruction started, as ``Step.asks``."""
+    ahead = 2 * (state.fetch or at_target(instruction.address)).held
+    return tuple((cycle, ahead + 4 * position) for position, cycle in enumerate(arrival.asked))
 
 
 def _blinds(state: State, instruction: Instruction) -> bool:
@@ -151,12 +141,12 @@ def _blinds(state: State, instruction: Instruction) -> bool:
 
 def _fetched(
     state: State, instruction: Instruction, delay: int, *, speculates: bool = False
-) -> tuple[int, Fetch]:
-    """Cycles that the execute stage waits for the instruction, and the queue when it starts."""
+) -> tuple[int, Arrival]:
+    """Cycles that the execute stage waits for the instruction, and its arrival."""
     queue = state.fetch or at_target(instruction.address)
     earliest = queue.busy + delay
     arrival = arrive(queue, instruction.size_bytes // 2, earliest, speculates=speculates)
-    return arrival.cycle - earliest, arrival.fetch
+    return arrival.cycle - earliest, arrival
 
 
 def _beside(state: State, instruction: Instruction) -> Fetch:
@@ -210,10 +200,11 @@ def leave(before: State, instruction: Instruction, target: int) -> tuple[int, St
 
 def skipped(state: State, instruction: Instruction) -> Step:
     """An instruction whose condition failed: one cycle (TRM), and nothing written."""
-    stall, fetch = _fetched(state, instruction, 0)
+    stall, arrival = _fetched(state, instruction, 0)
     cycles = 1 + stall
     busy = max(0, state.fp_busy_cycles - cycles)
-    clean = State(fetch=replace(fetch, busy=1, blind=False), narrow=not instruction.wide, fp_busy_cycles=busy)
+    fetch = replace(arrival.fetch, busy=1, blind=False)
+    clean = State(fetch=fetch, narrow=not instruction.wide, fp_busy_cycles=busy)
     return Step(cycles, clean, False, ("condition failed",))
 
 
@@ -293,11 +284,11 @@ def _follows_load(state: State, instruction: Instruction) -> bool:
     Not when the address needs what that load brings, nor its written-back base (PT: on the M4, indexed
     loads chain only on different bases), nor when one of the two is from flash (PT: within one memory only).
     """
-    same_bus = state.literal == _is_literal(instruction)
+    same_bus = state.literal == is_literal(instruction)
     return same_bus and state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
 
 
-def _is_literal(instruction: Instruction) -> bool:
+def is_literal(instruction: Instruction) -> bool:
     """Whether it loads from beside the code, in flash: over the D-code bus, not the system bus."""
     memory = instruction.memory
     return memory is not None and memory.base == PC and instruction.address < RAM_ADDRESS
@@ -367,6 +358,6 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
         narrow=not instruction.wide,
         links=bool(written >> LR & 1),
         fp_busy_cycles=busy,
-        literal=_is_literal(instruction),
+        literal=is_literal(instruction),
         buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
     )
