@@ -316,9 +316,10 @@ class Automaton:
 
     def _flash_site(self, instruction: Instruction, target: int) -> None:
         """Watch a load that reads the flash now: that it is under a condition, or its pointer came from memory."""
-        memory, (start, end) = instruction.memory, self._constant[0]
-        from_flash = instruction.kind in LOADS and start <= target < end and self._flash is not None
-        if from_flash and memory is not None and memory.base != PC:
+        memory = instruction.memory
+        if self._flash is None or memory is None or memory.base == PC or instruction.kind not in LOADS:
+            return
+        if self._constant[0][0] <= target < self._constant[0][1]:
             self.site_at(instruction.address, w.SITE_FLASH, _site_fields(memory))
 
     def site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:

@@ -74,6 +74,7 @@ class Engine:
         self.words[w.BANK_COUNT] = len(banks)
         spans = [word for span in banks for word in span]
         self.words[w.BANK_SPANS : w.BANK_SPANS + len(spans)] = spans
+        flash = flash if constant else None  # a program that writes what should be its flash runs from RAM
         if flash is not None:
             self._prepare_flash(flash, constant[0])
         self.automaton = Automaton(cpu, self.words, constant, mmio, slow_bank, flash)

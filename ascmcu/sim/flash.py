@@ -95,7 +95,7 @@ def ask_code(m: Any, read: int, words: int, cycle: int) -> None:
         served = _array_read(m, cycle)
     m[READ_CURRENT] = read
     m[READ_ENDS] = served + words
-    m[SERVED + (read & 3)] = served
+    m[SERVED + (read & (SERVED_SIZE - 1))] = served
     if m[PREFETCH]:
         m[READ_NEXT] = read + 1
         m[NEXT_SERVED] = 0
@@ -106,7 +106,7 @@ def ask_code(m: Any, read: int, words: int, cycle: int) -> None:
 @inlined
 def await_code(m: Any, read: int, cycle: int) -> Any:
     """Cycles that an instruction which could start at ``cycle`` waits for the read that it comes from."""
-    return max(0, m[SERVED + (read & 3)] + LEAD_CYCLES - cycle)
+    return max(0, m[SERVED + (read & (SERVED_SIZE - 1))] + LEAD_CYCLES - cycle)
 
 
 @inlined

@@ -56,7 +56,9 @@ def test_every_list_of_the_table_is_without_gap_or_overlap() -> None:
     assert words.TOTAL - words.PORTS == words.PORT_COUNT * words.PORT_STRIDE
 
 
-@pytest.mark.parametrize("name", ["sim/words.py", "sim/hook.py", "sim/native.py", "m4/costs.py", "sim/flash.py"])
+@pytest.mark.parametrize(
+    "name", ["sim/words.py", "sim/hook.py", "sim/native.py", "m4/costs.py", "sim/flash.py"]
+)
 def test_compiled_code_is_kept_under_the_sources_that_it_is_made_of(name: str, tmp_path: Path) -> None:
     for folder in ("sim", "m4"):
         shutil.copytree(SIM.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
