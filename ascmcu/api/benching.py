@@ -45,7 +45,7 @@ def bench(
     repeat: int = 1,
     warm_up: int = 0,
     save_outputs: PathLike | None = None,
-    wait_states: bool = False,
+    wait_states: int | None = None,
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> Benchmark:
@@ -69,7 +69,7 @@ def bench(
         repeat: how often every clip is run; counts are the median.
         warm_up: clips to run before, whose results are dropped.
         save_outputs: where the raw outputs go as ``.npy``, one row a clip or window; a second output to ``NAME.1.npy``.
-        wait_states: on ``sim``, behind the chip's real flash; the result says what difference it makes.
+        wait_states: on ``sim``, of the flash in place of those that the board's clock needs.
         progress: called with clips done and clips in all.
         tell: called with what the user should know at once: what is assumed, what of an interrupted run is taken up.
 
@@ -86,8 +86,8 @@ def bench(
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
-    if wait_states and (on != "sim" or serial is not None):
-        raise InputError("only the simulator models flash wait states", found=serial or on, expected="sim")
+    if wait_states is not None and (on != "sim" or serial is not None):
+        raise InputError("only the simulator takes other wait states", found=serial or on, expected="sim")
     if counts is not None and serial is None:
         raise InputError("--counts needs --serial", found=f"--counts {counts}", expected="--serial PORT")
     if (
@@ -125,9 +125,6 @@ def bench(
     if check.compared:
         told = f"{check.compared} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
         summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
-    if wait_states:
-        detail = f"{summary.runner_detail}; {_flash_difference(target, clips, result)}"
-        summary = dataclasses.replace(summary, runner_detail=detail)
     write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
     return summary
 
@@ -152,30 +149,12 @@ def _label_files(labels: Sequence[PathLike], tensors: bool) -> tuple[Path | None
     return (names[0] if names else None), (arrays[0] if arrays else None)
 
 
-def _runner(name: str, target: Target, wait_states: bool) -> Runner:
-    if not wait_states:
+def _runner(name: str, target: Target, wait_states: int | None) -> Runner:
+    if wait_states is None:
         return runners.create(name, target)
     from ascmcu.runners.sim import SimRunner  # Unicorn and Numba load with it
 
-    return SimRunner(target, "cached")
-
-
-def _flash_difference(target: Target, clips: clip_sources.Clips, result: bench_run.RunResult) -> str:
-    """The first clip's network on the other models of the flash, beside what was run."""
-    from ascmcu.runners.sim import FlashModel, SimRunner
-
-    first = dataclasses.replace(clips, clips=clips.clips[:1])
-    models: tuple[FlashModel, ...] = ("zero-wait", "cached-least")
-    here = result.clips[0].counts.network
-    others = {
-        flash: bench_run.run(target, SimRunner(target, flash), first).clips[0].counts.network
-        for flash in models
-    }
-    zero, least = others["zero-wait"], others["cached-least"]
-    return (
-        f"the first clip's network takes {here:,} cycles, {100 * (here / zero - 1):+.1f} % on {zero:,} at zero wait "
-        f"states; {least:,} ({100 * (least / zero - 1):+.1f} %) if prefetched lines stay out of the cache"
-    )
+    return SimRunner(target, wait_states)
 
 
 def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:

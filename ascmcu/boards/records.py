@@ -16,12 +16,16 @@ ClockSource = Literal["hse-bypass", "hse-crystal", "hsi"]
 
 @dataclass(frozen=True)
 class Memory:
-    """One address range. ``ccm`` is RAM that the core reaches but DMA and code fetches do not."""
+    """One address range. ``ccm`` is RAM that the core reaches but DMA and code fetches do not.
+
+    ``banks_bytes``: where the range is several memories in a row, each with a bus port of its own, their sizes.
+    """
 
     name: str
     kind: MemoryKind
     origin: int
     size_bytes: int
+    banks_bytes: tuple[int, ...] = ()
 
     @property
     def end(self) -> int:
@@ -132,14 +136,20 @@ class Power:
 
 @dataclass(frozen=True)
 class FlashCache:
-    """What stands between core and flash: lines of 128 bits, prefetched or not; for the simulator.
+    """What stands between core and flash, as the firmware switches it on; ``read_bytes`` 0: nobody has said it.
 
-    0 instruction lines where the chip's flash is not modelled.
+    The array gives ``read_bytes`` at once. ``prefetch``: it reads on while the core uses what came before. The
+    instruction and the data cache hold so many lines of ``line_bytes``, in sets of ``ways`` (0: a line may lie
+    anywhere); ``unified``: data goes through the instruction cache. The least recently used line goes.
     """
 
+    read_bytes: int = 0
+    prefetch: bool = False
     instruction_lines: int = 0
     data_lines: int = 0
-    prefetch: bool = False
+    line_bytes: int = 16
+    ways: int = 0
+    unified: bool = False
 
 
 @dataclass(frozen=True)

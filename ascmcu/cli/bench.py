@@ -75,16 +75,15 @@ if TYPE_CHECKING:
     help="Warm-up clips; their results are discarded.",
 )
 @click.option(
-    "--wait-states",
-    is_flag=True,
-    help="On sim: model the chip's flash wait states and caches. Without it, cycles are at zero wait states.",
-)
+    "--wait-states", metavar="N", type=click.IntRange(0, 15), default=None,
+    help="On sim: flash wait states. [default: those that the board's clock needs; 0 is an ideal flash]",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: bool, as_json: bool,
+    wait_states: int | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
 

@@ -29,9 +29,10 @@ _ROWS = 25
 @click.option("--board", metavar="NAME", help="Board or part to simulate. [default: guessed from the ELF]")
 @click.option(
     "--wait-states",
+    metavar="N",
     type=click.IntRange(0, 15),
-    default=0,
-    help="Flash wait states, with prefetch and caches as in the STM32F4; the report gives a lower and an upper figure.",
+    default=None,
+    help="Flash wait states. [default: those that the board's clock needs; without --board none]",
 )
 @click.option("--limit-cycles", type=click.IntRange(1, 10**15), help="Stop after N cycles.")
 @click.option("--profile", is_flag=True, help="Show cycles by function, without and with its callees.")
@@ -47,7 +48,7 @@ def command(
     elf: Path,
     between: tuple[str, str] | None,
     board: str | None,
-    wait_states: int,
+    wait_states: int | None,
     limit_cycles: int | None,
     profile: bool,
     annotate: bool,
@@ -58,8 +59,8 @@ def command(
     """Run any bare-metal Cortex-M4 ELF on the cycle model.
 
     The program's output (semihosting, ITM, serial port) goes to standard output, or to standard error with --json.
-    Cycles are at zero flash wait states by default. With --wait-states the report also gives the upper figure of the
-    range. Exit status 0 means that the simulation finished; the program's own exit code is reported.
+    Flash wait states are those that the board's clock needs; without --board there are none. The report states them.
+    Exit status 0 means that the simulation finished; the program's own exit code is reported.
     """
     from ascmcu.paths import check_output, write_whole
     from ascmcu.sim import flame as flames
@@ -75,10 +76,6 @@ def command(
     if function:
         machine.image.symbol(function)
     result = session.finish(machine, between or None, limit_cycles or session.DEFAULT_LIMIT_CYCLES)
-    slowest = result
-    if wait_states:
-        again = session.build(elf, board, wait_states, prefetched_enter=False)
-        slowest = session.finish(again, between or None, limit_cycles or session.DEFAULT_LIMIT_CYCLES)
     console = sys.stderr if as_json else sys.stdout
     console.write(result.console.decode(errors="replace"))
     console.flush()
@@ -89,18 +86,16 @@ def command(
         title = f"{elf.name}: {result.cycles:,} cycles, {result.machine}"
         write_whole(flame, flames.render(profiles.paths(machine.engine, machine.image), title))
     if as_json:
-        click.echo(json.dumps(_report(result, slowest, rows if profile else [], hottest, lines), indent=2))
+        click.echo(json.dumps(_report(result, rows if profile else [], hottest, lines), indent=2))
     else:
-        click.echo(_text(result, slowest))
+        click.echo(_text(result))
         if profile:
             click.echo(_function_table(rows, result.cycles))
         if annotate:
             click.echo(_line_table(hottest, lines))
 
 
-def _report(
-    result: Result, slowest: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]
-) -> dict[str, Any]:
+def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]) -> dict[str, Any]:
     report: dict[str, Any] = {
         "cycles": result.cycles,
         "instructions": result.instructions,
@@ -110,10 +105,9 @@ def _report(
         "total_instructions": result.total_instructions,
         "machine": result.machine,
         "wait_states": result.wait_states,
+        "flash": result.flash,
         "host_s": round(result.host_s, 3),
     }
-    if result.wait_states:
-        report["cycles_at_most"] = slowest.cycles
     if rows:
         report["functions"] = [
             {
@@ -135,16 +129,13 @@ def _report(
     return report
 
 
-def _text(result: Result, slowest: Result) -> str:
+def _text(result: Result) -> str:
     per = result.cycles / result.instructions if result.instructions else 0.0
-    waits = f"{result.wait_states} wait states"
-    if result.wait_states:
-        waits += f", up to {slowest.cycles:,} cycles if prefetched lines are not cached"
     speed = result.instructions_per_host_second / 1e6
     return "\n".join(
         [
             f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
-            f"{result.machine}; {waits}",
+            f"{result.machine}; flash: {result.flash}",
             f"ended: {result.ended} (exit code {result.exit_code})",
             f"simulated {speed:.3g} million instructions per second",
         ]

@@ -36,6 +36,11 @@ class Fetch:
     blind: bool = False
 
     @property
+    def held(self) -> int:
+        """Halfwords that are there or on their way."""
+        return self.register + self.queue + self.coming
+
+    @property
     def allocated(self) -> int:
         """Halfwords that are taken or promised; a word is the unit for all but the queue."""
         return WORD_HALFWORDS * ((self.register > 0) + (self.coming > 0)) + self.queue
@@ -43,10 +48,14 @@ class Fetch:
 
 @dataclass(frozen=True)
 class Arrival:
-    """When an instruction starts to execute, in cycles from the state before, and the queue then."""
+    """When an instruction starts to execute, in cycles from the state before, and the queue then.
+
+    ``asked`` are the cycles in which words were asked for on the way.
+    """
 
     cycle: int
     fetch: Fetch
+    asked: tuple[int, ...] = ()
 
 
 def at_target(address: int) -> Fetch:
@@ -66,16 +75,19 @@ def arrive(fetch: Fetch, halfwords: int, earliest: int, *, speculates: bool = Fa
     now = fetch
     cycle = 0
     decoded = -1
+    asked: list[int] = []
     while True:
         if decoded < 0 and now.register >= halfwords:
             decoded = cycle
         moves = decoded >= 0 and cycle + 1 >= earliest
         wasted = speculates and decoded == cycle
         asks = not wasted and _asks(now, halfwords if decoded >= 0 else 0, moves, decoded, cycle)
+        if asks:
+            asked.append(cycle)
         now = _tick(now, halfwords if moves else 0, WORD_HALFWORDS if asks else 0)
         cycle += 1
         if moves:
-            return Arrival(cycle, now)
+            return Arrival(cycle, now, tuple(asked))
 
 
 def _asks(now: Fetch, halfwords: int, moves: bool, decoded: int, cycle: int) -> bool:

@@ -15,7 +15,8 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, replace
 
-from ascmcu.m4.fetch import Fetch, arrive, at_target, branch_in_decode
+from ascmcu.m4.costs import DIVIDE_MIN_CYCLES
+from ascmcu.m4.fetch import Arrival, Fetch, arrive, at_target, branch_in_decode
 from ascmcu.m4.instruction import LOADS, MEMORY, STORES, Instruction, Kind
 
 # Refill behind a branch that asks for its target when it executes, or when the loaded address has come (TRM "P").
@@ -29,10 +30,9 @@ EXCEPTION_FP_CYCLES = 17  # S0–S15 and FPSCR with their reserved word, when th
 
 FP_DIVIDE_CYCLES = 14
 FP_ACCUMULATE_CYCLES = 3
-DIVIDE_MIN_CYCLES = 2
 BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 # While one of these executes, the core cannot tell in time whether the next one will move on (CM).
-BLIND = MEMORY | {Kind.MULTIPLY, Kind.DIVIDE, Kind.TABLE_BRANCH}
+BLIND = MEMORY | {Kind.DIVIDE, Kind.TABLE_BRANCH}
 LR = 14
 PC = 15
 RAM_ADDRESS = 0x2000_0000
@@ -44,6 +44,12 @@ class Previous(enum.IntEnum):
     NOTHING = 0
     LOAD = 1
     STORE = 2
+    FP_STORE = 3
+
+
+# Integer instructions that start while a VFMA's addition ends.
+_BESIDE = frozenset({Kind.ALU, Kind.MULTIPLY})
+_STORED = (Previous.STORE, Previous.FP_STORE)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class State:
     fp_busy_cycles: int = 0
     buffered: bool = False
     literal: bool = False
+    accumulates: bool = False
 
 
 REFILLED = State()
@@ -75,70 +82,71 @@ REFILLED = State()
 
 @dataclass(frozen=True)
 class Step:
-    """The cycles that one instruction adds, why, and the state behind it."""
+    """The cycles that one instruction adds, why, and the state behind it.
+
+    ``leads_group``: it is where a run of back-to-back accesses waits for slow RAM; ``chained``: its access
+    overlaps that of the instruction before, which holds within one memory only. ``starts`` is the cycle in which it
+    starts to execute, from the start of the instruction before; ``asks`` are the words that were asked for
+    in the meantime, as (cycle, bytes ahead of the instruction).
+    """
 
     cycles: int
     state: State
     leads_group: bool
     reasons: tuple[str, ...]
-
-
-def divide_cycles(dividend: int, divisor: int, signed: bool) -> int:
-    """SDIV's and UDIV's cycles, 2 to 12 by operands (TRM); the formula is CM's, measured.
-
-    Zero operands end at once; else four quotient bits per cycle. A divisor that is a negative power of two
-    costs a quotient bit more.
-
-    Args:
-        dividend: 32 bits, unsigned.
-        divisor: 32 bits, unsigned.
-        signed: SDIV.
-    """
-    if dividend == 0 or divisor == 0:
-        return DIVIDE_MIN_CYCLES
-    adjust = 0
-    if signed:
-        if divisor >> 31:
-            divisor = -divisor & 0xFFFFFFFF
-            power = divisor & (divisor - 1) == 0
-            if power and dividend != 0x80000000:
-                adjust = 1
-            elif not power and dividend == 0x80000000:
-                adjust = -1
-        if dividend >> 31:
-            dividend = -dividend & 0xFFFFFFFF
-    bits = dividend.bit_length() - divisor.bit_length() + adjust
-    return 3 if bits < 0 else 5 + bits // 4
+    chained: bool = False
+    starts: int = 0
+    asks: tuple[tuple[int, int], ...] = ()
 
 
 def step(state: State, instruction: Instruction) -> Step:
     """One instruction's cycles, executed and not branching away, and the state it leaves."""
     reasons: list[str] = []
-    own = _own_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
+    own = _own_cycles(state, instruction, reasons)
     if instruction.kind is Kind.IT and own == 0:
         return Step(0, replace(state, narrow=True, fetch=_beside(state, instruction)), False, tuple(reasons))
-    late = _address_cycles(state, instruction, reasons)
-    # One that overlaps the load before starts a cycle before that one ends.
-    early = int(_overlaps(state, instruction))
+    late = _address_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
+    # One that overlaps the load or accumulation before starts a cycle before that one ends.
+    chained = _overlaps(state, instruction)
+    early = int(chained or _runs_beside(state, instruction))
     wrong = instruction.conditional and decides_in_decode(state, instruction)
-    stall, fetch = _fetched(state, instruction, late - early, speculates=wrong)
+    stall, arrival = _fetched(state, instruction, late - early, speculates=wrong)
     if stall:
         reasons.append("waits for its fetch")
     busy = max(1, own + early)
-    fetch = replace(fetch, busy=busy, blind=instruction.kind in BLIND)
+    fetch = replace(arrival.fetch, busy=busy, blind=_blinds(state, instruction))
     cycles = own + late + stall
+    after = replace(_after(state, instruction, cycles), fetch=fetch)
+    asks = _asks(state, instruction, arrival)
     leads = _leads_group(state, instruction)
-    return Step(cycles, replace(_after(state, instruction, cycles), fetch=fetch), leads, tuple(reasons))
+    return Step(cycles, after, leads, tuple(reasons), chained, arrival.cycle, asks)
+
+
+def _asks(state: State, instruction: Instruction, arrival: Arrival) -> tuple[tuple[int, int], ...]:
+    """When which words were asked for until the instruction started, as ``Step.asks``."""
+    ahead = 2 * (state.fetch or at_target(instruction.address)).held
+    return tuple((cycle, ahead + 4 * position) for position, cycle in enumerate(arrival.asked))
+
+
+def _blinds(state: State, instruction: Instruction) -> bool:
+    """Whether the core cannot tell, while this one executes, if the next will move on.
+
+    A store by itself goes into the empty write buffer and is over for certain; behind another access it may have
+    to wait.
+    """
+    if instruction.kind is Kind.STORE and state.previous is Previous.NOTHING:
+        return False
+    return instruction.kind in BLIND
 
 
 def _fetched(
     state: State, instruction: Instruction, delay: int, *, speculates: bool = False
-) -> tuple[int, Fetch]:
-    """Cycles that the execute stage waits for the instruction, and the queue when it starts."""
+) -> tuple[int, Arrival]:
+    """Cycles that the execute stage waits for the instruction, and its arrival."""
     queue = state.fetch or at_target(instruction.address)
     earliest = queue.busy + delay
     arrival = arrive(queue, instruction.size_bytes // 2, earliest, speculates=speculates)
-    return arrival.cycle - earliest, arrival.fetch
+    return arrival.cycle - earliest, arrival
 
 
 def _beside(state: State, instruction: Instruction) -> Fetch:
@@ -152,6 +160,11 @@ def _overlaps(state: State, instruction: Instruction) -> bool:
     """Whether it starts in the last cycle of the load just before."""
     singles = (Kind.LOAD, Kind.FP_LOAD, Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE)
     return instruction.kind in singles and not instruction.branches and _follows_load(state, instruction)
+
+
+def _runs_beside(state: State, instruction: Instruction) -> bool:
+    """Whether an integer instruction starts while the addition of the accumulation just before it ends (V)."""
+    return state.accumulates and instruction.kind in _BESIDE and not instruction.conditional
 
 
 def decides_in_decode(state: State, instruction: Instruction) -> bool:
@@ -187,10 +200,11 @@ def leave(before: State, instruction: Instruction, target: int) -> tuple[int, St
 
 def skipped(state: State, instruction: Instruction) -> Step:
     """An instruction whose condition failed: one cycle (TRM), and nothing written."""
-    stall, fetch = _fetched(state, instruction, 0)
+    stall, arrival = _fetched(state, instruction, 0)
     cycles = 1 + stall
     busy = max(0, state.fp_busy_cycles - cycles)
-    clean = State(fetch=replace(fetch, busy=1, blind=False), narrow=not instruction.wide, fp_busy_cycles=busy)
+    fetch = replace(arrival.fetch, busy=1, blind=False)
+    clean = State(fetch=fetch, narrow=not instruction.wide, fp_busy_cycles=busy)
     return Step(cycles, clean, False, ("condition failed",))
 
 
@@ -220,12 +234,13 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
         return 1
     if kind in (Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE):
         words = instruction.registers if kind is Kind.FP_STORE else 1
-        if _follows_load(state, instruction):
+        chained = kind is Kind.FP_STORE and state.previous is Previous.FP_STORE
+        if _follows_load(state, instruction) or chained:
             reasons.append("pipelined")
             return words
         return 1 + words
     if kind in (Kind.LOAD_MULTIPLE, Kind.STORE_MULTIPLE):
-        stalled = kind is Kind.LOAD_MULTIPLE and state.previous is Previous.STORE
+        stalled = kind is Kind.LOAD_MULTIPLE and state.previous in _STORED
         if stalled:
             reasons.append("load after store")
         return 1 + instruction.registers + int(stalled)
@@ -243,6 +258,9 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
         return FP_ACCUMULATE_CYCLES
     if kind is Kind.FP_MOVE:
         return instruction.registers
+    if _runs_beside(state, instruction):
+        reasons.append("beside the accumulation")
+        return 0
     return 1
 
 
@@ -250,7 +268,7 @@ def _load_cycles(state: State, instruction: Instruction, reasons: list[str]) -> 
     words = instruction.registers if instruction.kind is Kind.FP_LOAD else 1
     if instruction.branches:
         return 2
-    if state.previous is Previous.STORE:
+    if state.previous in _STORED:
         # TRM: nothing pipelines after a store.
         reasons.append("load after store")
         return 2 + words
@@ -266,11 +284,11 @@ def _follows_load(state: State, instruction: Instruction) -> bool:
     Not when the address needs what that load brings, nor its written-back base (PT: on the M4, indexed
     loads chain only on different bases), nor when one of the two is from flash (PT: within one memory only).
     """
-    same_bus = state.literal == _is_literal(instruction)
+    same_bus = state.literal == is_literal(instruction)
     return same_bus and state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
 
 
-def _is_literal(instruction: Instruction) -> bool:
+def is_literal(instruction: Instruction) -> bool:
     """Whether it loads from beside the code, in flash: over the D-code bus, not the system bus."""
     memory = instruction.memory
     return memory is not None and memory.base == PC and instruction.address < RAM_ADDRESS
@@ -306,7 +324,7 @@ def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) 
     # TRM: an arithmetic result costs a cycle more when the next instruction consumes it, except as the
     # addend of a multiply-accumulate, which is read a cycle later.
     multiplied = instruction.fp_reads & ~instruction.fp_addend
-    if state.fp_results & multiplied:
+    if state.fp_results & multiplied and kind is not Kind.FP_STORE:
         reasons.append("FP result used at once")
         waits += 1
     return waits
@@ -323,7 +341,8 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
     if single:
         previous = Previous.LOAD
     elif kind in STORES:
-        previous = Previous.STORE
+        previous = Previous.FP_STORE if kind is Kind.FP_STORE else Previous.STORE
+    beside = _runs_beside(state, instruction)
     arithmetic = kind in (Kind.FP, Kind.FP_ACCUMULATE, Kind.FP_DIVIDE)
     written = instruction.writes | instruction.base_writeback
     if kind in STORES:
@@ -334,10 +353,11 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
         previous=previous,
         computed=computed,
         loaded=written if single else 0,
-        fp_results=instruction.fp_writes if arithmetic else 0,
+        fp_results=instruction.fp_writes if arithmetic else (state.fp_results if beside else 0),
+        accumulates=kind is Kind.FP_ACCUMULATE,
         narrow=not instruction.wide,
         links=bool(written >> LR & 1),
         fp_busy_cycles=busy,
-        literal=_is_literal(instruction),
+        literal=is_literal(instruction),
         buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
     )

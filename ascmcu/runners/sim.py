@@ -8,7 +8,7 @@ and the same bytes give the same cycle counts, always.
 from __future__ import annotations
 
 import types
-from typing import ClassVar, Literal, Self
+from typing import ClassVar, Self
 
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner, RunnerFacts, Target
@@ -22,47 +22,42 @@ from ascmcu.sim.stm32 import PACED, Line
 _SILENT_S = 3600.0
 _START_S = 0.5
 
-FlashModel = Literal["zero-wait", "cached", "cached-least"]
-_FLASH_MODELS: dict[FlashModel, str] = {
-    "zero-wait": "zero-wait cycle model",
-    "cached": "prefetch and caches modelled, prefetched lines enter the cache",
-    "cached-least": "prefetch and caches modelled, prefetched lines do not enter the cache",
-}
-
 
 class SimRunner(Runner):
     """A ``Machine`` whose serial port is the link.
 
     Args:
         target: the export.
-        flash: how its wait states are counted.
+        wait_states: of the flash; None: the board's own.
         line: how the host's bytes follow each other; other links than a wire are for tests.
     """
 
     name: ClassVar[str] = "sim"
     machine: Machine
 
-    def __init__(self, target: Target, flash: FlashModel = "zero-wait", line: Line = PACED) -> None:
+    def __init__(self, target: Target, wait_states: int | None = None, line: Line = PACED) -> None:
         super().__init__(target)
-        self.flash = flash
+        own = target.board.clock.wait_states
+        self.wait_states = own if wait_states is None else wait_states
         self.line = line
 
     @property
     def label(self) -> str:
-        """Runs on different flashes are different runs."""
-        return self.name if self.flash == "zero-wait" else f"{self.name}-{self.flash}"
+        """Runs on another flash than the board's own are different runs."""
+        own = self.wait_states == self.target.board.clock.wait_states
+        return self.name if own else f"{self.name}-{self.wait_states}ws"
 
     @property
     def facts(self) -> RunnerFacts:
-        states = self.machine.layout.wait_states
-        detail = f"{self.machine.layout.name} at {states} wait states, {_FLASH_MODELS[self.flash]}"
+        machine = self.machine.layout
+        detail = f"{machine.name}, {machine.flash_text}"
+        states = machine.wait_states
         return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0, wait_states=states)
 
     def __enter__(self) -> Self:
-        board = self.target.board
-        machine = layout.of_board(board)
-        if self.flash != "zero-wait":
-            machine = layout.with_flash_of(machine, board, prefetched_enter=self.flash == "cached")
+        machine = layout.of_board(self.target.board)
+        if self.wait_states != machine.wait_states:
+            machine = layout.with_wait_states(machine, self.wait_states)
         self.machine = Machine(Image(self.target.elf), machine)
         self.machine.line = self.line
         self._port = self.machine.usarts[self.machine.layout.console].name

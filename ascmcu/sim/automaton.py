@@ -9,8 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.errors import InputError
-from ascmcu.m4.instruction import LOADS, Instruction, Kind
-from ascmcu.m4.timing import REFILLED, State
+from ascmcu.m4.costs import unaligned_cycles
+from ascmcu.m4.fetch import at_target
+from ascmcu.m4.instruction import LOADS, PC, SP, Address, Instruction, Kind
+from ascmcu.m4.timing import REFILLED, State, is_literal
 from ascmcu.sim import hook
 from ascmcu.sim import words as w
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
@@ -20,6 +22,7 @@ from ascmcu.sim.layout import FlashTiming
 
 # Kind, base, index, shift, constant, weight, address of the instruction: the fields of a record.
 _Record = tuple[int, int, int, int, int, int, int]
+_Seen = tuple[Instruction, int]  # an access and where it went when it was first executed
 FLUSHED = 0xFFFFFFFF  # the "address" to which a block is left when an exception comes behind it
 ROOT = 0  # the node that stands for "the pipeline was flushed", with no block of its own
 # Fibonacci hashing, as in the native half.
@@ -120,8 +123,8 @@ class Automaton:
         if key not in self._by_key:
             code = self._code(address, size)
             block = analyse(address, size, code, entry, self._constant_word)
-            opaque = self._evaluate_opaque(block) if block.opaque else ()
-            self._by_key[key] = self.add_node(block, self._opaque_leaders(block, opaque))
+            opaque = self._evaluate_opaque(block) if block.opaque else []
+            self._by_key[key] = self.add_node(block, opaque)
             self._watch(block, opaque)
         return self._by_key[key]
 
@@ -130,12 +133,13 @@ class Automaton:
             self._decoded[address, size] = decode(self.cpu.load(address, size), address)
         return self._decoded[address, size]
 
-    def _opaque_leaders(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> int:
+    def _opaque_leaders(self, block: Block, opaque: Sequence[_Seen]) -> int:
         """How many accesses through pointers loaded in the block start a group in the slow bank."""
         leaders = {i.address for i, s in zip(block.instructions, block.steps, strict=True) if s.leads_group}
         return sum(i.address in leaders and self._is_slow(target) for i, target in opaque)
 
-    def add_node(self, block: Block, waits: int = 0) -> int:
+    def add_node(self, block: Block, opaque: Sequence[_Seen] = ()) -> int:
+        """A node for a block; ``opaque``: where accesses through pointers that it loads itself went the first time."""
         m = self.words
         node = len(self.nodes)
         if node >= w.NODES:
@@ -145,14 +149,15 @@ class Automaton:
         m[w.NODE_SIZE + node] = block.size_bytes
         m[w.NODE_INSTRUCTIONS + node] = len(block.instructions)
         m[w.NODE_COST + node] = sum(s.cycles for s in block.steps)
-        m[w.NODE_ACCESS + node] = self._access_program(block, waits)
+        m[w.NODE_ACCESS + node] = self._access_program(block, opaque)
         return node
 
-    def _access_program(self, block: Block, waits: int) -> int:
+    def _access_program(self, block: Block, opaque: Sequence[_Seen]) -> int:
         """Write the block's records for ``hook._accesses``; 0 when nothing depends on registers."""
-        records = self._records(block)
+        records = self._records(block, opaque)
+        waits = self._opaque_leaders(block, opaque)
         if waits:
-            records.append((w.RECORD_ALWAYS, 0, -1, 0, 0, waits, 0))
+            records.append((w.RECORD_ALWAYS, -1, -1, 0, 0, waits, 0))
         if not records:
             return 0
         registers = sorted({r for _, a, b, *_ in records for r in (a, b) if r >= 0})
@@ -161,7 +166,7 @@ class Automaton:
         for register in registers:
             program += [register, 0]
         for kind, a, b, shift, constant, weight, address in records:
-            program += [kind, slots[a], slots[b] if b >= 0 else -1, shift, constant, weight, address, 0]
+            program += [kind, slots.get(a, -1), slots.get(b, -1), shift, constant, weight, address, 0]
         start = self._access_used
         if start + len(program) > w.WORDS:
             raise InputError(
@@ -171,7 +176,7 @@ class Automaton:
         self._access_used += len(program)
         return start
 
-    def _records(self, block: Block) -> list[_Record]:
+    def _records(self, block: Block, opaque: Sequence[_Seen]) -> list[_Record]:
         counts: dict[tuple[int, int, int, int, int], int] = {}
         for access in block.accesses:
             form, instruction = access.form, access.instruction
@@ -185,36 +190,41 @@ class Automaton:
                 key = (w.RECORD_BANK, form.a, form.b, form.shift, form.constant)
                 counts[key] = counts.get(key, 0) + 1
         if any(i.fp_reads or i.fp_writes for i in block.instructions):
-            counts[w.RECORD_FP, 0, -1, 0, 0] = 1
+            counts[w.RECORD_FP, -1, -1, 0, 0] = 1
         if _idles(block):
-            counts[w.RECORD_IDLE, 0, -1, 0, 0] = 1
+            counts[w.RECORD_IDLE, -1, -1, 0, 0] = 1
         drop = stack_drop_bytes(block)
         if drop and self.words[w.STACK_LIMIT]:
             counts[w.RECORD_STACK, 13, -1, 0, -drop & 0xFFFFFFFF] = 1
         records = [(*key, weight, 0) for key, weight in counts.items()]
-        return self._flash_records(block) + records if self._flash is not None else records
+        if self._flash is not None:
+            records += self._flash_records(block)
+        return records + _chain_records(block, opaque)
 
     def _flash_records(self, block: Block) -> list[_Record]:
-        """The block's code lines, each once and in order, with the loads that may be from flash between them."""
+        """What the block wants from the flash, by time: its own code, and loads that may be from there."""
         start, end = self._constant[0]
+        bits = int(self.words[w.READ_BITS])
         forms = {a.instruction.address: a.form for a in block.accesses if a.instruction.kind in LOADS}
-        records: list[_Record] = []
+        asked = _asked(block, bits)
+        timed: list[tuple[int, _Record]] = []
         seen = -1
-        inside = 0
-        for instruction, step in zip(block.instructions, block.steps, strict=True):
-            for line in (instruction.address >> 4, (instruction.address + instruction.size_bytes - 1) >> 4):
-                if line != seen and start <= line << 4 < end:
-                    records.append((w.RECORD_LINE, 0, -1, 0, line, inside, instruction.address))
-                    seen = line
+        for instruction, begins in zip(block.instructions, _begins(block), strict=True):
+            last = instruction.address + instruction.size_bytes - 2
+            for read in (instruction.address >> bits, last >> bits):
+                if read != seen and start <= read << bits < end:
+                    seen = read
+                    when = asked.get(read, begins)
+                    words = ((read + 1 << bits) - max(read << bits, block.address & ~3)) // 4
+                    timed.append((when, (w.RECORD_ASK, -1, -1, words, read, when, instruction.address)))
+                    timed.append((begins, (w.RECORD_AWAIT, -1, -1, 0, read, begins, instruction.address)))
             form = forms.get(instruction.address)
-            if form is not None and form.a < 0:
-                records.append((w.RECORD_LITERAL, 0, -1, 0, form.constant, 1, instruction.address))
-            elif form is not None and form.a != 13 and not instruction.conditional:
-                records.append(
-                    (w.RECORD_DATA, form.a, form.b, form.shift, form.constant, 1, instruction.address)
-                )
-            inside += step.cycles
-        return records
+            if form is None or form.a == SP or instruction.conditional:
+                continue
+            for word in range(instruction.registers if instruction.kind is Kind.LOAD_MULTIPLE else 1):
+                load = _access(w.RECORD_DATA, instruction, form.plus(4 * word), begins + word)
+                timed.append((begins + word, load))
+        return [record for _, record in sorted(timed, key=lambda entry: entry[0])]
 
     def _constant_word(self, address: int) -> int | None:
         for start, end in self._constant:
@@ -222,7 +232,7 @@ class Automaton:
                 return self.cpu.word(address)
         return None
 
-    def _watch(self, block: Block, opaque: Sequence[tuple[Instruction, int]]) -> None:
+    def _watch(self, block: Block, opaque: Sequence[_Seen]) -> None:
         """Put sites on divides, on conditional accesses, and on accesses that reach beyond memory."""
         for address, cycles in block.conditional_cycles().items():
             self.site_at(address, w.SITE_CONDITIONAL, {w.SITE_MORE: cycles})
@@ -236,20 +246,23 @@ class Automaton:
                 self.site_at(access.instruction.address, 0, {})
             elif access.instruction.conditional and access.form.a >= 0:
                 self._align_site(access.instruction)
+                self._flash_site(access.instruction, self.value(access.form))
         for instruction, target in opaque:
             memory = instruction.memory
             if self._beyond_memory(target):
                 self.site_at(instruction.address, 0, {})
-            elif memory is not None and target % min(memory.access_bytes, 4):
+                continue
+            if memory is not None and target % min(memory.access_bytes, 4):
                 self._align_site(instruction)
+            self._flash_site(instruction, target)
 
-    def _evaluate_opaque(self, block: Block) -> list[tuple[Instruction, int]]:
+    def _evaluate_opaque(self, block: Block) -> list[_Seen]:
         """Where accesses through pointers that the block itself loads go, with the memory as it is now.
 
         This is the one place where the first execution speaks for all: those that are aligned now are taken
         to stay aligned.
         """
-        found: list[tuple[Instruction, int]] = []
+        found: list[_Seen] = []
         values: dict[int, int | None] = {n: self.cpu.read(CORE[n]) for n in range(15)}
         for instruction in block.instructions:
             target = None
@@ -298,16 +311,16 @@ class Automaton:
 
     def _align_site(self, instruction: Instruction) -> None:
         memory = instruction.memory
-        if memory is None or memory.access_bytes == 1 or memory.base == 15:
+        if memory is not None and memory.access_bytes != 1 and memory.base != PC:
+            self.site_at(instruction.address, w.SITE_ALIGN, _site_fields(memory))
+
+    def _flash_site(self, instruction: Instruction, target: int) -> None:
+        """Watch a load that reads the flash now: that it is under a condition, or its pointer came from memory."""
+        memory = instruction.memory
+        if self._flash is None or memory is None or memory.base == PC or instruction.kind not in LOADS:
             return
-        fields = {
-            w.SITE_BASE: memory.base,
-            w.SITE_INDEX: memory.index,
-            w.SITE_SHIFT: memory.shift,
-            w.SITE_OFFSET: memory.offset,
-            w.SITE_BYTES: memory.access_bytes,
-        }
-        self.site_at(instruction.address, w.SITE_ALIGN, fields)
+        if self._constant[0][0] <= target < self._constant[0][1]:
+            self.site_at(instruction.address, w.SITE_FLASH, _site_fields(memory))
 
     def site_at(self, address: int, kinds: int, fields: dict[int, int]) -> None:
         m = self.words
@@ -366,12 +379,9 @@ class Automaton:
 
     def _entry_extra(self, access: Access, target: int) -> int:
         """What ``hook._accesses`` charged for one access."""
-        kind = _record_kind(access.instruction, access.form)
-        extra = 0
-        if kind == w.RECORD_HALF:
-            extra = target & 1
-        elif kind == w.RECORD_WORD:
-            extra = (0, 2, 1, 2)[target & 3]
+        memory = access.instruction.memory
+        watched = memory is not None and _record_kind(access.instruction, access.form) is not None
+        extra = unaligned_cycles(target, memory.access_bytes) if memory is not None and watched else 0
         return extra + (access.leads_group and self._is_slow(target))
 
     @property
@@ -380,6 +390,72 @@ class Automaton:
 
     def _is_slow(self, address: int) -> bool:
         return self._slow_start <= address < self._slow_end
+
+
+def _access(kind: int, instruction: Instruction, form: Form, weight: int = 1) -> _Record:
+    return kind, form.a, form.b, form.shift, form.constant, weight, instruction.address
+
+
+def _chain_records(block: Block, opaque: Sequence[_Seen]) -> list[_Record]:
+    """The accesses that overlap the one before, if both are to one memory; those through one pointer are."""
+    forms = {a.instruction.address: a.form for a in block.accesses if not a.instruction.conditional}
+    forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque if not i.conditional}
+    records: list[_Record] = []
+    previous: tuple[Instruction, Form] | None = None
+    for instruction, step in zip(block.instructions, block.steps, strict=True):
+        form = forms.get(instruction.address)
+        if form is None or is_literal(instruction):
+            previous = None
+            continue
+        if step.chained and previous is not None:
+            before, its = previous
+            if (its.a, its.b) != (form.a, form.b) or form.a < 0:
+                if not records or records[-1][-1] != before.address:
+                    records.append(_access(w.RECORD_FIRST, before, its))
+                records.append(_access(w.RECORD_CHAINED, instruction, form))
+        previous = instruction, form
+    return records
+
+
+def _site_fields(memory: Address) -> dict[int, int]:
+    return {
+        w.SITE_BASE: memory.base,
+        w.SITE_INDEX: memory.index,
+        w.SITE_SHIFT: memory.shift,
+        w.SITE_OFFSET: memory.offset,
+        w.SITE_BYTES: memory.access_bytes,
+    }
+
+
+def _begins(block: Block) -> list[int]:
+    """When each instruction starts to execute, in cycles from the block's entry, in a flash without wait states."""
+    entry = block.entry.fetch or at_target(block.address)
+    now = -entry.busy
+    begins = []
+    for step in block.steps:
+        now += step.starts
+        begins.append(now)
+    return begins
+
+
+def _asked(block: Block, bits: int) -> dict[int, int]:
+    """When the first word of each read of ``1 << bits`` bytes is asked for, in cycles from the block's entry.
+
+    Of the words that were on their way before, the last was asked for in the cycle before the entry's instruction
+    started if it has not come yet, else one before that; the others in the cycles before it.
+    """
+    entry = block.entry.fetch or at_target(block.address)
+    before = -entry.busy
+    ends = block.address + 2 * entry.held
+    cycle = before - (1 if entry.coming else 2)
+    asked: dict[int, int] = {}
+    for word in range((ends - 1) & ~3, (block.address & ~3) - 1, -4):
+        asked[word >> bits] = cycle
+        cycle -= 1
+    for instruction, begins, step in zip(block.instructions, _begins(block), block.steps, strict=True):
+        for inside, ahead in step.asks:
+            asked.setdefault((instruction.address + ahead) >> bits, begins - step.starts + inside)
+    return asked
 
 
 def _idles(block: Block) -> bool:

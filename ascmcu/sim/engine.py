@@ -19,6 +19,7 @@ from ascmcu.sim import words as w
 from ascmcu.sim.automaton import FLUSHED, ROOT, Automaton
 from ascmcu.sim.blocks import Block
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
+from ascmcu.sim.flash import stalls_behind
 from ascmcu.sim.layout import FlashTiming
 
 NEVER = w.NEVER
@@ -52,6 +53,7 @@ class Engine:
         slow_bank: RAM whose first access of a back-to-back group waits a cycle, as (start, end).
         stack_limit: the lowest address that the stack may reach, 0 for no check.
         flash: its wait states and caches; None for zero wait states.
+        banks: memories, as (start, end), between which loads do not overlap.
     """
 
     def __init__(
@@ -62,13 +64,17 @@ class Engine:
         slow_bank: tuple[int, int] = (0, 0),
         stack_limit: int = 0,
         flash: FlashTiming | None = None,
+        banks: tuple[tuple[int, int], ...] = (),
     ) -> None:
         self.cpu = cpu
         self.words = np.zeros(w.TOTAL, np.int64)
         self._handlers: dict[int, int] = {}
         self._register_regions = 0
-        self._flash = flash
         self._prepare(slow_bank, stack_limit)
+        self.words[w.BANK_COUNT] = len(banks)
+        spans = [word for span in banks for word in span]
+        self.words[w.BANK_SPANS : w.BANK_SPANS + len(spans)] = spans
+        flash = flash if constant else None  # a program that writes what should be its flash runs from RAM
         if flash is not None:
             self._prepare_flash(flash, constant[0])
         self.automaton = Automaton(cpu, self.words, constant, mmio, slow_bank, flash)
@@ -97,14 +103,19 @@ class Engine:
         m[w.COUNTING] = 1
 
     def _prepare_flash(self, flash: FlashTiming, span: tuple[int, int]) -> None:
-        m = self.words
+        m, cache = self.words, flash.cache
         m[w.WAIT_STATES] = flash.wait_states
         m[w.FLASH_START], m[w.FLASH_END] = span
-        m[w.LINE_CURRENT] = m[w.LINE_NEXT] = -1
-        m[w.PREFETCH] = int(flash.prefetch)
-        m[w.PREFETCHED_ENTER] = int(flash.prefetched_enter)
-        for cache, lines in enumerate((flash.instruction_lines, flash.data_lines)):
-            m[w.CACHES + w.CACHE_FIELDS * cache + w.CACHE_FITS] = lines
+        m[w.READ_BITS] = cache.read_bytes.bit_length() - 1
+        m[w.READ_CURRENT] = m[w.READ_NEXT] = -1
+        m[w.PREFETCH] = int(cache.prefetch)
+        m[w.CACHE_OF_DATA] = int(not cache.unified)
+        for number, lines in enumerate((cache.instruction_lines, cache.data_lines)):
+            ways = min(lines, cache.ways) if cache.ways else lines
+            fields = w.CACHES + w.CACHE_FIELDS * number
+            m[fields + w.CACHE_WAYS] = ways
+            m[fields + w.CACHE_SETS] = lines // ways if ways else 1
+            m[fields + w.CACHE_LINE_BITS] = (cache.line_bytes // cache.read_bytes).bit_length() - 1
 
     # What the counters say.
 
@@ -131,8 +142,7 @@ class Engine:
             site = self._likely_access(block, address, store)
         inside = block.sampled_at(site)
         early = self.automaton.charged_ahead(block, site, self.register)
-        if self._flash is not None:
-            early += int(hook.stalls_behind(self.words, int(self.words[w.NODE]), site))
+        early += int(stalls_behind(self.words, int(self.words[w.NODE]), site))
         return self.cycles + inside - early, site
 
     def register(self, number: int) -> int:

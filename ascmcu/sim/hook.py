@@ -22,8 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from ascmcu.m4 import costs
+from ascmcu.sim.flash import ask_code, await_code, load_data, stalls_behind
 from ascmcu.sim.native import callback, compiled, inlined, intrinsic, ir, types
 from ascmcu.sim.words import *
+
+_divide_cycles = inlined(costs.divide_cycles)
+_unaligned_cycles = inlined(costs.unaligned_cycles)
 
 # Unicorn's register numbers (unicorn.arm_const).
 _UC_R0 = 66
@@ -129,40 +134,12 @@ def _core(m: Any, engine: int, number: int) -> Any:
 
 
 @inlined
-def _bits(value: int) -> int:
-    count = 0
-    while value:
-        value >>= 1
-        count += 1
-    return count
-
-
-@inlined
-def _divide_extra(dividend: int, divisor: int, signed: int) -> int:
-    """Cycles of a divide beyond two; the same rule as ``timing.divide_cycles``."""
-    if dividend == 0 or divisor == 0:
-        return 0
-    adjust = 0
-    if signed:
-        if divisor >> 31:
-            divisor = (-divisor) & 0xFFFFFFFF
-            power = divisor & (divisor - 1) == 0
-            if power and dividend != 0x80000000:
-                adjust = 1
-            elif not power and dividend == 0x80000000:
-                adjust = -1
-        if dividend >> 31:
-            dividend = (-dividend) & 0xFFFFFFFF
-    bits = _bits(dividend) - _bits(divisor) + adjust
-    return 1 if bits < 0 else 3 + bits // 4
-
-
-@inlined
-def _align_extra(address: int, access_bytes: int) -> int:
-    """Further bus accesses of an unaligned one: + 1, or + 2 for a word at an odd address (TRM)."""
-    if access_bytes == 2:
-        return address & 1
-    return 0 if address & 3 == 0 else (2 if address & 1 else 1)
+def _bank(m: Any, address: int) -> Any:
+    """The memory that answers at an address."""
+    bank = 0
+    while bank < m[BANK_COUNT] and not (m[BANK_SPANS + 2 * bank] <= address < m[BANK_SPANS + 2 * bank + 1]):
+        bank += 1
+    return bank
 
 
 @inlined
@@ -348,44 +325,6 @@ def _sleep(m: Any) -> bool:
 
 
 @inlined
-def _cached(m: Any, cache: int, line: int, enter: bool) -> Any:
-    """Whether a cache holds a line; it becomes the most recently used. ``enter``: put it there if it is not."""
-    base = CACHE_LINES + CACHE_SIZE * cache
-    counts = CACHES + CACHE_FIELDS * cache
-    held = m[counts + CACHE_HELD]
-    fits = m[counts + CACHE_FITS]
-    position = 0
-    while position < held and m[base + position] != line:
-        position += 1
-    found = position < held
-    if not found:
-        if not enter or fits == 0:
-            return False
-        position = min(held, fits - 1)
-        m[counts + CACHE_HELD] = min(held + 1, fits)
-    while position > 0:
-        m[base + position] = m[base + position - 1]
-        position -= 1
-    m[base] = line
-    return found
-
-
-@inlined
-def _code_line(m: Any, line: int, now: int) -> Any:
-    """Cycles that the fetch of a flash line stalls the core, at cycle ``now``."""
-    if line == m[LINE_CURRENT]:
-        return 0
-    prefetched = m[PREFETCH] and line == m[LINE_NEXT]
-    stall = 0
-    if not _cached(m, 0, line, not prefetched or m[PREFETCHED_ENTER] == 1):
-        stall = max(0, m[LINE_READY] - now) if prefetched else m[WAIT_STATES]
-    m[LINE_CURRENT] = line
-    m[LINE_NEXT] = line + 1
-    m[LINE_READY] = now + stall + m[WAIT_STATES] + 1
-    return stall
-
-
-@inlined
 def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     """Cycles that depend on the registers at the block's entry. A reason to stop, 0 for none."""
     registers = m[ACCESS + start + PROGRAM_REGISTERS]
@@ -398,27 +337,34 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
     record = values + 2 * registers
     for _ in range(records):
         kind = m[record + FIELD_KIND]
-        address = m[record + FIELD_CONSTANT] + m[values + 2 * m[record + FIELD_BASE] + 1]
+        address = m[record + FIELD_CONSTANT]
+        if m[record + FIELD_BASE] >= 0:
+            address += m[values + 2 * m[record + FIELD_BASE] + 1]
         if m[record + FIELD_INDEX] >= 0:
             address += m[values + 2 * m[record + FIELD_INDEX] + 1] << m[record + FIELD_SHIFT]
         address &= 0xFFFFFFFF
-        if kind == RECORD_LINE:
-            m[record + FIELD_STALL] = _code_line(
-                m, m[record + FIELD_CONSTANT], m[CYCLES] + extra + m[record + FIELD_WEIGHT]
-            )
+        if kind == RECORD_ASK:
+            words = m[record + FIELD_SHIFT]
+            ask_code(m, address, words, m[CYCLES] + extra + m[record + FIELD_WEIGHT])
+        elif kind == RECORD_AWAIT:
+            m[record + FIELD_STALL] = await_code(m, address, m[CYCLES] + extra + m[record + FIELD_WEIGHT])
             extra += m[record + FIELD_STALL]
-        elif kind in (RECORD_DATA, RECORD_LITERAL):
-            if kind == RECORD_LITERAL:
-                address = m[record + FIELD_CONSTANT]
-            from_flash = m[FLASH_START] <= address < m[FLASH_END]
-            m[record + FIELD_STALL] = (
-                m[WAIT_STATES] if from_flash and not _cached(m, 1, address >> 4, True) else 0
-            )
+        elif kind == RECORD_DATA:
+            m[record + FIELD_STALL] = load_data(m, address, m[CYCLES] + extra + m[record + FIELD_WEIGHT])
             extra += m[record + FIELD_STALL]
         elif kind == RECORD_WORD:
-            extra += m[record + FIELD_WEIGHT] * _align_extra(address, 4)
+            extra += m[record + FIELD_WEIGHT] * _unaligned_cycles(address, 4)
         elif kind == RECORD_HALF:
-            extra += m[record + FIELD_WEIGHT] * _align_extra(address, 2)
+            extra += m[record + FIELD_WEIGHT] * _unaligned_cycles(address, 2)
+        elif kind == RECORD_FIRST:
+            m[BANK_LAST] = _bank(m, address)
+        elif kind == RECORD_CHAINED:
+            bank = _bank(m, address)
+            m[record + FIELD_STALL] = int(bank != m[BANK_LAST])
+            if bank != m[BANK_LAST] and m[BANK_START] <= address < m[BANK_END]:
+                m[record + FIELD_STALL] += 1
+            extra += m[record + FIELD_STALL]
+            m[BANK_LAST] = bank
         elif kind == RECORD_BANK:
             if m[BANK_START] <= address < m[BANK_END]:
                 extra += m[record + FIELD_WEIGHT]
@@ -436,24 +382,6 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         m[CYCLES] += extra
         m[NODE_EXTRA + node] += extra
     return REASON_NONE
-
-
-@compiled
-def stalls_behind(m: Any, node: int, address: int) -> Any:
-    """Of the flash stalls charged at the current block's entry, those at or behind ``address``."""
-    start = m[NODE_ACCESS + node]
-    if start == 0 or m[WAIT_STATES] == 0:
-        return 0
-    total = 0
-    record = ACCESS + start + PROGRAM_HEADER + 2 * m[ACCESS + start + PROGRAM_REGISTERS]
-    for _ in range(m[ACCESS + start + PROGRAM_RECORDS]):
-        if (
-            m[record + FIELD_KIND] in (RECORD_LINE, RECORD_DATA, RECORD_LITERAL)
-            and m[record + FIELD_ADDRESS] >= address
-        ):
-            total += m[record + FIELD_STALL]
-        record += RECORD_FIELDS
-    return total
 
 
 @inlined
@@ -595,15 +523,19 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
     if kinds & SITE_DIVIDE:
         dividend = _core(m, engine, m[site + SITE_DIVIDEND])
         divisor = _core(m, engine, m[site + SITE_DIVISOR])
-        extra += _divide_extra(dividend, divisor, m[site + SITE_SIGNED])
+        extra += _divide_cycles(dividend, divisor, m[site + SITE_SIGNED]) - costs.DIVIDE_MIN_CYCLES
         if divisor == 0 and m[DIVIDE_TRAP]:
             m[REASON] = REASON_DIVIDE
             _call_stop(m[EMU_STOP], engine)
-    if kinds & SITE_ALIGN:
+    if kinds & (SITE_ALIGN | SITE_FLASH):
         target = _core(m, engine, m[site + SITE_BASE]) + m[site + SITE_OFFSET]
         if m[site + SITE_INDEX] >= 0:
             target += _core(m, engine, m[site + SITE_INDEX]) << m[site + SITE_SHIFT]
-        extra += _align_extra(target & 0xFFFFFFFF, m[site + SITE_BYTES])
+        target &= 0xFFFFFFFF
+        if kinds & SITE_ALIGN:
+            extra += _unaligned_cycles(target, m[site + SITE_BYTES])
+        if kinds & SITE_FLASH:
+            extra += load_data(m, target, m[CYCLES])
     m[CYCLES] += extra
     m[site + SITE_EXTRA] += m[COUNTING] * extra
     if kinds & SITE_WAIT and m[NATIVE_ALLOWED] and _sleep(m):

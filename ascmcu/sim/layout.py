@@ -7,7 +7,7 @@ import difflib
 from dataclasses import dataclass, replace
 
 from ascmcu import boards
-from ascmcu.boards import Board
+from ascmcu.boards import Board, FlashCache
 from ascmcu.errors import InputError
 from ascmcu.sim.image import Image
 
@@ -17,28 +17,30 @@ PAGE = 4096
 
 @dataclass(frozen=True)
 class Region:
-    """Memory at an address. ``alias`` is a second address of the same bytes, -1 for none."""
+    """Memory at an address. ``alias`` is a second address of the same bytes, -1 for none.
+
+    ``banks_bytes``: the sizes of the memories in it that have a bus port each, when it is several.
+    """
 
     name: str
     origin: int
     size_bytes: int
     writable: bool
     alias: int = -1
+    banks_bytes: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class FlashTiming:
-    """A flash of 128-bit lines behind prefetch and two caches, as in the STM32F4 (RM0390 3.4, RM0090 3.5).
-
-    ``prefetched_enter``: whether lines that were prefetched and then used enter the instruction cache. The
-    manuals do not say; the two answers bracket the truth.
-    """
+    """A flash that has to be waited for, and what stands before it."""
 
     wait_states: int
-    instruction_lines: int = 64
-    data_lines: int = 8
-    prefetch: bool = True
-    prefetched_enter: bool = True
+    cache: FlashCache
+
+
+UNDESCRIBED = FlashCache()
+# RM0390 3.4, RM0090 3.5: what is assumed of a program of which only its wait states are said.
+ART_F4 = FlashCache(read_bytes=16, prefetch=True, instruction_lines=64, data_lines=8)
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Layout:
 
     ``family`` chooses the peripherals; ``console`` is the number of the USART that carries text or the wire
     protocol; ``slow_bank`` is RAM whose first access of a group waits a cycle. ``origin`` says, for reports,
-    where the description came from.
+    where the description came from. ``wait_states`` are the flash's, behind ``cache``; ``waits_from``: who says so.
     """
 
     name: str
@@ -57,12 +59,38 @@ class Layout:
     clock_hz: int
     slow_bank: tuple[int, int]
     origin: str
-    flash: FlashTiming | None = None
+    wait_states: int = 0
+    waits_from: str = "assumed: no board is named"
+    cache: FlashCache = UNDESCRIBED
 
     @property
-    def wait_states(self) -> int:
-        """Of the flash; 0 unless ``flash`` says otherwise."""
-        return self.flash.wait_states if self.flash is not None else 0
+    def flash(self) -> FlashTiming | None:
+        """The flash that has to be waited for; None at zero wait states."""
+        return FlashTiming(self.wait_states, self.cache) if self.wait_states else None
+
+    @property
+    def flash_text(self) -> str:
+        """The flash that cycles hold, in words."""
+        states = f"{self.wait_states} wait states ({self.waits_from})"
+        if not self.wait_states:
+            return states
+        cache = self.cache
+        parts = [f"reads of {8 * cache.read_bytes} bits"]
+        parts += ["prefetch"] if cache.prefetch else []
+        for name, lines in (("instruction", cache.instruction_lines), ("data", cache.data_lines)):
+            parts += [f"{lines * cache.line_bytes} B {name} cache"] if lines else []
+        return ", ".join([states, *parts])
+
+    @property
+    def banks(self) -> tuple[tuple[int, int], ...]:
+        """The memories that have a bus port each, as (start, end)."""
+        spans = []
+        for region in self.regions:
+            start = region.origin
+            for size_bytes in region.banks_bytes or (region.size_bytes,):
+                spans.append((start, start + size_bytes))
+                start += size_bytes
+        return tuple(spans)
 
 
 # Parts that the simulator knows beyond those with a board description: for programs built elsewhere.
@@ -70,7 +98,7 @@ _L4R5 = Layout(
     name="stm32l4r5",
     regions=(
         Region("flash", 0x0800_0000, 2048 * KIB, False, alias=0),
-        Region("sram", 0x2000_0000, 640 * KIB, True),
+        Region("sram", 0x2000_0000, 640 * KIB, True, banks_bytes=(192 * KIB, 64 * KIB, 384 * KIB)),
         Region("sram2", 0x1000_0000, 64 * KIB, True),
     ),
     family="stm32l4",
@@ -79,6 +107,9 @@ _L4R5 = Layout(
     # SRAM2 and SRAM3 follow SRAM1's 192 KB; the first access of a group waits (mupq/pqm4 pull request 193).
     slow_bank=(0x2003_0000, 0x200A_0000),
     origin="built in",
+    cache=FlashCache(  # RM0432 3.3.5, as on the board of that name
+        read_bytes=8, prefetch=True, instruction_lines=32, data_lines=8, line_bytes=32
+    ),
 )
 _MPS2 = Layout(
     name="mps2-an386",
@@ -103,7 +134,18 @@ _SLOW_BANKS = {"stm32l4r5zi": _L4R5.slow_bank}
 
 
 def of_board(board: Board) -> Layout:
-    """A board description as a machine."""
+    """A board description as a machine: at its own clock, behind its own flash.
+
+    Raises:
+        InputError: the chip's description says nothing of its flash.
+    """
+    if not board.chip.flash_cache.read_bytes:
+        raise InputError(
+            "the chip's description does not say how its flash is read",
+            where=f"{board.name} ({board.chip.title})",
+            expected="a table [flash_cache] with read_bytes",
+            hint="see boards/chips/ for other parts' tables",
+        )
     regions = tuple(
         Region(
             m.name,
@@ -111,6 +153,7 @@ def of_board(board: Board) -> Layout:
             m.size_bytes,
             m.kind != "flash",
             alias=0 if m.kind == "flash" and m.origin else -1,
+            banks_bytes=m.banks_bytes,
         )
         for m in board.chip.memory
     )
@@ -122,6 +165,9 @@ def of_board(board: Board) -> Layout:
         clock_hz=board.clock.sysclk_hz,
         slow_bank=_SLOW_BANKS.get(board.chip.name, (0, 0)),
         origin=f"board {board.name}",
+        wait_states=board.clock.wait_states,
+        waits_from=f"at {board.clock.sysclk_hz / 1e6:g} MHz",
+        cache=board.chip.flash_cache,
     )
 
 
@@ -145,31 +191,16 @@ def named(name: str) -> Layout:
     )
 
 
-def with_wait_states(layout: Layout, wait_states: int, *, prefetched_enter: bool = True) -> Layout:
-    """The machine with a flash that has to be waited for."""
-    flash = FlashTiming(wait_states, prefetched_enter=prefetched_enter) if wait_states else None
-    return replace(layout, flash=flash)
-
-
-def with_flash_of(layout: Layout, board: Board, *, prefetched_enter: bool = True) -> Layout:
-    """The board's machine with its real flash: the wait states of its clock behind its chip's caches.
-
-    Raises:
-        InputError: the chip's flash is not modelled.
-    """
-    cache = board.chip.flash_cache
-    if not cache.instruction_lines:
-        modelled = sorted(n for n in boards.names() if boards.load(n).chip.flash_cache.instruction_lines)
-        raise InputError(
-            "this chip's flash caches are not modelled",
-            where=f"{board.name} ({board.chip.title})",
-            expected=f"one of {', '.join(modelled)}",
-            hint="count at zero wait states, without --wait-states",
-        )
-    flash = FlashTiming(
-        board.clock.wait_states, cache.instruction_lines, cache.data_lines, cache.prefetch, prefetched_enter
+def with_wait_states(layout: Layout, wait_states: int) -> Layout:
+    """The machine with so many wait states; of a flash that nobody has described, the STM32F4's caches are assumed."""
+    if layout.cache.read_bytes:
+        origin = f"asked for, where {layout.wait_states} are needed {layout.waits_from}"
+        if layout.waits_from.startswith("assumed"):
+            origin = "asked for"
+        return replace(layout, wait_states=wait_states, waits_from=origin)
+    return replace(
+        layout, wait_states=wait_states, waits_from="asked for, caches as in the STM32F4", cache=ART_F4
     )
-    return replace(layout, flash=flash)
 
 
 def guessed(image: Image, ram_kib: int = 1024, flash_kib: int = 4096) -> Layout:

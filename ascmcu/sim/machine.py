@@ -82,6 +82,7 @@ class Machine:
             slow_bank=layout.slow_bank,
             stack_limit=self._stack_limit(),
             flash=layout.flash,
+            banks=layout.banks,
         )
         self._attach_devices()
         self._hook()

@@ -24,19 +24,19 @@ intrinsic: Any = importlib.import_module("numba.extending").intrinsic
 ir: Any = importlib.import_module("llvmlite.ir")
 
 # What a change of makes compiled code stale.
-_SOURCES = ("words.py", "native.py", "hook.py")
+_SOURCES = ("sim/words.py", "sim/native.py", "m4/costs.py", "sim/flash.py", "sim/hook.py")
 
 
-def cache_folder(sources: Path) -> Path:
-    """Where code compiled from the files in ``sources`` is kept: below ``NUMBA_CACHE_DIR``, else in our cache."""
+def cache_folder(package: Path) -> Path:
+    """Where code compiled from the package's files is kept: below ``NUMBA_CACHE_DIR``, else in our cache."""
     digest = hashlib.sha256()
     for name in _SOURCES:
-        digest.update((sources / name).read_bytes())
+        digest.update((package / name).read_bytes())
     root = _numba.config.CACHE_DIR
     return (Path(root) if root else paths.cache() / "native") / digest.hexdigest()[:16]
 
 
-_FOLDER = str(cache_folder(Path(__file__).parent))
+_FOLDER = str(cache_folder(Path(__file__).parents[1]))
 
 
 def _kept(decorate: Callable[[Any], Any]) -> Callable[[Any], Any]:

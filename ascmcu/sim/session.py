@@ -22,7 +22,8 @@ class Result:
     """What a run came to.
 
     ``cycles`` and ``instructions`` are between the two symbols when ``between`` was given, else of the whole
-    run from reset. ``total_cycles`` and ``total_instructions`` are always of the whole run.
+    run from reset. ``total_cycles`` and ``total_instructions`` are always of the whole run. ``flash`` is what the
+    cycles hold of it, in words.
     """
 
     cycles: int
@@ -34,6 +35,7 @@ class Result:
     total_instructions: int
     machine: str
     wait_states: int
+    flash: str
     host_s: float
 
     @property
@@ -47,6 +49,7 @@ def run(
     *,
     between: tuple[str, str] | None = None,
     board: str | Layout | None = None,
+    wait_states: int | None = None,
     limit_cycles: int = DEFAULT_LIMIT_CYCLES,
 ) -> Result:
     """Run a program to its end.
@@ -56,6 +59,7 @@ def run(
         between: count from the first execution of the first symbol's first instruction to the first
             execution of the second's behind it; the same name twice: its first call, up to its return.
         board: a board's or part's name, or a machine; guessed from the ELF when absent.
+        wait_states: of the flash; None: those of the board's clock, 0 where no board is named.
         limit_cycles: give up there.
 
     Raises:
@@ -63,19 +67,23 @@ def run(
         GuestFault: the program crashed.
         LimitError: it did not end within ``limit_cycles``.
     """
-    machine = build(Path(elf), board)
+    machine = build(Path(elf), board, wait_states)
     return finish(machine, between, limit_cycles)
 
 
-def build(
-    elf: Path, board: str | Layout | None = None, wait_states: int = 0, *, prefetched_enter: bool = True
-) -> Machine:
-    """A machine with the program in it, at reset; see ``layout.FlashTiming`` for the last two arguments."""
+def build(elf: Path, board: str | Layout | None = None, wait_states: int | None = None) -> Machine:
+    """A machine with the program in it, at reset.
+
+    Args:
+        elf: a linked bare-metal program.
+        board: a board's or part's name, or a machine; guessed from the ELF when absent.
+        wait_states: of the flash; None: those of the board's clock, 0 where no board is named.
+    """
     image = Image(elf)
-    if isinstance(board, Layout):
-        return Machine(image, board)
-    layout = guessed(image) if board is None else named(board)
-    return Machine(image, with_wait_states(layout, wait_states, prefetched_enter=prefetched_enter))
+    layout = guessed(image) if board is None else board
+    if isinstance(layout, str):
+        layout = named(layout)
+    return Machine(image, layout if wait_states is None else with_wait_states(layout, wait_states))
 
 
 def finish(
@@ -123,6 +131,7 @@ def finish(
         total_instructions=engine.instructions,
         machine=f"{machine.layout.name}, {machine.layout.origin}",
         wait_states=machine.layout.wait_states,
+        flash=machine.layout.flash_text,
         host_s=host_s,
     )
 

@@ -40,7 +40,9 @@ STACK_SIZE = 1 << 12
 REGIONS = 8
 SHADOW_SIZE = 8
 LOG_SIZE = 32
-CACHE_SIZE = 64  # lines that a flash cache may hold
+CACHE_SIZE = 256  # lines that a flash cache may hold
+SERVED_SIZE = 4  # reads of code that may be on their way; a power of two
+BANKS = 8  # memories that answer for themselves
 RING_SIZE = 1 << 15  # bytes on their way to a serial receiver
 PORT_COUNT = 8
 
@@ -68,6 +70,7 @@ SITE_ALIGN = 2
 SITE_CONDITIONAL = 4  # the hook only sees it when its condition holds
 SITE_MARK = 8
 SITE_WAIT = 16  # WFI
+SITE_FLASH = 32  # a load that may be from flash, where only the instruction itself tells the address
 
 RECORD_WORD = 0
 RECORD_HALF = 1
@@ -76,9 +79,11 @@ RECORD_STACK = 3
 RECORD_FP = 4
 RECORD_ALWAYS = 5
 RECORD_IDLE = 6
-RECORD_LINE = 7  # the block's code reaches a flash line
-RECORD_DATA = 8  # a load that may be from flash
-RECORD_LITERAL = 9  # a load from an address that is known
+RECORD_ASK = 7  # the fetch asks for a read of the flash
+RECORD_AWAIT = 8  # an instruction needs it
+RECORD_DATA = 9  # a load that may be from flash
+RECORD_FIRST = 10  # an access behind which another one follows, if it is to the same memory
+RECORD_CHAINED = 11  # that one
 
 # ---- A site: an instruction whose cost depends on its operands.
 
@@ -107,11 +112,11 @@ PROGRAM_HEADER = _header.size
 
 _record = _List()
 FIELD_KIND = _record.word()
-FIELD_BASE = _record.word()  # which of the program's registers
+FIELD_BASE = _record.word()  # which of the program's registers, -1 for none
 FIELD_INDEX = _record.word()  # likewise, -1 for none
-FIELD_SHIFT = _record.word()
-FIELD_CONSTANT = _record.word()  # the offset; of a RECORD_LINE the line's number
-FIELD_WEIGHT = _record.word()  # how many such accesses; of a RECORD_LINE the static cycles into the block
+FIELD_SHIFT = _record.word()  # of a RECORD_ASK the words up to the read's end
+FIELD_CONSTANT = _record.word()  # the offset; of code the read's number
+FIELD_WEIGHT = _record.word()  # how many such accesses; for the flash the static cycles into the block
 FIELD_ADDRESS = _record.word()  # of the instruction, for flash
 FIELD_STALL = _record.word()  # what it stalled in this execution
 RECORD_FIELDS = _record.size
@@ -130,8 +135,9 @@ MARK_FIELDS = _mark.size
 # ---- A flash cache.
 
 _cache = _List()
-CACHE_HELD = _cache.word()  # lines held
-CACHE_FITS = _cache.word()  # lines that fit
+CACHE_SETS = _cache.word()  # a power of two
+CACHE_WAYS = _cache.word()  # lines in a set; 0 for no cache
+CACHE_LINE_BITS = _cache.word()  # of the number of reads in a line
 CACHE_FIELDS = _cache.size
 
 # ---- A region of registers.
@@ -185,6 +191,9 @@ STACK_LIMIT = _array.word()
 STACK_POINTER = _array.word()  # where it stood when REASON is STACK
 BANK_START = _array.word()  # RAM whose first access of a group waits, as [start, end)
 BANK_END = _array.word()
+BANK_COUNT = _array.word()  # memories whose accesses do not overlap with those of another
+BANK_SPANS = _array.words(2 * BANKS)  # as [start, end)
+BANK_LAST = _array.word()  # the one of the access before, in a chain
 LOG_COUNT = _array.word()
 LOG = _array.words(2 * LOG_SIZE)  # pairs of address and size
 
@@ -213,13 +222,17 @@ REGION = _array.words(REGIONS * REGION_FIELDS)
 WAIT_STATES = _array.word()
 FLASH_START = _array.word()
 FLASH_END = _array.word()
-LINE_CURRENT = _array.word()
-LINE_NEXT = _array.word()  # the prefetched line, -1 for none
-LINE_READY = _array.word()  # the cycle at which the prefetched line is there
+READ_BITS = _array.word()  # of the bytes that the array gives at once
+ARRAY_FREE = _array.word()  # the cycle at which the array can begin its next read
+READ_CURRENT = _array.word()  # the read that code was served from last
+READ_ENDS = _array.word()  # when its last word has been taken, at the earliest
+SERVED = _array.words(SERVED_SIZE)  # when reads were served, by the read's number, for those that are awaited
 PREFETCH = _array.word()
-PREFETCHED_ENTER = _array.word()  # whether lines that were prefetched and used enter the instruction cache
+READ_NEXT = _array.word()  # the prefetched read
+NEXT_SERVED = _array.word()  # when it can be served
+CACHE_OF_DATA = _array.word()  # which of the caches data goes through
 CACHES = _array.words(2 * CACHE_FIELDS)
-CACHE_LINES = _array.words(2 * CACHE_SIZE)  # most recently used first
+CACHE_LINES = _array.words(2 * CACHE_SIZE)  # line << 8 | valid reads; most recently used first in each set
 
 # Profiles.
 PROFILE = _array.word()  # whether calls are followed

@@ -167,7 +167,7 @@ WRONG = {
         bench --tensors in.npy --split 5
         bench --tensors in.npy --on moon
         bench --tensors in.npy --on host --serial /dev/ttyACM0
-        bench --tensors in.npy --on host --wait-states
+        bench --tensors in.npy --on host --wait-states 0
         bench --tensors in.npy --on host --save-outputs nowhere/out.npy
         bench --tensors in.npy --limit 0
         bench --tensors in.npy --repeat twice

@@ -65,19 +65,20 @@ print(*(name for name in ascmcu.__all__ if not callable(getattr(ascmcu, name))))
 
 
 @needs_cross
-def test_flash_that_is_waited_for_is_told_beside_flash_that_is_not(tmp_path: Path) -> None:
+def test_the_boards_own_wait_states_are_the_default(tmp_path: Path) -> None:
     (tmp_path / "small.tflite").write_bytes(dense(16, 4))
     np.save(tmp_path / "in.npy", np.zeros((1, 1, 16), np.int8))
     ascmcu.build(ascmcu.compile(tmp_path / "small.tflite"), "nucleo-f446", tmp_path / "build")
-    waited = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy", wait_states=True)
-    ideal = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy")
+    waited = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy")
+    ideal = ascmcu.bench(tmp_path / "build", on="sim", tensors=tmp_path / "in.npy", wait_states=0)
     assert waited.counts is not None and ideal.counts is not None
     assert (waited.wait_states, ideal.wait_states) == (5, 0)
     assert waited.counts.network > ideal.counts.network
-    assert f"on {ideal.counts.network:,} at zero wait states" in waited.runner_detail
-    assert (tmp_path / "build" / "bench-sim-cached.json").is_file()
+    assert "5 wait states (at 180 MHz)" in waited.runner_detail
+    assert "0 wait states (asked for, where 5 are needed at 180 MHz)" in ideal.runner_detail
+    assert (tmp_path / "build" / "bench-sim-0ws.json").is_file()
     with pytest.raises(InputError, match="only the simulator"):
-        ascmcu.bench(tmp_path / "build", on="host", tensors=tmp_path / "in.npy", wait_states=True)
+        ascmcu.bench(tmp_path / "build", on="host", tensors=tmp_path / "in.npy", wait_states=0)
 
 
 def test_types_are_those_of_the_functions(tmp_path: Path) -> None:

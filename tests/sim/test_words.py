@@ -34,7 +34,7 @@ def _numbered(path: Path) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", ["hook", "engine", "automaton", "machine", "stm32", "nrf52", "kinetis", "profile"]
+    "name", ["hook", "flash", "engine", "automaton", "machine", "stm32", "nrf52", "kinetis", "profile"]
 )
 def test_no_word_is_numbered_by_hand(name: str) -> None:
     assert _numbered(SIM / f"{name}.py") == []
@@ -56,19 +56,21 @@ def test_every_list_of_the_table_is_without_gap_or_overlap() -> None:
     assert words.TOTAL - words.PORTS == words.PORT_COUNT * words.PORT_STRIDE
 
 
-@pytest.mark.parametrize("name", ["words.py", "hook.py", "native.py"])
+@pytest.mark.parametrize(
+    "name", ["sim/words.py", "sim/hook.py", "sim/native.py", "m4/costs.py", "sim/flash.py"]
+)
 def test_compiled_code_is_kept_under_the_sources_that_it_is_made_of(name: str, tmp_path: Path) -> None:
-    for source in SIM.glob("*.py"):
-        shutil.copy(source, tmp_path)
-    assert native.cache_folder(tmp_path) == native.cache_folder(SIM)
+    for folder in ("sim", "m4"):
+        shutil.copytree(SIM.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    assert native.cache_folder(tmp_path) == native.cache_folder(SIM.parent)
     with (tmp_path / name).open("a") as file:
         file.write("# changed\n")
-    assert native.cache_folder(tmp_path) != native.cache_folder(SIM)
+    assert native.cache_folder(tmp_path) != native.cache_folder(SIM.parent)
 
 
 def test_every_native_function_is_in_that_cache() -> None:
-    from ascmcu.sim import hook
+    from ascmcu.sim import flash, hook
 
-    kept = native.cache_folder(SIM)
-    for function in (hook.port_take, hook.stalls_behind):
+    kept = native.cache_folder(SIM.parent)
+    for function in (hook.port_take, flash.stalls_behind):
         assert Path(function.stats.cache_path).is_relative_to(kept)
