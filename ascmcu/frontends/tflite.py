@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 
 import numpy as np
 import tflite
-from flatbuffers import number_types
 
 import ascmcu.ops
 from ascmcu.errors import AscmcuError, ModelError
+from ascmcu.frontends import survey
 from ascmcu.ir import registry
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ir.verify import verify
+from ascmcu.ops._quant import way_to_int8
 
 assert ascmcu.ops is not None  # importing it registers the ops
 
@@ -45,7 +46,6 @@ _DTYPES = {
     tflite.TensorType.BOOL: DType.BOOL,
 }
 _TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
-_BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if k.isupper()}
 _OPTION_CLASSES = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int) and v > 0}
 # What reading offsets of a corrupt file can raise inside flatbuffers and numpy.
 _CORRUPT = (
@@ -68,11 +68,15 @@ def load(path: Path) -> tuple[Graph, bytes]:
     Raises:
         ModelError: the file cannot be read or is not a model that can be compiled.
     """
+    data = _read(path)
+    return parse(data, path.name), data
+
+
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelError("the model cannot be read", where=str(path), found=error.strerror) from error
-    return parse(data, path.name), data
 
 
 def parse(data: bytes, name: str) -> Graph:
@@ -83,12 +87,27 @@ def parse(data: bytes, name: str) -> Graph:
     """
     model = _root(data, name)
     with _corruption(name):
+        missing = survey.survey(model).unsupported
+        if missing:
+            raise survey.refusal(missing, name)
         if model.SubgraphsLength() != 1:
             raise ModelError(
                 "the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength()
             )
         graph = _Importer(model, data, name).run()
     return verify(graph, "import")
+
+
+def read_survey(path: Path) -> tuple[survey.Survey, bytes]:
+    """What a ``.tflite`` file consists of, compilable or not, and the file's bytes.
+
+    Raises:
+        ModelError: the file cannot be read, or is no TensorFlow Lite model.
+    """
+    data = _read(path)
+    model = _root(data, path.name)
+    with _corruption(path.name):
+        return survey.survey(model), data
 
 
 def metadata(data: bytes, name: str) -> dict[str, bytes]:
@@ -179,11 +198,12 @@ class _Importer:
         self.by_index: list[Tensor | None] = []
         self.nodes: list[Node] = []
         self.dynamic: set[int] = set()
+        self.refused: dict[int, ModelError] = {}
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
         sub = self.subgraph
-        self.by_index = [self._tensor(i) for i in _indices(sub.TensorsLength(), self.data)]
+        self.by_index = [self._tensor_or_none(i) for i in _indices(sub.TensorsLength(), self.data)]
         inputs = [
             self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)
         ]
@@ -220,6 +240,14 @@ class _Importer:
                     "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
                 )
 
+    def _tensor_or_none(self, index: int) -> Tensor | None:
+        """A tensor that cannot be had is refused only when something uses it."""
+        try:
+            return self._tensor(index)
+        except ModelError as error:
+            self.refused[index] = error
+            return None
+
     def _tensor(self, index: int) -> Tensor | None:
         raw = self.subgraph.Tensors(index)
         name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
@@ -229,6 +257,10 @@ class _Importer:
             # Refused only when an operator uses it: string and resource tensors may lie around unused.
             return None
         shape = tuple(int(raw.Shape(i)) for i in _indices(raw.ShapeLength(), self.data))
+        if len(shape) > 1 and shape[0] == -1:
+            # A batch that the converter left open: one clip at a time.
+            shape = (1, *shape[1:])
+            self.dynamic.add(index)
         absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
         if absurd or len(shape) > _MAX_RANK:
             raise ModelError(
@@ -263,6 +295,8 @@ class _Importer:
         zero_points = tuple(int(q.ZeroPoint(i)) for i in _indices(q.ZeroPointLength(), self.data)) or (0,)
         axis = int(q.QuantizedDimension())
         per_axis = len(scales) > 1
+        if per_axis and len(shape) == 1:
+            axis = 0  # There is no other: some converters name the axis of the weights for a bias.
         fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
         usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
@@ -299,6 +333,8 @@ class _Importer:
                 found=index,
             )
         tensor = self.by_index[index]
+        if index in self.refused:
+            raise self.refused[index]
         if tensor is None:
             kind = _TYPE_NAMES.get(self.subgraph.Tensors(index).Type(), "unknown")
             raise ModelError(
@@ -311,7 +347,7 @@ class _Importer:
 
     def _operator(self, index: int) -> None:
         raw = self.subgraph.Operators(index)
-        builtin = self._builtin(raw, index)
+        builtin = survey.builtin_name(self.model, raw, f"{self.name}: operator {index}")
         role = f"operator {index} ({builtin})"
         inputs = [
             None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
@@ -325,13 +361,8 @@ class _Importer:
         op = registry.importer(builtin, floats=floats)
         ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
         if op is None:
-            raise ctx.error(
-                "operator is not supported",
-                outputs[0] if outputs else None,
-                expected=", ".join(registry.supported_builtins()),
-                found=builtin,
-                hint="replace the layer, or run it outside the network",
-            )
+            # The survey speaks of the first output's type, which may be one that is not imported.
+            raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
         if not outputs or not inputs:
             raise ctx.error("operator has no inputs or no outputs")
         try:
@@ -340,25 +371,6 @@ class _Importer:
             raise ctx.error(
                 "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
             ) from error
-
-    def _builtin(self, raw: Any, index: int) -> str:
-        code_index = raw.OpcodeIndex()
-        if not 0 <= code_index < self.model.OperatorCodesLength():
-            raise ModelError(
-                "operator code is out of range", where=f"{self.name}: operator {index}", found=code_index
-            )
-        code = self.model.OperatorCodes(code_index)
-        # schema.fbs: the larger of the old 8-bit field and the new one is valid.
-        value = max(code.DeprecatedBuiltinCode(), _builtin_code(code))
-        if value == tflite.BuiltinOperator.CUSTOM:
-            return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
-        return str(_BUILTIN_NAMES.get(value, f"builtin {value}"))
-
-
-def _builtin_code(code: Any) -> int:
-    """The newer of the two fields; the package's accessor prefers the older one even where a writer left it out."""
-    offset = int(code._tab.Offset(10))
-    return int(code._tab.Get(number_types.Int32Flags, offset + code._tab.Pos)) if offset else 0
 
 
 def _options(raw: Any) -> Any:
@@ -494,7 +506,7 @@ class _OperatorContext:
                 tensor,
                 expected=", ".join(d.name.lower() for d in allowed),
                 found=tensor.dtype.name.lower(),
-                hint="make the model int8 with `ascmcu quantize`",
+                hint=way_to_int8(tensor),
             )
 
 

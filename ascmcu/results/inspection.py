@@ -79,7 +79,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return dataclasses.asdict(self)
+        return {"exportable": True, **dataclasses.asdict(self)}
 
 
 def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan) -> Inspection:
