@@ -89,7 +89,7 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         board=board.name if board is not None else "",
         schedule=plan.mode,
         inputs=(_input_spec(compiled, candidate.variant),),
-        outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.outputs),
+        outputs=tuple(_output_spec(compiled.source.tensors[name]) for name in compiled.source.data_outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
         labels_source=compiled.labels_source,

@@ -14,6 +14,7 @@ import tflite
 from flatbuffers import number_types
 
 from ascmcu.errors import ModelError
+from ascmcu.frontends import variables
 from ascmcu.ir import registry
 
 _TYPE_NAMES = {v: k.lower() for k, v in vars(tflite.TensorType).items() if k.isupper()}
@@ -44,10 +45,6 @@ _BUILTIN_HINTS = {
     "SVDF": "a streaming layer: SVDF",
     "WHILE": "a loop over time, as Keras writes LSTM, GRU and RNN",
     "IF": "a branch that is chosen at run time",
-    "CALL_ONCE": "the initial values of variables",
-    "VAR_HANDLE": "a variable (state of a streaming model)",
-    "READ_VARIABLE": "a variable (state of a streaming model)",
-    "ASSIGN_VARIABLE": "a variable (state of a streaming model)",
     "HASHTABLE": "a table of strings",
     "EMBEDDING_LOOKUP": "an embedding: text, not audio",
 }
@@ -185,7 +182,7 @@ def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:
 
 def _use(name: str, dtype: str, places: list[str]) -> OperatorUse:
     layers = tuple(dict.fromkeys(layer for layer in places if layer))[:_MOST_LAYERS]
-    if registry.importer(name, floats=dtype == "float32") is not None:
+    if name in variables.BUILTINS or registry.importer(name, floats=dtype == "float32") is not None:
         return OperatorUse(name, dtype, len(places), layers, True)
     note, hint = _explanation(name, dtype)
     return OperatorUse(name, dtype, len(places), layers, False, note, hint)

@@ -18,6 +18,8 @@ import tflite
 import ascmcu.ops
 from ascmcu.errors import AscmcuError, ModelError
 from ascmcu.frontends import survey
+from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
+from ascmcu.frontends.variables import Variables
 from ascmcu.ir import registry
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
@@ -90,10 +92,6 @@ def parse(data: bytes, name: str) -> Graph:
         missing = survey.survey(model).unsupported
         if missing:
             raise survey.refusal(missing, name)
-        if model.SubgraphsLength() != 1:
-            raise ModelError(
-                "the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength()
-            )
         graph = _Importer(model, data, name).run()
     return verify(graph, "import")
 
@@ -187,38 +185,111 @@ def _buffer(model: Any, index: int, name: str) -> Array | None:
 
 
 class _Importer:
-    """Builds the graph of the only subgraph; one ``_OperatorContext`` per operator."""
+    """Builds the graph of a subgraph, the first as a rule; one ``_OperatorContext`` per operator."""
 
-    def __init__(self, model: Any, data: bytes, name: str) -> None:
+    def __init__(self, model: Any, data: bytes, name: str, subgraph: int = 0) -> None:
         self.model = model
         self.data = data
         self.name = name
-        self.subgraph = model.Subgraphs(0)
+        self.subgraph = model.Subgraphs(subgraph)
         self.tensors: dict[str, Tensor] = {}
         self.by_index: list[Tensor | None] = []
         self.nodes: list[Node] = []
         self.dynamic: set[int] = set()
         self.refused: dict[int, ModelError] = {}
+        self.variables = Variables(name)
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
         sub = self.subgraph
-        self.by_index = [self._tensor_or_none(i) for i in _indices(sub.TensorsLength(), self.data)]
+        self._operators()
         inputs = [
             self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)
         ]
-        for i in _indices(sub.OperatorsLength(), self.data):
-            self._operator(i)
         outputs = [
             self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)
         ]
         if not inputs or not outputs:
             raise ModelError("the model has no input or no output", where=self.name)
+        for name, value in self.variables.constants().items():
+            self.tensors[name] = with_tensor(self.tensors[name], data=value)
+        taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
+        carried = self.variables.carried(taken, self)
         # ``define`` may have made an output tensor a constant since.
-        names = tuple(t.name for t in outputs)
-        graph = Graph(self.name, self.tensors, tuple(self.nodes), tuple(t.name for t in inputs), names)
+        graph = Graph(
+            self.name,
+            self.tensors,
+            tuple(self.nodes),
+            tuple(t.name for t in (*inputs, *(c.entry for c in carried))),
+            tuple(t.name for t in (*outputs, *(c.exit for c in carried))),
+            tuple(c.state for c in carried),
+        )
         self._check_computed(graph)
         return graph.replace()
+
+    def _operators(self) -> None:
+        """Import the tensors, then the operators in file order."""
+        sub = self.subgraph
+        self.by_index = [self._tensor_or_none(i) for i in _indices(sub.TensorsLength(), self.data)]
+        for i in _indices(sub.OperatorsLength(), self.data):
+            self._operator(i)
+
+    def emit(self, op: Op, source: Tensor, output: Tensor, index: int) -> None:
+        """Append a node of one input."""
+        self.tensors[output.name] = output
+        self.nodes.append(Node(output.name, op, (source.name,), output.name, index))
+
+    def like(self, tensor: Tensor, stem: str) -> Tensor:
+        """A new tensor of ``tensor``'s type, shape and quantization."""
+        made = Tensor(self.fresh(stem), tensor.shape, tensor.dtype, tensor.quant)
+        self.tensors[made.name] = made
+        return made
+
+    def tensor_at(self, index: int, role: str) -> Tensor:
+        """A tensor of the subgraph, as it is known by now."""
+        tensor = self._tensor_at(index, role)
+        return self.tensors.get(tensor.name, tensor)
+
+    def initial_values(self, subgraph: int) -> dict[tuple[str, str], Array]:
+        """What another subgraph assigns to variables, all of it known at compile time.
+
+        Raises:
+            ModelError: there is no such subgraph, or what it assigns is not known.
+        """
+        if not 0 < subgraph < self.model.SubgraphsLength():
+            raise ModelError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
+        other = _Importer(self.model, self.data, self.name, subgraph)
+        other._operators()
+        found = {}
+        for key, tensor in other.variables.current.items():
+            value = other.fold(tensor)
+            if value is None:
+                raise ModelError(
+                    "a variable's initial value is not known at compile time",
+                    where=f"{self.name}: {key[1]}, {tensor.describe()}",
+                )
+            found[key] = value
+        return found
+
+    def fold(self, tensor: Tensor) -> Array | None:
+        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
+        if tensor.data is not None:
+            return tensor.data
+        node = next((n for n in self.nodes if n.output == tensor.name), None)
+        if node is None:
+            return None
+        sources = [self.tensors[name] if name else None for name in node.inputs]
+        values = [None if t is None else self.fold(t) for t in sources]
+        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
+            return None
+        return node.op.evaluate(values, sources, tensor)
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that is not taken."""
+        name, number = stem, 1
+        while name in self.tensors:
+            name, number = f"{stem}.{number}", number + 1
+        return name
 
     def _check_computed(self, graph: Graph) -> None:
         known = set(graph.inputs) | {n for n, t in self.tensors.items() if t.is_const}
@@ -348,6 +419,9 @@ class _Importer:
     def _operator(self, index: int) -> None:
         raw = self.subgraph.Operators(index)
         builtin = survey.builtin_name(self.model, raw, f"{self.name}: operator {index}")
+        if builtin in VARIABLE_BUILTINS:
+            self.variables.operator(builtin, index, raw, _options(raw), self)
+            return
         role = f"operator {index} ({builtin})"
         inputs = [
             None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
@@ -427,25 +501,12 @@ class _OperatorContext:
     def const(self, index: int) -> Array:
         """The value of a constant input."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
-        value = None if tensor is None else self._fold(tensor)
+        value = None if tensor is None else self._importer.fold(tensor)
         if value is None:
             raise self.error(
                 "operand must be constant", tensor, expected="a constant", found="a computed tensor"
             )
         return value
-
-    def _fold(self, tensor: Tensor) -> Array | None:
-        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
-        if tensor.data is not None:
-            return tensor.data
-        node = next((n for n in self._importer.nodes if n.output == tensor.name), None)
-        if node is None:
-            return None
-        sources = [self._importer.tensors[name] if name else None for name in node.inputs]
-        values = [None if t is None else self._fold(t) for t in sources]
-        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
-            return None
-        return node.op.evaluate(values, sources, tensor)
 
     def emit(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> None:
         """Append a node. What a dynamic model states of its tensors are placeholders: there the op's own rule holds."""
@@ -473,23 +534,17 @@ class _OperatorContext:
 
     def temporary(self, like: Tensor, shape: tuple[int, ...], stem: str) -> Tensor:
         """A new tensor."""
-        return self._add(Tensor(self._fresh(stem), shape, like.dtype, like.quant))
+        return self._add(Tensor(self._importer.fresh(stem), shape, like.dtype, like.quant))
 
     def constant(self, stem: str, value: Array, like: Tensor | None = None) -> Tensor:
         """A new constant."""
         dtype = like.dtype if like is not None else DType(_numpy_name(value))
         quant = like.quant if like is not None else None
-        return self._add(Tensor(self._fresh(stem), tuple(value.shape), dtype, quant, value))
+        return self._add(Tensor(self._importer.fresh(stem), tuple(value.shape), dtype, quant, value))
 
     def _add(self, tensor: Tensor) -> Tensor:
         self._importer.tensors[tensor.name] = tensor
         return tensor
-
-    def _fresh(self, stem: str) -> str:
-        name, number = stem, 1
-        while name in self._importer.tensors:
-            name, number = f"{stem}.{number}", number + 1
-        return name
 
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """An error at this operator."""

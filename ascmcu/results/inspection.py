@@ -100,7 +100,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         sha256=sha256,
         input_shape=x.shape,
         input_dtype=str(x.dtype.numpy),
-        outputs=tuple(source.tensors[n].shape for n in source.outputs),
+        outputs=tuple(source.tensors[n].shape for n in source.data_outputs),
         layers=tuple(_layer(source, node) for node in source.nodes if _computes(source, node)),
         parameters=figures.parameters,
         parameter_bytes=figures.parameter_bytes,

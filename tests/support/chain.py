@@ -23,7 +23,7 @@ from tests.support.native_compilers import DEFAULT, Native
 def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """The inputs in the shapes of a graph whose passes may have reshaped them or exchanged their axes."""
     made = []
-    for name, x in zip(graph.inputs, inputs, strict=True):
+    for name, x in zip(graph.data_inputs, inputs, strict=True):
         shape = graph.tensors[name].shape
         if name.endswith(".swapped"):
             x = x.reshape(swap_pair(shape)).transpose(SWAP)
@@ -36,7 +36,7 @@ def input_sets(graph: Graph, count: int, rng: np.random.Generator) -> Iterator[l
     for number in range(count):
         yield [
             _values(graph.tensors[name].shape, graph.tensors[name].dtype.numpy, number, rng)
-            for name in graph.inputs
+            for name in graph.data_inputs
         ]
 
 
@@ -111,7 +111,7 @@ def check(
     stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
     last = stages[-1][1]
     stages.append(("exchanged axes", swap_axes(last)))
-    modes = ("layers", "rows") if compiled and last.nodes and len(last.inputs) == 1 else ()
+    modes = ("layers", "rows") if compiled and last.nodes and len(last.data_inputs) == 1 else ()
     hosts = [HostModel(last, mode, native=native) for mode in modes]
     given = inputs if inputs is not None else input_sets(graph, sets, np.random.default_rng(seed))
     for number, x in enumerate(given):
