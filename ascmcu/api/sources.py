@@ -96,6 +96,7 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         features=None if compiled.features is None else compiled.features.to_dict(),
         features_sha256=UNIDENTIFIED if compiled.features is None else compiled.features.hash(),
         macs=plan.graph.macs,
+        state_bytes=plan.graph.state_bytes,
         parameters=plan.graph.parameters,
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
         flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},

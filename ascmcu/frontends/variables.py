@@ -121,7 +121,9 @@ class Variables:
         for key, entry in self.entries.items():
             exit_ = self.current[key]
             if exit_.is_const:
-                raise ModelError("a variable is assigned a constant in every step", where=f"{self.where}: {key[1]}")
+                raise ModelError(
+                    "a variable is assigned a constant in every step", where=f"{self.where}: {key[1]}"
+                )
             if exit_.name in taken:
                 copy = importer.like(entry, f"{entry.name}.next")
                 importer.emit(Reshape(copy.shape), exit_, copy, -1)

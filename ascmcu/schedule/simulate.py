@@ -171,8 +171,6 @@ class _Simulation:
         rows = {}
         for name, made in self.made.items():
             read = self.read[name]
-            rows[name] = RowLives(
-                made, np.full_like(read, self.event + 1) if name in kept else read
-            )
+            rows[name] = RowLives(made, np.full_like(read, self.event + 1) if name in kept else read)
         states = {k: tuple(v) for k, v in self.states.items()}
         return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event)

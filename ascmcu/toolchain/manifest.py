@@ -64,7 +64,8 @@ class Manifest:
     """The facts of one export. ``ram_bytes`` and ``flash_bytes`` always hold the key ``total``.
 
     ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``toolchain.identity``); 64 zeros
-    where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
+    where there is no firmware, and no front end. ``state_bytes`` live on from one inference to the next: a network that
+    has any is a step model, and one inference a step. ``labels_source`` is what in the model names the classes.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
     """
 
@@ -90,6 +91,7 @@ class Manifest:
     fits: bool = True
     labels_source: str = ""
     images_sha256: dict[str, str] = field(default_factory=dict)
+    state_bytes: int = 0
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""

@@ -10,7 +10,7 @@ import tflite as tflite_schema
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
-from ascmcu.ir import interp
+from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import SWAP, swap_pair
 from ascmcu.ir.types import Array
@@ -120,6 +120,35 @@ def check(
             _equal(expected, interp.run(stage, shaped(stage, x)), link, number, tolerance)
         for model in hosts:
             _equal(expected, model(shaped(last, x)[0]), str(model), number, tolerance)
+
+
+def check_steps(
+    data: bytes, *, clips: int = 2, steps: int = 6, seed: int = 0, tolerance: float = 0.0
+) -> None:
+    """Run the whole chain on a network with states, step after step, each clip from the initial states.
+
+    Raises:
+        AssertionError: a link differs; it is named, with the pass that broke it.
+    """
+    graph = tflite.parse(data, "model")
+    stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
+    last = stages[-1][1]
+    assert text.dump(text.parse(text.dump(last), text.constants(last))) == text.dump(last)
+    runs = [(link, interp.Steps(stage)) for link, stage in [*stages, ("exchanged axes", swap_axes(last))]]
+    hosts = [HostModel(last, mode, sanitize=True) for mode in ("layers", "rows")]
+    rng = np.random.default_rng(seed)
+    for clip in range(clips):
+        oracle = Reference(data)
+        for _, run in runs:
+            run.reset()
+        for host in hosts:
+            host.reset()
+        for number, x in enumerate(input_sets(graph, steps, rng)):
+            expected = oracle(x)
+            for link, run in runs:
+                _equal(expected, run(shaped(run.graph, x)), f"{link}, clip {clip}", number, tolerance)
+            for host in hosts:
+                _equal(expected, host.step(shaped(last, x)[0]), f"{host}, clip {clip}", number, tolerance)
 
 
 def _equal(
