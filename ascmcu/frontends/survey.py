@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a ``.tflite`` consists of, whether or not it can be compiled: its operators, and which are not supported.
 
 Only names, element types and shapes are read here, so this holds for every file that the format can express.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Variables of a streaming model: VAR_HANDLE, READ_VARIABLE, ASSIGN_VARIABLE, and CALL_ONCE with their initial values.
 
 A variable becomes a state (``ascmcu.ir.graph.State``): the first reading is an input of the step, the last assigned

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What a file holds that cannot be compiled, for ``ascmcu inspect``."""
 
 from __future__ import annotations

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """A network with states through the whole bench: a sequence of steps, clip after clip, also where steps are lost."""
 
 from __future__ import annotations
@@ -9,15 +10,15 @@ import numpy as np
 import pytest
 
 from ascmcu import api, boards
-from ascmcu.bench import run as bench_run
-from ascmcu.bench.clips import from_tensors
-from ascmcu.build.manifest import Manifest
+from ascmcu.benchmark import run as bench_run
+from ascmcu.benchmark.clips import from_tensors
 from ascmcu.errors import DataError, InputError, LinkError
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.ir.types import Array
 from ascmcu.runners.base import Target
 from ascmcu.runners.host import HostRunner
+from ascmcu.toolchain.manifest import Manifest
 from tests.support.faulty import FaultyRunner, Tally
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, VariableSpec, build
 

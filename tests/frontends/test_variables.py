@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Networks with variables: what a step leaves the next one finds, on every link of the chain, clip after clip."""
 
 from __future__ import annotations
