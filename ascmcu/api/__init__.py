@@ -7,7 +7,7 @@ from ascmcu.api.benching import bench
 from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.exporting import Export, Format, build, check_folder, export
-from ascmcu.api.reporting import compare, inspect, report, result, result_path
+from ascmcu.api.reporting import compare, inspect, report, result, result_path, survey
 from ascmcu.api.sources import write_sources
 from ascmcu.api.trying import Agreement, Trial, try_model
 
@@ -32,6 +32,7 @@ __all__ = [
     "report",
     "result",
     "result_path",
+    "survey",
     "try_model",
     "variants",
     "write_sources",

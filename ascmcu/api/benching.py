@@ -60,8 +60,9 @@ def bench(
         split: the part of the data to take.
         long: what becomes of recordings that are longer than the network's clip: ``first``, their beginning is heard;
             ``error``, they are refused; ``windows``, all of them is heard, and the mean of the windows' scores counts.
-        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``. With neither, made inputs
-            are taken (``ascmcu.benchmark.made``).
+        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``. For a network with states
+            they are the N steps of one clip; (M, N, *input shape) are M clips. With neither tensors nor ``data``, made
+            inputs are taken (``ascmcu.benchmark.made``).
         labels: files: the network's classes in the order of its outputs (one a line, a JSON list, a CSV); with
             ``tensors`` also a ``.npy`` (N,) with the right class of each, by number or name.
         counts: ``cycles`` or ``instructions``, where the user knows what a device behind a port counts.
@@ -99,6 +100,13 @@ def bench(
             "this export is a library: there is no firmware to run",
             where=str(folder),
             hint="export without --format, or bench --on host",
+        )
+    if manifest.state_bytes and repeat > 1:
+        raise InputError(
+            "a step of a network with states cannot be repeated by itself",
+            where=manifest.model,
+            found=f"{repeat} repetitions",
+            hint="give the whole sequence several times: --tensors takes (M, N, *input shape)",
         )
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)

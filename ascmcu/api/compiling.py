@@ -55,9 +55,9 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
     """
     model = model_file(Path(model))
     source, data = tflite.load(model)
-    if len(source.inputs) != 1:
+    if len(source.data_inputs) != 1:
         raise ModelError(
-            "the network must have one input", where=model.name, expected=1, found=len(source.inputs)
+            "the network must have one input", where=model.name, expected=1, found=len(source.data_inputs)
         )
     stages = [("import", source), *passes.run(source)]
     embedded, labels, labels_source = _metadata(data, source, model.name)
@@ -109,7 +109,7 @@ def _title(model: Path) -> str:
 
 def _check_outputs(graph: Graph, where: str) -> None:
     """What the passes have worked out beforehand needs no firmware."""
-    for name in graph.outputs:
+    for name in graph.data_outputs:
         tensor = graph.tensors[name]
         if tensor.is_const:
             raise ModelError(

@@ -9,6 +9,8 @@ from pathlib import Path
 from ascmcu.api.choices import candidates
 from ascmcu.api.compiling import compile_model
 from ascmcu.errors import InputError
+from ascmcu.frontends import tflite
+from ascmcu.frontends.survey import Survey
 from ascmcu.paths import PathLike, write_whole
 from ascmcu.results import budgets, comparison, inspection, page, schema
 from ascmcu.results.comparison import Comparison
@@ -21,11 +23,20 @@ def inspect(model: PathLike) -> Inspection:
     """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
 
     Raises:
-        ModelError: the file is no model, or one that cannot be compiled.
+        ModelError: the file is no model, or one that cannot be compiled: ``survey`` says what it holds.
     """
     compiled = compile_model(model, features=False)
     layers, rows = candidates(compiled, "auto")
     return inspection.make(compiled.name, compiled.sha256, compiled.source, layers.plan, rows.plan)
+
+
+def survey(model: PathLike) -> Survey:
+    """What a ``.tflite`` consists of, whether or not it can be compiled.
+
+    Raises:
+        ModelError: the file is no TensorFlow Lite model.
+    """
+    return tflite.read_survey(Path(model))[0]
 
 
 def result(path: PathLike = "build") -> Benchmark:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ascmcu.benchmark.clips import outputs
+from ascmcu.benchmark.clips import Clip, outputs
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
@@ -48,14 +48,15 @@ class FirstAnswers:
         self._runner = runner
         self._graph = _integer_graph(target.folder / IMPORTED)
         self._read = None if self._graph is None else reader(self._graph, target.manifest, kind)
+        self._steps = None if self._graph is None else interp.Steps(self._graph)
         self._spent_s = 0.0
         self.compared = 0
 
-    def __call__(self, name: str, data: bytes, answer: bytes) -> None:
+    def __call__(self, clip: Clip, data: bytes, answer: bytes) -> None:
         """Compare a clip's outputs, if it is one of the first.
 
         Args:
-            name: the clip's.
+            clip: what ran; a step that follows another one finds its states.
             data: what was sent.
             answer: all outputs, as the device sent them.
 
@@ -63,12 +64,16 @@ class FirstAnswers:
             GeneratedCodeError: they differ.
         """
         enough = self.compared >= CLIPS_MAX or (self.compared > 0 and self._spent_s > SECONDS)
-        if self._graph is None or self._read is None or enough:
+        if self._steps is None or self._read is None or enough:
             return
         began = time.monotonic()
-        expected = interp.run(self._graph, [np.ascontiguousarray(self._read(data))])
+        if not clip.follows:
+            self._steps.reset()
+        expected = self._steps([np.ascontiguousarray(self._read(data))])
         for index, (right, found) in enumerate(zip(expected, outputs(self._manifest, answer), strict=True)):
-            _compare(right.reshape(-1), found.reshape(-1), f"{self._runner}, clip {name}, output {index}")
+            _compare(
+                right.reshape(-1), found.reshape(-1), f"{self._runner}, clip {clip.name}, output {index}"
+            )
         self.compared += 1
         self._spent_s += time.monotonic() - began
 

@@ -32,7 +32,7 @@ class Clip:
     """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send.
 
     ``device`` is what recorded it, empty where nobody says. ``recording`` is the recording that it is a window of;
-    empty where it is all of one.
+    empty where it is all of one. ``follows``: it is the next step of a network with states, behind the clip before it.
     """
 
     name: str
@@ -40,6 +40,7 @@ class Clip:
     load: Callable[[], bytes]
     device: str = ""
     recording: str = ""
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -166,6 +167,9 @@ def from_tensors(
 ) -> Clips:
     """The rows of an array (N, *input shape) in the network's input dtype.
 
+    For a network with states they are the steps of one clip; (M, N, *input shape) holds M clips of N steps, each of
+    which begins with the initial states.
+
     Args:
         manifest: of the export.
         path: the array.
@@ -178,6 +182,10 @@ def from_tensors(
     """
     spec = manifest.inputs[0]
     array = _array(path)
+    steps = len(array) if array.ndim else 0
+    if manifest.state_bytes and array.ndim == len(spec.shape) + 2:
+        steps = array.shape[1]
+        array = array.reshape(-1, *array.shape[2:])
     if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
         array = array[:, np.newaxis]
     if (
@@ -195,7 +203,11 @@ def from_tensors(
     count = len(array) if limit is None else min(limit, len(array))
     classes, right = _truth(manifest, names, truth, len(array))
     loads = [functools.partial(tensor_bytes, array[i], spec) for i in range(count)]
-    chosen = [Clip(f"{i}", right[i] if right else None, load) for i, load in enumerate(loads)]
+    named = [f"{i // steps}.{i % steps}" if steps < len(array) else f"{i}" for i in range(count)]
+    follows = [bool(manifest.state_bytes and i % steps) for i in range(count)]
+    chosen = [
+        Clip(named[i], right[i] if right else None, load, follows=follows[i]) for i, load in enumerate(loads)
+    ]
     return Clips(Kind.TENSOR, str(path), classes.labels, tuple(chosen), classes.source, classes.notices)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TextIO
@@ -22,7 +23,7 @@ from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.counting import kind_of
 from ascmcu.benchmark.counts import of_repetitions
 from ascmcu.benchmark.journal import ClipResult
-from ascmcu.benchmark.session import NoAnswer, Repairs, Session
+from ascmcu.benchmark.session import NoAnswer, Repairs, Session, StepLost
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
@@ -30,10 +31,12 @@ from ascmcu.toolchain.manifest import check_image
 
 _HELLO_S = 5.0
 _LOSSY_FRAMES, _LOSSY_PART = 20, 0.05
+# How often the steps of a clip are taken again from its start when one of them is lost.
+_CLIP_REPLAYS = 3
 
 Progress = Callable[[int, int], None]
-# Takes a clip's name, what was sent, and all outputs; raises where the outputs cannot be.
-Check = Callable[[str, bytes, bytes], None]
+# Takes a clip, what was sent, and all outputs; raises where the outputs cannot be.
+Check = Callable[[Clip, bytes, bytes], None]
 Tell = Callable[[str], None]
 
 
@@ -70,7 +73,7 @@ def run(
     repeat: int = 1,
     warm_up: int = 0,
     counts: CountKind | None = None,
-    check: Check = lambda name, data, outputs: None,
+    check: Check = lambda clip, data, outputs: None,
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> RunResult:
@@ -184,12 +187,31 @@ def _taken_up(
         told.append(
             f"an interrupted run is taken up: {len(done)} of {len(clips.clips)} clips have their result"
         )
-    if len(done) < len(results):
-        told.append(
-            f"{len(results) - len(done)} results of an interrupted run are dropped: their clips have changed since"
-        )
+    changed = len(results) - len(done)
+    broken = _of_broken_clips(clips, done)
+    for name in broken:
+        del done[name]
+    if broken:
+        told.append(f"{len(broken)} steps of an unfinished clip are run again: its states are gone")
+    if changed:
+        told.append(f"{changed} results of an interrupted run are dropped: their clips have changed since")
+    if changed or broken:
         journal.keep(file, head, done.values())
     return done, told
+
+
+def _of_broken_clips(clips: Clips, done: dict[str, ClipResult]) -> list[str]:
+    """The steps that have a result where another one of their clip has none: states begin at a clip's first step."""
+    broken: list[str] = []
+    for first in [i for i, clip in enumerate(clips.clips) if not clip.follows]:
+        steps = [
+            clips.clips[first],
+            *itertools.takewhile(lambda clip: clip.follows, clips.clips[first + 1 :]),
+        ]
+        names = [clip.name for clip in steps]
+        if not all(name in done for name in names):
+            broken += [name for name in names if name in done]
+    return broken
 
 
 def _uncertain(facts: RunnerFacts) -> list[str]:
@@ -233,7 +255,17 @@ def _send(
         if clip.name in done:
             continue
         try:
-            done[clip.name] = _one(session, clip, clips.kind, target, repeat, check)
+            try:
+                done[clip.name] = _one(session, clip, clips.kind, target, repeat, check)
+            except StepLost as lost:
+                done[clip.name] = _again(
+                    lost,
+                    session,
+                    clips,
+                    number,
+                    done,
+                    lambda c: _one(session, c, clips.kind, target, 1, check),
+                )
         except LinkError as error:
             if not last and _damages(session):
                 raise _Lossy from error
@@ -242,6 +274,32 @@ def _send(
         if not last and _damages(session):
             raise _Lossy
     progress(len(clips.clips), len(clips.clips))
+
+
+def _again(
+    lost: StepLost,
+    session: Session,
+    clips: Clips,
+    number: int,
+    done: dict[str, ClipResult],
+    take: Callable[[Clip], ClipResult],
+) -> ClipResult:
+    """Take a clip's steps again from its first, up to step ``number``, which was lost.
+
+    Raises:
+        LinkError: an earlier step answers otherwise than before, or a step is lost every time.
+    """
+    first = max(i for i, clip in enumerate(clips.clips[: number + 1]) if not clip.follows)
+    for _ in range(_CLIP_REPLAYS):
+        try:
+            for clip in clips.clips[first:number]:
+                result = session.run(clip.load(), clips.kind, continues=clip.follows)
+                if result.outputs != done[clip.name].outputs:
+                    raise LinkError("the same steps gave different outputs", where=clip.name)
+            return take(clips.clips[number])
+        except StepLost as again:
+            lost = again
+    raise lost
 
 
 def _damages(session: Session) -> bool:
@@ -342,13 +400,13 @@ def _one(
     check: Check,
 ) -> ClipResult:
     data = clip.load()
-    results = [session.run(data, kind) for _ in range(repeat)]
+    results = [session.run(data, kind, continues=clip.follows) for _ in range(repeat)]
     result = results[-1]
     if any(r.outputs != result.outputs for r in results):
         raise LinkError(
             "the same clip gave different outputs", where=clip.name, found=f"{repeat} repetitions"
         )
-    check(clip.name, data, result.outputs)
+    check(clip, data, result.outputs)
     profile = wire.Capability.HAS_PROFILE in session.hello.capabilities
     layers = session.layers(result) if profile and session.hello.counter is not wire.Counter.NONE else ()
     scores = outputs(target.manifest, result.outputs)[0]

@@ -56,6 +56,10 @@ class NoAnswer(LinkError):
     """Nothing that could be understood came back; another rate may do."""
 
 
+class StepLost(LinkError):
+    """A step of a network with states did not come to its end: those before it must be taken again."""
+
+
 class _Restarted(Exception):
     """The device has started anew, or does not know the clip: it must be begun again."""
 
@@ -110,24 +114,41 @@ class Session:
         self._hello = self._ask(wire.Hello, Type.HELLO, within_s=within_s)
         return self._hello
 
-    def run(self, data: bytes, kind: Kind) -> wire.Result:
+    def run(self, data: bytes, kind: Kind, *, continues: bool = False) -> wire.Result:
         """Send one clip, return what the device computed from exactly these bytes.
 
+        Args:
+            data: the clip's bytes.
+            kind: what they are.
+            continues: the clip is the next step of a network with states, behind the one that ran last.
+
         Raises:
+            StepLost: a step that continues must be taken again, with all of its clip before it.
             LinkError: the device stays silent, refuses the clip, faults, or the link cannot be mended.
         """
         for _ in range(_CLIP_ATTEMPTS):
             self._clip = (self._clip + 1) & 0xFFFFFFFF
             try:
-                result = self._run_once(data, kind)
+                result = self._run_once(data, kind | (wire.CONTINUES if continues else 0))
             except _Restarted:
                 self.repairs.clips_repeated += 1
+                if continues:
+                    raise self._step_lost() from None
                 continue
             if result.input_crc == zlib.crc32(data) and len(result.outputs) == self.hello.output_bytes:
                 self.clips_run += 1
                 return result
             self.repairs.clips_repeated += 1
+            if continues:
+                raise self._step_lost()
         raise self._no_end()
+
+    def _step_lost(self) -> StepLost:
+        return StepLost(
+            "a step could not be brought to its end, and the network's states with it",
+            found=f"{self._decoder.bad_frames} damaged frames{self._pace}",
+            hint=self._hint,
+        )
 
     def _no_end(self) -> LinkError:
         """The error for a clip that was begun anew too often: bytes are lost, or answers come too late."""
@@ -176,10 +197,10 @@ class Session:
 
     # ------------------------------------------------------------------ one clip
 
-    def _run_once(self, data: bytes, kind: Kind) -> wire.Result:
+    def _run_once(self, data: bytes, flags: int) -> wire.Result:
         window_bytes = self._window_bytes()
         message: Message = self._ask(
-            wire.Ready, Type.BEGIN, flags=kind, body=wire.begin_body(self._clip, len(data))
+            wire.Ready, Type.BEGIN, flags=flags, body=wire.begin_body(self._clip, len(data))
         )
         # The byte the device wants next, how far we have sent, how far it ever came.
         wanted = sent = furthest = 0
@@ -291,6 +312,8 @@ class Session:
                     self._slowest_s = max(self._slowest_s, time.monotonic() - began)
                     return message
                 if isinstance(message, wire.Refusal) and message.code != ErrorCode.BAD_FRAME:
+                    if type_ is Type.BEGIN and message.code == ErrorCode.NO_CLIP:
+                        raise _Restarted
                     raise _refused(message)
             if time.monotonic() >= deadline:
                 if self.heard and not self.frames:

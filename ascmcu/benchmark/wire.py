@@ -50,6 +50,10 @@ class Kind(enum.IntEnum):
     TENSOR = 1
 
 
+# Flag of BEGIN beside the kind: the next step of a network with states, which it finds as the last one left them.
+CONTINUES = 2
+
+
 class Cause(enum.IntEnum):
     """Why a READY was sent."""
 

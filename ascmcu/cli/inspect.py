@@ -17,10 +17,18 @@ def command(model: Path, as_json: bool) -> None:
 
     Parameters include zeros, as in DCASE. RAM is the peak of the activations. The keys of --json are the fields of
     ascmcu.results.inspection.Inspection.
+
+    For a model that cannot be exported, the command shows its operators, which of them are supported, and the reason;
+    --json then has "exportable": false.
     """
     from ascmcu import api
+    from ascmcu.errors import ModelError
 
-    inspection = api.inspect(model)
+    try:
+        inspection = api.inspect(model)
+    except ModelError as error:
+        _refused(model, str(error), as_json)
+        return
     if as_json:
         click.echo(json.dumps(inspection.to_dict(), indent=2))
         return
@@ -29,3 +37,17 @@ def command(model: Path, as_json: bool) -> None:
     from ascmcu.results.inspection_table import show
 
     show(inspection, Console())
+
+
+def _refused(model: Path, why: str, as_json: bool) -> None:
+    """A model that cannot be exported: what it holds, and what is in the way."""
+    from ascmcu import api
+    from ascmcu.results import survey_table
+
+    survey = api.survey(model)
+    if as_json:
+        click.echo(json.dumps(survey_table.to_dict(survey, model.stem, why), indent=2))
+        return
+    from rich.console import Console
+
+    survey_table.show(survey, model.stem, why, Console())

@@ -62,7 +62,8 @@ def files(
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
-        "weights_bytes": weights_bytes, "macs": plan.graph.macs, "layers": len(plan.layers), "schedule": plan.mode,
+        "weights_bytes": weights_bytes, "macs": plan.graph.macs,
+        "state_bytes": plan.graph.state_bytes, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
     }  # fmt: skip

@@ -178,6 +178,18 @@ class LayerView:
         )
 
 
+@dataclass(frozen=True)
+class StateView:
+    """A state as the templates see it: ``initial`` is an array in flash, or None where all bytes are ``fill``;
+    ``exit`` holds the next value where that lies elsewhere."""
+
+    name: str
+    entry: TensorView
+    exit: TensorView | None
+    initial: Constant | None
+    fill: int
+
+
 def _rows_are_there(view: TensorView, reads: RowReads, index: int, steps: int) -> str:
     """C condition: the input's rows that step ``done`` reads are complete."""
     complete, rows = f"rows_{view.symbol}", view.tensor.rows
@@ -236,13 +248,16 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     """
     environment().filters["c_float"] = _float_literal
     layers = _layer_views(plan)
+    states = _state_views(plan)
     kernels = _kernels(layers)
     graph = plan.graph
     tensors = {v.symbol: v for layer in layers for v in (*layer.views, layer.y) if v is not None}
-    source, outputs = _tensor_view(plan, graph.inputs[0]), [_tensor_view(plan, n) for n in graph.outputs]
-    for view in (source, *outputs):
+    source, outputs = _tensor_view(plan, graph.inputs[0]), [_tensor_view(plan, n) for n in graph.data_outputs]
+    for view in (source, *outputs, *(v for s in states for v in (s.entry, s.exit) if v is not None)):
         tensors.setdefault(view.symbol, view)
-    constants = tuple({c.symbol: c for layer in layers for c in layer.constants}.values())
+    pooled = {c.symbol: c for layer in layers for c in layer.constants}
+    pooled.update({s.initial.symbol: s.initial for s in states if s.initial is not None})
+    constants = tuple(pooled.values())
     context = {
         "plan": plan,
         "name": name,
@@ -257,6 +272,7 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         "weights_bytes": sum(c.size_bytes for c in constants),
         "input": source,
         "outputs": outputs,
+        "states": states,
         "streaming": plan.mode == ROWS,
         "stream": _stream_views(plan, layers),
         "step_table": _step_table(plan, layers) if plan.mode == ROWS else (),
@@ -269,6 +285,20 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
     )
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer)
+
+
+def _state_views(plan: Plan) -> tuple[StateView, ...]:
+    copied = dict(plan.state_copies)
+    views = []
+    for number, (state, entry, _) in enumerate(plan.graph.carried):
+        raw = np.frombuffer(np.ascontiguousarray(state.initial).tobytes(), np.uint8)
+        uniform = bool(np.all(raw == raw[0]))
+        constant = None
+        if not uniform:
+            constant = Constant(f"initial_{number}", _C_TYPES[str(state.initial.dtype)], state.initial)
+        exit_ = _tensor_view(plan, copied[entry]) if entry in copied else None
+        views.append(StateView(state.name, _tensor_view(plan, entry), exit_, constant, int(raw[0])))
+    return tuple(views)
 
 
 def _string_literal(text: str) -> str:

@@ -14,15 +14,18 @@ from typing import Any, TypeVar
 
 import numpy as np
 import tflite
-from flatbuffers import number_types
 
 import ascmcu.ops
 from ascmcu.errors import AscmcuError, ModelError
+from ascmcu.frontends import survey
+from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
+from ascmcu.frontends.variables import Variables
 from ascmcu.ir import registry
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ir.verify import verify
+from ascmcu.ops._quant import way_to_int8
 
 assert ascmcu.ops is not None  # importing it registers the ops
 
@@ -45,7 +48,6 @@ _DTYPES = {
     tflite.TensorType.BOOL: DType.BOOL,
 }
 _TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
-_BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if k.isupper()}
 _OPTION_CLASSES = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int) and v > 0}
 # What reading offsets of a corrupt file can raise inside flatbuffers and numpy.
 _CORRUPT = (
@@ -68,11 +70,15 @@ def load(path: Path) -> tuple[Graph, bytes]:
     Raises:
         ModelError: the file cannot be read or is not a model that can be compiled.
     """
+    data = _read(path)
+    return parse(data, path.name), data
+
+
+def _read(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
         raise ModelError("the model cannot be read", where=str(path), found=error.strerror) from error
-    return parse(data, path.name), data
 
 
 def parse(data: bytes, name: str) -> Graph:
@@ -83,12 +89,23 @@ def parse(data: bytes, name: str) -> Graph:
     """
     model = _root(data, name)
     with _corruption(name):
-        if model.SubgraphsLength() != 1:
-            raise ModelError(
-                "the model must have one subgraph", where=name, expected=1, found=model.SubgraphsLength()
-            )
+        missing = survey.survey(model).unsupported
+        if missing:
+            raise survey.refusal(missing, name)
         graph = _Importer(model, data, name).run()
     return verify(graph, "import")
+
+
+def read_survey(path: Path) -> tuple[survey.Survey, bytes]:
+    """What a ``.tflite`` file consists of, compilable or not, and the file's bytes.
+
+    Raises:
+        ModelError: the file cannot be read, or is no TensorFlow Lite model.
+    """
+    data = _read(path)
+    model = _root(data, path.name)
+    with _corruption(path.name):
+        return survey.survey(model), data
 
 
 def metadata(data: bytes, name: str) -> dict[str, bytes]:
@@ -168,37 +185,111 @@ def _buffer(model: Any, index: int, name: str) -> Array | None:
 
 
 class _Importer:
-    """Builds the graph of the only subgraph; one ``_OperatorContext`` per operator."""
+    """Builds the graph of a subgraph, the first as a rule; one ``_OperatorContext`` per operator."""
 
-    def __init__(self, model: Any, data: bytes, name: str) -> None:
+    def __init__(self, model: Any, data: bytes, name: str, subgraph: int = 0) -> None:
         self.model = model
         self.data = data
         self.name = name
-        self.subgraph = model.Subgraphs(0)
+        self.subgraph = model.Subgraphs(subgraph)
         self.tensors: dict[str, Tensor] = {}
         self.by_index: list[Tensor | None] = []
         self.nodes: list[Node] = []
         self.dynamic: set[int] = set()
+        self.refused: dict[int, ModelError] = {}
+        self.variables = Variables(name)
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
         sub = self.subgraph
-        self.by_index = [self._tensor(i) for i in _indices(sub.TensorsLength(), self.data)]
+        self._operators()
         inputs = [
             self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)
         ]
-        for i in _indices(sub.OperatorsLength(), self.data):
-            self._operator(i)
         outputs = [
             self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)
         ]
         if not inputs or not outputs:
             raise ModelError("the model has no input or no output", where=self.name)
+        for name, value in self.variables.constants().items():
+            self.tensors[name] = with_tensor(self.tensors[name], data=value)
+        taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
+        carried = self.variables.carried(taken, self)
         # ``define`` may have made an output tensor a constant since.
-        names = tuple(t.name for t in outputs)
-        graph = Graph(self.name, self.tensors, tuple(self.nodes), tuple(t.name for t in inputs), names)
+        graph = Graph(
+            self.name,
+            self.tensors,
+            tuple(self.nodes),
+            tuple(t.name for t in (*inputs, *(c.entry for c in carried))),
+            tuple(t.name for t in (*outputs, *(c.exit for c in carried))),
+            tuple(c.state for c in carried),
+        )
         self._check_computed(graph)
         return graph.replace()
+
+    def _operators(self) -> None:
+        """Import the tensors, then the operators in file order."""
+        sub = self.subgraph
+        self.by_index = [self._tensor_or_none(i) for i in _indices(sub.TensorsLength(), self.data)]
+        for i in _indices(sub.OperatorsLength(), self.data):
+            self._operator(i)
+
+    def emit(self, op: Op, source: Tensor, output: Tensor, index: int) -> None:
+        """Append a node of one input."""
+        self.tensors[output.name] = output
+        self.nodes.append(Node(output.name, op, (source.name,), output.name, index))
+
+    def like(self, tensor: Tensor, stem: str) -> Tensor:
+        """A new tensor of ``tensor``'s type, shape and quantization."""
+        made = Tensor(self.fresh(stem), tensor.shape, tensor.dtype, tensor.quant)
+        self.tensors[made.name] = made
+        return made
+
+    def tensor_at(self, index: int, role: str) -> Tensor:
+        """A tensor of the subgraph, as it is known by now."""
+        tensor = self._tensor_at(index, role)
+        return self.tensors.get(tensor.name, tensor)
+
+    def initial_values(self, subgraph: int) -> dict[tuple[str, str], Array]:
+        """What another subgraph assigns to variables, all of it known at compile time.
+
+        Raises:
+            ModelError: there is no such subgraph, or what it assigns is not known.
+        """
+        if not 0 < subgraph < self.model.SubgraphsLength():
+            raise ModelError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
+        other = _Importer(self.model, self.data, self.name, subgraph)
+        other._operators()
+        found = {}
+        for key, tensor in other.variables.current.items():
+            value = other.fold(tensor)
+            if value is None:
+                raise ModelError(
+                    "a variable's initial value is not known at compile time",
+                    where=f"{self.name}: {key[1]}, {tensor.describe()}",
+                )
+            found[key] = value
+        return found
+
+    def fold(self, tensor: Tensor) -> Array | None:
+        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
+        if tensor.data is not None:
+            return tensor.data
+        node = next((n for n in self.nodes if n.output == tensor.name), None)
+        if node is None:
+            return None
+        sources = [self.tensors[name] if name else None for name in node.inputs]
+        values = [None if t is None else self.fold(t) for t in sources]
+        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
+            return None
+        return node.op.evaluate(values, sources, tensor)
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that is not taken."""
+        name, number = stem, 1
+        while name in self.tensors:
+            name, number = f"{stem}.{number}", number + 1
+        return name
 
     def _check_computed(self, graph: Graph) -> None:
         known = set(graph.inputs) | {n for n, t in self.tensors.items() if t.is_const}
@@ -220,6 +311,14 @@ class _Importer:
                     "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
                 )
 
+    def _tensor_or_none(self, index: int) -> Tensor | None:
+        """A tensor that cannot be had is refused only when something uses it."""
+        try:
+            return self._tensor(index)
+        except ModelError as error:
+            self.refused[index] = error
+            return None
+
     def _tensor(self, index: int) -> Tensor | None:
         raw = self.subgraph.Tensors(index)
         name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
@@ -229,6 +328,10 @@ class _Importer:
             # Refused only when an operator uses it: string and resource tensors may lie around unused.
             return None
         shape = tuple(int(raw.Shape(i)) for i in _indices(raw.ShapeLength(), self.data))
+        if len(shape) > 1 and shape[0] == -1:
+            # A batch that the converter left open: one clip at a time.
+            shape = (1, *shape[1:])
+            self.dynamic.add(index)
         absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
         if absurd or len(shape) > _MAX_RANK:
             raise ModelError(
@@ -263,6 +366,8 @@ class _Importer:
         zero_points = tuple(int(q.ZeroPoint(i)) for i in _indices(q.ZeroPointLength(), self.data)) or (0,)
         axis = int(q.QuantizedDimension())
         per_axis = len(scales) > 1
+        if per_axis and len(shape) == 1:
+            axis = 0  # There is no other: some converters name the axis of the weights for a bias.
         fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
         usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
@@ -299,6 +404,8 @@ class _Importer:
                 found=index,
             )
         tensor = self.by_index[index]
+        if index in self.refused:
+            raise self.refused[index]
         if tensor is None:
             kind = _TYPE_NAMES.get(self.subgraph.Tensors(index).Type(), "unknown")
             raise ModelError(
@@ -311,7 +418,10 @@ class _Importer:
 
     def _operator(self, index: int) -> None:
         raw = self.subgraph.Operators(index)
-        builtin = self._builtin(raw, index)
+        builtin = survey.builtin_name(self.model, raw, f"{self.name}: operator {index}")
+        if builtin in VARIABLE_BUILTINS:
+            self.variables.operator(builtin, index, raw, _options(raw), self)
+            return
         role = f"operator {index} ({builtin})"
         inputs = [
             None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
@@ -325,13 +435,8 @@ class _Importer:
         op = registry.importer(builtin, floats=floats)
         ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
         if op is None:
-            raise ctx.error(
-                "operator is not supported",
-                outputs[0] if outputs else None,
-                expected=", ".join(registry.supported_builtins()),
-                found=builtin,
-                hint="replace the layer, or run it outside the network",
-            )
+            # The survey speaks of the first output's type, which may be one that is not imported.
+            raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
         if not outputs or not inputs:
             raise ctx.error("operator has no inputs or no outputs")
         try:
@@ -340,25 +445,6 @@ class _Importer:
             raise ctx.error(
                 "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
             ) from error
-
-    def _builtin(self, raw: Any, index: int) -> str:
-        code_index = raw.OpcodeIndex()
-        if not 0 <= code_index < self.model.OperatorCodesLength():
-            raise ModelError(
-                "operator code is out of range", where=f"{self.name}: operator {index}", found=code_index
-            )
-        code = self.model.OperatorCodes(code_index)
-        # schema.fbs: the larger of the old 8-bit field and the new one is valid.
-        value = max(code.DeprecatedBuiltinCode(), _builtin_code(code))
-        if value == tflite.BuiltinOperator.CUSTOM:
-            return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
-        return str(_BUILTIN_NAMES.get(value, f"builtin {value}"))
-
-
-def _builtin_code(code: Any) -> int:
-    """The newer of the two fields; the package's accessor prefers the older one even where a writer left it out."""
-    offset = int(code._tab.Offset(10))
-    return int(code._tab.Get(number_types.Int32Flags, offset + code._tab.Pos)) if offset else 0
 
 
 def _options(raw: Any) -> Any:
@@ -415,25 +501,12 @@ class _OperatorContext:
     def const(self, index: int) -> Array:
         """The value of a constant input."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
-        value = None if tensor is None else self._fold(tensor)
+        value = None if tensor is None else self._importer.fold(tensor)
         if value is None:
             raise self.error(
                 "operand must be constant", tensor, expected="a constant", found="a computed tensor"
             )
         return value
-
-    def _fold(self, tensor: Tensor) -> Array | None:
-        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
-        if tensor.data is not None:
-            return tensor.data
-        node = next((n for n in self._importer.nodes if n.output == tensor.name), None)
-        if node is None:
-            return None
-        sources = [self._importer.tensors[name] if name else None for name in node.inputs]
-        values = [None if t is None else self._fold(t) for t in sources]
-        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
-            return None
-        return node.op.evaluate(values, sources, tensor)
 
     def emit(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> None:
         """Append a node. What a dynamic model states of its tensors are placeholders: there the op's own rule holds."""
@@ -461,23 +534,17 @@ class _OperatorContext:
 
     def temporary(self, like: Tensor, shape: tuple[int, ...], stem: str) -> Tensor:
         """A new tensor."""
-        return self._add(Tensor(self._fresh(stem), shape, like.dtype, like.quant))
+        return self._add(Tensor(self._importer.fresh(stem), shape, like.dtype, like.quant))
 
     def constant(self, stem: str, value: Array, like: Tensor | None = None) -> Tensor:
         """A new constant."""
         dtype = like.dtype if like is not None else DType(_numpy_name(value))
         quant = like.quant if like is not None else None
-        return self._add(Tensor(self._fresh(stem), tuple(value.shape), dtype, quant, value))
+        return self._add(Tensor(self._importer.fresh(stem), tuple(value.shape), dtype, quant, value))
 
     def _add(self, tensor: Tensor) -> Tensor:
         self._importer.tensors[tensor.name] = tensor
         return tensor
-
-    def _fresh(self, stem: str) -> str:
-        name, number = stem, 1
-        while name in self._importer.tensors:
-            name, number = f"{stem}.{number}", number + 1
-        return name
 
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """An error at this operator."""
@@ -494,7 +561,7 @@ class _OperatorContext:
                 tensor,
                 expected=", ".join(d.name.lower() for d in allowed),
                 found=tensor.dtype.name.lower(),
-                hint="make the model int8 with `ascmcu quantize`",
+                hint=way_to_int8(tensor),
             )
 
 

@@ -29,14 +29,28 @@ class Node:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """A value that lives on from one step to the next: ``initial`` is what the first step of a clip reads."""
+
+    name: str
+    initial: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
-    """A network: ``nodes`` in an order in which they can run; each node writes one tensor."""
+    """A network: ``nodes`` in an order in which they can run; each node writes one tensor.
+
+    A network with ``states`` is a step model: one run is one step. Its last inputs are the states as the step finds
+    them, its last outputs the states as it leaves them, in the order of ``states``: a run stays a function of its
+    inputs, and what a pass may do to inputs and outputs, it may do to those.
+    """
 
     name: str
     tensors: Mapping[str, Tensor]
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    states: tuple[State, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
@@ -60,6 +74,28 @@ class Graph:
     def activations(self, node: Node) -> tuple[Tensor, ...]:
         """The node's inputs that are computed at run time."""
         return tuple(t for t in self.input_tensors(node) if t is not None and not t.is_const)
+
+    @property
+    def data_inputs(self) -> tuple[str, ...]:
+        """The inputs that a caller gives: all but the states."""
+        return self.inputs[: len(self.inputs) - len(self.states)]
+
+    @property
+    def data_outputs(self) -> tuple[str, ...]:
+        """The outputs that a caller gets: all but the states."""
+        return self.outputs[: len(self.outputs) - len(self.states)]
+
+    @property
+    def carried(self) -> tuple[tuple[State, str, str], ...]:
+        """Every state with the input that brings it and the output that takes it on."""
+        entries = self.inputs[len(self.inputs) - len(self.states) :]
+        exits = self.outputs[len(self.outputs) - len(self.states) :]
+        return tuple(zip(self.states, entries, exits, strict=True))
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes that live on from step to step."""
+        return sum(self.tensors[entry].size_bytes for _, entry, _ in self.carried)
 
     @property
     def macs(self) -> int:
@@ -88,7 +124,7 @@ class Graph:
         used = {name for node in new_nodes for name in (*node.inputs, node.output) if name}
         used.update(new_inputs, new_outputs)
         kept = {name: tensor for name, tensor in merged.items() if name in used}
-        return Graph(self.name, kept, new_nodes, new_inputs, new_outputs)
+        return Graph(self.name, kept, new_nodes, new_inputs, new_outputs, self.states)
 
     def fresh_name(self, stem: str) -> str:
         """A tensor name that is not taken."""

@@ -5,19 +5,46 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from ascmcu.errors import DataError
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 
 
 def run(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
-    """Evaluate the graph on one input set, each array of its input's shape and dtype.
+    """Evaluate the graph on one input set, each array of its input's shape and dtype; a step model on its first step.
 
     Raises:
         DataError: an input has another shape or dtype.
     """
-    values = run_all(graph, inputs)
-    return [values[name] for name in graph.outputs]
+    return Steps(graph)(inputs)
+
+
+class Steps:
+    """A network called step after step; each call takes the inputs and gives the outputs of one, states apart."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self._states: list[Array] = []
+        self.reset()
+
+    def reset(self) -> None:
+        """Let the states take their initial values."""
+        self._states = [state.initial for state in self.graph.states]
+
+    def __call__(self, inputs: Sequence[Array]) -> list[Array]:
+        """One step.
+
+        Raises:
+            DataError: an input has another shape or dtype.
+        """
+        graph = self.graph
+        shapes = [graph.tensors[entry].shape for _, entry, _ in graph.carried]
+        states = [np.asarray(s).reshape(shape) for s, shape in zip(self._states, shapes, strict=True)]
+        values = run_all(graph, [*inputs, *states])
+        self._states = [values[exit_] for _, _, exit_ in graph.carried]
+        return [values[name] for name in graph.data_outputs]
 
 
 def run_all(graph: Graph, inputs: Sequence[Array]) -> dict[str, Array]:

@@ -6,9 +6,11 @@
     graph "kws"
     input %x : i8[1,49,10,1] q(0.58 : 83)
     const %w : i8[64,10,4,1] q(0.01,0.02 : 0,0 @ 0) = #3f2a9c0e11d20b7c
+    state "kws/ring" = [0, 0]
     %y = conv2d(%x, %w, %b) {stride=(2, 2), ...} : i8[1,25,5,64] q(0.02 : -128) <planar=True, width=8> ; conv_0 3
     output %y
 
+A state's value comes in by one of the last inputs and leaves by one of the last outputs (``ascmcu.ir.graph.Graph``).
 A layout other than row-major stands in angle brackets (``ascmcu.ir.layout``).
 
 Constants of up to 64 elements stand in the text; larger ones are named by their SHA-256 and come from a mapping.
@@ -26,7 +28,7 @@ import numpy as np
 
 from ascmcu.errors import InputError, why
 from ascmcu.ir import registry
-from ascmcu.ir.graph import Graph, Node
+from ascmcu.ir.graph import Graph, Node, State
 from ascmcu.ir.layout import ROW_MAJOR, Layout
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 
@@ -38,6 +40,8 @@ def dump(graph: Graph) -> str:
     """The graph as text."""
     lines = [f'graph "{graph.name}"']
     lines += [f"input {_type_line(graph.tensors[name])}" for name in graph.inputs]
+    for state in graph.states:
+        lines.append(f'state "{state.name}" : {state.initial.dtype} = {_data(state.initial)}')
     for tensor in graph.tensors.values():
         if tensor.data is not None:
             lines.append(f"const {_type_line(tensor)} = {_data(tensor.data)}")
@@ -52,8 +56,9 @@ def dump(graph: Graph) -> str:
 
 def constants(graph: Graph) -> dict[str, Array]:
     """The constants that ``dump`` names by hash."""
-    large = (t.data for t in graph.tensors.values() if t.data is not None and t.data.size > _INLINE_ELEMENTS)
-    return {digest(data): data for data in large}
+    known = [t.data for t in graph.tensors.values() if t.data is not None]
+    known += [state.initial for state in graph.states]
+    return {digest(data): data for data in known if data.size > _INLINE_ELEMENTS}
 
 
 def digest(data: Array) -> str:
@@ -84,6 +89,7 @@ def parse(text: str, stored: Mapping[str, Array] | None = None) -> Graph:
     name, tensors, nodes = "", {}, []
     inputs: list[str] = []
     outputs: list[str] = []
+    states: list[State] = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
             word = line.split(maxsplit=1)[0] if line.strip() else "#"
@@ -97,6 +103,8 @@ def parse(text: str, stored: Mapping[str, Array] | None = None) -> Graph:
                 head, _, value = line[6:].partition(" = ")
                 tensor = _parse_const(_parse_typed(head), value, stored or {})
                 tensors[tensor.name] = tensor
+            elif word == "state":
+                states.append(_parse_state(line, stored or {}))
             elif word == "output":
                 outputs.append(_unref(line[7:].strip()))
             elif not word.startswith("#"):
@@ -107,7 +115,7 @@ def parse(text: str, stored: Mapping[str, Array] | None = None) -> Graph:
             raise InputError(
                 "line is not of the dump's form", where=f"line {number}: {line}", found=error
             ) from error
-    return Graph(name, tensors, tuple(nodes), tuple(inputs), tuple(outputs))
+    return Graph(name, tensors, tuple(nodes), tuple(inputs), tuple(outputs), tuple(states))
 
 
 def _ref(name: str) -> str:
@@ -171,6 +179,19 @@ def _parse_const(tensor: Tensor, value: str, stored: Mapping[str, Array]) -> Ten
     else:
         data = np.array(ast.literal_eval(value), tensor.dtype.numpy).reshape(tensor.shape)
     return Tensor(tensor.name, tensor.shape, tensor.dtype, tensor.quant, data, tensor.source_index)
+
+
+_STATE = re.compile(r'state "(.*)" : (\w+) = (.*)')
+
+
+def _parse_state(line: str, stored: Mapping[str, Array]) -> State:
+    match = _STATE.fullmatch(line.strip())
+    if match is None:
+        raise ValueError("not a state")
+    name, dtype, value = match.groups()
+    if value.startswith("#"):
+        return State(name, np.array(stored[value[1:]]))
+    return State(name, np.array(ast.literal_eval(value), dtype))
 
 
 _NODE = re.compile(rf"({_NAME}) = (\w+)\(([^)]*)\) \{{(.*)\}} : (.*) ; (.*) (-?\d+)")

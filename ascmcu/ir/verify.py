@@ -41,6 +41,15 @@ def verify(graph: Graph, stage: str) -> Graph:
     for name in graph.outputs:
         if name not in known:
             raise VerifyError("graph output is never computed", where=f"{stage}: '{name}'")
+    for state, entry, exit_ in graph.carried:
+        before, after = graph.tensors[entry], graph.tensors[exit_]
+        if not before.size_bytes == after.size_bytes == state.initial.nbytes or before.dtype != after.dtype:
+            raise VerifyError(
+                "a state does not leave a step as it enters it",
+                where=f"{stage}: '{state.name}'",
+                expected=before.describe(),
+                found=after.describe(),
+            )
     return graph
 
 

@@ -47,6 +47,13 @@ def import_activation(ctx: ImportContext, output: Tensor) -> tuple[int, int]:
     return activation_range(_activation.import_activation(ctx), output)
 
 
+def way_to_int8(tensor: Tensor) -> str:
+    """What to do about a tensor that is not int8."""
+    if tensor.dtype is DType.FLOAT32:
+        return "make the model int8 with `ascmcu quantize`"
+    return "convert the model with int8 weights and activations, or in float32 and use `ascmcu quantize`"
+
+
 def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
     """Every tensor is int8 or uint8 with a per-tensor scale; otherwise a ModelError with the way out."""
     for tensor in tensors:
@@ -58,7 +65,7 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 tensor,
                 expected="int8 or uint8",
                 found=_kind_of(ctx, tensor),
-                hint="make the model int8 with `ascmcu quantize`",
+                hint=way_to_int8(tensor),
             )
         if tensor.quant is None or tensor.quant.per_axis or tensor.quant.scale <= 0:
             raise ctx.error(
@@ -119,7 +126,7 @@ def require_weights(
         # LiteRT runs such a layer, and reads the weights' bytes as uint8.
         raise ctx.error(
             "a layer with weights takes int8 inputs", x, expected="int8", found=x.dtype.name.lower(),
-            hint="make the model int8 with `ascmcu quantize`",
+            hint=way_to_int8(x),
         )  # fmt: skip
     if not weights.is_const:
         raise ctx.error("weights must be constant", weights)
@@ -129,7 +136,7 @@ def require_weights(
             weights,
             expected="quantized int8",
             found=weights.dtype.name.lower(),
-            hint="make the model int8 with `ascmcu quantize`",
+            hint=way_to_int8(weights),
         )
     scales = len(weights.quant.scales)
     if scales not in (1, channels) or min(weights.quant.scales) <= 0:

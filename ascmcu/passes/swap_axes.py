@@ -18,25 +18,25 @@ def swap_axes(graph: Graph) -> Graph:
     Where an op has no exchanged form, maps are transposed in front of it and behind it.
     """
     work = _Work(graph)
-    inputs = tuple(work.input(graph.tensors[name]) for name in graph.inputs)
+    inputs = work.inputs()
     for node in graph.nodes:
         work.node(node)
     outputs = tuple(work.original(name) for name in graph.outputs)
     tensors = {**graph.tensors, **work.tensors}
-    return Graph(graph.name, tensors, tuple(work.nodes), inputs, outputs).replace()
+    return Graph(graph.name, tensors, tuple(work.nodes), inputs, outputs, graph.states).replace()
 
 
 def transpose_input(graph: Graph) -> Graph:
     """The same function of exchanged input maps, transposed as a whole in front of the network."""
     work = _Work(graph)
-    inputs = tuple(work.input(graph.tensors[name]) for name in graph.inputs)
+    inputs = work.inputs()
     for name in graph.inputs:
         work.original(name)
     renamed = {name: work.original(name) for name in graph.inputs}
     nodes = [_with_inputs(node, tuple(renamed.get(n, n) for n in node.inputs)) for node in graph.nodes]
     outputs = tuple(renamed.get(n, n) for n in graph.outputs)
     tensors = {**graph.tensors, **work.tensors}
-    return Graph(graph.name, tensors, (*work.nodes, *nodes), inputs, outputs).replace()
+    return Graph(graph.name, tensors, (*work.nodes, *nodes), inputs, outputs, graph.states).replace()
 
 
 @dataclass
@@ -49,7 +49,14 @@ class _Work:
     originals: dict[str, str] = field(default_factory=dict)
     exchanged: dict[str, str] = field(default_factory=dict)
 
-    def input(self, tensor: Tensor) -> str:
+    def inputs(self) -> tuple[str, ...]:
+        """The graph's inputs, all in exchanged form but the states, which a step leaves as it finds them."""
+        states = {entry for _, entry, _ in self.graph.carried}
+        self.originals.update({name: name for name in states})
+        tensors = [self.graph.tensors[name] for name in self.graph.inputs]
+        return tuple(t.name if t.name in states else self._input(t) for t in tensors)
+
+    def _input(self, tensor: Tensor) -> str:
         """Declare a graph input in exchanged form."""
         if not _is_map(tensor):
             self.originals[tensor.name] = tensor.name

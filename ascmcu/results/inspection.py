@@ -76,7 +76,7 @@ class Inspection:
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return dataclasses.asdict(self)
+        return {"exportable": True, **dataclasses.asdict(self)}
 
 
 def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan) -> Inspection:
@@ -97,7 +97,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         sha256=sha256,
         input_shape=x.shape,
         input_dtype=str(x.dtype.numpy),
-        outputs=tuple(source.tensors[n].shape for n in source.outputs),
+        outputs=tuple(source.tensors[n].shape for n in source.data_outputs),
         layers=tuple(_layer(source, node) for node in source.nodes if computes(source, node)),
         parameters=figures.parameters,
         parameter_bytes=figures.parameter_bytes,

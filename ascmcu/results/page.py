@@ -103,10 +103,11 @@ def _sentence(b: Benchmark) -> str:
     seconds = b.seconds
     where = f"on {b.board_title}"
     if seconds is not None:
-        what = "A clip" if b.clip_seconds is None else f"A clip of {b.clip_seconds:g} s"
+        what = f"A {b.run_title}" + ("" if b.clip_seconds is None else f" of {b.clip_seconds:g} s")
         text = f"{what} takes {words.duration(seconds)} {where} at {b.clock_hz / 1e6:g} MHz"
     elif b.counts is not None:
-        text = f"A clip takes {b.counts.network + b.counts.frontend:,} {b.count_title} {where}, run by {b.runner}"
+        total = b.counts.network + b.counts.frontend
+        text = f"A {b.run_title} takes {total:,} {b.count_title} {where}, run by {b.runner}"
     else:
         text = f"The firmware for {b.board_title}, run by {b.runner}"
     ram, flash = (words.kibibytes(x["total"]) for x in (b.ram_bytes, b.flash_bytes))
@@ -133,14 +134,14 @@ def _time_facts(b: Benchmark) -> list[Fact]:
     )
     if seconds is None:
         what = "nobody knows what" if b.count_kind == "counts" else b.count_kind
-        note = f"per clip; {b.runner} counts {what}, from which no time follows"
+        note = f"per {b.run_title}; {b.runner} counts {what}, from which no time follows"
         return [Fact(b.count_kind.capitalize(), f"{total:,}", "", note), per_mac]
     figure, unit = words.duration(seconds).split()
     note = f"{total:,} cycles"
     if b.counts.frontend:
         note += f": front end {words.duration(b.counts.frontend / b.clock_hz)}, "
         note += f"network {words.duration(b.counts.network / b.clock_hz)}"
-    found = [Fact("Time per clip", figure, unit, note)]
+    found = [Fact(f"Time per {b.run_title}", figure, unit, note)]
     if b.clip_seconds:
         load = seconds / b.clip_seconds
         note = f"of the core while recording: {words.digits(1 / load)} times faster than real time"
@@ -150,7 +151,7 @@ def _time_facts(b: Benchmark) -> list[Fact]:
     found.append(per_mac)
     if b.energy is not None:
         figure, unit = b.energy.figure()
-        found.append(Fact("Energy, estimated", figure, unit, f"per clip: {b.energy.basis()}"))
+        found.append(Fact("Energy, estimated", figure, unit, f"per {b.run_title}: {b.energy.basis()}"))
     return found
 
 

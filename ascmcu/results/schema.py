@@ -154,7 +154,8 @@ class Benchmark:
     labelled clips; ``labels_source`` says where that order comes from. ``counts`` is None where the runner counts
     nothing; ``count_kind`` says what they are. ``notices`` is what the user was told.
     ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors. ``recordings`` says
-    how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings.
+    how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings, or the
+    steps of a network with states: ``state_bytes`` live on from one to the next.
     """
 
     model: str
@@ -199,6 +200,12 @@ class Benchmark:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
     recordings: Intake | None = None
+    state_bytes: int = 0
+
+    @property
+    def run_title(self) -> str:
+        """What one inference takes: a clip, or a step of a network with states."""
+        return "step" if self.state_bytes else "clip"
 
     @property
     def tool(self) -> str:

@@ -114,6 +114,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         labels_source=clips.labels_source,
         notices=(*clips.notices, *run.notices),
         recordings=clips.heard,
+        state_bytes=manifest.state_bytes,
     )
 
 

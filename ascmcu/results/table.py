@@ -15,7 +15,9 @@ from ascmcu.results.words import digits, short_layer
 def show(benchmark: Benchmark, console: Console) -> None:
     """Print accuracy, confusion, counts, layers, memory and the state of the link."""
     b = benchmark
-    console.print(f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} clips of {b.source}")
+    console.print(
+        f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} {b.run_title}s of {b.source}"
+    )
     console.print(f"[dim]{b.runner_detail}; {b.compiler}[/]")
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
@@ -43,10 +45,15 @@ def show(benchmark: Benchmark, console: Console) -> None:
         if b.energy is not None:
             figure, unit = b.energy.figure()
             console.print(
-                f"about {figure} {unit} per clip, an estimate: {escape(b.energy.basis())}", highlight=False
+                f"about {figure} {unit} per {b.run_title}, an estimate: {escape(b.energy.basis())}",
+                highlight=False,
             )
         console.print(_layers(b))
     console.print(_memory(b))
+    if b.state_bytes:
+        console.print(
+            f"{b.state_bytes:,} bytes of RAM are states, which live on from step to step", highlight=False
+        )
     broken = [f"{limit.name} ({'; '.join(limit.exceeded)})" for limit in b.limits if not limit.passed]
     kept = [limit.name for limit in b.limits if limit.passed]
     if b.limits:
@@ -82,7 +89,7 @@ def _confusion(b: Benchmark) -> Table:
 def _counts(b: Benchmark) -> Table:
     assert b.counts is not None
     cycles = b.count_kind == "cycles" and b.clock_hz > 0
-    columns = [f"{b.count_title} per clip", "count"]
+    columns = [f"{b.count_title} per {b.run_title}", "count"]
     if cycles:
         columns.append(f"ms at {b.clock_hz / 1e6:g} MHz, {b.wait_states} WS")
     table = _plain(*columns)

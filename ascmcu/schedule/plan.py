@@ -82,6 +82,12 @@ class Plan:
         """The buffer of a tensor or of a layer's accumulators."""
         return self._by_name[self.storage.get(name, name)]
 
+    @property
+    def state_copies(self) -> tuple[tuple[str, str], ...]:
+        """The states whose next value lies elsewhere: as (bringing input, taking output)."""
+        ends = [(entry, exit_) for _, entry, exit_ in self.graph.carried]
+        return tuple(pair for pair in ends if self.storage[pair[1]] != pair[0])
+
     def moves_nothing(self, layer: Layer) -> bool:
         """Whether the layer's output already lies where it should, so that no code runs."""
         same = self.storage[layer.node.output] == self.storage.get(layer.node.inputs[0], "")

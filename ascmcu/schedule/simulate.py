@@ -54,7 +54,11 @@ def simulate(graph: Graph, layers: Sequence[Layer], mode: str) -> Trace:
         VerifyError: a layer cannot finish (a rule is wrong).
     """
     sim = _Simulation(graph, layers)
-    inputs = [graph.tensors[name] for name in graph.inputs]
+    for _, entry, _ in graph.carried:
+        # A state is there, whole, before the first row is.
+        sim.write(entry, range(graph.tensors[entry].rows))
+        sim.completed(entry, graph.tensors[entry].rows)
+    inputs = [graph.tensors[name] for name in graph.data_inputs]
     for row in range(max(t.rows for t in inputs)):
         sim.event += 1
         for t in inputs:
@@ -162,12 +166,11 @@ class _Simulation:
                     self.waiting.add(layer.index)
 
     def trace(self) -> Trace:
-        """The finished run; outputs live on behind the last event."""
+        """The finished run; outputs, and states as they came in, live on behind the last event."""
+        kept = {*self.graph.outputs, *(entry for _, entry, _ in self.graph.carried)}
         rows = {}
         for name, made in self.made.items():
             read = self.read[name]
-            rows[name] = RowLives(
-                made, np.full_like(read, self.event + 1) if name in self.graph.outputs else read
-            )
+            rows[name] = RowLives(made, np.full_like(read, self.event + 1) if name in kept else read)
         states = {k: tuple(v) for k, v in self.states.items()}
         return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event)

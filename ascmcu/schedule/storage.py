@@ -26,7 +26,22 @@ def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]
         source = _shared_input(graph, layer, readers, trace)
         if source is not None:
             storage[layer.node.output] = storage[source]
-    return storage
+    return storage | _states_in_place(graph, layers, storage, trace)
+
+
+def _states_in_place(
+    graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace
+) -> dict[str, str]:
+    """A state's next value lies in its own bytes where it begins to be made behind the last reading of the old one."""
+    found = {}
+    for _, entry, exit_ in graph.carried:
+        readings = [trace.steps[layer.index][-1] for layer in layers if entry in layer.node.inputs]
+        alone = storage[exit_] == exit_ and list(storage.values()).count(exit_) == 1
+        alike = graph.tensors[entry].row_bytes == graph.tensors[exit_].row_bytes
+        later = int(trace.rows[exit_].made.min()) > max(readings, default=0)
+        if alone and alike and later and exit_ not in graph.inputs and list(graph.outputs).count(exit_) == 1:
+            found[exit_] = entry
+    return found
 
 
 def widened_in_place(

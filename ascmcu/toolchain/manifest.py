@@ -69,6 +69,8 @@ class Manifest:
     ``build_sha256`` and ``features_sha256`` are what the firmware says of itself (``toolchain.identity``); 64 zeros
     where there is no firmware, and no front end. ``labels_source`` is what in the model names the classes.
     ``figures`` are of the file as it was given; ``macs`` and ``parameters`` of what was compiled.
+    ``state_bytes`` live on from one inference to the next: a network that has any is a step model, and one inference
+    is a step.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
     """
 
@@ -95,6 +97,7 @@ class Manifest:
     labels_source: str = ""
     images_sha256: dict[str, str] = field(default_factory=dict)
     figures: Figures | None = None
+    state_bytes: int = 0
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""

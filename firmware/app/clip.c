@@ -53,7 +53,7 @@ uint32_t clip_bytes(enum clip_kind kind)
 #endif
 }
 
-void clip_begin(enum clip_kind kind)
+void clip_begin(enum clip_kind kind, bool continues)
 {
     protocol_clip.kind = kind;
     protocol_clip.complete = false;
@@ -63,7 +63,11 @@ void clip_begin(enum clip_kind kind)
     protocol_clip.burst_from = 0;
     protocol_clip.last_from = 0;
     memset(&protocol_clip.counts, 0, sizeof protocol_clip.counts);
-    model_reset();
+    if (continues) {
+        memset(model_layer_cycles, 0, sizeof model_layer_cycles);
+    } else {
+        model_reset();
+    }
 #if ASCMCU_FRONTEND
     frontend_reset();
 #endif

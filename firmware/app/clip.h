@@ -31,7 +31,8 @@ void clip_init(void);
 /* Bytes of a whole clip of that kind, 0 when this firmware does not take the kind. */
 uint32_t clip_bytes(enum clip_kind kind);
 
-void clip_begin(enum clip_kind kind);
+/* A clip from its start, or the next step of a network with states, behind one that is complete. */
+void clip_begin(enum clip_kind kind, bool continues);
 
 /* `data` is 4-byte aligned; `size` is a multiple of one sample frame for audio. */
 void clip_feed(const uint8_t *data, size_t size);

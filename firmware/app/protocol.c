@@ -199,6 +199,14 @@ static void send_where(enum protocol_cause cause, uint16_t request)
     }
 }
 
+/* Whether the states are those that the last step of the host's clip left. */
+static bool stands_behind_a_step(void)
+{
+    const bool untouched = protocol_state.state == CLIP_OPEN && protocol_state.offset == 0;
+
+    return MODEL_STATE_BYTES > 0 && (protocol_state.state == CLIP_DONE || untouched);
+}
+
 static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, size_t size)
 {
     if (size != 8) {
@@ -207,9 +215,19 @@ static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, siz
     }
     const uint32_t clip = load_u32(body);
     const uint32_t total = load_u32(body + 4);
-    const enum clip_kind kind = flags == (uint8_t)CLIP_TENSOR ? CLIP_TENSOR : CLIP_AUDIO;
+    const bool continues = (flags & (uint8_t)PROTOCOL_CONTINUES) != 0;
+    const uint8_t asked = (uint8_t)(flags & ~(uint8_t)PROTOCOL_CONTINUES);
+    const enum clip_kind kind = asked == (uint8_t)CLIP_TENSOR ? CLIP_TENSOR : CLIP_AUDIO;
 
-    if (flags > (uint8_t)CLIP_TENSOR || total == 0 || total != clip_bytes(kind)) {
+    if (continues && protocol_state.state == CLIP_DONE && clip == protocol_state.clip) {
+        send_where(PROTOCOL_DUPLICATE, request); /* the step was taken: begun anew it would be another one */
+        return;
+    }
+    if (continues && !stands_behind_a_step()) {
+        send_error(PROTOCOL_NO_CLIP, request, clip, 0);
+        return;
+    }
+    if (asked > (uint8_t)CLIP_TENSOR || total == 0 || total != clip_bytes(kind)) {
         protocol_state.state = CLIP_CLOSED;
         send_error(PROTOCOL_BAD_CLIP, request, clip, clip_bytes(kind));
         return;
@@ -221,7 +239,7 @@ static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, siz
     protocol_state.total = total;
     protocol_state.input_crc = 0;
     protocol_state.disturbed = 0;
-    clip_begin(kind);
+    clip_begin(kind, continues);
     send_ready(PROTOCOL_ACCEPTED, request);
 }
 

@@ -30,6 +30,11 @@ enum protocol_type {
     PROTOCOL_FAULT = 0x87,
 };
 
+/* Flags of BEGIN beside the kind of clip. */
+enum protocol_begin {
+    PROTOCOL_CONTINUES = 2, /* the next step of a network with states, which it finds as the last one left them */
+};
+
 /* Flags of READY: why it was sent. */
 enum protocol_cause {
     PROTOCOL_ACCEPTED = 0,
@@ -47,7 +52,7 @@ enum protocol_error {
     PROTOCOL_BAD_FRAME = 1,    /* CRC or framing wrong, and no clip is open */
     PROTOCOL_BAD_TYPE = 2,     /* no such request */
     PROTOCOL_BAD_LENGTH = 3,   /* a request too short, too long, or data beyond the clip */
-    PROTOCOL_NO_CLIP = 4,      /* data for a clip that is not open */
+    PROTOCOL_NO_CLIP = 4,      /* data for a clip that is not open; a step that continues none */
     PROTOCOL_BAD_CLIP = 5,     /* a clip of a kind or size that this firmware does not take */
     PROTOCOL_INCOMPLETE = 6,   /* the clip ended and the network had no result */
 };

@@ -15,6 +15,7 @@ from ascmcu.results.limits import LIMITS, by_name
 from tests.cli.conftest import Ascmcu
 from tests.support import outside, recipes_flat
 from tests.support.recipes import Recipe, Step
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 FIGURES = Figures(
     parameters=128_000, parameter_bytes=128_000, nonzero_bytes=128 * 1024, macs=30_000_000, int8_weights=True
@@ -80,3 +81,21 @@ def test_zeros_count_where_the_year_counted_them(ascmcu: Ascmcu, tmp_path: Path)
     assert report.nonzero_bytes < report.parameter_bytes
     done = ascmcu("inspect", path)
     assert done.status == 0 and "dcase2020-1b" in done.stdout and "conv2d" in done.stdout
+
+
+def test_model_that_cannot_be_exported(ascmcu: Ascmcu, tmp_path: Path) -> None:
+    """What it holds, counted, with what is in the way; not an error of the command."""
+    quant = {"scales": (0.05,), "zero_point": 3}
+    tensors = [TensorSpec(name, (1, 4), **quant) for name in ("x", "a", "b")]
+    operators = [OperatorSpec("ABS", [0], [1]), OperatorSpec("ROUND", [1], [2])]
+    path = tmp_path / "net.tflite"
+    path.write_bytes(build(tensors, operators, [0], [2]))
+    done = ascmcu("inspect", path, "--json")
+    found = json.loads(done.stdout)
+    assert done.status == 0
+    assert not found["exportable"] and found["why"].startswith("an operator is not supported\n")
+    counted = {(o["name"], o["dtype"], o["count"], o["supported"]) for o in found["operators"]}
+    assert counted == {("ABS", "int8", 1, True), ("ROUND", "int8", 1, False)}
+    assert (found["inputs"], found["subgraphs"]) == (["x int8[1x4]"], 1)
+    shown = ascmcu("inspect", path).stdout
+    assert "ROUND" in shown and "cannot be exported" in shown

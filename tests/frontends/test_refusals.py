@@ -12,7 +12,6 @@ import pytest
 from ascmcu import passes
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
-from ascmcu.ir import registry
 from ascmcu.ir.types import DType
 from tests.support import outside
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build, schema
@@ -57,30 +56,92 @@ def _message(data: bytes) -> str:
     return str(caught.value)
 
 
-def test_unsupported_operator() -> None:
+def test_unsupported_operators_all_at_once() -> None:
     x = TensorSpec("x", (1, 4), **Q)
-    message = _message(_network("FLOOR", x, output=TensorSpec("floored", (1, 4), **Q)))
-    lines = message.splitlines()
-    assert lines[0] == "operator is not supported"
-    assert lines[1] == "  where:    net.tflite: FLOOR, operator 0, 'floored' (i8[1x4], tensor 1)"
-    assert lines[2] == f"  expected: {', '.join(registry.supported_builtins())}"
-    assert lines[3:] == [
-        "  found:    FLOOR",
-        "  hint:     replace the layer, or run it outside the network",
-    ]
+    tensors = [x, *(TensorSpec(f"layer{i}/y;other", (1, 4), **Q) for i in range(4))]
+    chain = [("ROUND", 0, 1), ("ROUND", 1, 2), ("ABS", 2, 3), ("SIGN", 3, 4)]
+    data = build(tensors, [OperatorSpec(name, [a], [b]) for name, a, b in chain], [0], [4])
+    assert _message(data) == (
+        "3 operators are not supported\n"
+        "  where:    net.tflite\n"
+        "  found:    ROUND × 2, SIGN\n"
+        "  hint:     replace the layer, or run it outside the network\n"
+        "  ROUND (int8) × 2; made by layer0/y, layer1/y\n"
+        "  SIGN (int8); made by layer3/y"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("ethos-u", "compiled by Vela for an Arm Ethos-U"),
+        ("edgetpu-custom-op", "compiled for the Edge TPU"),
+        ("FlexTensorListReserve", "the Flex delegate"),
+        ("SignalWindow", "signal library"),
+        ("Mine", "an operator of somebody's own"),
+    ],
+)
+def test_custom_operators_are_named_for_what_they_are(name: str, says: str) -> None:
+    def edit(s: Any, model: Any) -> None:
+        code = model.operatorCodes[0]
+        code.builtinCode = code.deprecatedBuiltinCode = s.BuiltinOperator.CUSTOM
+        code.customCode = name.encode()
+
+    message = _message(_edited(edit))
+    assert message.startswith("an operator is not supported\n")
+    assert f"custom {name} (int8): " in message and says in message
+
+
+def test_open_batch_is_one() -> None:
+    def edit(s: Any, model: Any) -> None:
+        model.subgraphs[0].tensors[0].shape = np.array([-1, 4], np.int32)
+        model.subgraphs[0].tensors[2].shape = np.array([-1, 2], np.int32)
+
+    graph = passes.optimize(tflite.parse(_edited(edit), "net.tflite"))
+    assert [graph.tensors[n].shape for n in (*graph.inputs, *graph.outputs)] == [(1, 4), (1, 2)]
 
 
 def test_dynamic_shape() -> None:
     def edit(s: Any, model: Any) -> None:
-        model.subgraphs[0].tensors[0].shape = np.array([-1, 4], np.int32)
+        model.subgraphs[0].tensors[0].shape = np.array([1, -1], np.int32)
 
     assert _message(_edited(edit)) == (
         "tensor has a dynamic or invalid shape\n"
         "  where:    net.tflite: tensor 0 'x'\n"
         "  expected: up to 5 extents of 1 … 65536, at most 8388608 elements\n"
-        "  found:    [-1, 4]\n"
+        "  found:    [1, -1]\n"
         "  hint:     convert the model with a fixed input shape and batch size 1"
     )
+
+
+def test_tensor_that_nothing_uses_may_have_any_shape() -> None:
+    def edit(s: Any, model: Any) -> None:
+        unused = s.TensorT()
+        unused.shape, unused.type, unused.name = np.array([0], np.int32), s.TensorType.INT8, b"intermediate"
+        model.subgraphs[0].tensors.append(unused)
+
+    tflite.parse(_edited(edit), "net.tflite")
+
+
+def test_axis_of_a_vector_cannot_matter() -> None:
+    """As in person_detect's biases, whose quantized dimension is that of the weights."""
+
+    def edit(s: Any, model: Any) -> None:
+        bias = s.TensorT()
+        bias.shape, bias.type, bias.name = np.array([2], np.int32), s.TensorType.INT32, b"b"
+        bias.buffer = len(model.buffers)
+        model.buffers.append(s.BufferT())
+        model.buffers[-1].data = np.frombuffer(np.array([5, -6], np.int32).tobytes(), np.uint8)
+        bias.quantization = s.QuantizationParametersT()
+        bias.quantization.scale = np.array([5e-4, 6e-4], np.float32)
+        bias.quantization.zeroPoint = np.zeros(2, np.int64)
+        bias.quantization.quantizedDimension = 3
+        model.subgraphs[0].tensors.append(bias)
+        model.subgraphs[0].operators[0].inputs = np.array([0, 1, 3], np.int32)
+
+    graph = tflite.parse(_edited(edit), "net.tflite")
+    quant = graph.tensors["b"].quantization
+    assert quant.axis == 0 and len(quant.scales) == 2
 
 
 def test_absurd_shape() -> None:

@@ -10,7 +10,7 @@ import tflite as tflite_schema
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
-from ascmcu.ir import interp
+from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import SWAP, swap_pair
 from ascmcu.ir.types import Array
@@ -23,7 +23,7 @@ from tests.support.native_compilers import DEFAULT, Native
 def shaped(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     """The inputs in the shapes of a graph whose passes may have reshaped them or exchanged their axes."""
     made = []
-    for name, x in zip(graph.inputs, inputs, strict=True):
+    for name, x in zip(graph.data_inputs, inputs, strict=True):
         shape = graph.tensors[name].shape
         if name.endswith(".swapped"):
             x = x.reshape(swap_pair(shape)).transpose(SWAP)
@@ -36,7 +36,7 @@ def input_sets(graph: Graph, count: int, rng: np.random.Generator) -> Iterator[l
     for number in range(count):
         yield [
             _values(graph.tensors[name].shape, graph.tensors[name].dtype.numpy, number, rng)
-            for name in graph.inputs
+            for name in graph.data_inputs
         ]
 
 
@@ -111,7 +111,7 @@ def check(
     stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
     last = stages[-1][1]
     stages.append(("exchanged axes", swap_axes(last)))
-    modes = ("layers", "rows") if compiled and last.nodes and len(last.inputs) == 1 else ()
+    modes = ("layers", "rows") if compiled and last.nodes and len(last.data_inputs) == 1 else ()
     hosts = [HostModel(last, mode, native=native) for mode in modes]
     given = inputs if inputs is not None else input_sets(graph, sets, np.random.default_rng(seed))
     for number, x in enumerate(given):
@@ -120,6 +120,35 @@ def check(
             _equal(expected, interp.run(stage, shaped(stage, x)), link, number, tolerance)
         for model in hosts:
             _equal(expected, model(shaped(last, x)[0]), str(model), number, tolerance)
+
+
+def check_steps(
+    data: bytes, *, clips: int = 2, steps: int = 6, seed: int = 0, tolerance: float = 0.0
+) -> None:
+    """Run the whole chain on a network with states, step after step, each clip from the initial states.
+
+    Raises:
+        AssertionError: a link differs; it is named, with the pass that broke it.
+    """
+    graph = tflite.parse(data, "model")
+    stages = [("interpreter", graph), *((f"pass {name}", g) for name, g in passes.run(graph))]
+    last = stages[-1][1]
+    assert text.dump(text.parse(text.dump(last), text.constants(last))) == text.dump(last)
+    runs = [(link, interp.Steps(stage)) for link, stage in [*stages, ("exchanged axes", swap_axes(last))]]
+    hosts = [HostModel(last, mode, sanitize=True) for mode in ("layers", "rows")]
+    rng = np.random.default_rng(seed)
+    for clip in range(clips):
+        oracle = Reference(data)
+        for _, run in runs:
+            run.reset()
+        for host in hosts:
+            host.reset()
+        for number, x in enumerate(input_sets(graph, steps, rng)):
+            expected = oracle(x)
+            for link, run in runs:
+                _equal(expected, run(shaped(run.graph, x)), f"{link}, clip {clip}", number, tolerance)
+            for host in hosts:
+                _equal(expected, host.step(shaped(last, x)[0]), f"{host}, clip {clip}", number, tolerance)
 
 
 def _equal(

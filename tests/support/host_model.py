@@ -50,17 +50,26 @@ class HostModel:
         return f"host C, {self.native}, {self.plan.mode}"
 
     def __call__(self, x: Array) -> list[Array]:
-        """Push the rows of ``x`` and read every output."""
+        """Push the rows of ``x`` from the start of a clip and read every output."""
+        self.reset()
+        return self.step(x)
+
+    def reset(self) -> None:
+        """Begin a clip."""
+        self._c.model_reset()
+
+    def step(self, x: Array) -> list[Array]:
+        """Push the rows of ``x``, behind those that are there where the network has states, and read every output."""
         source = self.graph.tensors[self.graph.inputs[0]]
         rows = np.ascontiguousarray(x).reshape(source.rows, -1)
-        self._c.model_reset()
         complete = False
         for row in rows:
+            assert not complete
             ctypes.memmove(self._c.model_input(), row.tobytes(), source.row_bytes)
             complete = self._c.model_push()
         assert complete
         outputs = []
-        for index, name in enumerate(self.graph.outputs):
+        for index, name in enumerate(self.graph.data_outputs):
             t = self.graph.tensors[name]
             raw = ctypes.string_at(self._c.model_output(index), t.size_bytes)
             outputs.append(np.frombuffer(raw, t.dtype.numpy).reshape(t.shape))

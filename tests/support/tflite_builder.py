@@ -11,6 +11,7 @@ import importlib.util
 import io
 import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -59,7 +60,18 @@ class OperatorSpec:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class VariableSpec:
+    """A variable: tensor ``read`` is its value at the start of a step, ``assigned`` the value at the end of it."""
+
+    name: str
+    read: int
+    assigned: int
+    initial: Array
+
+
 _OPTIONS = {
+    "CALL_ONCE": "CallOnceOptions", "VAR_HANDLE": "VarHandleOptions",
     "CONV_2D": "Conv2DOptions", "DEPTHWISE_CONV_2D": "DepthwiseConv2DOptions",
     "FULLY_CONNECTED": "FullyConnectedOptions", "AVERAGE_POOL_2D": "Pool2DOptions", "MAX_POOL_2D": "Pool2DOptions",
     "ADD": "AddOptions", "SUB": "SubOptions", "MUL": "MulOptions", "MEAN": "ReducerOptions", "SUM": "ReducerOptions",
@@ -75,16 +87,38 @@ _OPTIONS = {
 
 
 def build(
-    tensors: list[TensorSpec], operators: list[OperatorSpec], inputs: list[int], outputs: list[int]
+    tensors: list[TensorSpec],
+    operators: list[OperatorSpec],
+    inputs: list[int],
+    outputs: list[int],
+    variables: Sequence[VariableSpec] = (),
 ) -> bytes:
-    """The file's bytes."""
+    """The file's bytes; initial values of variables stand in a subgraph of their own, as TensorFlow writes them."""
     s = schema()
     model = s.ModelT()
     model.version = 3
     model.description = b"case"
     model.buffers = [s.BufferT()]
     codes: list[str] = []
-    graph = s.SubGraphT()
+    graphs = [(tensors, operators, inputs, outputs)]
+    if variables:
+        graphs = _with_variables(tensors, operators, inputs, outputs, variables)
+    model.subgraphs = [_subgraph(model, codes, *graph) for graph in graphs]
+    model.operatorCodes = [_code(name) for name in codes]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def _subgraph(
+    model: Any,
+    codes: list[str],
+    tensors: list[TensorSpec],
+    operators: list[OperatorSpec],
+    inputs: list[int],
+    outputs: list[int],
+) -> Any:
+    graph = schema().SubGraphT()
     graph.inputs, graph.outputs = np.array(inputs, np.int32), np.array(outputs, np.int32)
     graph.tensors = [_tensor(model, spec) for spec in tensors]
     graph.operators = []
@@ -92,11 +126,37 @@ def build(
         if spec.builtin not in codes:
             codes.append(spec.builtin)
         graph.operators.append(_operator(spec, codes.index(spec.builtin)))
-    model.operatorCodes = [_code(name) for name in codes]
-    model.subgraphs = [graph]
-    builder = flatbuffers.Builder(1024)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return graph
+
+
+def _with_variables(
+    tensors: list[TensorSpec],
+    operators: list[OperatorSpec],
+    inputs: list[int],
+    outputs: list[int],
+    variables: Sequence[VariableSpec],
+) -> list[tuple[list[TensorSpec], list[OperatorSpec], list[int], list[int]]]:
+    main, begin, end = list(tensors), [OperatorSpec("CALL_ONCE", [], [], {"initSubgraphIndex": 1})], []
+    initial: list[TensorSpec] = []
+    assignments: list[OperatorSpec] = []
+    for v in variables:
+        handle, options = len(main), {"sharedName": v.name}
+        main.append(TensorSpec(v.name, (), "resource"))
+        begin += [
+            OperatorSpec("VAR_HANDLE", [], [handle], options),
+            OperatorSpec("READ_VARIABLE", [handle], [v.read]),
+        ]
+        end.append(OperatorSpec("ASSIGN_VARIABLE", [handle, v.assigned], []))
+        there, like = len(initial), tensors[v.read]
+        initial.append(TensorSpec(v.name, (), "resource"))
+        initial.append(
+            TensorSpec(
+                f"{v.name}/initial", like.shape, like.dtype, like.scales, like.zero_point, data=v.initial
+            )
+        )
+        assignments.append(OperatorSpec("VAR_HANDLE", [], [there], options))
+        assignments.append(OperatorSpec("ASSIGN_VARIABLE", [there, there + 1], []))
+    return [(main, [*begin, *operators, *end], inputs, outputs), (initial, assignments, [], [])]
 
 
 def _tensor(model: Any, spec: TensorSpec) -> Any:

@@ -16,6 +16,7 @@
 #define MODEL_OUTPUTS 2
 #define MODEL_OUTPUT_BYTES 14
 #define MODEL_LAYERS 3
+#define MODEL_STATE_BYTES 0
 
 void model_reset(void);
 void *model_input(void);

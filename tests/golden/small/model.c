@@ -1240,11 +1240,16 @@ static const uint8_t step_table[30] = {
 };
 static const uint8_t *next_step = step_table;
 
-void model_reset(void)
+static void begin_step(void)
 {
     input_rows = 0;
     memset(done, 0, sizeof done);
     next_step = step_table;
+}
+
+void model_reset(void)
+{
+    begin_step();
 #ifdef MODEL_CYCLES
     memset(model_layer_cycles, 0, sizeof model_layer_cycles);
 #endif

@@ -21,6 +21,7 @@
 #define MODEL_OUTPUT_BYTES 3
 #define MODEL_LAYERS 7
 #define MODEL_RAM_BYTES 248
+#define MODEL_STATE_BYTES 0
 #define MODEL_WEIGHTS_BYTES 1608
 
 #ifdef __cplusplus
