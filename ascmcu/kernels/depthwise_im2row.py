@@ -19,9 +19,10 @@ import numpy as np
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._saturating import Saturating
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D

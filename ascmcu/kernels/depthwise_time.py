@@ -20,9 +20,10 @@ from ascmcu.kernels._along_time import (
     tap_words,
 )
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._saturating import Saturating
 from ascmcu.ops._fixed import wrap32
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D

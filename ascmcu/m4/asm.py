@@ -592,14 +592,12 @@ class Assembly:
         """The mnemonic and number under which the encoding has an immediate: CMP of -5 is CMN of 5, for Clang too."""
         if not -(1 << 31) <= value <= _WORD:
             raise self._refused("an immediate has 32 bits", f"{mnemonic} #{value}")
-        if encodable(value) and value >= 0:
-            return mnemonic, value
+        if encodable(value):
+            return mnemonic, value & _WORD
         if mnemonic in _NEGATED and encodable(-value):
             return _NEGATED[mnemonic], -value & _WORD
         if mnemonic in _INVERTED and encodable(~value):
             return _INVERTED[mnemonic], ~value & _WORD
-        if encodable(value):
-            return mnemonic, value & _WORD
         raise self._refused(
             "no encoding has this immediate", f"{mnemonic} #{value}", expected="a byte, repeated or rotated"
         )
