@@ -583,7 +583,7 @@ class Assembly:
             reads += registers
             mnemonic += CONDITIONS[condition]
         self._emit(
-            mnemonic + ("" if narrow else ".w"), text, names, Kind.ALU,
+            mnemonic + ("" if narrow or mnemonic.endswith("w") else ".w"), text, names, Kind.ALU,
             (*reads, *(() if condition == ALWAYS else (FLAGS,))), writes, size=2 if narrow else 4,
             condition=condition,
         )  # fmt: skip
@@ -598,6 +598,8 @@ class Assembly:
             return _NEGATED[mnemonic], -value & _WORD
         if mnemonic in _INVERTED and encodable(~value):
             return _INVERTED[mnemonic], ~value & _WORD
+        if mnemonic in ("add", "sub") and -MOST_OFFSET <= value <= MOST_OFFSET:
+            return (mnemonic if value >= 0 else _NEGATED[mnemonic]) + "w", abs(value)
         raise self._refused(
             "no encoding has this immediate", f"{mnemonic} #{value}", expected="a byte, repeated or rotated"
         )
