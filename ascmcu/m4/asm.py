@@ -74,6 +74,11 @@ class Assembly:
         flow.check(listing, self.routine)
         return listing
 
+    @property
+    def instructions(self) -> int:
+        """How many are written so far."""
+        return sum(isinstance(entry, Line) for entry in self._entries)
+
     # ---- Structure ----
 
     def note(self, text: str) -> None:
@@ -565,7 +570,7 @@ class Assembly:
         reads = [] if a is None else [a]
         if isinstance(b, int):
             mnemonic, b = self._immediate(mnemonic, b)
-            text += f", #{b}"
+            text += f", #{b}" if b <= MOST_OFFSET else f", #0x{b:08X}"
         else:
             register = b.register if isinstance(b, Shifted) else b
             self._plain(mnemonic, register)
