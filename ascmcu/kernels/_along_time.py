@@ -22,15 +22,20 @@ import numpy as np
 from ascmcu.ir.layout import TIME_STEPS
 from ascmcu.ir.op import RowMode, RowReads, RowRule
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.m4.asm import Assembly
+from ascmcu.m4.registers import Core, Fpu
 from ascmcu.ops._conv import Convolution
 from ascmcu.ops._fixed import I64
 
 MOST_WORDS = 8  # their addresses wait in s8-s15
 _PER_WORD = 4
-# Registers of E and O of the words with an even number, and of those with an odd one.
-_SLOTS = (("r6", "r7"), ("r8", "r9"))
-_PACKED = "r10"
-_WEIGHTS = ("r11", "r12")
+_HIGH_BYTES = 0x00FF00FF  # what BIC clears to leave the upper byte of each halfword
+
+OFFSET = Core(0, "offset", "of the channel from the ends of the rows")
+CONSTANTS = Core(1, "constants", "of the channel, those that come next")
+SUMS = tuple(Core(2 + i, f"sum{i}", f"256 times the accumulator of time step {i}") for i in range(TIME_STEPS))
+ROWS = tuple(Fpu(8 + i, f"row {i}", "its end") for i in range(MOST_WORDS))
+_TAPS = Core(12, "taps", "four bytes, or two in upper bytes")
 
 
 @dataclass(frozen=True)
@@ -92,39 +97,43 @@ def words_read(kernel: int, dilation: int, stride: int, lead: int) -> int:
     return (lead + (TIME_STEPS - 1) * stride + (kernel - 1) * dilation) // TIME_STEPS + 1
 
 
-def program(words: Sequence[Taps], stride: int, lead: int) -> tuple[str, ...]:
-    """The instructions that sum one channel's four outputs into r2-r5, bias included.
+def sums(a: Assembly, words: Sequence[Taps], stride: int, lead: int) -> None:
+    """Sum one channel's four outputs into ``SUMS``, bias included.
 
-    r0 is the channel's offset in a row, r1 points to its constants; s8 and up hold the rows' addresses.
+    ``OFFSET`` is the channel's in a row, ``CONSTANTS`` points to its own; ``ROWS`` hold the rows' addresses.
     """
-    tried = (_Sums(stride, lead).run(words, by_output) for by_output in (True, False))
-    return min(tried, key=len)
+    tried: list[tuple[int, bool]] = []
+    for by_output in (True, False):
+        scratch = Assembly("tried")
+        _Sums(scratch, stride, lead).write(words, by_output)
+        tried.append((scratch.instructions, not by_output))
+    _Sums(a, stride, lead).write(words, not min(tried)[1])
 
 
 class _Sums:
-    """Writes the instructions down; knows which words the registers hold."""
+    """Writes the instructions; knows which words the registers hold."""
 
-    def __init__(self, stride: int, lead: int) -> None:
-        self.stride, self.lead = stride, lead
-        self.lines: list[str] = []
+    def __init__(self, a: Assembly, stride: int, lead: int) -> None:
+        self.a, self.stride, self.lead = a, stride, lead
         self.held = [-1, -1]
         self.paired = -1
+        self.taps = [_TAPS, _TAPS]
 
-    def run(self, words: Sequence[Taps], by_output: bool) -> tuple[str, ...]:
+    def write(self, words: Sequence[Taps], by_output: bool) -> None:
+        a = self.a
         for index, taps in enumerate(words):
             products = list(self._products(taps, by_output))
             first = dict.fromkeys(word for _, term, at in products for word in _words(term, at))
             self._load(list(first)[:2], bias=index == 0)
+            self.taps = [_TAPS, _TAPS]
             if taps.parted:
-                even, odd = _WEIGHTS
-                self.lines += [
-                    f"lsl.w {even}, {odd}, #8",
-                    f"bic {even}, {even}, #0x00FF00FF",
-                    f"bic {odd}, {odd}, #0x00FF00FF",
-                ]
+                even, odd = Core(11, "even taps", "each times 256"), Core(12, "odd taps", "each times 256")
+                a.lsl(even, _TAPS, 8)
+                a.bic(even, even, _HIGH_BYTES)
+                a.bic(odd, _TAPS, _HIGH_BYTES)
+                self.taps = [even, odd]
             for output, term, at in products:
                 self._product(output, term, at)
-        return tuple(self.lines)
 
     def _products(self, taps: Taps, by_output: bool) -> Iterator[tuple[int, Term, int]]:
         """(output, term, time step of the term's first tap)."""
@@ -136,40 +145,68 @@ class _Sums:
 
     def _load(self, words: Sequence[int], *, bias: bool) -> None:
         """The next weights, with them the words that are not there yet, and before the first the bias."""
+        a = self.a
         missing = [word for word in words if word not in self.held]
-        self.lines += [f"vmov {_SLOTS[word % 2][0]}, s{8 + word}" for word in missing]
-        self.lines += [f"ldr.w {_WEIGHTS[1]}, [r1, #4]"] if bias else []
-        self.lines += [
-            f"ldr.w {_SLOTS[word % 2][0]}, [{_SLOTS[word % 2][0]}, r0]" for word in reversed(missing)
-        ]
-        self.lines.append("ldr.w r2, [r1], #8" if bias else f"ldr.w {_WEIGHTS[1]}, [r1], #4")
+        for word in missing:
+            a.vmov(_row(word), ROWS[word])
+        if bias:
+            a.ldr(_TAPS, CONSTANTS.at(4))
+        for word in reversed(missing):
+            a.ldr(_columns(word), _row(word).at(OFFSET))
+        if bias:
+            a.ldr(SUMS[0], CONSTANTS.post(8))
+        else:
+            a.ldr(_TAPS, CONSTANTS.post(4))
         for word in missing:
             self._widen(word)
         if bias:
-            self.lines += [f"mov.w r{3 + i}, r2" for i in range(TIME_STEPS - 1)]
+            for total in SUMS[1:]:
+                a.mov(total, SUMS[0])
 
     def _widen(self, word: int) -> None:
-        even, odd = _SLOTS[word % 2]
-        self.lines += [f"sxtb16 {odd}, {even}, ror #8", f"sxtb16 {even}, {even}"]
+        self.a.sxtb16(_half(word, 1), _columns(word), 8)
+        self.a.sxtb16(_half(word, 0), _columns(word))
         self.held[word % 2] = word
 
     def _product(self, output: int, term: Term, at: int) -> None:
+        a = self.a
         for word in _words(term, at):
             if word not in self.held:
-                even = _SLOTS[word % 2][0]
-                self.lines += [f"vmov {even}, s{8 + word}", f"ldr.w {even}, [{even}, r0]"]
+                a.vmov(_row(word), ROWS[word])
+                a.ldr(_columns(word), _row(word).at(OFFSET))
                 self._widen(word)
         word, moment = divmod(at, TIME_STEPS)
-        x, w, total = _SLOTS[word % 2][moment % 2], _WEIGHTS[term.register], f"r{2 + output}"
+        x, w, total = _half(word, moment % 2), self.taps[term.register], SUMS[output]
         if term.half:
-            self.lines.append(f"smla{'b' if moment < 2 else 't'}{term.half} {total}, {x}, {w}, {total}")
+            a.smlaxy(("b" if moment < 2 else "t") + term.half, total, x, w, total)
         elif moment < 2:
-            self.lines.append(f"smlad {total}, {x}, {w}, {total}")
+            a.smlad(total, x, w, total)
         else:
+            pair = Core(10, f"x{at + 2} x{at}", "the upper half of a word and the lower half of the next")
             if self.paired != at:
-                self.lines.append(f"pkhtb {_PACKED}, {x}, {_SLOTS[(word + 1) % 2][moment % 2]}")
+                a.pkhtb(pair, x, _half(word + 1, moment % 2))
                 self.paired = at
-            self.lines.append(f"smladx {total}, {_PACKED}, {w}, {total}")
+            a.smladx(total, pair, w, total)
+
+
+def _even_register(word: int) -> int:
+    """Words with an even number are in r6 and r7, the others in r8 and r9."""
+    return 6 + 2 * (word % 2)
+
+
+def _row(word: int) -> Core:
+    return Core(_even_register(word), f"row {word}")
+
+
+def _columns(word: int) -> Core:
+    """A word as it is loaded: four time steps in bytes."""
+    return Core(_even_register(word), f"x{TIME_STEPS * word}-{TIME_STEPS * word + 3}")
+
+
+def _half(word: int, odd: int) -> Core:
+    """Its even or its odd time steps in halfwords."""
+    first = TIME_STEPS * word + odd
+    return Core(_even_register(word) + odd, f"x{first} x{first + 2}", "time steps of a word")
 
 
 def _words(term: Term, at: int) -> tuple[int, ...]:

@@ -25,42 +25,28 @@ F: the ``two_words`` form adds (256 · acc · F) >> 32 to the low word.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.types import Array, Tensor
+from ascmcu.kernels import _packed_gemm_code as code
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Tuning
 from ascmcu.kernels._requant import Mask, exact_multipliers, exact_wide_multipliers
+from ascmcu.kernels._saturating import Saturating
+from ascmcu.m4.asm import MOST_OFFSET
+from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import Requantization
 
 _GROUP = 4  # output channels that one pass computes
 _EIGHT = 8  # of a long vector: twice as many
-EIGHT_PAIRS = 16  # pairs of taps side by side there
 _GAIN = 256
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
 # Constants in common save some words of each channel; code in common with other layers saves more.
 _LEAST_COMMON = 64
-MOST_OFFSET = 4095  # of a load, a store or an addition
-
-
-@dataclass(frozen=True)
-class Saturating:
-    """How a sum of 256 times the accumulator becomes an output once M and C are applied: D taken off a negative one
-    where ``signed``, shifted right by ``shift``, saturated to ``low`` … ``high``."""
-
-    shift: int
-    signed: bool
-    low: int
-    high: int
-
-    @property
-    def clamps(self) -> bool:
-        """Whether saturation to int8 is not all that the activation asks for."""
-        return (self.low, self.high) != (-128, 127)
 
 
 @dataclass(frozen=True)
@@ -88,7 +74,6 @@ class GemmParams(Saturating):
     tail: int
     two_words: bool
     common: str
-    EIGHT_UNROLL: ClassVar[int] = EIGHT_PAIRS
 
     @property
     def loop_bytes(self) -> int:
@@ -96,24 +81,24 @@ class GemmParams(Saturating):
         return self.blocks * self.unroll * 4
 
     @property
-    def one_unroll(self) -> int:
-        """Pairs of taps side by side in the code for one pixel."""
+    def pixel_elements(self) -> int:
+        """int16 elements from a pixel's vector to the next one's."""
+        return self.pixel_bytes // 2
+
+    @property
+    def one_loop(self) -> code.Loop:
+        """The taps of the code for one pixel."""
+        unroll = self._one_unroll
+        return code.Loop(unroll, self.tap_pairs // unroll > 1, self.tap_pairs % unroll)
+
+    @property
+    def _one_unroll(self) -> int:
         return min(self.tap_pairs, _ONE_UNROLL)
 
     @property
-    def one_blocks(self) -> int:
-        """Turns of that loop."""
-        return self.tap_pairs // self.one_unroll
-
-    @property
-    def one_rest(self) -> int:
-        """Pairs behind it."""
-        return self.tap_pairs % self.one_unroll
-
-    @property
     def one_loop_bytes(self) -> int:
-        """Bytes of a pixel's vector that it walks."""
-        return self.one_blocks * self.one_unroll * 4
+        """Bytes of a pixel's vector that its loop walks."""
+        return self.tap_pairs // self._one_unroll * self._one_unroll * 4
 
     @property
     def group_words(self) -> int:
@@ -134,6 +119,131 @@ class GemmParams(Saturating):
     def constant_words(self) -> int:
         """Constants of one group: four sums before the first tap, then each channel's own."""
         return _GROUP * (1 + len(self.columns))
+
+    @property
+    def finish(self) -> code.Finish:
+        """What the code behind the sums depends on."""
+        return code.Finish(
+            self.shift, self.signed, self.low, self.high, self.two_words, self.common, self.channel_step
+        )
+
+    @cached_property
+    def sums(self) -> Listing:
+        """The routine that sums two pixels."""
+        return code.sums(code.Loop(self.unroll, self.blocks > 1, self.rest), self.pixel_bytes)
+
+    @property
+    def common_level(self) -> int:
+        """0 where channels have nothing in common, 1 C, 2 all."""
+        return len(self.common)
+
+    @property
+    def first_constants(self) -> int:
+        """Where the constants of the first group of four begin."""
+        return self.header_words + 2 * self.eights * self.constant_words
+
+    @property
+    def last_channels(self) -> int:
+        """The first of the channels behind the last whole group."""
+        return _EIGHT * self.eights + _GROUP * self.groups
+
+    @cached_property
+    def eight(self) -> Pass:
+        """One pixel, eight channels at a time, as far as they go."""
+        words = 2 * self.eights * self.group_words
+        call = Call(
+            4 * self.tap_pairs,
+            4 * words,
+            self._behind(1, _EIGHT * self.eights),
+            self.pixel_bytes,
+            self.out_step,
+        )
+        return Pass("1x8", code.one_by_eight(self.finish), call, self.eights, _EIGHT, 0, self.header_words, 0)
+
+    @cached_property
+    def two(self) -> Pass:
+        """Two pixels, four channels at a time."""
+        return self._fours("2x4", self._pair(self.out_step))
+
+    @cached_property
+    def alone(self) -> Pass:
+        """The same for one pixel whose partner is made of whatever is there, and overwritten."""
+        return self._fours("alone", self._pair(0))
+
+    @cached_property
+    def one(self) -> Pass:
+        """One pixel, four channels at a time."""
+        words, behind = self.groups * self.group_words, self._behind(1, _GROUP * self.groups)
+        return self._fours(
+            "1x4", Call(self.one_loop_bytes, 4 * words, behind, self.pixel_bytes, self.out_step)
+        )
+
+    @cached_property
+    def last(self) -> Pass:
+        """One pixel, a group that is not whole: its first ``tail`` channels are kept."""
+        call = Call(
+            self.one_loop_bytes,
+            4 * self.group_words,
+            self._behind(1, _GROUP),
+            self.pixel_bytes,
+            self.out_step,
+        )
+        weights = (2 * self.eights + self.groups) * self.group_words
+        constants = self.first_constants + self.groups * self.constant_words
+        return Pass("tail", self._one_code, call, 1, _GROUP, weights, constants, 0)
+
+    @property
+    def last_bytes(self) -> int:
+        """Bytes from the first to behind the last output of a group."""
+        return (_GROUP - 1) * self.channel_step + 1
+
+    @property
+    def _one_code(self) -> Listing:
+        return code.one_by_four(self.one_loop, self.finish)
+
+    def _pair(self, out_step: int) -> Call:
+        words, behind = self.groups * self.group_words, self._behind(2, _GROUP * self.groups)
+        return Call(self.loop_bytes, 4 * words, behind, 2 * self.pixel_bytes, out_step, self.sums.name)
+
+    def _fours(self, form: str, call: Call) -> Pass:
+        listing = self._one_code if form == "1x4" else code.two_by_four(self.finish)
+        weights, out = 2 * self.eights * self.group_words, _EIGHT * self.eights * self.channel_step
+        return Pass(form, listing, call, self.groups, _GROUP, weights, self.first_constants, out)
+
+    def _behind(self, pixels: int, channels: int) -> int:
+        """From behind the last of ``channels`` outputs to the next pixel's first."""
+        return pixels * self.out_step - channels * self.channel_step
+
+
+@dataclass(frozen=True)
+class Call:
+    """What the calls of a pass never change: C's ``packed_gemm_call``, in its order."""
+
+    loop_bytes: int
+    weights_bytes: int
+    next_out: int
+    next_x: int
+    out_step: int
+    sums: str = "NULL"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """Pixels through the channels that a piece of code takes.
+
+    ``form`` ends the names that the layer has for it. The pass begins at ``weights`` words of the layer's weights,
+    ``constants`` words of its constants and ``out`` bytes behind the first channel's output, and takes ``groups``
+    groups of ``width`` channels.
+    """
+
+    form: str
+    code: Listing
+    call: Call
+    groups: int
+    width: int
+    weights: int
+    constants: int
+    out: int
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,11 @@ class Params:
     subtract: bool
     two_mac: TwoMacAdd | None
 
+    @property
+    def left_factor(self) -> int:
+        """What ``left_shift`` multiplies by."""
+        return 1 << self.left_shift
+
 
 @kernel(Add, Sub, cost=Cost(output=60))
 def lower(op: SumOrDifference, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

@@ -9,9 +9,10 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm
+from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.conv2d import Conv2D
 

@@ -11,9 +11,10 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm, pair_order
+from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm, pair_order
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops._quant import word_of
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.conv2d import Conv2D

@@ -12,11 +12,12 @@ from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._along_time import along_time, folded_rule, lead_of, reach
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, PackedGemm, packed_gemm
+from ascmcu.kernels._packed_gemm import GemmParams, PackedGemm, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._select import lower as lowered_by_any
 from ascmcu.kernels.conv2d_packed import column_order
+from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops.conv2d import Conv2D
 
 _SCRATCH_BYTES = 4096

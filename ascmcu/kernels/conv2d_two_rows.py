@@ -13,11 +13,12 @@ from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import MOST_OFFSET, GemmParams, packed_gemm
+from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels.conv2d_int16 import pointwise
 from ascmcu.kernels.conv2d_packed import column_order
+from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.conv2d import Conv2D
 

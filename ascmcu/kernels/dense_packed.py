@@ -11,7 +11,8 @@ from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, RowMode
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import EIGHT_PAIRS, GemmParams, packed_gemm, pair_order
+from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm, pair_order
+from ascmcu.kernels._packed_gemm_code import EIGHT_PAIRS
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels.dense_portable import stored_weights, vectors_per_step

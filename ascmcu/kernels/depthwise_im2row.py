@@ -19,10 +19,12 @@ import numpy as np
 
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._depthwise_im2row_code import Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -37,35 +39,36 @@ _UNROLLED_WIDTH = 8
 
 
 @dataclass(frozen=True)
-class PlanarParams(Saturating):
-    """Compile-time constants of the inner kernel.
+class Channels(Shape):
+    """Compile-time constants of the inner kernel, which takes ``block`` channels at a time. A channel's constants are
+    two words of weights per row, the bias, M, C and, where ``signed``, D."""
 
-    A plane is ``plane`` int16 long; a channel has ``rows`` planes. ``block`` channels are done at a time. A channel's
-    constants are two words of weights per row, the bias, M, C and, where ``signed``, D.
-    """
-
-    rows: int
-    plane: int
     block: int
-    stride: int
-    out_w: int
-    channels: int
-    unrolled: bool
+
+    @property
+    def code(self) -> Listing:
+        """The assembly."""
+        return code(self)
 
     @property
     def channel_words(self) -> int:
         """Constants of one channel."""
-        return 2 * self.rows + (4 if self.signed else 3)
+        return self.bias_word + 1 + self.scale_words
+
+    @property
+    def bias_word(self) -> int:
+        """Where the bias is among them; M, C and D follow."""
+        return 2 * self.rows
+
+    @property
+    def channel_elements(self) -> int:
+        """int16 elements of one channel's planes."""
+        return self.rows * self.plane
 
     @property
     def scratch(self) -> int:
         """int16 elements of one block's planes."""
-        return self.block * self.rows * self.plane
-
-    @property
-    def pairs(self) -> int:
-        """Pairs of outputs in a row."""
-        return self.out_w // 2
+        return self.block * self.channel_elements
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,22 @@ class Params:
     window: WindowParams
     x_zero_point: int
     x_type: str
-    planar: PlanarParams
+    planar: Channels
+
+    @property
+    def columns_end(self) -> int:
+        """Of a plane, where the input's columns end."""
+        return min(self.window.pad_left + self.window.in_w, self.planar.plane)
+
+    @property
+    def columns(self) -> int:
+        """The input's columns in a plane."""
+        return self.columns_end - self.window.pad_left
+
+    @property
+    def last_block(self) -> bool:
+        """Whether the last block has fewer channels."""
+        return self.window.in_c % self.planar.block != 0
 
 
 @kernel(DepthwiseConv2D, cost=Cost(mac=1.7, output=15, input=6))
@@ -99,7 +117,7 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     if rows * plane * 2 > _MOST_ROW_BYTES:
         return None
     fitting = min(tuning.scratch_bytes, _SCRATCH_BYTES) // (2 * rows * plane)
-    params = PlanarParams(
+    params = Channels(
         rows=rows,
         plane=plane,
         block=max(min(fitting, channels) // 4 * 4, min(channels, 4)),

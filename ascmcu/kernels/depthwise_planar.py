@@ -20,10 +20,12 @@ import numpy as np
 from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._depthwise_planar_code import BLOCK, Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -31,37 +33,33 @@ from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 KERNEL = (3, 3)
 _MOST_WIDTH = 252  # a post-indexed load advances by no more
 _MOST_CHANNELS = 1000
-_BLOCK = 4
 
 
 @dataclass(frozen=True)
-class Params(Saturating):
-    """Compile-time constants of the row kernel.
-
-    A row's outputs are ``blocks`` times four and then ``last`` (1 … 5). ``may_miss`` says of each kernel row whether
-    it lies in the padding at some step; its columns are then the zero point, ``fill`` four times in a word. An output
-    takes ``y_bytes``.
-    """
+class Params(Shape):
+    """Compile-time constants of the row kernel, beyond what its assembly depends on."""
 
     stride_h: int
-    stride: int
     dilation_h: int
     pad_top: int
     in_h: int
     out_w: int
-    width: int
-    channels: int
     x_zero_point: int
-    fill: int
-    blocks: int
-    last: int
-    may_miss: tuple[bool, ...]
-    y_bytes: int
+
+    @property
+    def code(self) -> Listing:
+        """The assembly."""
+        return code(self)
+
+    @property
+    def y_type(self) -> str:
+        """C type of an output."""
+        return "int16_t" if self.y_bytes == 2 else "int8_t"
 
     @property
     def channel_words(self) -> int:
         """Constants of one channel: three words of weights, bias, M, C and perhaps D."""
-        return 7 if self.signed else 6
+        return 4 + self.scale_words
 
 
 @kernel(
@@ -88,7 +86,7 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     if found is None:
         return None
     out_w = output.shape[2]
-    last = 5 if op.stride[1] == 1 and out_w % _BLOCK == 1 and out_w > _BLOCK else (out_w - 1) % _BLOCK + 1
+    last = 5 if op.stride[1] == 1 and out_w % BLOCK == 1 and out_w > BLOCK else (out_w - 1) % BLOCK + 1
     params = Params(
         stride_h=op.stride[0],
         stride=op.stride[1],
@@ -100,7 +98,7 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         channels=channels,
         x_zero_point=x.zero_point,
         fill=word_of(x.zero_point),
-        blocks=(out_w - last) // _BLOCK,
+        blocks=(out_w - last) // BLOCK,
         last=last,
         may_miss=_may_miss(op, x.shape[1], output.shape[1]),
         shift=found.shift,

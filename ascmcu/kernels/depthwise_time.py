@@ -16,14 +16,15 @@ from ascmcu.kernels._along_time import (
     folded_rule,
     lead_of,
     packed,
-    program,
     reach,
     tap_words,
 )
+from ascmcu.kernels._depthwise_time_code import Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import Saturating, channel_constants, folded_bias
+from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import wrap32
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -32,48 +33,89 @@ _MOST_CHANNELS = 1000
 
 
 @dataclass(frozen=True)
-class Params(Saturating):
-    """Compile-time constants of the row kernel.
+class Params(Shape):
+    """Compile-time constants of the row kernel, beyond what its assembly depends on.
 
-    Step s reads ``words`` rows from ``s × stride + first``; the first output's window begins ``lead`` time steps into
-    the first of them. Rows outside the input are the zero point where the layer pads (``pads``), and the ``behind``
-    time steps of the last row that lie behind the map are made so; elsewhere they are of no consequence. ``places`` are
-    the taps' bytes in a channel's weights, ``program`` the instructions that sum a channel. An output takes
-    ``y_bytes``, time steps are ``pitch`` outputs apart.
+    Step s reads its rows from ``s × stride + first``. Rows outside the input are the zero point where the layer pads
+    (``pads``), and the ``behind`` time steps of the last row that lie behind the map are made so; elsewhere they are of
+    no consequence.
     """
 
     kernel: int
-    stride: int
     dilation: int
     first: int
-    lead: int
-    words: int
     in_rows: int
-    channels: int
     x_zero_point: int
     pads: bool
     behind: int
-    places: tuple[int, ...]
-    weight_words: int
-    program: tuple[str, ...]
-    y_bytes: int
-    pitch: int
     fold: int = TIME_STEPS
+
+    @property
+    def code(self) -> Listing:
+        """The assembly."""
+        return code(self)
+
+    @property
+    def y_type(self) -> str:
+        """C type of an output."""
+        return "int16_t" if self.y_bytes == 2 else "int8_t"
+
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The taps' bytes in a channel's weights."""
+        return tuple(
+            TIME_STEPS * index + place for index, word in enumerate(self.taps) for place in word.places
+        )
+
+    @property
+    def scale_word(self) -> int:
+        """Where M, C and perhaps D begin among a channel's constants, behind the bias and the weights."""
+        return 1 + len(self.taps)
+
+    @property
+    def row_bytes(self) -> int:
+        """Of an input row."""
+        return self.fold * self.channels
+
+    @property
+    def row(self) -> str:
+        """C expression of the first input row under the windows of ``step``."""
+        scaled = f"step * {self.stride}" if self.stride > 1 else "step"
+        return f"{scaled} - {-self.first}" if self.first else scaled
+
+    @property
+    def last_base(self) -> int:
+        """The last first row under which all rows are in the input."""
+        return self.in_rows - self.words
+
+    @property
+    def last_row(self) -> int:
+        """Of the input."""
+        return self.in_rows - 1
+
+    @property
+    def behind_mask(self) -> str:
+        """The zero point in the time steps of the last row that lie behind the map, as a C number."""
+        return f"0x{self.fill & ~self._kept:08X}"
+
+    @property
+    def kept_mask(self) -> str:
+        """The other time steps of that row."""
+        return f"0x{self._kept:08X}"
+
+    @property
+    def _kept(self) -> int:
+        return (1 << 8 * (TIME_STEPS - self.behind)) - 1
 
     @property
     def channel_words(self) -> int:
         """Constants of one channel: bias, weights, M, C and perhaps D."""
-        return 1 + self.weight_words + (3 if self.signed else 2)
+        return self.scale_word + self.scale_words
 
     @property
     def fill(self) -> int:
         """The zero point four times in a word."""
         return word_of(self.x_zero_point)
-
-    @property
-    def kept(self) -> int:
-        """Mask of the time steps of the last row that the map has."""
-        return (1 << 8 * (TIME_STEPS - self.behind)) - 1
 
 
 @kernel(
@@ -112,15 +154,11 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         x_zero_point=x.zero_point,
         pads=pads,
         behind=-x.shape[1] % TIME_STEPS if pads else 0,
-        places=tuple(
-            TIME_STEPS * index + place for index, word in enumerate(grouped) for place in word.places
-        ),
-        weight_words=len(grouped),
         shift=found.shift,
         signed=found.signed,
         low=requant.low,
         high=requant.high,
-        program=program(grouped, op.stride[0], lead),
+        taps=grouped,
         y_bytes=y_bytes,
         pitch=pitch,
     )

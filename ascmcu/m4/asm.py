@@ -75,6 +75,11 @@ class Assembly:
         flow.check(listing, self.routine)
         return listing
 
+    @property
+    def instructions(self) -> int:
+        """How many are written so far."""
+        return sum(isinstance(entry, Line) for entry in self._entries)
+
     # ---- Structure ----
 
     def note(self, text: str) -> None:
@@ -566,7 +571,7 @@ class Assembly:
         reads = [] if a is None else [a]
         if isinstance(b, int):
             mnemonic, b = self._immediate(mnemonic, b)
-            text += f", #{b}"
+            text += f", #{b}" if b <= MOST_OFFSET else f", #0x{b:08X}"
         else:
             register = b.register if isinstance(b, Shifted) else b
             self._plain(mnemonic, register)
@@ -584,7 +589,7 @@ class Assembly:
             reads += registers
             mnemonic += CONDITIONS[condition]
         self._emit(
-            mnemonic + ("" if narrow else ".w"), text, names, Kind.ALU,
+            mnemonic + ("" if narrow or mnemonic.endswith("w") else ".w"), text, names, Kind.ALU,
             (*reads, *(() if condition == ALWAYS else (FLAGS,))), writes, size=2 if narrow else 4,
             condition=condition,
         )  # fmt: skip
@@ -593,14 +598,14 @@ class Assembly:
         """The mnemonic and number under which the encoding has an immediate: CMP of -5 is CMN of 5, for Clang too."""
         if not -(1 << 31) <= value <= _WORD:
             raise self._refused("an immediate has 32 bits", f"{mnemonic} #{value}")
-        if encodable(value) and value >= 0:
-            return mnemonic, value
+        if encodable(value):
+            return mnemonic, value & _WORD
         if mnemonic in _NEGATED and encodable(-value):
             return _NEGATED[mnemonic], -value & _WORD
         if mnemonic in _INVERTED and encodable(~value):
             return _INVERTED[mnemonic], ~value & _WORD
-        if encodable(value):
-            return mnemonic, value & _WORD
+        if mnemonic in ("add", "sub") and -MOST_OFFSET <= value <= MOST_OFFSET:
+            return (mnemonic if value >= 0 else _NEGATED[mnemonic]) + "w", abs(value)
         raise self._refused(
             "no encoding has this immediate", f"{mnemonic} #{value}", expected="a byte, repeated or rotated"
         )

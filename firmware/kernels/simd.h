@@ -12,6 +12,13 @@
 #define ASCMCU_DSP 0
 #endif
 
+/* A function that is assembly and nothing else: no prologue, no inlining, no guesses about what it leaves alone. */
+#if defined(__clang__)
+#define ASCMCU_NAKED __attribute__((naked, noinline))
+#else
+#define ASCMCU_NAKED __attribute__((naked, noipa))
+#endif
+
 /* Words of an int16 buffer are read and written through a type that may alias it. */
 #if defined(__GNUC__)
 typedef uint32_t __attribute__((may_alias)) simd_word;

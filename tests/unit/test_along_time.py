@@ -8,7 +8,22 @@ import re
 import numpy as np
 import pytest
 
-from ascmcu.kernels._along_time import MOST_WORDS, lead_of, packed, program, tap_words, words_read
+from ascmcu.kernels._along_time import (
+    CONSTANTS,
+    MOST_WORDS,
+    OFFSET,
+    ROWS,
+    SUMS,
+    Taps,
+    lead_of,
+    packed,
+    sums,
+    tap_words,
+    words_read,
+)
+from ascmcu.m4.asm import Assembly
+from ascmcu.m4.listing import Routine
+from ascmcu.m4.registers import LR, Core
 
 _MASK = 0xFFFFFFFF
 
@@ -56,7 +71,7 @@ class _Core:
         elif op == "lsl":
             r[a[0]] = r[a[1]] << int(a[2][1:]) & _MASK
         elif op == "bic":
-            r[a[0]] = r[a[1]] & ~int(a[2][1:], 16) & _MASK
+            r[a[0]] = r[a[1]] & ~int(a[2][1:], 0) & _MASK
         elif op == "pkhtb":
             r[a[0]] = (r[a[1]] & 0xFFFF0000) | (r[a[2]] & 0xFFFF)
         elif op in ("smlad", "smladx"):
@@ -76,6 +91,14 @@ class _Core:
         else:
             assert offset == "r0"
             self.r[a[0]] = self.inputs[self.r[base] - 1000]
+
+
+def _program(taps: tuple[Taps, ...], stride: int, lead: int) -> tuple[str, ...]:
+    spoils = tuple(Core(n, "") for n in range(1, 13))
+    a = Assembly("sums", routine=Routine("sums", (OFFSET, CONSTANTS, *ROWS, LR), SUMS, spoils))
+    sums(a, taps, stride, lead)
+    a.return_()
+    return tuple(re.findall(r'^"(.*?)\\n"', line)[0] for line in a.finish().lines[:-1])
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -100,7 +123,7 @@ def test_program_sums_what_the_definition_does(dilation: int, stride: int) -> No
             bias = int(rng.integers(-(1 << 28), 1 << 28))
             constants = [bias & _MASK, *(int(v) & _MASK for v in packed(w, taps)[0])]
             core = _Core(inputs, constants)
-            found = core.run(program(taps, stride, lead))
+            found = core.run(_program(taps, stride, lead))
             windows = [x[lead + o * stride :: dilation][:kernel] for o in range(4)]
             expected = [bias + 256 * int(np.dot(window, w[:, 0].astype(np.int64))) for window in windows]
             assert found == expected, (kernel, padding)

@@ -195,461 +195,527 @@ static inline int8_t *t7(int32_t row)
 #if ASCMCU_DSP
 #ifndef PACKED_GEMM_SUMS_9_X12
 #define PACKED_GEMM_SUMS_9_X12
-/* Sums of two pixels, 12 bytes apart, by four channels (for packed_gemm_2x4): 15 cycles for 16 products, unrolled 9 times.
- * Registers: r0 x, r1 weights, r2-r5 B01 A01 B23 A23, r6-r9 those of the second pixel, the others operands. */
-static __attribute__((naked, noipa)) void packed_gemm_sums_9_x12(void)
+/*
+ * r0   x: taps of the pixel that come next
+ * r1   w: weights that come next
+ * r2   B01: sum of x * w of channels 0 and 1, pixel
+ * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
+ * r4   B23: sum of x * w of channels 2 and 3, pixel
+ * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
+ * r6   B01': sum of x * w of channels 0 and 1, partner pixel
+ * r7   A01': sum of x * (256 w' + w) of channels 0 and 1, partner pixel
+ * r8   B23': sum of x * w of channels 2 and 3, partner pixel
+ * r9   A23': sum of x * (256 w' + w) of channels 2 and 3, partner pixel
+ * r10  x: two taps
+ * r11  x': two taps of the partner pixel
+ * r12  H01: 256 w1 + w0 of two taps; w0: of two taps
+ * lr   H23: 256 w3 + w2 of two taps; w2: of two taps
+ * s3   x end: behind the taps that the loop takes
+ * s12  back: where it comes back to
+ */
+static ASCMCU_NAKED void packed_gemm_sums_9_x12(void)
 {
     __asm__ volatile(
-        "ldr.w r11, [r0, #12]\n"
-        "ldr.w r10, [r0], #36\n"
-        "ldr.w lr, [r1, #4]\n"
-        "ldr.w r12, [r1], #72\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #-20]\n"
-        "ldr.w r10, [r0, #-32]\n"
-        "ldr.w lr, [r1, #-60]\n"
-        "ldr.w r12, [r1, #-64]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #-16]\n"
-        "ldr.w r10, [r0, #-28]\n"
-        "ldr.w lr, [r1, #-52]\n"
-        "ldr.w r12, [r1, #-56]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #-12]\n"
-        "ldr.w r10, [r0, #-24]\n"
-        "ldr.w lr, [r1, #-44]\n"
-        "ldr.w r12, [r1, #-48]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #-8]\n"
-        "ldr.w r10, [r0, #-20]\n"
-        "ldr.w lr, [r1, #-36]\n"
-        "ldr.w r12, [r1, #-40]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #-4]\n"
-        "ldr.w r10, [r0, #-16]\n"
-        "ldr.w lr, [r1, #-28]\n"
-        "ldr.w r12, [r1, #-32]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #0]\n"
-        "ldr.w r10, [r0, #-12]\n"
-        "ldr.w lr, [r1, #-20]\n"
-        "ldr.w r12, [r1, #-24]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #4]\n"
-        "ldr.w r10, [r0, #-8]\n"
-        "ldr.w lr, [r1, #-12]\n"
-        "ldr.w r12, [r1, #-16]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-        "ldr.w r11, [r0, #8]\n"
-        "ldr.w r10, [r0, #-4]\n"
-        "ldr.w lr, [r1, #-4]\n"
-        "ldr.w r12, [r1, #-8]\n"
-        "smlad r3, r10, r12, r3\n"
-        "smlad r7, r11, r12, r7\n"
-        "sxtb16 r12, r12\n"
-        "smlad r5, r10, lr, r5\n"
-        "smlad r9, r11, lr, r9\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r10, r12, r2\n"
-        "smlad r6, r11, r12, r6\n"
-        "smlad r4, r10, lr, r4\n"
-        "smlad r8, r11, lr, r8\n"
-"vmov r10, s12\n"
-        "bx r10\n");
+        "ldr.w r11, [r0, #12]\n"                /* x', [x, #12] */
+        "ldr r10, [r0], #36\n"                  /* x, [x], #36 */
+        "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
+        "ldr r12, [r1], #72\n"                  /* H01, [w], #72 */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr r11, [r0, #-20]\n"                 /* x', [x, #-20] */
+        "ldr r10, [r0, #-32]\n"                 /* x, [x, #-32] */
+        "ldr lr, [r1, #-60]\n"                  /* H23, [w, #-60] */
+        "ldr r12, [r1, #-64]\n"                 /* H01, [w, #-64] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr r11, [r0, #-16]\n"                 /* x', [x, #-16] */
+        "ldr r10, [r0, #-28]\n"                 /* x, [x, #-28] */
+        "ldr lr, [r1, #-52]\n"                  /* H23, [w, #-52] */
+        "ldr r12, [r1, #-56]\n"                 /* H01, [w, #-56] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr r11, [r0, #-12]\n"                 /* x', [x, #-12] */
+        "ldr r10, [r0, #-24]\n"                 /* x, [x, #-24] */
+        "ldr lr, [r1, #-44]\n"                  /* H23, [w, #-44] */
+        "ldr r12, [r1, #-48]\n"                 /* H01, [w, #-48] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr r11, [r0, #-8]\n"                  /* x', [x, #-8] */
+        "ldr r10, [r0, #-20]\n"                 /* x, [x, #-20] */
+        "ldr lr, [r1, #-36]\n"                  /* H23, [w, #-36] */
+        "ldr r12, [r1, #-40]\n"                 /* H01, [w, #-40] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr r11, [r0, #-4]\n"                  /* x', [x, #-4] */
+        "ldr r10, [r0, #-16]\n"                 /* x, [x, #-16] */
+        "ldr lr, [r1, #-28]\n"                  /* H23, [w, #-28] */
+        "ldr r12, [r1, #-32]\n"                 /* H01, [w, #-32] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr.w r11, [r0]\n"                     /* x', [x] */
+        "ldr r10, [r0, #-12]\n"                 /* x, [x, #-12] */
+        "ldr lr, [r1, #-20]\n"                  /* H23, [w, #-20] */
+        "ldr r12, [r1, #-24]\n"                 /* H01, [w, #-24] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr.w r11, [r0, #4]\n"                 /* x', [x, #4] */
+        "ldr r10, [r0, #-8]\n"                  /* x, [x, #-8] */
+        "ldr lr, [r1, #-12]\n"                  /* H23, [w, #-12] */
+        "ldr r12, [r1, #-16]\n"                 /* H01, [w, #-16] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "ldr.w r11, [r0, #8]\n"                 /* x', [x, #8] */
+        "ldr r10, [r0, #-4]\n"                  /* x, [x, #-4] */
+        "ldr lr, [r1, #-4]\n"                   /* H23, [w, #-4] */
+        "ldr r12, [r1, #-8]\n"                  /* H01, [w, #-8] */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "vmov r10, s12\n"                       /* back, back */
+        "bx r10\n"                              /* back */
+    );
 }
 
 #endif
 
 #ifndef PACKED_GEMM_2X4_S13_FROM97_TO127
 #define PACKED_GEMM_2X4_S13_FROM97_TO127
-/* Two pixels by four output channels a turn: the layer's own routine sums them. Registers as there; 60 cycles a turn beside
- * the sums. */
-static __attribute__((naked, noipa)) void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+/*
+ * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
+ * r1   w: weights that come next
+ * r2   B01: sum of x * w of channels 0 and 1, pixel
+ * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
+ * r4   B23: sum of x * w of channels 2 and 3, pixel
+ * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
+ * r6   B01': sum of x * w of channels 0 and 1, partner pixel
+ * r7   A01': sum of x * (256 w' + w) of channels 0 and 1, partner pixel
+ * r8   B23': sum of x * w of channels 2 and 3, partner pixel
+ * r9   A23': sum of x * (256 w' + w) of channels 2 and 3, partner pixel
+ * s0   x of the pixel: its first tap
+ * s1   out: of the group's first channel
+ * s2   constants: of the group, while it is summed
+ * s3   x end: behind the taps that the loop takes
+ * s4   w end: behind the last group's weights
+ * s5   turns: pixels, or pairs of pixels, that are left
+ * s6   first w: weights of the first group
+ * s7   first constants: of the first group
+ * s8   next out: from behind the last output to the next pixel's first
+ * s9   next x: from a pixel to the next
+ * s10  out step: from a pixel's output to its partner's
+ * s11  sums: the routine that sums two pixels
+ * s12  back: where it comes back to
+ */
+static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "ldm.w r12, {r4-r9}\n"
-        "add.w r4, r4, r0\n"
-        "add.w r5, r5, r1\n"
-        "vmov s0, r0\n"
-        "vmov s1, r3\n"
-        "vmov s3, r4\n"
-        "vmov s4, r5\n"
-        "vmov s5, r11\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "vmov s8, r6\n"
-        "vmov s9, r7\n"
-        "vmov s10, r8\n"
-        "vmov s11, r9\n"
-        "mov.w r0, r2\n"
-"adr.w r10, 4f\n"
-        "orr.w r10, r10, #1\n"
-        "vmov s12, r10\n"
+        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldm.w r12, {r4-r9}\n"                  /* call, loop bytes w bytes next out next x out step sums */
+        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
+        "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
+        "vmov s0, r0\n"                         /* x of the pixel, first x */
+        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s3, r4\n"                         /* x end, x end */
+        "vmov s4, r5\n"                         /* w end, w end */
+        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s6, r1\n"                         /* first w, w */
+        "vmov s7, r2\n"                         /* first constants, first constants */
+        "vmov s8, r6\n"                         /* next out, next out */
+        "vmov s9, r7\n"                         /* next x, next x */
+        "vmov s10, r8\n"                        /* out step, out step */
+        "vmov s11, r9\n"                        /* sums, sums */
+        "mov.w r0, r2\n"                        /* constants, first constants */
+        "adr.w r10, 3f\n"                       /* back, summed */
+        "orr.w r10, r10, #1\n"                  /* back, back */
+        "vmov s12, r10\n"                       /* back, back */
         ".p2align 2\n"
-        "1:\n"
-        "ldm.w r0!, {r2-r5}\n"
-        "vmov s2, r0\n"
-        "mov.w r6, r2\n"
-        "mov.w r7, r3\n"
-        "mov.w r8, r4\n"
-        "mov.w r9, r5\n"
-        "vmov r0, s0\n"
-        "vmov r10, s11\n"
-        "bx r10\n"
+        "1:\n"                                  /* pixel */
+        "2:\n"                                  /* group */
+        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
+        "vmov s2, r0\n"                         /* constants, constants */
+        "mov.w r6, r2\n"                        /* B01', B01 */
+        "mov.w r7, r3\n"                        /* A01', A01 */
+        "mov.w r8, r4\n"                        /* B23', B23 */
+        "mov.w r9, r5\n"                        /* A23', A23 */
+        "vmov r0, s0\n"                         /* x, x of the pixel */
+        "vmov r10, s11\n"                       /* sums, sums */
+        "bx r10\n"                              /* packed_gemm_sums */
         ".p2align 2\n"
-        "4:\n"
-        "vmov r0, s2\n"
-        "sub.w r3, r3, r2\n"
-        "lsl.w r2, r2, #8\n"
-        "sub.w r7, r7, r6\n"
-        "lsl.w r6, r6, #8\n"
-        "sub.w r5, r5, r4\n"
-        "lsl.w r4, r4, #8\n"
-        "sub.w r9, r9, r8\n"
-        "lsl.w r8, r8, #8\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r2, r2, r10, r11\n"
-        "smmla r6, r6, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
-        "smmla r7, r7, r12, lr\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r4, r4, r10, r11\n"
-        "smmla r8, r8, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
-        "smmla r9, r9, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r6, #8, r6, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "ssat r7, #8, r7, asr #13\n"
-        "ssat r4, #8, r4, asr #13\n"
-        "ssat r8, #8, r8, asr #13\n"
-        "ssat r5, #8, r5, asr #13\n"
-        "ssat r9, #8, r9, asr #13\n"
-        "cmp.w r2, #97\n"
+        "3:\n"                                  /* summed */
+        "vmov r0, s2\n"                         /* constants, constants */
+        "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
+        "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
+        "sub.w r7, r7, r6\n"                    /* 256 acc1', A01', B01' */
+        "lsl.w r6, r6, #8\n"                    /* 256 acc0', B01' */
+        "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
+        "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
+        "sub.w r9, r9, r8\n"                    /* 256 acc3', A23', B23' */
+        "lsl.w r8, r8, #8\n"                    /* 256 acc2', B23' */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
+        "smmla r6, r6, r10, r11\n"              /* y0', 256 acc0', M, C */
+        "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
+        "smmla r7, r7, r12, lr\n"               /* y1', 256 acc1', M of the next channel, C of the next channel */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
+        "smmla r8, r8, r10, r11\n"              /* y2', 256 acc2', M, C */
+        "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
+        "smmla r9, r9, r12, lr\n"               /* y3', 256 acc3', M of the next channel, C of the next channel */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
+        "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
+        "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
+        "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
+        "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
+        "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
-        "movlt.w r2, #97\n"
-        "cmp.w r2, #127\n"
+        "movlt.w r2, #97\n"                     /* y0 */
+        "cmp.w r2, #127\n"                      /* y0 */
         "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp.w r6, #97\n"
+        "movgt.w r2, #127\n"                    /* y0 */
+        "cmp.w r6, #97\n"                       /* y0' */
         "it lt\n"
-        "movlt.w r6, #97\n"
-        "cmp.w r6, #127\n"
+        "movlt.w r6, #97\n"                     /* y0' */
+        "cmp.w r6, #127\n"                      /* y0' */
         "it gt\n"
-        "movgt.w r6, #127\n"
-        "cmp.w r3, #97\n"
+        "movgt.w r6, #127\n"                    /* y0' */
+        "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
-        "movlt.w r3, #97\n"
-        "cmp.w r3, #127\n"
+        "movlt.w r3, #97\n"                     /* y1 */
+        "cmp.w r3, #127\n"                      /* y1 */
         "it gt\n"
-        "movgt.w r3, #127\n"
-        "cmp.w r7, #97\n"
+        "movgt.w r3, #127\n"                    /* y1 */
+        "cmp.w r7, #97\n"                       /* y1' */
         "it lt\n"
-        "movlt.w r7, #97\n"
-        "cmp.w r7, #127\n"
+        "movlt.w r7, #97\n"                     /* y1' */
+        "cmp.w r7, #127\n"                      /* y1' */
         "it gt\n"
-        "movgt.w r7, #127\n"
-        "cmp.w r4, #97\n"
+        "movgt.w r7, #127\n"                    /* y1' */
+        "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
-        "movlt.w r4, #97\n"
-        "cmp.w r4, #127\n"
+        "movlt.w r4, #97\n"                     /* y2 */
+        "cmp.w r4, #127\n"                      /* y2 */
         "it gt\n"
-        "movgt.w r4, #127\n"
-        "cmp.w r8, #97\n"
+        "movgt.w r4, #127\n"                    /* y2 */
+        "cmp.w r8, #97\n"                       /* y2' */
         "it lt\n"
-        "movlt.w r8, #97\n"
-        "cmp.w r8, #127\n"
+        "movlt.w r8, #97\n"                     /* y2' */
+        "cmp.w r8, #127\n"                      /* y2' */
         "it gt\n"
-        "movgt.w r8, #127\n"
-        "cmp.w r5, #97\n"
+        "movgt.w r8, #127\n"                    /* y2' */
+        "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
-        "movlt.w r5, #97\n"
-        "cmp.w r5, #127\n"
+        "movlt.w r5, #97\n"                     /* y3 */
+        "cmp.w r5, #127\n"                      /* y3 */
         "it gt\n"
-        "movgt.w r5, #127\n"
-        "cmp.w r9, #97\n"
+        "movgt.w r5, #127\n"                    /* y3 */
+        "cmp.w r9, #97\n"                       /* y3' */
         "it lt\n"
-        "movlt.w r9, #97\n"
-        "cmp.w r9, #127\n"
+        "movlt.w r9, #97\n"                     /* y3' */
+        "cmp.w r9, #127\n"                      /* y3' */
         "it gt\n"
-        "movgt.w r9, #127\n"
-"vmov r11, s1\n"
-        "vmov r10, s10\n"
-        "addw r12, r11, #4\n"
-        "add.w r10, r10, r11\n"
-        "vmov s1, r12\n"
-        "strb.w r6, [r10, #0]\n"
-        "strb.w r2, [r11, #0]\n"
-        "strb.w r7, [r10, #1]\n"
-        "strb.w r3, [r11, #1]\n"
-        "strb.w r8, [r10, #2]\n"
-        "strb.w r4, [r11, #2]\n"
-        "strb.w r9, [r10, #3]\n"
-        "strb.w r5, [r11, #3]\n"
-        "vmov r10, s4\n"
-        "cmp.w r1, r10\n"
-        "bne.w 1b\n"
+        "movgt.w r9, #127\n"                    /* y3' */
+        "vmov r11, s1\n"                        /* out, out */
+        "vmov r10, s10\n"                       /* out step, out step */
+        "addw r12, r11, #4\n"                   /* next group's out, out */
+        "add.w r10, r10, r11\n"                 /* partner's out, out step, out */
+        "vmov s1, r12\n"                        /* out, next group's out */
+        "strb.w r6, [r10]\n"                    /* y0', [partner's out] */
+        "strb.w r2, [r11]\n"                    /* y0, [out] */
+        "strb.w r7, [r10, #1]\n"                /* y1', [partner's out, #1] */
+        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
+        "strb.w r8, [r10, #2]\n"                /* y2', [partner's out, #2] */
+        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
+        "strb.w r9, [r10, #3]\n"                /* y3', [partner's out, #3] */
+        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
+        "vmov r10, s4\n"                        /* w end, w end */
+        "cmp.w r1, r10\n"                       /* w, w end */
+        "bne.w 2b\n"                            /* group */
         /* On to the next pixels. */
-        "vmov r12, s5\n"
-        "subs.w r12, r12, #1\n"
-        "beq.w 3f\n"
-        "vmov s5, r12\n"
-        "vmov r1, s6\n"
-        "vmov r0, s7\n"
-        "vmov r12, s9\n"
-        "vmov r2, s0\n"
-        "vmov r3, s3\n"
-        "add.w r2, r2, r12\n"
-        "add.w r3, r3, r12\n"
-        "vmov s0, r2\n"
-        "vmov s3, r3\n"
-        "vmov r2, s1\n"
-        "vmov r3, s8\n"
-        "add.w r2, r2, r3\n"
-        "vmov s1, r2\n"
-        "b.w 1b\n"
-        "3:\n"
+        "vmov r12, s5\n"                        /* turns, turns */
+        "subs.w r12, r12, #1\n"                 /* turns, turns */
+        "beq.w 4f\n"                            /* pixel */
+        "vmov s5, r12\n"                        /* turns, turns */
+        "vmov r1, s6\n"                         /* w, first w */
+        "vmov r0, s7\n"                         /* constants, first constants */
+        "vmov r12, s9\n"                        /* next x, next x */
+        "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
+        "vmov r3, s3\n"                         /* x end, x end */
+        "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
+        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
+        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
+        "vmov s3, r3\n"                         /* x end, x end */
+        "vmov r2, s1\n"                         /* out, out */
+        "vmov r3, s8\n"                         /* next out, next out */
+        "add.w r2, r2, r3\n"                    /* out, out, next out */
+        "vmov s1, r2\n"                         /* out, out */
+        "b.w 1b\n"                              /* pixel */
+        "4:\n"                                  /* done */
         "pop {r4-r11, pc}\n"
-);
+    );
 }
 
 #endif
 
-static const packed_gemm_call conv2d_packed_0_gemm_two_call = { 36, 72, 4, 24, 4, packed_gemm_sums_9_x12 };
+
+static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 72, 4, 24, 4, packed_gemm_sums_9_x12 };
 
 #ifndef PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
 #define PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
-/* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
- * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 4 times; 45 a turn beside them. */
-static __attribute__((naked, noipa)) void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+/*
+ * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
+ * r1   w: weights that come next
+ * r2   B01: sum of x * w of channels 0 and 1, pixel
+ * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
+ * r4   B23: sum of x * w of channels 2 and 3, pixel
+ * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
+ * r6   x: two taps
+ * r7   x of the next pair: two taps
+ * r8   H01: 256 w' + w of two taps; w of H01: of two taps
+ * r9   H23: 256 w' + w of two taps; w of H23: of two taps
+ * r12  H01 of the next pair: 256 w' + w of two taps; w of H01 of the next pair: of two taps; w of H01: of two taps
+ * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps; w of H23: of two taps
+ * s0   x of the pixel: its first tap
+ * s1   out: of the group's first channel
+ * s2   constants: of the group, while it is summed
+ * s3   x end: behind the taps that the loop takes
+ * s4   w end: behind the last group's weights
+ * s5   turns: pixels, or pairs of pixels, that are left
+ * s6   first w: weights of the first group
+ * s7   first constants: of the first group
+ * s8   next out: from behind the last output to the next pixel's first
+ * s9   next x: from a pixel to the next
+ */
+static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "ldm.w r12, {r4-r7}\n"
-        "add.w r4, r4, r0\n"
-        "add.w r5, r5, r1\n"
-        "vmov s0, r0\n"
-        "vmov s1, r3\n"
-        "vmov s3, r4\n"
-        "vmov s4, r5\n"
-        "vmov s5, r11\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "vmov s8, r6\n"
-        "vmov s9, r7\n"
-        "mov.w r0, r2\n"
-".p2align 2\n"
-        "1:\n"
-        "ldm.w r0!, {r2-r5}\n"
-        "vmov s2, r0\n"
-        "vmov r0, s0\n"
+        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
+        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
+        "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
+        "vmov s0, r0\n"                         /* x of the pixel, first x */
+        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s3, r4\n"                         /* x end, x end */
+        "vmov s4, r5\n"                         /* w end, w end */
+        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s6, r1\n"                         /* first w, w */
+        "vmov s7, r2\n"                         /* first constants, first constants */
+        "vmov s8, r6\n"                         /* next out, next out */
+        "vmov s9, r7\n"                         /* next x, next x */
+        "mov.w r0, r2\n"                        /* constants, first constants */
         ".p2align 2\n"
-        "2:\n"
-        "ldr.w r7, [r0, #4]\n"
-        "ldr.w r6, [r0], #16\n"
-        "ldr.w r9, [r1, #4]\n"
-        "ldr.w r12, [r1, #8]\n"
-        "ldr.w lr, [r1, #12]\n"
-        "ldr.w r8, [r1], #32\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-        "ldr.w r7, [r0, #-4]\n"
-        "ldr.w r6, [r0, #-8]\n"
-        "ldr.w r9, [r1, #-12]\n"
-        "ldr.w r12, [r1, #-8]\n"
-        "ldr.w lr, [r1, #-4]\n"
-        "ldr.w r8, [r1, #-16]\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-        "vmov r10, s3\n"
-        "cmp.w r0, r10\n"
-        "bne.w 2b\n"
-        "ldr.w r6, [r0], #4\n"
-        "ldr.w lr, [r1, #4]\n"
-        "ldr.w r12, [r1], #8\n"
-        "smlad r3, r6, r12, r3\n"
-        "smlad r5, r6, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r6, r12, r2\n"
-        "smlad r4, r6, lr, r4\n"
-"vmov r0, s2\n"
-        "sub.w r3, r3, r2\n"
-        "lsl.w r2, r2, #8\n"
-        "sub.w r5, r5, r4\n"
-        "lsl.w r4, r4, #8\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r2, r2, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r4, r4, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "ssat r4, #8, r4, asr #13\n"
-        "ssat r5, #8, r5, asr #13\n"
-        "cmp.w r2, #97\n"
+        "1:\n"                                  /* pixel */
+        "2:\n"                                  /* group */
+        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
+        "vmov s2, r0\n"                         /* constants, constants */
+        "vmov r0, s0\n"                         /* x, x of the pixel */
+        ".p2align 2\n"
+        "3:\n"                                  /* taps */
+        "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
+        "ldr r6, [r0], #16\n"                   /* x, [x], #16 */
+        "ldr.w r9, [r1, #4]\n"                  /* H23, [w, #4] */
+        "ldr.w r12, [r1, #8]\n"                 /* H01 of the next pair, [w, #8] */
+        "ldr.w lr, [r1, #12]\n"                 /* H23 of the next pair, [w, #12] */
+        "ldr r8, [r1], #32\n"                   /* H01, [w], #32 */
+        "smlad r3, r6, r8, r3\n"                /* A01, x, H01, A01 */
+        "smlad r5, r6, r9, r5\n"                /* A23, x, H23, A23 */
+        "sxtb16 r8, r8\n"                       /* w of H01, H01 */
+        "sxtb16 r9, r9\n"                       /* w of H23, H23 */
+        "smlad r2, r6, r8, r2\n"                /* B01, x, w of H01, B01 */
+        "smlad r4, r6, r9, r4\n"                /* B23, x, w of H23, B23 */
+        "smlad r3, r7, r12, r3\n"               /* A01, x of the next pair, H01 of the next pair, A01 */
+        "smlad r5, r7, lr, r5\n"                /* A23, x of the next pair, H23 of the next pair, A23 */
+        "sxtb16 r12, r12\n"                     /* w of H01 of the next pair, H01 of the next pair */
+        "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
+        "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
+        "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
+        "ldr r7, [r0, #-4]\n"                   /* x of the next pair, [x, #-4] */
+        "ldr r6, [r0, #-8]\n"                   /* x, [x, #-8] */
+        "ldr r9, [r1, #-12]\n"                  /* H23, [w, #-12] */
+        "ldr r12, [r1, #-8]\n"                  /* H01 of the next pair, [w, #-8] */
+        "ldr lr, [r1, #-4]\n"                   /* H23 of the next pair, [w, #-4] */
+        "ldr r8, [r1, #-16]\n"                  /* H01, [w, #-16] */
+        "smlad r3, r6, r8, r3\n"                /* A01, x, H01, A01 */
+        "smlad r5, r6, r9, r5\n"                /* A23, x, H23, A23 */
+        "sxtb16 r8, r8\n"                       /* w of H01, H01 */
+        "sxtb16 r9, r9\n"                       /* w of H23, H23 */
+        "smlad r2, r6, r8, r2\n"                /* B01, x, w of H01, B01 */
+        "smlad r4, r6, r9, r4\n"                /* B23, x, w of H23, B23 */
+        "smlad r3, r7, r12, r3\n"               /* A01, x of the next pair, H01 of the next pair, A01 */
+        "smlad r5, r7, lr, r5\n"                /* A23, x of the next pair, H23 of the next pair, A23 */
+        "sxtb16 r12, r12\n"                     /* w of H01 of the next pair, H01 of the next pair */
+        "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
+        "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
+        "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
+        "vmov r10, s3\n"                        /* x end, x end */
+        "cmp.w r0, r10\n"                       /* x, x end */
+        "bne.w 3b\n"                            /* taps */
+        "ldr r6, [r0], #4\n"                    /* x, [x], #4 */
+        "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
+        "ldr r12, [r1], #8\n"                   /* H01, [w], #8 */
+        "smlad r3, r6, r12, r3\n"               /* A01, x, H01, A01 */
+        "smlad r5, r6, lr, r5\n"                /* A23, x, H23, A23 */
+        "sxtb16 r12, r12\n"                     /* w of H01, H01 */
+        "sxtb16 lr, lr\n"                       /* w of H23, H23 */
+        "smlad r2, r6, r12, r2\n"               /* B01, x, w of H01, B01 */
+        "smlad r4, r6, lr, r4\n"                /* B23, x, w of H23, B23 */
+        "vmov r0, s2\n"                         /* constants, constants */
+        "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
+        "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
+        "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
+        "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
+        "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
+        "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
-        "movlt.w r2, #97\n"
-        "cmp.w r2, #127\n"
+        "movlt.w r2, #97\n"                     /* y0 */
+        "cmp.w r2, #127\n"                      /* y0 */
         "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp.w r3, #97\n"
+        "movgt.w r2, #127\n"                    /* y0 */
+        "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
-        "movlt.w r3, #97\n"
-        "cmp.w r3, #127\n"
+        "movlt.w r3, #97\n"                     /* y1 */
+        "cmp.w r3, #127\n"                      /* y1 */
         "it gt\n"
-        "movgt.w r3, #127\n"
-        "cmp.w r4, #97\n"
+        "movgt.w r3, #127\n"                    /* y1 */
+        "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
-        "movlt.w r4, #97\n"
-        "cmp.w r4, #127\n"
+        "movlt.w r4, #97\n"                     /* y2 */
+        "cmp.w r4, #127\n"                      /* y2 */
         "it gt\n"
-        "movgt.w r4, #127\n"
-        "cmp.w r5, #97\n"
+        "movgt.w r4, #127\n"                    /* y2 */
+        "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
-        "movlt.w r5, #97\n"
-        "cmp.w r5, #127\n"
+        "movlt.w r5, #97\n"                     /* y3 */
+        "cmp.w r5, #127\n"                      /* y3 */
         "it gt\n"
-        "movgt.w r5, #127\n"
-"vmov r11, s1\n"
-        "strb.w r2, [r11, #0]\n"
-        "strb.w r3, [r11, #1]\n"
-        "strb.w r4, [r11, #2]\n"
-        "strb.w r5, [r11, #3]\n"
-        "addw r11, r11, #4\n"
-        "vmov s1, r11\n"
-        "vmov r10, s4\n"
-        "cmp.w r1, r10\n"
-        "bne.w 1b\n"
+        "movgt.w r5, #127\n"                    /* y3 */
+        "vmov r11, s1\n"                        /* out, out */
+        "strb.w r2, [r11]\n"                    /* y0, [out] */
+        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
+        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
+        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
+        "addw r11, r11, #4\n"                   /* next group's out, out */
+        "vmov s1, r11\n"                        /* out, next group's out */
+        "vmov r10, s4\n"                        /* w end, w end */
+        "cmp.w r1, r10\n"                       /* w, w end */
+        "bne.w 2b\n"                            /* group */
         /* On to the next pixels. */
-        "vmov r12, s5\n"
-        "subs.w r12, r12, #1\n"
-        "beq.w 3f\n"
-        "vmov s5, r12\n"
-        "vmov r1, s6\n"
-        "vmov r0, s7\n"
-        "vmov r12, s9\n"
-        "vmov r2, s0\n"
-        "vmov r3, s3\n"
-        "add.w r2, r2, r12\n"
-        "add.w r3, r3, r12\n"
-        "vmov s0, r2\n"
-        "vmov s3, r3\n"
-        "vmov r2, s1\n"
-        "vmov r3, s8\n"
-        "add.w r2, r2, r3\n"
-        "vmov s1, r2\n"
-        "b.w 1b\n"
-        "3:\n"
+        "vmov r12, s5\n"                        /* turns, turns */
+        "subs.w r12, r12, #1\n"                 /* turns, turns */
+        "beq.w 4f\n"                            /* pixel */
+        "vmov s5, r12\n"                        /* turns, turns */
+        "vmov r1, s6\n"                         /* w, first w */
+        "vmov r0, s7\n"                         /* constants, first constants */
+        "vmov r12, s9\n"                        /* next x, next x */
+        "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
+        "vmov r3, s3\n"                         /* x end, x end */
+        "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
+        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
+        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
+        "vmov s3, r3\n"                         /* x end, x end */
+        "vmov r2, s1\n"                         /* out, out */
+        "vmov r3, s8\n"                         /* next out, next out */
+        "add.w r2, r2, r3\n"                    /* out, out, next out */
+        "vmov s1, r2\n"                         /* out, out */
+        "b.w 1b\n"                              /* pixel */
+        "4:\n"                                  /* done */
         "pop {r4-r11, pc}\n"
-);
+    );
 }
 
 #endif
 
-static const packed_gemm_call conv2d_packed_0_gemm_one_call = { 32, 72, 0, 12, 4, NULL };
+
+static const packed_gemm_call conv2d_packed_0_gemm_1x4_call = { 32, 72, 0, 12, 4, NULL };
 
 #else
 static const packed_gemm_shape conv2d_packed_0_gemm_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
@@ -696,14 +762,14 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
         conv2d_packed_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
 #if ASCMCU_DSP
-    packed_gemm_2x4_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_gemm_two_call, constants);
+    packed_gemm_2x4_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_gemm_2x4_call, constants);
 #else
     packed_gemm_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_packed_0_gemm_shape);
 #endif
 }
     if (count % 2) {
 #if ASCMCU_DSP
-    packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_one_call, constants);
+    packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_1x4_call, constants);
 #else
     packed_gemm_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_packed_0_gemm_shape);
 #endif
@@ -975,102 +1041,126 @@ static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
 #if ASCMCU_DSP
 #ifndef PACKED_GEMM_1X4_2_S12
 #define PACKED_GEMM_1X4_2_S12
-/* One pixel by four output channels a turn: what is left beside pairs, and short vectors. Registers: r0 x, r1 weights, r2-r5
- * B01 A01 B23 A23, the others operands. 19 cycles for 16 products, unrolled 2 times; 45 a turn beside them. */
-static __attribute__((naked, noipa)) void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
+/*
+ * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
+ * r1   w: weights that come next
+ * r2   B01: sum of x * w of channels 0 and 1, pixel
+ * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
+ * r4   B23: sum of x * w of channels 2 and 3, pixel
+ * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
+ * r6   x: two taps
+ * r7   x of the next pair: two taps
+ * r8   H01: 256 w' + w of two taps; w of H01: of two taps
+ * r9   H23: 256 w' + w of two taps; w of H23: of two taps
+ * r12  H01 of the next pair: 256 w' + w of two taps; w of H01 of the next pair: of two taps
+ * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps
+ * s0   x of the pixel: its first tap
+ * s1   out: of the group's first channel
+ * s2   constants: of the group, while it is summed
+ * s3   x end: behind the taps that the loop takes
+ * s4   w end: behind the last group's weights
+ * s5   turns: pixels, or pairs of pixels, that are left
+ * s6   first w: weights of the first group
+ * s7   first constants: of the first group
+ * s8   next out: from behind the last output to the next pixel's first
+ * s9   next x: from a pixel to the next
+ */
+static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
     __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "ldm.w r12, {r4-r7}\n"
-        "add.w r4, r4, r0\n"
-        "add.w r5, r5, r1\n"
-        "vmov s0, r0\n"
-        "vmov s1, r3\n"
-        "vmov s3, r4\n"
-        "vmov s4, r5\n"
-        "vmov s5, r11\n"
-        "vmov s6, r1\n"
-        "vmov s7, r2\n"
-        "vmov s8, r6\n"
-        "vmov s9, r7\n"
-        "mov.w r0, r2\n"
-".p2align 2\n"
-        "1:\n"
-        "ldm.w r0!, {r2-r5}\n"
-        "vmov s2, r0\n"
-        "vmov r0, s0\n"
-        "ldr.w r7, [r0, #4]\n"
-        "ldr.w r6, [r0], #8\n"
-        "ldr.w r9, [r1, #4]\n"
-        "ldr.w r12, [r1, #8]\n"
-        "ldr.w lr, [r1, #12]\n"
-        "ldr.w r8, [r1], #16\n"
-        "smlad r3, r6, r8, r3\n"
-        "smlad r5, r6, r9, r5\n"
-        "sxtb16 r8, r8\n"
-        "sxtb16 r9, r9\n"
-        "smlad r2, r6, r8, r2\n"
-        "smlad r4, r6, r9, r4\n"
-        "smlad r3, r7, r12, r3\n"
-        "smlad r5, r7, lr, r5\n"
-        "sxtb16 r12, r12\n"
-        "sxtb16 lr, lr\n"
-        "smlad r2, r7, r12, r2\n"
-        "smlad r4, r7, lr, r4\n"
-"vmov r0, s2\n"
-        "sub.w r3, r3, r2\n"
-        "lsl.w r2, r2, #8\n"
-        "sub.w r5, r5, r4\n"
-        "lsl.w r4, r4, #8\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r2, r2, r10, r11\n"
-        "smmla r3, r3, r12, lr\n"
-        "ldm.w r0!, {r10, r11, r12, lr}\n"
-        "smmla r4, r4, r10, r11\n"
-        "smmla r5, r5, r12, lr\n"
-        "ssat r2, #8, r2, asr #12\n"
-        "ssat r3, #8, r3, asr #12\n"
-        "ssat r4, #8, r4, asr #12\n"
-        "ssat r5, #8, r5, asr #12\n"
-"vmov r11, s1\n"
-        "strb.w r2, [r11, #0]\n"
-        "strb.w r3, [r11, #1]\n"
-        "strb.w r4, [r11, #2]\n"
-        "strb.w r5, [r11, #3]\n"
-        "addw r11, r11, #4\n"
-        "vmov s1, r11\n"
-        "vmov r10, s4\n"
-        "cmp.w r1, r10\n"
-        "bne.w 1b\n"
+        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
+        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
+        "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
+        "vmov s0, r0\n"                         /* x of the pixel, first x */
+        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s3, r4\n"                         /* x end, x end */
+        "vmov s4, r5\n"                         /* w end, w end */
+        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s6, r1\n"                         /* first w, w */
+        "vmov s7, r2\n"                         /* first constants, first constants */
+        "vmov s8, r6\n"                         /* next out, next out */
+        "vmov s9, r7\n"                         /* next x, next x */
+        "mov.w r0, r2\n"                        /* constants, first constants */
+        ".p2align 2\n"
+        "1:\n"                                  /* pixel */
+        "2:\n"                                  /* group */
+        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
+        "vmov s2, r0\n"                         /* constants, constants */
+        "vmov r0, s0\n"                         /* x, x of the pixel */
+        "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
+        "ldr r6, [r0], #8\n"                    /* x, [x], #8 */
+        "ldr.w r9, [r1, #4]\n"                  /* H23, [w, #4] */
+        "ldr.w r12, [r1, #8]\n"                 /* H01 of the next pair, [w, #8] */
+        "ldr.w lr, [r1, #12]\n"                 /* H23 of the next pair, [w, #12] */
+        "ldr r8, [r1], #16\n"                   /* H01, [w], #16 */
+        "smlad r3, r6, r8, r3\n"                /* A01, x, H01, A01 */
+        "smlad r5, r6, r9, r5\n"                /* A23, x, H23, A23 */
+        "sxtb16 r8, r8\n"                       /* w of H01, H01 */
+        "sxtb16 r9, r9\n"                       /* w of H23, H23 */
+        "smlad r2, r6, r8, r2\n"                /* B01, x, w of H01, B01 */
+        "smlad r4, r6, r9, r4\n"                /* B23, x, w of H23, B23 */
+        "smlad r3, r7, r12, r3\n"               /* A01, x of the next pair, H01 of the next pair, A01 */
+        "smlad r5, r7, lr, r5\n"                /* A23, x of the next pair, H23 of the next pair, A23 */
+        "sxtb16 r12, r12\n"                     /* w of H01 of the next pair, H01 of the next pair */
+        "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
+        "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
+        "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
+        "vmov r0, s2\n"                         /* constants, constants */
+        "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
+        "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
+        "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
+        "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
+        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
+        "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
+        "ssat r2, #8, r2, asr #12\n"            /* y0, y0 */
+        "ssat r3, #8, r3, asr #12\n"            /* y1, y1 */
+        "ssat r4, #8, r4, asr #12\n"            /* y2, y2 */
+        "ssat r5, #8, r5, asr #12\n"            /* y3, y3 */
+        "vmov r11, s1\n"                        /* out, out */
+        "strb.w r2, [r11]\n"                    /* y0, [out] */
+        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
+        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
+        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
+        "addw r11, r11, #4\n"                   /* next group's out, out */
+        "vmov s1, r11\n"                        /* out, next group's out */
+        "vmov r10, s4\n"                        /* w end, w end */
+        "cmp.w r1, r10\n"                       /* w, w end */
+        "bne.w 2b\n"                            /* group */
         /* On to the next pixels. */
-        "vmov r12, s5\n"
-        "subs.w r12, r12, #1\n"
-        "beq.w 3f\n"
-        "vmov s5, r12\n"
-        "vmov r1, s6\n"
-        "vmov r0, s7\n"
-        "vmov r12, s9\n"
-        "vmov r2, s0\n"
-        "vmov r3, s3\n"
-        "add.w r2, r2, r12\n"
-        "add.w r3, r3, r12\n"
-        "vmov s0, r2\n"
-        "vmov s3, r3\n"
-        "vmov r2, s1\n"
-        "vmov r3, s8\n"
-        "add.w r2, r2, r3\n"
-        "vmov s1, r2\n"
-        "b.w 1b\n"
-        "3:\n"
+        "vmov r12, s5\n"                        /* turns, turns */
+        "subs.w r12, r12, #1\n"                 /* turns, turns */
+        "beq.w 3f\n"                            /* pixel */
+        "vmov s5, r12\n"                        /* turns, turns */
+        "vmov r1, s6\n"                         /* w, first w */
+        "vmov r0, s7\n"                         /* constants, first constants */
+        "vmov r12, s9\n"                        /* next x, next x */
+        "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
+        "vmov r3, s3\n"                         /* x end, x end */
+        "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
+        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
+        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
+        "vmov s3, r3\n"                         /* x end, x end */
+        "vmov r2, s1\n"                         /* out, out */
+        "vmov r3, s8\n"                         /* next out, next out */
+        "add.w r2, r2, r3\n"                    /* out, out, next out */
+        "vmov s1, r2\n"                         /* out, out */
+        "b.w 1b\n"                              /* pixel */
+        "3:\n"                                  /* done */
         "pop {r4-r11, pc}\n"
-);
+    );
 }
 
 #endif
+
 
 static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 16, -4, 0, 0, NULL };
 

@@ -1,0 +1,506 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The assembly of the packed product (``_packed_gemm``).
+
+A tile of pixels by channels is summed at a time: 2x4 (two pixels, four channels) fills fourteen core registers, 1x4 is
+for what is left beside pairs, 1x8 for long vectors of dense layers. Pointers and bounds wait in FPU registers, one
+cycle away. The sums of 2x4 are a routine of their own, which layers of the same pixel distance share; what requantizes
+and stores is shared by layers of the same requantization.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ascmcu.kernels._saturating import Saturating, clamp
+from ascmcu.m4.asm import Assembly
+from ascmcu.m4.listing import Label, Listing, Routine
+from ascmcu.m4.registers import LR, PC, Core, Fpu, Register
+
+EIGHT_PAIRS = 16  # pairs of taps side by side in the loop of 1x8
+
+_X = Core(0, "x", "taps of the pixel that come next")
+_WEIGHTS = Core(1, "w", "weights that come next")
+_CONSTANTS = Core(
+    0, "constants", "of the group: sums before the first tap, then what each channel has of its own"
+)
+_SAVED = tuple(Core(n, f"r{n}") for n in range(4, 12))
+
+_F_X = Fpu(0, "x of the pixel", "its first tap")
+_F_OUT = Fpu(1, "out", "of the group's first channel")
+_F_CONSTANTS = Fpu(2, "constants", "of the group, while it is summed")
+_F_X_END = Fpu(3, "x end", "behind the taps that the loop takes")
+_F_W_END = Fpu(4, "w end", "behind the last group's weights")
+_F_TURNS = Fpu(5, "turns", "pixels, or pairs of pixels, that are left")
+_F_W_FIRST = Fpu(6, "first w", "weights of the first group")
+_F_C_FIRST = Fpu(7, "first constants", "of the first group")
+_F_NEXT_OUT = Fpu(8, "next out", "from behind the last output to the next pixel's first")
+_F_NEXT_X = Fpu(9, "next x", "from a pixel to the next")
+_F_SECOND = Fpu(10, "out step", "from a pixel's output to its partner's")
+_F_SUMS = Fpu(11, "sums", "the routine that sums two pixels")
+_F_BACK = Fpu(12, "back", "where it comes back to")
+_F_C = Fpu(13, "C", "of all channels")
+_F_BASE = Fpu(13, "base", "C without the early steps: D is counted from it")
+_F_M = Fpu(14, "M", "of all channels")
+_F_F = Fpu(15, "F", "of all channels")
+_F_W = Fpu(14, "w", "while the outputs are made")
+_BACK = Core(10, "back")
+
+
+@dataclass(frozen=True)
+class Finish(Saturating):
+    """What the code behind the sums depends on: a requantization, whether it has the second word F (``two_words``),
+    what of it all channels have in ``common`` ("", "c" or "mc"), and the distance of neighbouring channels' outputs."""
+
+    two_words: bool
+    common: str
+    channel_step: int
+
+    @property
+    def name(self) -> str:
+        """Its part of a kernel's name (docs/kernels.md, Names)."""
+        step = f"_c{self.channel_step}" if self.channel_step > 1 else ""
+        form = f"_s{self.shift}{'d' if self.signed else ''}{'w' if self.two_words else ''}{self.common}"
+        bounds = f"_from{self.low}_to{self.high}".replace("-", "m") if self.clamps else ""
+        return step + form + bounds
+
+
+@dataclass(frozen=True)
+class Loop:
+    """How the taps of a vector are taken: ``unroll`` pairs a turn, as often as the call says where there are more
+    turns than one, and ``rest`` pairs behind them."""
+
+    unroll: int
+    turns: bool
+    rest: int
+
+    @property
+    def name(self) -> str:
+        """Its part of a kernel's name."""
+        return f"{self.unroll}{'x' if self.turns else ''}{f'_{self.rest}' if self.rest else ''}"
+
+
+@functools.lru_cache(maxsize=256)
+def sums(loop: Loop, pixel_bytes: int) -> Listing:
+    """The routine that sums two pixels, ``pixel_bytes`` apart, by four channels."""
+    a = Assembly(f"packed_gemm_sums_{loop.name}_x{pixel_bytes}", routine=SUMS)
+    _taps(a, loop, functools.partial(_two_by_four, a, pixel_bytes))
+    a.vmov(_BACK, _F_BACK)
+    a.return_(_BACK)
+    return a.finish()
+
+
+@functools.lru_cache(maxsize=256)
+def two_by_four(finish: Finish) -> Listing:
+    """Two pixels by four channels a turn; a routine sums them."""
+    a = Assembly(f"packed_gemm_2x4{finish.name}", enters=_ARGUMENTS)
+    _prologue(a, finish, two=True)
+    back, address = a.label("summed"), Core(10, "back")
+    a.adr(address, back)
+    a.orr(address, address, 1)
+    a.vmov(_F_BACK, address)
+    pixel, group = _turn(a)
+    totals = _sums_of(2, 4)
+    first, second = totals[:4], totals[4:]
+    a.ldm(_CONSTANTS, first)
+    a.vmov(_F_CONSTANTS, _CONSTANTS)
+    for own, other in zip(first, second, strict=True):
+        a.mov(other, own)
+    a.vmov(_X, _F_X)
+    through = Core(10, "sums")
+    a.vmov(through, _F_SUMS)
+    a.call(SUMS, through, back)
+    a.align()
+    a.place(back)
+    a.vmov(_CONSTANTS, _F_CONSTANTS)
+    ys = _requantize(a, finish, list(zip(first, second, strict=True)))
+    out, other, behind = Core(11, "out"), Core(10, "partner's out"), Core(12, "next group's out")
+    a.vmov(out, _F_OUT)
+    a.vmov(Core(10, "out step"), _F_SECOND)
+    a.addw(behind, out, 4 * finish.channel_step)
+    a.add(other, Core(10, "out step"), out)
+    a.vmov(_F_OUT, behind)
+    for channel, (y, y_other) in enumerate(ys):
+        a.strb(y_other, other.at(channel * finish.channel_step))
+        a.strb(y, out.at(channel * finish.channel_step))
+    _next_turn(a, pixel, group)
+    return a.finish()
+
+
+@functools.lru_cache(maxsize=256)
+def one_by_four(loop: Loop, finish: Finish) -> Listing:
+    """One pixel by four channels a turn."""
+    return _one(f"packed_gemm_1x4_{loop.name}{finish.name}", 4, loop, finish)
+
+
+@functools.lru_cache(maxsize=256)
+def one_by_eight(finish: Finish) -> Listing:
+    """One pixel by eight channels a turn."""
+    return _one(f"packed_gemm_1x8{finish.name}", 8, Loop(EIGHT_PAIRS, True, 0), finish)
+
+
+def _one(name: str, channels: int, loop: Loop, finish: Finish) -> Listing:
+    a = Assembly(name, enters=_ARGUMENTS)
+    _prologue(a, finish, two=False)
+    pixel, group = _turn(a)
+    totals = _sums_of(1, channels)
+    a.ldm(_CONSTANTS, totals)
+    a.vmov(_F_CONSTANTS, _CONSTANTS)
+    a.vmov(_X, _F_X)
+    _taps(a, loop, functools.partial(_one_by_eight if channels == 8 else _one_by_four, a))
+    a.vmov(_CONSTANTS, _F_CONSTANTS)
+    ys = _requantize(a, finish, [(total,) for total in totals])
+    out, behind = Core(11, "out"), Core(11, "next group's out")
+    a.vmov(out, _F_OUT)
+    for channel, (y,) in enumerate(ys):
+        a.strb(y, out.at(channel * finish.channel_step))
+    a.addw(behind, out, channels * finish.channel_step)
+    a.vmov(_F_OUT, behind)
+    _next_turn(a, pixel, group)
+    return a.finish()
+
+
+# ---- Registers ----
+
+
+def _sums_of(pixels: int, channels: int) -> list[Core]:
+    """B and A of each pair of channels, pixel by pixel, from r2 on."""
+    found: list[Core] = []
+    for pixel in range(pixels):
+        for low in range(0, channels, 2):
+            mark = "'" * pixel
+            for name, what in (("B", "sum of x * w"), ("A", "sum of x * (256 w' + w)")):
+                holds = f"{what} of channels {low} and {low + 1}, {'partner pixel' if pixel else 'pixel'}"
+                found.append(Core(2 + len(found), f"{name}{low}{low + 1}{mark}", holds))
+    return found
+
+
+_FIRST_X, _FIRST_C, _FIRST_OUT = Core(0, "first x"), Core(2, "first constants"), Core(3, "first out")
+_ARGUMENTS: tuple[Register, ...] = (_FIRST_X, _WEIGHTS, _FIRST_C, _FIRST_OUT)
+SUMS = Routine(
+    "packed_gemm_sums",
+    enters=(_X, _WEIGHTS, *_sums_of(2, 4), _F_X_END, _F_BACK),
+    leaves=(_WEIGHTS, *_sums_of(2, 4)),
+    spoils=tuple(Core(n, "") for n in (0, 10, 11, 12, 14)),
+)
+
+
+# ---- Around the sums ----
+
+
+def _prologue(a: Assembly, finish: Finish, *, two: bool) -> None:
+    """Save the callee's registers; what the call never changes goes to FPU registers."""
+    turns, call, common = Core(11, "turns"), Core(12, "call"), Core(10, "common")
+    a.push((*_SAVED, LR))
+    a.ldrd(turns, call, a.stack_argument(4))
+    if finish.common or finish.signed:
+        a.ldr(common, a.stack_argument(6))
+        if finish.common != "mc":
+            a.vldr(_F_BASE if finish.signed else _F_C, common.at())
+        else:
+            a.vldr(_F_M, common.at())
+            if finish.two_words:
+                a.vldr(_F_F, common.at(4))
+            a.vldr(_F_C, common.at(8 if finish.two_words else 4))
+    loop_bytes, w_bytes, next_out, next_x, out_step, routine = (
+        Core(4 + i, name)
+        for i, name in enumerate(("loop bytes", "w bytes", "next out", "next x", "out step", "sums"))
+    )
+    fields = [loop_bytes, w_bytes, next_out, next_x, *([out_step, routine] if two else [])]
+    a.ldm(call, fields, advance=False)
+    x_end, w_end = Core(4, "x end"), Core(5, "w end")
+    a.add(x_end, loop_bytes, _FIRST_X)
+    a.add(w_end, w_bytes, _WEIGHTS)
+    kept: list[tuple[Fpu, Core]] = [
+        (_F_X, _FIRST_X), (_F_OUT, _FIRST_OUT), (_F_X_END, x_end), (_F_W_END, w_end), (_F_TURNS, turns),
+        (_F_W_FIRST, _WEIGHTS), (_F_C_FIRST, _FIRST_C), (_F_NEXT_OUT, next_out), (_F_NEXT_X, next_x),
+    ]  # fmt: skip
+    for place, value in (*kept, *([(_F_SECOND, out_step), (_F_SUMS, routine)] if two else [])):
+        a.vmov(place, value)
+    a.mov(_CONSTANTS, _FIRST_C)
+
+
+def _turn(a: Assembly) -> tuple[Label, Label]:
+    """Where a group of channels begins: the loops over pixels and over groups."""
+    a.align()
+    return a.place(a.label("pixel")), a.place(a.label("group"))
+
+
+def _next_turn(a: Assembly, pixel: Label, group: Label) -> None:
+    """Behind a group: the next one, or the next pixel's first, or the end."""
+    end, turns, w, next_x = Core(10, "w end"), Core(12, "turns"), Core(1, "w"), Core(12, "next x")
+    a.vmov(end, _F_W_END)
+    a.cmp(w, end)
+    a.b(group, "ne")
+    a.note("On to the next pixels.")
+    done = a.label("done")
+    a.vmov(turns, _F_TURNS)
+    a.subs(turns, turns, 1)
+    a.b(done, "eq", leaves=pixel)
+    a.vmov(_F_TURNS, turns)
+    a.vmov(w, _F_W_FIRST)
+    a.vmov(_CONSTANTS, _F_C_FIRST)
+    a.vmov(next_x, _F_NEXT_X)
+    x, x_end = Core(2, "x of the pixel"), Core(3, "x end")
+    a.vmov(x, _F_X)
+    a.vmov(x_end, _F_X_END)
+    a.add(x, x, next_x)
+    a.add(x_end, x_end, next_x)
+    a.vmov(_F_X, x)
+    a.vmov(_F_X_END, x_end)
+    out, next_out = Core(2, "out"), Core(3, "next out")
+    a.vmov(out, _F_OUT)
+    a.vmov(next_out, _F_NEXT_OUT)
+    a.add(out, out, next_out)
+    a.vmov(_F_OUT, out)
+    a.b(pixel)
+    a.place(done)
+    a.pop((*_SAVED, PC))
+
+
+# ---- Sums ----
+
+
+def _taps(a: Assembly, loop: Loop, body: Callable[[int], None]) -> None:
+    """All taps: the loop's pairs as long as x is before its end, where it has more turns than one, then the rest."""
+    top = a.loop("taps") if loop.turns else None
+    body(loop.unroll)
+    if top is not None:
+        end = Core(10, "x end")
+        a.vmov(end, _F_X_END)
+        a.cmp(_X, end)
+        a.b(top, "ne")
+    if loop.rest:
+        body(loop.rest)
+
+
+def _two_by_four(a: Assembly, pixel_bytes: int, pairs: int) -> None:
+    """Each pair of taps of two pixels by four channels: four loads, two extensions, eight products, 15 cycles. The
+    first loads advance both pointers behind the block, so that later offsets count back from there."""
+    b01, a01, b23, a23, b01_, a01_, b23_, a23_ = _sums_of(2, 4)
+    x, x_ = Core(10, "x", "two taps"), Core(11, "x'", "two taps of the partner pixel")
+    h01, h23 = Core(12, "H01", "256 w1 + w0 of two taps"), Core(14, "H23", "256 w3 + w2 of two taps")
+    w0, w2 = Core(12, "w0", "of two taps"), Core(14, "w2", "of two taps")
+    for i in range(pairs):
+        back = 4 * (i - pairs) if i else 0
+        a.ldr(x_, _X.at(pixel_bytes + back))
+        a.ldr(x, _X.at(back) if i else _X.post(4 * pairs))
+        a.ldr(h23, _WEIGHTS.at(2 * back + 4))
+        a.ldr(h01, _WEIGHTS.at(2 * back) if i else _WEIGHTS.post(8 * pairs))
+        a.smlad(a01, x, h01, a01)
+        a.smlad(a01_, x_, h01, a01_)
+        a.sxtb16(w0, h01)
+        a.smlad(a23, x, h23, a23)
+        a.smlad(a23_, x_, h23, a23_)
+        a.sxtb16(w2, h23)
+        a.smlad(b01, x, w0, b01)
+        a.smlad(b01_, x_, w0, b01_)
+        a.smlad(b23, x, w2, b23)
+        a.smlad(b23_, x_, w2, b23_)
+
+
+def _one_by_four(a: Assembly, pairs: int) -> None:
+    """Two pairs of taps of one pixel by four channels at a time: 19 cycles for 16 products."""
+    for i in range(0, pairs - 1, 2):
+        _two_pairs(a, i, pairs)
+    if pairs % 2:
+        _one_pair(a, pairs - 1, pairs)
+
+
+def _two_pairs(a: Assembly, i: int, pairs: int) -> None:
+    b01, a01, b23, a23 = _sums_of(1, 4)
+    xs = Core(6, "x", "two taps"), Core(7, "x of the next pair", "two taps")
+    words = ((8, "H01"), (9, "H23")), ((12, "H01 of the next pair"), (14, "H23 of the next pair"))
+    h = [[Core(n, name, "256 w' + w of two taps") for n, name in pair] for pair in words]
+    back = 4 * (i - pairs) if i else 0
+    a.ldr(xs[1], _X.at(back + 4))
+    a.ldr(xs[0], _X.at(back) if i else _X.post(4 * pairs))
+    a.ldr(h[0][1], _WEIGHTS.at(2 * back + 4))
+    a.ldr(h[1][0], _WEIGHTS.at(2 * back + 8))
+    a.ldr(h[1][1], _WEIGHTS.at(2 * back + 12))
+    a.ldr(h[0][0], _WEIGHTS.at(2 * back) if i else _WEIGHTS.post(8 * pairs))
+    for x, (h01, h23) in zip(xs, h, strict=True):
+        w0, w2 = _low(h01), _low(h23)
+        a.smlad(a01, x, h01, a01)
+        a.smlad(a23, x, h23, a23)
+        a.sxtb16(w0, h01)
+        a.sxtb16(w2, h23)
+        a.smlad(b01, x, w0, b01)
+        a.smlad(b23, x, w2, b23)
+
+
+def _one_pair(a: Assembly, i: int, pairs: int) -> None:
+    b01, a01, b23, a23 = _sums_of(1, 4)
+    x, h01, h23 = Core(6, "x", "two taps"), Core(12, "H01"), Core(14, "H23")
+    back = 4 * (i - pairs) if i else 0
+    a.ldr(x, _X.at(back) if i else _X.post(4 * pairs))
+    a.ldr(h23, _WEIGHTS.at(2 * back + 4))
+    a.ldr(h01, _WEIGHTS.at(2 * back) if i else _WEIGHTS.post(8 * pairs))
+    a.smlad(a01, x, h01, a01)
+    a.smlad(a23, x, h23, a23)
+    a.sxtb16(_low(h01), h01)
+    a.sxtb16(_low(h23), h23)
+    a.smlad(b01, x, _low(h01), b01)
+    a.smlad(b23, x, _low(h23), b23)
+
+
+def _one_by_eight(a: Assembly, pairs: int) -> None:
+    """Two pairs of taps of one vector by eight channels at a time: 37 cycles for 32 products. Weights count from the
+    block's beginning."""
+    for i in range(0, pairs, 2):
+        _two_pairs_by_eight(a, i, pairs)
+    a.add(_WEIGHTS, _WEIGHTS, 16 * pairs)
+
+
+def _two_pairs_by_eight(a: Assembly, i: int, pairs: int) -> None:
+    """Three words of weights at a time, each in a register that the one before has left."""
+    b01, a01, b23, a23, b45, a45, b67, a67 = _sums_of(1, 8)
+    x, x_ = Core(10, "x", "two taps"), Core(12, "x of the next pair", "two taps")
+
+    def word(number: int, name: str, at: int) -> Core:
+        loaded = Core(number, name, "256 w' + w of two taps")
+        a.ldr(loaded, _WEIGHTS.at(16 * i + 4 * at))
+        return loaded
+
+    def high_then_low(total: Core, taps: Core, packed: Core) -> Core:
+        a.smlad(total, taps, packed, total)
+        a.sxtb16(_low(packed), packed)
+        return _low(packed)
+
+    a.ldr(x, _X.at(4 * (i - pairs)) if i else _X.post(4 * pairs))
+    h01, h23, h45 = word(11, "H01", 0), word(12, "H23", 1), word(14, "H45", 2)
+    w0, w2, w4 = high_then_low(a01, x, h01), high_then_low(a23, x, h23), high_then_low(a45, x, h45)
+    for total, low in ((b01, w0), (b23, w2), (b45, w4)):
+        a.smlad(total, x, low, total)
+    h67 = word(11, "H67", 3)
+    a.ldr(x_, _X.at(4 * (i + 1 - pairs)))
+    h01 = word(14, "H01 of the next pair", 4)
+    w6, w0 = high_then_low(a67, x, h67), high_then_low(a01, x_, h01)
+    a.smlad(b67, x, w6, b67)
+    a.smlad(b01, x_, w0, b01)
+    h23, h45, h67 = (
+        word(n, f"H{t} of the next pair", at) for n, t, at in ((10, 23, 5), (11, 45, 6), (14, 67, 7))
+    )
+    w2, w4, w6 = high_then_low(a23, x_, h23), high_then_low(a45, x_, h45), high_then_low(a67, x_, h67)
+    for total, low in ((b23, w2), (b45, w4), (b67, w6)):
+        a.smlad(total, x_, low, total)
+
+
+def _low(packed: Core) -> Core:
+    """What SXTB16 leaves of a packed word: the weights of the lower channel."""
+    return Core(packed.number, f"w of {packed.name}", "of two taps")
+
+
+# ---- Outputs ----
+
+_Rows = Sequence[tuple[Core, ...]]  # each channel's registers, one a pixel
+
+
+def _requantize(a: Assembly, finish: Finish, channels: _Rows) -> _Rows:
+    """256 times each sum, times M plus C, shift and saturation: each channel's outputs."""
+    sums = [tuple(_named(r, f"256 acc{c}", p) for p, r in enumerate(row)) for c, row in enumerate(channels)]
+    for c in range(0, len(channels), 2):
+        for p, (low, high) in enumerate(zip(channels[c], channels[c + 1], strict=True)):
+            a.sub(sums[c + 1][p], high, low)
+            a.lsl(sums[c][p], low, 8)
+    ys = [tuple(_named(r, f"y{c}", p) for p, r in enumerate(row)) for c, row in enumerate(channels)]
+    if finish.two_words:
+        _two_word_products(a, finish, sums, ys)
+    else:
+        _products(a, finish, sums, ys)
+        for y in (y for row in ys for y in row):
+            a.ssat(y, 8, y, finish.shift)
+    if finish.clamps:
+        for y in (y for row in ys for y in row):
+            clamp(a, finish, y)
+    return ys
+
+
+def _named(register: Core, name: str, pixel: int) -> Core:
+    return Core(register.number, name + "'" * pixel)
+
+
+def _products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
+    """Each sum times M plus C."""
+    if finish.signed:
+        _signed_products(a, sums, ys)
+    elif finish.common == "mc":
+        m, c = Core(10, "M"), Core(11, "C")
+        a.vmov(m, _F_M)
+        a.vmov(c, _F_C)
+        _scale(a, [*zip(sums, ys, strict=True)], [(m, c)] * len(sums))
+    elif finish.common:
+        c = Core(12, "C")
+        a.vmov(c, _F_C)
+        ms = Core(10, "M"), Core(11, "M of the next channel")
+        for i in range(0, len(sums), 2):
+            a.ldm(_CONSTANTS, ms)
+            _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [(m, c) for m in ms])
+    else:
+        own = (
+            Core(10, "M"),
+            Core(11, "C"),
+            Core(12, "M of the next channel"),
+            Core(14, "C of the next channel"),
+        )
+        for i in range(0, len(sums), 2):
+            a.ldm(_CONSTANTS, own)
+            _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [own[:2], own[2:]])
+
+
+def _scale(
+    a: Assembly,
+    rows: Sequence[tuple[tuple[Core, ...], tuple[Core, ...]]],
+    constants: Sequence[Sequence[Core]],
+) -> None:
+    for (sums, ys), (m, c) in zip(rows, constants, strict=True):
+        for total, y in zip(sums, ys, strict=True):
+            a.smmla(y, total, m, c)
+
+
+def _signed_products(a: Assembly, sums: _Rows, ys: _Rows) -> None:
+    """M and C of each channel; D, twice what C is beyond the base, is taken off where the sum is negative."""
+    base, m, c = Core(1, "base"), Core(10, "M"), Core(11, "C")
+    early, taken = Core(12, "D / 2"), Core(14, "D / 2 if negative")
+    a.vmov(_F_W, _WEIGHTS)
+    a.vmov(base, _F_BASE)
+    for row, outputs in zip(sums, ys, strict=True):
+        a.ldm(_CONSTANTS, (m, c))
+        a.sub(early, c, base)
+        for total, y in zip(row, outputs, strict=True):
+            a.and_(taken, early, total.asr(31))
+            a.smmla(y, total, m, c)
+            a.sub(y, y, taken.lsl(1))
+    a.vmov(_WEIGHTS, _F_W)
+
+
+def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
+    """The low word of the sum times F goes below that of the sum times M: SMLAL adds them to C."""
+    m, f, c = Core(10, "M"), Core(11, "F"), Core(12, "C")
+    low, high = Core(14, "sum * F >> 32"), Core(1, "C + its sign")
+    y_low, y_high = Core(14, "product, low"), Core(1, "product, high")
+    a.push((_WEIGHTS,))
+    if finish.common == "mc":
+        a.vmov(m, _F_M)
+        a.vmov(f, _F_F)
+    if finish.common:
+        a.vmov(c, _F_C)
+    own = (() if finish.common == "mc" else (m, f)) + (() if finish.common else (c,))
+    for row, outputs in zip(sums, ys, strict=True):
+        if own:
+            a.ldm(_CONSTANTS, own)
+        for total, y in zip(row, outputs, strict=True):
+            a.smmul(low, total, f)
+            a.add(high, c, low.asr(31))
+            a.smlal(low, high, total, m)
+            a.rename(low, y_low)
+            a.rename(high, y_high)
+            if finish.signed:
+                base, early = Core(14, "base"), Core(14, "D / 2 if negative")
+                a.vmov(base, _F_BASE)
+                a.sub(early, c, base)
+                a.and_(early, early, total.asr(31))
+                a.sub(y_high, y_high, early.lsl(1))
+            a.ssat(y, 8, y_high, finish.shift)
+    a.pop((_WEIGHTS,))
