@@ -22,7 +22,7 @@ from ascmcu.ops.relayout import Relayout
 
 _LEAST_ROWS = 8
 # Multiply-accumulates per time step below which a convolution does not pay for what is folded around it.
-_LEAST_MACS = 256
+_LEAST_MACS = 96
 _FOLDED, _PLANES = folded_time(), folded_time(planar=True)
 
 
