@@ -16,7 +16,7 @@ def loops(inputs: Inputs, output: Tensor) -> tuple[Loop, ...]:
     target = output.row_shape
     strides = [_loops.contiguous_strides(target)]
     for t in present(inputs)[:2]:
-        strides.append(_loops.broadcast_strides(_loops.row_shape_of(output, t.shape), target))
+        strides.append(_loops.broadcast_strides(_loops.row_shape_of(output, t.stored_shape), target))
     return _loops.loops(target, strides)
 
 

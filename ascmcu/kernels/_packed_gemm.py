@@ -45,6 +45,7 @@ _EIGHT = 8  # of a long vector: twice as many
 _GAIN = 256
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
+_INT32_LIMIT = 1 << 31
 # Constants in common save some words of each channel; code in common with other layers saves more.
 _LEAST_COMMON = 64
 
@@ -300,11 +301,13 @@ def packed_gemm(
     if x.dtype.integer_range[0] == 0:
         return None
     found = channel_constants(requant, bounds, tuning, two_words=True)
+    if found is None:
+        return None
     padded = -(-channels // _GROUP) * _GROUP
     filled = np.zeros((padded, taps), np.int64)
-    filled[:channels] = weights
+    filled[:channels] = np.where(found.constant[:, np.newaxis], 0, weights)
     packed = 256 * filled[1::2] + filled[0::2]
-    if found is None or packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
+    if packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
     unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
     if pixel_bytes + 4 * unroll > MOST_OFFSET:
@@ -403,7 +406,7 @@ def channel_constants(
 ) -> ChannelConstants | None:
     """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
     the 2²³ that 256 times them has room for. With ``two_words`` F is there where M alone is not exact."""
-    constant = bounds[0] == bounds[1]
+    constant = _constant(requant, bounds)
     low, high = (np.where(constant, 0, bound) for bound in bounds)
     if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
         return None
@@ -422,6 +425,16 @@ def channel_constants(
                 base = (requant.zero_point << shift) + (1 << (shift - 1))
                 return ChannelConstants(shift, signed, with_f, tuning.dense, base, columns, constant)
     return None
+
+
+def _constant(requant: Requantization, bounds: tuple[I64, I64]) -> Mask:
+    """Channels whose output is the same for every accumulator: it cannot move, or the clamp hides that it does."""
+    # Beyond, the reference's result is no longer a monotone function of the accumulator.
+    within = (bounds[0] >= -_INT32_LIMIT) & (bounds[1] < _INT32_LIMIT)
+    within &= np.maximum(-bounds[0], bounds[1]) * np.array(requant.scales) < _INT32_LIMIT / 2
+    first, last = (requant.apply(bound) for bound in bounds)
+    constant: Mask = within & (first == last)
+    return constant
 
 
 def _shifts(scales: npt.NDArray[np.float64], preferred: int) -> list[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir.layout import ROW_MAJOR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import _broadcast
@@ -48,7 +49,13 @@ class Params:
         return 1 << self.left_shift
 
 
-@kernel(Add, Sub, cost=Cost(output=60))
+@kernel(
+    Add,
+    Sub,
+    reads=(ROW_MAJOR, TIME_TO_WIDTH),
+    writes=(ROW_MAJOR, TIME_TO_WIDTH),
+    cost=Cost(output=60),
+)
 def lower(op: SumOrDifference, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """The parameters; constant operands go to flash."""
     a, b = present(inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ascmcu.ir.layout import ROW_MAJOR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
@@ -21,7 +22,12 @@ class Params:
     y_type: str
 
 
-@kernel(Lookup, cost=Cost(output=4))
+@kernel(
+    Lookup,
+    reads=(ROW_MAJOR, TIME_TO_WIDTH),
+    writes=(ROW_MAJOR, TIME_TO_WIDTH),
+    cost=Cost(output=4),
+)
 def lower(op: Lookup, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """The table goes to flash."""
     x, table = present(inputs)

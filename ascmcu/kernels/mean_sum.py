@@ -37,12 +37,18 @@ class Params:
 @kernel(Mean, Sum, cost=Cost(input=4, output=40))
 def lower(op: MeanOrSum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Accumulators, int32, live from the first row to the last."""
+    params = sums_params(op, inputs, output)
+    return Lowered(params, state=(DType.INT32, params.geometry.outputs))
+
+
+def sums_params(op: MeanOrSum, inputs: Inputs, output: Tensor) -> Params:
+    """The loops, and how a whole sum becomes an output."""
     (x,) = present(inputs)
     geometry = _reduce.geometry(op, inputs, output)
     count, fixed = geometry.count, op.fixed_point(x)
     integers = (-x.zero_point * count, *op.multiplier(x, output)) if fixed else (0, 0, 0)
     scale, bias = (0.0, 0.0) if fixed else real_scale(x, output, count)
-    params = Params(
+    return Params(
         geometry,
         fixed,
         *integers,
@@ -53,4 +59,3 @@ def lower(op: MeanOrSum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
         x.dtype.c_name,
         output.dtype.c_name,
     )
-    return Lowered(params, state=(DType.INT32, geometry.outputs))

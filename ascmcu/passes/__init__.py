@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator
 
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.verify import verify
+from ascmcu.passes.columns_to_rows import columns_to_rows
 from ascmcu.passes.compose_lookups import compose_lookups
+from ascmcu.passes.depthwise_to_conv import depthwise_to_conv
 from ascmcu.passes.drop_dead_channels import drop_dead_channels
 from ascmcu.passes.drop_dead_nodes import drop_dead_nodes
 from ascmcu.passes.drop_identities import drop_identities
@@ -44,6 +46,8 @@ PIPELINE: tuple[Pass, ...] = (
     fold_padding,
     fuse_activations,
     fuse_scale_shift,
+    depthwise_to_conv,
+    columns_to_rows,
     drop_reshapes,
     drop_identities,
     drop_dead_nodes,

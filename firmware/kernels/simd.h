@@ -49,6 +49,20 @@ static inline uint32_t simd_odd(uint32_t word)
 #endif
 }
 
+/* acc plus both products of two pairs of halves, modulo 2^32. */
+static inline int32_t simd_smlad(uint32_t a, uint32_t b, int32_t acc)
+{
+#if ASCMCU_DSP
+    int32_t sum;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
+    return sum;
+#else
+    const int32_t low = (int16_t)a * (int16_t)b;
+    const int32_t high = (int16_t)(a >> 16) * (int16_t)(b >> 16);
+    return (int32_t)((uint32_t)acc + (uint32_t)low + (uint32_t)high);
+#endif
+}
+
 /* The differences of two pairs of halves. */
 static inline uint32_t simd_sub2(uint32_t a, uint32_t b)
 {
