@@ -31,7 +31,8 @@ _RUN_CYCLES = 36  # around each run of the innermost loop
 class Params(Saturating):
     """Compile-time constants of the row kernel.
 
-    ``outer`` loops around runs of ``count`` elements, along which an operand advances (``a_step``, ``b_step`` 1) or stays.
+    ``outer`` loops go around runs of ``count`` elements. An operand advances along a run (``a_step``, ``b_step`` 1) or
+    stays.
     ``minus_a`` and ``minus_b`` are the negatives of the zero points in both halves of a word; then M, C and D.
     """
 
