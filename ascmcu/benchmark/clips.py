@@ -112,7 +112,7 @@ def from_data(
         )
     classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
-    chosen = _spread(list(dataset.recordings), limit)
+    chosen = _evenly(list(dataset.recordings), limit)
     files = [recording.path for recording in chosen]
     heard, starts = intake.require(files, spec, dataset.root, long)
     clips = []
@@ -281,7 +281,7 @@ def part_name(split: str, parts: tuple[str, ...]) -> str:
     return short if split not in parts and short in parts else split
 
 
-def _spread(recordings: list[Recording], limit: int | None) -> list[Recording]:
+def _evenly(recordings: list[Recording], limit: int | None) -> list[Recording]:
     if limit is None or limit >= len(recordings):
         return recordings
     return [recordings[i * len(recordings) // limit] for i in range(limit)]

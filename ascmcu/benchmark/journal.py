@@ -173,7 +173,7 @@ def _result(text: str) -> ClipResult | None:
     )
 
 
-def spread(folder: Path) -> str:
+def repeatability(folder: Path) -> str:
     """How far the network's counts of one clip lie apart in the newest run in ``folder``, in words."""
     newest = max(folder.glob("bench-*.jsonl"), key=lambda path: path.stat().st_mtime)
     lines = [json.loads(text) for text in newest.read_text().splitlines()]

@@ -13,6 +13,8 @@ from ascmcu.errors import BoardError, near
 
 # In an export: the descriptions of a board that is not one of ours.
 _KEPT = "board"
+# What keys of a board's table were called before.
+_FORMER = {"stand": "emulators"}
 
 
 def names() -> list[str]:
@@ -34,7 +36,7 @@ def load(name: str) -> Board:
             expected=f"{', '.join(names())}; or a board's .toml file",
             hint=near(name, names(), 3) or "`ascmcu boards list` shows them all",
         )
-    raw = tables.load(path, BoardError)
+    raw = {_FORMER.get(key, key): value for key, value in tables.load(path, BoardError).items()}
     chip_name = raw.get("chip")
     if not isinstance(chip_name, str):
         raise BoardError("a board must name its chip", where=str(path), found=chip_name)

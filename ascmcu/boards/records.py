@@ -215,7 +215,7 @@ class Serial:
 
 
 @dataclass(frozen=True)
-class Stand:
+class Emulators:
     """Emulators that can stand in: a QEMU machine and the part that it really models; Renode's platform file, or
     ``own`` for one that the export brings along."""
 
@@ -261,7 +261,7 @@ class Board:
     serial: Serial
     probe: Probe
     bootloader_bytes: int = 0
-    stand: Stand = Stand()
+    emulators: Emulators = Emulators()
     microphone: Microphone = NO_MICROPHONE
 
     @property
@@ -326,7 +326,7 @@ class Board:
             "serial": f"{self.port_name} {self.serial.tx}/{self.serial.rx}",
             "baud": self.serial.baud,
             "probe": self.probe.interface,
-            "qemu": self.stand.qemu_machine,
-            "renode": self.stand.renode_platform,
+            "qemu": self.emulators.qemu_machine,
+            "renode": self.emulators.renode_platform,
             "measured_ua_per_mhz": list(measured.ua_per_mhz) if measured else None,
         }

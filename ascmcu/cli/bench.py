@@ -123,6 +123,6 @@ def command(
 
     table.show(result, Console())
     if repeat > 1:
-        from ascmcu.benchmark.journal import spread
+        from ascmcu.benchmark.journal import repeatability
 
-        click.echo(f"{repeat} repetitions of each clip: {spread(folder)}")
+        click.echo(f"{repeat} repetitions of each clip: {repeatability(folder)}")

@@ -71,8 +71,10 @@ def show_board(name: str, as_json: bool) -> None:
     serial = board.serial
     console.print(f"  serial {board.port_name}, TX {serial.tx}, RX {serial.rx}, {serial.baud} baud")
     console.print(f"  probe  {board.probe.interface}; pyOCD target {chip.tools.pyocd}")
-    stand = board.stand
-    console.print(f"  QEMU   {stand.qemu_machine or 'none'}   Renode {stand.renode_platform or 'none'}")
+    emulators = board.emulators
+    console.print(
+        f"  QEMU   {emulators.qemu_machine or 'none'}   Renode {emulators.renode_platform or 'none'}"
+    )
     for current in (chip.power.measured, chip.power.datasheet):
         if current is not None:
             console.print(f"  power  {current}", highlight=False)

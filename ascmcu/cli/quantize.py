@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ascmcu.quantize.sensitivity import LayerSensitivity
     from ascmcu.quantize.source import Source
     from ascmcu.train.loop import Epoch
-    from ascmcu.tune.forms import Work
+    from ascmcu.tune.formats import Work
 
 _METHODS = ("minmax", "percentile", "mse", "entropy")
 
@@ -31,15 +31,15 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 @click.command("quantize")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
-    "--to", "form", type=click.Choice(["int8", "dynamic", "fp16", "qat", "all"]), default="int8", show_default=True,
+    "--to", "format", type=click.Choice(["int8", "dynamic", "fp16", "qat", "all"]), default="int8", show_default=True,
     help="int8: weights and activations. dynamic, fp16: int8 or half-precision weights, float32 activations. "
-    "qat: int8 after fine-tuning. all: every form, compiled and compared.",
+    "qat: int8 after fine-tuning. all: every format, compiled and compared.",
 )  # fmt: skip
 @click.option(
     "-o",
     "--output",
     type=click.Path(path_type=Path),
-    help="Output file; with --to all, a folder. [default: MODEL_<form>.tflite, or MODEL's folder]",
+    help="Output file; with --to all, a folder. [default: MODEL_<format>.tflite, or MODEL's folder]",
 )
 @click.option("--data", type=click.Path(path_type=Path), help="Recordings for calibration and measurement.")
 @click.option("--features", help="Feature specification: a name or a .toml file.")
@@ -89,7 +89,7 @@ _METHODS = ("minmax", "percentile", "mse", "entropy")
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    model: Path, form: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
+    model: Path, format: str, output: Path | None, data: Path | None, features: str | None, recipe: str | None,
     hold_out: str | None, calibration: Path | None, calibrator: str, percentile: float, epochs: int | None,
     learning_rate: float | None, slim: int | None, board: str, sensitivity: bool, limits: tuple[str, ...],
     as_json: bool,
@@ -98,7 +98,7 @@ def command(
 
     MODEL is a .keras, a legacy .h5, a SavedModel folder, a .tflite (float, fp16 or dynamic-range), or the folder of
     a training run. With --data the result contains its features and labels, as after `ascmcu train`. --to all makes
-    every form and writes a comparison to forms.html.
+    every format and writes a comparison to formats.html.
     """
     if not model.exists():
         raise InputError("no such model", where=str(model))
@@ -106,23 +106,23 @@ def command(
         raise InputError(
             "--data and --calibration exclude each other", hint="give --data or --calibration, not both"
         )
-    if form == "all" and sensitivity:
-        raise InputError("--sensitivity needs a single form", hint="leave --to all out")
+    if format == "all" and sensitivity:
+        raise InputError("--sensitivity needs a single format", hint="leave --to all out")
     from ascmcu import boards, zoo
     from ascmcu.cli.progress import staged
     from ascmcu.tune import limits as bounds
 
     bounds.check_names(limits)
     boards.load(board)
-    target = _target(model, form, output)
+    target = _target(model, format, output)
     zoo.load_tensorflow()
     from ascmcu.quantize import material as materials
     from ascmcu.quantize import qat, routes
     from ascmcu.quantize import source as sources
-    from ascmcu.tune import forms
+    from ascmcu.tune import formats
 
     file, known = materials.recipe_of(model, recipe, hold_out)
-    if form in ("int8", "all") and data is None and calibration is None:
+    if format in ("int8", "all") and data is None and calibration is None:
         raise InputError(
             "no calibration data", hint="give --data, with --features or --recipe; or --calibration"
         )
@@ -139,19 +139,19 @@ def command(
     with staged() as say:
         if slim is not None:
             source = _slimmed(source, known, material, slim, epochs, file, say)
-        if form == "all":
+        if format == "all":
             assert material is not None
-            work = forms.Work(source, material, known, board, data, limits, state)
+            work = formats.Work(source, material, known, board, data, limits, state)
             _compare(work, options, target, file, say, as_json)
             return
 
         def on_epoch(epoch: Epoch) -> None:
             say("fine-tuning", "epochs", epoch.epoch, epochs or qat.EPOCHS, f"loss {epoch.loss:.4f}")
 
-        converted = routes.convert(source, form, material, options, known, on_epoch, state)
+        converted = routes.convert(source, format, material, options, known, on_epoch, state)
         _write(target, converted, limits)
         state.unlink(missing_ok=True)
-        outcome = routes.measure(source, form, converted, material) if material else None
+        outcome = routes.measure(source, format, converted, material) if material else None
         layers = _sensitivity(source, material, calibrator, percentile, say) if sensitivity else ()
     if as_json:
         click.echo(json.dumps(_report(target, len(converted), outcome, layers), indent=2))
@@ -167,16 +167,18 @@ def _unknown_order(material: Material) -> str:
     return f"the model does not name its classes: they are taken in the order of training, {named}"
 
 
-def _target(model: Path, form: str, output: Path | None) -> Path:
+def _target(model: Path, format: str, output: Path | None) -> Path:
     """Where the result goes, which is tried before anything is computed.
 
     Raises:
         InputError: it cannot go there.
     """
     inside = model / "model.keras" if (model / "model.keras").is_file() else model
-    target = output or (inside.parent if form == "all" else inside.with_name(f"{inside.stem}_{form}.tflite"))
-    folder = target if form == "all" else target.parent
-    if form != "all":
+    target = output or (
+        inside.parent if format == "all" else inside.with_name(f"{inside.stem}_{format}.tflite")
+    )
+    folder = target if format == "all" else target.parent
+    if format != "all":
         check_output(target, inside)
     elif target.exists() and not target.is_dir():
         raise InputError("the output cannot be written", where=str(target), expected="a folder")
@@ -190,34 +192,34 @@ def _target(model: Path, form: str, output: Path | None) -> Path:
 
 
 def _compare(work: Work, options: Options, folder: Path, file: Path, say: Staged, as_json: bool) -> None:
-    """Every form in turn; a table, and a page beside the forms' files."""
+    """Every format in turn; a table, and a page beside the formats' files."""
     from ascmcu.quantize import qat
-    from ascmcu.tune import forms
+    from ascmcu.tune import formats
 
     def on_epoch(epoch: Epoch) -> None:
         say("fine-tuning", "epochs", epoch.epoch, options.epochs or qat.EPOCHS, f"loss {epoch.loss:.4f}")
 
-    wanted = forms.possible(work)
+    wanted = formats.possible(work)
     made = []
-    for number, form in enumerate(wanted):
-        say("comparing", "forms", number, len(wanted), form)
-        made.append(forms.measure(work, form, options, folder / f"{file.stem}_{form}.tflite", on_epoch))
+    for number, format in enumerate(wanted):
+        say("comparing", "formats", number, len(wanted), format)
+        made.append(formats.measure(work, format, options, folder / f"{file.stem}_{format}.tflite", on_epoch))
     if work.state:
         work.state.unlink(missing_ok=True)
-    page = folder / "forms.html"
-    page.write_text(forms.html(file.parent.name or file.stem, made), encoding="utf-8")
+    page = folder / "formats.html"
+    page.write_text(formats.html(file.parent.name or file.stem, made), encoding="utf-8")
     if as_json:
-        click.echo(json.dumps([forms.to_dict(done) for done in made], indent=2))
+        click.echo(json.dumps([formats.to_dict(done) for done in made], indent=2))
         return
     from rich.console import Console
     from rich.table import Table
 
-    head = forms.columns(made)
+    head = formats.columns(made)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, title in enumerate(head):
         table.add_column(title, justify="right" if number else "left", no_wrap=not number)
     for done in made:
-        table.add_row(*forms.row(done, head))
+        table.add_row(*formats.row(done, head))
     Console().print(table)
     click.echo(page)
 

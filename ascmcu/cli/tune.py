@@ -41,7 +41,7 @@ def command(
     from ascmcu.cli.progress import counted
     from ascmcu.data import datasets, intake
     from ascmcu.errors import LimitError
-    from ascmcu.tune import front, study
+    from ascmcu.tune import pareto, study
 
     loaded = study.load(recipe)
     loaded = study.changed(loaded, trials=trials, board=board, limits=(*loaded.spec.limits, *limits))
@@ -63,10 +63,10 @@ def command(
 
     found = study.work(loaded, dataset, data, folder, storage, progress)
     study.write_json(found, folder / "study.json")
-    written = front.write(found, folder)
+    written = pareto.write(found, folder)
     if as_json:
         click.echo((folder / "study.json").read_text(), nl=False)
-    for reason, count in front.reasons(found):
+    for reason, count in pareto.reasons(found):
         console.print(f"{count} given up: {reason}", highlight=False, markup=False)
     if not found.results:
         raise LimitError(
@@ -75,9 +75,9 @@ def command(
     if as_json:
         return
     table = Table(title=f"Pareto front, {spec.board}", box=None, header_style="bold", pad_edge=False)
-    for title in front.columns(found):
+    for title in pareto.columns(found):
         table.add_column(title, justify="right", overflow="fold")
     for result in found.front:
-        table.add_row(*front.row(found, result))
+        table.add_row(*pareto.row(found, result))
     Console().print(table)
     click.echo("\n".join(map(str, written)))

@@ -37,8 +37,8 @@ def _config(board: Board) -> str:
     )
 
 
-def linker_script(board: Board, *, spread: bool = False) -> str:
-    """``firmware.ld``; ``spread`` puts the buffers of features and protocol into the board's second memory."""
+def linker_script(board: Board, *, second_memory: bool = False) -> str:
+    """``firmware.ld``; ``second_memory`` puts the buffers of features and protocol into the board's second memory."""
     regions = [
         {
             "name": m.name,
@@ -54,7 +54,7 @@ def linker_script(board: Board, *, spread: bool = False) -> str:
         regions=regions,
         flash=board.flash.name,
         ram=board.ram.name,
-        spare=board.spare.name if spread and board.spare is not None else "",
+        spare=board.spare.name if second_memory and board.spare is not None else "",
         vector_bytes=4 * (CORE_VECTORS + board.family.vectors),
         config_at=f"{board.flash.origin + board.family.config_at:#x}" if board.family.config_at else "",
     )

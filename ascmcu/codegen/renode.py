@@ -26,7 +26,7 @@ _IDCODES = {"stm32f4": "0x10006421", "stm32l4": "0x10076415"}
 
 def models(board: Board) -> bool:
     """Whether Renode can run the board's firmware."""
-    return bool(board.stand.renode_platform)
+    return bool(board.emulators.renode_platform)
 
 
 def files(board: Board, model_name: str) -> dict[str, str]:
@@ -53,7 +53,7 @@ def files(board: Board, model_name: str) -> dict[str, str]:
 
 def platform(board: Board) -> str:
     """The platform description (``.repl``)."""
-    own = board.stand.renode_platform == OWN
+    own = board.emulators.renode_platform == OWN
     amended = {} if own else _AMENDED[board.chip.family]
     regions = [
         {
@@ -68,7 +68,7 @@ def platform(board: Board) -> str:
         "renode/platform.repl.j2",
         board=board,
         tool_version=__version__,
-        base="" if own else board.stand.renode_platform,
+        base="" if own else board.emulators.renode_platform,
         regions=regions,
         mips=board.clock.sysclk_hz // 1_000_000,
         port=_port(board),
@@ -106,7 +106,7 @@ def literal(path: Path | str) -> str:
 
 def _port(board: Board) -> dict[str, Any]:
     """The serial port by Renode's name."""
-    own = board.stand.renode_platform == OWN
+    own = board.emulators.renode_platform == OWN
     base, interrupt = _OWN_PORTS.get(board.serial.usart, ("", 0))
     if board.chip.family == "nrf52":  # has no frequency to set
         return {"name": f"uart{board.serial.usart}", "own": False, "amends": False}

@@ -22,8 +22,8 @@ import tensorflow as tf
 
 from ascmcu import zoo
 from ascmcu.errors import DataError, InputError
-from ascmcu.quantize import flat
-from ascmcu.quantize.flat import Range
+from ascmcu.quantize import flatbuffer
+from ascmcu.quantize.flatbuffer import Range
 
 METHODS = ("minmax", "percentile", "mse", "entropy")
 CLIPS = 256
@@ -90,7 +90,7 @@ def ranges(
         raise InputError("no such calibrator", expected=", ".join(METHODS), found=method)
     if not 50.0 < percentile <= 100.0:
         raise InputError("invalid percentile", expected="above 50, at most 100", found=percentile)
-    check(inputs, flat.input_shape(model))
+    check(inputs, flatbuffer.input_shape(model))
     clips = evenly(inputs)
     extremes = _extremes(model, clips)
     if method == "minmax":
@@ -113,7 +113,7 @@ def watch(model: bytes, clips: Array) -> Iterator[dict[int, Array]]:
         )
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
-    names = flat.activations(model)
+    names = flatbuffer.activations(model)
     for clip in clips:
         interpreter.set_tensor(source, clip[np.newaxis])
         interpreter.invoke()
@@ -175,8 +175,8 @@ def by_entropy(histogram: Histogram) -> Range:
         level = np.clip((x[inside] - low) / (high - low) * _LEVELS, 0, _LEVELS - 1).astype(int)
         sums = np.bincount(level, weights[inside], _LEVELS)
         members = np.bincount(level, occupied, _LEVELS)
-        spread = np.where(occupied, (sums / np.maximum(members, 1))[level], 0.0)
-        return _divergence(real, spread)
+        level_means = np.where(occupied, (sums / np.maximum(members, 1))[level], 0.0)
+        return _divergence(real, level_means)
 
     return _best(histogram, divergence)
 
@@ -212,7 +212,7 @@ def _extremes(model: bytes, clips: Array) -> dict[int, Range]:
         for index, values in seen.items():
             low, high = float(values.min()), float(values.max())
             if not np.isfinite(low) or not np.isfinite(high):
-                raise DataError("a layer has no numeric output", where=flat.activations(model)[index])
+                raise DataError("a layer has no numeric output", where=flatbuffer.activations(model)[index])
             before = found.get(index, Range(low, high))
             found[index] = Range(min(before.low, low), max(before.high, high))
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 import keras
 
 from ascmcu.errors import InputError
-from ascmcu.quantize import calibrate, forms, metadata, qat, run, static
+from ascmcu.quantize import calibrate, formats, metadata, qat, run, static
 from ascmcu.quantize.material import Material
 from ascmcu.quantize.source import Source
 from ascmcu.train.loop import Epoch
@@ -39,7 +39,7 @@ class Outcome:
         held_out: whether the clips had no part in training or calibration.
     """
 
-    form: str
+    format: str
     model: bytes
     clips: int
     agreement: float
@@ -50,18 +50,18 @@ class Outcome:
 
 def convert(
     source: Source,
-    form: str,
+    format: str,
     material: Material | None,
     options: Options | None = None,
     recipe: Recipe | None = None,
     progress: Callable[[Epoch], None] = lambda epoch: None,
     state: Path | None = None,
 ) -> bytes:
-    """The model in another form, with its features and labels in it where they are known.
+    """The model in another format, with its features and labels in it where they are known.
 
     Args:
         source: the float model.
-        form: one of ``ROUTES``.
+        format: one of ``ROUTES``.
         material: what ``int8`` calibrates and ``qat`` learns on.
         options: how.
         recipe: of a trained run, for ``qat``.
@@ -69,24 +69,24 @@ def convert(
         state: a file that keeps the state of ``qat``'s training; one that was cut off goes on from it.
 
     Raises:
-        InputError: no such form, or the route lacks what it works on.
+        InputError: no such format, or the route lacks what it works on.
         DataError: the calibration data does not fit the model.
         ModelError: an operator cannot be converted.
     """
     options = options or Options()
-    if form == "int8":
-        x = _needed(material, form).train
+    if format == "int8":
+        x = _needed(material, format).train
         model = static.int8(
             source.tflite, x, options.calibrator, options.percentile, per_channel=not source.per_layer
         )
-    elif form == "dynamic":
-        model = forms.dynamic(source.tflite)
-    elif form == "fp16":
-        model = forms.fp16(source.tflite)
-    elif form == "qat":
-        model = _fine_tuned(source, _needed(material, form), options, recipe, progress, state)
+    elif format == "dynamic":
+        model = formats.dynamic(source.tflite)
+    elif format == "fp16":
+        model = formats.fp16(source.tflite)
+    elif format == "qat":
+        model = _fine_tuned(source, _needed(material, format), options, recipe, progress, state)
     else:
-        raise InputError("no such form", expected=", ".join(ROUTES), found=form)
+        raise InputError("no such format", expected=", ".join(ROUTES), found=format)
     return labelled(model, source, material)
 
 
@@ -97,13 +97,13 @@ def labelled(model: bytes, source: Source, material: Material | None) -> bytes:
     return metadata.embedded(model, features, labels) if features or labels else model
 
 
-def measure(source: Source, form: str, model: bytes, material: Material) -> Outcome:
+def measure(source: Source, format: str, model: bytes, material: Material) -> Outcome:
     """Agreement with the float network, and the accuracy of both where the classes are known."""
     real = run.probabilities(source.tflite, material.test).argmax(axis=1)
     heard = run.probabilities(model, material.test).argmax(axis=1)
     known = material.labelled
     return Outcome(
-        form,
+        format,
         model,
         len(material.test),
         float((real == heard).mean()),
@@ -113,10 +113,10 @@ def measure(source: Source, form: str, model: bytes, material: Material) -> Outc
     )
 
 
-def _needed(material: Material | None, form: str) -> Material:
+def _needed(material: Material | None, format: str) -> Material:
     if material is None:
         raise InputError(
-            "no calibration data" if form == "int8" else "nothing to fine-tune on",
+            "no calibration data" if format == "int8" else "nothing to fine-tune on",
             hint="give --data, with --features or --recipe; or --calibration",
         )
     return material

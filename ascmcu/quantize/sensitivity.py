@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.quantize import calibrate, flat, run, static
+from ascmcu.quantize import calibrate, flatbuffer, run, static
 from ascmcu.quantize.calibrate import Array
-from ascmcu.quantize.flat import Range
+from ascmcu.quantize.flatbuffer import Range
 
 # Enough for a figure to one decimal; each clip passes through every layer's own model.
 CLIPS = 64
@@ -76,8 +76,8 @@ def measure(
 
 def operator_outputs(model: bytes) -> list[str]:
     """The name of every operator's output."""
-    graph = flat.parse(model).subgraphs[0]
-    return [flat.tensor_name(graph.tensors[operator.outputs[0]]) for operator in graph.operators]
+    graph = flatbuffer.parse(model).subgraphs[0]
+    return [flatbuffer.tensor_name(graph.tensors[operator.outputs[0]]) for operator in graph.operators]
 
 
 def sqnr_db(signal: Array, noisy: Array) -> float:
@@ -95,7 +95,7 @@ def _decibels(power: float, noise: float) -> float:
 
 def _noise_in_company(model: bytes, quantized: bytes, clips: Array) -> dict[str, float]:
     """SQNR of each tensor of the float model that the int8 model has too, by name."""
-    names = flat.activations(model)
+    names = flatbuffer.activations(model)
     power, noise = dict.fromkeys(names.values(), 0.0), dict.fromkeys(names.values(), 0.0)
     seen: set[str] = set()
     for real, rounded in zip(calibrate.watch(model, clips), run.watch(quantized, clips), strict=True):

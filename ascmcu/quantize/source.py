@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a float model comes in, as a float32 ``.tflite`` of batch one: the form that every route starts from."""
+"""Whatever a float model comes in, as a float32 ``.tflite`` of batch one: the format that every route starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ascmcu import zoo
 from ascmcu.data import model_labels
 from ascmcu.errors import InputError, ModelError
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.quantize import flat, metadata
+from ascmcu.quantize import flatbuffer, metadata
 from ascmcu.train.recipe import Recipe
 
 
@@ -27,14 +27,14 @@ class Source:
 
     Attributes:
         tflite: float32 weights and activations, input shape fixed at batch one.
-        form: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
+        format: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
         keras: the Keras model, where there is one: what training and slimming need.
         features, labels: what a ``.tflite`` carried; a run's network has the labels of its run.
         per_layer: the weights lie on int8 grids of one scale per layer.
     """
 
     tflite: bytes
-    form: str
+    format: str
     keras: keras.Model | None = None
     features: FeatureSpec | None = None
     labels: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ class Source:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Without the batch."""
-        return flat.input_shape(self.tflite)
+        return flatbuffer.input_shape(self.tflite)
 
 
 def load(path: Path, recipe: Recipe | None = None) -> Source:
@@ -179,8 +179,8 @@ def _of_saved_model(path: Path) -> bytes:
 def _of_tflite(path: Path) -> Source:
     content = path.read_bytes()
     carried = metadata.read(content)
-    plain, form = flat.to_float(content, path.name)
-    source = Source(plain, form, per_layer=form == "dynamic" and flat.per_layer_weights(content))
+    plain, format = flatbuffer.to_float(content, path.name)
+    source = Source(plain, format, per_layer=format == "dynamic" and flatbuffer.per_layer_weights(content))
     features, labels = carried or (None, ())
     return dataclasses.replace(source, features=features, labels=labels or _label_file(content))
 

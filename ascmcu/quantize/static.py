@@ -13,9 +13,9 @@ from tensorflow.lite.python import convert
 
 from ascmcu import zoo
 from ascmcu.errors import ModelError
-from ascmcu.quantize import calibrate, flat
+from ascmcu.quantize import calibrate, flatbuffer
 from ascmcu.quantize.calibrate import Array
-from ascmcu.quantize.flat import Range
+from ascmcu.quantize.flatbuffer import Range
 
 
 def int8(
@@ -48,13 +48,13 @@ def apply(model: bytes, ranges: Mapping[int, Range], *, per_channel: bool = True
     Raises:
         ModelError: the model has an operator that cannot be int8.
     """
-    return _quantize(flat.with_ranges(model, ranges), tf.int8, everything=True, per_channel=per_channel)
+    return _quantize(flatbuffer.with_ranges(model, ranges), tf.int8, everything=True, per_channel=per_channel)
 
 
 def apply_only(model: bytes, ranges: Mapping[int, Range], float_layers: Collection[str]) -> bytes:
     """int8 but for the layers whose output tensor has one of these names; input and output stay float32."""
     return _quantize(
-        flat.with_ranges(model, ranges), tf.float32, everything=False, float_layers=set(float_layers)
+        flatbuffer.with_ranges(model, ranges), tf.float32, everything=False, float_layers=set(float_layers)
     )
 
 

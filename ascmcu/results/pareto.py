@@ -243,8 +243,8 @@ def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:
 
 def _range(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
-    spread = (high - low) or abs(high) or 1.0
-    return low - 0.08 * spread, high + 0.12 * spread
+    span = (high - low) or abs(high) or 1.0
+    return low - 0.08 * span, high + 0.12 * span
 
 
 def _ticks(low: float, high: float) -> list[float]:

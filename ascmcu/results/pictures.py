@@ -80,9 +80,9 @@ def wilson(right: int, clips: int) -> tuple[float, float]:
     z = 1.959964
     share = right / clips
     centre = share + z * z / (2 * clips)
-    spread = z * float(np.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips)))
+    half = z * float(np.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips)))
     scale = 1 + z * z / clips
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
 
 def spectrogram(mistake: Mistake) -> str:

@@ -36,16 +36,16 @@ class QemuRunner(ProcessRunner):
     @property
     def facts(self) -> RunnerFacts:
         version = first_line([find_tool("qemu-system-arm", "qemu-system-arm"), "--version"])
-        stand = self.target.board.stand
-        detail = f"{version}, {stand.qemu_machine} ({stand.qemu_models}), -icount shift=0"
+        emulators = self.target.board.emulators
+        detail = f"{version}, {emulators.qemu_machine} ({emulators.qemu_models}), -icount shift=0"
         return RunnerFacts(self.name, "instructions", detail, response_s=60.0)
 
     def _command(self, scratch: Path) -> list[str]:
         qemu = find_tool("qemu-system-arm", "qemu-system-arm")
         board = self.target.board
-        if not board.stand.qemu_machine:
+        if not board.emulators.qemu_machine:
             raise ToolError("QEMU has no machine for this board", where=board.name, hint="--on sim or host")
-        command = [qemu, "-M", board.stand.qemu_machine, "-kernel", str(self.target.elf)]
+        command = [qemu, "-M", board.emulators.qemu_machine, "-kernel", str(self.target.elf)]
         command += ["-display", "none", "-monitor", "none", "-no-user-config", "-icount", "shift=0"]
         command += ["-chardev", f"socket,id=link,path={scratch / 'link'}"]
         for index in range(max(_SERIAL_INDEX.values()) + 1):

@@ -79,7 +79,7 @@ class RenodeRunner(ProcessRunner):
 
     @property
     def facts(self) -> RunnerFacts:
-        detail = f"{self._version}, {self.target.board.stand.renode_platform}"
+        detail = f"{self._version}, {self.target.board.emulators.renode_platform}"
         return RunnerFacts(self.name, "instructions", detail, response_s=60.0, wait_states=0)
 
     def _command(self, scratch: Path) -> list[str]:

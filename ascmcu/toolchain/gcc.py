@@ -367,11 +367,11 @@ def _link_or_explain(
     if "overflowed by" not in linked.stderr:
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
     if board.spare is not None and f"region `{board.ram.name}' overflowed" in linked.stderr:
-        spread = elf.with_name("spread.ld")
-        spread.write_text(linker_script(board, spread=True))
-        linked_again = _link(gcc, objects, spread, elf)
+        script = elf.with_name("two_memories.ld")
+        script.write_text(linker_script(board, second_memory=True))
+        linked_again = _link(gcc, objects, script, elf)
         if linked_again.returncode == 0:
-            return spread, linked_again.stderr
+            return script, linked_again.stderr
     # Linked again into memories that are large enough for anything, so that the needs can be told.
     roomy = elf.with_name("roomy.ld")
     roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))

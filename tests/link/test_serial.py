@@ -284,7 +284,7 @@ def test_repetitions_are_compared_and_kept(target: Target, desk: Desk, clips: Cl
     done = bench.run(target, runner, clips, repeat=3, warm_up=2)
     assert all(len(c.repeats) == 3 for c in done.clips)
     assert done.resumed == 0
-    assert journal.spread(target.folder) == "nothing counts here"
+    assert journal.repeatability(target.folder) == "nothing counts here"
 
 
 # --------------------------------------------------------------- other firmware

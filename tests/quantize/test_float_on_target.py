@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float forms as Cortex-M4 code: the host's bits on QEMU and on the cycle model, LiteRT's within the tolerance."""
+"""Float formats as Cortex-M4 code: the host's bits on QEMU and on the cycle model, LiteRT's within the tolerance."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Program:
-    """All forms of all networks in one program, and for each: its name, the host's bits, LiteRT's answers."""
+    """All formats of all networks in one program, and for each: its name, the host's bits, LiteRT's answers."""
 
     elf: Path
     networks: list[Network]
@@ -37,26 +37,30 @@ class Program:
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
-    from ascmcu.quantize import flat, forms, run, source
+    from ascmcu.quantize import flatbuffer, formats, run, source
 
     networks, expected = [], []
     for name in NETWORKS:
         plain = source.to_float_tflite(network(name))
-        for form, model in (("float", plain), ("fp16", forms.fp16(plain)), ("dynamic", forms.dynamic(plain))):
+        for format, model in (
+            ("float", plain),
+            ("fp16", formats.fp16(plain)),
+            ("dynamic", formats.dynamic(plain)),
+        ):
             graph = passes.optimize(tflite.parse(model, name))
             mode = (LAYERS, ROWS)[len(networks) % 2]
             shape = graph.tensors[graph.inputs[0]].shape
             inputs = [x.reshape(shape) for x in clips(name, CLIPS)]
             host = HostModel(graph, mode)
             bits = [host(x)[0].tobytes() for x in inputs]
-            real = run.probabilities(flat.to_float(model, name)[0], clips(name, CLIPS))
+            real = run.probabilities(flatbuffer.to_float(model, name)[0], clips(name, CLIPS))
             networks.append(Network(graph, mode, inputs))
-            expected.append((f"{name}, {form}", bits, real))
+            expected.append((f"{name}, {format}", bits, real))
     return Program(on_target.build(tmp_path_factory.mktemp("float"), networks), networks, expected)
 
 
 @pytest.mark.parametrize("machine", ["qemu", "sim"])
-def test_forms_on_target(machine: str, program: Program) -> None:
+def test_formats_on_target(machine: str, program: Program) -> None:
     run = {"qemu": on_target.on_qemu, "sim": on_target.on_sim}[machine]
     for (what, on_host, real), found in zip(
         program.expected, run(program.elf, program.networks), strict=True

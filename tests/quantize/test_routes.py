@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From every source to every form."""
+"""From every source to every format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def _same(a: bytes, b: bytes, x: np.ndarray) -> bool:
 def test_every_source_is_the_same_network(tmp_path: Path) -> None:
     import keras
 
-    from ascmcu.quantize import forms, source
+    from ascmcu.quantize import formats, source
 
     model = network("dscnn")
     model.save(tmp_path / "net.keras")
@@ -36,11 +36,11 @@ def test_every_source_is_the_same_network(tmp_path: Path) -> None:
         assert found.input_shape == NETWORKS["dscnn"][0]
         assert _same(plain, found.tflite, clips("dscnn"))
     assert isinstance(source.load(tmp_path / "net.h5").keras, keras.Model)
-    (tmp_path / "half.tflite").write_bytes(forms.fp16(plain))
-    (tmp_path / "dynamic.tflite").write_bytes(forms.dynamic(plain))
-    assert source.load(tmp_path / "half.tflite").form == "fp16"
+    (tmp_path / "half.tflite").write_bytes(formats.fp16(plain))
+    (tmp_path / "dynamic.tflite").write_bytes(formats.dynamic(plain))
+    assert source.load(tmp_path / "half.tflite").format == "fp16"
     dynamic = source.load(tmp_path / "dynamic.tflite")
-    assert dynamic.form == "dynamic"
+    assert dynamic.format == "dynamic"
     from ascmcu.quantize import run
 
     rounded = run.probabilities(dynamic.tflite, clips("dscnn")) - run.probabilities(plain, clips("dscnn"))
@@ -70,11 +70,11 @@ def test_what_is_no_model(tmp_path: Path) -> None:
 
 
 def _scales(model: bytes) -> dict[str, list[float]]:
-    from ascmcu.quantize import flat
+    from ascmcu.quantize import flatbuffer
 
-    tensors = flat.parse(model).subgraphs[0].tensors
+    tensors = flatbuffer.parse(model).subgraphs[0].tensors
     found = [t for t in tensors if t.quantization is not None and t.quantization.scale is not None]
-    return {flat.tensor_name(t): [float(s) for s in t.quantization.scale] for t in found}
+    return {flatbuffer.tensor_name(t): [float(s) for s in t.quantization.scale] for t in found}
 
 
 def test_minmax_is_what_the_converter_does() -> None:
@@ -181,7 +181,7 @@ def test_sensitivity_points_at_the_bad_layer() -> None:
 
 @pytest.mark.parametrize("name", ["dscnn", "tmsic", "bupt", "mobnet"])
 def test_fine_tuned_ranges_reach_the_converter(name: str) -> None:
-    from ascmcu.quantize import flat, layer_graph, qat, run
+    from ascmcu.quantize import flatbuffer, layer_graph, qat, run
 
     model, x = network(name), clips(name, 16)
     prepared = qat.prepare(model)
@@ -192,7 +192,7 @@ def test_fine_tuned_ranges_reach_the_converter(name: str) -> None:
     assert not [node for node in graph.nodes if node.op.kind().startswith("float")]
     scales = {
         round(float(t.quantization.scale[0]), 9)
-        for t in flat.parse(converted).subgraphs[0].tensors
+        for t in flatbuffer.parse(converted).subgraphs[0].tensors
         if t.quantization is not None and t.quantization.scale is not None and len(t.quantization.scale) == 1
     }
     ranges = [layer for layer in qat._all_layers(prepared) if isinstance(layer, qat.FakeQuant)]

@@ -23,16 +23,16 @@ def models() -> Iterator[tuple[str, bytes]]:
     for row in (*(row for row in found if row["source"] == "flat"), *VARIANTS["graph"]):
         yield f"graph {row['name']}", recipes_flat.make(Recipe.from_row(row))
     for row in VARIANTS["float"]:
-        yield from _float_forms(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
+        yield from _float_formats(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
 
 
-def _float_forms(name: str, plain: bytes) -> Iterator[tuple[str, bytes]]:
+def _float_formats(name: str, plain: bytes) -> Iterator[tuple[str, bytes]]:
     from ascmcu.errors import ModelError
-    from ascmcu.quantize import forms
+    from ascmcu.quantize import formats
 
     yield f"float {name}", plain
-    for form in (forms.fp16, forms.dynamic):
+    for format in (formats.fp16, formats.dynamic):
         try:
-            yield f"{form.__name__} {name}", form(plain)
+            yield f"{format.__name__} {name}", format(plain)
         except ModelError:  # no weights
             continue

@@ -26,6 +26,13 @@ def test_every_board_that_ships_is_valid(name: str) -> None:
     assert f"LENGTH = {board.ram.size_bytes}" in files["firmware.ld"]
 
 
+def test_a_table_under_its_former_name_is_read(tmp_path: Path) -> None:
+    text = (paths.boards() / "nucleo-f446.toml").read_text()
+    (tmp_path / "nucleo-f446.toml").write_text(text.replace("[emulators]", "[stand]"))
+    board = boards.load(str(tmp_path / "nucleo-f446.toml"))
+    assert board == boards.load("nucleo-f446") and board.emulators.qemu_machine
+
+
 # A change in a board's or chip's text, and the check (with its reason) that must refuse it.
 REFUSED = {
     "overlap": ("chip", "origin = 0x2000_0000", "origin = 0x0807_0000", "memory: flash and sram overlap"),

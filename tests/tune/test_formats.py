@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``quantize --to all``: every form of a trained network, compiled; table, page and files agree with later exports."""
+"""``quantize --to all``: every format of a trained network, compiled; table, page and files agree with exports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ascmcu import api
 from ascmcu.cli import cli
 from ascmcu.data import synth
 from ascmcu.errors import InputError
-from ascmcu.tune import forms
+from ascmcu.tune import formats
 from tests.tune.test_study import RECIPE
 
 
@@ -25,7 +25,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("forms")
+    folder = tmp_path_factory.mktemp("formats")
     (folder / "small.toml").write_text(RECIPE[: RECIPE.index("[study]")])
     result = _ascmcu("train", folder / "small.toml", "--data", data, "-o", folder / "small")
     assert result.exception is None, result.exception
@@ -36,53 +36,56 @@ def _ascmcu(*arguments: object) -> Result:
     return CliRunner().invoke(cli, [str(argument) for argument in arguments], standalone_mode=False)
 
 
-def test_all_forms(run: Path, data: Path, tmp_path: Path) -> None:
-    to = tmp_path / "forms"
+def test_all_formats(run: Path, data: Path, tmp_path: Path) -> None:
+    to = tmp_path / "formats"
     options = ("--data", data, "-o", to, "--limits", "dcase2023", "--epochs", 2, "--json")
     result = _ascmcu("quantize", run, "--to", "all", *options)
     assert result.exception is None, result.exception
-    assert {p.name for p in to.iterdir()} == {*(f"model_{form}.tflite" for form in forms.FORMS), "forms.html"}
+    assert {p.name for p in to.iterdir()} == {
+        *(f"model_{format}.tflite" for format in formats.FORMATS),
+        "formats.html",
+    }
     assert not list(run.glob("state*"))
     told = json.loads(result.stdout)
-    assert [form["title"] for form in told] == ["float32", "fp16", "dynamic", "int8, min–max", "QAT"]
-    by_form = dict(zip(forms.FORMS, told, strict=True))
-    sizes = {form: (to / f"model_{form}.tflite").stat().st_size for form in forms.FORMS}
-    assert {form: made["model_bytes"] for form, made in by_form.items()} == sizes
+    assert [format["title"] for format in told] == ["float32", "fp16", "dynamic", "int8, min–max", "QAT"]
+    by_format = dict(zip(formats.FORMATS, told, strict=True))
+    sizes = {format: (to / f"model_{format}.tflite").stat().st_size for format in formats.FORMATS}
+    assert {format: made["model_bytes"] for format, made in by_format.items()} == sizes
     assert sizes["fp16"] < sizes["float"]
     # The limit of 2023 asks for int8 weights.
-    assert by_form["float"]["exceeded"] and by_form["fp16"]["exceeded"]
-    assert not by_form["int8"]["exceeded"] and not by_form["qat"]["exceeded"]
-    page = (to / "forms.html").read_text()
-    for form, made in by_form.items():
+    assert by_format["float"]["exceeded"] and by_format["fp16"]["exceeded"]
+    assert not by_format["int8"]["exceeded"] and not by_format["qat"]["exceeded"]
+    page = (to / "formats.html").read_text()
+    for format, made in by_format.items():
         assert made["clips"] == 12 and 0 <= made["agreement"] <= 1
         for figure in ("model_bytes", "ram_bytes", "flash_bytes", "cycles"):
-            assert f"{made[figure]:,}" in page, (form, figure)
-    assert by_form["float"]["agreement"] == 1.0 and "http" not in page
+            assert f"{made[figure]:,}" in page, (format, figure)
+    assert by_format["float"]["agreement"] == 1.0 and "http" not in page
     folder = tmp_path / "again"
     manifest = api.export(to / "model_fp16.tflite", "nucleo-f446", folder).manifest
     counts = api.bench(folder, on="sim", data=data, limit=1).counts
     assert counts is not None
     found = (manifest.ram_bytes["total"], manifest.flash_bytes["total"], int(counts.network))
-    assert found == tuple(by_form["fp16"][figure] for figure in ("ram_bytes", "flash_bytes", "cycles"))
+    assert found == tuple(by_format["fp16"][figure] for figure in ("ram_bytes", "flash_bytes", "cycles"))
 
 
 def test_what_does_not_fit_is_told() -> None:
-    large = forms.Form("float32", 80, None, 1.0, 5_000_000, None, None, None, "nucleo-f446", ("a limit",))
-    small = forms.Form("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, 30, "nucleo-f446")
-    head = forms.columns([large, small])
-    assert forms.row(large, head) == (
+    large = formats.Format("float32", 80, None, 1.0, 5_000_000, None, None, None, "nucleo-f446", ("a limit",))
+    small = formats.Format("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, 30, "nucleo-f446")
+    head = formats.columns([large, small])
+    assert formats.row(large, head) == (
         "float32", "–", "100.00%", "5,000,000", "too large", "–", "–", "a limit",
     )  # fmt: skip
-    table = forms.markdown([large, small]).splitlines()
+    table = formats.markdown([large, small]).splitlines()
     assert len(table) == 4 and table[1].count("|") == table[0].count("|") == table[3].count("|")
-    assert "too large" in forms.html("<a network>", [large, small])
-    assert "<a network>" not in forms.html("<a network>", [large, small])
+    assert "too large" in formats.html("<a network>", [large, small])
+    assert "<a network>" not in formats.html("<a network>", [large, small])
 
 
 def test_stored_forms_come_back(tmp_path: Path) -> None:
-    made = [forms.Form("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, None, "nucleo-f446", ("a", "b"))]
-    forms.write_json(made, tmp_path / "forms.json")
-    assert forms.read_json(tmp_path / "forms.json") == made
+    made = [formats.Format("int8, MSE", 80, 0.5, 0.9, 100, 10, 20, None, "nucleo-f446", ("a", "b"))]
+    formats.write_json(made, tmp_path / "formats.json")
+    assert formats.read_json(tmp_path / "formats.json") == made
 
 
 @pytest.mark.parametrize(
@@ -90,7 +93,7 @@ def test_stored_forms_come_back(tmp_path: Path) -> None:
     [
         (("--to", "all"), "no calibration data"),
         (("--to", "all", "--data", "d", "--board", "none"), "unknown board"),
-        (("--to", "all", "--data", "d", "--sensitivity"), "of one form"),
+        (("--to", "all", "--data", "d", "--sensitivity"), "of one format"),
         (("--to", "fp16", "--sensitivity"), "nothing to measure"),
         (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "the output's folder does not exist"),
     ],

@@ -86,27 +86,27 @@ def tensor_name(tensor: schema.TensorT) -> str:
 
 
 def to_float(model: bytes, name: str) -> tuple[bytes, str]:
-    """The model with float32 constants only, and the form that it had: ``float``, ``fp16`` or ``dynamic``.
+    """The model with float32 constants only, and the format that it had: ``float``, ``fp16`` or ``dynamic``.
 
     Raises:
         ModelError: its activations are quantized: there is no float network left in it.
     """
     tree = parse(model, name)
     graph = tree.subgraphs[0]
-    form = "float"
+    format = "float"
     kept = []
     for operator in graph.operators:
         code = builtin(tree, operator)
         if code == schema.BuiltinOperator.DEQUANTIZE and _constant(tree, operator.inputs[0]):
             stored, real = graph.tensors[operator.inputs[0]], graph.tensors[operator.outputs[0]]
-            form = "fp16" if stored.type == schema.TensorType.FLOAT16 else "dynamic"
+            format = "fp16" if stored.type == schema.TensorType.FLOAT16 else "dynamic"
             real.buffer = _add_buffer(tree, _real_values(tree, stored))
             continue
         if code in (schema.BuiltinOperator.QUANTIZE, schema.BuiltinOperator.DEQUANTIZE):
             raise _already_quantized(name, tensor_name(graph.tensors[operator.inputs[0]]))
         for index in operator.inputs:
             if index >= 0 and _constant(tree, index) and graph.tensors[index].type == schema.TensorType.INT8:
-                form = "dynamic"
+                format = "dynamic"
                 _dequantize(tree, graph.tensors[index])
         if hasattr(operator.builtinOptions, "asymmetricQuantizeInputs"):
             operator.builtinOptions.asymmetricQuantizeInputs = False
@@ -117,7 +117,7 @@ def to_float(model: bytes, name: str) -> tuple[bytes, str]:
         for index in operator.outputs:
             if graph.tensors[index].type in integer:
                 raise _already_quantized(name, tensor_name(graph.tensors[index]))
-    return content(tree) if form != "float" else bytes(model), form
+    return content(tree) if format != "float" else bytes(model), format
 
 
 def per_layer_weights(model: bytes) -> bool:

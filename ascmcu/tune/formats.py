@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All forms of one float network side by side: what each answers, weighs, and costs once it is compiled for a board."""
+"""All formats of one float network side by side: what each answers, weighs, and costs once compiled for a board."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from ascmcu.train.recipe import Recipe
 
 FLOAT = "float"
-# Titles by the name of the form.
-FORMS = {FLOAT: "float32", "fp16": "fp16", "dynamic": "dynamic", "int8": "int8", "qat": "QAT"}
+# Titles by the name of the format.
+FORMATS = {FLOAT: "float32", "fp16": "fp16", "dynamic": "dynamic", "int8": "int8", "qat": "QAT"}
 CALIBRATORS = {"minmax": "min–max", "percentile": "percentile", "mse": "MSE", "entropy": "entropy"}
 
 
 @dataclass(frozen=True)
-class Form:
-    """One form of a network.
+class Format:
+    """One format of a network.
 
     Attributes:
-        title: the form, and the calibrator of ``int8``.
+        title: the format, and the calibrator of ``int8``.
         accuracy: None where the clips' classes are not the network's.
         agreement: share of clips whose label is the float network's.
         ram_bytes, flash_bytes: of the linked firmware; None where the board does not hold it.
@@ -73,38 +73,38 @@ class Work:
 
 
 def possible(work: Work) -> tuple[str, ...]:
-    """The forms that there are: fine-tuning needs a trained Keras model and its recipe."""
+    """The formats that there are: fine-tuning needs a trained Keras model and its recipe."""
     trained = work.source.keras is not None and work.recipe is not None and work.material.examples is not None
-    return tuple(form for form in FORMS if form != "qat" or trained)
+    return tuple(format for format in FORMATS if format != "qat" or trained)
 
 
 def measure(
     work: Work,
-    form: str,
+    format: str,
     options: Options,
     target: Path,
     progress: Callable[[Epoch], None] = lambda epoch: None,
-) -> Form:
-    """Make one form, leave it in ``target``, and say what it costs.
+) -> Format:
+    """Make one format, leave it in ``target``, and say what it costs.
 
     Raises:
         ToolError: a program or library is missing.
-        ModelError: the form cannot be made or compiled.
+        ModelError: the format cannot be made or compiled.
     """
     from ascmcu.quantize import routes
 
     source, material = work.source, work.material
-    if form == FLOAT:
+    if format == FLOAT:
         model = routes.labelled(source.tflite, source, material)
     else:
-        model = routes.convert(source, form, material, options, work.recipe, progress, work.state)
+        model = routes.convert(source, format, material, options, work.recipe, progress, work.state)
     target.write_bytes(model)
-    answers = routes.measure(source, form, model, material)
+    answers = routes.measure(source, format, model, material)
     found = None
     with contextlib.suppress(BoardError):
         found = cost.of(target, work.board, work.data if material.features else None)
-    return Form(
-        title=titled(form, options.calibrator),
+    return Format(
+        title=titled(format, options.calibrator),
         clips=answers.clips,
         accuracy=answers.accuracy,
         agreement=answers.agreement,
@@ -117,38 +117,38 @@ def measure(
     )
 
 
-def titled(form: str, calibrator: str) -> str:
-    """The form's name in tables."""
-    return f"int8, {CALIBRATORS[calibrator]}" if form == "int8" else FORMS[form]
+def titled(format: str, calibrator: str) -> str:
+    """The format's name in tables."""
+    return f"int8, {CALIBRATORS[calibrator]}" if format == "int8" else FORMATS[format]
 
 
-def columns(forms: Sequence[Form]) -> tuple[str, ...]:
+def columns(formats: Sequence[Format]) -> tuple[str, ...]:
     """The head of the table."""
-    kept = ("limits",) if any(form.exceeded for form in forms) else ()
+    kept = ("limits",) if any(format.exceeded for format in formats) else ()
     costs = ("RAM bytes", "flash bytes", "cycles per clip")
-    return ("form", "accuracy", "same label as float", "model bytes", *costs, *kept)
+    return ("format", "accuracy", "same label as float", "model bytes", *costs, *kept)
 
 
-def row(form: Form, head: Sequence[str]) -> tuple[str, ...]:
-    """A form's cells, in the order of ``columns``."""
-    fits = form.ram_bytes is not None
+def row(format: Format, head: Sequence[str]) -> tuple[str, ...]:
+    """A format's cells, in the order of ``columns``."""
+    fits = format.ram_bytes is not None
     cells = {
-        "form": form.title,
-        "accuracy": _told(form.accuracy, "{:.2%}"),
-        "same label as float": f"{form.agreement:.2%}",
-        "model bytes": f"{form.model_bytes:,}",
-        "RAM bytes": _told(form.ram_bytes, "{:,}") if fits else "too large",
-        "flash bytes": _told(form.flash_bytes, "{:,}"),
-        "cycles per clip": _told(form.cycles, "{:,}"),
-        "limits": "; ".join(form.exceeded) or "kept",
+        "format": format.title,
+        "accuracy": _told(format.accuracy, "{:.2%}"),
+        "same label as float": f"{format.agreement:.2%}",
+        "model bytes": f"{format.model_bytes:,}",
+        "RAM bytes": _told(format.ram_bytes, "{:,}") if fits else "too large",
+        "flash bytes": _told(format.flash_bytes, "{:,}"),
+        "cycles per clip": _told(format.cycles, "{:,}"),
+        "limits": "; ".join(format.exceeded) or "kept",
     }
     return tuple(cells[name] for name in head)
 
 
-def markdown(forms: Sequence[Form]) -> str:
+def markdown(formats: Sequence[Format]) -> str:
     """The table for a document."""
-    head = columns(forms)
-    rows = [head, ("---", *("--:" for _ in head[1:])), *(row(form, head) for form in forms)]
+    head = columns(formats)
+    rows = [head, ("---", *("--:" for _ in head[1:])), *(row(format, head) for format in formats)]
     rule = "|" + "|".join(rows[1]) + "|"
     return "\n".join("| " + " | ".join(cells) + " |" if cells is not rows[1] else rule for cells in rows)
 
@@ -161,45 +161,45 @@ class Bar:
     percent: float | None
 
 
-def html(name: str, forms: Sequence[Form]) -> str:
+def html(name: str, formats: Sequence[Format]) -> str:
     """One page that needs nothing else: the table, its figures as bars."""
-    head = columns(forms)
+    head = columns(formats)
     figures: dict[str, list[float | None]] = {
-        "accuracy": [form.accuracy for form in forms],
-        "same label as float": [form.agreement for form in forms],
-        "model bytes": [form.model_bytes for form in forms],
-        "RAM bytes": [form.ram_bytes for form in forms],
-        "flash bytes": [form.flash_bytes for form in forms],
-        "cycles per clip": [form.cycles for form in forms],
+        "accuracy": [format.accuracy for format in formats],
+        "same label as float": [format.agreement for format in formats],
+        "model bytes": [format.model_bytes for format in formats],
+        "RAM bytes": [format.ram_bytes for format in formats],
+        "flash bytes": [format.flash_bytes for format in formats],
+        "cycles per clip": [format.cycles for format in formats],
     }
     full = {title: max((v for v in values if v), default=1.0) for title, values in figures.items()}
     full |= {"accuracy": 1.0, "same label as float": 1.0}
     rows = []
-    for number, form in enumerate(forms):
+    for number, format in enumerate(formats):
         cells = []
-        for title, text in zip(head, row(form, head), strict=True):
+        for title, text in zip(head, row(format, head), strict=True):
             value = figures[title][number] if title in figures else None
             cells.append(Bar(text, None if value is None else 100.0 * value / full[title]))
         rows.append(cells)
-    first = forms[0]
+    first = formats[0]
     return page.standalone(
-        "forms.html.j2", name=name, board=boards.load(first.board).title, clips=first.clips, head=head, rows=rows
+        "formats.html.j2", name=name, board=boards.load(first.board).title, clips=first.clips, head=head, rows=rows
     )  # fmt: skip
 
 
-def write_json(forms: Sequence[Form], path: Path) -> None:
-    """The forms as a list of objects."""
-    path.write_text(json.dumps([to_dict(form) for form in forms], indent=2, ensure_ascii=False) + "\n")
+def write_json(formats: Sequence[Format], path: Path) -> None:
+    """The formats as a list of objects."""
+    path.write_text(json.dumps([to_dict(format) for format in formats], indent=2, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> list[Form]:
+def read_json(path: Path) -> list[Format]:
     """What ``write_json`` wrote."""
-    return [Form(**{**raw, "exceeded": tuple(raw["exceeded"])}) for raw in json.loads(path.read_text())]
+    return [Format(**{**raw, "exceeded": tuple(raw["exceeded"])}) for raw in json.loads(path.read_text())]
 
 
-def to_dict(form: Form) -> dict[str, Any]:
+def to_dict(format: Format) -> dict[str, Any]:
     """For JSON."""
-    return dataclasses.asdict(form)
+    return dataclasses.asdict(format)
 
 
 def _told(value: float | int | None, pattern: str) -> str:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forms with float32 activations: int8 weights per output channel (``dynamic``), or half-precision weights (``fp16``).
+"""Formats with float32 activations: int8 weights per output channel (``dynamic``), or half-precision ones (``fp16``).
 
 Both by AI Edge Quantizer, which takes any float ``.tflite``; TensorFlow's converter would need the Keras model.
 """
@@ -69,5 +69,7 @@ def _module(name: str) -> Any:
             return importlib.import_module(f"ai_edge_quantizer.{name}")
     except ModuleNotFoundError as error:
         raise ToolError(
-            "this form needs AI Edge Quantizer", found=str(error), hint='run `pip install "ascmcu[quantize]"`'
+            "this format needs AI Edge Quantizer",
+            found=str(error),
+            hint='run `pip install "ascmcu[quantize]"`',
         ) from error

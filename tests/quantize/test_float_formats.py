@@ -23,11 +23,11 @@ from tests.support.host_model import HostModel
 HYBRID_TOLERANCE = 0.05
 
 
-def _forms(name: str) -> dict[str, bytes]:
-    from ascmcu.quantize import forms, source
+def _formats(name: str) -> dict[str, bytes]:
+    from ascmcu.quantize import formats, source
 
     plain = source.to_float_tflite(network(name))
-    return {"float": plain, "fp16": forms.fp16(plain), "dynamic": forms.dynamic(plain)}
+    return {"float": plain, "fp16": formats.fp16(plain), "dynamic": formats.dynamic(plain)}
 
 
 def _close(a: np.ndarray, b: np.ndarray) -> bool:
@@ -35,27 +35,27 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 @pytest.mark.parametrize("name", [*NETWORKS, GROUPED])
-def test_forms_run(name: str) -> None:
-    from ascmcu.quantize import flat, run
+def test_formats_run(name: str) -> None:
+    from ascmcu.quantize import flatbuffer, run
 
-    for form, model in _forms(name).items():
+    for format, model in _formats(name).items():
         graph = passes.optimize(tflite.parse(model, name))
         compiled = [HostModel(graph, mode, sanitize=True) for mode in ("layers", "rows")]
-        expanded, _ = flat.to_float(model, name)
+        expanded, _ = flatbuffer.to_float(model, name)
         for x in clips(name, 3):
             expected = run.probabilities(expanded, x[None])
             found = interp.run(graph, [x[None].reshape(graph.tensors[graph.inputs[0]].shape)])[0]
-            assert _close(expected, found.reshape(expected.shape)), f"{form}: interpreter"
+            assert _close(expected, found.reshape(expected.shape)), f"{format}: interpreter"
             layers, rows = (model(x[None])[0].reshape(expected.shape) for model in compiled)
-            assert _close(expected, layers), f"{form}: host C"
-            assert np.array_equal(layers, rows), f"{form}: rows differ from layers"
+            assert _close(expected, layers), f"{format}: host C"
+            assert np.array_equal(layers, rows), f"{format}: rows differ from layers"
             as_it_is = run.probabilities(model, x[None])
-            assert np.abs(as_it_is - layers).max() < HYBRID_TOLERANCE, f"{form}: LiteRT on the file"
+            assert np.abs(as_it_is - layers).max() < HYBRID_TOLERANCE, f"{format}: LiteRT on the file"
 
 
 def test_weights_stay_small() -> None:
-    for form, bytes_each, dtype in (("fp16", 2, DType.FLOAT16), ("dynamic", 1, DType.INT8)):
-        graph = passes.optimize(tflite.parse(_forms("dscnn")[form], form))
+    for format, bytes_each, dtype in (("fp16", 2, DType.FLOAT16), ("dynamic", 1, DType.INT8)):
+        graph = passes.optimize(tflite.parse(_formats("dscnn")[format], format))
         for node in (n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")):
             weights = graph.tensors[node.inputs[1]]
             assert weights.dtype is dtype
@@ -67,7 +67,7 @@ def test_weights_stay_small() -> None:
 
 
 def _graph_of(kind: str) -> Graph:
-    return passes.optimize(tflite.parse(_forms("dsmn")["float"], kind))
+    return passes.optimize(tflite.parse(_formats("dsmn")["float"], kind))
 
 
 def test_every_zoo_operator_is_float() -> None:
@@ -102,7 +102,7 @@ def test_halves_are_exact(value: float) -> None:
 
 def test_grouped_convolutions_stay_grouped() -> None:
     """TensorFlow keeps the groups: fewer products than one convolution over all channels would need."""
-    graph = passes.optimize(tflite.parse(_forms(GROUPED)["fp16"], GROUPED))
+    graph = passes.optimize(tflite.parse(_formats(GROUPED)["fp16"], GROUPED))
     kernels = [graph.tensors[n.inputs[1]].shape for n in graph.nodes if n.op.kind() == "float_conv2d"]
     assert [shape[3] for shape in kernels] == [3, 4, 2]
     layers = HostModel(graph, "layers").plan.layers
