@@ -7,6 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What belongs to the protocol and not to a user's application: the linker script gathers it, and counts it apart. */
+#define IN_PROTOCOL_RAM __attribute__((section(".bss.protocol")))
+
 /* What hal_cycles() counts with. Whether a count is a cycle or an emulated instruction, hal_probe helps to tell. */
 enum hal_counter {
     HAL_COUNTER_NONE = 0,

@@ -15,30 +15,30 @@ static struct {
     uint64_t last_from;  /* the same for the last row */
     uint32_t overhead;
     struct clip_counts counts;
-} protocol_clip;
+} clip IN_PROTOCOL_RAM;
 
 static uint32_t elapsed(uint32_t since)
 {
     const uint32_t raw = hal_cycles() - since;
-    return raw > protocol_clip.overhead ? raw - protocol_clip.overhead : 0;
+    return raw > clip.overhead ? raw - clip.overhead : 0;
 }
 
 static void account(uint64_t *part, uint32_t count)
 {
     *part += count;
-    protocol_clip.total += count;
+    clip.total += count;
 }
 
 void clip_init(void)
 {
     uint32_t least = UINT32_MAX;
 
-    protocol_clip.overhead = 0;
+    clip.overhead = 0;
     for (int i = 0; i < 8; i++) {
         const uint32_t pair = elapsed(hal_cycles());
         least = pair < least ? pair : least;
     }
-    protocol_clip.overhead = least;
+    clip.overhead = least;
 }
 
 uint32_t clip_bytes(enum clip_kind kind)
@@ -55,14 +55,14 @@ uint32_t clip_bytes(enum clip_kind kind)
 
 void clip_begin(enum clip_kind kind, bool continues)
 {
-    protocol_clip.kind = kind;
-    protocol_clip.complete = false;
-    protocol_clip.row_filled = 0;
-    protocol_clip.total = 0;
-    protocol_clip.hop_from = 0;
-    protocol_clip.burst_from = 0;
-    protocol_clip.last_from = 0;
-    memset(&protocol_clip.counts, 0, sizeof protocol_clip.counts);
+    clip.kind = kind;
+    clip.complete = false;
+    clip.row_filled = 0;
+    clip.total = 0;
+    clip.hop_from = 0;
+    clip.burst_from = 0;
+    clip.last_from = 0;
+    memset(&clip.counts, 0, sizeof clip.counts);
     if (continues) {
         memset(model_layer_cycles, 0, sizeof model_layer_cycles);
     } else {
@@ -76,31 +76,31 @@ void clip_begin(enum clip_kind kind, bool continues)
 static void push_row(void)
 {
     const uint32_t start = hal_cycles();
-    protocol_clip.complete = model_push();
-    account(&protocol_clip.counts.network, elapsed(start));
+    clip.complete = model_push();
+    account(&clip.counts.network, elapsed(start));
 
-    const uint64_t hop = protocol_clip.total - protocol_clip.hop_from;
-    if (hop > protocol_clip.counts.worst_hop) {
-        protocol_clip.counts.worst_hop = hop;
+    const uint64_t hop = clip.total - clip.hop_from;
+    if (hop > clip.counts.worst_hop) {
+        clip.counts.worst_hop = hop;
     }
-    protocol_clip.hop_from = protocol_clip.total;
-    protocol_clip.last_from = protocol_clip.burst_from;
-    protocol_clip.counts.rows++;
+    clip.hop_from = clip.total;
+    clip.last_from = clip.burst_from;
+    clip.counts.rows++;
 }
 
 static void feed_tensor(const uint8_t *data, size_t size)
 {
     while (size > 0) {
-        const size_t room = (size_t)MODEL_INPUT_ROW_BYTES - protocol_clip.row_filled;
+        const size_t room = (size_t)MODEL_INPUT_ROW_BYTES - clip.row_filled;
         const size_t taken = size < room ? size : room;
 
-        memcpy((uint8_t *)model_input() + protocol_clip.row_filled, data, taken);
-        protocol_clip.row_filled += taken;
+        memcpy((uint8_t *)model_input() + clip.row_filled, data, taken);
+        clip.row_filled += taken;
         data += taken;
         size -= taken;
-        if (protocol_clip.row_filled == (size_t)MODEL_INPUT_ROW_BYTES) {
-            protocol_clip.row_filled = 0;
-            protocol_clip.burst_from = protocol_clip.total;
+        if (clip.row_filled == (size_t)MODEL_INPUT_ROW_BYTES) {
+            clip.row_filled = 0;
+            clip.burst_from = clip.total;
             push_row();
         }
     }
@@ -114,7 +114,7 @@ static void push_due_rows(void)
     while (due) {
         const uint32_t start = hal_cycles();
         due = frontend_next(model_input());
-        account(&protocol_clip.counts.frontend, elapsed(start));
+        account(&clip.counts.frontend, elapsed(start));
         if (due) {
             push_row();
         }
@@ -124,10 +124,10 @@ static void push_due_rows(void)
 static void feed_audio(const int16_t *pcm, size_t frames)
 {
     while (frames > 0) {
-        protocol_clip.burst_from = protocol_clip.total;
+        clip.burst_from = clip.total;
         const uint32_t start = hal_cycles();
         const size_t taken = frontend_feed(pcm, frames);
-        account(&protocol_clip.counts.frontend, elapsed(start));
+        account(&clip.counts.frontend, elapsed(start));
         pcm += taken * (size_t)FRONTEND_CHANNELS;
         frames -= taken;
         push_due_rows();
@@ -136,10 +136,10 @@ static void feed_audio(const int16_t *pcm, size_t frames)
 
 static void finish_audio(void)
 {
-    protocol_clip.burst_from = protocol_clip.total;
+    clip.burst_from = clip.total;
     const uint32_t start = hal_cycles();
     frontend_finish();
-    account(&protocol_clip.counts.frontend, elapsed(start));
+    account(&clip.counts.frontend, elapsed(start));
     push_due_rows();
 }
 #endif
@@ -147,7 +147,7 @@ static void finish_audio(void)
 void clip_feed(const uint8_t *data, size_t size)
 {
 #if ASCMCU_FRONTEND
-    if (protocol_clip.kind == CLIP_AUDIO) {
+    if (clip.kind == CLIP_AUDIO) {
         feed_audio((const int16_t *)(const void *)data, size / (sizeof(int16_t) * (size_t)FRONTEND_CHANNELS));
         return;
     }
@@ -158,12 +158,12 @@ void clip_feed(const uint8_t *data, size_t size)
 bool clip_finish(void)
 {
 #if ASCMCU_FRONTEND
-    if (protocol_clip.kind == CLIP_AUDIO) {
+    if (clip.kind == CLIP_AUDIO) {
         finish_audio();
     }
 #endif
-    protocol_clip.counts.latency = protocol_clip.total - protocol_clip.last_from;
-    return protocol_clip.complete;
+    clip.counts.latency = clip.total - clip.last_from;
+    return clip.complete;
 }
 
-const struct clip_counts *clip_counts(void) { return &protocol_clip.counts; }
+const struct clip_counts *clip_counts(void) { return &clip.counts; }

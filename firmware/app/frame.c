@@ -112,25 +112,25 @@ static struct {
     uint8_t used;
     bool failed;
     uint32_t crc;
-} protocol_out;
+} out IN_PROTOCOL_RAM;
 
 static void out_flush(void)
 {
-    protocol_out.block[0] = (uint8_t)(protocol_out.used + 1u);
-    protocol_out.failed |= !hal_write(protocol_out.block, (size_t)protocol_out.used + 1u);
-    protocol_out.used = 0;
+    out.block[0] = (uint8_t)(out.used + 1u);
+    out.failed |= !hal_write(out.block, (size_t)out.used + 1u);
+    out.used = 0;
 }
 
 static void out_raw(const uint8_t *data, size_t size)
 {
     /* A receiver drops what follows a failed write: its CRC cannot be right. Time must not be spent on it either. */
-    for (size_t i = 0; i < size && !protocol_out.failed; i++) {
+    for (size_t i = 0; i < size && !out.failed; i++) {
         if (data[i] == 0) {
             out_flush();
             continue;
         }
-        protocol_out.block[++protocol_out.used] = data[i];
-        if (protocol_out.used == COBS_BLOCK_BYTES) {
+        out.block[++out.used] = data[i];
+        if (out.used == COBS_BLOCK_BYTES) {
             out_flush();
         }
     }
@@ -138,14 +138,14 @@ static void out_raw(const uint8_t *data, size_t size)
 
 void frame_begin(void)
 {
-    protocol_out.used = 0;
-    protocol_out.failed = false;
-    protocol_out.crc = 0;
+    out.used = 0;
+    out.failed = false;
+    out.crc = 0;
 }
 
 void frame_put(const void *data, size_t size)
 {
-    protocol_out.crc = frame_crc(protocol_out.crc, data, size);
+    out.crc = frame_crc(out.crc, data, size);
     out_raw(data, size);
 }
 
@@ -173,7 +173,7 @@ void frame_end(void)
 {
     static const uint8_t delimiter = 0;
 
-    frame_put_u32(protocol_out.crc);
+    frame_put_u32(out.crc);
     out_flush();
     (void)hal_write(&delimiter, 1);
 }

@@ -39,8 +39,8 @@ _Static_assert(PROTOCOL_CREDITS * FRAME_BYTES(DATA_AT_BYTES + PROTOCOL_CHUNK_BYT
 enum clip_state { CLIP_CLOSED, CLIP_OPEN, CLIP_DONE, CLIP_FAILED };
 
 /* What has come, and the frame that it holds once it is decoded: there is no other copy. */
-static alignas(4) uint8_t protocol_in[PROTOCOL_RECEIVE_BYTES];
-static struct frame_decoder protocol_decoder;
+static alignas(4) uint8_t received[PROTOCOL_RECEIVE_BYTES] IN_PROTOCOL_RAM;
+static struct frame_decoder decoder IN_PROTOCOL_RAM;
 
 static struct {
     enum clip_state state;
@@ -52,7 +52,7 @@ static struct {
     uint32_t disturbed; /* chunks during whose processing the receive interrupt ran */
     uint32_t idle_rounds;
     uint32_t bad_frames, duplicates, rerequests, frames;
-} protocol_state;
+} session IN_PROTOCOL_RAM;
 
 static uint32_t load_u32(const uint8_t *from)
 {
@@ -155,8 +155,8 @@ static void send_error(enum protocol_error code, uint16_t request, uint32_t clip
 static void send_ready(enum protocol_cause cause, uint16_t request)
 {
     reply(PROTOCOL_READY, (uint8_t)cause, request);
-    frame_put_u32(protocol_state.clip);
-    frame_put_u32(protocol_state.offset);
+    frame_put_u32(session.clip);
+    frame_put_u32(session.offset);
     frame_put_u16(PROTOCOL_CREDITS);
     frame_end();
 }
@@ -166,14 +166,14 @@ static void send_result(uint16_t request)
     const struct clip_counts *counts = clip_counts();
 
     reply(PROTOCOL_RESULT, 0, request);
-    frame_put_u32(protocol_state.clip);
-    frame_put_u32(protocol_state.input_crc);
+    frame_put_u32(session.clip);
+    frame_put_u32(session.input_crc);
     frame_put_u64(counts->frontend);
     frame_put_u64(counts->network);
     frame_put_u64(counts->worst_hop);
     frame_put_u64(counts->latency);
     frame_put_u32(counts->rows);
-    frame_put_u32(protocol_state.disturbed);
+    frame_put_u32(session.disturbed);
     for (unsigned i = 0; i < MODEL_OUTPUTS; i++) {
         frame_put(model_output(i), model_output_bytes(i));
     }
@@ -183,7 +183,7 @@ static void send_result(uint16_t request)
 /* Where the exchange stands, said again: after a duplicate, a loss or a silence. */
 static void send_where(enum protocol_cause cause, uint16_t request)
 {
-    switch (protocol_state.state) {
+    switch (session.state) {
     case CLIP_OPEN:
         send_ready(cause, request);
         break;
@@ -191,7 +191,7 @@ static void send_where(enum protocol_cause cause, uint16_t request)
         send_result(request);
         break;
     case CLIP_FAILED:
-        send_error(PROTOCOL_INCOMPLETE, request, protocol_state.clip, protocol_state.offset);
+        send_error(PROTOCOL_INCOMPLETE, request, session.clip, session.offset);
         break;
     case CLIP_CLOSED:
     default:
@@ -202,9 +202,9 @@ static void send_where(enum protocol_cause cause, uint16_t request)
 /* Whether the states are those that the last step of the host's clip left. */
 static bool stands_behind_a_step(void)
 {
-    const bool untouched = protocol_state.state == CLIP_OPEN && protocol_state.offset == 0;
+    const bool untouched = session.state == CLIP_OPEN && session.offset == 0;
 
-    return MODEL_STATE_BYTES > 0 && (protocol_state.state == CLIP_DONE || untouched);
+    return MODEL_STATE_BYTES > 0 && (session.state == CLIP_DONE || untouched);
 }
 
 static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, size_t size)
@@ -219,7 +219,7 @@ static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, siz
     const uint8_t asked = (uint8_t)(flags & ~(uint8_t)PROTOCOL_CONTINUES);
     const enum clip_kind kind = asked == (uint8_t)CLIP_TENSOR ? CLIP_TENSOR : CLIP_AUDIO;
 
-    if (continues && protocol_state.state == CLIP_DONE && clip == protocol_state.clip) {
+    if (continues && session.state == CLIP_DONE && clip == session.clip) {
         send_where(PROTOCOL_DUPLICATE, request); /* the step was taken: begun anew it would be another one */
         return;
     }
@@ -228,17 +228,17 @@ static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, siz
         return;
     }
     if (asked > (uint8_t)CLIP_TENSOR || total == 0 || total != clip_bytes(kind)) {
-        protocol_state.state = CLIP_CLOSED;
+        session.state = CLIP_CLOSED;
         send_error(PROTOCOL_BAD_CLIP, request, clip, clip_bytes(kind));
         return;
     }
-    protocol_state.state = CLIP_OPEN;
-    protocol_state.kind = kind;
-    protocol_state.clip = clip;
-    protocol_state.offset = 0;
-    protocol_state.total = total;
-    protocol_state.input_crc = 0;
-    protocol_state.disturbed = 0;
+    session.state = CLIP_OPEN;
+    session.kind = kind;
+    session.clip = clip;
+    session.offset = 0;
+    session.total = total;
+    session.input_crc = 0;
+    session.disturbed = 0;
     clip_begin(kind, continues);
     send_ready(PROTOCOL_ACCEPTED, request);
 }
@@ -248,27 +248,27 @@ static void run_chunk(const uint8_t *data, size_t size)
     struct hal_status before;
     struct hal_status after;
 
-    protocol_state.input_crc = frame_crc(protocol_state.input_crc, data, size);
-    protocol_state.offset += (uint32_t)size;
+    session.input_crc = frame_crc(session.input_crc, data, size);
+    session.offset += (uint32_t)size;
     hal_quiet();
     hal_status(&before);
     clip_feed(data, size);
-    if (protocol_state.offset == protocol_state.total) {
-        protocol_state.state = clip_finish() ? CLIP_DONE : CLIP_FAILED;
+    if (session.offset == session.total) {
+        session.state = clip_finish() ? CLIP_DONE : CLIP_FAILED;
     }
     hal_status(&after);
     if (after.received_bytes != before.received_bytes) {
-        protocol_state.disturbed++;
+        session.disturbed++;
     }
 }
 
 static bool chunk_fits(size_t size)
 {
-    const uint32_t left = protocol_state.total - protocol_state.offset;
+    const uint32_t left = session.total - session.offset;
     size_t unit = 1;
 
 #if ASCMCU_FRONTEND
-    if (protocol_state.kind == CLIP_AUDIO) {
+    if (session.kind == CLIP_AUDIO) {
         unit = sizeof(int16_t) * (size_t)FRONTEND_CHANNELS;
     }
 #endif
@@ -284,17 +284,17 @@ static void take_data(uint16_t request, const uint8_t *body, size_t size)
     const uint32_t clip = load_u32(body);
     const uint32_t offset = load_u32(body + 4);
 
-    if (protocol_state.state == CLIP_CLOSED || clip != protocol_state.clip) {
+    if (session.state == CLIP_CLOSED || clip != session.clip) {
         send_error(PROTOCOL_NO_CLIP, request, clip, offset);
-    } else if (offset < protocol_state.offset) {
-        protocol_state.duplicates += size > 8;
+    } else if (offset < session.offset) {
+        session.duplicates += size > 8;
         send_where(PROTOCOL_DUPLICATE, request);
-    } else if (offset > protocol_state.offset) {
-        protocol_state.rerequests++;
+    } else if (offset > session.offset) {
+        session.rerequests++;
         send_where(PROTOCOL_AGAIN, request);
     } else if (size == 8) { /* no data: the host asks where the exchange stands */
         send_where(PROTOCOL_AGAIN, request);
-    } else if (protocol_state.state != CLIP_OPEN || !chunk_fits(size - 8)) {
+    } else if (session.state != CLIP_OPEN || !chunk_fits(size - 8)) {
         send_error(PROTOCOL_BAD_LENGTH, request, clip, (uint32_t)size);
     } else {
         run_chunk(body + 8, size - 8);
@@ -313,7 +313,7 @@ static void take_layers(uint16_t request, const uint8_t *body, size_t size)
     const unsigned count = left < LAYERS_PER_FRAME ? left : LAYERS_PER_FRAME;
 
     reply(PROTOCOL_IS_LAYERS, 0, request);
-    frame_put_u32(protocol_state.state == CLIP_DONE ? protocol_state.clip : 0);
+    frame_put_u32(session.state == CLIP_DONE ? session.clip : 0);
     frame_put_u16((uint16_t)first);
     frame_put_u16((uint16_t)count);
     for (unsigned i = 0; i < count; i++) {
@@ -338,16 +338,16 @@ static void send_statistics(uint16_t request)
     frame_put_u32(status.overruns);
     frame_put_u32(status.line_errors);
     frame_put_u32(status.send_timeouts);
-    frame_put_u32(protocol_state.frames);
-    frame_put_u32(protocol_state.bad_frames);
-    frame_put_u32(protocol_state.duplicates);
-    frame_put_u32(protocol_state.rerequests);
+    frame_put_u32(session.frames);
+    frame_put_u32(session.bad_frames);
+    frame_put_u32(session.duplicates);
+    frame_put_u32(session.rerequests);
     frame_end();
 }
 
 static void take_frame(const uint8_t *frame, size_t size)
 {
-    protocol_state.frames++;
+    session.frames++;
     if (size < HEADER_BYTES) {
         send_error(PROTOCOL_BAD_LENGTH, 0, 0, (uint32_t)size);
         return;
@@ -359,7 +359,7 @@ static void take_frame(const uint8_t *frame, size_t size)
 
     switch (frame[0]) {
     case PROTOCOL_HELLO:
-        protocol_state.state = CLIP_CLOSED; /* a new host knows nothing of the old one's clip */
+        session.state = CLIP_CLOSED; /* a new host knows nothing of the old one's clip */
         send_hello(request);
         break;
     case PROTOCOL_BEGIN:
@@ -382,11 +382,11 @@ static void take_frame(const uint8_t *frame, size_t size)
 
 static void take_bad_frame(void)
 {
-    protocol_state.bad_frames++;
-    if (protocol_state.state == CLIP_CLOSED) {
-        send_error(PROTOCOL_BAD_FRAME, 0, 0, protocol_state.bad_frames);
+    session.bad_frames++;
+    if (session.state == CLIP_CLOSED) {
+        send_error(PROTOCOL_BAD_FRAME, 0, 0, session.bad_frames);
     } else {
-        protocol_state.rerequests++;
+        session.rerequests++;
         send_where(PROTOCOL_AGAIN, 0);
     }
 }
@@ -394,37 +394,37 @@ static void take_bad_frame(void)
 /* Nothing came for PROTOCOL_IDLE_MS. */
 static void ask_again(void)
 {
-    if (protocol_state.state == CLIP_CLOSED) {
+    if (session.state == CLIP_CLOSED) {
         return;
     }
-    if (++protocol_state.idle_rounds > PROTOCOL_IDLE_ROUNDS) {
-        protocol_state.state = CLIP_CLOSED;
+    if (++session.idle_rounds > PROTOCOL_IDLE_ROUNDS) {
+        session.state = CLIP_CLOSED;
         return;
     }
-    protocol_state.rerequests += protocol_state.state == CLIP_OPEN;
+    session.rerequests += session.state == CLIP_OPEN;
     send_where(PROTOCOL_AGAIN, 0);
 }
 
 void protocol_init(void)
 {
-    hal_init(protocol_in, sizeof protocol_in);
-    frame_decoder_init(&protocol_decoder, protocol_in, sizeof protocol_in);
+    hal_init(received, sizeof received);
+    frame_decoder_init(&decoder, received, sizeof received);
     clip_init();
     send_hello(0); /* unasked: a host in the middle of a clip learns that the device has restarted */
 }
 
 void protocol_step(void)
 {
-    const size_t there = hal_wait(protocol_decoder.at, PROTOCOL_IDLE_MS);
+    const size_t there = hal_wait(decoder.at, PROTOCOL_IDLE_MS);
 
-    if (there == protocol_decoder.at) {
+    if (there == decoder.at) {
         ask_again();
         return;
     }
-    protocol_state.idle_rounds = 0;
-    switch (frame_decode(&protocol_decoder, there)) {
+    session.idle_rounds = 0;
+    switch (frame_decode(&decoder, there)) {
     case FRAME_READY:
-        take_frame(protocol_in, protocol_decoder.size);
+        take_frame(received, decoder.size);
         break;
     case FRAME_BAD:
         take_bad_frame();
@@ -433,7 +433,7 @@ void protocol_step(void)
     default:
         break;
     }
-    const size_t done = frame_release(&protocol_decoder);
+    const size_t done = frame_release(&decoder);
 
     if (done > 0) {
         hal_drop(done);

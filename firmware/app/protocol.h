@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The device's side of the wire protocol: docs/protocol.md. The values here are the protocol; bench/wire.py has the
+/* The device's side of the wire protocol: docs/protocol.md. The values here are the protocol; benchmark/wire.py has the
  * same ones, and a test compares them. */
 #ifndef ASCMCU_PROTOCOL_H
 #define ASCMCU_PROTOCOL_H

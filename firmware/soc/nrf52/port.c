@@ -8,8 +8,8 @@
 
 #define SEND_BYTES 64u
 
-static volatile uint8_t protocol_rx;
-static uint8_t protocol_tx[SEND_BYTES];
+static volatile uint8_t rx IN_PROTOCOL_RAM;
+static uint8_t tx[SEND_BYTES] IN_PROTOCOL_RAM;
 
 static uint32_t pin_select(uint32_t port, uint32_t pin) { return port << 5 | pin; }
 
@@ -42,7 +42,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     (void)port_hz; /* always 16 MHz */
     UARTE_BAUDRATE = baud_code(baud);
     UARTE_ENABLE = UARTE_ENABLE_ON;
-    UARTE_RXD_PTR = (uint32_t)(uintptr_t)&protocol_rx;
+    UARTE_RXD_PTR = (uint32_t)(uintptr_t)&rx;
     UARTE_RXD_MAXCNT = 1;
     UARTE_ENDRX = 0;
     UARTE_ERROR = 0;
@@ -65,7 +65,7 @@ void soc_serial_handler(void)
         }
     }
     for (uint32_t i = 0; i < SOC_BURST_BYTES && UARTE_ENDRX != 0u; i++) {
-        const uint8_t byte = protocol_rx;
+        const uint8_t byte = rx;
 
         UARTE_ENDRX = 0;
         UARTE_STARTRX = 1;
@@ -79,9 +79,9 @@ bool soc_send(const uint8_t *from, size_t size)
     while (size > 0) {
         const size_t part = size < SEND_BYTES ? size : SEND_BYTES;
 
-        memcpy(protocol_tx, from, part);
+        memcpy(tx, from, part);
         UARTE_ENDTX = 0;
-        UARTE_TXD_PTR = (uint32_t)(uintptr_t)protocol_tx;
+        UARTE_TXD_PTR = (uint32_t)(uintptr_t)tx;
         UARTE_TXD_MAXCNT = (uint32_t)part;
         UARTE_STARTTX = 1;
         for (uint32_t polls = 0; UARTE_ENDTX == 0u; polls++) {
