@@ -117,7 +117,7 @@ def _show(result: Any) -> None:
     ):
         for part, used in parts.items():
             if used:
-                share = f"{100 * used / size:.1f} %" if part == "total" else ""
-                table.add_row(name if part == "total" else "", part, f"{used:,}", share)
+                percent = f"{100 * used / size:.1f} %" if part == "total" else ""
+                table.add_row(name if part == "total" else "", part, f"{used:,}", percent)
     console.print(table)
     console.print(f"schedule {m.schedule}; files in {result.folder}/")

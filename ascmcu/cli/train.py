@@ -153,6 +153,6 @@ def _next(model: Path, data: Path | None, recipe: recipes.Recipe) -> list[str]:
 
 
 def _summary(form: str, scores: Scores) -> str:
-    devices = "".join(f", {device} {share:.1%}" for device, share in scores.by_device.items())
+    devices = "".join(f", {device} {fraction:.1%}" for device, fraction in scores.by_device.items())
     accuracy = f"accuracy {scores.accuracy:.1%} of {scores.clips} clips"
     return f"{form}: {accuracy}, log loss {scores.log_loss:.3f}{devices}"

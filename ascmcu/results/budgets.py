@@ -19,12 +19,12 @@ Figure = float | int | None
 
 @dataclass(frozen=True)
 class Metric:
-    """A headline figure. ``share`` ones are told in percent; of ``higher`` ones more is better."""
+    """A headline figure. ``fraction`` ones are told in percent; of ``higher`` ones more is better."""
 
     name: str
     title: str
     of: Callable[[Benchmark], Figure]
-    share: bool = False
+    fraction: bool = False
     higher: bool = False
 
     def named(self, b: Benchmark) -> str:
@@ -41,7 +41,7 @@ def _total(kind: str) -> Callable[[Benchmark], Figure]:
 
 
 METRICS = (
-    Metric("accuracy", "accuracy", lambda b: b.accuracy, share=True, higher=True),
+    Metric("accuracy", "accuracy", lambda b: b.accuracy, fraction=True, higher=True),
     Metric("log-loss", "log loss", lambda b: b.log_loss),
     Metric("cycles", "cycles per clip", _total("cycles")),
     Metric("instructions", "instructions per clip", _total("instructions")),
@@ -57,7 +57,7 @@ METRICS = (
 
 @dataclass(frozen=True)
 class Budget:
-    """One bound. ``relative`` ones are added to an earlier figure, ``percent`` ones as a share of it."""
+    """One bound. ``relative`` ones are added to an earlier figure, ``percent`` ones as a fraction of it."""
 
     text: str
     metric: Metric
@@ -98,7 +98,7 @@ def by_name(name: str) -> Metric:
 
 def tell(metric: Metric, value: float | int) -> str:
     """A figure of this metric in words."""
-    if metric.share:
+    if metric.fraction:
         return f"{100 * value:.2f} %"
     return (
         f"{value:,}" if isinstance(value, int) else f"{value:,.4g}" if abs(value) < 100 else f"{value:,.0f}"
@@ -118,10 +118,10 @@ def parse(text: str) -> Budget:
         )
     metric = by_name(found[1])
     amount = float(found[3].replace("_", ""))
-    if metric.share:
+    if metric.fraction:
         amount /= 100 if found[4] else 1
     signed = -amount if found[2] == "-" else amount
-    percent = bool(found[4]) and not metric.share
+    percent = bool(found[4]) and not metric.fraction
     if percent and not found[2]:
         raise InputError("a percentage needs a sign", found=text, expected=f"{metric.name}=+{found[3]}%")
     return Budget(text, metric, signed, bool(found[2]), percent)

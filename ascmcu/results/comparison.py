@@ -27,7 +27,7 @@ class Difference:
     title: str
     before: float | int | None
     after: float | int | None
-    share: bool = False
+    fraction: bool = False
     higher: bool = False
 
     @property
@@ -162,7 +162,7 @@ def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:
         before, after = metric.of(base), metric.of(result)
         if before != after:
             found.append(
-                Difference(metric.name, metric.named(result), before, after, metric.share, metric.higher)
+                Difference(metric.name, metric.named(result), before, after, metric.fraction, metric.higher)
             )
     return found
 

@@ -52,7 +52,7 @@ def _plain(*columns: str) -> Table:
 def _tell(d: Difference, value: float | int | None) -> str:
     if value is None:
         return "–"
-    return words.percent(value) if d.share else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+    return words.percent(value) if d.fraction else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
 def _coloured(d: Difference) -> str:

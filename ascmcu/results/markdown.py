@@ -86,7 +86,9 @@ def _cells(d: Difference) -> tuple[str, str, str]:
     def tell(value: float | int | None) -> str:
         if value is None:
             return "–"
-        return words.percent(value) if d.share else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        return (
+            words.percent(value) if d.fraction else f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
+        )
 
     return tell(d.before), tell(d.after), change(d)
 
@@ -95,7 +97,7 @@ def change(d: Difference) -> str:
     """``+1,234 (+0.5 %)``."""
     if d.change is None:
         return ""
-    if d.share:
+    if d.fraction:
         return f"{100 * d.change:+.2f} points"
     plain = f"{d.change:+,}" if isinstance(d.change, int) else f"{d.change:+.4g}"
     return plain if d.percent is None else f"{plain} ({d.percent:+.2f} %)"

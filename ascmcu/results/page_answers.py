@@ -26,7 +26,7 @@ class GroupRow:
     """Accuracy of a class or of a device, with how many clips it is of."""
 
     name: str
-    share: float | None
+    fraction: float | None
     text: str
     clips: int
 
@@ -74,18 +74,18 @@ def classes(b: Benchmark) -> list[GroupRow]:
     if b.class_accuracy is None or b.confusion is None:
         return []
     sums = {label: sum(row) for label, row in zip(b.labels, b.confusion, strict=True)}
-    return [_group(label, share, sums[label]) for label, share in b.class_accuracy.items()]
+    return [_group(label, fraction, sums[label]) for label, fraction in b.class_accuracy.items()]
 
 
 def devices(b: Benchmark) -> list[GroupRow]:
     """Accuracy of each recording device."""
-    shares = b.device_accuracy or {}
-    counts = {device: sum(clip.device == device for clip in b.clip_results) for device in shares}
-    return [_group(device, share, counts[device]) for device, share in shares.items()]
+    fractions = b.device_accuracy or {}
+    counts = {device: sum(clip.device == device for clip in b.clip_results) for device in fractions}
+    return [_group(device, fraction, counts[device]) for device, fraction in fractions.items()]
 
 
-def _group(name: str, share: float | None, clips: int) -> GroupRow:
-    return GroupRow(name, share, "–" if share is None else words.percent(share), clips)
+def _group(name: str, fraction: float | None, clips: int) -> GroupRow:
+    return GroupRow(name, fraction, "–" if fraction is None else words.percent(fraction), clips)
 
 
 def mistakes(b: Benchmark) -> list[MistakeCard]:

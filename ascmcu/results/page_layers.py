@@ -22,7 +22,7 @@ class LayerRow:
     colour: str
     count: int | None
     count_bar: float
-    share: float
+    fraction: float
     macs: int
     per_mac: str
     heat: float
@@ -77,7 +77,7 @@ def _layer_row(
         colour=colour_of(x.op),
         count=x.count,
         count_bar=100 * (x.count or 0) / most,
-        share=(x.count or 0) / whole,
+        fraction=(x.count or 0) / whole,
         macs=x.macs,
         per_mac="" if per_mac is None else f"{per_mac:.2f}",
         heat=0.0 if per_mac is None else per_mac / worst,

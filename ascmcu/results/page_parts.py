@@ -19,7 +19,7 @@ class Fact:
     figure: str
     unit: str
     note: str
-    share: float | None = None
+    fraction: float | None = None
     low: float = 0.0
     high: float = 0.0
     state: str = ""

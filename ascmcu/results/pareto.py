@@ -256,7 +256,7 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _tell(metric: Metric, value: float) -> str:
-    if metric.share:
+    if metric.fraction:
         return f"{100 * value:.1f} %"
     scale, unit = next(
         ((s, u) for s, u in ((1e9, " G"), (1e6, " M"), (1e3, " k")) if abs(value) >= s), (1.0, "")

@@ -74,13 +74,13 @@ def _worst(row: Sequence[float], side: float) -> float:
 
 
 def wilson(right: int, clips: int) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson's score interval), as shares."""
+    """The 95 % interval of a fraction (Wilson's score interval), as fractions."""
     if clips == 0:
         return 0.0, 1.0
     z = 1.959964
-    share = right / clips
-    centre = share + z * z / (2 * clips)
-    half = z * float(np.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips)))
+    fraction = right / clips
+    centre = fraction + z * z / (2 * clips)
+    half = z * float(np.sqrt(fraction * (1 - fraction) / clips + z * z / (4 * clips * clips)))
     scale = 1 + z * z / clips
     return max(0.0, (centre - half) / scale), min(1.0, (centre + half) / scale)
 
@@ -91,8 +91,8 @@ def spectrogram(mistake: Mistake) -> str:
     ramp = np.array(_RAMP, dtype=np.float64)
     at = levels[::-1].astype(np.float64) / 255 * (len(ramp) - 1)
     low = np.minimum(at.astype(int), len(ramp) - 2)
-    share = (at - low)[..., None]
-    pixels = np.rint(ramp[low] * (1 - share) + ramp[low + 1] * share).astype(np.uint8)
+    fraction = (at - low)[..., None]
+    pixels = np.rint(ramp[low] * (1 - fraction) + ramp[low + 1] * fraction).astype(np.uint8)
     return "data:image/png;base64," + base64.b64encode(png(pixels)).decode()
 
 

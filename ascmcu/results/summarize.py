@@ -197,8 +197,8 @@ def _macro_accuracy(confusion: Confusion | None) -> float | None:
     """The mean of the classes' own accuracies, of those that have clips (DCASE's first metric)."""
     if confusion is None:
         return None
-    shares = [row[i] / sum(row) for i, row in enumerate(confusion) if sum(row)]
-    return sum(shares) / len(shares)
+    fractions = [row[i] / sum(row) for i, row in enumerate(confusion) if sum(row)]
+    return sum(fractions) / len(fractions)
 
 
 def _log_loss(outcomes: tuple[ClipOutcome, ...]) -> float | None:
@@ -239,7 +239,7 @@ def _counts(clips: tuple[ClipResult, ...]) -> CountSummary:
 
 
 def _energy(board: Board, counted: CountSummary | None) -> Energy | None:
-    """The core's share of one clip's energy, where somebody has measured what the chip draws."""
+    """The core's part of one clip's energy, where somebody has measured what the chip draws."""
     measured = board.chip.power.measured
     if counted is None or measured is None:
         return None
@@ -310,8 +310,8 @@ def _mistake(number: int, clip: Clip, spec: Spec) -> Mistake:
     level_db = 10 * np.log10(np.maximum(_fewer_frames(power), 1e-12))
     high_db = float(level_db.max())
     low_db = max(float(level_db.min()), high_db - _SPECTROGRAM_RANGE_DB)
-    share = (level_db - low_db) / max(high_db - low_db, 1e-6)
-    levels = np.rint(255 * np.clip(share, 0, 1)).astype(np.uint8).T
+    fraction = (level_db - low_db) / max(high_db - low_db, 1e-6)
+    levels = np.rint(255 * np.clip(fraction, 0, 1)).astype(np.uint8).T
     packed = base64.b64encode(np.ascontiguousarray(levels).tobytes()).decode()
     return Mistake(number, levels.shape[1], levels.shape[0], round(low_db, 2), round(high_db, 2), packed)
 

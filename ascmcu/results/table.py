@@ -29,17 +29,17 @@ def show(benchmark: Benchmark, console: Console) -> None:
         loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"
         interval = f"95 % interval {100 * low:.0f}–{100 * high:.0f} %"
         console.print(f"\n[bold]accuracy {100 * b.accuracy:.2f} %[/] ({interval}){loss}", highlight=False)
-        for device, share in (b.device_accuracy or {}).items():
-            console.print(f"  {escape(device)} {100 * share:.2f} %", highlight=False)
+        for device, fraction in (b.device_accuracy or {}).items():
+            console.print(f"  {escape(device)} {100 * fraction:.2f} %", highlight=False)
         console.print(_confusion(b))
         if b.labels_source:
             console.print(f"[dim]order of the classes: {escape(b.labels_source)}[/]", highlight=False)
     if b.counts is not None:
         console.print(_counts(b))
         if b.seconds is not None and b.clip_seconds:
-            share = b.seconds / b.clip_seconds
+            fraction = b.seconds / b.clip_seconds
             console.print(
-                f"[bold]{100 * share:.2f} % of real time[/], {digits(1 / share)} times faster",
+                f"[bold]{100 * fraction:.2f} % of real time[/], {digits(1 / fraction)} times faster",
                 highlight=False,
             )
         if b.energy is not None:
@@ -80,9 +80,9 @@ def _confusion(b: Benchmark) -> Table:
     table = _plain("truth \\ predicted", *letters, "right")
     for number, label in enumerate(b.labels):
         row = (b.confusion or ())[number]
-        share = (b.class_accuracy or {})[label]
+        fraction = (b.class_accuracy or {})[label]
         cells = [f"[bold]{n}[/]" if i == number else (str(n) if n else "·") for i, n in enumerate(row)]
-        table.add_row(f"{number} {label}", *cells, "–" if share is None else f"{100 * share:.1f} %")
+        table.add_row(f"{number} {label}", *cells, "–" if fraction is None else f"{100 * fraction:.1f} %")
     return table
 
 

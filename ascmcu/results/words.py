@@ -26,9 +26,9 @@ def kibibytes(size_bytes: int) -> str:
     return f"{size_bytes} B" if size_bytes < 1024 else f"{digits(size_bytes / 1024)} KiB"
 
 
-def percent(share: float) -> str:
+def percent(fraction: float) -> str:
     """``91.2 %``."""
-    return f"{100 * share:.1f} %"
+    return f"{100 * fraction:.1f} %"
 
 
 def thousands(count: int) -> str:

@@ -120,9 +120,11 @@ def test_tensors_without_labels_have_no_answers(benchmark_result: Benchmark) -> 
 def test_tiles_cover_the_whole_flash(benchmark_result: Benchmark) -> None:
     tiles = page_memory.tiles(benchmark_result)
     assert sum(t.box.width * t.box.height for t in tiles) == pytest.approx(100 * 100)
-    shares = {t.name: t.box.width * t.box.height / 100 for t in tiles}
-    assert shares["model_push"] == pytest.approx(70.5)
-    assert shares["first: weights"] == pytest.approx(22.5) and shares["first: kernel"] == pytest.approx(4.5)
+    fractions = {t.name: t.box.width * t.box.height / 100 for t in tiles}
+    assert fractions["model_push"] == pytest.approx(70.5)
+    assert fractions["first: weights"] == pytest.approx(22.5) and fractions["first: kernel"] == pytest.approx(
+        4.5
+    )
 
 
 def test_the_treemap_neither_overlaps_nor_leaves_gaps() -> None:
