@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import tflite
-from flatbuffers import number_types
 
 from ascmcu.errors import ModelError
 from ascmcu.frontends import variables
+from ascmcu.frontends.flatbuffer import builtin_name
 from ascmcu.ir import registry
 
 _TYPE_NAMES = {v: k.lower() for k, v in vars(tflite.TensorType).items() if k.isupper()}
-_BUILTIN_NAMES = {v: k for k, v in vars(tflite.BuiltinOperator).items() if k.isupper()}
 _MOST_LAYERS = 3
 
 _BEHIND_FEATURES = "export the network behind the features, and describe them with --features"
@@ -144,29 +143,6 @@ def survey(model: Any) -> Survey:
         sum(buffers.values()),
         macs,
     )
-
-
-def builtin_name(model: Any, raw: Any, where: str) -> str:
-    """An operator's name; that of a custom one is ``custom`` and what the file calls it.
-
-    Raises:
-        ModelError: the operator's code is not one of the file.
-    """
-    index = raw.OpcodeIndex()
-    if not 0 <= index < model.OperatorCodesLength():
-        raise ModelError("operator code is out of range", where=where, found=index)
-    code = model.OperatorCodes(index)
-    # schema.fbs: the larger of the old 8-bit field and the new one is valid.
-    value = max(code.DeprecatedBuiltinCode(), _new_builtin_code(code))
-    if value == tflite.BuiltinOperator.CUSTOM:
-        return f"custom {(code.CustomCode() or b'?').decode('utf-8', 'replace')}"
-    return str(_BUILTIN_NAMES.get(value, f"builtin {value}"))
-
-
-def _new_builtin_code(code: Any) -> int:
-    """The newer of the two fields; the package's accessor prefers the older one even where a writer left it out."""
-    offset = int(code._tab.Offset(10))
-    return int(code._tab.Get(number_types.Int32Flags, offset + code._tab.Pos)) if offset else 0
 
 
 def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:

@@ -4,64 +4,17 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
-
-import numpy as np
-import tflite
 
 import ascmcu.ops
-from ascmcu.errors import AscmcuError, ModelError
+from ascmcu.errors import ModelError
 from ascmcu.frontends import survey
-from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
-from ascmcu.frontends.variables import Variables
-from ascmcu.ir import registry
-from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.op import Op
-from ascmcu.ir.types import Array, DType, Quantization, Tensor
+from ascmcu.frontends.flatbuffer import buffer_of, corruption, indices, root
+from ascmcu.frontends.importer import Importer
+from ascmcu.ir.graph import Graph
 from ascmcu.ir.verify import verify
-from ascmcu.ops._quant import way_to_int8
 
 assert ascmcu.ops is not None  # importing it registers the ops
-
-_IDENTIFIER = b"TFL3"
-# Far above anything that a microcontroller runs; keeps corrupt files from asking for the host's whole memory.
-_MAX_ELEMENTS = 1 << 23
-_MAX_RANK = 5
-# A row schedule is simulated row by row.
-_MAX_EXTENT = 1 << 16
-# Converters write about 1e-9 for what is always zero; products and quotients of such scales still fit a float64.
-_SMALLEST_SCALE = 1e-20
-_DTYPES = {
-    tflite.TensorType.INT8: DType.INT8,
-    tflite.TensorType.UINT8: DType.UINT8,
-    tflite.TensorType.INT16: DType.INT16,
-    tflite.TensorType.INT32: DType.INT32,
-    tflite.TensorType.INT64: DType.INT64,
-    tflite.TensorType.FLOAT32: DType.FLOAT32,
-    tflite.TensorType.FLOAT16: DType.FLOAT16,
-    tflite.TensorType.BOOL: DType.BOOL,
-}
-_TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
-_OPTION_CLASSES = {v: k for k, v in vars(tflite.BuiltinOptions).items() if isinstance(v, int) and v > 0}
-# What reading offsets of a corrupt file can raise inside flatbuffers and numpy.
-_CORRUPT = (
-    struct.error,
-    IndexError,
-    ValueError,
-    TypeError,
-    OverflowError,
-    AttributeError,
-    KeyError,
-    MemoryError,
-)
-
-T = TypeVar("T")
 
 
 def load(path: Path) -> tuple[Graph, bytes]:
@@ -87,12 +40,12 @@ def parse(data: bytes, name: str) -> Graph:
     Raises:
         ModelError: it is no model, is corrupt, or holds something that cannot be compiled.
     """
-    model = _root(data, name)
-    with _corruption(name):
+    model = root(data, name)
+    with corruption(name):
         missing = survey.survey(model).unsupported
         if missing:
             raise survey.refusal(missing, name)
-        graph = _Importer(model, data, name).run()
+        graph = Importer(model, data, name).run()
     return verify(graph, "import")
 
 
@@ -103,20 +56,20 @@ def read_survey(path: Path) -> tuple[survey.Survey, bytes]:
         ModelError: the file cannot be read, or is no TensorFlow Lite model.
     """
     data = _read(path)
-    model = _root(data, path.name)
-    with _corruption(path.name):
+    model = root(data, path.name)
+    with corruption(path.name):
         return survey.survey(model), data
 
 
 def metadata(data: bytes, name: str) -> dict[str, bytes]:
     """The model's metadata buffers by name."""
-    model = _root(data, name)
-    with _corruption(name):
+    model = root(data, name)
+    with corruption(name):
         found = {}
-        for i in _indices(model.MetadataLength(), data):
+        for i in indices(model.MetadataLength(), data):
             entry = model.Metadata(i)
             key = (entry.Name() or b"").decode("utf-8", "replace")
-            content = _buffer(model, entry.Buffer(), name)
+            content = buffer_of(model, entry.Buffer(), name)
             found[key] = b"" if content is None else content.tobytes()
         return found
 
@@ -124,446 +77,3 @@ def metadata(data: bytes, name: str) -> dict[str, bytes]:
 def sha256(data: bytes) -> str:
     """The model's identity: SHA-256 over the whole file."""
     return hashlib.sha256(data).hexdigest()
-
-
-def _root(data: bytes, name: str) -> Any:
-    if len(data) < 16 or data[4:8] != _IDENTIFIER:
-        raise ModelError(
-            "the file is not a TensorFlow Lite model",
-            where=name,
-            expected=f"flatbuffer identifier {_IDENTIFIER.decode()}",
-            found=f"{len(data)} bytes beginning {data[:8]!r}",
-        )
-    with _corruption(name):
-        return tflite.Model.GetRootAsModel(data, 0)
-
-
-@contextmanager
-def _corruption(name: str) -> Iterator[None]:
-    try:
-        yield
-    except AscmcuError:
-        raise
-    except _CORRUPT as error:
-        raise ModelError(
-            "the model file is truncated or corrupt",
-            where=name,
-            found=f"{type(error).__name__}: {error}"[:200],
-            hint="copy or convert the model again",
-        ) from error
-
-
-def _indices(count: int, data: bytes) -> range:
-    """``range(count)``, refused where the file could not hold that many entries."""
-    if not 0 <= count <= len(data) // 4:
-        raise ValueError(f"a vector claims {count} entries")
-    return range(count)
-
-
-def _buffer(model: Any, index: int, name: str) -> Array | None:
-    if not 0 <= index < model.BuffersLength():
-        raise ModelError(
-            "buffer index is out of range", where=name, expected=model.BuffersLength(), found=index
-        )
-    buffer = model.Buffers(index)
-    raw: Any = buffer.DataAsNumpy()
-    if not isinstance(raw, int) and len(raw):
-        return np.asarray(raw)
-    # schema.fbs: behind offset 1 a buffer's bytes lie in the file beyond the flatbuffer.
-    start, size = buffer.Offset(), buffer.Size()
-    if start <= 1:
-        return None
-    content = model._tab.Bytes
-    if start + size > len(content):
-        raise ModelError(
-            "a buffer lies beyond the end of the file",
-            where=name,
-            expected=f"≤ {len(content)}",
-            found=start + size,
-        )
-    return np.frombuffer(content, np.uint8, size, start)
-
-
-class _Importer:
-    """Builds the graph of a subgraph, the first as a rule; one ``_OperatorContext`` per operator."""
-
-    def __init__(self, model: Any, data: bytes, name: str, subgraph: int = 0) -> None:
-        self.model = model
-        self.data = data
-        self.name = name
-        self.subgraph = model.Subgraphs(subgraph)
-        self.tensors: dict[str, Tensor] = {}
-        self.by_index: list[Tensor | None] = []
-        self.nodes: list[Node] = []
-        self.dynamic: set[int] = set()
-        self.refused: dict[int, ModelError] = {}
-        self.variables = Variables(name)
-
-    def run(self) -> Graph:
-        """Import tensors, then operators in file order."""
-        sub = self.subgraph
-        self._operators()
-        inputs = [
-            self._tensor_at(sub.Inputs(i), "graph input") for i in _indices(sub.InputsLength(), self.data)
-        ]
-        outputs = [
-            self._tensor_at(sub.Outputs(i), "graph output") for i in _indices(sub.OutputsLength(), self.data)
-        ]
-        if not inputs or not outputs:
-            raise ModelError("the model has no input or no output", where=self.name)
-        for name, value in self.variables.constants().items():
-            self.tensors[name] = with_tensor(self.tensors[name], data=value)
-        taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
-        carried = self.variables.carried(taken, self)
-        # ``define`` may have made an output tensor a constant since.
-        graph = Graph(
-            self.name,
-            self.tensors,
-            tuple(self.nodes),
-            tuple(t.name for t in (*inputs, *(c.entry for c in carried))),
-            tuple(t.name for t in (*outputs, *(c.exit for c in carried))),
-            tuple(c.state for c in carried),
-        )
-        self._check_computed(graph)
-        return graph.replace()
-
-    def _operators(self) -> None:
-        """Import the tensors, then the operators in file order."""
-        sub = self.subgraph
-        self.by_index = [self._tensor_or_none(i) for i in _indices(sub.TensorsLength(), self.data)]
-        for i in _indices(sub.OperatorsLength(), self.data):
-            self._operator(i)
-
-    def emit(self, op: Op, source: Tensor, output: Tensor, index: int) -> None:
-        """Append a node of one input."""
-        self.tensors[output.name] = output
-        self.nodes.append(Node(output.name, op, (source.name,), output.name, index))
-
-    def like(self, tensor: Tensor, stem: str) -> Tensor:
-        """A new tensor of ``tensor``'s type, shape and quantization."""
-        made = Tensor(self.fresh(stem), tensor.shape, tensor.dtype, tensor.quant)
-        self.tensors[made.name] = made
-        return made
-
-    def tensor_at(self, index: int, role: str) -> Tensor:
-        """A tensor of the subgraph, as it is known by now."""
-        tensor = self._tensor_at(index, role)
-        return self.tensors.get(tensor.name, tensor)
-
-    def initial_values(self, subgraph: int) -> dict[tuple[str, str], Array]:
-        """What another subgraph assigns to variables, all of it known at compile time.
-
-        Raises:
-            ModelError: there is no such subgraph, or what it assigns is not known.
-        """
-        if not 0 < subgraph < self.model.SubgraphsLength():
-            raise ModelError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
-        other = _Importer(self.model, self.data, self.name, subgraph)
-        other._operators()
-        found = {}
-        for key, tensor in other.variables.current.items():
-            value = other.fold(tensor)
-            if value is None:
-                raise ModelError(
-                    "a variable's initial value is not known at compile time",
-                    where=f"{self.name}: {key[1]}, {tensor.describe()}",
-                )
-            found[key] = value
-        return found
-
-    def fold(self, tensor: Tensor) -> Array | None:
-        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
-        if tensor.data is not None:
-            return tensor.data
-        node = next((n for n in self.nodes if n.output == tensor.name), None)
-        if node is None:
-            return None
-        sources = [self.tensors[name] if name else None for name in node.inputs]
-        values = [None if t is None else self.fold(t) for t in sources]
-        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
-            return None
-        return node.op.evaluate(values, sources, tensor)
-
-    def fresh(self, stem: str) -> str:
-        """A tensor name that is not taken."""
-        name, number = stem, 1
-        while name in self.tensors:
-            name, number = f"{stem}.{number}", number + 1
-        return name
-
-    def _check_computed(self, graph: Graph) -> None:
-        known = set(graph.inputs) | {n for n, t in self.tensors.items() if t.is_const}
-        for node in graph.nodes:
-            for name in node.inputs:
-                if name and name not in known:
-                    raise ModelError(
-                        "a tensor is used before any operator computes it",
-                        where=f"{self.name}: {node.describe()}, {self.tensors[name].describe()}",
-                    )
-            if node.output in known:
-                raise ModelError(
-                    "a tensor is written twice", where=f"{self.name}: {self.tensors[node.output].describe()}"
-                )
-            known.add(node.output)
-        for name in graph.outputs:
-            if name not in known:
-                raise ModelError(
-                    "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
-                )
-
-    def _tensor_or_none(self, index: int) -> Tensor | None:
-        """A tensor that cannot be had is refused only when something uses it."""
-        try:
-            return self._tensor(index)
-        except ModelError as error:
-            self.refused[index] = error
-            return None
-
-    def _tensor(self, index: int) -> Tensor | None:
-        raw = self.subgraph.Tensors(index)
-        name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
-        where = f"{self.name}: tensor {index} '{name}'"
-        dtype = _DTYPES.get(raw.Type())
-        if dtype is None:
-            # Refused only when an operator uses it: string and resource tensors may lie around unused.
-            return None
-        shape = tuple(int(raw.Shape(i)) for i in _indices(raw.ShapeLength(), self.data))
-        if len(shape) > 1 and shape[0] == -1:
-            # A batch that the converter left open: one clip at a time.
-            shape = (1, *shape[1:])
-            self.dynamic.add(index)
-        absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
-        if absurd or len(shape) > _MAX_RANK:
-            raise ModelError(
-                "tensor has a dynamic or invalid shape",
-                where=where,
-                expected=f"up to {_MAX_RANK} extents of 1 … {_MAX_EXTENT}, at most {_MAX_ELEMENTS} elements",
-                found=list(shape[:8]),
-                hint="convert the model with a fixed input shape and batch size 1",
-            )
-        if raw.ShapeSignatureLength() > 0 and int(np.min(raw.ShapeSignatureAsNumpy())) < 0:
-            self.dynamic.add(index)
-        if raw.Sparsity() is not None:
-            raise ModelError(
-                "sparse tensors are not supported", where=where, hint="convert the model without sparsity"
-            )
-        tensor = Tensor(name, shape, dtype, self._quantization(raw, shape, where), None, index)
-        constant = self._constant(raw, tensor, where)
-        tensor = Tensor(name, shape, dtype, tensor.quant, constant, index)
-        self.tensors[name] = tensor
-        return tensor
-
-    def _unique_name(self, raw: str, index: int) -> str:
-        # Converters chain the names of fused layers with semicolons; the first one says enough.
-        name = re.sub(r"[^\w./:\-]", "_", raw.split(";")[0])[:80] or f"tensor_{index}"
-        return name if name not in self.tensors else f"{name}:{index}"
-
-    def _quantization(self, raw: Any, shape: tuple[int, ...], where: str) -> Quantization | None:
-        q = raw.Quantization()
-        if q is None or q.ScaleLength() == 0:
-            return None
-        scales = tuple(float(q.Scale(i)) for i in _indices(q.ScaleLength(), self.data))
-        zero_points = tuple(int(q.ZeroPoint(i)) for i in _indices(q.ZeroPointLength(), self.data)) or (0,)
-        axis = int(q.QuantizedDimension())
-        per_axis = len(scales) > 1
-        if per_axis and len(shape) == 1:
-            axis = 0  # There is no other: some converters name the axis of the weights for a bias.
-        fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
-        usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
-        if not fits or not usable or len(zero_points) not in (1, len(scales)):
-            raise ModelError(
-                "tensor has an invalid quantization",
-                where=where,
-                expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the axis",
-                found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
-                f"shape {list(shape)}",
-            )
-        if any(abs(z) > 1 << 16 for z in zero_points) or len(set(zero_points)) > 1:
-            raise ModelError("tensor has unusable zero points", where=where, found=zero_points[:8])
-        return Quantization(scales, (zero_points[0],), axis if per_axis else 0)
-
-    def _constant(self, raw: Any, tensor: Tensor, where: str) -> Array | None:
-        buffer = _buffer(self.model, raw.Buffer(), where)
-        if buffer is None:
-            return None
-        if len(buffer) != tensor.size_bytes:
-            raise ModelError(
-                "a constant's buffer does not have the tensor's size",
-                where=where,
-                expected=f"{tensor.size_bytes} bytes",
-                found=f"{len(buffer)} bytes",
-            )
-        return np.frombuffer(buffer.tobytes(), tensor.dtype.numpy).reshape(tensor.shape)
-
-    def _tensor_at(self, index: int, role: str) -> Tensor:
-        if not 0 <= index < len(self.by_index):
-            raise ModelError(
-                f"{role} is not a tensor of the file",
-                where=self.name,
-                expected=f"< {len(self.by_index)}",
-                found=index,
-            )
-        tensor = self.by_index[index]
-        if index in self.refused:
-            raise self.refused[index]
-        if tensor is None:
-            kind = _TYPE_NAMES.get(self.subgraph.Tensors(index).Type(), "unknown")
-            raise ModelError(
-                f"{role} has an element type that is not supported",
-                where=f"{self.name}: tensor {index}",
-                expected="int8, uint8, int32 or float32",
-                found=kind.lower(),
-            )
-        return tensor
-
-    def _operator(self, index: int) -> None:
-        raw = self.subgraph.Operators(index)
-        builtin = survey.builtin_name(self.model, raw, f"{self.name}: operator {index}")
-        if builtin in VARIABLE_BUILTINS:
-            self.variables.operator(builtin, index, raw, _options(raw), self)
-            return
-        role = f"operator {index} ({builtin})"
-        inputs = [
-            None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
-            for i in _indices(raw.InputsLength(), self.data)
-        ]
-        outputs = [
-            self._tensor_at(raw.Outputs(i), f"an output of {role}")
-            for i in _indices(raw.OutputsLength(), self.data)
-        ]
-        floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
-        op = registry.importer(builtin, floats=floats)
-        ctx = _OperatorContext(self, builtin, index, inputs, outputs, _options(raw))
-        if op is None:
-            # The survey speaks of the first output's type, which may be one that is not imported.
-            raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
-        if not outputs or not inputs:
-            raise ctx.error("operator has no inputs or no outputs")
-        try:
-            op.import_tflite(ctx)
-        except _CORRUPT as error:
-            raise ctx.error(
-                "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
-            ) from error
-
-
-def _options(raw: Any) -> Any:
-    class_name = _OPTION_CLASSES.get(raw.BuiltinOptionsType())
-    table = raw.BuiltinOptions()
-    if class_name is None or table is None or not hasattr(tflite, class_name):
-        return None
-    options = getattr(tflite, class_name)()
-    options.Init(table.Bytes, table.Pos)
-    return options
-
-
-class _OperatorContext:
-    """The ``ImportContext`` of one operator."""
-
-    def __init__(
-        self,
-        importer: _Importer,
-        builtin: str,
-        index: int,
-        inputs: Sequence[Tensor | None],
-        outputs: Sequence[Tensor],
-        options: Any,
-    ) -> None:
-        self._importer = importer
-        self.builtin = builtin
-        self._index = index
-        # A tensor that an earlier operator defined as constant is seen as such.
-        self.inputs = [None if t is None else importer.tensors.get(t.name, t) for t in inputs]
-        self.outputs = list(outputs)
-        self._options = options
-
-    def option(self, name: str, default: Any = None) -> Any:
-        """A builtin option; numbers are finite.
-
-        Raises:
-            ModelError: the file holds an infinity or NaN.
-        """
-        reader: Callable[[], Any] | None = (
-            getattr(self._options, name, None) if self._options is not None else None
-        )
-        value = default if reader is None else reader()
-        if isinstance(value, float) and not math.isfinite(value):
-            raise self.error(f"option {name} is not a number", expected="a finite number", found=str(value))
-        return value
-
-    def needed(self, index: int) -> Tensor:
-        """An input that must not be absent."""
-        tensor = self.inputs[index]
-        if tensor is None:
-            raise self.error("input is missing")
-        return tensor
-
-    def const(self, index: int) -> Array:
-        """The value of a constant input."""
-        tensor = self.inputs[index] if index < len(self.inputs) else None
-        value = None if tensor is None else self._importer.fold(tensor)
-        if value is None:
-            raise self.error(
-                "operand must be constant", tensor, expected="a constant", found="a computed tensor"
-            )
-        return value
-
-    def emit(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> None:
-        """Append a node. What a dynamic model states of its tensors are placeholders: there the op's own rule holds."""
-        if output.source_index in self._importer.dynamic:
-            output = with_tensor(output, shape=self._inferred(op, inputs, output))
-        self._importer.tensors[output.name] = output
-        names = tuple("" if t is None else t.name for t in inputs)
-        self._importer.nodes.append(Node(output.name, op, names, output.name, self._index))
-
-    def _inferred(self, op: Op, inputs: Sequence[Tensor | None], output: Tensor) -> tuple[int, ...]:
-        try:
-            return op.infer(inputs).shape
-        except ModelError as error:
-            raise self.error(error.what, output, expected=error.expected, found=error.found) from error
-
-    def define(self, output: Tensor, value: Array) -> None:
-        """Make ``output`` a constant."""
-        if tuple(value.shape) != output.shape:
-            raise self.error(
-                "constant result has another shape", output, expected=output.shape, found=value.shape
-            )
-        self._importer.tensors[output.name] = Tensor(
-            output.name, output.shape, output.dtype, output.quant, value, output.source_index
-        )
-
-    def temporary(self, like: Tensor, shape: tuple[int, ...], stem: str) -> Tensor:
-        """A new tensor."""
-        return self._add(Tensor(self._importer.fresh(stem), shape, like.dtype, like.quant))
-
-    def constant(self, stem: str, value: Array, like: Tensor | None = None) -> Tensor:
-        """A new constant."""
-        dtype = like.dtype if like is not None else DType(_numpy_name(value))
-        quant = like.quant if like is not None else None
-        return self._add(Tensor(self._importer.fresh(stem), tuple(value.shape), dtype, quant, value))
-
-    def _add(self, tensor: Tensor) -> Tensor:
-        self._importer.tensors[tensor.name] = tensor
-        return tensor
-
-    def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
-        """An error at this operator."""
-        where = f"{self._importer.name}: {self.builtin}, operator {self._index}"
-        if tensor is not None:
-            where += f", {tensor.describe()}"
-        return ModelError(what, where=where, **context)
-
-    def require_dtype(self, tensor: Tensor, *allowed: DType) -> None:
-        """Refuse other element types."""
-        if tensor.dtype not in allowed:
-            raise self.error(
-                "element type is not supported here",
-                tensor,
-                expected=", ".join(d.name.lower() for d in allowed),
-                found=tensor.dtype.name.lower(),
-                hint=way_to_int8(tensor),
-            )
-
-
-def _numpy_name(value: Array) -> str:
-    return next(d.value for d in DType if d.numpy == value.dtype)

@@ -24,7 +24,7 @@ import pytest
 from ascmcu import api, zoo
 from ascmcu.data import datasets, synth
 from ascmcu.errors import AscmcuError, InputError, LimitError
-from ascmcu.tune import cost, front, limits, study
+from ascmcu.tune import cost, limits, pareto, study
 
 RECIPE = """
 description = "seconds"
@@ -334,9 +334,9 @@ def test_a_page_needs_nothing_else(recipe: Path) -> None:
         study.Result(1, {"network.filters": [8, 16]}, 0.4, 1000, 2000, 12, False),
     )
     outcome = study.Outcome("small", loaded.spec, results, ((2, "RAM < 5 & more"),))
-    page = front.html(outcome, front.png(outcome))
+    page = pareto.html(outcome, pareto.png(outcome))
     assert "RAM &lt; 5 &amp; more" in page and "http" not in page
-    assert front.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
+    assert pareto.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
 
 
 def test_values_of_the_command_line_are_checked(recipe: Path) -> None:
@@ -367,4 +367,4 @@ def test_why_trials_were_given_up(recipe: Path) -> None:
     loaded = study.load(recipe)
     given_up = ((0, "a bound: 1,234 bytes"), (1, "a bound: 99 bytes"), (2, "a limit"))
     outcome = study.Outcome("small", loaded.spec, (), given_up)
-    assert front.reasons(outcome) == [("a bound: … bytes", 2), ("a limit", 1)]
+    assert pareto.reasons(outcome) == [("a bound: … bytes", 2), ("a limit", 1)]

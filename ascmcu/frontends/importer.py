@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A subgraph of a TensorFlow Lite model → Graph: its tensors, then its operators in the order of the file."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import tflite
+
+from ascmcu.errors import ModelError
+from ascmcu.frontends.flatbuffer import CORRUPT, buffer_of, builtin_name, indices, options_of
+from ascmcu.frontends.operator_context import OperatorContext
+from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
+from ascmcu.frontends.variables import Variables
+from ascmcu.ir import registry
+from ascmcu.ir.graph import Graph, Node, with_tensor
+from ascmcu.ir.op import Op
+from ascmcu.ir.types import Array, DType, Quantization, Tensor
+
+# Far above anything that a microcontroller runs; keeps corrupt files from asking for the host's whole memory.
+_MAX_ELEMENTS = 1 << 23
+_MAX_RANK = 5
+# A row schedule is simulated row by row.
+_MAX_EXTENT = 1 << 16
+# Converters write about 1e-9 for what is always zero; products and quotients of such scales still fit a float64.
+_SMALLEST_SCALE = 1e-20
+_DTYPES = {
+    tflite.TensorType.INT8: DType.INT8,
+    tflite.TensorType.UINT8: DType.UINT8,
+    tflite.TensorType.INT16: DType.INT16,
+    tflite.TensorType.INT32: DType.INT32,
+    tflite.TensorType.INT64: DType.INT64,
+    tflite.TensorType.FLOAT32: DType.FLOAT32,
+    tflite.TensorType.FLOAT16: DType.FLOAT16,
+    tflite.TensorType.BOOL: DType.BOOL,
+}
+_TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
+
+
+class Importer:
+    """Builds the graph of a subgraph, the first as a rule; one ``OperatorContext`` per operator."""
+
+    def __init__(self, model: Any, data: bytes, name: str, subgraph: int = 0) -> None:
+        self.model = model
+        self.data = data
+        self.name = name
+        self.subgraph = model.Subgraphs(subgraph)
+        self.tensors: dict[str, Tensor] = {}
+        self.by_index: list[Tensor | None] = []
+        self.nodes: list[Node] = []
+        self.dynamic: set[int] = set()
+        self.refused: dict[int, ModelError] = {}
+        self.variables = Variables(name)
+
+    def run(self) -> Graph:
+        """Import tensors, then operators in file order."""
+        sub = self.subgraph
+        self._operators()
+        inputs = [
+            self._tensor_at(sub.Inputs(i), "graph input") for i in indices(sub.InputsLength(), self.data)
+        ]
+        outputs = [
+            self._tensor_at(sub.Outputs(i), "graph output") for i in indices(sub.OutputsLength(), self.data)
+        ]
+        if not inputs or not outputs:
+            raise ModelError("the model has no input or no output", where=self.name)
+        for name, value in self.variables.constants().items():
+            self.tensors[name] = with_tensor(self.tensors[name], data=value)
+        taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
+        carried = self.variables.carried(taken, self)
+        # ``define`` may have made an output tensor a constant since.
+        graph = Graph(
+            self.name,
+            self.tensors,
+            tuple(self.nodes),
+            tuple(t.name for t in (*inputs, *(c.entry for c in carried))),
+            tuple(t.name for t in (*outputs, *(c.exit for c in carried))),
+            tuple(c.state for c in carried),
+        )
+        self._check_computed(graph)
+        return graph.replace()
+
+    def _operators(self) -> None:
+        """Import the tensors, then the operators in file order."""
+        sub = self.subgraph
+        self.by_index = [self._tensor_or_none(i) for i in indices(sub.TensorsLength(), self.data)]
+        for i in indices(sub.OperatorsLength(), self.data):
+            self._operator(i)
+
+    def emit(self, op: Op, source: Tensor, output: Tensor, index: int) -> None:
+        """Append a node of one input."""
+        self.tensors[output.name] = output
+        self.nodes.append(Node(output.name, op, (source.name,), output.name, index))
+
+    def like(self, tensor: Tensor, stem: str) -> Tensor:
+        """A new tensor of ``tensor``'s type, shape and quantization."""
+        made = Tensor(self.fresh(stem), tensor.shape, tensor.dtype, tensor.quant)
+        self.tensors[made.name] = made
+        return made
+
+    def tensor_at(self, index: int, role: str) -> Tensor:
+        """A tensor of the subgraph, as it is known by now."""
+        tensor = self._tensor_at(index, role)
+        return self.tensors.get(tensor.name, tensor)
+
+    def initial_values(self, subgraph: int) -> dict[tuple[str, str], Array]:
+        """What another subgraph assigns to variables, all of it known at compile time.
+
+        Raises:
+            ModelError: there is no such subgraph, or what it assigns is not known.
+        """
+        if not 0 < subgraph < self.model.SubgraphsLength():
+            raise ModelError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
+        other = Importer(self.model, self.data, self.name, subgraph)
+        other._operators()
+        found = {}
+        for key, tensor in other.variables.current.items():
+            value = other.fold(tensor)
+            if value is None:
+                raise ModelError(
+                    "a variable's initial value is not known at compile time",
+                    where=f"{self.name}: {key[1]}, {tensor.describe()}",
+                )
+            found[key] = value
+        return found
+
+    def fold(self, tensor: Tensor) -> Array | None:
+        """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
+        if tensor.data is not None:
+            return tensor.data
+        node = next((n for n in self.nodes if n.output == tensor.name), None)
+        if node is None:
+            return None
+        sources = [self.tensors[name] if name else None for name in node.inputs]
+        values = [None if t is None else self.fold(t) for t in sources]
+        if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
+            return None
+        return node.op.evaluate(values, sources, tensor)
+
+    def fresh(self, stem: str) -> str:
+        """A tensor name that is not taken."""
+        name, number = stem, 1
+        while name in self.tensors:
+            name, number = f"{stem}.{number}", number + 1
+        return name
+
+    def _check_computed(self, graph: Graph) -> None:
+        known = set(graph.inputs) | {n for n, t in self.tensors.items() if t.is_const}
+        for node in graph.nodes:
+            for name in node.inputs:
+                if name and name not in known:
+                    raise ModelError(
+                        "a tensor is used before any operator computes it",
+                        where=f"{self.name}: {node.describe()}, {self.tensors[name].describe()}",
+                    )
+            if node.output in known:
+                raise ModelError(
+                    "a tensor is written twice", where=f"{self.name}: {self.tensors[node.output].describe()}"
+                )
+            known.add(node.output)
+        for name in graph.outputs:
+            if name not in known:
+                raise ModelError(
+                    "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
+                )
+
+    def _tensor_or_none(self, index: int) -> Tensor | None:
+        """A tensor that cannot be had is refused only when something uses it."""
+        try:
+            return self._tensor(index)
+        except ModelError as error:
+            self.refused[index] = error
+            return None
+
+    def _tensor(self, index: int) -> Tensor | None:
+        raw = self.subgraph.Tensors(index)
+        name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
+        where = f"{self.name}: tensor {index} '{name}'"
+        dtype = _DTYPES.get(raw.Type())
+        if dtype is None:
+            # Refused only when an operator uses it: string and resource tensors may lie around unused.
+            return None
+        shape = tuple(int(raw.Shape(i)) for i in indices(raw.ShapeLength(), self.data))
+        if len(shape) > 1 and shape[0] == -1:
+            # A batch that the converter left open: one clip at a time.
+            shape = (1, *shape[1:])
+            self.dynamic.add(index)
+        absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
+        if absurd or len(shape) > _MAX_RANK:
+            raise ModelError(
+                "tensor has a dynamic or invalid shape",
+                where=where,
+                expected=f"up to {_MAX_RANK} extents of 1 … {_MAX_EXTENT}, at most {_MAX_ELEMENTS} elements",
+                found=list(shape[:8]),
+                hint="convert the model with a fixed input shape and batch size 1",
+            )
+        if raw.ShapeSignatureLength() > 0 and int(np.min(raw.ShapeSignatureAsNumpy())) < 0:
+            self.dynamic.add(index)
+        if raw.Sparsity() is not None:
+            raise ModelError(
+                "sparse tensors are not supported", where=where, hint="convert the model without sparsity"
+            )
+        tensor = Tensor(name, shape, dtype, self._quantization(raw, shape, where), None, index)
+        constant = self._constant(raw, tensor, where)
+        tensor = Tensor(name, shape, dtype, tensor.quant, constant, index)
+        self.tensors[name] = tensor
+        return tensor
+
+    def _unique_name(self, raw: str, index: int) -> str:
+        # Converters chain the names of fused layers with semicolons; the first one says enough.
+        name = re.sub(r"[^\w./:\-]", "_", raw.split(";")[0])[:80] or f"tensor_{index}"
+        return name if name not in self.tensors else f"{name}:{index}"
+
+    def _quantization(self, raw: Any, shape: tuple[int, ...], where: str) -> Quantization | None:
+        q = raw.Quantization()
+        if q is None or q.ScaleLength() == 0:
+            return None
+        scales = tuple(float(q.Scale(i)) for i in indices(q.ScaleLength(), self.data))
+        zero_points = tuple(int(q.ZeroPoint(i)) for i in indices(q.ZeroPointLength(), self.data)) or (0,)
+        axis = int(q.QuantizedDimension())
+        per_axis = len(scales) > 1
+        if per_axis and len(shape) == 1:
+            axis = 0  # There is no other: some converters name the axis of the weights for a bias.
+        fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
+        usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
+        if not fits or not usable or len(zero_points) not in (1, len(scales)):
+            raise ModelError(
+                "tensor has an invalid quantization",
+                where=where,
+                expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the axis",
+                found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
+                f"shape {list(shape)}",
+            )
+        if any(abs(z) > 1 << 16 for z in zero_points) or len(set(zero_points)) > 1:
+            raise ModelError("tensor has unusable zero points", where=where, found=zero_points[:8])
+        return Quantization(scales, (zero_points[0],), axis if per_axis else 0)
+
+    def _constant(self, raw: Any, tensor: Tensor, where: str) -> Array | None:
+        buffer = buffer_of(self.model, raw.Buffer(), where)
+        if buffer is None:
+            return None
+        if len(buffer) != tensor.size_bytes:
+            raise ModelError(
+                "a constant's buffer does not have the tensor's size",
+                where=where,
+                expected=f"{tensor.size_bytes} bytes",
+                found=f"{len(buffer)} bytes",
+            )
+        return np.frombuffer(buffer.tobytes(), tensor.dtype.numpy).reshape(tensor.shape)
+
+    def _tensor_at(self, index: int, role: str) -> Tensor:
+        if not 0 <= index < len(self.by_index):
+            raise ModelError(
+                f"{role} is not a tensor of the file",
+                where=self.name,
+                expected=f"< {len(self.by_index)}",
+                found=index,
+            )
+        tensor = self.by_index[index]
+        if index in self.refused:
+            raise self.refused[index]
+        if tensor is None:
+            kind = _TYPE_NAMES.get(self.subgraph.Tensors(index).Type(), "unknown")
+            raise ModelError(
+                f"{role} has an element type that is not supported",
+                where=f"{self.name}: tensor {index}",
+                expected="int8, uint8, int32 or float32",
+                found=kind.lower(),
+            )
+        return tensor
+
+    def _operator(self, index: int) -> None:
+        raw = self.subgraph.Operators(index)
+        builtin = builtin_name(self.model, raw, f"{self.name}: operator {index}")
+        if builtin in VARIABLE_BUILTINS:
+            self.variables.operator(builtin, index, raw, options_of(raw), self)
+            return
+        role = f"operator {index} ({builtin})"
+        inputs = [
+            None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
+            for i in indices(raw.InputsLength(), self.data)
+        ]
+        outputs = [
+            self._tensor_at(raw.Outputs(i), f"an output of {role}")
+            for i in indices(raw.OutputsLength(), self.data)
+        ]
+        floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
+        op = registry.importer(builtin, floats=floats)
+        ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw))
+        if op is None:
+            # The survey speaks of the first output's type, which may be one that is not imported.
+            raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
+        if not outputs or not inputs:
+            raise ctx.error("operator has no inputs or no outputs")
+        try:
+            op.import_tflite(ctx)
+        except CORRUPT as error:
+            raise ctx.error(
+                "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
+            ) from error
