@@ -14,6 +14,7 @@ when it executes. What the queue does between is CM: cmemu, verified against sil
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 QUEUE_HALFWORDS = 6  # the decoder's register included
 REGISTER_HALFWORDS = 2
@@ -50,12 +51,14 @@ class Fetch:
 class Arrival:
     """When an instruction starts to execute, in cycles from the state before, and the queue then.
 
-    ``asked`` are the cycles in which words were asked for on the way.
+    ``asked`` are the cycles in which words were asked for on the way; the first lies ``ahead_halfwords`` behind
+    the instruction's own first, the others follow it.
     """
 
     cycle: int
     fetch: Fetch
-    asked: tuple[int, ...] = ()
+    asked: tuple[int, ...]
+    ahead_halfwords: int
 
 
 def at_target(address: int) -> Fetch:
@@ -63,6 +66,13 @@ def at_target(address: int) -> Fetch:
     return Fetch(REGISTER_HALFWORDS - address // 2 % 2, 0, WORD_HALFWORDS)
 
 
+@cache
+def executing(fetch: Fetch, busy: int, blind: bool) -> Fetch:
+    """The queue when an instruction starts to execute that takes ``busy`` cycles."""
+    return Fetch(fetch.register, fetch.queue, fetch.coming, busy, blind)
+
+
+@cache  # of a few hundred states that there are
 def arrive(fetch: Fetch, halfwords: int, earliest: int, *, speculates: bool = False) -> Arrival:
     """Decode the next instruction and let it start.
 
@@ -87,7 +97,7 @@ def arrive(fetch: Fetch, halfwords: int, earliest: int, *, speculates: bool = Fa
         now = _tick(now, halfwords if moves else 0, WORD_HALFWORDS if asks else 0)
         cycle += 1
         if moves:
-            return Arrival(cycle, now, tuple(asked))
+            return Arrival(cycle, now, tuple(asked), fetch.held)
 
 
 def _asks(now: Fetch, halfwords: int, moves: bool, decoded: int, cycle: int) -> bool:

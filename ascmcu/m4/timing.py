@@ -16,7 +16,7 @@ import enum
 from dataclasses import dataclass, replace
 
 from ascmcu.m4.costs import DIVIDE_MIN_CYCLES
-from ascmcu.m4.fetch import Arrival, Fetch, arrive, at_target, branch_in_decode
+from ascmcu.m4.fetch import Arrival, Fetch, arrive, at_target, branch_in_decode, executing
 from ascmcu.m4.instruction import LOADS, MEMORY, STORES, Instruction, Kind
 
 # Refill behind a branch that asks for its target when it executes, or when the loaded address has come (TRM "P").
@@ -85,9 +85,8 @@ class Step:
     """The cycles that one instruction adds, why, and the state behind it.
 
     ``leads_group``: it is where a run of back-to-back accesses waits for slow RAM; ``chained``: its access
-    overlaps that of the instruction before, which holds within one memory only. ``starts`` is the cycle in which it
-    starts to execute, from the start of the instruction before; ``asks`` are the words that were asked for
-    in the meantime, as (cycle, bytes ahead of the instruction).
+    overlaps that of the instruction before, which holds within one memory only; ``arrival``: when it came out of the
+    prefetch queue, from the start of the instruction before, None if it came together with that one.
     """
 
     cycles: int
@@ -95,8 +94,7 @@ class Step:
     leads_group: bool
     reasons: tuple[str, ...]
     chained: bool = False
-    starts: int = 0
-    asks: tuple[tuple[int, int], ...] = ()
+    arrival: Arrival | None = None
 
 
 def step(state: State, instruction: Instruction) -> Step:
@@ -114,18 +112,10 @@ def step(state: State, instruction: Instruction) -> Step:
     if stall:
         reasons.append("waits for its fetch")
     busy = max(1, own + early)
-    fetch = replace(arrival.fetch, busy=busy, blind=_blinds(state, instruction))
+    fetch = executing(arrival.fetch, busy, _blinds(state, instruction))
     cycles = own + late + stall
-    after = replace(_after(state, instruction, cycles), fetch=fetch)
-    asks = _asks(state, instruction, arrival)
-    leads = _leads_group(state, instruction)
-    return Step(cycles, after, leads, tuple(reasons), chained, arrival.cycle, asks)
-
-
-def _asks(state: State, instruction: Instruction, arrival: Arrival) -> tuple[tuple[int, int], ...]:
-    """When which words were asked for until the instruction started, as ``Step.asks``."""
-    ahead = 2 * (state.fetch or at_target(instruction.address)).held
-    return tuple((cycle, ahead + 4 * position) for position, cycle in enumerate(arrival.asked))
+    after = _after(state, instruction, cycles, fetch)
+    return Step(cycles, after, _leads_group(state, instruction), tuple(reasons), chained, arrival)
 
 
 def _blinds(state: State, instruction: Instruction) -> bool:
@@ -203,7 +193,7 @@ def skipped(state: State, instruction: Instruction) -> Step:
     stall, arrival = _fetched(state, instruction, 0)
     cycles = 1 + stall
     busy = max(0, state.fp_busy_cycles - cycles)
-    fetch = replace(arrival.fetch, busy=1, blind=False)
+    fetch = executing(arrival.fetch, 1, False)
     clean = State(fetch=fetch, narrow=not instruction.wide, fp_busy_cycles=busy)
     return Step(cycles, clean, False, ("condition failed",))
 
@@ -330,7 +320,7 @@ def _fp_wait_cycles(state: State, instruction: Instruction, reasons: list[str]) 
     return waits
 
 
-def _after(state: State, instruction: Instruction, cycles: int) -> State:
+def _after(state: State, instruction: Instruction, cycles: int, fetch: Fetch) -> State:
     """The state behind an instruction that executed."""
     kind = instruction.kind
     busy = max(0, state.fp_busy_cycles - cycles)
@@ -350,6 +340,7 @@ def _after(state: State, instruction: Instruction, cycles: int) -> State:
     else:
         computed = 0 if kind in LOADS else written
     return State(
+        fetch=fetch,
         previous=previous,
         computed=computed,
         loaded=written if single else 0,

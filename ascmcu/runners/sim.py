@@ -71,6 +71,7 @@ class SimRunner(Runner):
         value: BaseException | None,
         trace: types.TracebackType | None,
     ) -> None:
+        self.machine.keep_blocks()
         del self.machine, self._port
 
     def read(self, timeout_s: float) -> bytes:

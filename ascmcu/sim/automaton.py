@@ -65,6 +65,10 @@ class Automaton:
         self.nodes: list[Block] = []
         self.edges: list[Edge] = []
         self.functions: frozenset[int] = frozenset()  # where functions start, if calls are followed
+        self.kept: dict[
+            tuple[int, int, State], Block
+        ] = {}  # of code that cannot change, this run's or an earlier one's
+        self.found_new = False  # whether this run has added to them
         self._by_key: dict[tuple[int, int, State], int] = {}
         self._decoded: dict[tuple[int, int], tuple[Instruction, ...]] = {}
         self._constant = constant
@@ -121,12 +125,21 @@ class Automaton:
     def _node(self, address: int, size: int, entry: State) -> int:
         key = (address, size, entry)
         if key not in self._by_key:
-            code = self._code(address, size)
-            block = analyse(address, size, code, entry, self._constant_word)
+            block = self._block(key)
             opaque = self._evaluate_opaque(block) if block.opaque else []
             self._by_key[key] = self.add_node(block, opaque)
             self._watch(block, opaque)
         return self._by_key[key]
+
+    def _block(self, key: tuple[int, int, State]) -> Block:
+        address, size, entry = key
+        if key in self.kept:
+            return self.kept[key]
+        block = analyse(address, size, self._code(address, size), entry, self._constant_word)
+        if any(start <= address and address + size <= end for start, end in self._constant):
+            self.kept[key] = block
+            self.found_new = True
+        return block
 
     def _code(self, address: int, size: int) -> tuple[Instruction, ...]:
         if (address, size) not in self._decoded:
@@ -234,7 +247,7 @@ class Automaton:
 
     def _watch(self, block: Block, opaque: Sequence[_Seen]) -> None:
         """Put sites on divides, on conditional accesses, and on accesses that reach beyond memory."""
-        for address, cycles in block.conditional_cycles().items():
+        for address, cycles in block.conditional_cycles:
             self.site_at(address, w.SITE_CONDITIONAL, {w.SITE_MORE: cycles})
         for instruction in block.instructions:
             if instruction.kind is Kind.DIVIDE:
@@ -433,7 +446,7 @@ def _begins(block: Block) -> list[int]:
     now = -entry.busy
     begins = []
     for step in block.steps:
-        now += step.starts
+        now += step.arrival.cycle if step.arrival is not None else 0
         begins.append(now)
     return begins
 
@@ -453,8 +466,12 @@ def _asked(block: Block, bits: int) -> dict[int, int]:
         asked[word >> bits] = cycle
         cycle -= 1
     for instruction, begins, step in zip(block.instructions, _begins(block), block.steps, strict=True):
-        for inside, ahead in step.asks:
-            asked.setdefault((instruction.address + ahead) >> bits, begins - step.starts + inside)
+        if step.arrival is None:
+            continue
+        word = instruction.address + 2 * step.arrival.ahead_halfwords
+        for inside in step.arrival.asked:
+            asked.setdefault(word >> bits, begins - step.arrival.cycle + inside)
+            word += 4
     return asked
 
 

@@ -42,7 +42,8 @@ class Block:
 
     ``steps`` holds one ``Step`` per instruction, all executed and the last one not branching away.
     ``accesses`` are the loads and stores that ``Form`` describes, ``opaque`` those whose address comes from
-    memory within the block.
+    memory within the block. ``conditional_cycles`` are, by address, what instructions under a condition add when they
+    execute.
     """
 
     address: int
@@ -52,6 +53,7 @@ class Block:
     steps: tuple[Step, ...]
     accesses: tuple[Access, ...]
     opaque: tuple[Instruction, ...]
+    conditional_cycles: tuple[tuple[int, int], ...] = ()
 
     @property
     def end(self) -> int:
@@ -74,17 +76,6 @@ class Block:
         entry = self.steps[-2].state if len(self.steps) > 1 else self.entry
         cycles, state = timing.leave(entry, last, target)
         return before + cycles, state
-
-    def conditional_cycles(self) -> dict[int, int]:
-        """Cycles by address that instructions under a condition add when they execute."""
-        found: dict[int, int] = {}
-        state = self.entry
-        for instruction, counted in zip(self.instructions, self.steps, strict=True):
-            one = timing.step(state, instruction)
-            if one.cycles > counted.cycles:
-                found[instruction.address] = one.cycles - counted.cycles
-            state = one.state
-        return found
 
     def cycles_before(self, address: int) -> int:
         """Static cycles between the block's entry and the start of the instruction at ``address``."""
@@ -129,13 +120,17 @@ def analyse(
         constant_at: the word at an address that cannot change (flash), else None; follows literal loads.
     """
     steps: list[Step] = []
+    conditional: list[tuple[int, int]] = []
     state = entry
     for instruction in instructions:
         one = timing.step(state, instruction)
-        steps.append(replace(one, cycles=1) if pays_when_executed(instruction, one) else one)
         state = one.state
+        if pays_when_executed(instruction, one):
+            conditional.append((instruction.address, one.cycles - 1))
+            one = replace(one, cycles=1)
+        steps.append(one)
     accesses, opaque = _follow(instructions, steps, constant_at)
-    return Block(address, size_bytes, entry, instructions, tuple(steps), accesses, opaque)
+    return Block(address, size_bytes, entry, instructions, tuple(steps), accesses, opaque, tuple(conditional))
 
 
 def pays_when_executed(instruction: Instruction, one: Step) -> bool:

@@ -341,11 +341,68 @@ def _fp_moved(insn: Any) -> int:
     return max(1, len(cores))
 
 
+# Instructions met so far, by their bytes: those that mean the same at every address and behind every other.
+_KNOWN: dict[bytes, Instruction] = {}
+_WIDE = 0b11101  # the highest five bits of a 32-bit instruction's first half, and above: DDI 0403 A5.1
+
+
 def decode(code: bytes, address: int) -> tuple[Instruction, ...]:
     """The instructions of a straight line of code, as far as they are valid.
+
+    Capstone takes some thirty microseconds for an instruction, so it is only asked for those that are new.
 
     Args:
         code: the bytes, starting at an instruction.
         address: where they lie.
     """
-    return tuple(_instruction(insn) for insn in _disassembler().disasm(code, address))
+    found: list[Instruction] = []
+    position = 0
+    while position < len(code):
+        known = _KNOWN.get(_bytes_at(code, position))
+        if known is not None:
+            found.append(_moved_to(known, address + position))
+            position += known.size_bytes
+            continue
+        behind = _decode_new(code[position:], address + position, found)
+        if not behind:
+            break
+        position += behind
+    return tuple(found)
+
+
+def _bytes_at(code: bytes, position: int) -> bytes:
+    wide = code[position + 1] >> 3 >= _WIDE
+    return code[position : position + (4 if wide else 2)]
+
+
+def _moved_to(known: Instruction, address: int) -> Instruction:
+    i = known
+    return Instruction(
+        address, i.size_bytes, i.text, i.kind, i.registers, i.writes, i.base_writeback, i.address_registers,
+        i.memory, i.fp_reads, i.fp_writes, i.fp_addend, i.condition, i.branches, i.moves,
+    )  # fmt: skip
+
+
+def _decode_new(code: bytes, address: int, found: list[Instruction]) -> int:
+    """Decode up to an instruction that is known; how many bytes that were, 0 where the code is not valid."""
+    position = 0
+    under_it = 0  # instructions that an IT still rules
+    for insn in _disassembler().disasm(code, address):
+        instruction = _instruction(insn)
+        found.append(instruction)
+        if instruction.kind is Kind.IT:
+            under_it = len(instruction.text.split()[0]) - 1
+        elif under_it:
+            under_it -= 1
+        elif _means_the_same_everywhere(instruction):
+            _KNOWN[code[position : position + insn.size]] = instruction
+        position += insn.size
+        if position < len(code) and not under_it and _bytes_at(code, position) in _KNOWN:
+            break
+    return position
+
+
+def _means_the_same_everywhere(instruction: Instruction) -> bool:
+    relative = instruction.memory is not None and instruction.memory.base == PC
+    reads_pc = instruction.text.startswith("adr") or "pc" in instruction.text
+    return not (instruction.branches or relative or reads_pc)

@@ -10,7 +10,7 @@ from typing import Any
 
 from ascmcu.errors import InputError
 from ascmcu.m4 import timing
-from ascmcu.sim import families, semihosting
+from ascmcu.sim import families, kept, semihosting
 from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, SVCALL, Dwt, Itm, Nvic, SystemControl
 from ascmcu.sim.cpu import CORE, Cpu, EmulatorError, const, reg
@@ -84,9 +84,17 @@ class Machine:
             flash=layout.flash,
             banks=layout.banks,
         )
+        self._kept = kept.file_of(image.path)
+        self.engine.automaton.kept.update(kept.load(self._kept))
         self._attach_devices()
         self._hook()
         self._start()
+
+    def keep_blocks(self) -> None:
+        """Put what was found out about the program's code into the user's cache, for runs to come."""
+        if self.engine.automaton.found_new:
+            kept.save(self._kept, self.engine.automaton.kept)
+            self.engine.automaton.found_new = False
 
     # Building.
 

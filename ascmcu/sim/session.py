@@ -105,6 +105,7 @@ def finish(
     started = time.perf_counter()
     _run(machine, limit_cycles)
     host_s = time.perf_counter() - started
+    machine.keep_blocks()
     end = machine.end or (End(machine.idle, 0) if machine.idle else None)
     if end is None and engine.both_marked:
         end = End(f"still running at {machine.image.place(machine.pc)}, behind the measured stretch", 0)
