@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -15,7 +16,7 @@ from ascmcu.data import model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
 from ascmcu.features.spec import Spec
-from ascmcu.frontends import tflite
+from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
 
@@ -28,7 +29,8 @@ class Compiled:
     """A model after all passes, with what its file says beside the graph.
 
     ``stages`` holds the graph after the import and after every pass, by name. ``labels`` are the classes that the
-    file names, in the order of the first output's values, and ``labels_source`` what in it does.
+    file names, in the order of the first output's values, and ``labels_source`` what in it does. ``notices`` are what
+    was assumed, in words.
     """
 
     name: str
@@ -39,15 +41,20 @@ class Compiled:
     features: Spec | None
     labels: tuple[str, ...]
     labels_source: str = ""
+    notices: tuple[str, ...] = ()
 
 
-def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None = None) -> Compiled:
+def compile_model(
+    model: PathLike, *, features: PathLike | Literal[False] | None = None, states: Sequence[str] = ()
+) -> Compiled:
     """Import a ``.tflite`` and run all passes.
 
     Args:
         model: the file, or the folder of a training run.
         features: a feature specification (name or TOML) in place of the one that the file carries; ``False``
             for the network alone, with tensors as its input.
+        states: ``INPUT:OUTPUT`` by name or number: inputs that take what that output gave in the step before. Where
+            none is named and there are several inputs, those that are named like a state are found.
 
     Raises:
         ModelError: the file is no model, or one that cannot be compiled.
@@ -55,21 +62,42 @@ def compile_model(model: PathLike, *, features: PathLike | Literal[False] | None
     """
     model = model_file(Path(model))
     source, data = tflite.load(model)
-    if len(source.data_inputs) != 1:
-        raise ModelError(
-            "the network must have one input", where=model.name, expected=1, found=len(source.data_inputs)
-        )
+    source, notices = _with_states(source, states)
     stages = [("import", source), *passes.run(source)]
     embedded, labels, labels_source = _metadata(data, source, model.name)
     spec = embedded if features is None else _named(features)
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(
-        name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source
-    )
+        name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source,
+        notices,
+    )  # fmt: skip
     if spec is not None:
         _check_features(compiled, spec)
     return compiled
+
+
+def _with_states(source: Graph, states: Sequence[str]) -> tuple[Graph, tuple[str, ...]]:
+    """The network with the states that were named, or else found, and what is to be said of the found ones."""
+    several = len(source.data_inputs) > 1
+    pairs = (
+        paired_states.chosen(source, states) if states else paired_states.inferred(source) if several else ()
+    )
+    graph = paired_states.with_states(source, pairs)
+    if len(graph.data_inputs) != 1:
+        raise ModelError(
+            "the network must have one input",
+            where=source.name,
+            expected="1, beside states",
+            found=", ".join(source.tensors[name].describe() for name in graph.data_inputs),
+            hint="--state INPUT:OUTPUT names an input that takes what an output gave in the step before",
+        )
+    if states:
+        return graph, ()
+    told = (
+        f"{entry} is state: it takes what output {exit_} gave in the step before" for entry, exit_ in pairs
+    )
+    return graph, tuple(told)
 
 
 def _named(features: PathLike | Literal[False]) -> Spec | None:

@@ -30,12 +30,13 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A finished export; ``warnings`` are the compiler's, a line each."""
+    """A finished export; ``warnings`` are the compiler's, a line each, ``notices`` what was assumed of the model."""
 
     folder: Path
     manifest: Manifest
     plan: Plan
     warnings: tuple[str, ...] = ()
+    notices: tuple[str, ...] = ()
 
 
 def export(
@@ -48,6 +49,7 @@ def export(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
+    states: Sequence[str] = (),
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``, which appears whole or not at all.
@@ -61,6 +63,7 @@ def export(
         optimize: what the compiler optimises for.
         output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+        states: as in ``compile_model``.
         progress: called with the step, what it counts, how many are done and how many there are.
 
     Raises:
@@ -69,7 +72,7 @@ def export(
     """
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
-    compiled = compile_model(model, features=features)
+    compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
         progress=progress,
@@ -115,7 +118,7 @@ def build(
             plan, manifest, warnings = write(fitting)
         boards.keep(board, part)
         put_in_place(place, part)
-    return Export(folder, manifest, plan, warnings)
+    return Export(folder, manifest, plan, warnings, compiled.notices)
 
 
 def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:

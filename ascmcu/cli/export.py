@@ -43,6 +43,10 @@ from ascmcu.cli import names
     help="A firmware image, or a C library for your own firmware.",
 )  # fmt: skip
 @click.option(
+    "--state", "states", multiple=True, metavar="IN:OUT",
+    help="Input IN takes what output OUT gave in the step before. Names or numbers. Can be repeated.",
+)  # fmt: skip
+@click.option(
     "--max-ram", type=click.IntRange(min=1), default=None, help="Limit for the activations, in bytes."
 )
 @click.option(
@@ -54,7 +58,7 @@ from ascmcu.cli import names
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
-    max_ram: int | None, limits: tuple[str, ...], as_json: bool,
+    states: tuple[str, ...], max_ram: int | None, limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
@@ -65,8 +69,10 @@ def command(
     with staged() as progress:
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
-            optimize=optimize, output=output, max_ram_bytes=max_ram, progress=progress,
+            optimize=optimize, output=output, max_ram_bytes=max_ram, states=states, progress=progress,
         )  # fmt: skip
+    for notice in result.notices:
+        click.echo(notice, err=True)
     if result.warnings:
         count = len(result.warnings)
         click.echo(
