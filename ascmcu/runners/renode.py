@@ -120,9 +120,9 @@ class RenodeRunner(ProcessRunner):
             )
         if time.monotonic() > deadline:
             raise LinkError(
-                "Renode hangs",
-                found=f"no serial port after {_START_S:.0f} s",
-                hint="does it start by itself? `renode renode.resc` in the export's folder shows it",
+                "Renode opens no serial port",
+                found=f"none after {_START_S:.0f} s",
+                hint="check whether it starts: run `renode renode.resc` in the export's folder",
                 details=self._said(),
             )
 

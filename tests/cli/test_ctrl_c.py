@@ -137,7 +137,7 @@ def test_export(place: Path) -> None:
     before = _tree(place)
     began = _endless(place, "arm-none-eabi-gcc")
     hint = _interrupted(place, arguments, began.exists)
-    assert "an earlier export is as it was" in hint
+    assert "an earlier export is unchanged" in hint
     assert _tree(place) == before and not list(place.glob(".*")) and not _alive(began)
     (place.parent / "tools" / "arm-none-eabi-gcc").unlink()
     assert _run(place, *arguments).returncode == 0
@@ -192,7 +192,7 @@ def test_report(place: Path) -> None:
 
     hint = _interrupted(place, running, waits)
     os.close(written[0])
-    assert "an earlier report is as it was" in hint
+    assert "an earlier report is unchanged" in hint
     assert (place / "report.html").read_text() == "an earlier page"
 
 
@@ -214,7 +214,7 @@ def test_features(place: Path) -> None:
 def test_data(place: Path) -> None:
     arguments = ["data", "synth", "scenes", "--clips", "2000"]
     hint = _interrupted(place, arguments, lambda: len(list(place.glob(".scenes-*/audio/*"))) > 2, waits=False)
-    assert "no half-written data set" in hint
+    assert "nothing half-written" in hint
     assert {p.name for p in place.iterdir()} == {"small.tflite", "in.npy"}
     assert _run(place, *arguments[:-1], "2").returncode == 0
     assert len(list((place / "scenes" / "audio").iterdir())) == 12

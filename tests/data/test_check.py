@@ -141,7 +141,7 @@ def test_lists_that_cannot_be_read_are_no_class_folders(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot read the table"):
         check.check(root)
     (root / "meta.csv").unlink()
-    with pytest.raises(DataError, match="lacks its list"):
+    with pytest.raises(DataError, match="has no table of its recordings"):
         check.check(root)
 
 

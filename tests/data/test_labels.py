@@ -120,10 +120,10 @@ def test_where_the_order_comes_from(
 @pytest.mark.parametrize(
     ("carried", "given", "found", "message"),
     [
-        (KWS[:10], None, KWS, "not as many"),
+        (KWS[:10], None, KWS, "number of labels differs"),
         (("yes",) * 12, None, KWS, "named twice"),
-        (KWS, KWS[:11], KWS, "not as many"),
-        ((), (*KWS, "more"), KWS, "not as many"),
+        (KWS, KWS[:11], KWS, "number of labels differs"),
+        ((), (*KWS, "more"), KWS, "number of labels differs"),
         (KWS, KWS[::-1], KWS, "in another order"),
         ((), None, KWS[:10], "classes are not known"),
         ((), None, (*KWS, "more"), "classes are not known"),

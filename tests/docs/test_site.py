@@ -78,7 +78,7 @@ def test_troubles_are_titled_by_what_the_program_says(page: Path) -> None:
     source = "\n".join(p.read_text() for p in (ROOT / "ascmcu").rglob("*.py"))
     source = re.sub(r'"\s*\n\s*f?"', "", source)
     known = {"QEMU's counts and the simulator's differ", "a cycle count differs from the board's"}
-    for title in re.findall(r"^## (.+)$", page.read_text(), re.MULTILINE):
+    for title in re.findall(r"^### (.+)$", page.read_text(), re.MULTILINE):
         if title not in known:
             pieces = [piece.strip(" :") for piece in re.split(r"…|: |HardFault|model is not", title)]
             assert any(len(p) > 8 and p in source for p in pieces), title

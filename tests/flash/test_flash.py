@@ -330,7 +330,7 @@ def test_an_image_that_does_not_read_back_is_an_error(
     _fake(tmp_path, "pyocd", f"print({printed!r})")
     monkeypatch.setenv("PATH", str(tmp_path))
     error = _write("pyocd", target)
-    assert isinstance(error, LinkError) and "read back" in error.what
+    assert isinstance(error, LinkError) and "does not hold" in error.what
 
 
 def test_a_missing_tool_prints_its_install_command(

@@ -61,7 +61,7 @@ def test_columns_by_name(tmp_path: Path) -> None:
     [
         ("filename,fold\na.wav,1\n", "no column for the label"),
         ("filename,category\nnot-there.wav,x\n", "recording is missing"),
-        ("filename,category\na.wav,\n", "lacks its file or its label"),
+        ("filename,category\na.wav,\n", "has no file or no label"),
         ("filename,category\na.wav,x\na.wav,y\n", "listed more than once"),
         ("filename,category\n", "no recordings found"),
     ],

@@ -124,7 +124,7 @@ def test_metadata_is_replaced_and_told_apart(tiny: Recipe) -> None:
     twice = metadata.embedded(once, spec.replace(n_mels=20), ["c", "é"])
     assert metadata.read(once) == (spec, ("a", "b"))
     assert metadata.read(twice) == (spec.replace(n_mels=20), ("c", "é"))
-    with pytest.raises(ModelError, match=r"no \.tflite"):
+    with pytest.raises(ModelError, match=r"not a \.tflite"):
         metadata.read(b"RIFF....WAVE")
 
 

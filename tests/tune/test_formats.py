@@ -93,8 +93,8 @@ def test_stored_forms_come_back(tmp_path: Path) -> None:
     [
         (("--to", "all"), "no calibration data"),
         (("--to", "all", "--data", "d", "--board", "none"), "unknown board"),
-        (("--to", "all", "--data", "d", "--sensitivity"), "of one format"),
-        (("--to", "fp16", "--sensitivity"), "nothing to measure"),
+        (("--to", "all", "--data", "d", "--sensitivity"), "a single format"),
+        (("--to", "fp16", "--sensitivity"), "no data to measure"),
         (("--to", "fp16", "-o", "/nowhere/at/all.tflite"), "the output's folder does not exist"),
     ],
 )

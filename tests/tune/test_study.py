@@ -289,7 +289,7 @@ def test_a_limit_that_is_exceeded(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (('"network.filters" =', '"nothing.filters" ='), "no such place"),
+        (('"network.filters" =', '"nothing.filters" ='), "no such field in a recipe"),
         (("{ low = 4, high = 12, step = 4 }", "{ low = 4 }"), "no range"),
         (("{ low = 4, high = 12, step = 4 }", "{ low = 12, high = 4 }"), "range cannot be"),
         (("{ low = 4, high = 12, step = 4 }", "{ low = 4, high = 12, step = -4 }"), "range cannot be"),
@@ -359,7 +359,7 @@ def test_another_question_is_another_study(recipe: Path, data: Path, tmp_path: P
         study.changed(loaded, board="nucleo-f411"),
         study.changed(loaded, objectives=["accuracy", "flash", "ram"]),
     ):
-        with pytest.raises(InputError, match="asks something else"):
+        with pytest.raises(InputError, match="another study of this name"):
             study.outcome(other, tmp_path)
 
 
