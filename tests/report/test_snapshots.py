@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ascmcu import __version__
+from ascmcu import __version__, boards
 from ascmcu.results import (
     budgets,
     comparison,
@@ -28,6 +28,7 @@ from ascmcu.results import (
     table,
     words,
 )
+from ascmcu.results.inspection import BoardReport
 from ascmcu.results.limits import Figures
 from ascmcu.results.schema import Benchmark, Counts, Energy, Mistake, Provenance, Symbol
 from tests.report.conftest import layer, outcome
@@ -162,10 +163,32 @@ def test_an_inspection(snapshot: Snapshot) -> None:
     source = tflite.parse(recipes_flat.make(Recipe((1, 9, 7, 2), "int8", 5, steps)), "net")
     graph = passes.optimize(source)
     made = inspection.make("net", "ab" * 32, source, make_plan(graph, LAYERS), make_plan(graph, ROWS))
-    snapshot("inspection", _shown(inspection_table.show, made))
-    snapshot(
-        "inspection-dict", "\n".join(f"{k}: {v}" for k, v in sorted(dataclasses.asdict(made).items())) + "\n"
-    )
+    assert made.compiled_macs <= made.macs and made.ram_rows_bytes < made.ram_layers_bytes
+    assert {board.name for board in made.boards} == set(boards.names())
+    # What kernels and schedules make of it changes with them.
+    shown = dataclasses.replace(
+        made, compiled_layers=3, compiled_macs=4_556, compiled_weights_bytes=252, ram_layers_bytes=488,
+        ram_rows_bytes=196,
+        boards=(
+            BoardReport("large", 131_072, 524_288, True, True), BoardReport("rows", 400, 2_048, False, True),
+            BoardReport("small", 100, 1_000, False, False),
+        ),
+    )  # fmt: skip
+    snapshot("inspection", _shown(inspection_table.show, shown))
+    snapshot("inspection-dict", "\n".join(f"{k}: {v}" for k, v in sorted(shown.to_dict().items())) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("over_bytes", "weights_over_bytes", "fits"), [(0, 0, True), (1, 0, False), (0, 1, False)]
+)
+def test_a_board_fits_to_the_byte(over_bytes: int, weights_over_bytes: int, fits: bool) -> None:
+    board = boards.load("nucleo-f446")
+    room = board.ram.size_bytes - board.stack_bytes + over_bytes
+    found = inspection._board("nucleo-f446", board.flash.size_bytes + weights_over_bytes, room, room)
+    assert (found.ram_bytes, found.flash_bytes) == (board.ram.size_bytes, board.flash.size_bytes)
+    assert (found.fits_layers, found.fits_rows) == (fits, fits)
+    one = inspection._board("nucleo-f446", 1000, room + 1, 100)
+    assert (one.fits_layers, one.fits_rows) == (False, True)
 
 
 @pytest.mark.parametrize(
@@ -216,7 +239,7 @@ def test_values_on_axes(name: str, value: float, text: str) -> None:
     assert pareto._tell(budgets.by_name(name), value) == text
 
 
-@pytest.mark.parametrize(("before", "after"), itertools.product((1, 2), repeat=2))
+@pytest.mark.parametrize(("before", "after"), list(itertools.product((1, 2), repeat=2)))
 @pytest.mark.parametrize("higher", [True, False])
 def test_what_is_better(before: int, after: int, higher: bool) -> None:
     found = comparison.Difference("x", "x", before, after, higher=higher)
