@@ -21,6 +21,7 @@ from cobs import cobs
 
 from ascmcu import paths
 from ascmcu.benchmark import wire
+from ascmcu.benchmark.counts import Counts
 from ascmcu.benchmark.wire import Cause, ErrorCode, Kind, Type
 
 pytestmark = pytest.mark.skipif(not shutil.which("gcc"), reason="no compiler")
@@ -42,7 +43,8 @@ class _Status(ctypes.Structure):
 
 
 def _build(folder: Path, frontend: bool) -> Path:
-    """The application as a library; reading the counter is a call here, which may cost something."""
+    """The application as a library; reading the counter is a call here, which may cost something. Without a front end
+    the network has no states either."""
     app = paths.firmware() / "app"
     header = (paths.firmware() / "hal.h").read_text()
     inline = "static inline uint32_t hal_cycles(void) { return *hal_counter_register; }"
@@ -53,6 +55,7 @@ def _build(folder: Path, frontend: bool) -> Path:
     sources = [app / name for name in ("protocol.c", "clip.c", "frame.c")] + [SCRIPTED / "script.c"]
     command = ["gcc", "-std=c11", "-O1", "-g", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=default"]
     command += [f"-I{folder}", f"-I{SCRIPTED}", f"-I{app}", f"-DASCMCU_FRONTEND={int(frontend)}"]
+    command += [] if frontend else ["-DMODEL_STATE_BYTES=0"]
     command += ['-DMODEL_CYCLES_HEADER="model_cycles.h"', f'-DASCMCU_BUILD_FLAGS="{"f" * 300}"']
     command += ['-DASCMCU_TOOL_VERSION="1.2"', *map(str, sources), "-o", str(made)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -179,7 +182,8 @@ def test_a_tensor_s_counts(device: Device) -> None:
     device.costs("push", 1000, 5000, 200, 30)
     result = device.tensor()
     data = bytes(range(1, 25))
-    assert result == wire.Result(7, zlib.crc32(data), 0, 6230, 5000, 30, ROWS, 0, data + bytes(276))
+    counts = Counts(network=6230, frontend=0, worst_hop=5000, latency=30)
+    assert result == wire.Result(7, zlib.crc32(data), counts, ROWS, 0, data + bytes(276))
     assert device.number("quiet").value == 1  # type: ignore[attr-defined]
 
 
@@ -188,7 +192,12 @@ def test_rows_are_put_together_from_any_chunks(chunks: tuple[int, ...], device: 
     device.costs("push", 10, 20, 40, 80)
     result = device.tensor(chunks=chunks)
     assert isinstance(result, wire.Result) and result.outputs[:24] == bytes(range(1, 25))
-    assert (result.network, result.worst_hop, result.latency, result.rows) == (150, 80, 80, 4)
+    assert (result.counts.network, result.counts.worst_hop, result.counts.latency, result.rows) == (
+        150,
+        80,
+        80,
+        4,
+    )
 
 
 def test_audio_s_counts(device: Device) -> None:
@@ -206,10 +215,10 @@ def test_audio_s_counts(device: Device) -> None:
         after[3] + feed[2] + after[4] + push[2],
         after[5] + feed[3] + after[6] + 600 + after[7] + push[3],
     )
-    assert result.network == sum(push)
-    assert result.frontend == sum(feed) + sum(after) + 600
-    assert result.worst_hop == max(hops)
-    assert result.latency == 600 + after[7] + push[3] + after[8], (
+    assert result.counts.network == sum(push)
+    assert result.counts.frontend == sum(feed) + sum(after) + 600
+    assert result.counts.worst_hop == max(hops)
+    assert result.counts.latency == 600 + after[7] + push[3] + after[8], (
         "what is left when the last samples are there"
     )
     assert (result.rows, result.disturbed) == (4, 0)
@@ -240,12 +249,12 @@ def test_reading_the_counter_is_not_counted(libraries: dict[bool, Path], tmp_pat
     device.costs("push", 1000, 0, 200, 30)
     result = device.tensor()
     assert isinstance(result, wire.Result)
-    assert (result.network, result.worst_hop, result.latency) == (1230, 1000, 30)
+    assert (result.counts.network, result.counts.worst_hop, result.counts.latency) == (1230, 1000, 30)
     device.costs("read", 4)  # quicker than at the start: nothing, and no 4 billion
     device.costs("push", 0, 0, 0, 3)
     result = device.tensor(8)
     assert isinstance(result, wire.Result)
-    assert (result.network, result.worst_hop, result.latency) == (2, 2, 2)
+    assert (result.counts.network, result.counts.worst_hop, result.counts.latency) == (2, 2, 2)
 
 
 def test_the_last_of_the_readings_counts_too(libraries: dict[bool, Path], tmp_path: Path) -> None:
@@ -255,14 +264,18 @@ def test_the_last_of_the_readings_counts_too(libraries: dict[bool, Path], tmp_pa
     device.costs("read", 2)
     device.costs("push", 50)
     result = device.tensor()
-    assert isinstance(result, wire.Result) and result.network == 200
+    assert isinstance(result, wire.Result) and result.counts.network == 200
 
 
 def test_counts_are_longer_than_the_counter(device: Device) -> None:
     device.costs("push", 0xF0000000, 0x90000000, 0xE0000000, 1)
     result = device.tensor()
     assert isinstance(result, wire.Result)
-    assert (result.network, result.worst_hop, result.latency) == (0x260000001, 0xF0000000, 1)
+    assert (result.counts.network, result.counts.worst_hop, result.counts.latency) == (
+        0x260000001,
+        0xF0000000,
+        1,
+    )
 
 
 def test_a_clip_begins_with_all_counts_at_nothing(device: Device) -> None:
@@ -272,7 +285,13 @@ def test_a_clip_begins_with_all_counts_at_nothing(device: Device) -> None:
     device.number("received_in_push").value = 0  # type: ignore[attr-defined]
     result = device.tensor(8)
     assert isinstance(result, wire.Result)
-    assert (result.network, result.worst_hop, result.latency, result.rows, result.disturbed) == (
+    assert (
+        result.counts.network,
+        result.counts.worst_hop,
+        result.counts.latency,
+        result.rows,
+        result.disturbed,
+    ) == (
         26,
         8,
         8,
@@ -373,7 +392,17 @@ def test_begin_has_eight_bytes(size: int, device: Device) -> None:
 
 @pytest.mark.parametrize(
     ("flags", "total", "right"),
-    [(0, 39, 40), (0, 41, 40), (0, 24, 40), (0, 0, 40), (1, 23, 24), (1, 25, 24), (1, 0, 24), (2, 40, 40)],
+    [
+        (0, 39, 40),
+        (0, 41, 40),
+        (0, 24, 40),
+        (0, 0, 40),
+        (1, 23, 24),
+        (1, 25, 24),
+        (1, 0, 24),
+        (4, 40, 40),
+        (5, 24, 40),
+    ],
 )
 def test_a_clip_of_another_size_is_refused_and_closes_the_open_one(
     flags: int, total: int, right: int, device: Device
@@ -382,6 +411,52 @@ def test_a_clip_of_another_size_is_refused_and_closes_the_open_one(
     found = device.ask(Type.BEGIN, wire.begin_body(9, total), flags)
     assert found == wire.Refusal(ErrorCode.BAD_CLIP, 9, right)
     assert device.data(6, 0, bytes(6)) == wire.Refusal(ErrorCode.NO_CLIP, 6, 0)
+
+
+CONTINUES = 2
+
+
+def _outputs(message: wire.Message) -> bytes:
+    assert isinstance(message, wire.Result)
+    return message.outputs
+
+
+def test_a_step_continues_the_last_one(device: Device) -> None:
+    """The states stay, the counts begin anew."""
+    data = bytes(range(1, 25))
+    device.costs("push", 10, 20, 30, 40, 1, 2, 3, 4)
+    assert _outputs(device.tensor(7)) == data + bytes(276)
+    step = wire.begin_body(8, 24), Kind.TENSOR | CONTINUES
+    for _ in range(2):  # before its first byte it may be begun again
+        assert device.ask(Type.BEGIN, *step) == wire.Ready(Cause.ACCEPTED, 8, 0, 1)
+    result = device.data(8, 0, data)
+    assert _outputs(result) == data + data + bytes(252)
+    assert isinstance(result, wire.Result) and (result.counts.network, result.rows) == (10, 4)
+    layers = device.ask(Type.LAYERS, wire.layers_body(69))
+    assert layers == wire.Layers(8, 69, (sum(1000 * row + 69 for row in range(ROWS)),))
+    assert device.ask(Type.BEGIN, *step) == result, "a step that was taken is not taken again"
+    assert _outputs(device.tensor(9)) == data + bytes(276), "a clip from its start knows nothing of before"
+
+
+def test_a_step_behind_nothing_is_refused(device: Device) -> None:
+    step = wire.begin_body(8, 24), Kind.TENSOR | CONTINUES
+    refused = wire.Refusal(ErrorCode.NO_CLIP, 8, 0)
+    assert device.ask(Type.BEGIN, *step) == refused
+    device.begin(7, Kind.TENSOR, 24)
+    device.data(7, 0, bytes(6))
+    assert device.ask(Type.BEGIN, *step) == refused, "in the middle of a clip"
+    assert device.data(7, 6, bytes(6)) == wire.Ready(Cause.ACCEPTED, 7, 12, 1), "which goes on"
+    device.number("rows_wanted").value = 5  # type: ignore[attr-defined]
+    device.tensor(9)
+    assert device.ask(Type.BEGIN, *step) == refused, "behind a clip without a result"
+
+
+def test_a_network_without_states_has_no_steps(libraries: dict[bool, Path], tmp_path: Path) -> None:
+    device = Device(libraries[False], tmp_path)
+    device.start()
+    device.tensor(7)
+    found = device.ask(Type.BEGIN, wire.begin_body(8, 24), Kind.TENSOR | CONTINUES)
+    assert found == wire.Refusal(ErrorCode.NO_CLIP, 8, 0)
 
 
 def test_without_a_front_end_there_is_no_audio(libraries: dict[bool, Path], tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ from ascmcu.results import (
 )
 from ascmcu.results.inspection import BoardReport
 from ascmcu.results.limits import Figures
-from ascmcu.results.schema import Benchmark, Counts, Energy, Mistake, Provenance, Symbol
+from ascmcu.results.schema import Benchmark, CountSummary, Energy, Mistake, Provenance, Symbol
 from tests.report.conftest import layer, outcome
 from tests.support.snapshots import Snapshot
 
@@ -62,7 +62,7 @@ def rich(benchmark_result: Benchmark) -> Benchmark:
         benchmark_result, clips=7, labels=("rain", "<sea> & co", "bird"), accuracy=5 / 7, macro_accuracy=0.7222,
         log_loss=0.7071, class_accuracy={"rain": 2 / 3, "<sea> & co": 1.0, "bird": 0.5},
         device_accuracy={"a": 1.0, "b": 0.5, "c": 0.25, "d": 0.75}, confusion=((2, 1, 0), (0, 2, 0), (1, 0, 1)),
-        counts=Counts(100_003, 50_021, 99_013, 101_027, 71_011, 82_003),
+        counts=CountSummary(100_003, 50_021, 71_011, 82_003, 99_013, 101_027),
         energy=Energy(41.5, 46.2, 194, 216, 3000, "a lab"), layers=layers, network=figures,
         limits=limits.report(figures), wait_states=5,
         ram_bytes={"total": 10_007, "activations": 6_011, "stack": 2_048, "features": 1_013, "stack_peak": 317},
@@ -99,7 +99,7 @@ def test_pages(what: str, rich: Benchmark, snapshot: Snapshot) -> None:
 
 
 def _at(b: Benchmark, cycles: int, accuracy: float) -> Benchmark:
-    return dataclasses.replace(b, counts=Counts(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
+    return dataclasses.replace(b, counts=CountSummary(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
 
 
 def test_a_plot(benchmark_result: Benchmark, snapshot: Snapshot) -> None:

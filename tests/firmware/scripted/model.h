@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A "network" whose cost and effect a test writes down (test_scripted.py): its outputs are the rows that it got. */
+/* A "network" whose cost and effect a test writes down (test_scripted.py): its outputs are the rows that it got since
+ * it was reset, step behind step. */
 #ifndef MODEL_H
 #define MODEL_H
 
@@ -15,6 +16,9 @@
 #define MODEL_OUTPUTS 2
 #define MODEL_OUTPUT_BYTES 300
 #define MODEL_LAYERS 70
+#ifndef MODEL_STATE_BYTES
+#define MODEL_STATE_BYTES 8
+#endif
 
 void model_reset(void);
 void *model_input(void);

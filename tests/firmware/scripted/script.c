@@ -83,11 +83,12 @@ uint32_t hal_stack_peak(void) { return script_stack_peak; }
 uint32_t model_layer_cycles[MODEL_LAYERS];
 static int8_t row[MODEL_INPUT_ROW_BYTES];
 static uint8_t seen[MODEL_OUTPUT_BYTES];
-static uint32_t rows;
+static uint32_t rows, steps;
 
 void model_reset(void)
 {
     rows = 0;
+    steps = 0;
     memset(seen, 0, sizeof seen);
     for (unsigned i = 0; i < MODEL_LAYERS; i++) {
         model_layer_cycles[i] = 0;
@@ -105,9 +106,14 @@ bool model_push(void)
     for (unsigned i = 0; i < MODEL_LAYERS; i++) {
         model_layer_cycles[i] += 1000u * rows + i;
     }
-    memcpy(seen + rows * sizeof row, row, sizeof row);
+    memcpy(seen + (MODEL_INPUT_ROWS * steps + rows) * sizeof row, row, sizeof row);
     rows++;
-    return rows == script_rows_wanted;
+    const bool complete = rows == script_rows_wanted;
+    if (rows == MODEL_INPUT_ROWS) {
+        rows = 0;
+        steps++;
+    }
+    return complete;
 }
 
 const void *model_output(unsigned index) { return index == 0 ? seen : seen + 10; }
