@@ -121,6 +121,7 @@ def test_all_compile_without_a_warning(name: str, found: Found, tmp_path: Path) 
     if shutil.which(compiler[0]) is None:
         pytest.skip(f"{compiler[0]} is not installed")
     (tmp_path / "cycles.h").write_text(CYCLES)
+    assert found.chosen
     for number, rendered in enumerate(found.chosen):
         for file, content in rendered.files.items():
             (tmp_path / file).write_text(content)

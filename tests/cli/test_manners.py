@@ -67,6 +67,7 @@ def test_every_leaf_can_be_quiet() -> None:
         below = [command.get_command(context, name) for name in command.list_commands(context)]
         return [leaf for one in below if one is not None for leaf in leaves(one)]
 
+    assert leaves(cli)
     for leaf in leaves(cli):
         assert sum("--quiet" in option.opts for option in leaf.params) == 1, leaf.name
 

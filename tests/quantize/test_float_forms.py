@@ -38,6 +38,7 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
 def test_forms_run(name: str) -> None:
     from ascmcu.quantize import flat, run
 
+    assert _forms(name)
     for form, model in _forms(name).items():
         graph = passes.optimize(tflite.parse(model, name))
         compiled = [HostModel(graph, mode, sanitize=True) for mode in ("layers", "rows")]
@@ -56,7 +57,9 @@ def test_forms_run(name: str) -> None:
 def test_weights_stay_small() -> None:
     for form, bytes_each, dtype in (("fp16", 2, DType.FLOAT16), ("dynamic", 1, DType.INT8)):
         graph = passes.optimize(tflite.parse(_forms("dscnn")[form], form))
-        for node in (n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")):
+        weighted = [n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")]
+        assert weighted
+        for node in weighted:
             weights = graph.tensors[node.inputs[1]]
             assert weights.dtype is dtype
             lowered = kernels.select(graph, node)

@@ -158,7 +158,7 @@ def test_the_pareto_front(benchmark_result: Benchmark, tmp_path: Path) -> None:
     assert sum(e.tag.endswith("circle") for e in drawn.iter()) == 6
     (line,) = (e for e in drawn.iter() if e.tag.endswith("polyline"))
     assert len(line.attrib["points"].split()) == 4 + 3, "four points, and a corner between each two"
-    with pytest.raises(InputError, match=r"\.svg or a \.png"):
+    with pytest.raises(InputError, match=r"\.svg or \.png"):
         pareto.write(tmp_path / "p.pdf", found, x, y)
     pytest.importorskip("matplotlib")
     pareto.write(tmp_path / "p.png", found, x, y)
