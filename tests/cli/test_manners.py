@@ -20,7 +20,7 @@ from ascmcu.cli import AFTER_CTRL_C, VERBS, cli, progress
 from ascmcu.results import schema
 from ascmcu.results.schema import Benchmark
 from tests.cli.conftest import Ascmcu, Snapshot
-from tests.report.conftest import benchmark_result as benchmark_result
+from tests.results.conftest import benchmark_result as benchmark_result
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")

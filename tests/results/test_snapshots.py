@@ -31,7 +31,7 @@ from ascmcu.results import (
 from ascmcu.results.inspection import BoardReport
 from ascmcu.results.limits import Figures
 from ascmcu.results.schema import Benchmark, CountSummary, Energy, Mistake, Provenance, Symbol
-from tests.report.conftest import layer, outcome
+from tests.results.conftest import layer, outcome
 from tests.support.snapshots import Snapshot
 
 

@@ -32,7 +32,7 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain import gcc
 from ascmcu.toolchain.size import sizes
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
-from tests.support.patience import HANG_S, wait_for_hangs_alone
+from tests.support.patience import HANG_S
 
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
@@ -239,10 +239,7 @@ def port(target: Target) -> Iterator[str]:
         thread.join(HANG_S)
 
 
-def test_the_serial_runner_speaks_through_a_socket(
-    target: Target, clips: Clips, port: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait_for_hangs_alone(monkeypatch)
+def test_the_serial_runner_speaks_through_a_socket(target: Target, clips: Clips, port: str) -> None:
     done = bench.run(target, SerialRunner(target, port), clips)
     assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
 

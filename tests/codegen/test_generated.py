@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generated C of small networks, as text beside this file: what changes in it is to be seen in review.
 
-``pytest tests/golden --update-goldens`` writes the files anew.
+``pytest tests/codegen --update-goldens`` writes the files anew.
 """
 
 from __future__ import annotations
