@@ -6,9 +6,12 @@ from __future__ import annotations
 import os
 import signal
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.snapshots import Snapshot, Snapshots
 
 # The same examples every time, however slow the machine is.
 settings.register_profile(
@@ -38,6 +41,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def update_goldens(request: pytest.FixtureRequest) -> bool:
     """Whether golden files are to be written."""
     return bool(request.config.getoption("--update-goldens"))
+
+
+@pytest.fixture
+def snapshot(request: pytest.FixtureRequest, update_goldens: bool, tmp_path: Path) -> Snapshot:
+    """Compare a text with ``snapshots/<name>.txt`` beside the test; ``--update-goldens`` writes it anew."""
+    return Snapshots(request.path.parent / "snapshots", tmp_path, update_goldens)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

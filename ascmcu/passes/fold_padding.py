@@ -14,8 +14,7 @@ from ascmcu.ops.pad import Pad
 def fold_padding(graph: Graph) -> Graph:
     """Exact: a padded tap adds weight × (zero point − zero point) = 0, as a tap outside the input does.
 
-    Only spatial padding folds, and only into a convolution that would not pad again: its own padding would then lie
-    around the PAD's, and both add up.
+    Only spatial padding folds. A convolution that pads on its own pads around the PAD: both add up.
     """
     nodes = list(graph.nodes)
     for i, node in enumerate(nodes):

@@ -7,7 +7,7 @@
 - ``-fno-delete-null-pointer-checks``: GCC (seen in 12.2) may address an array in a loop as a constant plus registers,
   with a null pointer as the formal base (``TARGET_MEM_REF`` with base 0, made by ivopts). Its passes that look for
   functions without effect (ipa-pure-const, ipa-modref) take that for an access through a null pointer, stop reading
-  there, and drop the calls. ``tests/build/null_base.c`` is such a program. The option tells them that address 0
+  there, and drop the calls. ``tests/toolchain/null_base.c`` is such a program. The option tells them that address 0
   may be read, which on a Cortex-M4 is even true. The generated files say the same by a pragma, for builds that are
   not ours.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Renode's files; what needs Renode is skipped without it. The runner is tested in tests/link."""
+"""Renode's files; what needs Renode is skipped without it. The runner is tested in tests/runners."""
 
 from __future__ import annotations
 

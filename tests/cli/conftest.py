@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +12,8 @@ import numpy as np
 import pytest
 
 from ascmcu.cli import main
+from tests.support.snapshots import Snapshot as Snapshot
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
-
-SNAPSHOTS = Path(__file__).parent / "snapshots"
 
 
 @dataclass(frozen=True)
@@ -28,7 +26,6 @@ class Done:
 
 
 Ascmcu = Callable[..., Done]
-Snapshot = Callable[[str, str], None]
 
 
 @pytest.fixture
@@ -49,23 +46,6 @@ def ascmcu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
         return Done(status, seen.out, seen.err)
 
     return call
-
-
-@pytest.fixture
-def snapshot(update_goldens: bool, tmp_path: Path) -> Snapshot:
-    """Compare a text with ``snapshots/<name>.txt``; ``--update-goldens`` writes it anew."""
-
-    def compare(name: str, text: str) -> None:
-        text = text.replace(str(tmp_path), "HERE").replace(str(tmp_path.resolve()), "HERE")
-        text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
-        path = SNAPSHOTS / f"{name}.txt"
-        if update_goldens:
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-        assert path.is_file(), f"no snapshot of {name}: run tools/test tests/cli --update-goldens"
-        assert text == path.read_text(), "tools/test tests/cli --update-goldens writes it anew"
-
-    return compare
 
 
 def dense(inputs: int, outputs: int, batch: int = 1) -> bytes:

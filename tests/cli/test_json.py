@@ -61,5 +61,6 @@ def test_every_verb_with_json_has_a_row() -> None:
             ]
         return [path] if any("--json" in option.opts for option in command.params) else []
 
+    assert leaves(cli, "")
     for leaf in leaves(cli, ""):
         assert leaf in ELSEWHERE or any(row.startswith(leaf) for row in ROWS), leaf

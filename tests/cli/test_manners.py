@@ -20,7 +20,7 @@ from ascmcu.cli import AFTER_CTRL_C, VERBS, cli, progress
 from ascmcu.results import schema
 from ascmcu.results.schema import Benchmark
 from tests.cli.conftest import Ascmcu, Snapshot
-from tests.report.conftest import benchmark_result as benchmark_result
+from tests.results.conftest import benchmark_result as benchmark_result
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
@@ -67,6 +67,7 @@ def test_every_leaf_can_be_quiet() -> None:
         below = [command.get_command(context, name) for name in command.list_commands(context)]
         return [leaf for one in below if one is not None for leaf in leaves(one)]
 
+    assert leaves(cli)
     for leaf in leaves(cli):
         assert sum("--quiet" in option.opts for option in leaf.params) == 1, leaf.name
 

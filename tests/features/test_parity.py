@@ -44,6 +44,7 @@ def test_extremes(name: str) -> None:
         extract.extract(noise(spec), spec)
     ]
     quantization = parity.quantization_for(heard)
+    assert signals
     for signal, pcm in signals.items():
         report = parity.check(spec, [pcm], quantization)
         assert report.error_db_max <= 0.01, signal

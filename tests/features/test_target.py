@@ -50,7 +50,9 @@ def test_recordings_on_qemu_and_sim(name: str, tmp_path: Path) -> None:
     if spec.needs_whole_clip and spec.static_frames * spec.bands > 100_000:
         # The target of the tests has 1 MB of RAM; the clip is cut to what a clip's figures can be taken of there.
         spec = spec.replace(clip_samples=60 * spec.hop_length)
-    for pcm in recordings(spec, CLIPS):
+    heard = list(recordings(spec, CLIPS))
+    assert len(heard) == CLIPS
+    for pcm in heard:
         _same_bits(tmp_path, fitted(spec), pcm[: spec.clip_samples], ("qemu", "sim"))
 
 

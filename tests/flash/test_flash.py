@@ -348,6 +348,7 @@ def test_an_absent_probe_is_reported_by_the_real_tools(target: Target) -> None:
     tools = [t for t in map(base.create, ("openocd", "stflash")) if t.found()]
     if not tools:
         pytest.skip("neither OpenOCD nor st-flash is installed")
+    assert tools
     for tool in tools:
         error = _write(tool.name, target)
         assert isinstance(error, LinkError) and error.what == base.NO_PROBE[0], error

@@ -120,7 +120,9 @@ def test_tensor_that_nothing_uses_may_have_any_shape() -> None:
         unused.shape, unused.type, unused.name = np.array([0], np.int32), s.TensorType.INT8, b"intermediate"
         model.subgraphs[0].tensors.append(unused)
 
-    tflite.parse(_edited(edit), "net.tflite")
+    graph = tflite.parse(_edited(edit), "net.tflite")
+    plain = tflite.parse(_edited(lambda schema, model: None), "net.tflite")
+    assert [node.op for node in graph.nodes] == [node.op for node in plain.nodes]
 
 
 def test_axis_of_a_vector_cannot_matter() -> None:

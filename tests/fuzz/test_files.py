@@ -15,7 +15,9 @@ COUNT = int(os.environ.get("ASCMCU_FUZZ_FILES", "1200"))
 
 
 def test_originals_compile() -> None:
-    for original in mutations.seeds():
+    originals = mutations.seeds()
+    assert len(originals) > 5
+    for original in originals:
         mutations.compiled(original)
 
 

@@ -38,6 +38,7 @@ def _close(a: np.ndarray, b: np.ndarray) -> bool:
 def test_formats_run(name: str) -> None:
     from ascmcu.quantize import flatbuffer, run
 
+    assert _formats(name)
     for format, model in _formats(name).items():
         graph = passes.optimize(tflite.parse(model, name))
         compiled = [HostModel(graph, mode, sanitize=True) for mode in ("layers", "rows")]
@@ -56,7 +57,9 @@ def test_formats_run(name: str) -> None:
 def test_weights_stay_small() -> None:
     for format, bytes_each, dtype in (("fp16", 2, DType.FLOAT16), ("dynamic", 1, DType.INT8)):
         graph = passes.optimize(tflite.parse(_formats("dscnn")[format], format))
-        for node in (n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")):
+        weighted = [n for n in graph.nodes if n.op.kind() in ("float_conv2d", "float_depthwise_conv2d")]
+        assert weighted
+        for node in weighted:
             weights = graph.tensors[node.inputs[1]]
             assert weights.dtype is dtype
             lowered = kernels.select(graph, node)

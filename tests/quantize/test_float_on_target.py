@@ -62,6 +62,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
 @pytest.mark.parametrize("machine", ["qemu", "sim"])
 def test_formats_on_target(machine: str, program: Program) -> None:
     run = {"qemu": on_target.on_qemu, "sim": on_target.on_sim}[machine]
+    assert program.expected
     for (what, on_host, real), found in zip(
         program.expected, run(program.elf, program.networks), strict=True
     ):

@@ -191,6 +191,7 @@ def test_the_board_says_how_long_its_flash_takes(tmp_path: Path) -> None:
 
 
 def test_every_chip_says_how_its_flash_is_read() -> None:
+    assert boards.names()
     for name in boards.names():
         chip = boards.load(name).chip
         assert chip.flash_cache.read_bytes in (8, 16), name

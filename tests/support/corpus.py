@@ -13,7 +13,7 @@ from tests.support.cases import Case
 from tests.support.recipes import Recipe
 
 _TESTS = Path(__file__).resolve().parents[1]
-VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "build" / "variants.toml").read_text())
+VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "toolchain" / "variants.toml").read_text())
 
 
 def models() -> Iterator[tuple[str, bytes]]:

@@ -20,7 +20,7 @@ from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
-_SOURCES = Path(__file__).resolve().parents[1] / "emu" / "cases"
+_SOURCES = Path(__file__).resolve().parents[1] / "kernels" / "cases"
 CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _FLAGS = (*CORE, *LANGUAGE, "-O2", "-ffunction-sections", "-fdata-sections", "-g0")
 _WARNINGS = (*WARNINGS, "-Werror")

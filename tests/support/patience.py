@@ -35,6 +35,12 @@ def answer_within(monkeypatch: pytest.MonkeyPatch, response_s: float) -> None:
     monkeypatch.setattr(SerialRunner, "facts", property(patient))
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the folders whose ``conftest`` imports it: a slow machine is no dead device."""
+    wait_for_hangs_alone(monkeypatch)
+
+
 class Clock:
     """Takes the place of ``time`` in a session: time passes where its link is read, and nowhere else."""
 

@@ -128,6 +128,7 @@ def test_a_sample_is_the_same_every_time() -> None:
 
 @pytest.mark.parametrize("room", runs.rooms().values(), ids=lambda r: r.name)
 def test_rooms_have_files_and_tests(room: runs.Room) -> None:
+    assert room.files and room.tests
     for pattern in room.files:
         assert list(ROOT.glob(pattern)), pattern
     for test in room.tests:
@@ -135,6 +136,7 @@ def test_rooms_have_files_and_tests(room: runs.Room) -> None:
 
 
 def test_edits_without_effect_are_of_lines_that_are_there() -> None:
+    assert runs.equivalents()
     for known in runs.equivalents():
         assert known.text in [line.strip() for line in (ROOT / known.path).read_text().splitlines()], known
         assert known.before in known.text and len(known.why) > 10

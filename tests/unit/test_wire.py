@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ascmcu import paths
 from ascmcu.benchmark import wire
+from ascmcu.benchmark.session import Session
 from ascmcu.errors import LinkError
 
 
@@ -42,10 +43,74 @@ def test_a_flipped_bit_is_noticed(body: bytes, data: st.DataObject) -> None:
 
 def test_full_blocks_of_either_cobs_form_decode() -> None:
     # The device ends a payload of full blocks with an empty one; cobs leaves it out. Both are valid.
-    payload = b"\x81\0\0\0" + bytes(range(1, 251))
+    payload = b"\x81\1\1\1" + bytes(1 + n % 255 for n in range(246))
     raw = payload + struct.pack("<I", zlib.crc32(payload))
     encoded = cobs.encode(raw)
-    assert wire.Decoder().feed(encoded + b"\0") == wire.Decoder().feed(encoded + b"\x01\0") or b"\0" in raw
+    assert len(raw) == 254 and 0 not in raw and encoded == b"\xff" + raw, "one full block, and no other"
+    whole = [wire.Frame(0x81, 1, 0x0101, payload[4:])]
+    assert wire.Decoder().feed(encoded + b"\0") == wire.Decoder().feed(encoded + b"\x01\0") == whole
+
+
+def test_numbers_of_requests_are_16_bits_and_none_is_nobody_s() -> None:
+    session = Session(None, response_s=1.0)  # type: ignore[arg-type]
+    for before, after in ((0, 1), (1, 2), (0xFFFD, 0xFFFE), (0xFFFE, 0xFFFF), (0xFFFF, 1)):
+        session._request = before
+        assert session._new_request() == after
+
+
+def _hello(**changes: int) -> wire.Frame:
+    """A device's IS_HELLO with the fields that are judged."""
+    values = {"credits": 1, "chunk": 100, "receive": 200, "layers": 3, **changes}
+    head = (
+        wire.PROTOCOL_VERSION,
+        1,
+        0,
+        5,
+        168_000_000,
+        values["credits"],
+        values["chunk"],
+        values["receive"],
+    )
+    shape = (4, 6, 8000, 10, 2, 1, 14, values["layers"])
+    body = wire._HELLO.pack(*head, bytes(range(32)), *shape, bytes(32), bytes(32), 768, 1024, 3829)
+    texts = ("net", "board", "rows", "1.0", "-O3")
+    body += b"".join(bytes([len(text)]) + text.encode() for text in texts)
+    return wire.Frame(wire.Type.IS_HELLO, 3, 1, body)
+
+
+def test_hello_is_read_field_by_field() -> None:
+    found = wire.parse(_hello())
+    assert found == wire.Hello(
+        2, wire.Capability.HAS_FRONTEND | wire.Capability.HAS_PROFILE, wire.Counter.DWT, wire.ClockState.AS_CONFIGURED,
+        5, 168_000_000, 1, 100, 200, bytes(range(32)).hex(), 4, 6, 8000, 10, 2, 1, 14, 3, "0" * 64, "0" * 64,
+        wire.Probe(768, 1024, 3829), "net", "board", "rows", "1.0", "-O3",
+    )  # fmt: skip
+    assert found.has_frontend and found.clip_bytes(wire.Kind.TENSOR) == 24  # type: ignore[union-attr]
+    assert found.clip_bytes(wire.Kind.AUDIO) == 40  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("changes", "right"),
+    [
+        ({"layers": 0xFFFF}, True), ({"layers": 0x10000}, False), ({"credits": 0}, False), ({"chunk": 0}, False),
+        ({"receive": 119}, True), ({"receive": 118}, False),
+    ],
+)  # fmt: skip
+def test_what_a_device_cannot_say_of_itself(changes: dict[str, int], right: bool) -> None:
+    """A chunk of 100 bytes takes 116 with its headers and checksum, a code byte and two delimiters."""
+    assert wire.data_frame_bytes(100) == 119
+    if right:
+        assert isinstance(wire.parse(_hello(**changes)), wire.Hello)
+        return
+    with pytest.raises(LinkError, match="description of itself is invalid"):
+        wire.parse(_hello(**changes))
+
+
+@pytest.mark.parametrize("cut", [1, 3, 10])
+def test_a_text_that_is_longer_than_its_message_is_refused(cut: int) -> None:
+    whole = _hello()
+    with pytest.raises(LinkError, match="does not understand"):
+        wire.parse(wire.Frame(whole.type, whole.flags, whole.request, whole.body[:-cut]))
 
 
 def test_noise_without_end_is_not_stored() -> None:

@@ -17,7 +17,7 @@ from ascmcu.ir import registry
 from ascmcu.ir.op import FAMILIES
 from ascmcu.results import page, page_answers, page_memory, page_parts, pictures
 from ascmcu.results.schema import Benchmark
-from tests.report.conftest import outcome
+from tests.results.conftest import outcome
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
 

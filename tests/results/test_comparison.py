@@ -16,7 +16,7 @@ from ascmcu.errors import InputError
 from ascmcu.results import budgets, comparison, junit, markdown, pareto
 from ascmcu.results.schema import Benchmark, CountSummary
 from ascmcu.runners.base import CountKind
-from tests.report.conftest import layer, outcome
+from tests.results.conftest import layer, outcome
 
 
 @pytest.fixture

@@ -106,7 +106,7 @@ def test_every_branch_is_taken(found: Found) -> None:
         for branch, line in sorted(untaken.items())
         if not any(branch.template == t and text in line for t, text in UNTAKEN)
     ]
-    assert not unexplained, "add a row to tests/build/variants.toml:\n" + "\n".join(unexplained)
+    assert not unexplained, "add a row to tests/toolchain/variants.toml:\n" + "\n".join(unexplained)
     idle = [key for key in UNTAKEN if not any(b.template == key[0] and key[1] in untaken[b] for b in untaken)]
     assert not idle, f"these are taken after all: {idle}"
 
@@ -121,6 +121,7 @@ def test_all_compile_without_a_warning(name: str, found: Found, tmp_path: Path) 
     if shutil.which(compiler[0]) is None:
         pytest.skip(f"{compiler[0]} is not installed")
     (tmp_path / "cycles.h").write_text(CYCLES)
+    assert found.chosen
     for number, rendered in enumerate(found.chosen):
         for file, content in rendered.files.items():
             (tmp_path / file).write_text(content)

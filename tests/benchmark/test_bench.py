@@ -32,7 +32,7 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain import gcc
 from ascmcu.toolchain.size import sizes
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
-from tests.support.patience import HANG_S, wait_for_hangs_alone
+from tests.support.patience import HANG_S
 
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
@@ -181,6 +181,36 @@ def test_tensors_of_another_network_are_refused(target: Target, tmp_path: Path, 
         from_tensors(target.manifest, tmp_path / "x.npy", None)
 
 
+@pytest.mark.parametrize(("limit", "count"), [(None, 6), (4, 4), (6, 6), (7, 6)])
+def test_at_most_so_many_tensors_are_taken(
+    limit: int | None, count: int, target: Target, tensors: Path
+) -> None:
+    found = from_tensors(target.manifest, tensors, limit)
+    assert [clip.name for clip in found.clips] == [str(n) for n in range(count)]
+    assert [clip.load() for clip in found.clips] == [x.tobytes() for x in np.load(tensors)[:count]]
+
+
+TRUTHS: dict[str, tuple[object, str]] = {
+    "numbers": ([0, 9, 3, 1, 2, 4], ""), "a column": ([[0], [9], [3], [1], [2], [4]], ""),
+    "names": ([f"class{n}" for n in (0, 9, 3, 1, 2, 4)], ""), "too few": ([0, 9, 3], "do not fit"),
+    "fractions": ([0.0, 9.0, 3.0, 1.0, 2.0, 4.0], "do not fit"), "below": ([0, -1, 3, 1, 2, 4], ""),
+    "beyond": ([0, 10, 3, 1, 2, 4], ""), "two columns": ([[0, 1]] * 6, "do not fit"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TRUTHS)
+def test_what_is_right_is_read_from_an_array(case: str, target: Target, tensors: Path) -> None:
+    values, message = TRUTHS[case]
+    np.save(tensors.with_name("truth.npy"), np.array(values))
+    if message or case in ("below", "beyond"):
+        with pytest.raises(DataError, match=message):
+            from_tensors(target.manifest, tensors, None, truth=tensors.with_name("truth.npy"))
+        return
+    found = from_tensors(target.manifest, tensors, 4, truth=tensors.with_name("truth.npy"))
+    assert [clip.label for clip in found.clips] == [0, 9, 3, 1]
+    assert found.labels == target.manifest.labels
+
+
 @pytest.fixture
 def port(target: Target) -> Iterator[str]:
     """A TCP port behind which the host build runs, as ser2net offers a board."""
@@ -209,10 +239,7 @@ def port(target: Target) -> Iterator[str]:
         thread.join(HANG_S)
 
 
-def test_the_serial_runner_speaks_through_a_socket(
-    target: Target, clips: Clips, port: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    wait_for_hangs_alone(monkeypatch)
+def test_the_serial_runner_speaks_through_a_socket(target: Target, clips: Clips, port: str) -> None:
     done = bench.run(target, SerialRunner(target, port), clips)
     assert [c.outputs for c in done.clips] == [mixed(c.load()) for c in clips.clips]
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The generated C of small networks, as text beside this file: what changes in it is to be seen in review.
 
-``pytest tests/golden --update-goldens`` writes the files anew.
+``pytest tests/codegen --update-goldens`` writes the files anew.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def test_generated_c(update_goldens: bool) -> None:
     files = dict(render_model(plan, name="golden", sha256="0" * 64).files)
     files["plan.txt"] = describe(plan, [plan, make_plan(graph, LAYERS)])
     files["graph.ir"] = text.dump(graph)
+    assert {"model.c", "model.h"} < set(files)
     for name, content in files.items():
         # The version of the tool is not a change of its output.
         content = content.replace(f"ascmcu {__version__}", "ascmcu VERSION")

@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What people read of a result: page, plots, tables and summaries, from results whose every figure is its own."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ascmcu import __version__, boards
+from ascmcu.results import (
+    budgets,
+    comparison,
+    comparison_table,
+    inspection,
+    inspection_table,
+    junit,
+    limits,
+    markdown,
+    page,
+    pareto,
+    table,
+    words,
+)
+from ascmcu.results.inspection import BoardReport
+from ascmcu.results.limits import Figures
+from ascmcu.results.schema import Benchmark, CountSummary, Energy, Mistake, Provenance, Symbol
+from tests.results.conftest import layer, outcome
+from tests.support.snapshots import Snapshot
+
+
+@pytest.fixture
+def rich(benchmark_result: Benchmark) -> Benchmark:
+    """No figure twice: seven layers of several kinds, three classes, four devices, mistakes of which one is close."""
+    ops = ("conv2d", "depthwise_conv2d", "conv2d", "average_pool2d", "fully_connected", "softmax", "barrier")
+    layers = tuple(
+        layer(
+            f"net_1/block{n}_relu/Relu:{n}", 1009 * (9 - n) ** 2, op=op, output_shape=(1, 3 + n, 8),
+            macs=0 if op in ("average_pool2d", "softmax", "barrier") else 10_007 * (n + 1) ** 2,
+            parameters=13 * n, weights_bytes=17 * n, flash_bytes=600 + 31 * n, buffer_bytes=211 + 7 * n,
+        )
+        for n, op in enumerate(ops)
+    )  # fmt: skip
+    clips = tuple(
+        outcome(f"clip{n}.wav", n % 3, *probabilities, device="abcd"[n % 4])
+        for n, probabilities in enumerate(
+            [(0.9, 0.07, 0.03), (0.2, 0.5, 0.3), (0.6, 0.3, 0.1), (0.34, 0.36, 0.3), (0.0, 1.0, 0.0), (0.1, 0.2, 0.7),
+             (0.8, 0.1, 0.1)]
+        )
+    )  # fmt: skip
+    levels = base64.b64encode(bytes(range(0, 240, 10))).decode()
+    figures = Figures(
+        parameters=130_003, parameter_bytes=131_009, nonzero_bytes=120_011, macs=29_000_017, int8_weights=True
+    )
+    return dataclasses.replace(
+        benchmark_result, clips=7, labels=("rain", "<sea> & co", "bird"), accuracy=5 / 7, macro_accuracy=0.7222,
+        log_loss=0.7071, class_accuracy={"rain": 2 / 3, "<sea> & co": 1.0, "bird": 0.5},
+        device_accuracy={"a": 1.0, "b": 0.5, "c": 0.25, "d": 0.75}, confusion=((2, 1, 0), (0, 2, 0), (1, 0, 1)),
+        counts=CountSummary(100_003, 50_021, 71_011, 82_003, 99_013, 101_027),
+        energy=Energy(41.5, 46.2, 194, 216, 3000, "a lab"), layers=layers, network=figures,
+        limits=limits.report(figures), wait_states=5,
+        ram_bytes={"total": 10_007, "activations": 6_011, "stack": 2_048, "features": 1_013, "stack_peak": 317},
+        flash_bytes={"total": 20_011, "code": 14_009, "weights": 5_003, "dsp_tables": 999},
+        flash_symbols=(
+            Symbol("model_push", "code", None, 7_103), Symbol("weights_0", "weights", 0, 4_507),
+            Symbol("conv2d_0", "code", 0, 907), Symbol("conv2d_2", "code", 2, 811),
+            Symbol("twiddle", "dsp_tables", None, 999), Symbol("tiny", "code", None, 3),
+        ),
+        link={"bad_frames": 3, "asked_again": 2, "disturbed_chunks": 1}, resumed=2, clip_results=clips,
+        mistakes=(Mistake(2, 6, 4, -80.0, -1.5, levels), Mistake(3, 4, 6, -70.5, 0.0, levels)),
+        provenance=Provenance("2026-01-02T03:04:05Z", "Linux x86_64", {"python": "3.11.2"}, 3, "cd" * 32),
+    )  # fmt: skip
+
+
+def _body(html: str) -> str:
+    """A page without its style sheet, a tag a line."""
+    html = re.sub(r"<style>.*?</style>", "", html, flags=re.DOTALL)
+    html = html.replace(f"ascmcu {__version__}", "ascmcu VERSION")
+    return re.sub(r">\s*<", ">\n<", html)
+
+
+@pytest.mark.parametrize("what", ["cycles", "instructions", "nothing"])
+def test_pages(what: str, rich: Benchmark, snapshot: Snapshot) -> None:
+    if what != "cycles":
+        rich = dataclasses.replace(rich, count_kind=what if what != "nothing" else "none", energy=None)
+    if what == "nothing":
+        rich = dataclasses.replace(
+            rich, counts=None, labels=None, accuracy=None, macro_accuracy=None, log_loss=None, confusion=None,
+            class_accuracy=None, device_accuracy=None, mistakes=(), limits=(), resumed=0,
+            layers=tuple(dataclasses.replace(x, count=None) for x in rich.layers),
+        )  # fmt: skip
+    snapshot(f"page-{what}", _body(page.render(rich, None)))
+
+
+def _at(b: Benchmark, cycles: int, accuracy: float) -> Benchmark:
+    return dataclasses.replace(b, counts=CountSummary(cycles, 0, 0, 0, 0, 0), accuracy=accuracy)
+
+
+def test_a_plot(benchmark_result: Benchmark, snapshot: Snapshot) -> None:
+    results = [
+        (name, _at(benchmark_result, cycles, accuracy))
+        for name, cycles, accuracy in (
+            ("small", 1_100_000, 0.503), ("large", 3_070_000, 0.907), ("poor", 3_110_000, 0.91),
+            ("middle", 2_090_000, 0.83), ("dull", 2_530_000, 0.61), ("close", 2_101_000, 0.828),
+        )
+    ]  # fmt: skip
+    cycles, accuracy = budgets.by_name("cycles"), budgets.by_name("accuracy")
+    snapshot("pareto", pareto.svg(pareto.points(results, cycles, accuracy), cycles, accuracy))
+    snapshot("pareto-turned", pareto.svg(pareto.points(results, accuracy, cycles), accuracy, cycles))
+
+
+@pytest.fixture
+def changed(rich: Benchmark) -> Benchmark:
+    """Something of everything differs."""
+    assert rich.counts is not None
+    first, second, *rest = rich.layers
+    return dataclasses.replace(
+        rich, counts=dataclasses.replace(rich.counts, network=90_001, latency=83_000), accuracy=0.5, log_loss=None,
+        layers=(first, dataclasses.replace(second, count=30_000, flash_bytes=1), *rest[1:], layer("net/new/Relu:3", 5)),
+        flash_bytes={**rich.flash_bytes, "total": 20_100}, flags="-O2", compiler="gcc 13",
+        clip_results=(outcome("clip0.wav", 0, 0.1, 0.9, 0.0), *rich.clip_results[1:5]),
+    )  # fmt: skip
+
+
+def _shown(show: object, what: object) -> str:
+    text = io.StringIO()
+    show(what, Console(file=text, width=130))  # type: ignore[operator]
+    return text.getvalue()
+
+
+def test_tables_and_summaries(rich: Benchmark, changed: Benchmark, snapshot: Snapshot) -> None:
+    asked = [budgets.parse(text) for text in ("ram=9999", "flash=+100", "accuracy=-10%", "cycles=150024")]
+    found = comparison.compare(rich, changed, asked)
+    verdicts = [budgets.judge(budget, rich, rich) for budget in asked]
+    snapshot("table", _shown(table.show, rich))
+    snapshot("table-instructions", _shown(table.show, dataclasses.replace(rich, count_kind="instructions")))
+    snapshot("comparison", _shown(comparison_table.show, found))
+    snapshot("comparison-back", _shown(comparison_table.show, comparison.compare(changed, rich)))
+    snapshot("markdown", markdown.of_benchmark(rich, verdicts))
+    snapshot("markdown-comparison", markdown.of_comparison([found, comparison.compare(rich, rich)]))
+    snapshot("junit", junit.render([("tiny.sim", junit.cases(rich, verdicts)), ("other", [])]))
+
+
+def test_an_inspection(snapshot: Snapshot) -> None:
+    from ascmcu import passes
+    from ascmcu.frontends import tflite
+    from ascmcu.schedule import LAYERS, ROWS, make_plan
+    from tests.support import recipes_flat
+    from tests.support.recipes import Recipe, Step
+
+    window = {"kernel": [3, 3], "stride": [1, 1], "same": True, "act": "none", "dilation": [1, 1], "dead": 1}
+    steps = (
+        Step("conv", (0,), {**window, "channels": 6, "groups": 1}),
+        Step("mean", (1,), {"axes": [1, 2], "keep": False}),
+        Step("dense", (2,), {"units": 5, "flatten": False, "act": "none", "bias": True, "dead": 0}),
+    )
+    source = tflite.parse(recipes_flat.make(Recipe((1, 9, 7, 2), "int8", 5, steps)), "net")
+    graph = passes.optimize(source)
+    made = inspection.make("net", "ab" * 32, source, make_plan(graph, LAYERS), make_plan(graph, ROWS))
+    assert made.compiled_macs <= made.macs and made.ram_rows_bytes < made.ram_layers_bytes
+    assert {board.name for board in made.boards} == set(boards.names())
+    # What kernels and schedules make of it changes with them.
+    shown = dataclasses.replace(
+        made, compiled_layers=3, compiled_macs=4_556, compiled_weights_bytes=252, ram_layers_bytes=488,
+        ram_rows_bytes=196,
+        boards=(
+            BoardReport("large", 131_072, 524_288, True, True), BoardReport("rows", 400, 2_048, False, True),
+            BoardReport("small", 100, 1_000, False, False),
+        ),
+    )  # fmt: skip
+    snapshot("inspection", _shown(inspection_table.show, shown))
+    snapshot("inspection-dict", "\n".join(f"{k}: {v}" for k, v in sorted(shown.to_dict().items())) + "\n")
+
+
+@pytest.mark.parametrize(
+    ("over_bytes", "weights_over_bytes", "fits"), [(0, 0, True), (1, 0, False), (0, 1, False)]
+)
+def test_a_board_fits_to_the_byte(over_bytes: int, weights_over_bytes: int, fits: bool) -> None:
+    board = boards.load("nucleo-f446")
+    room = board.ram.size_bytes - board.stack_bytes + over_bytes
+    found = inspection._board("nucleo-f446", board.flash.size_bytes + weights_over_bytes, room, room)
+    assert (found.ram_bytes, found.flash_bytes) == (board.ram.size_bytes, board.flash.size_bytes)
+    assert (found.fits_layers, found.fits_rows) == (fits, fits)
+    one = inspection._board("nucleo-f446", 1000, room + 1, 100)
+    assert (one.fits_layers, one.fits_rows) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("function", "value", "text"),
+    [
+        (words.digits, 0, "0"), (words.digits, 99.95, "100"), (words.digits, 99.94, "99.9"),
+        (words.digits, 9.995, "10.0"),
+        (words.digits, 9.994, "9.99"), (words.digits, 0.9995, "1.00"), (words.digits, 0.9994, "0.999"),
+        (words.digits, -1234.5, "-1,234"), (words.digits, -0.05, "-0.050"), (words.digits, 100.4, "100"),
+        (words.duration, 1.0, "1.00 s"), (words.duration, 0.9999, "1,000 ms"), (words.duration, 0.0525, "52.5 ms"),
+        (words.duration, 0.001, "1.00 ms"), (words.duration, 2.5e-6, "2.50 µs"), (words.duration, 1e-6, "1.00 µs"),
+        (words.duration, 3e-9, "3.00 ns"), (words.duration, 5e-11, "0.050 ns"), (words.duration, -0.002, "-2.00 ms"),
+        (words.kibibytes, 1023, "1023 B"), (words.kibibytes, 1024, "1.00 KiB"), (words.kibibytes, 82842, "80.9 KiB"),
+        (words.percent, 0.9118, "91.2 %"), (words.percent, 0.0, "0.0 %"), (words.thousands, 9451956, "9,451,956"),
+        (words.short_layer, "net_1/block1_relu/Relu:30", "block1_relu"), (words.short_layer, "Identity:0", "Identity"),
+        (words.short_layer, "a/b", "a"),
+    ],
+)  # fmt: skip
+def test_words(function: object, value: object, text: str) -> None:
+    assert function(value) == text  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.0, 1.0, [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0.0, 6.0, [0, 1, 2, 3, 4, 5, 6]), (0.5, 6.7, [2, 4, 6]),
+        (0.0, 12.1, [0.0, 5.0, 10.0]), (-3.0, 3.0, [-3, -2, -1, 0, 1, 2, 3]),
+        (100.0, 1300.0, [200, 400, 600, 800, 1000, 1200]),
+        (0.0, 39.0, [0, 10, 20, 30]),
+    ],
+)  # fmt: skip
+def test_ticks_are_round_and_some_five(low: float, high: float, ticks: list[float]) -> None:
+    assert pareto._ticks(low, high) == pytest.approx(ticks)
+
+
+def test_a_range_has_room_at_both_ends() -> None:
+    assert pareto._range([2.0, 12.0]) == pytest.approx((1.2, 13.2))
+    assert pareto._range([5.0]) == pytest.approx((4.6, 5.6))
+    assert pareto._range([0.0, 0.0]) == pytest.approx((-0.08, 0.12))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "text"),
+    [("accuracy", 0.8125, "81.2 %"), ("cycles", 999, "999"), ("cycles", 1000, "1.00 k"),
+     ("cycles", 2_500_000, "2.50 M"), ("cycles", 1e6, "1.00 M"), ("cycles", 1e9, "1.00 G"), ("cycles", 0, "0")],
+)  # fmt: skip
+def test_values_on_axes(name: str, value: float, text: str) -> None:
+    assert pareto._tell(budgets.by_name(name), value) == text
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product((1, 2), repeat=2)))
+@pytest.mark.parametrize("higher", [True, False])
+def test_what_is_better(before: int, after: int, higher: bool) -> None:
+    found = comparison.Difference("x", "x", before, after, higher=higher)
+    assert (found.change, found.percent) == (after - before, 100 * (after - before) / before)
+    if before != after:
+        assert found.better is ((after > before) is higher)
+    nothing = comparison.Difference("x", "x", None, after, higher=higher)
+    assert (nothing.change, nothing.percent, nothing.better) == (None, None, None)
+    assert comparison.Difference("x", "x", 0, after, higher=higher).percent is None
+
+
+def test_files_of_plots(rich: Benchmark, tmp_path: Path) -> None:
+    ram, flash = budgets.by_name("ram"), budgets.by_name("flash")
+    found = pareto.points([("one", rich)], ram, flash)
+    pareto.write(tmp_path / "p.svg", found, ram, flash)
+    assert (tmp_path / "p.svg").read_text() == pareto.svg(found, ram, flash)

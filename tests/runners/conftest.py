@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tests of runners share."""
+
+from tests.support.patience import patient as patient
