@@ -249,7 +249,7 @@ NO_MICROPHONE = Microphone("pdm", "", "", 0)
 class Board:
     """A board with its chip, checked. All figures are of the description, none is measured.
 
-    ``bootloader_bytes`` at the start of the flash are left alone. ``aliases`` are other names of the board: the maker's order
+    ``bootloader_bytes`` at the start of the flash are left alone. ``aliases`` are other names of the board: the order
     code, Zephyr's, PlatformIO's. Case does not matter, nor whether words are joined by - or _.
     """
 
