@@ -7,6 +7,7 @@ from ascmcu.api.benching import bench
 from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.exporting import Export, Format, build, check_folder, export
+from ascmcu.api.profiling import Profile, profile
 from ascmcu.api.reporting import compare, inspect, report, result, result_path, survey
 from ascmcu.api.sources import write_sources
 from ascmcu.api.trying import Agreement, Trial, try_model
@@ -17,6 +18,7 @@ __all__ = [
     "Compiled",
     "Export",
     "Format",
+    "Profile",
     "Schedule",
     "Trial",
     "Variant",
@@ -28,6 +30,7 @@ __all__ = [
     "compile_model",
     "export",
     "inspect",
+    "profile",
     "recomputed",
     "report",
     "result",

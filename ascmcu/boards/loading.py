@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import difflib
 import shutil
 from pathlib import Path
+from typing import Any
 
 from ascmcu import paths, tables
 from ascmcu.boards.checks import CHECKS
@@ -25,17 +27,16 @@ def names() -> list[str]:
 def load(name: str) -> Board:
     """The board of that name, or of the file if ``name`` is the path of a ``.toml``.
 
+    A board is also found by its aliases, and by its chip if no other board has that chip.
+
     Raises:
         BoardError: no such board (near matches are suggested), or a description that breaks a rule.
     """
     path = Path(name) if name.endswith(".toml") else paths.boards() / f"{name}.toml"
+    if not path.is_file() and not name.endswith(".toml"):
+        path = paths.boards() / f"{_meant(name)}.toml"
     if not path.is_file():
-        raise BoardError(
-            "unknown board",
-            found=name,
-            expected=f"{', '.join(names())}; or a board's .toml file",
-            hint=near(name, names(), 3) or "`ascmcu boards list` shows them all",
-        )
+        raise _unknown(name)
     raw = {_FORMER.get(key, key): value for key, value in tables.load(path, BoardError).items()}
     chip_name = raw.get("chip")
     if not isinstance(chip_name, str):
@@ -56,6 +57,48 @@ def load(name: str) -> Board:
     for check in CHECKS:
         check(board, str(path))
     return board
+
+
+def _meant(name: str) -> str:
+    """The board that an alias or a chip's name stands for; the name itself where none is known.
+
+    Raises:
+        BoardError: the chip is on several boards.
+    """
+    wanted = _plain(name)
+    on_chip = []
+    for board, raw in _described():
+        if wanted in {_plain(known) for known in (board, *raw.get("aliases", ()))}:
+            return board
+        if wanted == _plain(str(raw.get("chip"))):
+            on_chip.append(board)
+    if len(on_chip) > 1:
+        raise BoardError("several boards have this chip", found=name, expected=f"one of {', '.join(on_chip)}")
+    return on_chip[0] if on_chip else name
+
+
+def _described() -> list[tuple[str, dict[str, Any]]]:
+    return [(name, tables.load(paths.boards() / f"{name}.toml", BoardError)) for name in names()]
+
+
+def _plain(name: str) -> str:
+    return name.casefold().replace("_", "-")
+
+
+def _unknown(name: str) -> BoardError:
+    """With the boards of the nearest name, alias, chip or family."""
+    known: dict[str, list[str]] = {}
+    for board, raw in [] if name.endswith(".toml") else _described():
+        for word in (board, str(raw.get("chip")), *raw.get("aliases", ())):
+            known.setdefault(_plain(word), []).append(board)
+    close = difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)
+    boards = list(dict.fromkeys(board for word in close for board in known[word]))[:3]
+    return BoardError(
+        "unknown board",
+        found=name,
+        expected=f"{', '.join(names())}; or a board's .toml file",
+        hint=f"did you mean {' or '.join(boards)}?" if boards else "`ascmcu boards list` shows them all",
+    )
 
 
 def keep(name: str, folder: Path) -> None:

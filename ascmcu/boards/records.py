@@ -249,7 +249,8 @@ NO_MICROPHONE = Microphone("pdm", "", "", 0)
 class Board:
     """A board with its chip, checked. All figures are of the description, none is measured.
 
-    ``bootloader_bytes`` at the start of the flash are left alone.
+    ``bootloader_bytes`` at the start of the flash are left alone. ``aliases`` are other names of the board: the order
+    code, Zephyr's, PlatformIO's. Case does not matter, nor whether words are joined by - or _.
     """
 
     name: str
@@ -263,6 +264,7 @@ class Board:
     bootloader_bytes: int = 0
     emulators: Emulators = Emulators()
     microphone: Microphone = NO_MICROPHONE
+    aliases: tuple[str, ...] = ()
 
     @property
     def family(self) -> Family:

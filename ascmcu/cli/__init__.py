@@ -32,6 +32,7 @@ VERBS = {
     "export": "Compile a .tflite to C and firmware for a board.",
     "flash": "Write an export to a connected board.",
     "bench": "Run recordings or tensors through a firmware: accuracy, cycles, RAM, flash.",
+    "profile": "Show where the cycles of one inference go, with a flame graph.",
     "report": "Show a benchmark result as HTML, text, Markdown or JUnit.",
     "compare": "Show the differences between results, check budgets, draw a Pareto plot.",
     "boards": "List and show the supported boards, or describe a new one.",

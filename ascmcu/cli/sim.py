@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,9 +92,9 @@ def command(
     else:
         click.echo(_text(result))
         if profile:
-            click.echo(_function_table(rows, result.cycles))
+            click.echo(function_table(rows, result.cycles))
         if annotate:
-            click.echo(_line_table(hottest, lines))
+            click.echo(line_table(hottest, lines))
 
 
 def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]) -> dict[str, Any]:
@@ -109,24 +111,26 @@ def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[
         "host_s": round(result.host_s, 3),
     }
     if rows:
-        report["functions"] = [
-            {
-                "name": r.name,
-                "calls": r.calls,
-                "exclusive_cycles": r.exclusive_cycles,
-                "inclusive_cycles": r.inclusive_cycles,
-            }
-            for r in rows
-        ]
+        report["functions"] = function_rows(rows)
     if lines:
-        report["annotated"] = {
-            "function": function,
-            "instructions": [
-                {"address": r.address, "text": r.text, "executions": r.executions, "cycles": r.cycles}
-                for r in lines
-            ],
-        }
+        report["annotated"] = line_rows(function, lines)
     return report
+
+
+def function_rows(rows: Sequence[FunctionRow]) -> list[dict[str, Any]]:
+    """A profile's functions for JSON."""
+    return [dataclasses.asdict(row) for row in rows]
+
+
+def line_rows(function: str, lines: Sequence[LineRow]) -> dict[str, Any]:
+    """A function's instructions for JSON."""
+    return {
+        "function": function,
+        "instructions": [
+            {"address": r.address, "text": r.text, "executions": r.executions, "cycles": r.cycles}
+            for r in lines
+        ],
+    }
 
 
 def _text(result: Result) -> str:
@@ -142,7 +146,8 @@ def _text(result: Result) -> str:
     )
 
 
-def _function_table(rows: list[FunctionRow], total_cycles: int) -> str:
+def function_table(rows: Sequence[FunctionRow], total_cycles: int) -> str:
+    """A profile's functions, most expensive first."""
     lines = ["", f"{'exclusive':>14} {'%':>6} {'inclusive':>14} {'%':>6} {'calls':>10}  function"]
     scale = 100 / total_cycles if total_cycles else 0.0
     for row in rows[:_ROWS]:
@@ -155,7 +160,8 @@ def _function_table(rows: list[FunctionRow], total_cycles: int) -> str:
     return "\n".join(lines)
 
 
-def _line_table(function: str, rows: list[LineRow]) -> str:
+def line_table(function: str, rows: Sequence[LineRow]) -> str:
+    """A function's instructions with their cycles."""
     lines = ["", f"{function}:", f"{'cycles':>12} {'executions':>12} {'each':>6}  address   instruction"]
     for row in rows:
         each = row.cycles / row.executions if row.executions else 0.0

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ascmcu.errors import InputError
 from ascmcu.results import budgets
 from ascmcu.results.budgets import Budget, Verdict
 from ascmcu.results.schema import Benchmark, ClipOutcome, LayerCount
@@ -16,6 +17,11 @@ _CONDITIONS = (
     "model", "model_sha256", "board", "runner", "runner_detail", "clock_hz", "wait_states", "schedule", "compiler",
     "flags", "tool_version", "clips", "source", "long",
 )  # fmt: skip
+# What counts depend on beside the build, and what answers depend on.
+_COUNT_CONDITIONS = ("board", "runner", "clock hz", "wait states")
+_ANSWER_CONDITIONS = ("clips", "clips' samples")
+_COUNTED = ("cycles", "instructions", "network", "frontend", "latency")
+_ANSWERED = ("accuracy", "log-loss")
 _LAYER_FIGURES = ("macs", "count", "buffer_bytes", "flash_bytes")
 
 
@@ -79,6 +85,11 @@ class Comparison:
     equal_answers: int
 
     @property
+    def decisive(self) -> tuple[Condition, ...]:
+        """The conditions without which the figures say nothing about the two builds."""
+        return tuple(c for c in self.conditions if c.name in (*_COUNT_CONDITIONS, *_ANSWER_CONDITIONS))
+
+    @property
     def kept(self) -> bool:
         """Whether every budget holds."""
         return all(verdict.kept for verdict in self.verdicts)
@@ -119,14 +130,18 @@ def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -
     """Everything that differs.
 
     Raises:
-        InputError: a relative budget on a figure that the earlier result lacks.
+        InputError: a relative budget on a figure that the earlier result lacks, or that was not made under the same
+            conditions.
     """
+    conditions = tuple(_conditions(base, result))
+    for budget in limits:
+        _require_alike(budget, conditions)
     before = {clip.name: clip for clip in base.clip_results}
     shared = [c for c in result.clip_results if c.name in before and _same_input(before[c.name], c)]
     return Comparison(
         base=base,
         result=result,
-        conditions=tuple(_conditions(base, result)),
+        conditions=conditions,
         figures=tuple(_figures(base, result)),
         layers=tuple(_layers(base, result)),
         verdicts=tuple(budgets.judge(budget, result, base) for budget in limits),
@@ -152,6 +167,22 @@ def _conditions(base: Benchmark, result: Benchmark) -> list[Condition]:
     if all(inputs) and inputs[0] != inputs[1]:
         found.append(Condition("clips' samples", *(digest[:12] for digest in inputs)))
     return found
+
+
+def _require_alike(budget: Budget, conditions: Sequence[Condition]) -> None:
+    """A relative budget holds a build to an earlier one: all else must be the same."""
+    name = budget.metric.name
+    needed = _COUNT_CONDITIONS if name in _COUNTED else _ANSWER_CONDITIONS if name in _ANSWERED else ()
+    unlike = [c for c in conditions if c.name in needed]
+    if budget.relative and unlike:
+        first = unlike[0]
+        raise InputError(
+            "the results were not made under the same conditions",
+            where=f"budget {budget.text}",
+            expected=f"{first.name}: {first.before}",
+            found=first.after,
+            hint="run both benchmarks alike, or give an absolute budget",
+        )
 
 
 def _figures(base: Benchmark, result: Benchmark) -> list[Difference]:

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from ascmcu.results import words
-from ascmcu.results.comparison import Comparison, Difference
+from ascmcu.results.comparison import Comparison, Condition, Difference
 from ascmcu.results.markdown import change
 
 
@@ -18,6 +20,8 @@ def show(comparison: Comparison, console: Console) -> None:
     console.print(
         f"[bold]{escape(c.result.model)}[/] against [bold]{escape(c.base.model)}[/], {c.base.board_title}"
     )
+    if c.decisive:
+        console.print(f"[yellow]not comparable as they are: {_listed(c.decisive)}[/]", highlight=False)
     if not c.figures and not c.layers:
         console.print("no figure differs")
     if c.figures:
@@ -33,13 +37,17 @@ def show(comparison: Comparison, console: Console) -> None:
                 first = escape(name) if number == 0 else ""
                 table.add_row(first, d.title, _tell(d, d.before), _tell(d, d.after), _coloured(d))
         console.print(table)
-    for condition in c.conditions:
+    for condition in (x for x in c.conditions if x not in c.decisive):
         console.print(f"[dim]{condition.name}: {escape(condition.before)} → {escape(condition.after)}[/]")
     if c.shared_clips:
         console.print(f"{c.equal_answers} of {c.shared_clips} clips are answered alike")
     for verdict in c.verdicts:
         mark = "[green]kept[/]" if verdict.kept else "[red]broken[/]"
         console.print(f"{mark}  {verdict.sentence}", highlight=False)
+
+
+def _listed(conditions: Sequence[Condition]) -> str:
+    return "; ".join(f"{x.name} {escape(x.before)} → {escape(x.after)}" for x in conditions)
 
 
 def _plain(*columns: str) -> Table:

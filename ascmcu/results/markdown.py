@@ -49,6 +49,9 @@ def of_comparison(comparisons: Sequence[Comparison]) -> str:
 
 def _comparison(c: Comparison) -> list[str]:
     lines = [f"### {_text(c.result.model)} against {_text(c.base.model)} ({c.base.board_title})", ""]
+    if c.decisive:
+        unlike = "; ".join(f"{x.name} `{_text(x.before)}` → `{_text(x.after)}`" for x in c.decisive)
+        lines += [f"**Not comparable as they are:** {unlike}", ""]
     if not c.figures and not c.layers:
         lines.append("No figure differs.")
     if c.figures:
@@ -74,9 +77,10 @@ def _comparison(c: Comparison) -> list[str]:
             "",
             "</details>",
         ]
-    if c.conditions:
-        lines += ["", "Not under the same conditions:", ""]
-        lines += [f"- {x.name}: `{_text(x.before)}` → `{_text(x.after)}`" for x in c.conditions]
+    others = [x for x in c.conditions if x not in c.decisive]
+    if others:
+        lines += ["", "Other conditions that differ:", ""]
+        lines += [f"- {x.name}: `{_text(x.before)}` → `{_text(x.after)}`" for x in others]
     if c.shared_clips:
         lines += ["", f"{c.equal_answers} of {c.shared_clips} clips are answered alike."]
     return [*lines, ""]

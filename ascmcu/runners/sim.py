@@ -30,16 +30,20 @@ class SimRunner(Runner):
         target: the export.
         wait_states: of the flash; None: the board's own.
         line: how the host's bytes follow each other; other links than a wire are for tests.
+        profiled: whether calls are followed, for ``sim.profile``.
     """
 
     name: ClassVar[str] = "sim"
     machine: Machine
 
-    def __init__(self, target: Target, wait_states: int | None = None, line: Line = PACED) -> None:
+    def __init__(
+        self, target: Target, wait_states: int | None = None, line: Line = PACED, *, profiled: bool = False
+    ) -> None:
         super().__init__(target)
         own = target.board.clock.wait_states
         self.wait_states = own if wait_states is None else wait_states
         self.line = line
+        self.profiled = profiled
 
     @property
     def label(self) -> str:
@@ -60,6 +64,8 @@ class SimRunner(Runner):
             machine = layout.with_wait_states(machine, self.wait_states)
         self.machine = Machine(Image(self.target.elf), machine)
         self.machine.line = self.line
+        if self.profiled:
+            self.machine.engine.profile(s.address for s in self.machine.image.functions)
         self._port = self.machine.usarts[self.machine.layout.console].name
         # Start-up: until the firmware has said its first word, or sleeps. A host that spoke earlier would not be heard.
         self._advance(int(_START_S * self.machine.layout.clock_hz))

@@ -47,14 +47,25 @@ def _name(image: Image, address: int) -> str:
     return function.name if function else (f"{address:#010x}" if address else UNKNOWN)
 
 
-def paths(engine: Engine, image: Image) -> list[Path]:
-    """Every call path that was executed, most expensive first."""
+def paths(engine: Engine, image: Image, roots: tuple[str, ...] = ()) -> list[Path]:
+    """Every call path that was executed, most expensive first.
+
+    Args:
+        roots: how the names of the functions begin at which paths are to begin; what called them is left out, and
+            paths without one are. All paths if empty.
+    """
     contexts = engine.contexts()
-    found = []
+    found: dict[tuple[str, ...], int] = defaultdict(int)
     for number, context in enumerate(contexts):
-        if context.cycles:
-            found.append(Path(_path(contexts, number, image), context.cycles))
-    return sorted(found, key=lambda p: -p.cycles)
+        names = _from_roots(_path(contexts, number, image), roots)
+        if context.cycles and names:
+            found[names] += context.cycles
+    return sorted((Path(names, cycles) for names, cycles in found.items()), key=lambda p: -p.cycles)
+
+
+def _from_roots(names: tuple[str, ...], roots: tuple[str, ...]) -> tuple[str, ...]:
+    first = (n for n, name in enumerate(names) if name.startswith(roots))
+    return names if not roots else names[next(first, len(names)) :]
 
 
 def _path(contexts: list[Context], number: int, image: Image) -> tuple[str, ...]:
@@ -65,14 +76,16 @@ def _path(contexts: list[Context], number: int, image: Image) -> tuple[str, ...]
     return tuple(reversed(names)) or ("reset",)
 
 
-def functions(engine: Engine, image: Image) -> list[FunctionRow]:
-    """Every function that was executed, most expensive by itself first."""
+def functions(engine: Engine, image: Image, roots: tuple[str, ...] = ()) -> list[FunctionRow]:
+    """Every function that was executed, most expensive by itself first; ``roots`` as in ``paths``."""
     contexts = engine.contexts()
     exclusive: dict[str, int] = defaultdict(int)
     inclusive: dict[str, int] = defaultdict(int)
     calls: dict[str, int] = defaultdict(int)
     for number, context in enumerate(contexts):
-        path = _path(contexts, number, image)
+        path = _from_roots(_path(contexts, number, image), roots)
+        if not path:
+            continue
         exclusive[path[-1]] += context.cycles
         calls[path[-1]] += context.calls
         for name in set(path):  # once each, so that recursion does not count twice

@@ -29,6 +29,7 @@ ROWS = [
     "bench build --on sim --tensors in.npy --limit 1",
     "bench build --on host",
     "try small.tflite --on host -o tried",
+    "profile build --flame flame.svg",
     "report result.json",
     "compare result.json result.json",
     "sim build/firmware.elf --between reset_continue main",

@@ -188,6 +188,15 @@ WRONG = {
         bench --tensors in.npy --serial socket://
         bench --tensors in.npy --serial notes.txt
     """,
+    "profile": """
+        profile nowhere
+        profile empty
+        profile damaged
+        profile --function no_such
+        profile --flame nowhere/x.svg
+        profile --hottest -1
+        profile --wait-states 99
+    """,
     "report": """
         report nowhere
         report empty

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import itertools
 import json
 import xml.etree.ElementTree as ET
@@ -11,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from ascmcu.errors import InputError
-from ascmcu.results import budgets, comparison, junit, markdown, pareto
+from ascmcu.results import budgets, comparison, comparison_table, junit, markdown, pareto
 from ascmcu.results.schema import Benchmark, CountSummary
 from ascmcu.runners.base import CountKind
 from tests.results.conftest import layer, outcome
@@ -244,3 +246,31 @@ def test_counts_of_unknown_kind_are_not_compared_or_bounded(benchmark_result: Be
         budgets.judge(budgets.parse(f"{name}=1"), unknown, None) for name in ("cycles", "network", "latency")
     ]
     assert not any(verdict.kept for verdict in verdicts)
+
+
+UNLIKE = {
+    "another runner": ({"runner": "host"}, ("cycles=+1%", "latency=+1"), ("ram=+1%", "accuracy=-1%")),
+    "other wait states": ({"wait_states": 0}, ("cycles=+1%", "network=+1"), ("flash=+512",)),
+    "another board": ({"board": "nucleo-f411"}, ("cycles=+1%",), ("accuracy=-1%",)),
+    "other clips": ({"clips": 3}, ("accuracy=-1%", "log-loss=+1"), ("cycles=+1%",)),
+}
+
+
+@pytest.mark.parametrize("case", UNLIKE)
+def test_what_was_not_made_alike_is_said_first_and_bounds_nothing(
+    case: str, benchmark_result: Benchmark
+) -> None:
+    changes, refused, allowed = UNLIKE[case]
+    base = dataclasses.replace(benchmark_result, wait_states=5)
+    other = dataclasses.replace(base, **changes)  # type: ignore[arg-type]
+    made = comparison.compare(base, other)
+    assert [c.name for c in made.decisive] == [next(iter(changes)).replace("_", " ")]
+    text = io.StringIO()
+    comparison_table.show(made, Console(file=text, width=200))
+    assert "not comparable as they are" in text.getvalue().splitlines()[1]
+    assert "Not comparable as they are" in markdown.of_comparison([made]).split("|")[0]
+    for budget in refused:
+        with pytest.raises(InputError, match="not made under the same conditions"):
+            comparison.compare(base, other, [budgets.parse(budget)])
+    comparison.compare(base, other, [budgets.parse(budget) for budget in allowed])
+    comparison.compare(base, other, [budgets.parse("cycles=999999999")])

@@ -167,3 +167,45 @@ def test_the_command_line_lists_and_shows() -> None:
     assert (f446["chip"], f446["clock_hz"], f446["flash_bytes"]) == ("stm32f446re", 180_000_000, 512 * 1024)
     shown = json.loads(CliRunner().invoke(cli, ["boards", "show", "nucleo-f446", "--json"]).stdout)
     assert shown["clock"]["pll"] == {"m": 4, "n": 180, "p": 2}
+
+
+@pytest.mark.parametrize(
+    ("name", "board"),
+    [
+        ("NUCLEO-F446RE", "nucleo-f446"),
+        ("nucleo_f446re", "nucleo-f446"),
+        ("Nucleo_F446", "nucleo-f446"),
+        ("nucleo_f446", "nucleo-f446"),
+        ("STM32F446RE", "nucleo-f446"),
+        ("nrf52840dk_nrf52840", "nrf52840-dk"),
+        ("disco_l475_iot1", "b-l475e-iot01a"),
+        ("stm32f4_disco", "stm32f4-discovery"),
+        ("mk64fn1m0", "frdm-k64f"),
+    ],
+)
+def test_a_board_is_found_by_the_names_that_others_give_it(name: str, board: str) -> None:
+    assert boards.load(name).name == board
+
+
+def test_no_alias_stands_for_two_boards() -> None:
+    plain = [
+        word.casefold().replace("_", "-")
+        for name in boards.names()
+        for word in {name, *(a.casefold().replace("_", "-") for a in boards.load(name).aliases)}
+    ]
+    assert len(plain) == len(set(plain))
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("stm32f446ze", "did you mean nucleo-f446"),
+        ("nucleo-f44x", "did you mean nucleo-f446"),
+        ("nrf52833dk", "did you mean nrf52840-dk"),
+        ("zx81", "boards list"),
+    ],
+)
+def test_an_unknown_board_is_answered_with_the_nearest(name: str, hint: str) -> None:
+    with pytest.raises(BoardError, match="unknown board") as caught:
+        boards.load(name)
+    assert hint in str(caught.value.hint)
