@@ -17,6 +17,7 @@ from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike, check_output, write_whole
+from ascmcu.results import plan_text
 from ascmcu.results.schema import Benchmark
 from ascmcu.results.summarize import summarize
 from ascmcu.runners import base as runners
@@ -134,7 +135,17 @@ def bench(
         told = f"{check.compared} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
         summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
     write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
+    _complete_plan(folder / "plan.txt", manifest, summary)
     return summary
+
+
+def _complete_plan(path: Path, manifest: Manifest, b: Benchmark) -> None:
+    """Put measured cycles beside the predicted ones."""
+    if b.count_kind != "cycles" or not path.is_file():
+        return
+    pairs = zip(manifest.layers, b.layers, strict=True)
+    measured = {layer.code_index: (x.count, x.off) for layer, x in pairs if x.count is not None}
+    write_whole(path, plan_text.with_measured(path.read_text(), measured))
 
 
 def _label_files(labels: Sequence[PathLike], tensors: bool) -> tuple[Path | None, Path | None]:

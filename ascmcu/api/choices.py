@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -11,11 +13,14 @@ from ascmcu.api.compiling import Compiled
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import SWAP
 from ascmcu.ir.verify import verify
+from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
 from ascmcu.passes.recompute import recomputations, recompute
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
 
 Schedule = Literal["rows", "layers", "auto"]
+# Plans whose predicted cycles differ by less are taken to be equally fast: a prediction is no better.
+_TELLS = 0.02
 # Barriers behind which rows are made a second time, at most.
 _MOST_RECOMPUTATIONS = 3
 
@@ -65,16 +70,24 @@ def variants(compiled: Compiled) -> tuple[Variant, ...]:
     return as_is, Variant("transpose-input", other, as_is.permutation)
 
 
-def candidates(compiled: Compiled, schedule: Schedule) -> list[Candidate]:
-    """The plans that ``schedule`` allows, fastest first: whole layers, then rows along the cheapest axis."""
-    choices = variants(compiled)
+def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_TARGET) -> list[Candidate]:
+    """The plans that ``schedule`` allows, best first: whole layers, and rows along the cheapest axis."""
+    choices, tuning = variants(compiled), dataclasses.replace(DEFAULT_TUNING, target=target)
     found = []
     if schedule in ("auto", LAYERS):
-        found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS)))
+        found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS, tuning)))
     if schedule in ("auto", ROWS):
         cheapest = min(choices, key=lambda v: peak_bytes(v.graph, ROWS)) if len(choices) > 1 else choices[0]
-        found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS)))
-    return found
+        found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS, tuning)))
+    return sorted(found, key=functools.cmp_to_key(_order))
+
+
+def _order(a: Candidate, b: Candidate) -> int:
+    """Below zero where ``a`` is better: faster by more than predictions tell apart, else in less RAM, else with the
+    lower latency."""
+    if abs(a.plan.cycles - b.plan.cycles) > _TELLS * max(a.plan.cycles, b.plan.cycles):
+        return a.plan.cycles - b.plan.cycles
+    return a.plan.arena_bytes - b.plan.arena_bytes or a.plan.latency_cycles - b.plan.latency_cycles
 
 
 def recomputed(
@@ -101,7 +114,8 @@ def recomputed(
                 least = peaks[graph]
                 name = f"{candidate.variant.name}-recompute"
                 chosen = Variant(name, verify(graph, "recompute"), variant.permutation)
-                yield Candidate(chosen, make_plan(graph, ROWS))
+                tuning = dataclasses.replace(DEFAULT_TUNING, target=candidate.plan.target)
+                yield Candidate(chosen, make_plan(graph, ROWS, tuning))
         if least == peak:
             return
         variant, peak = chosen, least

@@ -18,6 +18,7 @@ from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.sources import write_library, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
+from ascmcu.kernels import Target as Prediction
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
 from ascmcu.toolchain import gcc
@@ -58,9 +59,10 @@ def export(
         model: the file.
         board: a board's name, or the path of a board's TOML.
         folder: replaced if it is an earlier export; refused if it holds anything else.
-        schedule: ``auto`` takes whole layers if they fit, else streamed rows.
+        schedule: ``auto`` takes what fits and is predicted to be faster, whole layers or streamed rows; where both are
+            about equally fast, what takes less RAM.
         features: as in ``compile``.
-        optimize: what the compiler optimises for.
+        optimize: what kernels are chosen and compiled for.
         output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.
         states: as in ``compile_model``.
@@ -98,7 +100,7 @@ def build(
     folder = Path(folder)
     place = paths.real(folder)
     check_folder(folder)
-    found = candidates(compiled, schedule)
+    found = candidates(compiled, schedule, Prediction(optimize, target.clock.wait_states))
     with scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
         write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
@@ -109,7 +111,8 @@ def build(
             error.hint = f"{error.hint}; the export's folder is kept as {_keep(part, place)}"
             raise
         except BoardError:
-            smaller = [] if schedule == LAYERS else _smaller(found[-1], progress)
+            streamed = [c for c in found if c.plan.mode != LAYERS]
+            smaller = _smaller(streamed[-1], progress) if streamed else []
             if not smaller:
                 raise
             shutil.rmtree(part, ignore_errors=True)

@@ -16,6 +16,7 @@ from ascmcu.results import budgets, comparison, inspection, page, schema
 from ascmcu.results.comparison import Comparison
 from ascmcu.results.inspection import Inspection
 from ascmcu.results.schema import Benchmark
+from ascmcu.schedule import LAYERS, ROWS
 from ascmcu.toolchain.manifest import Manifest
 
 
@@ -26,8 +27,8 @@ def inspect(model: PathLike) -> Inspection:
         ModelError: the file is no model, or one that cannot be compiled: ``survey`` says what it holds.
     """
     compiled = compile_model(model, features=False)
-    layers, rows = candidates(compiled, "auto")
-    return inspection.make(compiled.name, compiled.sha256, compiled.source, layers.plan, rows.plan)
+    plans = {c.plan.mode: c.plan for c in candidates(compiled, "auto")}
+    return inspection.make(compiled.name, compiled.sha256, compiled.source, plans[LAYERS], plans[ROWS])
 
 
 def survey(model: PathLike) -> Survey:

@@ -30,7 +30,7 @@ from ascmcu.schedule.plan import Layer as PlanLayer
 from ascmcu.schedule.plan import scratch_name, state_name
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.identity import UNIDENTIFIED
-from ascmcu.toolchain.manifest import DUMPS, MANIFEST_VERSION, Layer, Manifest, TensorSpec
+from ascmcu.toolchain.manifest import DUMPS, MANIFEST_VERSION, Layer, Manifest, Prediction, TensorSpec
 
 
 def write_sources(
@@ -68,7 +68,7 @@ def write_sources(
     files.update(licence.files(compiled.name, compiled.sha256, cmsis=cmsis, firmware=firmware))
     for name, content in files.items():
         (folder / name).write_text(content)
-    return _manifest(compiled, candidate, source, board)
+    return _manifest(compiled, candidate, others, source, board)
 
 
 def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:
@@ -80,8 +80,15 @@ def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:
     np.savez(folder / "constants.npz", **large)
 
 
-def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, board: Board | None) -> Manifest:
+def _manifest(
+    compiled: Compiled,
+    candidate: Candidate,
+    others: Sequence[Candidate],
+    source: ModelSource,
+    board: Board | None,
+) -> Manifest:
     plan = candidate.plan
+    runner_up = next((c.plan for c in others if c is not candidate), None)
     return Manifest(
         version=MANIFEST_VERSION,
         tool_version=__version__,
@@ -102,6 +109,8 @@ def _manifest(compiled: Compiled, candidate: Candidate, source: ModelSource, boa
         figures=figures_of(compiled.source),
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
         flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
+        predicted=_prediction(plan),
+        runner_up=None if runner_up is None else _prediction(runner_up),
     )
 
 
@@ -138,7 +147,6 @@ def _tensor_spec(tensor: Tensor) -> TensorSpec:
 
 def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
     graph = plan.graph
-    running = [layer for layer in plan.layers if not plan.moves_nothing(layer)]
     return tuple(
         Layer(
             index=index,
@@ -154,9 +162,15 @@ def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
             output_shape=graph.output_tensor(layer.node).shape,
             buffer_bytes=_buffer_bytes(plan, layer),
             code_index=layer.index,
+            kernel=layer.lowered.kernel,
+            predicted_cycles=layer.lowered.cycles,
         )
-        for index, layer in enumerate(running)
+        for index, layer in enumerate(plan.running)
     )
+
+
+def _prediction(plan: Plan) -> Prediction:
+    return Prediction(plan.mode, plan.cycles, plan.latency_cycles, plan.arena_bytes, plan.target.wait_states)
 
 
 def _buffer_bytes(plan: Plan, layer: PlanLayer) -> int:

@@ -101,6 +101,8 @@ def _report(result: Any) -> dict[str, Any]:
         "flash_bytes": m.flash_bytes,
         "compiler": m.compiler,
         "flags": m.flags,
+        "predicted": vars(m.predicted) if m.predicted else None,
+        "runner_up": vars(m.runner_up) if m.runner_up else None,
         "layers": [vars(layer) for layer in m.layers],
     }
 
@@ -126,4 +128,24 @@ def _show(result: Any) -> None:
                 percent = f"{100 * used / size:.1f} %" if part == "total" else ""
                 table.add_row(name if part == "total" else "", part, f"{used:,}", percent)
     console.print(table)
-    console.print(f"schedule {m.schedule}; files in {result.folder}/")
+    for line in _predictions(m):
+        console.print(line)
+    console.print(f"files in {result.folder}/")
+
+
+def _predictions(manifest: Any) -> list[str]:
+    """The plan, and how the best other one differs."""
+    p, other = manifest.predicted, manifest.runner_up
+    if p is None:
+        return [f"schedule {manifest.schedule}"]
+    lines = [
+        f"schedule {p.schedule}: {p.cycles:,} cycles predicted at {p.wait_states} wait states, "
+        f"{p.latency_cycles:,} of them behind the last row"
+    ]
+    if other is not None:
+        lines.append(
+            f"schedule {other.schedule} would take {100 * (other.cycles / max(p.cycles, 1) - 1):+.1f} % cycles, "
+            f"{other.activation_bytes - p.activation_bytes:+,} bytes of RAM, "
+            f"{other.latency_cycles - p.latency_cycles:+,} cycles behind the last row"
+        )
+    return lines

@@ -6,10 +6,13 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
+from ascmcu.kernels._cycles import DEFAULT_TARGET, Optimize, Target, around
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._select import lower, select
 
-__all__ = ["DEFAULT_TUNING", "Lowered", "Tuning", "lower", "select"]
+__all__ = [
+    "DEFAULT_TARGET", "DEFAULT_TUNING", "Lowered", "Optimize", "Target", "Tuning", "around", "lower", "select",
+]  # fmt: skip
 
 for _module in pkgutil.iter_modules(__path__):
     importlib.import_module(f"{__name__}.{_module.name}")

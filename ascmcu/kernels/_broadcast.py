@@ -39,3 +39,9 @@ def constant_operands(inputs: Inputs) -> tuple[tuple[str, Array], ...]:
     return tuple(
         (name, t.data) for name, t in zip(names, inputs, strict=False) if t is not None and t.data is not None
     )
+
+
+def turns(levels: tuple[Loop, ...], output: Tensor) -> dict[str, int]:
+    """What the loops over all rows come to: elements, and how often the innermost loop begins."""
+    inner = levels[-1].extent
+    return {"elements": output.elements, "loops": output.elements // inner}

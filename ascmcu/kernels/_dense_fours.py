@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels._work import Work, work
 from ascmcu.ops._fixed import wrap32
 
 GROUP = 4
@@ -67,3 +68,16 @@ def folded_bias(weights: Array, bias: Array, x: Tensor) -> Array:
     """The bias less what the input's zero point adds, modulo 2³² as the sums are."""
     folded = bias.astype(np.int64) - x.zero_point * weights.astype(np.int64).sum(axis=1)
     return wrap32(folded).astype(np.int32)
+
+
+def counted(k: Fours, vectors: int) -> Work:
+    """``vectors`` vectors through all channels, outputs left out."""
+    counts = {
+        "groups": vectors * k.groups,
+        "group_words": vectors * k.groups * k.words,
+        "group_rest": vectors * k.groups * k.rest,
+        "tail_words": vectors * k.tail * k.words,
+        "tail_rest": vectors * k.tail * k.rest,
+        "words": vectors * k.words,
+    }
+    return work(counts)

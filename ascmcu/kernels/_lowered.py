@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from ascmcu.ir.op import RowRule
 from ascmcu.ir.types import Array, DType
+from ascmcu.kernels._cycles import DEFAULT_TARGET, Target
+from ascmcu.kernels._work import NO_WORK, Work
 
 
 @dataclass(frozen=True)
@@ -22,8 +24,12 @@ class Lowered:
         widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
             that row may be.
         rule: how rows flow, where the kernel takes others at a time than the op says.
+        work: how often an inference runs each part of the kernel's code, steps left out; empty leaves it to what is
+            known of any kernel: multiply-accumulates, outputs and inputs.
         kernel: its name, which is that of its template; set by the selector.
-        cycles: predicted for a whole inference at zero wait states; 0 leaves it to what the kernel states in general.
+        cycles: predicted for a whole inference; set by the selector, but for a kernel that was never measured.
+        at_most_cycles: what it is unlikely to pass, by which kernels are compared: one whose cycles the compiler
+            decides must promise more.
     """
 
     params: object
@@ -33,8 +39,10 @@ class Lowered:
     shift: int | None = None
     widens_in_place: bool = False
     rule: RowRule | None = None
+    work: Work = NO_WORK
     kernel: str = ""
     cycles: int = 0
+    at_most_cycles: float = 0.0
 
 
 SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unless the caller says otherwise
@@ -48,7 +56,7 @@ class Tuning:
     some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps
     an inner loop may have side by side: fewer cost cycles and save flash. ``shift`` is the requantization's that layers
     take where they can, ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense
-    layers are much of the network and may have code of their own.
+    layers are much of the network and may have code of their own. ``target`` is what cycles are predicted for.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
@@ -56,6 +64,7 @@ class Tuning:
     shift: int = 13
     pitch: int = 0
     dense: bool = False
+    target: Target = DEFAULT_TARGET
 
 
 DEFAULT_TUNING = Tuning()

@@ -12,8 +12,13 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import Inputs, Op
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels._cycles import error, predicted
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
-from ascmcu.kernels._registry import kernels_of
+from ascmcu.kernels._registry import Kernel, kernels_of
+from ascmcu.kernels._work import general
+
+# A kernel whose own estimate is so many times the best prediction is not lowered.
+_HOPELESS = 2.0
 
 
 def select(graph: Graph, node: Node, tuning: Tuning = DEFAULT_TUNING) -> Lowered:
@@ -59,10 +64,27 @@ class _Operands:
 def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered | None:
     """The same layer stands in many graphs while layouts and plans are compared."""
     inputs, output = operands.inputs, operands.output
-    fitting = [k for k in kernels_of(type(op)) if k.fits(inputs, output)]
-    for kernel in sorted(fitting, key=lambda k: k.cost.cycles(op, inputs, output)):
+    estimates = {k: k.cost.cycles(op, inputs, output) for k in kernels_of(type(op)) if k.fits(inputs, output)}
+    best: Lowered | None = None
+    for kernel, estimate in sorted(estimates.items(), key=lambda item: item[1]):
+        if best is not None and estimate > _HOPELESS * best.cycles:
+            break
         lowered = kernel.lower(op, inputs, output, tuning)
         if lowered is not None:
-            cycles = lowered.cycles or kernel.cost.cycles(op, inputs, output)
-            return dataclasses.replace(lowered, kernel=kernel.name, cycles=cycles)
-    return None
+            found = _predicted(kernel, lowered, estimate, op, operands, tuning)
+            best = found if best is None or found.at_most_cycles < best.at_most_cycles else best
+    return best
+
+
+def _predicted(
+    kernel: Kernel, lowered: Lowered, estimate: int, op: Op, operands: _Operands, tuning: Tuning
+) -> Lowered:
+    """A kernel's result with its name and its cycles: those of its parts, or the kernel's own estimate where it has
+    not been measured."""
+    inputs, output = operands.inputs, operands.output
+    work = lowered.work if lowered.work.parts else general(op, inputs, output)
+    rule = lowered.rule or op.row_rule(inputs, output)
+    cycles = predicted(kernel.name, rule.steps, work, tuning.target)
+    cycles = lowered.cycles or estimate if cycles is None else cycles
+    at_most = cycles * (1.0 + error(kernel.name, tuning.target))
+    return dataclasses.replace(lowered, kernel=kernel.name, work=work, cycles=cycles, at_most_cycles=at_most)

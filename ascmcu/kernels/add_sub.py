@@ -14,12 +14,11 @@ from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._two_mac_add import TwoMacAdd, two_mac_add
+from ascmcu.kernels._work import work
 from ascmcu.ops import _scales
 from ascmcu.ops._sum import LEFT_SHIFT, SumOrDifference, evaluate, multipliers
 from ascmcu.ops.add import Add
 from ascmcu.ops.sub import Sub
-
-TWO_MAC_CYCLES = 7  # of an element
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,8 @@ def lower(op: SumOrDifference, inputs: Inputs, output: Tensor, tuning: Tuning) -
         op.SUBTRACT,
         _two_mac(a, b, output, op.clamp, loops, subtract=op.SUBTRACT),
     )
-    cycles = TWO_MAC_CYCLES * output.elements if params.two_mac else 0
-    return Lowered(params, _broadcast.constant_operands(inputs), cycles=cycles)
+    turns = {"two_mac": output.elements // 4} if params.two_mac else _broadcast.turns(loops, output)
+    return Lowered(params, _broadcast.constant_operands(inputs), work=work(turns))
 
 
 def _two_mac(

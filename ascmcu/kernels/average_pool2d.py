@@ -15,4 +15,5 @@ from ascmcu.ops.average_pool2d import AveragePool2D
 def lower(op: AveragePool2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants; sums are int32."""
     params = _pool.params(op, inputs, output)
-    return Lowered(params, state=(DType.INT32, output.row_elements) if params.accumulate else None)
+    state = (DType.INT32, output.row_elements) if params.accumulate else None
+    return Lowered(params, state=state, work=_pool.counted(params, op, output.shape[1], average=True))

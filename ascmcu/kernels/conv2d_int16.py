@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels import _packed_work
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
@@ -63,7 +64,8 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         fill=word_of(output.zero_point),
         gemm=form.params,
     )
-    return Lowered(params, form.arrays, shift=form.params.shift)
+    work = _packed_work.run(params.gemm, params.width, two=params.width > 1) * x.shape[1]
+    return Lowered(params, form.arrays, shift=form.params.shift, work=work)
 
 
 def pointwise(op: Conv2D, x: Tensor, weights: Tensor) -> bool:

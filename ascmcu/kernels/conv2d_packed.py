@@ -10,10 +10,12 @@ import numpy as np
 from ascmcu.ir.layout import CHANNEL_PLANAR, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.kernels import _packed_work
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm, pair_order
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, blocks, inside, work
 from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops._quant import word_of
 from ascmcu.ops._window import WindowParams
@@ -78,7 +80,56 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         gemm=form.params,
     )
     scratch = column * ((block - 1) * step + kernel_w)
-    return Lowered(params, form.arrays, scratch=(DType.INT16, scratch), shift=form.params.shift)
+    return Lowered(
+        params,
+        form.arrays,
+        scratch=(DType.INT16, scratch),
+        shift=form.params.shift,
+        work=_work(params, output.shape[1]),
+    )
+
+
+def _work(k: Params, out_rows: int) -> Work:
+    """All rows: their columns widened, then summed."""
+    w = k.window
+    rows_inside = inside(out_rows, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h)
+    reached = sum(rows_inside)
+    found = _packed_work.row(k.gemm, w.out_w, k.block) * out_rows
+    for ox, count in blocks(w.out_w, k.block):
+        found += work({"blocks": out_rows})
+        if _plain(w):
+            found += _packed_work.widened(count * w.in_c // 4) * out_rows
+            continue
+        columns = count if k.skip else (count - 1) * w.stride_w + w.kernel_w
+        first = ox * w.stride_w - w.pad_left
+        within = columns if k.skip else min(first + columns, w.in_w) - max(first, 0)
+        filled = reached * (columns - within) + (out_rows * w.kernel_h - reached) * columns
+        found += _columns(k, within) * reached
+        found += work({f"fill_{_form(w.in_c)}": filled, "fill_words": filled * w.in_c // 2})
+        found += work({"zeroed": out_rows * columns if k.column != w.kernel_h * w.in_c else 0})
+    return found
+
+
+def _columns(k: Params, columns: int) -> Work:
+    """One input row's part of neighbouring columns, widened."""
+    w = k.window
+    if w.in_c % 4 == 0:
+        whole = w.kernel_h == 1 and k.skip == 0
+        runs = (columns * w.in_c // 4, 1) if whole else (w.in_c // 4, columns)
+        return work({"runs": 1}) + _packed_work.widened(*runs)
+    form = _form(w.in_c)
+    return work({f"{form}_runs": 1, f"{form}_columns": columns, f"{form}_bytes": columns * w.in_c})
+
+
+def _form(channels: int) -> str:
+    """How a column's part of one row is widened: by words, byte by byte without a loop, or in a loop."""
+    return "words" if channels % 4 == 0 else f"narrow{channels}" if channels < 4 else "ragged"
+
+
+def _plain(w: WindowParams) -> bool:
+    """Whether a pixel's column is its channels, and nothing is padded."""
+    alone = w.kernel_h == w.kernel_w == w.stride_w == 1 and w.pad_top == w.pad_left == 0
+    return alone and w.out_w == w.in_w and w.in_c % 4 == 0
 
 
 def column_order(weights: Array, column: int) -> Array:

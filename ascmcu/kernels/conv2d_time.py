@@ -10,12 +10,14 @@ from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.layout import TIME_INT16, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels import _packed_work
 from ascmcu.kernels._along_time import along_time, folded_rule, lead_of, reach
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, PackedGemm, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._select import lower as lowered_by_any
+from ascmcu.kernels._work import Work, work
 from ascmcu.kernels.conv2d_packed import column_order
 from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.ops.conv2d import Conv2D
@@ -105,8 +107,24 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         form.arrays,
         scratch=None if wide else (DType.INT16, scratch),
         shift=form.params.shift,
+        work=_work(params),
         rule=folded_rule(op, weights, output),
     )
+
+
+def _work(k: Params) -> Work:
+    """All steps: their time steps widened, then summed."""
+    steps = TIME_STEPS * (k.steps - 1) + k.last
+    found = _packed_work.pairs(k.gemm, steps // 2, k.steps) + _packed_work.tails(k.gemm, steps)
+    if k.int16_input:
+        return found
+    rows = k.steps * k.words
+    read = sum(0 <= s * k.stride + k.first + i < k.in_rows for s in range(k.steps) for i in range(k.words))
+    together = k.pitch == k.in_c
+    run = _packed_work.widened_bytes(k.in_c * (TIME_STEPS if together else 1))
+    found += run * (read * (1 if together else TIME_STEPS))
+    filled = (rows - read) * TIME_STEPS * k.pitch if k.pads else 0
+    return found + work({"rows": rows, "apart": 0 if together else TIME_STEPS * read, "filled": filled})
 
 
 def _product(

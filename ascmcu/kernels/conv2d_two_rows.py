@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from ascmcu.ir.layout import CHANNEL_PLANAR, INT16, ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels import _packed_work
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, work
 from ascmcu.kernels.conv2d_int16 import pointwise
 from ascmcu.kernels.conv2d_packed import column_order
 from ascmcu.m4.asm import MOST_OFFSET
@@ -92,7 +94,16 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         form.arrays,
         scratch=None if wide else (DType.INT16, PAIR * column),
         shift=form.params.shift,
+        work=_work(params),
         rule=RowRule(
             RowMode.MAP, -(-output.rows // PAIR), (RowReads(PAIR, 0, PAIR), None, None), rows_per_step=PAIR
         ),
     )
+
+
+def _work(k: Params) -> Work:
+    """All pairs of rows; a last row without a partner takes as long."""
+    pixels = k.width * -(-k.rows // PAIR)
+    tails = _packed_work.tails(k.gemm, k.width * k.rows)
+    found = _packed_work.pairs(k.gemm, pixels, pixels) + tails + work({"pixels": pixels})
+    return found if k.int16_input else found + _packed_work.widened_bytes(k.in_c) * (PAIR * pixels)

@@ -15,6 +15,7 @@ from ascmcu.kernels import _dense_fours
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.kernels._work import work
 from ascmcu.kernels.dense_portable import stored_weights, vectors_per_step
 from ascmcu.ops.fully_connected import FullyConnected
 
@@ -47,8 +48,11 @@ def lower(op: FullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning) ->
     )
     batch, shape = vectors_per_step(op, inputs, output), _dense_fours.fours(depth, channels)
     folded = _dense_fours.folded_bias(vectors, bias.values, x)
+    steps = op.row_rule(inputs, output).steps
     return Lowered(
         Params(batch, shape, output.dtype.c_name, requant),
         (("weights", _dense_fours.ordered(vectors)), ("bias", folded), *constants),
         scratch=(DType.INT32, channels),
+        work=_dense_fours.counted(shape, steps * batch)
+        + work({f"outputs_{requant.form}": steps * batch * channels}),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from ascmcu.ir.layout import ROW_MAJOR, TIME_PLANAR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, RowMode
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.kernels import _packed_work
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm, pair_order
 from ascmcu.kernels._packed_gemm_code import EIGHT_PAIRS
@@ -59,10 +60,12 @@ def lower(op: FullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning) ->
     )
     if form is None:
         return None
+    steps = op.row_rule(inputs, output).steps * batch
     return Lowered(
         Params(depth, taps, channels, batch, x.dtype.c_name, form.params),
         form.arrays,
         scratch=(DType.INT16, taps),
         shift=form.params.shift,
+        work=(_packed_work.widened_bytes(depth) + _packed_work.run(form.params, 1, two=False)) * steps,
         widens_in_place=depth % 4 == 0 and batch == 1,
     )

@@ -14,6 +14,7 @@ from ascmcu.kernels import _dense_fours
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.kernels._work import work
 from ascmcu.kernels.dense_portable import stored_weights
 from ascmcu.ops.fully_connected import FullyConnected
 
@@ -48,4 +49,6 @@ def lower(op: FullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning) ->
     stored = np.stack([_dense_fours.ordered(row) for row in by_row])
     params = Params(x.rows, _dense_fours.fours(depth // x.rows, channels), output.dtype.c_name, requant)
     folded = _dense_fours.folded_bias(vectors, bias.values, x)
-    return Lowered(params, (("weights", stored), ("bias", folded), *constants), state=(DType.INT32, channels))
+    done = _dense_fours.counted(params.fours, x.rows) + work({f"outputs_{requant.form}": channels})
+    arrays = (("weights", stored), ("bias", folded), *constants)
+    return Lowered(params, arrays, state=(DType.INT32, channels), work=done)

@@ -13,6 +13,7 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, inside, work
 from ascmcu.ops._fixed import wrap32
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -66,4 +67,15 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         ("bias", np.where(found.constant, 0, bias.values).astype(np.int32)),
         ("columns", wrap32(found.columns).astype(np.int32)),
     )
-    return Lowered(params, constants, shift=found.shift)
+    return Lowered(params, constants, shift=found.shift, work=_work(params, output.shape[1]))
+
+
+def _work(k: Params, out_rows: int) -> Work:
+    """All rows, four channels of a column at a time."""
+    w = k.window
+    fours = w.out_w * w.out_c // 4
+    taps = fours * sum(inside(out_rows, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h))
+    form = "signed_fours" if k.signed else "fours"
+    return work(
+        {"columns": out_rows * w.out_w, form: out_rows * fours, "taps": taps, "rows": out_rows * w.kernel_h}
+    )

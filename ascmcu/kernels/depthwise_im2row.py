@@ -24,6 +24,7 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, blocks, inside, work
 from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._window import WindowParams
@@ -134,12 +135,44 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     words[found.constant] = 0
     folded = folded_bias(found, taps, bias.values, x)
     constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
+    row = Params(op.window_params(x, weights, output), x.zero_point, x.dtype.c_name, params)
     return Lowered(
-        Params(op.window_params(x, weights, output), x.zero_point, x.dtype.c_name, params),
+        row,
         (("constants", wrap32(constants).astype(np.int32)),),
         scratch=(DType.INT16, params.scratch),
         shift=params.shift,
+        work=_work(row, output.shape[1]),
     )
+
+
+def _work(k: Params, out_rows: int) -> Work:
+    """All rows, a block of channels at a time: brought into planes, then summed."""
+    p, w = k.planar, k.window
+    channels, outputs = out_rows * p.channels, out_rows * p.channels * p.out_w
+    inside_rows = sum(inside(out_rows, w.kernel_h, w.stride_h, 1, w.pad_top, w.in_h))
+    rows, columns = out_rows * w.kernel_h, min(w.in_w, p.plane - w.pad_left)
+    done = [count for _, count in blocks(p.channels, p.block)]
+    fours, rest = sum(c // 4 for c in done), sum(c % 4 for c in done)
+    filled = inside_rows * (p.plane - columns) + (rows - inside_rows) * p.plane
+    odd = channels * (p.out_w % 2)
+    counts = {
+        "blocks": out_rows * len(done),
+        "planes": rows * p.channels,
+        "filled": filled * p.channels,
+        "fours": inside_rows * fours,
+        "four_columns": inside_rows * fours * columns,
+        "rests": inside_rows * rest,
+        "rest_columns": inside_rows * rest * columns,
+        "channels": channels,
+        "pairs": channels * p.pairs,
+        f"pair_rows_by_{p.stride}": channels * p.pairs * p.rows,
+        "pair_loops": 0 if p.unrolled else channels * p.pairs,
+        "odd": odd,
+        "odd_rows": odd * p.rows,
+        "signed": outputs if p.signed else 0,
+        "clamped": outputs if p.clamps else 0,
+    }
+    return work(counts)
 
 
 def _words(weights: Array) -> I64:

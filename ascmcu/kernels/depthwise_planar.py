@@ -25,6 +25,7 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, inside, work
 from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
 from ascmcu.ops._quant import word_of
@@ -110,7 +111,30 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
     folded = folded_bias(found, taps.T, bias.values, x)
     constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
-    return Lowered(params, (("constants", wrap32(constants).astype(np.int32)),), shift=found.shift)
+    return Lowered(
+        params,
+        (("constants", wrap32(constants).astype(np.int32)),),
+        shift=found.shift,
+        work=_work(params, output.shape[1]),
+    )
+
+
+def _work(k: Params, out_rows: int) -> Work:
+    """All rows, a channel at a time: blocks of four outputs, then the last ones."""
+    channels, taken = out_rows * k.channels, KERNEL[0] * out_rows
+    missing = taken - sum(inside(out_rows, KERNEL[0], k.stride_h, k.dilation_h, k.pad_top, k.in_h))
+    outputs = channels * k.out_w
+    counts = {
+        "channels": channels,
+        f"blocks_of_4_by_{k.stride}": channels * k.blocks,
+        "block_loops": channels * k.blocks if k.blocks > 1 else 0,
+        f"last_{k.last}_by_{k.stride}": channels,
+        "missing": missing * k.channels * (k.blocks + 1),
+        "checked": sum(k.may_miss) * channels * (k.blocks + 1),
+        "signed": outputs if k.signed else 0,
+        "clamped": outputs if k.clamps else 0,
+    }
+    return work(counts)
 
 
 def _may_miss(op: DepthwiseConv2D, in_h: int, out_h: int) -> tuple[bool, ...]:

@@ -24,7 +24,9 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
-from ascmcu.m4.listing import Listing
+from ascmcu.kernels._work import Work, work
+from ascmcu.m4.instruction import Kind
+from ascmcu.m4.listing import Line, Listing
 from ascmcu.ops._fixed import wrap32
 from ascmcu.ops._quant import word_of
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
@@ -171,5 +173,23 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         (("constants", wrap32(constants).astype(np.int32)),),
         scratch=(DType.INT8, scratch) if pads else None,
         shift=found.shift,
+        work=_work(params, output.rows),
         rule=folded_rule(op, weights, output),
     )
+
+
+def _work(k: Params, steps: int) -> Work:
+    """All steps, a channel at a time: the instructions that sum it, then four outputs."""
+    channels = steps * k.channels
+    lines = [entry for entry in k.code.entries if isinstance(entry, Line)]
+    loads = sum(line.kind is Kind.LOAD for line in lines)
+    counts = {
+        "rows": steps * k.words,
+        "channels": channels,
+        "instructions": channels * (len(lines) - loads),
+        "loads": channels * loads,
+        "signed": channels if k.signed else 0,
+        "clamped": channels if k.clamps else 0,
+        "padding": steps if k.pads else 0,
+    }
+    return work(counts)

@@ -14,4 +14,5 @@ from ascmcu.ops.max_pool2d import MaxPool2D
 @kernel(MaxPool2D, cost=Cost(input=1.5, output=4))
 def lower(op: MaxPool2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants."""
-    return Lowered(_pool.params(op, inputs, output))
+    params = _pool.params(op, inputs, output)
+    return Lowered(params, work=_pool.counted(params, op, output.shape[1], average=False))

@@ -13,6 +13,7 @@ from ascmcu.ir.op import Inputs, RowMode, present
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.kernels.mean_sum import Params as Sums
 from ascmcu.kernels.mean_sum import sums_params
 from ascmcu.ops._mean_sum import MeanOrSum
@@ -51,8 +52,10 @@ def lower(op: MeanOrSum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
         return None
     left = x.shape[1] % pixels if x.layout.time_steps > 1 else 0
     sums = sums_params(op, inputs, output)
-    per_step = 14 if pixels == 1 else 9 + 4 * pixels  # of four channels
-    cycles = rule.steps * (60 + channels // 4 * per_step) + 40 * channels
-    return Lowered(
-        Params(pixels, left or pixels, channels, sums), state=(DType.INT32, channels), cycles=cycles
-    )
+    counts = {
+        "fours": rule.steps * channels // 4,
+        "four_pixels": x.elements // 4,
+        f"outputs_{'fixed' if sums.fixed else 'float'}": output.elements,
+    }
+    state = (DType.INT32, channels)
+    return Lowered(Params(pixels, left or pixels, channels, sums), state=state, work=work(counts))

@@ -10,6 +10,7 @@ from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import _reduce
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import Work, work
 from ascmcu.ops._mean_sum import MeanOrSum, real_scale
 from ascmcu.ops.mean import Mean
 from ascmcu.ops.sum import Sum
@@ -38,7 +39,9 @@ class Params:
 def lower(op: MeanOrSum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Accumulators, int32, live from the first row to the last."""
     params = sums_params(op, inputs, output)
-    return Lowered(params, state=(DType.INT32, params.geometry.outputs))
+    return Lowered(
+        params, state=(DType.INT32, params.geometry.outputs), work=_work(params, op, inputs, output)
+    )
 
 
 def sums_params(op: MeanOrSum, inputs: Inputs, output: Tensor) -> Params:
@@ -59,3 +62,17 @@ def sums_params(op: MeanOrSum, inputs: Inputs, output: Tensor) -> Params:
         x.dtype.c_name,
         output.dtype.c_name,
     )
+
+
+def _work(k: Params, op: MeanOrSum, inputs: Inputs, output: Tensor) -> Work:
+    """All steps: elements, by whether the innermost loop stays at one sum, then the outputs."""
+    (x,) = present(inputs)
+    inner = k.geometry.loops[-1]
+    form = "along" if inner.steps[1] == 0 else "across"
+    ends = op.row_rule(inputs, output).steps // k.geometry.steps
+    counts = {
+        f"elements_{form}": x.elements,
+        f"loops_{form}": x.elements // inner.extent,
+        f"outputs_{'fixed' if k.fixed else 'float'}": ends * k.geometry.outputs,
+    }
+    return work(counts)

@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.mul import Mul
 
 
@@ -41,4 +42,5 @@ def lower(op: Mul, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         *op.clamp,
         output.dtype.c_name,
     )
-    return Lowered(params, _broadcast.constant_operands(inputs))
+    work_done = work(_broadcast.turns(params.loops, output))
+    return Lowered(params, _broadcast.constant_operands(inputs), work=work_done)

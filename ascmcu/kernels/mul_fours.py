@@ -20,11 +20,11 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._saturating import Saturating
+from ascmcu.kernels._work import work
 from ascmcu.ops._quant import Requantization
 from ascmcu.ops.mul import Mul
 
 _CYCLES = 10.3  # of an element
-_RUN_CYCLES = 36  # around each run of the innermost loop
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,12 @@ def lower(op: Mul, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | 
         low=op.clamp[0],
         high=op.clamp[1],
     )
-    runs = output.elements // loops[-1].extent
-    cycles = round(_CYCLES * output.elements + _RUN_CYCLES * runs)
-    return Lowered(params, _broadcast.constant_operands(inputs), cycles=cycles)
+    runs, form = output.elements // params.count, f"{a_step}_{b_step}"
+    counts = {
+        "runs": runs,
+        f"fours_{form}": runs * (params.count // 4),
+        f"rest_{form}": runs * (params.count % 4),
+        "signed": output.elements if params.signed else 0,
+        "clamped": output.elements if params.clamps else 0,
+    }
+    return Lowered(params, _broadcast.constant_operands(inputs), work=work(counts))

@@ -8,7 +8,7 @@ it; which of them run, for one choice of the axes, depends on the schedule and o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.verify import verify
@@ -57,10 +57,10 @@ PIPELINE: tuple[Pass, ...] = (
 LAYOUTS: tuple[Pass, ...] = (planar_maps, time_to_width, pair_rows, widen_maps, input_readers_first)
 
 
-def apply(transform: Pass, graph: Graph) -> tuple[str, Graph]:
-    """A pass's name and its verified result."""
+def apply(transform: Callable[..., Graph], graph: Graph, *chosen: Collection[str]) -> tuple[str, Graph]:
+    """A pass's name and its verified result; ``chosen`` is where a pass of ``LAYOUTS`` may do something."""
     name = transform.__name__.replace("_", "-")
-    return name, verify(transform(graph), name)
+    return name, verify(transform(graph, *chosen), name)
 
 
 def run(graph: Graph) -> Iterator[tuple[str, Graph]]:

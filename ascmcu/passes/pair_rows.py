@@ -7,6 +7,7 @@ The pixel without a partner is a part of such a row that counts. Rings become ab
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.types import Tensor
@@ -17,20 +18,27 @@ _MOST_COLUMNS = 9
 _LEAST_ROWS = 4
 
 
-def pair_rows(graph: Graph) -> Graph:
-    """Exact: the same sums, two rows at a time."""
-    paired = {name: t for node in graph.nodes for name, t in _paired(graph, node).items()}
+def pair_rows(graph: Graph, chosen: Collection[str] | None = None) -> Graph:
+    """Exact: the same sums, two rows at a time. ``chosen``: the nodes, by their outputs, that a search has found
+    to gain; where absent, all that do as a rule."""
+    nodes = [node for node in graph.nodes if chosen is None or node.output in chosen]
+    paired = {name: t for node in nodes for name, t in _paired(graph, node, chosen is None).items()}
     return graph.replace(tensors=paired.values()) if paired else graph
 
 
-def _paired(graph: Graph, node: Node) -> dict[str, Tensor]:
+def _paired(graph: Graph, node: Node, as_a_rule: bool) -> dict[str, Tensor]:
     """What the node reads and writes, with rows in pairs."""
     op, output = node.op, graph.output_tensor(node)
     if not isinstance(op, Conv2D):
         return {}
     x, weights, bias = op.operands(graph.input_tensors(node))
     narrow = x.shape[2] % 2 == 1 and x.shape[2] <= _MOST_COLUMNS and x.rows >= _LEAST_ROWS
-    if not narrow or x.is_const or not (weights.is_const and bias.is_const) or x.layout.time_steps > 1:
+    if (
+        (as_a_rule and not narrow)
+        or x.is_const
+        or not (weights.is_const and bias.is_const)
+        or x.layout.time_steps > 1
+    ):
         return {}
     source, target = (
         with_tensor(t, layout=dataclasses.replace(t.layout, row_pairs=True)) for t in (x, output)

@@ -7,6 +7,8 @@ into planes itself.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ascmcu import kernels
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.layout import channel_planar
@@ -15,9 +17,10 @@ from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.passes._rewire import sole_consumer
 
 
-def planar_maps(graph: Graph) -> Graph:
-    """Exact: the bytes are the same in another order."""
-    planar = [t for node in graph.nodes if (t := _planar(graph, node)) is not None]
+def planar_maps(graph: Graph, chosen: Collection[str] | None = None) -> Graph:
+    """Exact: the bytes are the same in another order. ``chosen``: the tensors that may become planes; all if absent."""
+    found = [t for node in graph.nodes if (t := _planar(graph, node)) is not None]
+    planar = [t for t in found if chosen is None or t.name in chosen]
     return graph.replace(tensors=planar) if planar else graph
 
 

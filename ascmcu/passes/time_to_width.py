@@ -8,6 +8,7 @@ itself. Rings become a few rows higher.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from ascmcu import kernels
@@ -27,27 +28,31 @@ _CONVOLUTIONS = (Conv2D, DepthwiseConv2D)
 _FOLDED, _PLANES = folded_time(), folded_time(planar=True)
 
 
-def time_to_width(graph: Graph) -> Graph:
-    """Exact: kernels that compute the same from another layout, and copies at the seams."""
-    chosen: dict[str, Layout] = {}
+def time_to_width(graph: Graph, chosen: Collection[str] | None = None) -> Graph:
+    """Exact: kernels that compute the same from another layout, and copies at the seams. ``chosen``: the nodes, by
+    their outputs, that a search has found to gain; where absent, all that do as a rule."""
+    reads: dict[str, Layout] = {}
     for node in graph.nodes:
-        read = _reads(graph, node) or _follows(graph, node, chosen)
-        if read is not None:
-            chosen[node.output] = read
-    return _Folding(graph, chosen).run() if chosen else graph
+        read = _reads(graph, node, chosen is None) or _follows(graph, node, reads)
+        if read is not None and (chosen is None or node.output in chosen):
+            reads[node.output] = read
+    return _Folding(graph, reads).run() if reads else graph
 
 
-def _reads(graph: Graph, node: Node) -> Layout | None:
-    """The layout that a convolution reads if its time is folded, where there is a kernel and it pays."""
+def _reads(graph: Graph, node: Node, as_a_rule: bool) -> Layout | None:
+    """The layout that a convolution reads if its time is folded, where there is a kernel and it pays as a rule."""
     op, output = node.op, graph.output_tensor(node)
     if not isinstance(op, _CONVOLUTIONS):
         return None
     x, weights, bias = op.operands(graph.input_tensors(node))
     if x.is_const or x.layout != ROW_MAJOR or output.layout != ROW_MAJOR:
         return None
-    if x.shape[2] != 1 or output.shape[2] != 1 or min(x.rows, output.rows) < _LEAST_ROWS:
+    if x.shape[2] != 1 or output.shape[2] != 1:
         return None
-    if isinstance(op, Conv2D) and weights.elements < _LEAST_MACS:
+    short = min(x.rows, output.rows) < _LEAST_ROWS or (
+        isinstance(op, Conv2D) and weights.elements < _LEAST_MACS
+    )
+    if as_a_rule and short:
         return None
     read = _FOLDED if isinstance(op, Conv2D) else _PLANES
     inputs = (with_tensor(x, layout=read), weights, bias)

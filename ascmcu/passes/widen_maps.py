@@ -7,20 +7,23 @@ Such a map takes twice the bytes, but the convolution no longer any for what it 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Collection
 
 from ascmcu import kernels
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.types import Tensor
+from ascmcu.kernels import DEFAULT_TUNING, conv2d_two_rows
 from ascmcu.kernels.conv2d_time import common_pitches
 from ascmcu.ops.conv2d import Conv2D
 from ascmcu.ops.depthwise_conv2d import DepthwiseConv2D
 from ascmcu.passes._rewire import sole_consumer
 
 
-def widen_maps(graph: Graph) -> Graph:
-    """Exact: the same numbers in more bytes."""
+def widen_maps(graph: Graph, chosen: Collection[str] | None = None) -> Graph:
+    """Exact: the same numbers in more bytes. ``chosen``: the tensors that may be widened; all if absent."""
     pitches = common_pitches(graph)
-    wide = [t for node in graph.nodes if (t := _widened(graph, node, pitches)) is not None]
+    found = [t for node in graph.nodes if (t := _widened(graph, node, pitches)) is not None]
+    wide = [t for t in found if chosen is None or t.name in chosen]
     return graph.replace(tensors=wide) if wide else graph
 
 
@@ -36,8 +39,8 @@ def _widened(graph: Graph, node: Node, pitches: dict[str, int]) -> Tensor | None
     wide = with_tensor(x, layout=dataclasses.replace(x.layout, int16=True, pitch=pitch))
     if kernels.lower(before.op, graph.input_tensors(before), wide) is None:
         return None
-    read = kernels.lower(op, (wide, weights, bias), graph.output_tensor(node))
+    inputs, output = (wide, weights, bias), graph.output_tensor(node)
     # What takes two rows at a time goes on doing so.
-    if read is None or (x.layout.row_pairs and read.rule is None):
-        return None
-    return wide
+    if x.layout.row_pairs:
+        return None if conv2d_two_rows.lower(op, inputs, output, DEFAULT_TUNING) is None else wide
+    return None if kernels.lower(op, inputs, output) is None else wide

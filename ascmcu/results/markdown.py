@@ -26,13 +26,22 @@ def of_benchmark(b: Benchmark, verdicts: Sequence[Verdict] = ()) -> str:
     lines += _table(("figure", "value"), rows)
     lines += _verdicts(verdicts)
     counted = any(x.count is not None for x in b.layers)
-    header = ("layer", "op", "MACs", *([b.count_kind] if counted else []), "RAM", "flash")
+    header = (
+        "layer",
+        "op",
+        "kernel",
+        "MACs",
+        *([b.count_kind, "predicted"] if counted else []),
+        "RAM",
+        "flash",
+    )
     layers = [
         (
             f"`{words.short_layer(x.name)}`",
             x.op,
+            x.kernel,
             f"{x.macs:,}",
-            *(["" if x.count is None else f"{x.count:,}"] if counted else []),
+            *(["" if n is None else f"{n:,}" for n in (x.count, x.predicted_cycles)] if counted else []),
             f"{x.buffer_bytes:,}",
             f"{x.flash_bytes:,}",
         )

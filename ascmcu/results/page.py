@@ -54,6 +54,8 @@ def render(benchmark: Benchmark, memory_map: str | None) -> str:
         strip=page_layers.strip(b),
         kinds=page_layers.kinds(b),
         rows=page_layers.rows(b),
+        predicted=b.predicted_cycles,
+        predicted_off="" if b.off is None else f"{100 * b.off:+.1f} %",
         memory_map=memory_map if memory_map and memory_map.startswith("<svg") else None,
         ram=page_memory.parts(b.ram_bytes, b.board_ram_bytes),
         flash=page_memory.parts(b.flash_bytes, b.board_flash_bytes),

@@ -18,11 +18,14 @@ class LayerRow:
     name: str
     full_name: str
     op: str
+    kernel: str
     shape: str
     colour: str
     count: int | None
     count_bar: float
     fraction: float
+    predicted: int | None
+    off: str
     macs: int
     per_mac: str
     heat: float
@@ -73,11 +76,14 @@ def _layer_row(
         name=words.short_layer(x.name),
         full_name=x.name,
         op=x.op.replace("_", " "),
+        kernel=x.kernel,
         shape=" × ".join(str(d) for d in (x.output_shape[1:] or x.output_shape)),
         colour=colour_of(x.op),
         count=x.count,
         count_bar=100 * (x.count or 0) / most,
         fraction=(x.count or 0) / whole,
+        predicted=x.predicted_cycles,
+        off="" if x.off is None else f"{100 * x.off:+.1f} %",
         macs=x.macs,
         per_mac="" if per_mac is None else f"{per_mac:.2f}",
         heat=0.0 if per_mac is None else per_mac / worst,

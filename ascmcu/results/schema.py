@@ -44,7 +44,8 @@ class LayerCount:
     """One layer: mean count per clip, None where nothing counts.
 
     ``flash_bytes`` is its constants and the kernels that carry its number (a kernel that several layers share is
-    counted with the first); ``buffer_bytes`` the activations that it brings into being.
+    counted with the first); ``buffer_bytes`` the activations that it brings into being. ``predicted_cycles`` are those
+    of ``kernel`` in an inference at the wait states of the measurement; None where the prediction was for others.
     """
 
     name: str
@@ -56,6 +57,15 @@ class LayerCount:
     flash_bytes: int
     buffer_bytes: int
     count: int | None
+    kernel: str = ""
+    predicted_cycles: int | None = None
+
+    @property
+    def off(self) -> float | None:
+        """Predicted against measured cycles, as a fraction of these; None where one is missing."""
+        if self.predicted_cycles is None or not self.count:
+            return None
+        return self.predicted_cycles / self.count - 1
 
 
 @dataclass(frozen=True)
@@ -156,6 +166,7 @@ class Benchmark:
     ``log_loss`` takes no probability for less than 1e-7. ``clip_seconds`` is None for tensors. ``recordings`` says
     how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings, or the
     steps of a network with states: ``state_bytes`` live on from one to the next.
+    ``predicted_cycles`` are the network's, as the export had them, where it predicted for these wait states.
     """
 
     model: str
@@ -201,6 +212,14 @@ class Benchmark:
     notices: tuple[str, ...] = ()
     recordings: Intake | None = None
     state_bytes: int = 0
+    predicted_cycles: int | None = None
+
+    @property
+    def off(self) -> float | None:
+        """The network's predicted against its measured cycles, as a fraction of these; None where one is missing."""
+        if self.predicted_cycles is None or self.counts is None or not self.counts.network:
+            return None
+        return self.predicted_cycles / self.counts.network - 1
 
     @property
     def run_title(self) -> str:

@@ -70,6 +70,10 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
     summed = _counts(run.clips) if run.facts.count_kind != "none" and run.clips else None
     symbols = _symbols(manifest, folder / "firmware.elf")
     modelled = run.facts.wait_states
+    wait_states = run.hello.wait_states if modelled is None else modelled
+    predicted = manifest.predicted if run.facts.count_kind == "cycles" else None
+    if predicted is not None and predicted.wait_states != wait_states:
+        predicted = None
     spec = None if manifest.features is None else specs.from_dict(manifest.features)
     return Benchmark(
         model=manifest.model,
@@ -79,7 +83,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         runner=run.facts.name,
         runner_detail=run.facts.detail,
         clock_hz=run.hello.clock_hz,
-        wait_states=run.hello.wait_states if modelled is None else modelled,
+        wait_states=wait_states,
         clock_state=run.hello.clock.name.lower() if run.hello.clock_hz else "none",
         clips=len(outcomes),
         resumed=run.resumed,
@@ -95,7 +99,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         count_kind=run.facts.count_kind,
         counts=summed,
         energy=_energy(board, summed) if run.facts.count_kind == "cycles" else None,
-        layers=_layers(manifest, run.clips, symbols),
+        layers=_layers(manifest, run.clips, symbols, predicted=predicted is not None),
         network=manifest.figures,
         limits=() if manifest.figures is None else limits.report(manifest.figures),
         ram_bytes=ram,
@@ -115,6 +119,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         notices=(*clips.notices, *run.notices),
         recordings=clips.heard,
         state_bytes=manifest.state_bytes,
+        predicted_cycles=None if predicted is None else predicted.cycles,
     )
 
 
@@ -248,7 +253,7 @@ def _energy(board: Board, counted: CountSummary | None) -> Energy | None:
 
 
 def _layers(
-    manifest: Manifest, clips: tuple[ClipResult, ...], symbols: tuple[Symbol, ...]
+    manifest: Manifest, clips: tuple[ClipResult, ...], symbols: tuple[Symbol, ...], *, predicted: bool
 ) -> tuple[LayerCount, ...]:
     counted = bool(clips) and all(len(clip.layers) == len(manifest.layers) for clip in clips)
     return tuple(
@@ -262,6 +267,8 @@ def _layers(
             flash_bytes=sum(s.size_bytes for s in symbols if s.layer == layer.index) or layer.weights_bytes,
             buffer_bytes=layer.buffer_bytes,
             count=round(sum(clip.layers[layer.index] for clip in clips) / len(clips)) if counted else None,
+            kernel=layer.kernel,
+            predicted_cycles=layer.predicted_cycles if predicted else None,
         )
         for layer in manifest.layers
     )

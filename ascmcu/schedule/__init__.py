@@ -41,10 +41,11 @@ def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
     """
-    choices = layouts(graph, mode)
-    lean = plan_as_is(choices[-1].graph, mode, tuning)
-    chosen, plan, most = choices[-1], lean, lean.arena_bytes + _LAYOUT_BYTES
-    for choice in choices[:-1]:
+    *choices, least = layouts(graph, mode, _tunings(graph, tuning))
+    lean = plan_as_is(least.graph, mode, tuning)
+    chosen, plan, most = least, lean, lean.arena_bytes + _LAYOUT_BYTES
+    cycles = {choice: _cycles(choice.graph, tuning) for choice in (*choices, least)}
+    for choice in sorted((c for c in choices if cycles[c] < cycles[least]), key=lambda c: cycles[c]):
         # A placement takes longer than this bound, which scratch that gives way may still lower.
         if peak_bytes(choice.graph, mode, tuning) <= most + tuning.scratch_bytes:
             found = plan_as_is(choice.graph, mode, tuning)
@@ -79,7 +80,14 @@ def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan
     if _peak(together, trace.events) < _peak(apart, trace.events):
         storage, apart = shared, together
     placed, size, bound = place(apart, trace.events)
-    return Plan(graph, mode, layers, placed, storage, size, bound, trace.events, trace.order)
+    return Plan(
+        graph, mode, layers, placed, storage, size, bound, trace.events, trace.order, target=tuning.target
+    )
+
+
+def _cycles(graph: Graph, tuning: Tuning) -> float:
+    """Cycles that a graph's layers are unlikely to pass."""
+    return sum(layer.lowered.at_most_cycles for layer in _layers(graph, tuning))
 
 
 def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:

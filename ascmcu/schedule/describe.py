@@ -10,15 +10,22 @@ from ascmcu.schedule.plan import Buffer, Plan
 
 
 def describe(chosen: Plan, alternatives: Sequence[Plan]) -> str:
-    """The chosen plan in full, the others by their arena size."""
-    lines = [f"schedule {chosen.mode}: {_size(chosen)}"]
-    lines += [f"schedule {p.mode}: {_size(p)} (not chosen)" for p in alternatives if p is not chosen]
+    """The chosen plan in full, the others by their arena size and their cycles."""
+    waits = f"at {chosen.target.wait_states} wait states"
+    lines = [f"schedule {chosen.mode}: {_size(chosen)}; {_cycles(chosen)} ({waits})"]
+    lines += [
+        f"schedule {p.mode}: {_size(p)}; {_cycles(p)} (not chosen)" for p in alternatives if p is not chosen
+    ]
     return "\n".join([*lines, "", *_layers(chosen), "", *_buffers(chosen)]) + "\n"
 
 
 def _size(plan: Plan) -> str:
     above = 100.0 * (plan.arena_bytes / plan.lower_bound_bytes - 1) if plan.lower_bound_bytes else 0.0
     return f"{plan.arena_bytes} bytes of activations, {above:.1f} % above the peak of live bytes"
+
+
+def _cycles(plan: Plan) -> str:
+    return f"{plan.cycles} predicted cycles, {plan.latency_cycles} of them behind the last row"
 
 
 def _layers(plan: Plan) -> list[str]:

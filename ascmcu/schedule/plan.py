@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
-from ascmcu.kernels import Lowered
+from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, around
 
 LAYERS = "layers"
 ROWS = "rows"
@@ -60,7 +60,8 @@ class Plan:
     ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
     placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in. ``stages`` are the
-    passes that laid the graph out, each with its result: the last is ``graph``.
+    passes that laid the graph out, each with its result: the last is ``graph``. ``target`` is what cycles are predicted
+    for.
     """
 
     graph: Graph
@@ -73,6 +74,30 @@ class Plan:
     events: int
     order: tuple[int, ...]
     stages: tuple[tuple[str, Graph], ...] = ()
+    target: Target = DEFAULT_TARGET
+
+    @cached_property
+    def running(self) -> tuple[Layer, ...]:
+        """The layers that code runs for."""
+        return tuple(layer for layer in self.layers if not self.moves_nothing(layer))
+
+    @cached_property
+    def cycles(self) -> int:
+        """Predicted for an inference: all layers, and what runs around them."""
+        pushes = self.order.count(PUSH)
+        steps = sum(layer.rule.steps for layer in self.running)
+        layers = sum(layer.lowered.cycles for layer in self.running)
+        return layers + around(pushes, steps, self.mode, self.target)
+
+    @cached_property
+    def latency_cycles(self) -> int:
+        """Predicted from the last row on to the result; a layer's steps are taken to be of equal length."""
+        if self.mode == LAYERS:
+            return self.cycles
+        last = len(self.order) - 1 - self.order[::-1].index(PUSH)
+        by_index = {layer.index: layer for layer in self.running}
+        behind = [by_index[i] for i in self.order[last + 1 :] if i in by_index]
+        return round(sum(layer.lowered.cycles / layer.rule.steps for layer in behind))
 
     @cached_property
     def _by_name(self) -> dict[str, Buffer]:

@@ -19,3 +19,6 @@ WARNINGS = (
     "-Wall", "-Wextra", "-Wshadow", "-Wconversion", "-Wundef", "-Wcast-align", "-Wstrict-prototypes",
     "-Wmissing-prototypes",
 )  # fmt: skip
+
+# Of the Cortex-M4: a loop that begins within a word waits for its instructions at every turn.
+CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", "-falign-loops=4")

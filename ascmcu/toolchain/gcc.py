@@ -23,16 +23,15 @@ from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
-from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
+from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 from ascmcu.toolchain.identity import UNIDENTIFIED, digest, place
 from ascmcu.toolchain.size import sizes
 
 Optimize = Literal["cycles", "flash", "balanced"]
 Progress = Callable[[int, int], None]
 
-_LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
+LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
 _LANGUAGE = (*LANGUAGE, "-ffunction-sections", "-fdata-sections", "-g")
-_CORE = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
 _LINK = (
     "-nostartfiles",
     "-Wl,--gc-sections",
@@ -118,7 +117,7 @@ def firmware_identity(
         ToolError: the cross compiler is missing.
     """
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
+    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     scripts = [("export/firmware.ld", folder / "firmware.ld")]
     return _identity(folder, (compiler_version(gcc), board.name, *_LINK, *flags), units, scripts)
@@ -173,7 +172,7 @@ def build_firmware(
     """
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
-    flags = (*_CORE, *_LANGUAGE, _LEVELS[optimize])
+    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     units = _naming(units, build_sha256)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
@@ -345,7 +344,7 @@ def _warnings(said: str) -> tuple[str, ...]:
 def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subprocess.CompletedProcess[str]:
     command = [
         gcc,
-        *_CORE,
+        *CORE,
         *_LINK,
         *strict("-Wl,--fatal-warnings"),
         f"-Wl,-T,{script}",

@@ -10,13 +10,13 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu import paths
-from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
+from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 from ascmcu.toolchain.gcc import find_tool, refused, strict
 
 FLAGS = (
-    "-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard", *LANGUAGE, "-O2",
-    "-ffunction-sections", "-fdata-sections", *WARNINGS,
+    *CORE, *LANGUAGE, "-ffunction-sections", "-fdata-sections", *WARNINGS,
 )  # fmt: skip
+LEVEL = "-O2"
 _LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 
 
@@ -29,12 +29,13 @@ class Harness:
     static_ram_bytes: int
 
 
-def build_harness(folder: Path, *, profile: bool = False) -> Harness:
+def build_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) -> Harness:
     """Compile ``model.c`` of ``folder`` with the harness.
 
     Args:
         folder: holds ``model.c`` and ``model.h``; the image is put there.
         profile: count cycles per layer too, which costs a few cycles per row.
+        level: the compiler's level of optimisation.
 
     Raises:
         ToolError: no cross compiler.
@@ -53,6 +54,7 @@ def build_harness(folder: Path, *, profile: bool = False) -> Harness:
     command = [
         gcc,
         *FLAGS,
+        level,
         *strict(),
         *_LINK,
         *defines,

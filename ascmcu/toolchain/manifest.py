@@ -49,6 +49,7 @@ class Layer:
 
     ``buffer_bytes`` are the activations that it brings into being: its output's rows where they do not lie in an
     operand's, its accumulators, its scratch. ``code_index`` is the number in the names of its kernel and constants.
+    ``predicted_cycles`` are those of ``kernel`` in an inference, at the board's wait states.
     """
 
     index: int
@@ -60,6 +61,20 @@ class Layer:
     output_shape: tuple[int, ...]
     buffer_bytes: int = 0
     code_index: int = -1
+    kernel: str = ""
+    predicted_cycles: int = 0
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What is predicted of a plan at the board's wait states: cycles of an inference, those of them behind the last
+    row, and the bytes of its activations."""
+
+    schedule: str
+    cycles: int
+    latency_cycles: int
+    activation_bytes: int
+    wait_states: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,8 @@ class Manifest:
     ``figures`` are of the file as it was given; ``macs`` and ``parameters`` of what was compiled.
     ``state_bytes`` live on from one inference to the next: a network that has any is a step model, and one inference
     is a step.
-    ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it.
+    ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
+    the plan, ``runner_up`` of the best one that was not taken, if there was one.
     """
 
     version: int
@@ -98,6 +114,8 @@ class Manifest:
     images_sha256: dict[str, str] = field(default_factory=dict)
     figures: Figures | None = None
     state_bytes: int = 0
+    predicted: Prediction | None = None
+    runner_up: Prediction | None = None
 
     def to_json(self) -> str:
         """The text of ``manifest.json``."""

@@ -68,6 +68,15 @@ static uint32_t stack_peak_bytes(void)
     return (uint32_t)(stack_top - at) * 4u;
 }
 
+#ifdef MODEL_CYCLES
+static uint32_t network_cycles; /* of all pushes, without what fills the rows */
+#define PUSH_BEGIN() const uint32_t before_push = MODEL_CYCLES()
+#define PUSH_END() network_cycles += MODEL_CYCLES() - before_push
+#else
+#define PUSH_BEGIN() (void)0
+#define PUSH_END() (void)0
+#endif
+
 static uint32_t run(void)
 {
     uint32_t seed = 1;
@@ -83,7 +92,9 @@ static uint32_t run(void)
         if (pushed == MODEL_INPUT_ROWS) {
             bench_last_row();
         }
+        PUSH_BEGIN();
         complete = model_push();
+        PUSH_END();
     }
     bench_end();
     uint32_t sum = 0;
@@ -106,6 +117,7 @@ int main(void)
     print_number("stack ", stack_peak_bytes());
     print_number("outputs ", sum);
 #ifdef MODEL_CYCLES
+    print_number("network ", network_cycles);
     for (unsigned i = 0; i < MODEL_LAYERS; ++i) {
         print_number("layer ", model_layer_cycles[i]);
     }

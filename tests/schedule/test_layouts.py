@@ -57,7 +57,7 @@ def _convolutions() -> keras.Model:
 
 def _keywords() -> keras.Model:
     """Five columns, 3x3 depthwise between the 1x1."""
-    inputs = keras.Input((13, 5, 8))
+    inputs = keras.Input((14, 5, 8))
     x = layers.Conv2D(16, 1, activation="relu")(inputs)
     for _ in range(2):
         x = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
@@ -107,7 +107,7 @@ NETWORKS: list[tuple[Callable[[], Any], set[str], set[str]]] = [
         {"relayout_to_time", "conv2d_time", "depthwise_time", "relayout_from_time"},
         PLAIN_CONVOLUTIONS,
     ),
-    (_keywords, {"conv2d_two_rows", "depthwise_planar"}, PLAIN_CONVOLUTIONS),
+    (_keywords, {"conv2d_two_rows", "depthwise_planar"}, {*PLAIN_DEPTHWISE, "conv2d_portable"}),
     (
         _separable,
         {"conv2d_int16", "depthwise_planar", "conv2d_packed"},

@@ -5,16 +5,15 @@
  * Source     SHA-256 0000000000000000000000000000000000000000000000000000000000000000
  * Network    7 layers, 1740 MACs, 131 parameters
  * Schedule   rows
- * Flash      1608 bytes of weights and tables
+ * Flash      1583 bytes of weights and tables
  * RAM        248 bytes of activations (no placement can need less than 248)
  *
  * Memory map of the arena (bytes):
- *         0 …       8  1 row(s) of 8: t13#scratch
+ *         0 …       4  1 row(s) of 4: t10
  *         0 …       4  1 row(s) of 3: t14
  *         0 …      72  1 row(s) of 72: t3#scratch
  *         0 …     144  1 row(s) of 144: t6#scratch
- *         8 …      12  1 row(s) of 4: t10
- *        12 …      16  1 row(s) of 3: t13
+ *         4 …       8  1 row(s) of 3: t13
  *       144 …     192  3 row(s) of 16: t3
  *       192 …     216  3 row(s) of 8: t0
  *       216 …     232  1 row(s) of 16: t6
@@ -51,8 +50,14 @@ typedef int32_t MODEL_MAY_ALIAS model_int32;
 uint32_t model_layer_cycles[MODEL_LAYERS];
 
 #ifdef MODEL_CYCLES
-#define LAYER_BEGIN() const uint32_t cycles_before = MODEL_CYCLES()
-#define LAYER_END(index) model_layer_cycles[index] += MODEL_CYCLES() - cycles_before
+/* No access to memory moves over the reading of the counter, so that a layer's work is counted with the layer. */
+#if defined(__GNUC__)
+#define LAYER_FENCE() __asm__ volatile("" ::: "memory")
+#else
+#define LAYER_FENCE() (void)0
+#endif
+#define LAYER_BEGIN() LAYER_FENCE(); const uint32_t cycles_before = MODEL_CYCLES(); LAYER_FENCE()
+#define LAYER_END(index) LAYER_FENCE(); model_layer_cycles[index] += MODEL_CYCLES() - cycles_before
 #else
 #define LAYER_BEGIN() (void)0
 #define LAYER_END(index) (void)0
@@ -91,13 +96,20 @@ static const int8_t table_2[256] MODEL_SECTION(".rodata.weights.table_2") = {
     -97, -98, -98, -99, -99, -99, -100, -100, -100, -100, -100, -100, -100, -100, -100, -99,
 };
 
-static const int32_t weights_5[4] MODEL_SECTION(".rodata.weights.weights_5") = {
-    -1089454136, -1966195, 213019814, 6487983,
+static const int8_t weights_5[12] MODEL_SECTION(".rodata.weights.weights_5") = {
+    -56, -90, 16, -78, 64, 109, -65, 13, -115, -81, -31, 98,
 };
 
-static const int32_t constants_5[12] MODEL_SECTION(".rodata.weights.constants_5") = {
-    24241, -2948943, 13787, 13787, 1389081820, 71680, 875304585, 71680, 271738201, 71680,
-    0, 0,
+static const int32_t bias_5[3] MODEL_SECTION(".rodata.weights.bias_5") = {
+    2817, 849, 500,
+};
+
+static const int32_t multiplier_5[3] MODEL_SECTION(".rodata.weights.multiplier_5") = {
+    1389081820, 1750609169, 1086952806,
+};
+
+static const uint8_t shift_5[3] MODEL_SECTION(".rodata.weights.shift_5") = {
+    4, 5, 6,
 };
 
 static const int32_t exponentials_6[256] MODEL_SECTION(".rodata.weights.exponentials_6") = {
@@ -170,14 +182,14 @@ static inline int8_t *t4(int32_t row)
 static inline int8_t *t5(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 8);
+    return (int8_t *)(void *)(arena + 0);
 }
 
 /* t13: i8 1x3. */
 static inline int8_t *t6(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 12);
+    return (int8_t *)(void *)(arena + 4);
 }
 
 /* t14: i8 1x3. */
@@ -782,120 +794,139 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
 /* DEPTHWISE_CONV_2D 3x3, stride 1x1, 4 channels: one output row, 4 channels at a time.
  * The block's input rows become int16 planes of 6 columns, padding included; each channel then runs along its planes. */
 #if ASCMCU_DSP
-/* `count` channels of one output row. Registers: r0 plane, r1 out, r2 and r3 sums, r4-r9 weights, the others operands;
- * s0-s7 hold pointers and constants. About 30 cycles for two outputs of 9 taps. */
-static __attribute__((naked, noipa)) void depthwise_im2row_1_channels(__attribute__((unused)) const int16_t *planes,
+/* `count` channels of one output row. */
+/*
+ * r0   plane: columns of the first kernel row that come next
+ * r1   out: of the outputs that come next
+ * r2   sum0: 256 times the accumulator of output 0
+ * r3   sum1: 256 times the accumulator of output 1
+ * r4   w01 row 0: left and middle tap of kernel row 0, times 256
+ * r5   w12 row 0: middle and right tap of kernel row 0, times 256
+ * r6   w01 row 1: left and middle tap of kernel row 1, times 256
+ * r7   w12 row 1: middle and right tap of kernel row 1, times 256
+ * r8   w01 row 2: left and middle tap of kernel row 2, times 256
+ * r9   w12 row 2: middle and right tap of kernel row 2, times 256
+ * r10  x0 x1: two columns
+ * r11  x2 x3: the next two
+ * s0   constants: of the next channel
+ * s1   bias: of the channel, times 256
+ * s5   out: of the next channel
+ * s7   channels: that are left
+ */
+static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) const int16_t *planes,
     __attribute__((unused)) const int32_t *constants, __attribute__((unused)) int8_t *out,
     __attribute__((unused)) int32_t count)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "vmov s0, r1\n"
-        "vmov s5, r2\n"
-        "vmov s7, r3\n"
+        "vmov s0, r1\n"                         /* constants, first constants */
+        "vmov s5, r2\n"                         /* out, first out */
+        "vmov s7, r3\n"                         /* channels, channels */
         ".p2align 2\n"
-        "1:\n"
-        "vmov r2, s0\n"
-        "ldm.w r2!, {r4-r9}\n"
-        "ldm.w r2!, {r3, r10, r11}\n"
-        "vmov s0, r2\n"
-        "vmov s1, r3\n"
-        "vmov s2, r10\n"
-        "vmov s3, r11\n"
-        "vmov r1, s5\n"
-        "add.w r2, r1, #1\n"
-        "vmov s5, r2\n"
-        "vmov r2, s1\n"
-        "mov.w r3, r2\n"
-        "ldr.w r10, [r0, #0]\n"
-        "ldr.w r11, [r0, #4]\n"
-        "smlad r2, r10, r4, r2\n"
-        "smlabt r2, r11, r5, r2\n"
-        "smlatb r3, r10, r4, r3\n"
-        "smlad r3, r11, r5, r3\n"
-        "ldr.w r10, [r0, #12]\n"
-        "ldr.w r11, [r0, #16]\n"
-        "smlad r2, r10, r6, r2\n"
-        "smlabt r2, r11, r7, r2\n"
-        "smlatb r3, r10, r6, r3\n"
-        "smlad r3, r11, r7, r3\n"
-        "ldr.w r10, [r0, #24]\n"
-        "ldr.w r11, [r0, #28]\n"
-        "smlad r2, r10, r8, r2\n"
-        "smlabt r2, r11, r9, r2\n"
-        "smlatb r3, r10, r8, r3\n"
-        "smlad r3, r11, r9, r3\n"
-        "vmov r12, s2\n"
-        "vmov lr, s3\n"
-        "smmla r2, r2, r12, lr\n"
-        "smmla r3, r3, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "cmp r2, #8\n"
+        "1:\n"                                  /* channels */
+        "vmov r2, s0\n"                         /* constants, constants */
+        "ldm.w r2!, {r4-r9}\n"                  /* constants, w01 row 0 w12 row 0 w01 row 1 w12 row 1 w01 row 2 w12 row 2 */
+        "ldm.w r2!, {r3, r10-r11}\n"            /* constants, bias M C */
+        "vmov s0, r2\n"                         /* constants, constants */
+        "vmov s1, r3\n"                         /* bias, bias */
+        "vmov s2, r10\n"                        /* M, M */
+        "vmov s3, r11\n"                        /* C, C */
+        "vmov r1, s5\n"                         /* out, out */
+        "add.w r2, r1, #1\n"                    /* next channel's out, out */
+        "vmov s5, r2\n"                         /* out, next channel's out */
+        "vmov r2, s1\n"                         /* sum0, bias */
+        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "ldr.w r10, [r0]\n"                     /* x0 x1, [plane] */
+        "ldr.w r11, [r0, #4]\n"                 /* x2 x3, [plane, #4] */
+        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
+        "ldr.w r10, [r0, #12]\n"                /* x0 x1, [plane, #12] */
+        "ldr.w r11, [r0, #16]\n"                /* x2 x3, [plane, #16] */
+        "smlad r2, r10, r6, r2\n"               /* sum0, x0 x1, w01 row 1, sum0 */
+        "smlabt r2, r11, r7, r2\n"              /* sum0, x2 x3, w12 row 1, sum0 */
+        "smlatb r3, r10, r6, r3\n"              /* sum1, x0 x1, w01 row 1, sum1 */
+        "smlad r3, r11, r7, r3\n"               /* sum1, x2 x3, w12 row 1, sum1 */
+        "ldr.w r10, [r0, #24]\n"                /* x0 x1, [plane, #24] */
+        "ldr.w r11, [r0, #28]\n"                /* x2 x3, [plane, #28] */
+        "smlad r2, r10, r8, r2\n"               /* sum0, x0 x1, w01 row 2, sum0 */
+        "smlabt r2, r11, r9, r2\n"              /* sum0, x2 x3, w12 row 2, sum0 */
+        "smlatb r3, r10, r8, r3\n"              /* sum1, x0 x1, w01 row 2, sum1 */
+        "smlad r3, r11, r9, r3\n"               /* sum1, x2 x3, w12 row 2, sum1 */
+        "vmov r12, s2\n"                        /* M, M */
+        "vmov lr, s3\n"                         /* C, C */
+        "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
+        "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
-        "movlt.w r2, #8\n"
-        "cmp r2, #127\n"
+        "movlt.w r2, #8\n"                      /* y0 */
+        "cmp.w r2, #127\n"                      /* y0 */
         "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp r3, #8\n"
+        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
+        "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
-        "movlt.w r3, #8\n"
-        "cmp r3, #127\n"
+        "movlt.w r3, #8\n"                      /* y1 */
+        "cmp.w r3, #127\n"                      /* y1 */
         "it gt\n"
-        "movgt.w r3, #127\n"
-"strb.w r2, [r1, #0]\n"
-        "strb.w r3, [r1, #4]\n"
-        "vmov r2, s1\n"
-        "mov.w r3, r2\n"
-        "ldr.w r10, [r0, #4]\n"
-        "ldr.w r11, [r0, #8]\n"
-        "smlad r2, r10, r4, r2\n"
-        "smlabt r2, r11, r5, r2\n"
-        "smlatb r3, r10, r4, r3\n"
-        "smlad r3, r11, r5, r3\n"
-        "ldr.w r10, [r0, #16]\n"
-        "ldr.w r11, [r0, #20]\n"
-        "smlad r2, r10, r6, r2\n"
-        "smlabt r2, r11, r7, r2\n"
-        "smlatb r3, r10, r6, r3\n"
-        "smlad r3, r11, r7, r3\n"
-        "ldr.w r10, [r0, #28]\n"
-        "ldr.w r11, [r0, #32]\n"
-        "smlad r2, r10, r8, r2\n"
-        "smlabt r2, r11, r9, r2\n"
-        "smlatb r3, r10, r8, r3\n"
-        "smlad r3, r11, r9, r3\n"
-        "vmov r12, s2\n"
-        "vmov lr, s3\n"
-        "smmla r2, r2, r12, lr\n"
-        "smmla r3, r3, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "cmp r2, #8\n"
+        "movgt.w r3, #127\n"                    /* y1 */
+        "strb.w r2, [r1]\n"                     /* y0, [out] */
+        "strb.w r3, [r1, #4]\n"                 /* y1, [out, #4] */
+        "vmov r2, s1\n"                         /* sum0, bias */
+        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "ldr.w r10, [r0, #4]\n"                 /* x0 x1, [plane, #4] */
+        "ldr.w r11, [r0, #8]\n"                 /* x2 x3, [plane, #8] */
+        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
+        "ldr.w r10, [r0, #16]\n"                /* x0 x1, [plane, #16] */
+        "ldr.w r11, [r0, #20]\n"                /* x2 x3, [plane, #20] */
+        "smlad r2, r10, r6, r2\n"               /* sum0, x0 x1, w01 row 1, sum0 */
+        "smlabt r2, r11, r7, r2\n"              /* sum0, x2 x3, w12 row 1, sum0 */
+        "smlatb r3, r10, r6, r3\n"              /* sum1, x0 x1, w01 row 1, sum1 */
+        "smlad r3, r11, r7, r3\n"               /* sum1, x2 x3, w12 row 1, sum1 */
+        "ldr.w r10, [r0, #28]\n"                /* x0 x1, [plane, #28] */
+        "ldr.w r11, [r0, #32]\n"                /* x2 x3, [plane, #32] */
+        "smlad r2, r10, r8, r2\n"               /* sum0, x0 x1, w01 row 2, sum0 */
+        "smlabt r2, r11, r9, r2\n"              /* sum0, x2 x3, w12 row 2, sum0 */
+        "smlatb r3, r10, r8, r3\n"              /* sum1, x0 x1, w01 row 2, sum1 */
+        "smlad r3, r11, r9, r3\n"               /* sum1, x2 x3, w12 row 2, sum1 */
+        "vmov r12, s2\n"                        /* M, M */
+        "vmov lr, s3\n"                         /* C, C */
+        "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
+        "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
-        "movlt.w r2, #8\n"
-        "cmp r2, #127\n"
+        "movlt.w r2, #8\n"                      /* y0 */
+        "cmp.w r2, #127\n"                      /* y0 */
         "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp r3, #8\n"
+        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
+        "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
-        "movlt.w r3, #8\n"
-        "cmp r3, #127\n"
+        "movlt.w r3, #8\n"                      /* y1 */
+        "cmp.w r3, #127\n"                      /* y1 */
         "it gt\n"
-        "movgt.w r3, #127\n"
-"strb.w r2, [r1, #8]\n"
-        "strb.w r3, [r1, #12]\n"
-        "add.w r0, r0, #36\n"
-        "vmov r2, s7\n"
-        "subs.w r2, r2, #1\n"
-        "vmov s7, r2\n"
-        "bne.w 1b\n"
-        "pop {r4-r11, pc}\n");
+        "movgt.w r3, #127\n"                    /* y1 */
+        "strb.w r2, [r1, #8]\n"                 /* y0, [out, #8] */
+        "strb.w r3, [r1, #12]\n"                /* y1, [out, #12] */
+        "add.w r0, r0, #36\n"                   /* plane, plane */
+        "vmov r2, s7\n"                         /* channels, channels */
+        "subs.w r2, r2, #1\n"                   /* channels, channels */
+        "vmov s7, r2\n"                         /* channels, channels */
+        "bne.w 1b\n"                            /* channels */
+        "pop {r4-r11, pc}\n"
+    );
 }
 #else
 static void depthwise_im2row_1_channels(const int16_t *planes, const int32_t *constants, int8_t *out, int32_t count)
 {
     for (int32_t c = 0; c < count; ++c, planes += 18, constants += 9) {
+        const int32_t *scale = constants + 6 + 1;
         for (int32_t ox = 0; ox < 4; ++ox) {
             uint32_t sum = (uint32_t)constants[6];
             for (int32_t ky = 0; ky < 3; ++ky) {
@@ -906,7 +937,7 @@ static void depthwise_im2row_1_channels(const int16_t *planes, const int32_t *co
                     + (uint32_t)(x[2] * (int16_t)(second >> 16));
             }
             const int32_t acc = (int32_t)sum; /* 256 times the sum */
-            int32_t y = (int32_t)(((int64_t)acc * constants[7]) >> 32) + constants[8];
+            int32_t y = (int32_t)(((int64_t)acc * scale[0]) >> 32) + scale[1];
             out[ox * 4 + c] = (int8_t)clamp_i32(y >> 13, 8, 127);
         }
     }
@@ -952,49 +983,60 @@ static void lookup_2(const int8_t *x, int8_t *out, const int8_t *table)
 }
 
 #if ASCMCU_DSP
-#ifndef BLEND_S20
-#define BLEND_S20
-/* y = SSAT(C + (A1 * 256 a >> 16) + (A2 * 256 b >> 16), asr 20) of `count` elements, a multiple of four. Registers: r0 a, r1 b,
- * r2 out, r3 end of a, r4 r5 r6 the factors and the offset, the others operands. About 7 cycles an element. */
-static __attribute__((naked, noipa)) void two_mac_add_s20(__attribute__((unused)) const int8_t *a,
+#ifndef TWO_MAC_ADD_S20
+#define TWO_MAC_ADD_S20
+/*
+ * r0   a: four elements that come next
+ * r1   b: four elements that come next
+ * r2   out: of the elements that come next
+ * r3   end: of a
+ * r7   a0-3: bytes; a0 a2: times 256
+ * r8   b0-3: bytes; b0 b2: times 256; y2: sum, then output
+ * r9   a1 a3: times 256
+ * r10  b1 b3: times 256; y3: sum, then output
+ * r11  y0: sum, then output
+ * r12  y1: sum, then output
+ */
+static ASCMCU_NAKED void two_mac_add_s20(__attribute__((unused)) const int8_t *a,
     __attribute__((unused)) const int8_t *b, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t count,
     __attribute__((unused)) const int32_t *factors)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldr.w r7, [sp, #36]\n"
-        "ldm.w r7, {r4-r6}\n"
-        "add.w r3, r3, r0\n"
+        "ldr.w r7, [sp, #36]\n"                 /* factors, [sp, #36] */
+        "ldm.w r7, {r4-r6}\n"                   /* factors, A1 A2 C */
+        "add.w r3, r3, r0\n"                    /* end, count, a */
         ".p2align 2\n"
-        "1:\n"
-        "ldr.w r7, [r0], #4\n"
-        "ldr.w r8, [r1], #4\n"
-        "bic.w r9, r7, #0x00FF00FF\n"
-        "bic.w r10, r8, #0x00FF00FF\n"
-        "lsl.w r7, r7, #8\n"
-        "lsl.w r8, r8, #8\n"
-        "bic.w r7, r7, #0x00FF00FF\n"
-        "bic.w r8, r8, #0x00FF00FF\n"
-        "smlawb r11, r5, r8, r6\n"
-        "smlawb r12, r5, r10, r6\n"
-        "smlawt r8, r5, r8, r6\n"
-        "smlawt r10, r5, r10, r6\n"
-        "smlawb r11, r4, r7, r11\n"
-        "smlawb r12, r4, r9, r12\n"
-        "smlawt r8, r4, r7, r8\n"
-        "smlawt r10, r4, r9, r10\n"
-        "ssat r11, #8, r11, asr #20\n"
-        "strb.w r11, [r2, #0]\n"
-        "ssat r12, #8, r12, asr #20\n"
-        "strb.w r12, [r2, #1]\n"
-        "ssat r8, #8, r8, asr #20\n"
-        "strb.w r8, [r2, #2]\n"
-        "ssat r10, #8, r10, asr #20\n"
-        "strb.w r10, [r2, #3]\n"
-"add.w r2, r2, #4\n"
-        "cmp.w r0, r3\n"
-        "bne.w 1b\n"
-        "pop {r4-r11, pc}\n");
+        "1:\n"                                  /* fours */
+        "ldr r7, [r0], #4\n"                    /* a0-3, [a], #4 */
+        "ldr r8, [r1], #4\n"                    /* b0-3, [b], #4 */
+        "bic.w r9, r7, #0x00FF00FF\n"           /* a1 a3, a0-3 */
+        "bic.w r10, r8, #0x00FF00FF\n"          /* b1 b3, b0-3 */
+        "lsl.w r7, r7, #8\n"                    /* a0-3, a0-3 */
+        "lsl.w r8, r8, #8\n"                    /* b0-3, b0-3 */
+        "bic.w r7, r7, #0x00FF00FF\n"           /* a0 a2, a0-3 */
+        "bic.w r8, r8, #0x00FF00FF\n"           /* b0 b2, b0-3 */
+        "smlawb r11, r5, r8, r6\n"              /* y0, A2, b0 b2, C */
+        "smlawb r12, r5, r10, r6\n"             /* y1, A2, b1 b3, C */
+        "smlawt r8, r5, r8, r6\n"               /* y2, A2, b0 b2, C */
+        "smlawt r10, r5, r10, r6\n"             /* y3, A2, b1 b3, C */
+        "smlawb r11, r4, r7, r11\n"             /* y0, A1, a0 a2, y0 */
+        "smlawb r12, r4, r9, r12\n"             /* y1, A1, a1 a3, y1 */
+        "smlawt r8, r4, r7, r8\n"               /* y2, A1, a0 a2, y2 */
+        "smlawt r10, r4, r9, r10\n"             /* y3, A1, a1 a3, y3 */
+        "ssat r11, #8, r11, asr #20\n"          /* y0, y0 */
+        "strb.w r11, [r2]\n"                    /* y0, [out] */
+        "ssat r12, #8, r12, asr #20\n"          /* y1, y1 */
+        "strb.w r12, [r2, #1]\n"                /* y1, [out, #1] */
+        "ssat r8, #8, r8, asr #20\n"            /* y2, y2 */
+        "strb.w r8, [r2, #2]\n"                 /* y2, [out, #2] */
+        "ssat r10, #8, r10, asr #20\n"          /* y3, y3 */
+        "strb.w r10, [r2, #3]\n"                /* y3, [out, #3] */
+        "add.w r2, r2, #4\n"                    /* out, out */
+        "cmp.w r0, r3\n"                        /* a, end */
+        "bne.w 1b\n"                            /* fours */
+        "pop {r4-r11, pc}\n"
+    );
 }
 
 #endif
@@ -1015,21 +1057,30 @@ static inline void add_sub_3(const int8_t *a, const int8_t *b, int8_t *out)
 #endif
 }
 
-/* MEAN or SUM over 16 elements each: adds one step's input to the sums. */
-static void mean_sum_4(const int8_t *x, model_int32 *sums)
+/* MEAN or SUM over 16 elements each: adds 4 pixel(s) of 4 channels to the sums, four channels at a time. */
+static void mean_fours_4(const int8_t *x, model_int32 *sums)
 {
-    for (int32_t i0 = 0; i0 < 4; ++i0) {
-    for (int32_t i1 = 0; i1 < 4; ++i1) {
-        const int32_t ix = i0 * (4) + i1 * (1);
-        const int32_t iy = i0 * (0) + i1 * (1);
-
-        sums[iy] += x[ix];
+    for (int32_t c = 0; c < 4; c += 4, sums += 4) {
+        const int8_t *from = x + c;
+        uint32_t even = 0;
+        uint32_t odd = 0;
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
+        for (int32_t i = 0; i < 4; ++i, from += 4) {
+            uint32_t word;
+            memcpy(&word, from, sizeof word);
+            even = simd_sum2(even, word);
+            odd = simd_sum2_odd(odd, word);
+        }
+        sums[0] += (int16_t)even;
+        sums[1] += (int16_t)odd;
+        sums[2] += (int16_t)(even >> 16);
+        sums[3] += (int16_t)(odd >> 16);
     }
-    }
-
 }
 
-static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
+static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
 {
     for (int32_t i = 0; i < 4; ++i) {
         const int32_t scaled = multiply_by_quantized_multiplier(sums[i] + (-432), 1255976355, -1);
@@ -1037,153 +1088,23 @@ static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
     }
 }
 
-/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, widened to int16. */
-#if ASCMCU_DSP
-#ifndef PACKED_GEMM_1X4_2_S12
-#define PACKED_GEMM_1X4_2_S12
-/*
- * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
- * r1   w: weights that come next
- * r2   B01: sum of x * w of channels 0 and 1, pixel
- * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
- * r4   B23: sum of x * w of channels 2 and 3, pixel
- * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
- * r6   x: two taps
- * r7   x of the next pair: two taps
- * r8   H01: 256 w' + w of two taps; w of H01: of two taps
- * r9   H23: 256 w' + w of two taps; w of H23: of two taps
- * r12  H01 of the next pair: 256 w' + w of two taps; w of H01 of the next pair: of two taps
- * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps
- * s0   x of the pixel: its first tap
- * s1   out: of the group's first channel
- * s2   constants: of the group, while it is summed
- * s3   x end: behind the taps that the loop takes
- * s4   w end: behind the last group's weights
- * s5   turns: pixels, or pairs of pixels, that are left
- * s6   first w: weights of the first group
- * s7   first constants: of the first group
- * s8   next out: from behind the last output to the next pixel's first
- * s9   next x: from a pixel to the next
- */
-static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
-    __attribute__((unused)) const int32_t *common)
+/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row. */
+static void dense_portable_5(const int8_t *x, int8_t *out, const int8_t *weights, const int32_t *bias,
+    const int32_t *multiplier, const uint8_t *shift)
 {
-    __asm__ volatile(
-        "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
-        "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
-        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
-        "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
-        "vmov s0, r0\n"                         /* x of the pixel, first x */
-        "vmov s1, r3\n"                         /* out, first out */
-        "vmov s3, r4\n"                         /* x end, x end */
-        "vmov s4, r5\n"                         /* w end, w end */
-        "vmov s5, r11\n"                        /* turns, turns */
-        "vmov s6, r1\n"                         /* first w, w */
-        "vmov s7, r2\n"                         /* first constants, first constants */
-        "vmov s8, r6\n"                         /* next out, next out */
-        "vmov s9, r7\n"                         /* next x, next x */
-        "mov.w r0, r2\n"                        /* constants, first constants */
-        ".p2align 2\n"
-        "1:\n"                                  /* pixel */
-        "2:\n"                                  /* group */
-        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
-        "vmov s2, r0\n"                         /* constants, constants */
-        "vmov r0, s0\n"                         /* x, x of the pixel */
-        "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
-        "ldr r6, [r0], #8\n"                    /* x, [x], #8 */
-        "ldr.w r9, [r1, #4]\n"                  /* H23, [w, #4] */
-        "ldr.w r12, [r1, #8]\n"                 /* H01 of the next pair, [w, #8] */
-        "ldr.w lr, [r1, #12]\n"                 /* H23 of the next pair, [w, #12] */
-        "ldr r8, [r1], #16\n"                   /* H01, [w], #16 */
-        "smlad r3, r6, r8, r3\n"                /* A01, x, H01, A01 */
-        "smlad r5, r6, r9, r5\n"                /* A23, x, H23, A23 */
-        "sxtb16 r8, r8\n"                       /* w of H01, H01 */
-        "sxtb16 r9, r9\n"                       /* w of H23, H23 */
-        "smlad r2, r6, r8, r2\n"                /* B01, x, w of H01, B01 */
-        "smlad r4, r6, r9, r4\n"                /* B23, x, w of H23, B23 */
-        "smlad r3, r7, r12, r3\n"               /* A01, x of the next pair, H01 of the next pair, A01 */
-        "smlad r5, r7, lr, r5\n"                /* A23, x of the next pair, H23 of the next pair, A23 */
-        "sxtb16 r12, r12\n"                     /* w of H01 of the next pair, H01 of the next pair */
-        "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
-        "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
-        "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
-        "vmov r0, s2\n"                         /* constants, constants */
-        "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
-        "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
-        "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
-        "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
-        "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
-        "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
-        "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
-        "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
-        "ssat r2, #8, r2, asr #12\n"            /* y0, y0 */
-        "ssat r3, #8, r3, asr #12\n"            /* y1, y1 */
-        "ssat r4, #8, r4, asr #12\n"            /* y2, y2 */
-        "ssat r5, #8, r5, asr #12\n"            /* y3, y3 */
-        "vmov r11, s1\n"                        /* out, out */
-        "strb.w r2, [r11]\n"                    /* y0, [out] */
-        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
-        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
-        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
-        "addw r11, r11, #4\n"                   /* next group's out, out */
-        "vmov s1, r11\n"                        /* out, next group's out */
-        "vmov r10, s4\n"                        /* w end, w end */
-        "cmp.w r1, r10\n"                       /* w, w end */
-        "bne.w 2b\n"                            /* group */
-        /* On to the next pixels. */
-        "vmov r12, s5\n"                        /* turns, turns */
-        "subs.w r12, r12, #1\n"                 /* turns, turns */
-        "beq.w 3f\n"                            /* pixel */
-        "vmov s5, r12\n"                        /* turns, turns */
-        "vmov r1, s6\n"                         /* w, first w */
-        "vmov r0, s7\n"                         /* constants, first constants */
-        "vmov r12, s9\n"                        /* next x, next x */
-        "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
-        "vmov r3, s3\n"                         /* x end, x end */
-        "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
-        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
-        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
-        "vmov s3, r3\n"                         /* x end, x end */
-        "vmov r2, s1\n"                         /* out, out */
-        "vmov r3, s8\n"                         /* next out, next out */
-        "add.w r2, r2, r3\n"                    /* out, out, next out */
-        "vmov s1, r2\n"                         /* out, out */
-        "b.w 1b\n"                              /* pixel */
-        "3:\n"                                  /* done */
-        "pop {r4-r11, pc}\n"
-    );
-}
-
-#endif
-
-
-static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 16, -4, 0, 0, NULL };
-
-#else
-static const packed_gemm_shape dense_packed_5_gemm_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
-#endif
-
-
-static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
-{
-    for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
-        simd_widen4(x, wide, 1);
-    for (int32_t pixel = 0; pixel < 1; ++pixel) {
-        /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
-        int8_t four[4];
+    for (int32_t vector = 0; vector < 1; ++vector, x += 4) {
+        for (int32_t oc = 0; oc < 3; ++oc) {
+            const int8_t *w = weights + oc * 4;
+            int32_t acc = bias[oc];
 #if ASCMCU_DSP
-    packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &dense_packed_5_gemm_tail_call, constants);
-#else
-    packed_gemm_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &dense_packed_5_gemm_shape);
+#pragma GCC unroll 8
 #endif
-        memcpy(out + pixel * 0 + 0, four, 3);
+            for (int32_t i = 0; i < 4; ++i) {
+                acc += ((int32_t)x[i] - (103)) * ((int32_t)w[i] - (0));
+            }
+            *out++ = (int8_t)clamp_i32(requantize_high(acc, multiplier[oc], shift[oc]) + 17, -128, 127);
+        }
     }
-}
 }
 
 /* SOFTMAX over 3 elements, 1 time(s); the table holds exp of minus the difference to the maximum, Q0.31. */
@@ -1290,9 +1211,9 @@ static void layer_4(int32_t step)
     if (step == 0) {
         memset(((model_int32 *)(void *)(arena + 232)), 0, 16);
     }
-    mean_sum_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
+    mean_fours_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
     if (step == 3) {
-        mean_sum_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
+        mean_fours_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
     }
 
     LAYER_END(4);
@@ -1303,7 +1224,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    dense_packed_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5, constants_5);
+    dense_portable_5(t5(step), t6(step), weights_5, bias_5, multiplier_5, shift_5);
 
     LAYER_END(5);
 }

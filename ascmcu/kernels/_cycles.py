@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a layer is predicted to cost: its work (``_work``) times the cycles of each part (``cycles.toml``)."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ascmcu.errors import VerifyError
+from ascmcu.kernels._work import Work
+
+Optimize = Literal["cycles", "flash", "balanced"]
+
+# The order of the columns in the table: cycles at each of the compiler's levels, and what a part waits for the flash
+# per wait state.
+COLUMNS = ("cycles", "balanced", "flash", "wait")
+STEPS = "steps"
+# How far nine in ten predictions of a kernel are off at most, as a fraction.
+ERROR = "error"
+_UNMEASURED = 0.5
+# What runs around the layers.
+SCHEDULE = "schedule"
+
+
+@dataclass(frozen=True)
+class Target:
+    """For what cycles are predicted.
+
+    Attributes:
+        optimize: the compiler's level goes with it.
+        wait_states: of the flash that code and weights are read from.
+    """
+
+    optimize: Optimize = "cycles"
+    wait_states: int = 0
+
+
+DEFAULT_TARGET = Target()
+
+
+def predicted(kernel: str, steps: int, work: Work, target: Target) -> int | None:
+    """Cycles of an inference, the calls of ``steps`` steps included; ``None`` for a kernel that nobody has measured."""
+    own = _table().get(kernel)
+    if own is None:
+        return None
+    return round(steps * _cost(own, STEPS, target) + sum(n * _part(kernel, p, target) for p, n in work.parts))
+
+
+def error(kernel: str, target: Target) -> float:
+    """How far a prediction of the kernel may be off, as a fraction; of one that was never measured, by half."""
+    costs = _table().get(kernel, {}).get(ERROR)
+    return _UNMEASURED if costs is None else costs[COLUMNS.index(target.optimize)]
+
+
+def around(pushes: int, steps: int, mode: str, target: Target) -> int:
+    """Cycles of what runs around the layers: a push of a row, and the call of each step."""
+    own = _table().get(SCHEDULE, {})
+    return round(pushes * _cost(own, f"{mode}_pushes", target) + steps * _cost(own, f"{mode}_steps", target))
+
+
+def unmeasured(kernel: str, work: Work) -> list[str]:
+    """The parts of a layer's work that the table does not know."""
+    table = _table()
+    return [part for part in (STEPS, *work.names) if part_of(kernel, part) not in _known(table)]
+
+
+def part_of(kernel: str, part: str) -> tuple[str, str]:
+    """Where the table has a part: (section, name)."""
+    section, dot, name = part.partition(".")
+    return (section, name) if dot else (kernel, part)
+
+
+def _part(kernel: str, part: str, target: Target) -> float:
+    section, name = part_of(kernel, part)
+    return _cost(_table().get(section, {}), name, target)
+
+
+def _cost(section: Mapping[str, tuple[float, ...]], name: str, target: Target) -> float:
+    costs = section.get(name)
+    if costs is None:
+        return 0.0
+    return costs[COLUMNS.index(target.optimize)] + target.wait_states * costs[-1]
+
+
+def _known(table: Mapping[str, Mapping[str, tuple[float, ...]]]) -> set[tuple[str, str]]:
+    return {(section, name) for section, parts in table.items() for name in parts}
+
+
+@functools.cache
+def _table() -> Mapping[str, Mapping[str, tuple[float, ...]]]:
+    """Section → part → costs in the order of ``COLUMNS``.
+
+    Raises:
+        VerifyError: the file of this package is not what tools/cycles writes.
+    """
+    path = Path(__file__).with_name("cycles.toml")
+    if not path.is_file():
+        return {}
+    raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {section: dict(_rows(section, parts)) for section, parts in raw.items()}
+
+
+def _rows(section: str, parts: object) -> Iterable[tuple[str, tuple[float, ...]]]:
+    assert isinstance(parts, dict)
+    for name, costs in parts.items():
+        if len(costs) != len(COLUMNS):
+            raise VerifyError("a part has a cost for each column", where=f"cycles.toml, {section}.{name}")
+        yield name, tuple(float(cost) for cost in costs)

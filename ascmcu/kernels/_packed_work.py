@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the packed product does, counted (``_work``): the assembly that convolutions and dense layers share."""
+
+from __future__ import annotations
+
+from ascmcu.kernels._packed_gemm import GemmParams
+from ascmcu.kernels._packed_gemm_code import EIGHT_PAIRS
+from ascmcu.kernels._work import Work, blocks, work
+
+_EIGHT = 8
+_WIDENED = 4  # groups of four bytes that one turn of the widening loop takes
+
+
+def pairs(d: GemmParams, turns: int, calls: int) -> Work:
+    """``turns`` times two pixels through all whole groups of four channels, in ``calls`` calls."""
+    groups = turns * d.groups
+    if not groups:
+        return Work()
+    counts = {
+        "packed.calls": calls,
+        "packed.turns": turns,
+        "packed.pair_taps": groups * d.tap_pairs,
+        "packed.pair_loops": groups * d.blocks if d.blocks > 1 else 0,
+        f"packed.pair_groups{_variant(d)}": groups,
+        "packed.clamped": 8 * groups if d.clamps else 0,
+    }
+    return work(counts)
+
+
+def ones(d: GemmParams, turns: int, calls: int, groups: int | None = None) -> Work:
+    """``turns`` times one pixel through ``groups`` groups of four channels, all whole ones unless given."""
+    groups = turns * (d.groups if groups is None else groups)
+    if not groups:
+        return Work()
+    loop = d.one_loop
+    rounds = d.tap_pairs // loop.unroll
+    counts = {
+        "packed.calls": calls,
+        "packed.turns": turns,
+        "packed.one_two_taps": groups * (rounds * (loop.unroll // 2) + loop.rest // 2),
+        "packed.one_taps": groups * (rounds * (loop.unroll % 2) + loop.rest % 2),
+        "packed.one_loops": groups * rounds if loop.turns else 0,
+        f"packed.one_groups{_variant(d)}": groups,
+        "packed.clamped": 4 * groups if d.clamps else 0,
+    }
+    return work(counts)
+
+
+def eights(d: GemmParams, vectors: int) -> Work:
+    """``vectors`` vectors through all groups of eight channels."""
+    groups = vectors * d.eights
+    if not groups:
+        return Work()
+    counts = {
+        "packed.calls": vectors,
+        "packed.turns": vectors,
+        "packed.eight_taps": groups * d.tap_pairs,
+        "packed.eight_loops": groups * (d.tap_pairs // EIGHT_PAIRS),
+        f"packed.eight_groups{_variant(d)}": groups,
+        "packed.clamped": _EIGHT * groups if d.clamps else 0,
+    }
+    return work(counts)
+
+
+def tails(d: GemmParams, pixels: int) -> Work:
+    """The channels behind the last whole group: a group of its own for each pixel, of which ``tail`` are kept."""
+    if not d.tail:
+        return Work()
+    return ones(d, pixels, pixels, 1) + work({"packed.tails": pixels, "packed.kept": pixels * d.tail})
+
+
+def run(d: GemmParams, pixels: int, *, two: bool) -> Work:
+    """``pixels`` pixels that lie side by side, through all channels."""
+    found = eights(d, pixels) + tails(d, pixels)
+    if not two:
+        return found + ones(d, pixels, 1)
+    return found + pairs(d, pixels // 2, 1 if pixels > 1 else 0) + ones(d, pixels % 2, 1)
+
+
+def row(d: GemmParams, width: int, block: int) -> Work:
+    """A row of ``width`` pixels, ``block`` at a time."""
+    found = Work()
+    for count in {count for _, count in blocks(width, block)}:
+        times = sum(1 for _, other in blocks(width, block) if other == count)
+        found += run(d, count, two=block > 1) * times
+    return found
+
+
+def widened(words: int, runs: int = 1) -> Work:
+    """``runs`` runs of ``words`` groups of four bytes, widened by one call."""
+    if not words or not runs:
+        return Work()
+    if words == _WIDENED:
+        return work({"packed.widen_calls": 1, "packed.widen_short_runs": runs})
+    counts = {
+        "packed.widen_calls": 1,
+        "packed.widen_runs": runs,
+        "packed.widen_fours": runs * (words // _WIDENED),
+        "packed.widen_words": runs * (words % _WIDENED),
+    }
+    return work(counts)
+
+
+def widened_bytes(count: int) -> Work:
+    """``count`` bytes widened in their order, whatever their number."""
+    return widened(count // 4) if count % 4 == 0 else work({"packed.ragged_runs": 1, "packed.ragged": count})
+
+
+def _variant(d: GemmParams) -> str:
+    """The forms of the requantization, which cost differently."""
+    return ("_signed" if d.signed else "") + ("_two_words" if d.two_words else "") + f"_{d.common or 'own'}"
