@@ -436,61 +436,37 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "smmla r9, r9, r12, lr\n"               /* y3', 256 acc3', M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
-        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
-        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
-        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
-        "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
         "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
         "cmp.w r6, #97\n"                       /* y0' */
         "it lt\n"
         "movlt.w r6, #97\n"                     /* y0' */
-        "cmp.w r6, #127\n"                      /* y0' */
-        "it gt\n"
-        "movgt.w r6, #127\n"                    /* y0' */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
         "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
+        "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
         "cmp.w r7, #97\n"                       /* y1' */
         "it lt\n"
         "movlt.w r7, #97\n"                     /* y1' */
-        "cmp.w r7, #127\n"                      /* y1' */
-        "it gt\n"
-        "movgt.w r7, #127\n"                    /* y1' */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
         "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
-        "cmp.w r4, #127\n"                      /* y2 */
-        "it gt\n"
-        "movgt.w r4, #127\n"                    /* y2 */
+        "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
         "cmp.w r8, #97\n"                       /* y2' */
         "it lt\n"
         "movlt.w r8, #97\n"                     /* y2' */
-        "cmp.w r8, #127\n"                      /* y2' */
-        "it gt\n"
-        "movgt.w r8, #127\n"                    /* y2' */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
-        "cmp.w r5, #127\n"                      /* y3 */
-        "it gt\n"
-        "movgt.w r5, #127\n"                    /* y3 */
+        "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
         "cmp.w r9, #97\n"                       /* y3' */
         "it lt\n"
         "movlt.w r9, #97\n"                     /* y3' */
-        "cmp.w r9, #127\n"                      /* y3' */
-        "it gt\n"
-        "movgt.w r9, #127\n"                    /* y3' */
         "vmov r11, s1\n"                        /* out, out */
         "vmov r10, s10\n"                       /* out step, out step */
         "addw r12, r11, #4\n"                   /* next group's out, out */
@@ -651,33 +627,21 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
         "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
         "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
-        "cmp.w r4, #127\n"                      /* y2 */
-        "it gt\n"
-        "movgt.w r4, #127\n"                    /* y2 */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
-        "cmp.w r5, #127\n"                      /* y3 */
-        "it gt\n"
-        "movgt.w r5, #127\n"                    /* y3 */
         "vmov r11, s1\n"                        /* out, out */
         "strb.w r2, [r11]\n"                    /* y0, [out] */
         "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
@@ -782,120 +746,127 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
 /* DEPTHWISE_CONV_2D 3x3, stride 1x1, 4 channels: one output row, 4 channels at a time.
  * The block's input rows become int16 planes of 6 columns, padding included; each channel then runs along its planes. */
 #if ASCMCU_DSP
-/* `count` channels of one output row. Registers: r0 plane, r1 out, r2 and r3 sums, r4-r9 weights, the others operands;
- * s0-s7 hold pointers and constants. About 30 cycles for two outputs of 9 taps. */
-static __attribute__((naked, noipa)) void depthwise_im2row_1_channels(__attribute__((unused)) const int16_t *planes,
+/* `count` channels of one output row. */
+/*
+ * r0   plane: columns of the first kernel row that come next
+ * r1   out: of the outputs that come next
+ * r2   sum0: 256 times the accumulator of output 0
+ * r3   sum1: 256 times the accumulator of output 1
+ * r4   w01 row 0: left and middle tap of kernel row 0, times 256
+ * r5   w12 row 0: middle and right tap of kernel row 0, times 256
+ * r6   w01 row 1: left and middle tap of kernel row 1, times 256
+ * r7   w12 row 1: middle and right tap of kernel row 1, times 256
+ * r8   w01 row 2: left and middle tap of kernel row 2, times 256
+ * r9   w12 row 2: middle and right tap of kernel row 2, times 256
+ * r10  x0 x1: two columns
+ * r11  x2 x3: the next two
+ * s0   constants: of the next channel
+ * s1   bias: of the channel, times 256
+ * s5   out: of the next channel
+ * s7   channels: that are left
+ */
+static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) const int16_t *planes,
     __attribute__((unused)) const int32_t *constants, __attribute__((unused)) int8_t *out,
     __attribute__((unused)) int32_t count)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "vmov s0, r1\n"
-        "vmov s5, r2\n"
-        "vmov s7, r3\n"
+        "vmov s0, r1\n"                         /* constants, first constants */
+        "vmov s5, r2\n"                         /* out, first out */
+        "vmov s7, r3\n"                         /* channels, channels */
         ".p2align 2\n"
-        "1:\n"
-        "vmov r2, s0\n"
-        "ldm.w r2!, {r4-r9}\n"
-        "ldm.w r2!, {r3, r10, r11}\n"
-        "vmov s0, r2\n"
-        "vmov s1, r3\n"
-        "vmov s2, r10\n"
-        "vmov s3, r11\n"
-        "vmov r1, s5\n"
-        "add.w r2, r1, #1\n"
-        "vmov s5, r2\n"
-        "vmov r2, s1\n"
-        "mov.w r3, r2\n"
-        "ldr.w r10, [r0, #0]\n"
-        "ldr.w r11, [r0, #4]\n"
-        "smlad r2, r10, r4, r2\n"
-        "smlabt r2, r11, r5, r2\n"
-        "smlatb r3, r10, r4, r3\n"
-        "smlad r3, r11, r5, r3\n"
-        "ldr.w r10, [r0, #12]\n"
-        "ldr.w r11, [r0, #16]\n"
-        "smlad r2, r10, r6, r2\n"
-        "smlabt r2, r11, r7, r2\n"
-        "smlatb r3, r10, r6, r3\n"
-        "smlad r3, r11, r7, r3\n"
-        "ldr.w r10, [r0, #24]\n"
-        "ldr.w r11, [r0, #28]\n"
-        "smlad r2, r10, r8, r2\n"
-        "smlabt r2, r11, r9, r2\n"
-        "smlatb r3, r10, r8, r3\n"
-        "smlad r3, r11, r9, r3\n"
-        "vmov r12, s2\n"
-        "vmov lr, s3\n"
-        "smmla r2, r2, r12, lr\n"
-        "smmla r3, r3, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "cmp r2, #8\n"
+        "1:\n"                                  /* channels */
+        "vmov r2, s0\n"                         /* constants, constants */
+        "ldm.w r2!, {r4-r9}\n"                  /* constants, w01 row 0 w12 row 0 w01 row 1 w12 row 1 w01 row 2 w12 row 2 */
+        "ldm.w r2!, {r3, r10-r11}\n"            /* constants, bias M C */
+        "vmov s0, r2\n"                         /* constants, constants */
+        "vmov s1, r3\n"                         /* bias, bias */
+        "vmov s2, r10\n"                        /* M, M */
+        "vmov s3, r11\n"                        /* C, C */
+        "vmov r1, s5\n"                         /* out, out */
+        "add.w r2, r1, #1\n"                    /* next channel's out, out */
+        "vmov s5, r2\n"                         /* out, next channel's out */
+        "vmov r2, s1\n"                         /* sum0, bias */
+        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "ldr.w r10, [r0]\n"                     /* x0 x1, [plane] */
+        "ldr.w r11, [r0, #4]\n"                 /* x2 x3, [plane, #4] */
+        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
+        "ldr.w r10, [r0, #12]\n"                /* x0 x1, [plane, #12] */
+        "ldr.w r11, [r0, #16]\n"                /* x2 x3, [plane, #16] */
+        "smlad r2, r10, r6, r2\n"               /* sum0, x0 x1, w01 row 1, sum0 */
+        "smlabt r2, r11, r7, r2\n"              /* sum0, x2 x3, w12 row 1, sum0 */
+        "smlatb r3, r10, r6, r3\n"              /* sum1, x0 x1, w01 row 1, sum1 */
+        "smlad r3, r11, r7, r3\n"               /* sum1, x2 x3, w12 row 1, sum1 */
+        "ldr.w r10, [r0, #24]\n"                /* x0 x1, [plane, #24] */
+        "ldr.w r11, [r0, #28]\n"                /* x2 x3, [plane, #28] */
+        "smlad r2, r10, r8, r2\n"               /* sum0, x0 x1, w01 row 2, sum0 */
+        "smlabt r2, r11, r9, r2\n"              /* sum0, x2 x3, w12 row 2, sum0 */
+        "smlatb r3, r10, r8, r3\n"              /* sum1, x0 x1, w01 row 2, sum1 */
+        "smlad r3, r11, r9, r3\n"               /* sum1, x2 x3, w12 row 2, sum1 */
+        "vmov r12, s2\n"                        /* M, M */
+        "vmov lr, s3\n"                         /* C, C */
+        "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
+        "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
-        "movlt.w r2, #8\n"
-        "cmp r2, #127\n"
-        "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp r3, #8\n"
+        "movlt.w r2, #8\n"                      /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
+        "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
-        "movlt.w r3, #8\n"
-        "cmp r3, #127\n"
-        "it gt\n"
-        "movgt.w r3, #127\n"
-"strb.w r2, [r1, #0]\n"
-        "strb.w r3, [r1, #4]\n"
-        "vmov r2, s1\n"
-        "mov.w r3, r2\n"
-        "ldr.w r10, [r0, #4]\n"
-        "ldr.w r11, [r0, #8]\n"
-        "smlad r2, r10, r4, r2\n"
-        "smlabt r2, r11, r5, r2\n"
-        "smlatb r3, r10, r4, r3\n"
-        "smlad r3, r11, r5, r3\n"
-        "ldr.w r10, [r0, #16]\n"
-        "ldr.w r11, [r0, #20]\n"
-        "smlad r2, r10, r6, r2\n"
-        "smlabt r2, r11, r7, r2\n"
-        "smlatb r3, r10, r6, r3\n"
-        "smlad r3, r11, r7, r3\n"
-        "ldr.w r10, [r0, #28]\n"
-        "ldr.w r11, [r0, #32]\n"
-        "smlad r2, r10, r8, r2\n"
-        "smlabt r2, r11, r9, r2\n"
-        "smlatb r3, r10, r8, r3\n"
-        "smlad r3, r11, r9, r3\n"
-        "vmov r12, s2\n"
-        "vmov lr, s3\n"
-        "smmla r2, r2, r12, lr\n"
-        "smmla r3, r3, r12, lr\n"
-        "ssat r2, #8, r2, asr #13\n"
-        "ssat r3, #8, r3, asr #13\n"
-        "cmp r2, #8\n"
+        "movlt.w r3, #8\n"                      /* y1 */
+        "strb.w r2, [r1]\n"                     /* y0, [out] */
+        "strb.w r3, [r1, #4]\n"                 /* y1, [out, #4] */
+        "vmov r2, s1\n"                         /* sum0, bias */
+        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "ldr.w r10, [r0, #4]\n"                 /* x0 x1, [plane, #4] */
+        "ldr.w r11, [r0, #8]\n"                 /* x2 x3, [plane, #8] */
+        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
+        "ldr.w r10, [r0, #16]\n"                /* x0 x1, [plane, #16] */
+        "ldr.w r11, [r0, #20]\n"                /* x2 x3, [plane, #20] */
+        "smlad r2, r10, r6, r2\n"               /* sum0, x0 x1, w01 row 1, sum0 */
+        "smlabt r2, r11, r7, r2\n"              /* sum0, x2 x3, w12 row 1, sum0 */
+        "smlatb r3, r10, r6, r3\n"              /* sum1, x0 x1, w01 row 1, sum1 */
+        "smlad r3, r11, r7, r3\n"               /* sum1, x2 x3, w12 row 1, sum1 */
+        "ldr.w r10, [r0, #28]\n"                /* x0 x1, [plane, #28] */
+        "ldr.w r11, [r0, #32]\n"                /* x2 x3, [plane, #32] */
+        "smlad r2, r10, r8, r2\n"               /* sum0, x0 x1, w01 row 2, sum0 */
+        "smlabt r2, r11, r9, r2\n"              /* sum0, x2 x3, w12 row 2, sum0 */
+        "smlatb r3, r10, r8, r3\n"              /* sum1, x0 x1, w01 row 2, sum1 */
+        "smlad r3, r11, r9, r3\n"               /* sum1, x2 x3, w12 row 2, sum1 */
+        "vmov r12, s2\n"                        /* M, M */
+        "vmov lr, s3\n"                         /* C, C */
+        "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
+        "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
+        "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
+        "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
-        "movlt.w r2, #8\n"
-        "cmp r2, #127\n"
-        "it gt\n"
-        "movgt.w r2, #127\n"
-        "cmp r3, #8\n"
+        "movlt.w r2, #8\n"                      /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
+        "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
-        "movlt.w r3, #8\n"
-        "cmp r3, #127\n"
-        "it gt\n"
-        "movgt.w r3, #127\n"
-"strb.w r2, [r1, #8]\n"
-        "strb.w r3, [r1, #12]\n"
-        "add.w r0, r0, #36\n"
-        "vmov r2, s7\n"
-        "subs.w r2, r2, #1\n"
-        "vmov s7, r2\n"
-        "bne.w 1b\n"
-        "pop {r4-r11, pc}\n");
+        "movlt.w r3, #8\n"                      /* y1 */
+        "strb.w r2, [r1, #8]\n"                 /* y0, [out, #8] */
+        "strb.w r3, [r1, #12]\n"                /* y1, [out, #12] */
+        "add.w r0, r0, #36\n"                   /* plane, plane */
+        "vmov r2, s7\n"                         /* channels, channels */
+        "subs.w r2, r2, #1\n"                   /* channels, channels */
+        "vmov s7, r2\n"                         /* channels, channels */
+        "bne.w 1b\n"                            /* channels */
+        "pop {r4-r11, pc}\n"
+    );
 }
 #else
 static void depthwise_im2row_1_channels(const int16_t *planes, const int32_t *constants, int8_t *out, int32_t count)
 {
     for (int32_t c = 0; c < count; ++c, planes += 18, constants += 9) {
+        const int32_t *scale = constants + 6 + 1;
         for (int32_t ox = 0; ox < 4; ++ox) {
             uint32_t sum = (uint32_t)constants[6];
             for (int32_t ky = 0; ky < 3; ++ky) {
@@ -906,7 +877,7 @@ static void depthwise_im2row_1_channels(const int16_t *planes, const int32_t *co
                     + (uint32_t)(x[2] * (int16_t)(second >> 16));
             }
             const int32_t acc = (int32_t)sum; /* 256 times the sum */
-            int32_t y = (int32_t)(((int64_t)acc * constants[7]) >> 32) + constants[8];
+            int32_t y = (int32_t)(((int64_t)acc * scale[0]) >> 32) + scale[1];
             out[ox * 4 + c] = (int8_t)clamp_i32(y >> 13, 8, 127);
         }
     }
@@ -952,49 +923,60 @@ static void lookup_2(const int8_t *x, int8_t *out, const int8_t *table)
 }
 
 #if ASCMCU_DSP
-#ifndef BLEND_S20
-#define BLEND_S20
-/* y = SSAT(C + (A1 * 256 a >> 16) + (A2 * 256 b >> 16), asr 20) of `count` elements, a multiple of four. Registers: r0 a, r1 b,
- * r2 out, r3 end of a, r4 r5 r6 the factors and the offset, the others operands. About 7 cycles an element. */
-static __attribute__((naked, noipa)) void two_mac_add_s20(__attribute__((unused)) const int8_t *a,
+#ifndef TWO_MAC_ADD_S20
+#define TWO_MAC_ADD_S20
+/*
+ * r0   a: four elements that come next
+ * r1   b: four elements that come next
+ * r2   out: of the elements that come next
+ * r3   end: of a
+ * r7   a0-3: bytes; a0 a2: times 256
+ * r8   b0-3: bytes; b0 b2: times 256; y2: sum, then output
+ * r9   a1 a3: times 256
+ * r10  b1 b3: times 256; y3: sum, then output
+ * r11  y0: sum, then output
+ * r12  y1: sum, then output
+ */
+static ASCMCU_NAKED void two_mac_add_s20(__attribute__((unused)) const int8_t *a,
     __attribute__((unused)) const int8_t *b, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t count,
     __attribute__((unused)) const int32_t *factors)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldr.w r7, [sp, #36]\n"
-        "ldm.w r7, {r4-r6}\n"
-        "add.w r3, r3, r0\n"
+        "ldr.w r7, [sp, #36]\n"                 /* factors, [sp, #36] */
+        "ldm.w r7, {r4-r6}\n"                   /* factors, A1 A2 C */
+        "add.w r3, r3, r0\n"                    /* end, count, a */
         ".p2align 2\n"
-        "1:\n"
-        "ldr.w r7, [r0], #4\n"
-        "ldr.w r8, [r1], #4\n"
-        "bic.w r9, r7, #0x00FF00FF\n"
-        "bic.w r10, r8, #0x00FF00FF\n"
-        "lsl.w r7, r7, #8\n"
-        "lsl.w r8, r8, #8\n"
-        "bic.w r7, r7, #0x00FF00FF\n"
-        "bic.w r8, r8, #0x00FF00FF\n"
-        "smlawb r11, r5, r8, r6\n"
-        "smlawb r12, r5, r10, r6\n"
-        "smlawt r8, r5, r8, r6\n"
-        "smlawt r10, r5, r10, r6\n"
-        "smlawb r11, r4, r7, r11\n"
-        "smlawb r12, r4, r9, r12\n"
-        "smlawt r8, r4, r7, r8\n"
-        "smlawt r10, r4, r9, r10\n"
-        "ssat r11, #8, r11, asr #20\n"
-        "strb.w r11, [r2, #0]\n"
-        "ssat r12, #8, r12, asr #20\n"
-        "strb.w r12, [r2, #1]\n"
-        "ssat r8, #8, r8, asr #20\n"
-        "strb.w r8, [r2, #2]\n"
-        "ssat r10, #8, r10, asr #20\n"
-        "strb.w r10, [r2, #3]\n"
-"add.w r2, r2, #4\n"
-        "cmp.w r0, r3\n"
-        "bne.w 1b\n"
-        "pop {r4-r11, pc}\n");
+        "1:\n"                                  /* fours */
+        "ldr r7, [r0], #4\n"                    /* a0-3, [a], #4 */
+        "ldr r8, [r1], #4\n"                    /* b0-3, [b], #4 */
+        "bic.w r9, r7, #0x00FF00FF\n"           /* a1 a3, a0-3 */
+        "bic.w r10, r8, #0x00FF00FF\n"          /* b1 b3, b0-3 */
+        "lsl.w r7, r7, #8\n"                    /* a0-3, a0-3 */
+        "lsl.w r8, r8, #8\n"                    /* b0-3, b0-3 */
+        "bic.w r7, r7, #0x00FF00FF\n"           /* a0 a2, a0-3 */
+        "bic.w r8, r8, #0x00FF00FF\n"           /* b0 b2, b0-3 */
+        "smlawb r11, r5, r8, r6\n"              /* y0, A2, b0 b2, C */
+        "smlawb r12, r5, r10, r6\n"             /* y1, A2, b1 b3, C */
+        "smlawt r8, r5, r8, r6\n"               /* y2, A2, b0 b2, C */
+        "smlawt r10, r5, r10, r6\n"             /* y3, A2, b1 b3, C */
+        "smlawb r11, r4, r7, r11\n"             /* y0, A1, a0 a2, y0 */
+        "smlawb r12, r4, r9, r12\n"             /* y1, A1, a1 a3, y1 */
+        "smlawt r8, r4, r7, r8\n"               /* y2, A1, a0 a2, y2 */
+        "smlawt r10, r4, r9, r10\n"             /* y3, A1, a1 a3, y3 */
+        "ssat r11, #8, r11, asr #20\n"          /* y0, y0 */
+        "strb.w r11, [r2]\n"                    /* y0, [out] */
+        "ssat r12, #8, r12, asr #20\n"          /* y1, y1 */
+        "strb.w r12, [r2, #1]\n"                /* y1, [out, #1] */
+        "ssat r8, #8, r8, asr #20\n"            /* y2, y2 */
+        "strb.w r8, [r2, #2]\n"                 /* y2, [out, #2] */
+        "ssat r10, #8, r10, asr #20\n"          /* y3, y3 */
+        "strb.w r10, [r2, #3]\n"                /* y3, [out, #3] */
+        "add.w r2, r2, #4\n"                    /* out, out */
+        "cmp.w r0, r3\n"                        /* a, end */
+        "bne.w 1b\n"                            /* fours */
+        "pop {r4-r11, pc}\n"
+    );
 }
 
 #endif
