@@ -997,21 +997,30 @@ static inline void add_sub_3(const int8_t *a, const int8_t *b, int8_t *out)
 #endif
 }
 
-/* MEAN or SUM over 16 elements each: adds one step's input to the sums. */
-static void mean_sum_4(const int8_t *x, model_int32 *sums)
+/* MEAN or SUM over 16 elements each: adds 4 pixel(s) of 4 channels to the sums, four channels at a time. */
+static void mean_fours_4(const int8_t *x, model_int32 *sums)
 {
-    for (int32_t i0 = 0; i0 < 4; ++i0) {
-    for (int32_t i1 = 0; i1 < 4; ++i1) {
-        const int32_t ix = i0 * (4) + i1 * (1);
-        const int32_t iy = i0 * (0) + i1 * (1);
-
-        sums[iy] += x[ix];
+    for (int32_t c = 0; c < 4; c += 4, sums += 4) {
+        const int8_t *from = x + c;
+        uint32_t even = 0;
+        uint32_t odd = 0;
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
+        for (int32_t i = 0; i < 4; ++i, from += 4) {
+            uint32_t word;
+            memcpy(&word, from, sizeof word);
+            even = simd_sum2(even, word);
+            odd = simd_sum2_odd(odd, word);
+        }
+        sums[0] += (int16_t)even;
+        sums[1] += (int16_t)odd;
+        sums[2] += (int16_t)(even >> 16);
+        sums[3] += (int16_t)(odd >> 16);
     }
-    }
-
 }
 
-static void mean_sum_4_finish(const model_int32 *sums, int8_t *out)
+static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
 {
     for (int32_t i = 0; i < 4; ++i) {
         const int32_t scaled = multiply_by_quantized_multiplier(sums[i] + (-432), 1255976355, -1);
@@ -1272,9 +1281,9 @@ static void layer_4(int32_t step)
     if (step == 0) {
         memset(((model_int32 *)(void *)(arena + 232)), 0, 16);
     }
-    mean_sum_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
+    mean_fours_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
     if (step == 3) {
-        mean_sum_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
+        mean_fours_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
     }
 
     LAYER_END(4);
