@@ -96,7 +96,17 @@ INSTRUCTIONS: dict[str, Callable[[Assembly], None]] = {
     "call": lambda a: (a.mov(X, 0), a.call(ROUTINE, X, at := a.label("back")), a.place(at)),
     "return_": lambda a: None,
 }  # fmt: skip
-NOT_INSTRUCTIONS = {"finish", "note", "align", "label", "place", "loop", "rename", "stack_argument"}
+NOT_INSTRUCTIONS = {
+    "finish",
+    "note",
+    "align",
+    "label",
+    "place",
+    "loop",
+    "rename",
+    "stack_argument",
+    "stretch",
+}
 
 
 def _listing(write: Callable[[Assembly], object], *, enters: tuple[Core, ...] = ALL) -> Listing:
