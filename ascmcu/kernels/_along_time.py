@@ -227,6 +227,12 @@ def reach(op: Convolution, weights: Tensor) -> tuple[int, int]:
     return first, words_read(weights.shape[1], op.dilation[0], op.stride[0], lead)
 
 
+def first_row(stride: int, first: int) -> str:
+    """C expression of the input row at ``first`` (0 or before) from a step's own."""
+    scaled = f"step * {stride}" if stride > 1 else "step"
+    return f"{scaled} - {-first}" if first else scaled
+
+
 def folded_rule(op: Convolution, weights: Tensor, output: Tensor) -> RowRule:
     """How rows of folded maps flow through a convolution along time."""
     first, words = reach(op, weights)

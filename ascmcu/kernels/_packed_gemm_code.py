@@ -13,7 +13,7 @@ import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ascmcu.kernels._saturating import Saturating, clamp
+from ascmcu.kernels._saturating import Saturating, saturate
 from ascmcu.m4.asm import Assembly
 from ascmcu.m4.listing import Label, Listing, Routine
 from ascmcu.m4.registers import LR, PC, Core, Fpu, Register
@@ -410,10 +410,7 @@ def _requantize(a: Assembly, finish: Finish, channels: _Rows) -> _Rows:
     else:
         _products(a, finish, sums, ys)
         for y in (y for row in ys for y in row):
-            a.ssat(y, 8, y, finish.shift)
-    if finish.clamps:
-        for y in (y for row in ys for y in row):
-            clamp(a, finish, y)
+            saturate(a, finish, y, y)
     return ys
 
 
@@ -502,5 +499,5 @@ def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> N
                 a.sub(early, c, base)
                 a.and_(early, early, total.asr(31))
                 a.sub(y_high, y_high, early.lsl(1))
-            a.ssat(y, 8, y_high, finish.shift)
+            saturate(a, finish, y, y_high)
     a.pop((_WEIGHTS,))

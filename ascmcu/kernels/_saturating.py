@@ -30,11 +30,6 @@ class Saturating:
         """Words of M, C and perhaps D."""
         return 3 if self.signed else 2
 
-    @property
-    def of(self) -> Saturating:
-        """This alone, of parameters that hold more."""
-        return Saturating(self.shift, self.signed, self.low, self.high)
-
 
 @dataclass(frozen=True)
 class Constants:
@@ -58,14 +53,23 @@ def outputs(a: Assembly, s: Saturating, sums: Sequence[Core], constants: Constan
             a.sub(product, product, spare)
     found = [Core(r.number, r.name.replace("sum", "y")) for r in sums]
     for product, y in zip(scaled, found, strict=True):
-        a.ssat(y, 8, product, s.shift)
-        if s.clamps:
-            clamp(a, s, y)
+        saturate(a, s, y, product)
     return found
 
 
-def clamp(a: Assembly, s: Saturating, y: Core, *, narrow: bool = False) -> None:
-    """The bounds of an activation that saturation leaves open."""
-    for condition, bound in (("lt", s.low), ("gt", s.high)):
-        a.cmp(y, bound, narrow=narrow)
-        a.mov_if(condition, y, bound)
+def saturate(a: Assembly, s: Saturating, y: Core, product: Core) -> None:
+    """Shift, and the activation's bounds: those that the saturation to int8 leaves open take three cycles each, zero
+    as the lower one takes one or, with a power of two above, none."""
+    most = s.high + 1
+    if s.low == 0 and most & s.high == 0:
+        a.usat(y, s.high.bit_length(), product, s.shift)
+        return
+    a.ssat(y, 8, product, s.shift)
+    if s.low == 0:
+        a.bic(y, y, y.asr(31))
+    elif s.low > -128:
+        a.cmp(y, s.low)
+        a.mov_if("lt", y, s.low)
+    if s.high < 127:
+        a.cmp(y, s.high)
+        a.mov_if("gt", y, s.high)

@@ -42,11 +42,6 @@ class Params:
     subtract: bool
     two_mac: TwoMacAdd | None
 
-    @property
-    def left_factor(self) -> int:
-        """What ``left_shift`` multiplies by."""
-        return 1 << self.left_shift
-
 
 @kernel(
     Add,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -27,6 +28,11 @@ class Params:
     chunks: tuple[int, ...]
     c_type: str
     constant: tuple[bool, ...]
+
+    @property
+    def offsets(self) -> tuple[int, ...]:
+        """Where each input's first chunk lies in the output."""
+        return tuple(itertools.accumulate(self.chunks, initial=0))
 
 
 @kernel(Concatenation, cost=Cost(output=2))

@@ -40,6 +40,31 @@ class Params:
     fill: int
     gemm: GemmParams
 
+    @property
+    def fours(self) -> bool:
+        """Whether a pixel is widened four channels at a time."""
+        return self.window.in_c % 4 == 0
+
+    @property
+    def taps(self) -> int:
+        """Of a column, without what makes their number even."""
+        return self.window.kernel_h * self.window.in_c
+
+    @property
+    def whole_blocks(self) -> bool:
+        """Whether the pixels fill the last block."""
+        return self.window.out_w % self.block == 0
+
+    @property
+    def plain(self) -> bool:
+        """Whether a pixel's column is its channels, and nothing is padded."""
+        w = self.window
+        return (
+            w.kernel_h == w.kernel_w == w.stride_w == 1
+            and w.pad_top == w.pad_left == 0
+            and (w.out_w == w.in_w and self.fours)
+        )
+
 
 @kernel(Conv2D, writes=(ROW_MAJOR, CHANNEL_PLANAR), cost=Cost(mac=0.94, output=15, input=2))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:

@@ -26,6 +26,16 @@ class Params:
     y_type: str
     requant: RequantParams
 
+    @property
+    def depth(self) -> int:
+        """Input channels of a group."""
+        return self.window.in_c // self.groups
+
+    @property
+    def width(self) -> int:
+        """Output channels of a group."""
+        return self.window.out_c // self.groups
+
 
 @kernel(Conv2D, cost=Cost(mac=12, output=40))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

@@ -11,7 +11,7 @@ from ascmcu.ir.layout import TIME_INT16, TIME_PLANAR, TIME_STEPS, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import _packed_work
-from ascmcu.kernels._along_time import along_time, folded_rule, lead_of, reach
+from ascmcu.kernels._along_time import along_time, first_row, folded_rule, lead_of, reach
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._packed_gemm import GemmParams, PackedGemm, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
@@ -54,6 +54,16 @@ class Params:
     int16_input: bool
     gemm: GemmParams
     fold: int = TIME_STEPS
+
+    @property
+    def fours(self) -> bool:
+        """Whether a time step is widened four channels at a time."""
+        return self.in_c % 4 == 0
+
+    @property
+    def row(self) -> str:
+        """C expression of the first input row under the windows of ``step``."""
+        return first_row(self.stride, self.first)
 
 
 @kernel(

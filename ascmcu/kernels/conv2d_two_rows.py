@@ -46,6 +46,16 @@ class Params:
     fill: int
     gemm: GemmParams
 
+    @property
+    def odd(self) -> bool:
+        """Whether the last row has none under it."""
+        return self.rows % 2 == 1
+
+    @property
+    def fours(self) -> bool:
+        """Whether a pixel is widened four channels at a time."""
+        return self.in_c % 4 == 0
+
 
 @kernel(
     Conv2D,

@@ -34,6 +34,11 @@ class Params:
     x_type: str
     gemm: GemmParams
 
+    @property
+    def whole_words(self) -> bool:
+        """Whether a vector is widened four elements at a time."""
+        return self.depth % 4 == 0
+
 
 @kernel(FullyConnected, reads=(ROW_MAJOR, TIME_TO_WIDTH, TIME_PLANAR), cost=Cost(mac=1.2, output=15, input=1))
 def lower(op: FullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:

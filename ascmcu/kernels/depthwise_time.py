@@ -13,6 +13,7 @@ from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._along_time import (
     MOST_WORDS,
     along_time,
+    first_row,
     folded_rule,
     lead_of,
     packed,
@@ -82,8 +83,7 @@ class Params(Shape):
     @property
     def row(self) -> str:
         """C expression of the first input row under the windows of ``step``."""
-        scaled = f"step * {self.stride}" if self.stride > 1 else "step"
-        return f"{scaled} - {-self.first}" if self.first else scaled
+        return first_row(self.stride, self.first)
 
     @property
     def last_base(self) -> int:

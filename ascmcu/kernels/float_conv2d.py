@@ -25,6 +25,11 @@ class Params:
     stored: _float.Stored
     clamp: _float.Clamp
 
+    @property
+    def whole_groups(self) -> bool:
+        """Whether the channels that are summed side by side fill their groups."""
+        return self.width % _float.GROUP == 0
+
 
 @kernel(FloatConv2D, cost=Cost(mac=4, output=20))
 def lower(op: FloatConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

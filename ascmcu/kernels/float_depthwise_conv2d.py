@@ -26,6 +26,16 @@ class Params:
     stored: _float.Stored
     clamp: _float.Clamp
 
+    @property
+    def words(self) -> int:
+        """Of a channel's weights where two halves make one."""
+        return -(-self.window.kernel_h * self.window.kernel_w // 2)
+
+    @property
+    def stored_taps(self) -> int:
+        """Weights of a channel, what fills the last word included."""
+        return 2 * self.words if self.stored.form == "half" else self.window.kernel_h * self.window.kernel_w
+
 
 @kernel(FloatDepthwiseConv2D, cost=Cost(mac=12, output=20))
 def lower(op: FloatDepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

@@ -26,7 +26,7 @@ class Params:
     Lookup,
     reads=(ROW_MAJOR, TIME_TO_WIDTH),
     writes=(ROW_MAJOR, TIME_TO_WIDTH),
-    cost=Cost(output=4),
+    cost=Cost(output=9.5),
 )
 def lower(op: Lookup, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """The table goes to flash."""

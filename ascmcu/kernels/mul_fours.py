@@ -48,6 +48,16 @@ class Params(Saturating):
     offset: int
     below: int
 
+    @property
+    def fours(self) -> int:
+        """Groups of four elements in a run."""
+        return self.count // 4
+
+    @property
+    def rest(self) -> int:
+        """Elements behind them."""
+        return self.count % 4
+
 
 @kernel(
     Mul,

@@ -21,6 +21,11 @@ class Params:
     channels: int
     fold: int = TIME_STEPS
 
+    @property
+    def whole(self) -> bool:
+        """Whether the rows fill the last step."""
+        return self.rows % self.fold == 0
+
 
 @kernel(Relayout, reads=(ROW_MAJOR,), writes=(TIME_TO_WIDTH,), cost=Cost(output=1))
 def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

@@ -22,6 +22,16 @@ class Params:
     folded: bool
     fold: int = TIME_STEPS
 
+    @property
+    def whole(self) -> bool:
+        """Whether the rows fill the last step."""
+        return self.rows % self.fold == 0
+
+    @property
+    def fours(self) -> int:
+        """The channels that fill groups of four."""
+        return self.channels // 4 * 4
+
 
 @kernel(Relayout, reads=(ROW_MAJOR, TIME_TO_WIDTH), writes=(TIME_PLANAR,), cost=Cost(output=4))
 def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

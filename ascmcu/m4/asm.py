@@ -80,6 +80,10 @@ class Assembly:
         """How many are written so far."""
         return sum(isinstance(entry, Line) for entry in self._entries)
 
+    def stretch(self) -> Listing:
+        """What is written so far, its registers unchecked: to count the cycles of a piece (``count.straight``)."""
+        return Listing(self.name, tuple(self._entries), self._enters)
+
     # ---- Structure ----
 
     def note(self, text: str) -> None:
@@ -317,6 +321,10 @@ class Assembly:
     def sxtb(self, to: Core, a: Core, ror: int = 0) -> None:
         """The low byte of ``a`` rotated right, sign-extended."""
         self._extend("sxtb.w", to, a, ror)
+
+    def uxtb(self, to: Core, a: Core, ror: int = 0) -> None:
+        """The low byte of ``a`` rotated right, zero-extended."""
+        self._extend("uxtb.w", to, a, ror)
 
     def sxth(self, to: Core, a: Core, ror: int = 0) -> None:
         """The low halfword of ``a`` rotated right, sign-extended."""

@@ -164,7 +164,7 @@ static inline int32_t simd_smlawt(int32_t factor, uint32_t x, int32_t acc)
 
 /* Four groups a turn, 22 cycles; runs of just four have a loop of their own. Registers: r0 from, r1 to, r2 groups left of the run, r3 runs left, r11 bytes to skip, r12
  * from a run's end to the next in `to`, the others data; s0 groups of a run. */
-__attribute__((naked, noipa, unused)) static void simd_widen_columns(__attribute__((unused)) const int8_t *from,
+ASCMCU_NAKED __attribute__((unused)) static void simd_widen_columns(__attribute__((unused)) const int8_t *from,
     __attribute__((unused)) int16_t *to, __attribute__((unused)) int32_t words, __attribute__((unused)) int32_t columns,
     __attribute__((unused)) int32_t skip, __attribute__((unused)) int32_t pitch)
 {
@@ -193,7 +193,7 @@ __attribute__((naked, noipa, unused)) static void simd_widen_columns(__attribute
         "beq.n 5f\n"
         ".p2align 2\n"
         "4:\n"
-        "ldr.w r4, [r0], #4\n"
+        "ldr r4, [r0], #4\n"
         "subs.w r2, r2, #1\n"
         "sxtb16 r5, r4, ror #8\n"
         "sxtb16 r4, r4\n"

@@ -67,6 +67,7 @@ INSTRUCTIONS: dict[str, Callable[[Assembly], None]] = {
     "sxtb16": lambda a: [a.sxtb16(X, Y, ror) for ror in (0, 8, 16, 24)],
     "uxtb16": lambda a: (a.uxtb16(X, Y), a.uxtb16(X, D, 8)),
     "sxtb": lambda a: (a.sxtb(X, Y), a.sxtb(X, D, 24)),
+    "uxtb": lambda a: (a.uxtb(X, Y), a.uxtb(C, Y, 16)),
     "sxth": lambda a: (a.sxth(X, Y), a.sxth(X, Y, 16)),
     "sxtab16": lambda a: (a.sxtab16(X, Y, Z), a.sxtab16(X, X, D, 8)),
     "ssub16": lambda a: a.ssub16(X, Y, Z),
@@ -95,7 +96,17 @@ INSTRUCTIONS: dict[str, Callable[[Assembly], None]] = {
     "call": lambda a: (a.mov(X, 0), a.call(ROUTINE, X, at := a.label("back")), a.place(at)),
     "return_": lambda a: None,
 }  # fmt: skip
-NOT_INSTRUCTIONS = {"finish", "note", "align", "label", "place", "loop", "rename", "stack_argument"}
+NOT_INSTRUCTIONS = {
+    "finish",
+    "note",
+    "align",
+    "label",
+    "place",
+    "loop",
+    "rename",
+    "stack_argument",
+    "stretch",
+}
 
 
 def _listing(write: Callable[[Assembly], object], *, enters: tuple[Core, ...] = ALL) -> Listing:

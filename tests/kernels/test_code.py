@@ -1,0 +1,287 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cycles of the kernels' assembly, counted without a simulator and compared with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import itertools
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from ascmcu.kernels import (
+    _along_time,
+    _dense_fours,
+    _depthwise_im2row_code,
+    _depthwise_planar_code,
+    _depthwise_time_code,
+    _packed_gemm_code,
+    _two_mac_add,
+    lookup_eights,
+)
+from ascmcu.kernels._packed_gemm_code import Finish, Loop, one_by_eight, one_by_four, sums, two_by_four
+from ascmcu.kernels._saturating import Saturating, saturate
+from ascmcu.m4 import count
+from ascmcu.m4.asm import Assembly
+from ascmcu.m4.listing import Line, Listing
+from ascmcu.m4.registers import Core
+from ascmcu.sim import run
+from tests.sim.programs import assemble, needs_gcc
+
+PLAIN = Finish(13, False, -128, 127, False, "", 1)
+RELU = dataclasses.replace(PLAIN, low=0)
+CLAMPED = dataclasses.replace(PLAIN, low=-5)
+SIGNED = dataclasses.replace(PLAIN, signed=True)
+FINISHES = [
+    dataclasses.replace(PLAIN, signed=signed, two_words=two, common=common, low=low, channel_step=step)
+    for two in (False, True)
+    for signed, common in ((True, ""), (False, ""), (False, "c"), (False, "mc"))
+    for low, step in ((-128, 1), (-5, 12), (0, 1))
+]  # fmt: skip
+
+
+def _stretch(write: Callable[[Assembly], object]) -> int:
+    a = Assembly("f")
+    write(a)
+    return count.straight(a.stretch())
+
+
+# What one more of the smallest piece costs: (products, cycles).
+PIECES: dict[str, tuple[Callable[[Assembly, int], object], int, int, int]] = {
+    "2x4": (lambda a, pairs: _packed_gemm_code._two_by_four(a, 24, pairs), 1, 16, 15),
+    "1x4": (_packed_gemm_code._one_by_four, 2, 16, 19),
+    "1x8": (_packed_gemm_code._one_by_eight, 2, 32, 37),
+    "dense fours": (lambda a, words: [_dense_fours._word(a, i, words) for i in range(words)], 1, 16, 25),
+}
+
+
+@pytest.mark.parametrize("name", PIECES)
+def test_products_cost_what_the_page_says(name: str) -> None:
+    """One more piece costs so many cycles, however many there are; only the first load of a row is not pipelined."""
+    write, step, products, cycles = PIECES[name]
+    found = [_stretch(functools.partial(_written, write, step * n)) for n in range(1, 6)]
+    assert {b - a for a, b in itertools.pairwise(found)} == {cycles}
+    page = (Path(__file__).resolve().parents[2] / "docs" / "kernels.md").read_text()
+    assert f"{cycles} cycles for {products} products" in page
+
+
+def _written(write: Callable[[Assembly, int], object], length: int, a: Assembly) -> None:
+    write(a, length)
+
+
+def _planar(**changed: object) -> Listing:
+    shape = _depthwise_planar_code.Shape(
+        shift=13, signed=False, low=-128, high=127, stride=1, width=8, channels=64, fill=0, blocks=0, last=5,
+        may_miss=(False, False, False), y_bytes=1,
+    )  # fmt: skip
+    return _depthwise_planar_code.code(dataclasses.replace(shape, **changed))  # type: ignore[arg-type]
+
+
+def _im2row(rows: int, stride: int, out_w: int, *, unrolled: bool = True, signed: bool = False) -> Listing:
+    shape = _depthwise_im2row_code.Shape(13, signed, -128, 127, rows, 30, stride, out_w, 8, unrolled)
+    return _depthwise_im2row_code.code(shape)
+
+
+def _time(kernel: int, *, signed: bool = False) -> Listing:
+    taps, lead = _along_time.tap_words(kernel, 1), _along_time.lead_of(kernel // 2)[1]
+    words = _along_time.words_read(kernel, 1, 1, lead)
+    shape = _depthwise_time_code.Shape(13, signed, -128, 127, 1, lead, words, 64, taps, 1, 64)
+    return _depthwise_time_code.code(shape)
+
+
+# Cycles of one more turn of a loop.
+TURNS: dict[str, tuple[Listing, str, int]] = {
+    "planar 3x3, five outputs": (_planar(), "channels", 118),
+    "planar 3x3, five outputs, signed": (_planar(signed=True), "channels", 131),
+    "planar 3x3, stride 2, four outputs": (_planar(stride=2, last=4, width=12), "channels", 114),
+    "planar 3x3, nine outputs": (_planar(blocks=1, width=12), "channels", 204),
+    "planar 3x3, two rows at the border": (_planar(may_miss=(True, False, True)), "channels", 122),
+    "im2row 3x3, two outputs": (_im2row(3, 1, 2), "channels", 57),
+    "im2row 3x3, four outputs": (_im2row(3, 1, 4), "channels", 88),
+    "im2row 3x3, four outputs, signed": (_im2row(3, 1, 4, signed=True), "channels", 100),
+    "im2row 3x3, a pair of many": (_im2row(3, 1, 20, unrolled=False), "pairs", 37),
+    "im2row 1x3, a pair of many": (_im2row(1, 1, 20, unrolled=False), "pairs", 23),
+    "im2row 3x3, stride 2, four outputs": (_im2row(3, 2, 4), "channels", 94),
+    "along time, 3 taps, four outputs": (_time(3), "channels", 51),
+    "along time, 5 taps, four outputs": (_time(5), "channels", 58),
+    "along time, 10 taps, four outputs": (_time(10), "channels", 83),
+    "along time, 15 taps, four outputs": (_time(15), "channels", 105),
+    "along time, 15 taps, four outputs, signed": (_time(15, signed=True), "channels", 114),
+    "addition, four elements": (_two_mac_add.code(20), "fours", 29),
+    "lookup, eight elements": (lookup_eights.code(), "eights", 30),
+    "dense, four words by four channels": (_dense_fours.code(), "fours of words", 104),
+}
+
+
+@pytest.mark.parametrize("name", TURNS)
+def test_a_turn_costs_what_it_did(name: str) -> None:
+    listing, loop, cycles = TURNS[name]
+    assert count.cycles(listing, {loop: 3}) - count.cycles(listing, {loop: 2}) == cycles
+
+
+@pytest.mark.parametrize(
+    ("finish", "cycles"), [(PLAIN, 67), (RELU, 67), (CLAMPED, 91), (SIGNED, 92)], ids=lambda v: str(v)
+)
+def test_a_group_beside_its_sums(finish: Finish, cycles: int) -> None:
+    """What the eight outputs of a turn take beside the routine that sums them."""
+    routine = sums(Loop(4, True, 0), 16)
+    turn, code = {"packed_gemm_sums": routine}, two_by_four(finish)
+    groups = [count.cycles(code, {"group": n}, turn) for n in (2, 3)]
+    assert groups[1] - groups[0] - count.cycles(routine, {"taps": 1}) == cycles
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "cycles"),
+    [
+        (-128, 127, 1),
+        (0, 127, 1),
+        (0, 63, 1),
+        (0, 100, 5),
+        (-5, 127, 4),
+        (97, 127, 4),
+        (-128, 100, 4),
+        (-5, 100, 7),
+    ],
+)
+def test_bounds_cost_cycles_where_saturation_leaves_them_open(low: int, high: int, cycles: int) -> None:
+    y = Core(2, "y")
+    assert _stretch(lambda a: saturate(a, Saturating(13, False, low, high), y, y)) == cycles
+
+
+@pytest.mark.parametrize("finish", FINISHES, ids=lambda f: f.name)
+def test_every_form_of_the_packed_product_keeps_its_registers(finish: Finish) -> None:
+    """Writing it checks them; sixteen pairs of taps are the most."""
+    for listing in (
+        two_by_four(finish),
+        one_by_eight(finish),
+        *(one_by_four(Loop(n, True, 1), finish) for n in (1, 4)),
+    ):
+        assert [e for e in listing.entries if isinstance(e, Line) and e.returns]
+    for unroll, rest in ((16, 0), (12, 5), (1, 0)):
+        assert (
+            sums(Loop(unroll, True, rest), 4000).name
+            == f"packed_gemm_sums_{Loop(unroll, True, rest).name}_x4000"
+        )
+
+
+# ---- Against the simulator ----
+
+PROGRAM = """
+    .global reset, measured, last
+    .thumb_func
+reset:
+    ldr r0, =0x20001000
+    mov r1, #0
+    mov r2, #1024
+clear:
+    str r1, [r0], #4
+    subs r2, r2, #1
+    bne clear
+    ldr r4, =0x20001000
+{stores}
+    sub sp, sp, #16
+{stack}
+    ldr r0, ={r0}
+    ldr r1, ={r1}
+    ldr r2, ={r2}
+    ldr r3, ={r3}
+    b call
+    .balign 4
+call:
+    bl measured
+last:
+    nop
+    b finish
+    .pool
+    .balign 4
+    .thumb_func
+measured:
+{function}
+    .balign 4
+    .thumb_func
+routine:
+{routine}
+"""
+DATA, OUT = 0x20001000, 0x20001800
+
+
+def _text(listing: Listing) -> str:
+    return "".join(
+        re.findall(r'^"(.*?)"', line)[0].replace("\\n", "\n") for line in listing.lines if line[0] == '"'
+    )
+
+
+def _simulated(
+    folder: Path,
+    listing: Listing,
+    arguments: Sequence[int | str],
+    words: Mapping[int, int | str] | None = None,
+    routine: Listing | None = None,
+) -> int:
+    """Cycles of a call with arguments in registers and on the stack, ``words`` stored from ``DATA`` on."""
+    stores = [f"ldr r5, ={value}\n str r5, [r4, #{4 * at}]" for at, value in (words or {}).items()]
+    stack = [f"ldr r5, ={value}\n str r5, [sp, #{4 * at}]" for at, value in enumerate(arguments[4:])]
+    registers = dict(zip(("r0", "r1", "r2", "r3"), (*arguments[:4], 0, 0, 0, 0), strict=False))
+    text = PROGRAM.format(
+        stores="\n".join(stores), stack="\n".join(stack), function=_text(listing),
+        routine=_text(routine) if routine else " bx lr", **registers,
+    )  # fmt: skip
+    return run(assemble(folder, text), between=("measured", "last")).cycles
+
+
+@needs_gcc
+def test_a_call_of_the_packed_product_costs_what_is_counted(tmp_path: Path) -> None:
+    """Three pairs of pixels by two groups of channels, twelve pairs of taps: three turns of four."""
+    code, routine, weights = two_by_four(PLAIN), sums(Loop(4, True, 0), 48), 2 * 12 * 8
+    call = {0: 48, 1: weights, 2: 0, 3: 96, 4: 8, 5: "routine + 1"}
+    arguments = (OUT, OUT, OUT, OUT, 3, DATA, 0)
+    found = _simulated(tmp_path, code, arguments, call, routine)
+    turns = {"pixel": 3, "group": 2, "taps": 3}
+    assert count.cycles(code, turns, {"packed_gemm_sums": routine}) == found
+
+
+@needs_gcc
+@pytest.mark.parametrize("unroll", [2, 4])
+def test_so_does_one_of_one_pixel(unroll: int, tmp_path: Path) -> None:
+    code = one_by_four(Loop(unroll, True, 1), RELU)
+    pairs = 3 * unroll + 1
+    call = {0: 4 * 3 * unroll, 1: 2 * 8 * pairs, 2: 0, 3: 96}
+    found = _simulated(tmp_path, code, (OUT, OUT, OUT, OUT, 2, DATA, 0), call)
+    assert count.cycles(code, {"pixel": 2, "group": 2, "taps": 3}) == found
+
+
+@needs_gcc
+def test_so_does_a_depthwise_row(tmp_path: Path) -> None:
+    rows = {row: OUT for row in range(3)}
+    found = _simulated(tmp_path, _planar(channels=7), (DATA, OUT, OUT), rows)
+    assert count.cycles(_planar(channels=7), {"channels": 7}) == found
+
+
+@needs_gcc
+def test_so_does_a_row_along_time(tmp_path: Path) -> None:
+    ends = {row: OUT + 256 for row in range(8)}
+    found = _simulated(tmp_path, _time(15), (DATA, OUT, OUT), ends)
+    assert count.cycles(_time(15), {"channels": 64}) == found
+
+
+@needs_gcc
+def test_so_does_an_addition(tmp_path: Path) -> None:
+    code = _two_mac_add.code(20)
+    assert count.cycles(code, {"fours": 9}) == _simulated(tmp_path, code, (OUT, OUT, OUT, 36, DATA))
+
+
+@needs_gcc
+def test_so_does_a_lookup(tmp_path: Path) -> None:
+    code = lookup_eights.code()
+    assert count.cycles(code, {"eights": 5}) == _simulated(tmp_path, code, (OUT, OUT, OUT, OUT + 40))
+
+
+@needs_gcc
+def test_so_does_a_dense_layer(tmp_path: Path) -> None:
+    """Eleven words: two turns of four, three words behind them, and the look that finds no other."""
+    code = _dense_fours.code()
+    turns = {"groups": 3, "fours of words": 2, "words": 4}
+    assert count.cycles(code, turns) == _simulated(tmp_path, code, (OUT, OUT, OUT, 11, 3))
