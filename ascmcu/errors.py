@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that ascmcu raises on purpose.
+"""The errors that ascmcu raises on purpose.
 
 AscmcuError                 one message in one form: what, where, expected, found, hint
 ├── InputError              what the user gave cannot be used (exit status 2)

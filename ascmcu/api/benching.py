@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips through the firmware of an export, and what they say."""
+"""Run clips through the firmware of an export and summarise the answers."""
 
 from __future__ import annotations
 

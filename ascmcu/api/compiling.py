@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a ``.tflite`` to a graph after all passes."""
+"""Import a ``.tflite`` and run all passes."""
 
 from __future__ import annotations
 

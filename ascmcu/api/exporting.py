@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to a folder with its firmware."""
+"""Build a model into a folder with its firmware."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of models and results: inspection, pages, comparisons."""
+"""Inspect models, render reports, compare results."""
 
 from __future__ import annotations
 
