@@ -70,7 +70,7 @@ def bench(
         limit: maximum number of recordings, or rows of the array.
         repeat: number of runs of each clip; counts are the median.
         warm_up: number of clips to run first; their results are discarded.
-        save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output goes to ``NAME.1.npy``.
+        save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output: ``NAME.1.npy``.
         wait_states: on ``sim``: flash wait states, instead of those that the board's clock needs.
         progress: called with the number of finished clips and of all clips.
         tell: called with notices: assumptions, and clips kept from an interrupted run.
