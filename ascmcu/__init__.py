@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained audio classifier goes in, a benchmarked Cortex-M4 firmware comes out, bit for bit.
+"""Compiles trained audio classifiers to Cortex-M4 firmware and benchmarks it, bit for bit.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``python -m ascmcu``: the command line where no script is on the path."""
+"""``python -m ascmcu``: the command line without its script."""
 
 from ascmcu.cli import main
 

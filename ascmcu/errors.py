@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Everything that ascmcu raises on purpose.
+"""The errors that ascmcu raises on purpose.
 
-AscmcuError                 one message in one form: what, where, expected, found, hint
-├── InputError              what the user gave cannot be used (exit status 2)
+AscmcuError                 one message with the parts what, where, expected, found, hint
+├── InputError              an input cannot be used (exit status 2)
 │   ├── ModelError          a model file, or an operator, tensor or shape in it
 │   ├── BoardError          a board or chip description
 │   ├── FeatureError        a feature specification
 │   └── DataError           recordings, labels, tensors
 ├── ToolError               the environment: a missing program, library or source (exit status 2)
 │   └── BuildError          a compiler or linker that failed; carries its output
-│       └── GeneratedCodeError  a compiler refuses C of ours: a defect of ascmcu
-├── LinkError               the device stopped talking, or talks something else (exit status 2)
-├── LimitError              done, but a budget or limit was exceeded (exit status 1)
+│       └── GeneratedCodeError  a compiler rejects generated C: a defect of ascmcu
+├── LinkError               the device does not answer, or answers wrongly (exit status 2)
+├── LimitError              a budget or limit is exceeded (exit status 1)
 └── VerifyError             an internal invariant of the IR, a plan or a schedule is broken
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one Jinja environment of the project: decisions are made in Python, templates give them shape."""
+"""The Jinja environment of the project. Decisions are made in Python, templates only format."""
 
 from __future__ import annotations
 

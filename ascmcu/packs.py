@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts as their makers' CMSIS packs describe them: memories and flash algorithms, for a new board's description.
+"""Read parts from their vendors' CMSIS packs: memories and flash algorithms, for a new board's description.
 
 The index is read through cmsis-pack-manager: the public one, one at another address, or a file that it has written
 before. What a pack does not say (clock tree, pins) is not said here either.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where bundled data lies, in a checkout and in an installed wheel, where caches go, and files that appear whole."""
+"""Paths of bundled data and caches, and writing files atomically."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which state of the sources this is: the commit that figures are stored with."""
+"""The commit of the sources, which results are stored with."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def api() -> str:
     """Every public function with its docstring, and the errors."""
-    lines = ["# Python API", "", "The command line is a thin shell of these.", ""]
+    lines = ["# Python API", "", "The command line is built on these functions.", ""]
     lines += ["```python", _example(), "```", ""]
     for name in sorted(ascmcu.__all__):
         function = getattr(ascmcu, name)
@@ -134,8 +134,8 @@ def results() -> str:
         "# Result files", "",
         "`ascmcu bench` writes `bench-<runner>.json` beside the export; `--json` prints the same. The JSON schema "
         "ships with the package as `ascmcu/results/bench.schema.json`.", "",
-        f"This is version {schema['properties']['version']['const']}. Keys may be added without a new version; "
-        "whatever changes or goes makes a new one.", "",
+        f"This is version {schema['properties']['version']['const']}. New keys do not change the version; "
+        "changed or removed keys do.", "",
         *_keys(schema),
     ]  # fmt: skip
     for name, definition in schema["$defs"].items():

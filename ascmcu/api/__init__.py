@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stages put together, one module per stage: what the command line is a thin shell of."""
+"""The public functions behind the command line, one module per stage."""
 
 from __future__ import annotations
 

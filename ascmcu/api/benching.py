@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clips through the firmware of an export, and what they say."""
+"""Run clips through the firmware of an export and summarise the answers."""
 
 from __future__ import annotations
 
@@ -50,36 +50,36 @@ def bench(
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> Benchmark:
-    """Send clips through the firmware of an export; the result also lies there, as ``bench-<runner>.json``.
+    """Run clips through the firmware of an export; the result is also stored there, as ``bench-<runner>.json``.
 
     Args:
         folder: the export.
         on: a runner: host, sim, qemu, …
-        serial: a board's port in place of a runner; ``auto`` for the one that carries its probe's USB numbers.
-        baud: in place of the board's own rate.
+        serial: a board's port instead of a runner; ``auto`` takes the port with the USB ids of the board's probe.
+        baud: baud rate, instead of the board's.
         data: recordings: a folder or a table.
         split: the part of the data to take.
-        long: what becomes of recordings that are longer than the network's clip: ``first``, their beginning is heard;
-            ``error``, they are refused; ``windows``, all of them is heard, and the mean of the windows' scores counts.
+        long: for recordings longer than the network's clip: ``first`` uses their beginning, ``error`` refuses them,
+            ``windows`` uses all of them and averages the scores of the windows.
         tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``. For a network with states
             they are the N steps of one clip; (M, N, *input shape) are M clips. With neither tensors nor ``data``, made
             inputs are taken (``ascmcu.benchmark.made``).
-        labels: files: the network's classes in the order of its outputs (one a line, a JSON list, a CSV); with
-            ``tensors`` also a ``.npy`` (N,) with the right class of each, by number or name.
-        counts: ``cycles`` or ``instructions``, where the user knows what a device behind a port counts.
-        limit: at most so many recordings, or rows of the array.
-        repeat: how often every clip is run; counts are the median.
-        warm_up: clips to run before, whose results are dropped.
-        save_outputs: where the raw outputs go as ``.npy``, one row a clip or window; a second output to ``NAME.1.npy``.
-        wait_states: on ``sim``, of the flash in place of those that the board's clock needs.
-        progress: called with clips done and clips in all.
-        tell: called with what the user should know at once: what is assumed, what of an interrupted run is taken up.
+        labels: files: the network's classes in the order of its outputs (one per line, a JSON list, a CSV); with
+            ``tensors`` also a ``.npy`` (N,) with the correct class of each input, by number or name.
+        counts: ``cycles`` or ``instructions``: what a device behind a port counts, if the port does not tell.
+        limit: maximum number of recordings, or rows of the array.
+        repeat: number of runs of each clip; counts are the median.
+        warm_up: number of clips to run first; their results are discarded.
+        save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output: ``NAME.1.npy``.
+        wait_states: on ``sim``: flash wait states, instead of those that the board's clock needs.
+        progress: called with the number of finished clips and of all clips.
+        tell: called with notices: assumptions, and clips kept from an interrupted run.
 
     Raises:
         InputError: no export, no such runner, clips that do not fit the network.
-        LinkError: the link to the device failed; what was scored is kept, and the next call goes on from there.
-        ToolError: a program that the runner needs is missing.
-        GeneratedCodeError: the first clips' answers are not the integer interpreter's.
+        LinkError: the link to the device failed; scored clips are kept, and the next call resumes.
+        ToolError: a program that the runner needs is not installed.
+        GeneratedCodeError: the outputs of the first clips differ from the integer interpreter's.
     """
     if data is not None and tensors is not None:
         raise InputError("a benchmark takes either recordings or tensors", found="data and tensors")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a compiled graph to the plans that may be built: axes, schedules, rows that are made twice."""
+"""The plans that a compiled graph can be built with: axes, schedules, recomputed rows."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a ``.tflite`` to a graph after all passes."""
+"""Import a ``.tflite`` and run all passes."""
 
 from __future__ import annotations
 
@@ -51,14 +51,14 @@ def compile_model(
 
     Args:
         model: the file, or the folder of a training run.
-        features: a feature specification (name or TOML) in place of the one that the file carries; ``False``
-            for the network alone, with tensors as its input.
+        features: a feature specification (name or TOML file) instead of the one in the model; ``False`` compiles
+            the network without front end.
         states: ``INPUT:OUTPUT`` by name or number: inputs that take what that output gave in the step before. Where
             none is named and there are several inputs, those that are named like a state are found.
 
     Raises:
-        ModelError: the file is no model, or one that cannot be compiled.
-        FeatureError: the feature specification is wrong, or does not fit the network's input.
+        ModelError: the file is not a model, or it cannot be compiled.
+        FeatureError: the feature specification is invalid, or does not fit the network's input.
     """
     model = model_file(Path(model))
     source, data = tflite.load(model)

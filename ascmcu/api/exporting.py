@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a model to a folder with its firmware."""
+"""Build a model into a folder with its firmware."""
 
 from __future__ import annotations
 
@@ -53,24 +53,24 @@ def export(
     states: Sequence[str] = (),
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
-    """Compile a ``.tflite`` for a board into ``folder``, which appears whole or not at all.
+    """Compile a ``.tflite`` for a board into ``folder``. If it fails, ``folder`` is unchanged.
 
     Args:
         model: the file.
-        board: a board's name, or the path of a board's TOML.
+        board: a board's name, or the path of a board's TOML file.
         folder: replaced if it is an earlier export; refused if it holds anything else.
         schedule: ``auto`` takes what fits and is predicted to be faster, whole layers or streamed rows; where both are
             about equally fast, what takes less RAM.
         features: as in ``compile``.
         optimize: what kernels are chosen and compiled for.
-        output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
+        output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.
         states: as in ``compile_model``.
-        progress: called with the step, what it counts, how many are done and how many there are.
+        progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
-        InputError: model, board, features or folder are unusable, or the firmware does not fit.
-        ToolError: a compiler or source is missing.
+        InputError: model, board, features or folder cannot be used, or the firmware does not fit.
+        ToolError: a compiler or a source is not installed.
     """
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
@@ -92,9 +92,9 @@ def build(
     max_ram_bytes: int | None = None,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
-    """Build a compiled model for a board into ``folder``, which appears whole or not at all.
+    """Build a compiled model for a board into ``folder``. If it fails, ``folder`` is unchanged.
 
-    Arguments and errors are those of ``export``.
+    For the arguments and errors see ``export``.
     """
     target = boards.load(board)
     folder = Path(folder)

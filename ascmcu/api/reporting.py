@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is read of models and results: inspection, pages, comparisons."""
+"""Inspect models, render reports, compare results."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from ascmcu.toolchain.manifest import Manifest
 
 
 def inspect(model: PathLike) -> Inspection:
-    """Count what a ``.tflite`` holds and needs, without a board or a feature specification.
+    """Count layers, parameters, MACs and memory of a ``.tflite``, without a board or a feature specification.
 
     Raises:
         ModelError: the file is no model, or one that cannot be compiled: ``survey`` says what it holds.
@@ -41,10 +41,10 @@ def survey(model: PathLike) -> Survey:
 
 
 def result(path: PathLike = "build") -> Benchmark:
-    """A stored result: a file, or the newest in an export's folder.
+    """Load a stored result: a file, or the newest one in an export's folder.
 
     Raises:
-        InputError: there is none.
+        InputError: there is no result.
     """
     return schema.load(result_path(Path(path)))
 
@@ -72,11 +72,11 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
 
     Args:
         path: the result, or the folder of an export.
-        to: the page; by default ``report.html`` beside the result.
-        export: the export's folder, whose memory map is shown; by default where the result lies.
+        to: the page. Default: ``report.html`` beside the result.
+        export: folder of the export, for the memory map. Default: the result's folder.
 
     Raises:
-        InputError: there is no result, no such export, or the page cannot be written.
+        InputError: there is no result or no such export, or the page cannot be written.
     """
     path = Path(path)
     file = result_path(path)
@@ -120,15 +120,15 @@ def _is_of(result: Benchmark, folder: Path, *, asked: bool) -> bool:
 
 
 def compare(base: PathLike, *results: PathLike, budget: Sequence[str] = ()) -> list[Comparison]:
-    """Hold results against the first.
+    """Compare results with a base.
 
     Args:
-        base: a result's file, or an export's folder with the newest one.
-        results: the same, at least one.
-        budget: bounds such as ``cycles=+1%`` or ``ram=64000``; ``Comparison.kept`` says whether they hold.
+        base: a result file, or an export's folder, whose newest result is used.
+        results: further results, at least one.
+        budget: limits such as ``cycles=+1%`` or ``ram=64000``; ``Comparison.kept`` is false if one is exceeded.
 
     Raises:
-        InputError: a file that is no result, or an unknown budget.
+        InputError: a file is not a result, or a budget is unknown.
     """
     bounds = [budgets.parse(text) for text in budget]
     first = result(base)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a plan to the files of an export that need no compiler: dumps, C, manifest."""
+"""Write the files of an export that need no compiler: dumps, C, manifest."""
 
 from __future__ import annotations
 

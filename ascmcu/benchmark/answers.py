@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a build of a network answers as the network does: a run's first clips against the interpreter.
+"""Compare the outputs of a run's first clips with the integer interpreter.
 
 An accuracy stands for the network only if what ran is the network. A compiler that gets it wrong (one did, see
 ``ascmcu/toolchain/flags.py``), a damaged image or a failing flash must not end in one.

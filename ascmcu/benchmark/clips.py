@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a benchmark sends: clips of a data set, or tensors of an array, one at a time and by name."""
+"""The inputs of a benchmark: clips of a data set or rows of an array, one at a time and by name."""
 
 from __future__ import annotations
 

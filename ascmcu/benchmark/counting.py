@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a firmware's counts are: cycles of a core, instructions of an emulator, or nobody knows what.
+"""The kind of a firmware's counts: cycles of a core, instructions of an emulator, or unknown.
 
 A runner of ours says what its machine counts. A serial port does not: behind ``socket://`` or a pseudo-terminal may be
 a board or an emulator. The firmware therefore runs two loops of as many instructions at its start, and says what its

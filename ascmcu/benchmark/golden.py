@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A golden input of an export and what the firmware must answer: by the integer reference, not by the generated C."""
+"""A golden input of an export and the outputs that the integer interpreter gives for it."""
 
 from __future__ import annotations
 

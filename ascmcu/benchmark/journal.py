@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The journal of a run: one JSON line per clip, beside the export, from which an interrupted run goes on.
+"""The journal of a run: one JSON line per clip, from which an interrupted run resumes.
 
 The first line says what all results depend on but the clips: firmware, runner, device, repetitions. Every result
 carries the SHA-256 of the bytes that were sent for it, and is taken up only for a clip of the same bytes; and a

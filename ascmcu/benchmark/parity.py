@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How close the generated front end is to librosa: decibels of the log-mel, and equal quantized inputs."""
+"""Compare the generated front end with librosa: dB of the log-mel, and equal quantized inputs."""
 
 from __future__ import annotations
 

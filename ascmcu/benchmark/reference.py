@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody's own features held against the generated front end, value by value and answer by answer."""
+"""Compare a user's own features with the generated front end, value by value and answer by answer."""
 
 from __future__ import annotations
 

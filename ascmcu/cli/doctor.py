@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``ascmcu doctor``: what this machine has, what it lacks, and the command that installs it."""
+"""``ascmcu doctor``: which programs are installed, and the commands that install the others."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a shell offers for an argument that is a name: only names that are there, and files where a file does too."""
+"""Shell completion of names: boards, recipes, runners and so on."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers on the command line that click's own ranges let through."""
+"""Number types of the command line that are stricter than click's ranges."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How far a long step has come: a bar on a terminal, a line now and then in a log, nothing with ``--quiet``.
+"""Progress of long steps: a bar on a terminal, an occasional line in a log, nothing with ``--quiet``.
 
 Always on standard error, so that standard output holds the result alone.
 """

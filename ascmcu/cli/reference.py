@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``ascmcu features check --reference`` says."""
+"""The output of ``ascmcu features check --reference``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The two generated files that know the board: ``board_config.h`` and ``firmware.ld``."""
+"""The two generated files that depend on the board: ``board_config.h`` and ``firmware.ld``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What turns the generated sources into a library of their own: headers, a build file, and how to use them."""
+"""Files that turn the generated sources into a C library: headers, a build file, and instructions."""
 
 from __future__ import annotations
 

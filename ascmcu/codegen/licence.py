@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The licence of an export: the text, and a notice of what in the folder is whose."""
+"""The licence of an export: its text, and a notice about the parts of the folder."""
 
 from __future__ import annotations
 

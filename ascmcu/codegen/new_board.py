@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A description for a board with a part that is not known yet: two TOML files, from its pack and its nearest kin."""
+"""Write the description of a new board: two TOML files, from its CMSIS pack and the most similar board."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings from files: whatever libsndfile decodes, any rate and channels, to the PCM that a front end takes."""
+"""Read recordings: decode with libsndfile and convert to the PCM of a front end."""
 
 from __future__ import annotations
 

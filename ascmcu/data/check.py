@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is wrong with a data set: files that are missing, twice there, of no use, or on both sides of a split."""
+"""Find the problems of a data set: missing, duplicate and unusable files, and leaks between parts."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What headers say of their files' sizes: of WAV files that were never finished, and of files that were cut off.
+"""Sizes that file headers state: of unfinished WAV files and of truncated files.
 
 libsndfile takes a size of zero for no samples, and says nothing of samples that are missing. The forms: WAV from
 Microsoft's *Multimedia Programming Interface and Data Specifications* 1.0, RF64 from EBU Tech 3306, AIFF from Apple's

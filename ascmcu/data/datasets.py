@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled recordings and the parts they are dealt into, from the layouts that data sets come in.
+"""Labelled recordings and their parts, from the usual layouts of data sets.
 
 ``load`` tells them apart:
 

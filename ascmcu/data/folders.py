@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders of recordings: which files are recordings, which names are classes, which parts, and what has no place.
+"""Folders of recordings: which files are recordings, and which names are classes or parts.
 
 Parts stand above the classes (``train/dog/1.wav``) or below them (``dog/train/1.wav``). Where a part folder holds
 the recordings themselves, all of them must carry their class in their names as Edge Impulse writes it

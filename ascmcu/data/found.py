@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What reading found about a recording, and what follows from it: the one place that decides what is heard.
+"""The findings about a recording and their consequences; no other module decides how a recording is used.
 
 A kind of finding is *refused* (no clip can be made of the file, or none that holds the recording), a *fault* (the
 clip is made, and the file is probably not what it should be) or a *note* (the clip is made, and it is said how).

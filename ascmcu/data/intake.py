@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the recordings of a data set become clips: all are examined first, refused by name, or counted."""
+"""Turn the recordings of a data set into clips: examine all first, refuse or count them."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The classes of a network in the order of its outputs: where that order comes from, and whether data fits it.
+"""The classes of a network in the order of its outputs: the source of the order, and whether data fits it.
 
 The order is never assumed without a word. It is the model's own where the model names its classes; else that of a file
 which the user gives; else the data's classes in natural order, and then a notice names it.

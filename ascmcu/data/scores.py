@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a classifier's answers are worth: accuracy, log loss, and both by class and by device."""
+"""Scores of a classifier's answers: accuracy and log loss, also by class and by device."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings varied before their features are taken: what no operation on features can imitate well.
+"""Variations of recordings that are made before feature extraction.
 
 Every version of every clip is drawn from a generator of its own, seeded by the variation's seed, the version's
 number and the file's name, so that a version does not depend on the part, the order or the process it is made in.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every specification of a front end says, whatever its stages are."""
+"""The fields that every kind of feature specification has."""
 
 from __future__ import annotations
 

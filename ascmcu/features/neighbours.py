@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Specs that are one option away from a spec, and the way from it to the one that gives somebody's features.
+"""Search for the options that bring a specification closer to given features.
 
 ``options`` names the neighbours; ``Search`` compares each with a reference (``neighbours``) and walks from neighbour to
 neighbour until nothing brings it nearer (``nearest``). Whatever it names is a spec that export takes.

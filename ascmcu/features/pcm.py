@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recordings to the PCM that a device would record: int16, at the spec's rate, channels and length."""
+"""Convert recordings to the PCM that a device would record: int16, at the spec's rate, channels and length."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What single precision can say of a log-mel spectrogram, and how far two of them are apart in decibels."""
+"""The precision of float32 log-mel spectrograms, and the difference of two of them in dB."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Somebody's own features of some recordings, from a ``.npy``, brought to a spec's axes or refused with the reason."""
+"""Read a user's own features from a ``.npy`` and bring them to the axes of a spec."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``FeatureSpec``: the one description of an audio front end, shared by training, export and firmware.
+"""``FeatureSpec``: the description of an audio front end, shared by training, export and firmware.
 
 The order of the stages is fixed; each field says how one of them is done::
 

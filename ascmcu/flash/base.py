@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a flashing tool is: something that writes an export's image to a chip and proves that it is there.
+"""The interface of a flashing tool: it writes an export's image to a chip and verifies it.
 
 A tool is one file ``ascmcu/flash/<name>.py`` with a class ``TOOL``; dropping the file in adds it to
 ``ascmcu flash --with <name>``. Most are a program's command lines, which ``--dry-run`` shows.

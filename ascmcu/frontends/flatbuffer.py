@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A TensorFlow Lite flatbuffer read with care: whatever the bytes are, the answer is a value or one ModelError."""
+"""Safe reading of TensorFlow Lite flatbuffers: damaged bytes give a ModelError."""
 
 from __future__ import annotations
 

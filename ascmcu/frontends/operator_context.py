@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operator is told of itself while it is imported: the ``ImportContext`` of one operator of a file."""
+"""The ``ImportContext`` of one operator of a file."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TensorFlow Lite flatbuffer → Graph. Whatever the file holds, the answer is a graph or one ModelError."""
+"""Import a TensorFlow Lite flatbuffer as a Graph; damaged files give a ModelError."""
 
 from __future__ import annotations
 

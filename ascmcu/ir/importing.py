@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an op sees of the source file when it is imported; the front end implements it."""
+"""The interface through which an op reads the source file at import; the front end implements it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer interpreter: it defines what a graph means, and every pass must preserve its results."""
+"""The integer interpreter. It defines the meaning of a graph, and every pass must preserve its results."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the values of a map lie in memory. A tensor's shape is what TFLite says; its layout is how the core has it."""
+"""The memory layout of a tensor's values. The shape is TFLite's; the layout is the one in memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an operation is: attributes, shape rule, bit-exact reference, cost, and how rows flow through it."""
+"""The base of operations: attributes, shape rule, bit-exact reference, cost, and row rule."""
 
 from __future__ import annotations
 

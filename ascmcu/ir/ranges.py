@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each channel of a tensor can be. A channel is the last axis."""
+"""The possible values of each channel of a tensor. A channel is an index of the last axis."""
 
 from __future__ import annotations
 

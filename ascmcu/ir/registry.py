@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where ops register themselves: dropping a file into ``ascmcu/ops/`` is all that it takes."""
+"""The registry of ops. A file in ``ascmcu/ops/`` registers itself."""
 
 from __future__ import annotations
 

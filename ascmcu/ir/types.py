@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tensors and their types: the nouns of the IR."""
+"""Tensors and their types."""
 
 from __future__ import annotations
 

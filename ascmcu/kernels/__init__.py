@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the core does an operation: one module per kernel; importing this package registers them all."""
+"""The kernels, one module each; importing this package registers them all."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels of two broadcast operands share."""
+"""Shared code of kernels with two broadcast operands."""
 
 from __future__ import annotations
 

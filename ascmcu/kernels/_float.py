@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels of float32 share: fused activations, and weights as they lie in flash."""
+"""Shared code of float32 kernels: fused activations, and the form of weights in flash."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a kernel makes of a layer, and what it may spend on it."""
+"""The result of lowering a layer to a kernel, and the limits for it."""
 
 from __future__ import annotations
 

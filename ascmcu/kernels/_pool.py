@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels of average and max pooling share."""
+"""Shared code of average and max pooling."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the kernels of reductions share: their loops, and how many rows go into an accumulator."""
+"""Shared code of reductions: loops, and the number of rows per accumulator."""
 
 from __future__ import annotations
 

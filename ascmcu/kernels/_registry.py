@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where kernels register themselves: dropping a file into ``ascmcu/kernels/`` is all that it takes."""
+"""The registry of kernels. A file in ``ascmcu/kernels/`` registers itself."""
 
 from __future__ import annotations
 

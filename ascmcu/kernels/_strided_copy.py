@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Strided copies: what SLICE and TRANSPOSE become."""
+"""Strided copies for SLICE and TRANSPOSE."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CONV_2D 1x1 by the packed product, on a map that the layer before has stored as int16: nothing is left to widen."""
+"""CONV_2D 1x1 by the packed product, on a map that the layer before has stored as int16."""
 
 from __future__ import annotations
 

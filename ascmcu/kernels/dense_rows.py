@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FULLY_CONNECTED on a whole map, row by row as the rows come: accumulators wait for the last."""
+"""FULLY_CONNECTED on a whole map, row by row; the output is computed after the last row."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LOOKUP: any function of one 8-bit element, as a table of 256 bytes. Passes make it; no file holds it."""
+"""LOOKUP: any function of one 8-bit element, as a table of 256 bytes. Only passes make it."""
 
 from __future__ import annotations
 

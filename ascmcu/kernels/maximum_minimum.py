@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MAXIMUM and MINIMUM share everything but the comparison."""
+"""MAXIMUM and MINIMUM, which differ only in the comparison."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the broadcasting two-operand ops share."""
+"""Base of broadcasting two-operand ops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What convolutions share, whatever their numbers are: their window, how rows flow, and which channels fit."""
+"""Base of convolutions of any number type: window, row rule, channel checks."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What dense layers share, whatever their numbers are: their operands, which shapes fit, and how rows flow."""
+"""Base of dense layers of any number type: operands, shape checks, row rule."""
 
 from __future__ import annotations
 

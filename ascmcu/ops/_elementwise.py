@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ops on one tensor share whose output has the input's shape, each row computed from the same row."""
+"""Base of unary element-wise ops."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fixed-point arithmetic of TFLite and gemmlowp on NumPy arrays; the same functions stand in ``quant.h`` for C.
+"""Fixed-point arithmetic of TFLite and gemmlowp on NumPy arrays; ``quant.h`` has the same functions in C.
 
 Arrays are int64 holding int32 values, so that products never overflow. Sources: tflite/kernels/internal/common.h,
 common.cc and quantization_util.cc of LiteRT 2.3.0; gemmlowp fixedpoint/fixedpoint.h.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ops on float32 activations share: fused activations, and weights that are float32, half precision or int8.
+"""Shared code of float32 ops: fused activations, and weights of float32, half precision or int8.
 
 Weights stay in flash as the file has them. Halves are widened by VCVTB and VCVTT; int8 weights (dynamic range) are
 multiplied as integers and scaled once per output channel. LiteRT's hybrid kernels round the activations of every

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What convolutions on float32 activations share."""
+"""Base of convolutions on float32 activations."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What average and max pooling share."""
+"""Base of average and max pooling."""
 
 from __future__ import annotations
 

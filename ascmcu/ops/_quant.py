@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several quantized ops share: activation ranges, requantization of accumulators, type checks."""
+"""Shared code of quantized ops: activation ranges, requantization of accumulators, type checks."""
 
 from __future__ import annotations
 

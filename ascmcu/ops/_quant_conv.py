@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What convolutions of 8-bit integers share: their import and their requantization."""
+"""Base of 8-bit integer convolutions: import and requantization."""
 
 from __future__ import annotations
 

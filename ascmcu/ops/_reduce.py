@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What MEAN, SUM and REDUCE_MAX share: axes, shapes, and accumulation over rows."""
+"""Base of MEAN, SUM and REDUCE_MAX: axes, shapes, accumulation over rows."""
 
 from __future__ import annotations
 

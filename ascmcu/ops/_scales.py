@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Products and quotients of scales, in the precision in which the reference forms them.
+"""Products and quotients of scales, in the precision of the reference.
 
 The bits of a multiplier depend on it: TFLite's kernels form some of these products from ``float`` operands, so that
 every operation rounds to 24 bits, and others from operands widened to ``double``. No op multiplies or divides scales

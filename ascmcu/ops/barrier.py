@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BARRIER: a tensor whose rows are read once more, when something else is known. Passes make it; no file holds it."""
+"""BARRIER: a tensor whose rows are read again after all of them are complete. Only passes make it."""
 
 from __future__ import annotations
 

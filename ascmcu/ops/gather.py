@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""GATHER with constant indices: slices, joined where the indices are no progression; on constants, a constant."""
+"""GATHER with constant indices: slices, joined if the indices are not a progression."""
 
 from __future__ import annotations
 

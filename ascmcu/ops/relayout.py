@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RELAYOUT: the same values in another layout. Passes make it; no file holds it."""
+"""RELAYOUT: the same values in another layout. Only passes make it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RELU, RELU6, RELU_N1_TO_1 as operators of their own."""
+"""RELU, RELU6 and RELU_N1_TO_1 as separate operators."""
 
 from __future__ import annotations
 

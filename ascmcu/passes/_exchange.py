@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A graph rewritten with height and width exchanged, node by node, where a pass wants it."""
+"""Helper for passes that exchange height and width, node by node."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables behind tables become one table; tables that change nothing go."""
+"""Merge consecutive lookup tables and remove tables that change nothing."""
 
 from __future__ import annotations
 

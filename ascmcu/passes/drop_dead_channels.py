@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Channels that are the same for every input leave the network; what they contribute goes into biases.
+"""Remove channels that are constant for every input; their contribution goes into biases.
 
 A convolution's output channel is dropped when nobody can tell: every reader either ignores it (zero weights), or it is
 provably constant and its contribution is. At a border the contribution is another one, because a tap outside the map

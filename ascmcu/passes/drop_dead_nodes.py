@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes that no output depends on are dropped."""
+"""Remove nodes that no output depends on."""
 
 from __future__ import annotations
 

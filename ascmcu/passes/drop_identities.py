@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operators that hand their input on unchanged are dropped."""
+"""Remove operators that return their input unchanged."""
 
 from __future__ import annotations
 

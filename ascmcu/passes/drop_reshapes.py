@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reshapes that move nothing are dropped: before a dense layer, behind another reshape, and at the input."""
+"""Remove reshapes that move nothing: before a dense layer, after another reshape, and at the input."""
 
 from __future__ import annotations
 

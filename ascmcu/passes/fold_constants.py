@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nodes whose inputs are all constant become constants."""
+"""Compute nodes whose inputs are all constant."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A PAD with the zero point in front of a convolution becomes the convolution's own padding."""
+"""Merge a PAD with the zero point into the padding of the convolution after it."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A clamp behind an operator that clamps anyway becomes the operator's own."""
+"""Merge a clamp into the operator before it, if that operator clamps anyway."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A convolution over the parts that SPACE_TO_BATCH_ND made becomes the dilated convolution that it spells."""
+"""Replace a convolution between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND by a dilated convolution."""
 
 from __future__ import annotations
 

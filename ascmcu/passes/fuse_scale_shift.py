@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MUL by a constant and an ADD of a constant (a batch normalization behind a ReLU) become one step."""
+"""Merge a MUL and an ADD with constants (a batch normalization after a ReLU) into one step."""
 
 from __future__ import annotations
 

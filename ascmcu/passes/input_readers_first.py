@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ops that read nothing but the network's input come first.
+"""Move ops that read only the network's input to the front.
 
 They depend on nothing: when a row is pushed, all branches take their part of it before any of them computes, and the
 row's bytes are free again.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""1x1 convolutions on maps of few, oddly many columns take two rows at a time, where they have a kernel for it.
+"""Let 1x1 convolutions on maps with a small odd number of columns process two rows at a time.
 
 The pixel without a partner is a part of such a row that counts. Rings become about a row higher.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A map between a convolution and a depthwise one is laid out as channel planes, where both have a kernel for it.
+"""Store a map between a convolution and a depthwise convolution as channel planes.
 
 Planes hold a little padding, so they take some RAM more than the map; they save the depthwise kernel from bringing rows
 into planes itself.

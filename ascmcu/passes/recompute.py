@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What waits for a barrier is computed again behind it, instead of being kept whole.
+"""Compute the rows that wait for a barrier again after it, instead of storing them.
 
 Channel attention weighs every row of a map by what the whole map's mean says. Streamed, the map must be stored until
 the last row is in, or its rows must be made a second time: from an earlier, smaller tensor.

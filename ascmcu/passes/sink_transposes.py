@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Transposes are moved behind what they commute with, until they meet their inverse, vanish in weights, or end.
+"""Move transposes after the operators that they commute with, until they cancel or vanish in weights.
 
 Networks that came from a channels-first framework hold a pair of transposes around every convolution.
 """

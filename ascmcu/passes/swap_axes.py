@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Height and width exchanged throughout, so that the streaming axis is the row axis. Exact: weights are permuted."""
+"""Exchange height and width, so that the streaming axis is the row axis. Exact: weights are permuted."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Maps one column wide have their time folded to width, four steps to a row, where convolutions gain from it.
+"""Fold the time of maps one column wide into their width, four steps per row.
 
 A pixel by itself keeps half of a kernel's registers idle; four neighbours fill them, and share what a step costs by
 itself. Rings become a few rows higher.

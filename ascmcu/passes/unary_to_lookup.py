@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of one 8-bit element become tables, filled by the reference kernel itself."""
+"""Replace functions of one 8-bit element by tables, computed by the reference kernel."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A depthwise convolution stores halfwords for the 1x1 convolution behind it, which then need not widen bytes.
+"""Let a depthwise convolution store int16 for the 1x1 convolution after it, which then need not widen.
 
 Such a map takes twice the bytes, but the convolution no longer any for what it widens.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Calibrators: from what activations were seen to hold to the range that int8 is to span.
+"""Calibrators: choose the int8 range of each activation from its observed values.
 
 - ``minmax``: everything seen. One outlier costs all other values their resolution.
 - ``percentile``: all but a share of the values, half of it at either end.

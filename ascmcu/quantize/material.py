@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a quantization works on: recordings become calibration inputs, and a part to measure on."""
+"""The data of a quantization: calibration inputs and a part to measure on."""
 
 from __future__ import annotations
 

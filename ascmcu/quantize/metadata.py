@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``ascmcu`` metadata of a ``.tflite``: its feature specification and labels, for whoever exports it.
+"""The ``ascmcu`` metadata of a ``.tflite``: its feature specification and labels.
 
 TensorFlow Lite's schema keeps named buffers beside the graph (``Model.metadata``); interpreters skip them.
 """

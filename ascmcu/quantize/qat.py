@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Quantization-aware fine-tuning: a trained Keras model learns to live with int8 before it becomes int8.
+"""Quantization-aware fine-tuning of a trained Keras model.
 
 Normalisations are folded into the convolutions before them as the converter folds them, by the statistics of
 training; weights pass through a fake quantization per output channel, every result that the converter quantizes

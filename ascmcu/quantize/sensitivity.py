@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which layer costs the accuracy: every layer of a float ``.tflite`` under int8, in company and alone."""
+"""The sensitivity of each layer of a float ``.tflite`` to int8: in the int8 model, and quantized alone."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network slimming (Liu et al. 2017): an L1 penalty on the scales of normalisations, then channels of small scale go.
+"""Network slimming (Liu et al. 2017): an L1 penalty on normalization scales, then removal of small channels.
 
 Channels that are added to each other, or pass through the same layer one by one, can only go together. Those groups
 are found from the graph: every layer's output is a run of segments, each of one group; additions and everything that

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a float model comes in, as a float32 ``.tflite`` of batch one: the format that every route starts from."""
+"""Load a float model of any supported format as a float32 ``.tflite`` with batch size 1."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Budgets: what a figure may be, or may become against an earlier result.
+"""Budgets: limits for figures, absolute or relative to an earlier result.
 
 ``cycles=5000000`` is a bound. ``cycles=+1%`` and ``ram=+512`` are what may be added to the earlier result's figure.
 ``accuracy=90%`` is the least that is allowed, and ``accuracy=-0.5%`` how many points it may lose.

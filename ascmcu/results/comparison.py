@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two results side by side: what differs, by figure and by layer, and nothing else."""
+"""The differences between two results, by figure and by layer."""
 
 from __future__ import annotations
 

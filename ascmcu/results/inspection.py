@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``ascmcu inspect`` answers: the layers of a file, what they weigh, which limits they keep and where they fit."""
+"""The data of ``ascmcu inspect``: layers, sizes, limits, and boards."""
 
 from __future__ import annotations
 

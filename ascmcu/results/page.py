@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``report.html``: one benchmark as one file that needs no network; words are decided here, form in templates."""
+"""``report.html``: one benchmark as one self-contained file. Words are chosen here, the form in templates."""
 
 from __future__ import annotations
 

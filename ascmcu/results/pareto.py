@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many results as points, and the line of those that no other beats in both figures."""
+"""Results as points, and their Pareto front."""
 
 from __future__ import annotations
 

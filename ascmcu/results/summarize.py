@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Raw results of a run → one ``Benchmark``: what was counted, what was answered, and what all of it depends on."""
+"""Summarise the raw results of a run as one ``Benchmark`` with its conditions."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers and names as people read them; the same in terminal, HTML and Markdown."""
+"""Formatting of numbers and names; the same in terminal, HTML and Markdown."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which serial port is the board's: by the USB numbers of the debug probes that boards carry."""
+"""Find the board's serial port by the USB ids of the debug probes on boards."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A runner whose device is a child process: its link is the child's standard streams, or a socket to it."""
+"""Base of runners whose device is a child process, reached by its standard streams or a socket."""
 
 from __future__ import annotations
 

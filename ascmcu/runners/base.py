@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a runner is: something that runs a firmware and gives a byte link to it.
+"""The interface of a runner: it runs a firmware and provides a byte link to it.
 
 A runner is one file ``ascmcu/runners/<name>.py`` with a class ``RUNNER``; dropping the file in adds it to
 ``ascmcu bench --on <name>``. Emulators, the host build and a board on a serial port are equals: the bench

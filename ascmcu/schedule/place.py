@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each buffer lies: offsets in one arena such that no two buffers overlap while both are live."""
+"""Place buffers in one arena, such that no two buffers overlap while both are in use."""
 
 from __future__ import annotations
 

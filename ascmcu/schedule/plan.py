@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A plan: which step runs when, which bytes each tensor lives in, and what that costs in RAM."""
+"""A plan: the order of the steps, the bytes of each tensor, and the RAM."""
 
 from __future__ import annotations
 

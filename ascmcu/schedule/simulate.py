@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the graph at row granularity without data: when each row is made and last read comes out exactly.
+"""Run the graph row by row without data: find when each row is written and last read.
 
 The generated ``model_push`` follows the same order, so what fits here fits there.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scratch gives way where it makes the peak: elsewhere its bytes lie in what is free anyway."""
+"""Shrink scratch buffers only where they determine peak RAM."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which tensors share their bytes, how high each ring is, and when its bytes are in use."""
+"""Decide which tensors share bytes, how high each ring is, and when its bytes are in use."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Cortex-M4 simulator: any bare-metal ELF, with cycles.
+"""The Cortex-M4 simulator: runs bare-metal ELF files and counts cycles.
 
 ``run(elf, between=("bench_begin", "bench_end")).cycles`` is the whole of it for a kernel under test.
 """

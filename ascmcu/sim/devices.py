@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Memory-mapped registers: what a device is, and the plain ones."""
+"""Memory-mapped registers: the interface of a device, and simple devices."""
 
 from __future__ import annotations
 

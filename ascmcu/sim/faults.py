@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A guest that went wrong, told so that its author can find the place."""
+"""Reports of faults in the simulated program."""
 
 from __future__ import annotations
 

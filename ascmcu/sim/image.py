@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""An ELF file as the simulator needs it: what to load, where symbols are, which source line an address is."""
+"""An ELF file for the simulator: its segments, symbols and source lines."""
 
 from __future__ import annotations
 

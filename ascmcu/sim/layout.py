@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is around the core: memories, peripheral family, console port; from a board, a name, or the ELF itself."""
+"""The surroundings of the core: memories, peripheral family, console port; from a board, a name, or the ELF file."""
 
 from __future__ import annotations
 

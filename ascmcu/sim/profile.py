@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the cycles went: by function, by call path, by instruction."""
+"""Cycles by function, by call path, and by instruction."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CMSIS-DSP's sources, fetched once into the user cache: from a CMSIS pack, else from a package index.
+"""The sources of CMSIS-DSP, downloaded once into the user cache: from a CMSIS pack or a package index.
 
 The first that has them serves:
 

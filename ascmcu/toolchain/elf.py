@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ELF files of unknown origin: whatever is wrong inside one becomes one message."""
+"""Read ELF files of unknown origin; any defect becomes one message."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every compiler is told: the language, and the warnings that the project's own C is free of.
+"""Flags for every compiler: the language, and the warnings that the project's C code is free of.
 
 ``LANGUAGE`` is needed for right results, whoever compiles:
 

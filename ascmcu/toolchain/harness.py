@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network alone in a bare image: the form in which engines are compared."""
+"""A network alone in a minimal image, for comparisons."""
 
 from __future__ import annotations
 

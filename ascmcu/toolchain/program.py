@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs that are not ours, run to their end: within a time, and with an end to what they print."""
+"""Run other programs with limits for time and output."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RAM and flash of a firmware, whole and by what they are for, read from its ELF file.
+"""RAM and flash of a firmware, in total and by purpose, from its ELF file.
 
 ``firmware.ld`` gives every kind of memory its own output section, so that the sizes of the sections are the
 report: nothing is estimated, and the parts add up to the total.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A training that was cut off goes on as if it had not been: everything that the next step depends on, in a file.
+"""Checkpoints: everything that a resumed training needs to continue bit for bit.
 
 That is every variable of the model (weights, moving statistics, the state of dropout's generators) and of the
 optimiser (moments, averages, step count), the history so far, and the best weights with their epoch.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Teachers: trained networks whose answers to the training clips are taken once, kept, and learned from."""
+"""Teachers: trained networks whose answers to the training clips are cached and learned from."""
 
 from __future__ import annotations
 

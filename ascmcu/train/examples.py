@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What training reads: features on disk, normalized batch by batch, so that a data set need not fit into memory."""
+"""Training examples: features on disk, normalized batch by batch, so that they need not fit into memory."""
 
 from __future__ import annotations
 

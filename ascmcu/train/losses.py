@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a batch costs: the labels' cross-entropy, the groups', and what a teacher says beside them.
+"""The losses of a batch: cross-entropy of labels and groups, and distillation.
 
 All probabilities are float32 (clips, classes), outputs of a softmax.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optimisers by name, and the learning rate's course."""
+"""Optimisers by name, and learning rate schedules."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a run looks like: its history and its confusions, as PNG."""
+"""Plots of a run: history and confusion matrix, as PNG."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A recipe: everything that a training run is made of, as one TOML file.
+"""A recipe: all settings of a training run, as one TOML file.
 
 ``[data]`` says which parts of the data set are for what, ``[features]`` holds the fields of a FeatureSpec (or
 ``spec``, the name of one, and the fields that differ), ``[network]`` names a file of ``zoo/`` and its options,

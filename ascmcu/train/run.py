@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One training run: recipe and data set in, ``runs/<name>/`` out, with all that is needed to repeat it."""
+"""One training run: recipe and data set in, ``runs/<name>/`` out, with everything needed to repeat it."""
 
 from __future__ import annotations
 

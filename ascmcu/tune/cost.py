@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a network costs once it is compiled for a board: RAM, flash, and cycles on the simulated core."""
+"""The cost of a network compiled for a board: RAM, flash, and simulated cycles."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``--limits``: a challenge's bounds, or a board's memory, held against a compiled network before anything is spent."""
+"""``--limits``: check a compiled network against a challenge's limits or a board's memory."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The Pareto front of a study as a picture and as one HTML page that needs nothing else."""
+"""The Pareto front of a study, as a picture and as one self-contained HTML page."""
 
 from __future__ import annotations
 

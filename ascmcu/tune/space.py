@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a study may vary: ``[search]`` of a recipe, each key the place of a value in the recipe.
+"""The search space of a study: ``[search]`` of a recipe, each key a field of the recipe.
 
 ::
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A study: Optuna proposes recipes, each is compiled, trained, compiled again and judged.
+"""A study: Optuna proposes recipes; each is compiled, trained, compiled again and measured.
 
 Any number of processes, on any number of machines, may work on one study through its storage. A worker that dies stops
 its heartbeat; its trial is then handed out again. What does not fit is known from the untrained network and costs

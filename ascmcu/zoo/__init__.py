@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks, one file each: ``build(shape, classes, **options) -> keras.Model`` and nothing to register.
+"""Networks, one file each: ``build(shape, classes, **options) -> keras.Model``.
 
 ``shape`` is the network input without the batch, as ``FeatureSpec`` gives it. The last layer is a softmax, so
 that an exported network answers with probabilities.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clip: what needs the clip as a whole before the first row can leave, or nothing."""
+"""Clip: normalization that needs the whole clip before the first row is complete, or nothing."""
 
 from __future__ import annotations
 

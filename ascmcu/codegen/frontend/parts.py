@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a stage of the front end is made of: constants, tables, variables, and a template for its functions."""
+"""The parts of a stage of the front end: constants, tables, variables, and a template for its functions."""
 
 from __future__ import annotations
 
