@@ -20,6 +20,7 @@ from ascmcu.kernels import (
     _depthwise_time_code,
     _packed_gemm_code,
     _two_mac_add,
+    _widen_code,
     lookup_eights,
 )
 from ascmcu.kernels._packed_gemm_code import Finish, Loop, one_by_eight, one_by_four, sums, two_by_four
@@ -111,6 +112,7 @@ TURNS: dict[str, tuple[Listing, str, int]] = {
     "along time, 15 taps, four outputs": (_time(15), "channels", 105),
     "along time, 15 taps, four outputs, signed": (_time(15, signed=True), "channels", 114),
     "addition, four elements": (_two_mac_add.code(20), "fours", 29),
+    "widening, four groups of four": (_widen_code.code(), "fours", 25),
     "lookup, eight elements": (lookup_eights.code(), "eights", 30),
     "dense, four words by four channels": (_dense_fours.code(), "fours of words", 104),
 }
@@ -271,6 +273,14 @@ def test_so_does_a_row_along_time(tmp_path: Path) -> None:
 def test_so_does_an_addition(tmp_path: Path) -> None:
     code = _two_mac_add.code(20)
     assert count.cycles(code, {"fours": 9}) == _simulated(tmp_path, code, (OUT, OUT, OUT, 36, DATA))
+
+
+@needs_gcc
+def test_so_does_widening(tmp_path: Path) -> None:
+    """Two runs of eleven groups: two turns of four, and three groups behind them."""
+    code = _widen_code.code()
+    found = _simulated(tmp_path, code, (OUT, OUT, 11, 2, 0, 44))
+    assert count.cycles(code, {"runs": 2, "fours": 2, "ones": 3}) == found
 
 
 @needs_gcc
