@@ -32,6 +32,7 @@ import numpy.typing as npt
 
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.kernels import _packed_gemm_code as code
+from ascmcu.kernels import _widen_code
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Tuning
 from ascmcu.kernels._requant import Mask, exact_multipliers, exact_wide_multipliers
 from ascmcu.kernels._saturating import Saturating
@@ -132,6 +133,11 @@ class GemmParams(Saturating):
     def sums(self) -> Listing:
         """The routine that sums two pixels."""
         return code.sums(code.Loop(self.unroll, self.blocks > 1, self.rest), self.pixel_bytes)
+
+    @property
+    def widening(self) -> Listing:
+        """What widens the input four elements at a time."""
+        return _widen_code.code()
 
     @property
     def common_level(self) -> int:

@@ -11,6 +11,7 @@ from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.m4 import count
 from ascmcu.m4.asm import Assembly
 from ascmcu.m4.listing import Listing
@@ -61,11 +62,13 @@ def lower(op: Lookup, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     eights = elements // _EIGHT
     if not eights:
         return None
-    step = count.cycles(code(), {"eights": eights}) + _STEP_CYCLES + elements % _EIGHT * _REST_CYCLES
+    rest, steps = elements % _EIGHT, op.row_rule(inputs, output).steps
+    counted = count.cycles(code(), {"eights": eights}) + _STEP_CYCLES + rest * _REST_CYCLES
     return Lowered(
         Params(elements, eights, x.dtype.c_name, output.dtype.c_name),
         (("table", table.values),),
-        cycles=step * op.row_rule(inputs, output).steps,
+        cycles=counted * steps,
+        work=work({"eights": eights * steps, "rest": rest * steps}),
     )
 
 

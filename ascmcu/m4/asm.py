@@ -425,12 +425,16 @@ class Assembly:
 
     # ---- Branches ----
 
-    def b(self, target: Label, condition: str = "", *, leaves: Label | None = None) -> None:
+    def b(
+        self, target: Label, condition: str = "", *, leaves: Label | None = None, narrow: bool = False
+    ) -> None:
         """Go to a label, always or under a condition. A conditional branch back repeats the loop that begins there; one
-        ahead is taken when loop ``leaves`` has had its turns, else rarely."""
+        ahead is taken when loop ``leaves`` has had its turns, else rarely. ``narrow`` takes two bytes and reaches some
+        250 bytes."""
         self._emit(
-            f"b{condition}.w", "{}", leaves.name if leaves else target.name, Kind.BRANCH,
+            f"b{condition}{'.n' if narrow else '.w'}", "{}", leaves.name if leaves else target.name, Kind.BRANCH,
             (FLAGS,) if condition else (), condition=self._condition(condition), target=target, leaves=leaves,
+            size=2 if narrow else 4,
         )  # fmt: skip
 
     def mov_if(self, condition: str, to: Core, value: int) -> None:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The Cortex-M4's instructions on two halfwords or four bytes, and what the kernels make of them: rows widened to int16,
- * bytes filled. Each has a portable form with the same bits. */
+/* The Cortex-M4's instructions on two halfwords or four bytes, and what the kernels make of them: bytes widened
+ * and filled. Each has a portable form with the same bits. */
 #ifndef ASCMCU_SIMD_H
 #define ASCMCU_SIMD_H
 
@@ -147,95 +147,6 @@ static inline int32_t simd_smlawt(int32_t factor, uint32_t x, int32_t acc)
 #define simd_ssat8(value, shift) ((int8_t)clamp_i32((value) >> (shift), -128, 127))
 #endif
 
-/* Widens `columns` runs of `words` groups of four int8 to int16 in the order 0, 2, 1, 3. `skip` bytes lie between two runs;
- * the widened ones begin `pitch` int16 apart. All is aligned to words. */
-#if ASCMCU_DSP
-#define SIMD_WIDEN_FOUR \
-    "ldm.w r0!, {r4, r6, r8, r10}\n" \
-    "sxtb16 r5, r4, ror #8\n" \
-    "sxtb16 r4, r4\n" \
-    "sxtb16 r7, r6, ror #8\n" \
-    "sxtb16 r6, r6\n" \
-    "sxtb16 r9, r8, ror #8\n" \
-    "sxtb16 r8, r8\n" \
-    "sxtb16 lr, r10, ror #8\n" \
-    "sxtb16 r10, r10\n" \
-    "stm.w r1!, {r4-r10, lr}\n"
-
-/* Four groups a turn, 22 cycles; runs of just four have a loop of their own. Registers: r0 from, r1 to, r2 groups left of the run, r3 runs left, r11 bytes to skip, r12
- * from a run's end to the next in `to`, the others data; s0 groups of a run. */
-ASCMCU_NAKED __attribute__((unused)) static void simd_widen_columns(__attribute__((unused)) const int8_t *from,
-    __attribute__((unused)) int16_t *to, __attribute__((unused)) int32_t words, __attribute__((unused)) int32_t columns,
-    __attribute__((unused)) int32_t skip, __attribute__((unused)) int32_t pitch)
-{
-    __asm__ volatile(
-        "cmp r3, #0\n"
-        "it le\n"
-        "bxle lr\n"
-        "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"
-        "lsl.w r12, r12, #1\n"
-        "sub.w r12, r12, r2, lsl #3\n"
-        "cmp r2, #4\n"
-        "beq.n 6f\n"
-        "vmov s0, r2\n"
-        ".p2align 2\n"
-        "1:\n"
-        "subs.w r2, r2, #4\n"
-        "blt.n 3f\n"
-        ".p2align 2\n"
-        "2:\n"
-        SIMD_WIDEN_FOUR
-        "subs.w r2, r2, #4\n"
-        "bge.n 2b\n"
-        "3:\n"
-        "adds.w r2, r2, #4\n"
-        "beq.n 5f\n"
-        ".p2align 2\n"
-        "4:\n"
-        "ldr r4, [r0], #4\n"
-        "subs.w r2, r2, #1\n"
-        "sxtb16 r5, r4, ror #8\n"
-        "sxtb16 r4, r4\n"
-        "strd r4, r5, [r1], #8\n"
-        "bne.n 4b\n"
-        "5:\n"
-        "vmov r2, s0\n"
-        "add.w r0, r0, r11\n"
-        "add.w r1, r1, r12\n"
-        "subs.w r3, r3, #1\n"
-        "bne.n 1b\n"
-        "pop {r4-r11, pc}\n"
-        ".p2align 2\n"
-        "6:\n"
-        SIMD_WIDEN_FOUR
-        "add.w r0, r0, r11\n"
-        "add.w r1, r1, r12\n"
-        "subs.w r3, r3, #1\n"
-        "bne.n 6b\n"
-        "pop {r4-r11, pc}\n");
-}
-#else
-static inline void simd_widen_columns(const int8_t *from, int16_t *to, int32_t words, int32_t columns, int32_t skip,
-    int32_t pitch)
-{
-    for (; columns > 0; --columns, from += 4 * words + skip, to += pitch) {
-        simd_word *out = (simd_word *)(void *)to;
-        for (int32_t i = 0; i < words; ++i) {
-            uint32_t word;
-            memcpy(&word, from + 4 * i, sizeof word);
-            *out++ = simd_even(word);
-            *out++ = simd_odd(word);
-        }
-    }
-}
-#endif
-
-static inline void simd_widen4(const int8_t *from, int16_t *to, int32_t words)
-{
-    simd_widen_columns(from, to, words, 1, 0, 0);
-}
-
 /* Widens `count` int8 to int16 in their order. */
 static inline void simd_widen(const int8_t *restrict from, int16_t *restrict to, int32_t count)
 {
@@ -295,55 +206,6 @@ static inline void simd_fill(int16_t *to, int16_t value, int32_t count)
 {
     for (; count > 0; --count) {
         *to++ = value;
-    }
-}
-
-/* A map whose columns are widened: `pitch` int16 a column, which holds kernel_h rows of in_c channels, a multiple of 4.
- * `skip` bytes are left out between two columns. */
-typedef struct {
-    int32_t kernel_h;
-    int32_t in_w;
-    int32_t in_c;
-    int32_t pitch;
-    int32_t skip;
-    int32_t zero_point;
-} simd_columns_map;
-
-static inline void simd_fill_columns(const simd_columns_map *map, int16_t *to, int32_t columns)
-{
-    const uint32_t two = ((uint32_t)map->zero_point & 0xFFFFu) | (uint32_t)map->zero_point << 16;
-    for (; columns > 0; --columns, to += map->pitch) {
-        simd_word *out = (simd_word *)(void *)to;
-        for (int32_t words = map->in_c / 2; words > 0; words -= 2) {
-            *out++ = two;
-            *out++ = two;
-        }
-    }
-}
-
-/* Widens `columns` columns from column `first` on; those in the padding hold the zero point. */
-#if defined(__GNUC__)
-__attribute__((noinline, unused))
-#endif
-static void simd_columns(const simd_columns_map *map, const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first,
-    int32_t columns, int16_t *to)
-{
-    const int32_t begin = first < 0 ? -first : 0;
-    const int32_t end = map->skip == 0 && first + columns > map->in_w ? map->in_w - first : columns;
-    for (int32_t ky = 0; ky < map->kernel_h; ++ky, to += map->in_c) {
-        if (ky < ky_begin || ky >= ky_end) {
-            simd_fill_columns(map, to, columns);
-            continue;
-        }
-        const int8_t *from = rows[ky] + (first + begin) * map->in_c;
-        int16_t *column = to + begin * map->pitch;
-        if (map->pitch == map->in_c && map->skip == 0) {
-            simd_widen4(from, column, (end - begin) * (map->in_c / 4));
-        } else {
-            simd_widen_columns(from, column, map->in_c / 4, end - begin, map->skip, map->pitch);
-        }
-        simd_fill_columns(map, to, begin);
-        simd_fill_columns(map, to + end * map->pitch, columns - end);
     }
 }
 

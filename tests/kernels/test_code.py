@@ -20,6 +20,7 @@ from ascmcu.kernels import (
     _depthwise_time_code,
     _packed_gemm_code,
     _two_mac_add,
+    _widen_code,
     lookup_eights,
 )
 from ascmcu.kernels._packed_gemm_code import Finish, Loop, one_by_eight, one_by_four, sums, two_by_four
@@ -65,7 +66,7 @@ def test_products_cost_what_the_page_says(name: str) -> None:
     found = [_stretch(functools.partial(_written, write, step * n)) for n in range(1, 6)]
     assert {b - a for a, b in itertools.pairwise(found)} == {cycles}
     page = (Path(__file__).resolve().parents[2] / "docs" / "kernels.md").read_text()
-    assert f"{cycles} cycles for {products} products" in page
+    assert f"{cycles} cycles for {products} products" in " ".join(page.split())
 
 
 def _written(write: Callable[[Assembly, int], object], length: int, a: Assembly) -> None:
@@ -111,6 +112,7 @@ TURNS: dict[str, tuple[Listing, str, int]] = {
     "along time, 15 taps, four outputs": (_time(15), "channels", 105),
     "along time, 15 taps, four outputs, signed": (_time(15, signed=True), "channels", 114),
     "addition, four elements": (_two_mac_add.code(20), "fours", 29),
+    "widening, four groups of four": (_widen_code.code(), "fours", 25),
     "lookup, eight elements": (lookup_eights.code(), "eights", 30),
     "dense, four words by four channels": (_dense_fours.code(), "fours of words", 104),
 }
@@ -271,6 +273,14 @@ def test_so_does_a_row_along_time(tmp_path: Path) -> None:
 def test_so_does_an_addition(tmp_path: Path) -> None:
     code = _two_mac_add.code(20)
     assert count.cycles(code, {"fours": 9}) == _simulated(tmp_path, code, (OUT, OUT, OUT, 36, DATA))
+
+
+@needs_gcc
+def test_so_does_widening(tmp_path: Path) -> None:
+    """Two runs of eleven groups: two turns of four, and three groups behind them."""
+    code = _widen_code.code()
+    found = _simulated(tmp_path, code, (OUT, OUT, 11, 2, 0, 44))
+    assert count.cycles(code, {"runs": 2, "fours": 2, "ones": 3}) == found
 
 
 @needs_gcc

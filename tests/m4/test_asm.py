@@ -91,7 +91,10 @@ INSTRUCTIONS: dict[str, Callable[[Assembly], None]] = {
     "smull": lambda a: a.smull(X, Y, Z, D),
     "smlal": lambda a: a.smlal(X, Y, Z, D),
     "mov_if": lambda a: (a.cmp(X, 1), *(a.mov_if(c, X, v) for c, v in (("lt", 5), ("gt", -5), ("ls", 255)))),
-    "b": lambda a: [a.cmp(X, Y), *(a.b(a.place(a.label(f"to {c}")), c) for c in asm.CONDITIONS)],
+    "b": lambda a: [
+        a.cmp(X, Y),
+        *(a.b(a.place(a.label(f"to {c}")), c, narrow=n) for n in (0, 1) for c in asm.CONDITIONS[n::2]),
+    ],
     "adr": lambda a: (a.adr(X, at := a.label("at")), a.align(), a.place(at)),
     "call": lambda a: (a.mov(X, 0), a.call(ROUTINE, X, at := a.label("back")), a.place(at)),
     "return_": lambda a: None,

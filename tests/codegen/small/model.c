@@ -448,61 +448,37 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "smmla r9, r9, r12, lr\n"               /* y3', 256 acc3', M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
-        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
-        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
-        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
-        "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
         "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
         "cmp.w r6, #97\n"                       /* y0' */
         "it lt\n"
         "movlt.w r6, #97\n"                     /* y0' */
-        "cmp.w r6, #127\n"                      /* y0' */
-        "it gt\n"
-        "movgt.w r6, #127\n"                    /* y0' */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
         "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
+        "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
         "cmp.w r7, #97\n"                       /* y1' */
         "it lt\n"
         "movlt.w r7, #97\n"                     /* y1' */
-        "cmp.w r7, #127\n"                      /* y1' */
-        "it gt\n"
-        "movgt.w r7, #127\n"                    /* y1' */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
         "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
-        "cmp.w r4, #127\n"                      /* y2 */
-        "it gt\n"
-        "movgt.w r4, #127\n"                    /* y2 */
+        "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
         "cmp.w r8, #97\n"                       /* y2' */
         "it lt\n"
         "movlt.w r8, #97\n"                     /* y2' */
-        "cmp.w r8, #127\n"                      /* y2' */
-        "it gt\n"
-        "movgt.w r8, #127\n"                    /* y2' */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
-        "cmp.w r5, #127\n"                      /* y3 */
-        "it gt\n"
-        "movgt.w r5, #127\n"                    /* y3 */
+        "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
         "cmp.w r9, #97\n"                       /* y3' */
         "it lt\n"
         "movlt.w r9, #97\n"                     /* y3' */
-        "cmp.w r9, #127\n"                      /* y3' */
-        "it gt\n"
-        "movgt.w r9, #127\n"                    /* y3' */
         "vmov r11, s1\n"                        /* out, out */
         "vmov r10, s10\n"                       /* out step, out step */
         "addw r12, r11, #4\n"                   /* next group's out, out */
@@ -663,33 +639,21 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r2, #97\n"                       /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
+        "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
         "cmp.w r3, #97\n"                       /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
+        "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
         "cmp.w r4, #97\n"                       /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
-        "cmp.w r4, #127\n"                      /* y2 */
-        "it gt\n"
-        "movgt.w r4, #127\n"                    /* y2 */
+        "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
         "cmp.w r5, #97\n"                       /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
-        "cmp.w r5, #127\n"                      /* y3 */
-        "it gt\n"
-        "movgt.w r5, #127\n"                    /* y3 */
         "vmov r11, s1\n"                        /* out, out */
         "strb.w r2, [r11]\n"                    /* y0, [out] */
         "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
@@ -862,16 +826,10 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
         "movlt.w r2, #8\n"                      /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
         "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
         "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
         "movlt.w r3, #8\n"                      /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
         "strb.w r2, [r1]\n"                     /* y0, [out] */
         "strb.w r3, [r1, #4]\n"                 /* y1, [out, #4] */
         "vmov r2, s1\n"                         /* sum0, bias */
@@ -902,16 +860,10 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "cmp.w r2, #8\n"                        /* y0 */
         "it lt\n"
         "movlt.w r2, #8\n"                      /* y0 */
-        "cmp.w r2, #127\n"                      /* y0 */
-        "it gt\n"
-        "movgt.w r2, #127\n"                    /* y0 */
         "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
         "cmp.w r3, #8\n"                        /* y1 */
         "it lt\n"
         "movlt.w r3, #8\n"                      /* y1 */
-        "cmp.w r3, #127\n"                      /* y1 */
-        "it gt\n"
-        "movgt.w r3, #127\n"                    /* y1 */
         "strb.w r2, [r1, #8]\n"                 /* y0, [out, #8] */
         "strb.w r3, [r1, #12]\n"                /* y1, [out, #12] */
         "add.w r0, r0, #36\n"                   /* plane, plane */
@@ -1209,10 +1161,10 @@ static void layer_4(int32_t step)
     LAYER_BEGIN();
     (void)step;
     if (step == 0) {
-        memset(((model_int32 *)(void *)(arena + 232)), 0, 16);
+        memset(((model_int32 *)(void *)(arena + 232)), 0, 4 * sizeof(int32_t));
     }
     mean_fours_4(t4(step), ((model_int32 *)(void *)(arena + 232)));
-    if (step == 3) {
+    if (step == 4 - 1) {
         mean_fours_4_finish(((model_int32 *)(void *)(arena + 232)), t5(0));
     }
 
@@ -1268,7 +1220,7 @@ void model_reset(void)
 
 void *model_input(void)
 {
-    return t0(input_rows < 8 ? input_rows : 7);
+    return t0(input_rows < 8 ? input_rows : 8 - 1);
 }
 
 bool model_push(void)
