@@ -1,7 +1,7 @@
 """CONV_2D four taps at a time (``_dense_fours``): whatever its window and groups, its accumulators and scales.
 
-Each pixel's taps are copied into one run of bytes, what lies outside the map as the zero point; a dense layer on it does
-the rest. Runs are whole words, whose last taps have zero weights.
+Each pixel's taps are copied into one run of bytes, what lies outside the map as the zero point; a dense layer on it
+does the rest. Runs are whole words, whose last taps have zero weights.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _WORD = 4
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants: each of ``groups`` groups of input channels has ``depth`` channels and a run of taps of its
-    own; scratch begins with the sums of one group, ``run`` bytes of taps follow."""
+    """Compile-time constants: each of ``groups`` groups of input channels has ``depth`` channels and a run of taps of
+    its own; scratch begins with the sums of one group, ``run`` bytes of taps follow."""
 
     window: WindowParams
     groups: int
