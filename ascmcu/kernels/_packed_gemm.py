@@ -171,6 +171,10 @@ class GemmParams(Saturating):
         """The same for one pixel whose partner is made of whatever is there, and overwritten."""
         return self._fours("alone", self._pair(0))
 
+    def beside(self, out_step: int) -> Pass:
+        """The same for two pixels whose outputs are another distance apart."""
+        return self._fours("beside", self._pair(out_step))
+
     @cached_property
     def one(self) -> Pass:
         """One pixel, four channels at a time."""
