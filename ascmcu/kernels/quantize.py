@@ -33,5 +33,7 @@ def lower(op: Quantize, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lower
     """The float32 form; the 8-bit one became a lookup."""
     low, high = output.dtype.integer_range
     factor = float(np.float32(1.0) / np.float32(output.scale))
-    params = Params(output.row_elements, output.scale, factor, output.zero_point, low, high, output.dtype.c_name)
+    params = Params(
+        output.row_elements, output.scale, factor, output.zero_point, low, high, output.dtype.c_name
+    )
     return Lowered(params)
