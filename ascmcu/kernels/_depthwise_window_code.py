@@ -73,7 +73,11 @@ def code(k: Shape) -> Listing:
     a.vmov(_ROWS, _F_ROWS)
     a.vmov(_W, _F_WEIGHTS)
     a.vmov(_ROWS_LEFT, _F_KERNEL_ROWS)
-    partial = _narrow_rows(a) if k.kernel_w == 1 else _kernel_rows(a, k)
+    partial: tuple[Label, Label] | None = None
+    if k.kernel_w == 1:
+        _narrow_rows(a)
+    else:
+        partial = _kernel_rows(a, k)
     _outputs(a, k)
     _advance(a, k, top)
     a.pop((*_SAVED, PC))
