@@ -5,12 +5,13 @@ other."""
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ascmcu.kernels._saturating import Constants, Saturating, outputs
 from ascmcu.m4.asm import MOST_STEP, Assembly
 from ascmcu.m4.listing import Label, Listing
-from ascmcu.m4.registers import LR, PC, Core, Fpu
+from ascmcu.m4.registers import LR, PC, Address, Core, Fpu
 
 _SAVED = tuple(Core(n, f"r{n}") for n in range(4, 12))
 _ARGUMENTS = (
@@ -43,12 +44,15 @@ _TAPS_LEFT = Core(14, "taps", "of the kernel row that are left")
 @dataclass(frozen=True)
 class Shape(Saturating):
     """What the assembly depends on: taps are ``step`` bytes apart; a kernel row has ``kernel_w`` of them, which are
-    unrolled. Weights of a group of four channels take ``group_bytes``."""
+    unrolled. Weights of a group of four channels take ``group_bytes``. An input channel is that of ``shared`` outputs
+    of a group (1, 2 or 4); the next group's begin ``advance`` bytes further on."""
 
     kernel_w: int
     step: int
     group_bytes: int
     minus_zero_points: int
+    shared: int
+    advance: int
 
     @property
     def group_words(self) -> int:
@@ -75,7 +79,7 @@ def code(k: Shape) -> Listing:
     a.vmov(_ROWS_LEFT, _F_KERNEL_ROWS)
     partial: tuple[Label, Label] | None = None
     if k.kernel_w == 1:
-        _narrow_rows(a)
+        _narrow_rows(a, k)
     else:
         partial = _kernel_rows(a, k)
     _outputs(a, k)
@@ -86,15 +90,15 @@ def code(k: Shape) -> Listing:
     return a.finish()
 
 
-def _narrow_rows(a: Assembly) -> None:
+def _narrow_rows(a: Assembly, k: Shape) -> None:
     """Kernel rows of one tap."""
     offset, row = Core(14, "offset"), Core(8, "row")
     a.vmov(offset, _F_OFFSET)
     top = a.loop("kernel rows")
     a.ldr(row, _ROWS.post(4))
     a.ldr(_W_WORD, _W.post(4))
-    a.ldr(_X_WORD, row.at(offset))
-    _products(a)
+    _load(a, k)(_X_WORD, row.at(offset))
+    _products(a, k)
     a.subs(_ROWS_LEFT, _ROWS_LEFT, 1)
     a.b(top, "ne")
 
@@ -133,26 +137,36 @@ def _partial(a: Assembly, k: Shape, partial: Label, behind: Label) -> None:
 
 def _tap(a: Assembly, k: Shape) -> None:
     """One tap of four channels."""
-    a.ldr(_X_WORD, _X.post(k.step) if k.step <= MOST_STEP else _X.at())
+    _load(a, k)(_X_WORD, _X.post(k.step) if k.step <= MOST_STEP else _X.at())
     a.ldr(_W_WORD, _W.post(4))
     if k.step > MOST_STEP:
         a.addw(_X, _X, k.step)
-    _products(a)
+    _products(a, k)
 
 
-def _products(a: Assembly) -> None:
-    """Of a word of x and one of weights."""
+def _load(a: Assembly, k: Shape) -> Callable[[Core, Address], None]:
+    """As many input channels as a group has: four, two or one."""
+    return {1: a.ldr, 2: a.ldrh, 4: a.ldrb}[k.shared]
+
+
+def _products(a: Assembly, k: Shape) -> None:
+    """Of a group's input channels and its word of weights."""
     x02, x13 = Core(8, "x0 x2", "less the zero point"), Core(10, "x1 x3", "less the zero point")
     w02, w13 = Core(9, "w0 w2"), Core(11, "w1 w3")
     y0, y1, y2, y3 = _SUMS
-    a.sxtab16(x13, _MINUS, _X_WORD, ror=8)
+    if k.shared < 4:
+        a.sxtab16(x13, _MINUS, _X_WORD, ror=8)
     a.sxtab16(x02, _MINUS, _X_WORD)
     a.sxtb16(w13, _W_WORD, ror=8)
     a.sxtb16(w02, _W_WORD)
-    a.smlaxy("bb", y0, x02, w02, y0)
-    a.smlaxy("bb", y1, x13, w13, y1)
-    a.smlaxy("tt", y2, x02, w02, y2)
-    a.smlaxy("tt", y3, x13, w13, y3)
+    # The registers and halves that hold the input channels of the outputs.
+    sources = {
+        1: ((x02, "b"), (x13, "b"), (x02, "t"), (x13, "t")),
+        2: ((x02, "b"), (x02, "b"), (x13, "b"), (x13, "b")),
+        4: ((x02, "b"),) * 4,
+    }[k.shared]
+    for y, (x, half), w, of in zip((y0, y1, y2, y3), sources, (w02, w13, w02, w13), "bbtt", strict=True):
+        a.smlaxy(half + of, y, x, w, y)
 
 
 def _outputs(a: Assembly, k: Shape) -> None:
@@ -179,7 +193,8 @@ def _advance(a: Assembly, k: Shape, top: Label) -> None:
     a.vmov(offset, _F_OFFSET)
     a.vmov(weights, _F_WEIGHTS)
     a.vmov(left, _F_GROUPS)
-    a.add(offset, offset, 4)
+    if k.advance:
+        a.add(offset, offset, k.advance)
     a.addw(weights, weights, k.group_bytes)
     a.vmov(_F_OFFSET, offset)
     a.vmov(_F_WEIGHTS, weights)

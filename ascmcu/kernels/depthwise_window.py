@@ -40,28 +40,34 @@ class Inner(Shape):
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants of the row kernel. ``groups`` groups of four channels fill the map's channels; where
-    ``left_over`` channels are left, one more group takes the last four."""
+    """Compile-time constants of the row kernel. A run of ``groups`` groups of four outputs begins at each of ``runs``
+    input channels; where ``left_over`` outputs are left, one more group takes the last four."""
 
     window: WindowParams
     x_zero_point: int
     groups: int
+    runs: int
     left_over: int
     inner: Inner
 
     @property
-    def last_channel(self) -> int:
-        """First channel of the group that takes the last four."""
-        return self.window.in_c - _GROUP
+    def last_input(self) -> int:
+        """First input channel of the group that takes the last four outputs."""
+        return self.window.in_c - _GROUP // self.inner.shared
 
     @property
-    def last_weights(self) -> int:
-        """Where its weights are."""
+    def last_output(self) -> int:
+        """Its first output."""
+        return self.window.out_c - _GROUP
+
+    @property
+    def run_weights(self) -> int:
+        """From the weights of a run to those of the next."""
         return self.groups * self.inner.group_bytes
 
     @property
-    def last_constants(self) -> int:
-        """Where its constants are."""
+    def run_constants(self) -> int:
+        """From its constants to those of the next."""
         return self.groups * self.inner.group_words
 
     @property
@@ -72,11 +78,13 @@ class Params:
 
 @kernel(DepthwiseConv2D, cost=Cost(mac=3.4, output=18))
 def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
-    """One output per input channel, four or more, and a requantization that is exact in one multiplication."""
+    """Four outputs or more; one, two or a multiple of four of each input channel; a requantization that is exact in one
+    multiplication."""
     x, weights, bias = op.operands(inputs)
     _, kernel_h, kernel_w, channels = weights.shape
-    step, group_bytes = op.dilation[1] * channels, _GROUP * kernel_h * kernel_w
-    if channels != x.shape[3] or channels < _GROUP or kernel_w > _MOST_UNROLLED:
+    multiplier = channels // x.shape[3]
+    step, group_bytes = op.dilation[1] * x.shape[3], _GROUP * kernel_h * kernel_w
+    if (multiplier > 2 and multiplier % _GROUP) or channels < _GROUP or kernel_w > _MOST_UNROLLED:
         return None
     if any(t.dtype is not DType.INT8 for t in (x, weights)) or max(step, group_bytes) > MOST_OFFSET:
         return None
@@ -96,9 +104,17 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         step=step,
         group_bytes=group_bytes,
         minus_zero_points=(-x.zero_point & 0xFFFF) * 0x00010001,
+        shared=min(multiplier, _GROUP),
+        advance=_GROUP // multiplier,
     )
+    runs = x.shape[3] if multiplier > _GROUP else 1
     params = Params(
-        op.window_params(x, weights, output), x.zero_point, channels // _GROUP, channels % _GROUP, inner
+        window=op.window_params(x, weights, output),
+        x_zero_point=x.zero_point,
+        groups=channels // runs // _GROUP,
+        runs=runs,
+        left_over=channels % _GROUP,
+        inner=inner,
     )
     stored = np.where(found.constant, 0, taps).astype(np.int8)
     start = np.where(found.constant, 0, bias.values).astype(np.int64)
