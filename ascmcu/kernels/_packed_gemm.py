@@ -177,6 +177,10 @@ class GemmParams(Saturating):
         """The same for one pixel whose partner is made of whatever is there, and overwritten."""
         return self._fours("alone", self._pair(0))
 
+    def beside(self, out_step: int) -> Pass:
+        """The same for two pixels whose outputs are another distance apart."""
+        return self._fours("beside", self._pair(out_step))
+
     @cached_property
     def one(self) -> Pass:
         """One pixel, four channels at a time."""
@@ -185,9 +189,16 @@ class GemmParams(Saturating):
             "1x4", Call(self.one_loop_bytes, 4 * words, behind, self.pixel_bytes, self.out_step)
         )
 
+    @property
+    def overlaps(self) -> bool:
+        """Whether the last channels are those of a group that begins among the ones before: four of them again, so
+        that nothing is stored which is not an output."""
+        return self.tail > 0 and self.last_channels > 0
+
     @cached_property
     def last(self) -> Pass:
-        """One pixel, a group that is not whole: its first ``tail`` channels are kept."""
+        """One pixel, the last channels: a group of its own that overlaps the one before, or one of which the first
+        ``tail`` channels are kept."""
         call = Call(
             self.one_loop_bytes,
             4 * self.group_words,
@@ -195,9 +206,20 @@ class GemmParams(Saturating):
             self.pixel_bytes,
             self.out_step,
         )
+        return self._last("tail", self._one_code, call)
+
+    @cached_property
+    def last_pair(self) -> Pass:
+        """The same of two pixels."""
+        behind, step = self._behind(2, _GROUP), 2 * self.pixel_bytes
+        call = Call(self.loop_bytes, 4 * self.group_words, behind, step, self.out_step, self.sums.name)
+        return self._last("tails", code.two_by_four(self.finish), call)
+
+    def _last(self, form: str, listing: Listing, call: Call) -> Pass:
         weights = (2 * self.eights + self.groups) * self.group_words
         constants = self.first_constants + self.groups * self.constant_words
-        return Pass("tail", self._one_code, call, 1, _GROUP, weights, constants, 0)
+        first = (self.last_channels + self.tail - _GROUP) * self.channel_step if self.overlaps else 0
+        return Pass(form, listing, call, 1, _GROUP, weights, constants, first)
 
     @property
     def last_bytes(self) -> int:
@@ -309,9 +331,8 @@ def packed_gemm(
     found = channel_constants(requant, bounds, tuning, two_words=True)
     if found is None:
         return None
-    padded = -(-channels // _GROUP) * _GROUP
-    filled = np.zeros((padded, taps), np.int64)
-    filled[:channels] = np.where(found.constant[:, np.newaxis], 0, weights)
+    order = _order(channels)
+    filled = _in_order(np.where(found.constant[:, np.newaxis], 0, weights.astype(np.int64)), order)
     packed = 256 * filled[1::2] + filled[0::2]
     if packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
@@ -337,15 +358,14 @@ def packed_gemm(
         low=requant.low,
         high=requant.high,
     )
-    folded = np.zeros(padded, np.int64)
-    folded[:channels] = bias - x.zero_point * weights.astype(np.int64).sum(axis=1)
-    folded[:channels][found.constant] = 0
+    start = np.where(found.constant, 0, bias - x.zero_point * weights.astype(np.int64).sum(axis=1))
+    folded, own = _in_order(start, order), _in_order(found.own, order)
     split = _EIGHT * first
     words = [_words(packed[: split // 2], _EIGHT), _words(packed[split // 2 :], _GROUP)]
     constants = [
         found.header,
-        _constants(folded[:split], found, slice(0, split), _EIGHT),
-        _constants(folded[split:], found, slice(split, padded), _GROUP),
+        _constants(folded[:split], own[:split], _EIGHT),
+        _constants(folded[split:], own[split:], _GROUP),
     ]
     return PackedGemm(params, np.concatenate(words), wrap32(np.concatenate(constants)).astype(np.int32))
 
@@ -501,12 +521,27 @@ def _words(packed: I64, group: int) -> Array:
     return wrap32(words.transpose(0, 2, 1).reshape(-1)).astype(np.int32)
 
 
-def _constants(bias: I64, found: ChannelConstants, part: slice, group: int) -> I64:
-    """Per group of the channels in ``part``: B and A of each channel pair before the first tap, then each channel's own
+def _order(channels: int) -> Array:
+    """The channels of all groups. Those that fill none are in one with the last before them; where there are none
+    before, channels that are not there (-1) fill it."""
+    whole = channels // _GROUP * _GROUP
+    if channels == whole:
+        return np.arange(channels)
+    if whole:
+        return np.concatenate([np.arange(whole), np.arange(channels - _GROUP, channels)])
+    return np.concatenate([np.arange(channels), np.full(_GROUP - channels, -1)])
+
+
+def _in_order(values: I64, order: Array) -> I64:
+    """Rows of channels in that order, zeros for those that are not there."""
+    found: I64 = np.where((order >= 0).reshape(-1, *[1] * (values.ndim - 1)), values[order], 0)
+    return found
+
+
+def _constants(bias: I64, own: I64, group: int) -> I64:
+    """Per group of the channels: B and A of each channel pair before the first tap, then each channel's own
     constants."""
     low, high = bias[0::2], bias[1::2]
     start = np.stack([low, 256 * high + low], axis=1).reshape(-1, group)
-    own = np.zeros((part.stop, found.own.shape[1]), np.int64)
-    own[: len(found.own)] = found.own[: part.stop]
-    columns = own[part].reshape(len(start), group * own.shape[1])
+    columns = own.reshape(len(start), group * own.shape[1])
     return np.concatenate([start, columns], axis=1).reshape(-1)

@@ -2,7 +2,8 @@
 """CONV_2D 1x1 by the packed product, on a map of few columns, two rows at a time.
 
 A row of an odd number of columns leaves one pixel without a partner. Two rows do not: each pixel goes with the one
-under it, at the same distance for all, in the input as in the output.
+under it, at the same distance for all, in the input as in the output. In a last row that has no other under it,
+pixels beside each other go together; one of them is copied for that.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import _packed_work
 from ascmcu.kernels._lowered import Lowered, Tuning
-from ascmcu.kernels._packed_gemm import GemmParams, packed_gemm
+from ascmcu.kernels._packed_gemm import GemmParams, Pass, packed_gemm
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._work import Work, work
@@ -55,6 +56,36 @@ class Params:
     def fours(self) -> bool:
         """Whether a pixel is widened four channels at a time."""
         return self.in_c % 4 == 0
+
+    @property
+    def pairs_beside(self) -> int:
+        """Pairs of pixels in a row."""
+        return self.width // 2
+
+    @property
+    def alone(self) -> bool:
+        """Whether the last row leaves a pixel without a partner."""
+        return self.odd and self.width % 2 == 1
+
+    @property
+    def pixel_step(self) -> int:
+        """From the outputs of a pixel to those of the one beside it."""
+        return 1 if self.planes else self.out_c
+
+    @property
+    def row_elements(self) -> int:
+        """int16 of a row of the input."""
+        return self.width * self.in_c
+
+    @property
+    def beside_elements(self) -> int:
+        """From a pixel back to that above the one beside it."""
+        return (self.width - 1) * self.in_c
+
+    @property
+    def beside(self) -> Pass:
+        """Two pixels of a last row that has no other under it."""
+        return self.gemm.beside(self.pixel_step)
 
 
 @kernel(
@@ -112,8 +143,8 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
 
 
 def _work(k: Params) -> Work:
-    """All pairs of rows; a last row without a partner takes as long."""
-    pixels = k.width * -(-k.rows // PAIR)
+    """All pairs of pixels: those of two rows, then those beside each other in a last row."""
+    pixels = k.width * (k.rows // PAIR) + (-(-k.width // 2) if k.odd else 0)
     tails = _packed_work.tails(k.gemm, k.width * k.rows)
     found = _packed_work.pairs(k.gemm, pixels, pixels) + tails + work({"pixels": pixels})
     return found if k.int16_input else found + _packed_work.widened_bytes(k.in_c) * (PAIR * pixels)

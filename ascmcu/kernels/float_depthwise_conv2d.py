@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,25 @@ class Params:
     multiplier: int
     stored: _float.Stored
     clamp: _float.Clamp
+    # Weights that fit the FPU's registers beside the rest.
+    MOST_UNROLLED: ClassVar[int] = 16
+
+    @property
+    def taps(self) -> tuple[tuple[int, int], ...]:
+        """(kernel row, offset from the window's first column) of each tap."""
+        return tuple((ky, offset) for ky in range(self.window.kernel_h) for offset in self.column_offsets)
+
+    @property
+    def inside_below(self) -> int:
+        """A window that begins in a column under this one ends in the map."""
+        w = self.window
+        return max(w.in_w - (w.kernel_w - 1) * w.dilation_w, 0)
+
+    @property
+    def column_offsets(self) -> tuple[int, ...]:
+        """Of a window's taps from its first column."""
+        w = self.window
+        return tuple(kx * w.dilation_w * w.in_c for kx in range(w.kernel_w))
 
     @property
     def words(self) -> int:

@@ -24,6 +24,21 @@ static inline int32_t clamp_i32(int32_t value, int32_t low, int32_t high)
     return value < low ? low : (value > high ? high : value);
 }
 
+/* A value in 2^-16, towards zero, as far as 8 bits and some more matter; 0 for what is no number. */
+static inline int32_t real_fixed16(float value)
+{
+#if defined(__ARM_ARCH_7EM__) && defined(__ARM_FP) && defined(__GNUC__)
+    int32_t fixed;
+    __asm__("vcvt.s32.f32 %0, %0, #16" : "+t"(value));
+    memcpy(&fixed, &value, sizeof fixed);
+    __asm__("ssat %0, #30, %1" : "=r"(fixed) : "r"(fixed));
+    return fixed;
+#else
+    const float bounded = value < -8191.0f ? -8191.0f : (value > 8191.0f ? 8191.0f : value);
+    return value == value ? (int32_t)(bounded * 65536.0f) : 0;
+#endif
+}
+
 /* ((acc * multiplier) >> 32 + 2^(shift - 1)) >> shift. Export proved for each channel that this gives the
  * reference's bits for every accumulator that can occur. shift is 1 … 30. */
 static inline int32_t requantize_high(int32_t acc, int32_t multiplier, int32_t shift)

@@ -83,7 +83,7 @@ def _short() -> keras.Model:
 
 
 PLAIN_CONVOLUTIONS = {"conv2d_packed", "conv2d_portable"}
-PLAIN_DEPTHWISE = {"depthwise_im2row", "depthwise_fours", "depthwise_portable"}
+PLAIN_DEPTHWISE = {"depthwise_im2row", "depthwise_window", "depthwise_portable"}
 # The kernels that must be among the layers', and those that must not.
 NETWORKS: list[tuple[Callable[[], Any], set[str], set[str]]] = [
     (
@@ -113,7 +113,7 @@ NETWORKS: list[tuple[Callable[[], Any], set[str], set[str]]] = [
         {"conv2d_int16", "depthwise_planar", "conv2d_packed"},
         {*PLAIN_DEPTHWISE, "conv2d_portable"},
     ),
-    (_short, {"conv2d_two_rows", "depthwise_fours"}, {"conv2d_time", "depthwise_time"}),
+    (_short, {"conv2d_two_rows", "depthwise_window"}, {"conv2d_time", "depthwise_time"}),
 ]
 
 

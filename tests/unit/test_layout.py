@@ -131,6 +131,6 @@ def test_the_cheapest_exact_kernel_is_taken() -> None:
 
     assert lowered(5, 8, -127) == "depthwise_im2row"
     # A weight of -128 times 256 leaves a halfword.
-    assert lowered(5, 8, -128) == "depthwise_portable"
-    assert lowered(1, 8, -127) == "depthwise_fours"
-    assert lowered(1, 6, -127) == "depthwise_portable"
+    assert lowered(5, 8, -128) == "depthwise_window"
+    assert lowered(1, 8, -127) == "depthwise_window"
+    assert lowered(1, 6, -127) == "depthwise_window"
