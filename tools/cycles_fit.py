@@ -17,7 +17,7 @@ from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, aro
 from ascmcu.kernels._work import Work
 from ascmcu.schedule import Plan
 from ascmcu.sim import session
-from ascmcu.toolchain.gcc import LEVELS
+from ascmcu.toolchain.gcc import LEVELS, compiler_version, find_tool
 from ascmcu.toolchain.harness import build_harness
 
 # A layer's prediction may be off by so much, a network's by so much.
@@ -133,7 +133,8 @@ def write(found: Sequence[Measured], path: Path) -> int:
     waits = _waits([m for m in found if m.optimize == "cycles"])
     errors = [_errors(found, o, column) for o, column in zip(levels, columns, strict=True)]
     every = sorted({key for column in (*columns, waits) for key in column})
-    lines = [HEADER]
+    compiler = compiler_version(find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
+    lines = [HEADER, f'compiler = "{compiler}"\n']
     for section in sorted({section for section, _ in every}):
         lines.append(f"[{section}]")
         if section in errors[0]:
