@@ -9,7 +9,7 @@ from functools import cached_property
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
-from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, around
+from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, around, predicted
 
 LAYERS = "layers"
 ROWS = "rows"
@@ -81,13 +81,20 @@ class Plan:
         """The layers that code runs for."""
         return tuple(layer for layer in self.layers if not self.moves_nothing(layer))
 
-    @cached_property
+    @property
     def cycles(self) -> int:
         """Predicted for an inference: all layers, and what runs around them."""
+        return self.cycles_at(self.target)
+
+    def cycles_at(self, target: Target) -> int:
+        """The same kernels' cycles elsewhere; of a kernel that was never measured, as the plan has them."""
         pushes = self.order.count(PUSH)
         steps = sum(layer.rule.steps for layer in self.running)
-        layers = sum(layer.lowered.cycles for layer in self.running)
-        return layers + around(pushes, steps, self.mode, self.target)
+        layers = 0
+        for layer in self.running:
+            found = predicted(layer.lowered.kernel, layer.rule.steps, layer.lowered.work, target)
+            layers += layer.lowered.cycles if found is None else found
+        return layers + around(pushes, steps, self.mode, target)
 
     @cached_property
     def latency_cycles(self) -> int:
