@@ -67,7 +67,7 @@ class Measured:
     mode: str
     optimize: Optimize
     wait_states: int
-    pushes: int
+    around: Sequence[tuple[str, int]]
     cycles: int
     layers: Sequence[Layer]
 
@@ -79,8 +79,7 @@ class Measured:
     @property
     def around_parts(self) -> dict[Key, int]:
         """The parts that took it."""
-        steps = sum(layer.steps for layer in self.layers)
-        return {(SCHEDULE, f"{self.mode}_pushes"): self.pushes, (SCHEDULE, f"{self.mode}_steps"): steps}
+        return {(SCHEDULE, part): n for part, n in self.around}
 
 
 # ---- Measuring ----
@@ -119,8 +118,7 @@ def _run(model: str, plan: Plan, elf: Path, optimize: Optimize, wait_states: int
         )
         for layer, cycles in zip(running, counted, strict=True)
     ]
-    pushes = plan.graph.tensors[plan.graph.inputs[0]].rows
-    return Measured(model, plan.mode, optimize, wait_states, pushes, whole, layers)
+    return Measured(model, plan.mode, optimize, wait_states, plan.schedule_work.parts, whole, layers)
 
 
 # ---- Fitting ----
@@ -257,5 +255,5 @@ def judge(m: Measured) -> Judged:
     """Predict what was measured."""
     target = Target(m.optimize, m.wait_states)
     layers = [predicted(x.kernel, x.steps, Work(tuple((p, n) for p, n in x.work)), target) for x in m.layers]
-    outside = around(m.pushes, sum(x.steps for x in m.layers), m.mode, target)
+    outside = around(Work(tuple((p, n) for p, n in m.around)), target)
     return Judged(m, layers, sum(x or 0 for x in layers) + outside)

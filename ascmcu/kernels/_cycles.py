@@ -57,10 +57,9 @@ def error(kernel: str, target: Target) -> float:
     return _UNMEASURED if costs is None else costs[COLUMNS.index(target.optimize)]
 
 
-def around(pushes: int, steps: int, mode: str, target: Target) -> int:
-    """Cycles of what runs around the layers: a push of a row, and the call of each step."""
-    own = _table().get(SCHEDULE, {})
-    return round(pushes * _cost(own, f"{mode}_pushes", target) + steps * _cost(own, f"{mode}_steps", target))
+def around(work: Work, target: Target) -> int:
+    """Cycles of what runs around the layers."""
+    return round(sum(n * _part(SCHEDULE, part, target) for part, n in work.parts))
 
 
 def measured_with() -> str:
