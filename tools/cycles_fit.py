@@ -17,7 +17,7 @@ from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, aro
 from ascmcu.kernels._work import Work
 from ascmcu.schedule import Plan
 from ascmcu.sim import session
-from ascmcu.toolchain.gcc import LEVELS
+from ascmcu.toolchain.gcc import LEVELS, compiler_version, find_tool
 from ascmcu.toolchain.harness import build_harness
 
 # A layer's prediction may be off by so much, a network's by so much.
@@ -67,7 +67,7 @@ class Measured:
     mode: str
     optimize: Optimize
     wait_states: int
-    pushes: int
+    around: Sequence[tuple[str, int]]
     cycles: int
     layers: Sequence[Layer]
 
@@ -79,8 +79,7 @@ class Measured:
     @property
     def around_parts(self) -> dict[Key, int]:
         """The parts that took it."""
-        steps = sum(layer.steps for layer in self.layers)
-        return {(SCHEDULE, f"{self.mode}_pushes"): self.pushes, (SCHEDULE, f"{self.mode}_steps"): steps}
+        return {(SCHEDULE, part): n for part, n in self.around}
 
 
 # ---- Measuring ----
@@ -119,8 +118,7 @@ def _run(model: str, plan: Plan, elf: Path, optimize: Optimize, wait_states: int
         )
         for layer, cycles in zip(running, counted, strict=True)
     ]
-    pushes = plan.graph.tensors[plan.graph.inputs[0]].rows
-    return Measured(model, plan.mode, optimize, wait_states, pushes, whole, layers)
+    return Measured(model, plan.mode, optimize, wait_states, plan.schedule_work.parts, whole, layers)
 
 
 # ---- Fitting ----
@@ -133,7 +131,8 @@ def write(found: Sequence[Measured], path: Path) -> int:
     waits = _waits([m for m in found if m.optimize == "cycles"])
     errors = [_errors(found, o, column) for o, column in zip(levels, columns, strict=True)]
     every = sorted({key for column in (*columns, waits) for key in column})
-    lines = [HEADER]
+    compiler = compiler_version(find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
+    lines = [HEADER, f'compiler = "{compiler}"\n']
     for section in sorted({section for section, _ in every}):
         lines.append(f"[{section}]")
         if section in errors[0]:
@@ -256,5 +255,5 @@ def judge(m: Measured) -> Judged:
     """Predict what was measured."""
     target = Target(m.optimize, m.wait_states)
     layers = [predicted(x.kernel, x.steps, Work(tuple((p, n) for p, n in x.work)), target) for x in m.layers]
-    outside = around(m.pushes, sum(x.steps for x in m.layers), m.mode, target)
+    outside = around(Work(tuple((p, n) for p, n in m.around)), target)
     return Judged(m, layers, sum(x or 0 for x in layers) + outside)

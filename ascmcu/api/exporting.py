@@ -15,6 +15,7 @@ from typing import Literal
 from ascmcu import boards, paths
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
+from ascmcu.api.levels import network_level
 from ascmcu.api.sources import write_library, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
@@ -223,9 +224,13 @@ def _write_first_that_fits(
             return candidate.plan, _finish(part, manifest), ()
         try:
             frontend = compiled.features is not None
-            identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize)
+            code_bytes = functools.partial(_network_bytes, part, board, frontend)
+            network = network_level(candidate.plan, optimize, code_bytes)
+            identity = gcc.firmware_identity(
+                part, board, frontend=frontend, optimize=optimize, network=network
+            )
             report = gcc.build_firmware(
-                part, board, frontend=frontend, optimize=optimize, build_sha256=identity,
+                part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=identity,
                 progress=lambda done, total: progress("compiling", "files", done, total),
             )  # fmt: skip
         except BoardError:
@@ -244,6 +249,10 @@ def _write_first_that_fits(
         )
         return candidate.plan, _finish(part, built), report.warnings
     raise AssertionError("there is always a candidate")
+
+
+def _network_bytes(part: Path, board: Board, frontend: bool, level: gcc.Optimize) -> int:
+    return gcc.network_bytes(part, board, frontend=frontend, optimize=level)
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:

@@ -26,7 +26,8 @@ from ascmcu.cli import names
 )  # fmt: skip
 @click.option(
     "--schedule", type=click.Choice(["auto", "layers", "rows"]), default="auto", show_default=True,
-    help="layers: whole tensors. rows: streamed, needs less RAM. auto: the fastest that fits.",
+    help="layers: whole tensors. rows: streamed, needs less RAM. auto: the faster that fits; if both are about as fast, "
+    "the one with less RAM.",
 )  # fmt: skip
 @click.option(
     "--features",
@@ -36,7 +37,7 @@ from ascmcu.cli import names
 )
 @click.option(
     "--optimize", type=click.Choice(["cycles", "flash", "balanced"]), default="cycles", show_default=True,
-    help="What to optimise.",
+    help="The fewest cycles, the least flash, or a balance: a kilobyte of flash for 1 % of the network's cycles.",
 )  # fmt: skip
 @click.option(
     "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,

@@ -211,23 +211,6 @@ class StreamView:
     layer: LayerView | None
 
 
-# Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
-_TABLE_BYTES = 40
-
-
-def _step_table(plan: Plan, layers: list[LayerView]) -> tuple[str, ...]:
-    """The layers that run behind each row, by number, ``END`` behind the last; empty if the table would be long."""
-    running = {layer.index for layer in layers}
-    steps: list[str] = []
-    for layer in plan.order[1:]:
-        steps += ["END"] if layer == PUSH else [str(layer)] if layer in running else []
-    steps.append("END")
-    return tuple(steps) if len(steps) <= _TABLE_BYTES * len(layers) and len(plan.layers) < _END else ()
-
-
-_END = 255
-
-
 @dataclass(frozen=True)
 class ModelSource:
     """The rendered files and what they weigh."""
@@ -275,7 +258,7 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         "states": states,
         "streaming": plan.mode == ROWS,
         "stream": _stream_views(plan, layers),
-        "step_table": _step_table(plan, layers) if plan.mode == ROWS else (),
+        "step_table": tuple("END" if i == PUSH else str(i) for i in plan.step_table),
         "macs": graph.macs,
         "parameters": graph.parameters,
     }

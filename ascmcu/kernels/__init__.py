@@ -6,12 +6,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 
-from ascmcu.kernels._cycles import DEFAULT_TARGET, Optimize, Target, around
+from ascmcu.kernels._cycles import DEFAULT_TARGET, Optimize, Target, around, predicted
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._select import lower, select
+from ascmcu.kernels._work import Work, work
 
 __all__ = [
-    "DEFAULT_TARGET", "DEFAULT_TUNING", "Lowered", "Optimize", "Target", "Tuning", "around", "lower", "select",
+    "DEFAULT_TARGET", "DEFAULT_TUNING", "Lowered", "Optimize", "Target", "Tuning", "Work", "around", "lower",
+    "predicted", "select", "work",
 ]  # fmt: skip
 
 for _module in pkgutil.iter_modules(__path__):

@@ -18,6 +18,7 @@ Optimize = Literal["cycles", "flash", "balanced"]
 # The order of the columns in the table: cycles at each of the compiler's levels, and what a part waits for the flash
 # per wait state.
 COLUMNS = ("cycles", "balanced", "flash", "wait")
+_COMPILER = "compiler"
 STEPS = "steps"
 # How far nine in ten predictions of a kernel are off at most, as a fraction.
 ERROR = "error"
@@ -56,10 +57,14 @@ def error(kernel: str, target: Target) -> float:
     return _UNMEASURED if costs is None else costs[COLUMNS.index(target.optimize)]
 
 
-def around(pushes: int, steps: int, mode: str, target: Target) -> int:
-    """Cycles of what runs around the layers: a push of a row, and the call of each step."""
-    own = _table().get(SCHEDULE, {})
-    return round(pushes * _cost(own, f"{mode}_pushes", target) + steps * _cost(own, f"{mode}_steps", target))
+def around(work: Work, target: Target) -> int:
+    """Cycles of what runs around the layers."""
+    return round(sum(n * _part(SCHEDULE, part, target) for part, n in work.parts))
+
+
+def measured_with() -> str:
+    """The compiler that the costs of C were measured with, as it names itself."""
+    return str(_raw().get(_COMPILER, ""))
 
 
 def unmeasured(kernel: str, work: Work) -> list[str]:
@@ -97,11 +102,14 @@ def _table() -> Mapping[str, Mapping[str, tuple[float, ...]]]:
     Raises:
         VerifyError: the file of this package is not what tools/cycles writes.
     """
+    raw = _raw()
+    return {section: dict(_rows(section, parts)) for section, parts in raw.items() if section != _COMPILER}
+
+
+@functools.cache
+def _raw() -> dict[str, object]:
     path = Path(__file__).with_name("cycles.toml")
-    if not path.is_file():
-        return {}
-    raw = tomllib.loads(path.read_text(encoding="utf-8"))
-    return {section: dict(_rows(section, parts)) for section, parts in raw.items()}
+    return tomllib.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
 
 
 def _rows(section: str, parts: object) -> Iterable[tuple[str, tuple[float, ...]]]:

@@ -24,6 +24,7 @@ F: the ``two_words`` form adds (256 · acc · F) >> 32 to the low word.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -431,13 +432,26 @@ def channel_constants(
     requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, two_words: bool = False
 ) -> ChannelConstants | None:
     """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
-    the 2²³ that 256 times them has room for. With ``two_words`` F is there where M alone is not exact."""
+    the 2²³ that 256 times them has room for. With ``two_words`` F is there where M alone is not exact.
+
+    Kernels are compared by what they make of a layer, in several layouts: results are kept.
+    """
+    columns = np.stack(bounds).astype(np.int64).tobytes()
+    return _channel_constants(requant, columns, tuning.shift, tuning.dense, two_words)
+
+
+@functools.lru_cache(maxsize=1024)
+def _channel_constants(
+    requant: Requantization, columns_of_bounds: bytes, preferred: int, dense: bool, two_words: bool
+) -> ChannelConstants | None:
+    lowest, highest = np.frombuffer(columns_of_bounds, np.int64).reshape(2, -1)
+    bounds = lowest, highest
     constant = _constant(requant, bounds)
     low, high = (np.where(constant, 0, bound) for bound in bounds)
     if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
         return None
     signed = requant.low < requant.zero_point and not requant.once
-    shifts = _shifts(np.array(requant.scales)[~constant], tuning.shift)
+    shifts = _shifts(np.array(requant.scales)[~constant], preferred)
     for with_f in (False, True) if two_words else (False,):
         for shift in shifts:
             columns = _columns(requant, (low, high), shift, constant, signed=signed, two_words=with_f)
@@ -449,7 +463,9 @@ def channel_constants(
                 )
                 columns[constant, last:] = 0
                 base = (requant.zero_point << shift) + (1 << (shift - 1))
-                return ChannelConstants(shift, signed, with_f, tuning.dense, base, columns, constant)
+                for kept in (columns, constant):
+                    kept.setflags(write=False)
+                return ChannelConstants(shift, signed, with_f, dense, base, columns, constant)
     return None
 
 

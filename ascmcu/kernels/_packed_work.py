@@ -8,6 +8,8 @@ from ascmcu.kernels._packed_gemm_code import EIGHT_PAIRS
 from ascmcu.kernels._work import Work, blocks, work
 
 _EIGHT = 8
+# Code of a pair of taps and of what comes behind the sums; a flash's line, and the lines of the caches measured.
+_PAIR_BYTES, _FINISH_BYTES, _LINE_BYTES, _LINES = 56, 300, 16, 64
 _WIDENED = 4  # groups of four bytes that one turn of the widening loop takes
 
 
@@ -16,6 +18,8 @@ def pairs(d: GemmParams, turns: int, calls: int) -> Work:
     groups = turns * d.groups
     if not groups:
         return Work()
+    # The code of a turn: what is over the instruction cache is fetched anew each time.
+    lines = ((d.unroll + d.rest) * _PAIR_BYTES + _FINISH_BYTES) // _LINE_BYTES
     counts = {
         "packed.calls": calls,
         "packed.turns": turns,
@@ -23,6 +27,7 @@ def pairs(d: GemmParams, turns: int, calls: int) -> Work:
         "packed.pair_loops": groups * d.blocks if d.blocks > 1 else 0,
         f"packed.pair_groups{_variant(d)}": groups,
         "packed.clamped": 8 * groups if d.clamps else 0,
+        "packed.pair_lines": groups * lines if lines > _LINES else 0,
     }
     return work(counts)
 

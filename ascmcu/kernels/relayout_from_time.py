@@ -10,6 +10,7 @@ from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.relayout import Relayout
 
 
@@ -38,4 +39,7 @@ def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lower
     """Copies of rows, what filled the last one left out."""
     (x,) = present(inputs)
     rule = RowRule(RowMode.MAP, x.rows, (RowReads(1, 0, 1),), rows_per_step=TIME_STEPS)
-    return Lowered(Params(output.rows, output.row_bytes, x.layout.planar), rule=rule)
+    channels = output.row_bytes
+    planar = {"fours": rule.steps * (channels // 4), "rest": rule.steps * (channels % 4)}
+    counts = planar if x.layout.planar else {"copies": output.rows, "bytes": output.elements}
+    return Lowered(Params(output.rows, channels, x.layout.planar), rule=rule, work=work(counts))

@@ -10,6 +10,7 @@ from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.relayout import Relayout
 
 
@@ -32,4 +33,4 @@ def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lower
     """Copies of rows; the last row is repeated where rows are missing."""
     (x,) = present(inputs)
     rule = RowRule(RowMode.MAP, output.rows, (RowReads(TIME_STEPS, 0, TIME_STEPS),))
-    return Lowered(Params(x.rows, x.row_bytes), rule=rule)
+    return Lowered(Params(x.rows, x.row_bytes), rule=rule, work=work({"copies": x.rows, "bytes": x.elements}))

@@ -10,6 +10,7 @@ from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.relayout import Relayout
 
 
@@ -40,4 +41,6 @@ def lower(op: Relayout, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lower
     folded = x.layout.time_steps > 1
     count = 1 if folded else TIME_STEPS
     rule = RowRule(RowMode.MAP, output.rows, (RowReads(count, 0, count),))
-    return Lowered(Params(x.rows, x.shape[3], folded), rule=rule)
+    channels = x.shape[3]
+    counts = {"fours": rule.steps * (channels // 4), "rest": rule.steps * (channels % 4)}
+    return Lowered(Params(x.rows, channels, folded), rule=rule, work=work(counts))

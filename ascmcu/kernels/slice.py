@@ -9,6 +9,7 @@ from ascmcu.kernels import _loops
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._strided_copy import CopyParams
+from ascmcu.kernels._work import work
 from ascmcu.ops.slice import Slice
 
 
@@ -24,4 +25,5 @@ def lower(op: Slice, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     base = sum(a * b for a, b in zip(strides, op.begin[first:], strict=True))
     rows = (op.strides[1], op.begin[1]) if mapped else (0, 0)
     levels = _loops.loops(size, (_loops.contiguous_strides(size), walk))
-    return Lowered(CopyParams(levels, base, *rows, output.dtype.c_name))
+    counts = {"elements": output.elements, "runs": output.elements // levels[-1].extent}
+    return Lowered(CopyParams(levels, base, *rows, output.dtype.c_name), work=work(counts))

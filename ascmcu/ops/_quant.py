@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -186,11 +187,18 @@ def requantization(
     """The requantization of a convolution or dense layer (``PopulateConvolutionQuantizationParams``)."""
     quant = weights.quantization
     weight_scales = quant.scales if quant.per_axis else quant.scales * channels
-    scales = tuple(_scales.double(x.scale, w, over=output.scale) for w in weight_scales)
-    fixed = [_scales.double_multiplier(x.scale, w, over=output.scale) for w in weight_scales]
-    return Requantization(
-        scales, tuple(m for m, _ in fixed), tuple(s for _, s in fixed), output.zero_point, *clamp, once=once
-    )
+    return _requantization(x.scale, weight_scales, output.scale, output.zero_point, clamp, once)
+
+
+# Kernels are compared by what they make of a layer: each asks for the same.
+@functools.lru_cache(maxsize=1024)
+def _requantization(
+    x: float, weights: tuple[float, ...], output: float, zero_point: int, clamp: tuple[int, int], once: bool
+) -> Requantization:
+    scales = tuple(_scales.double(x, w, over=output) for w in weights)
+    fixed = [_scales.double_multiplier(x, w, over=output) for w in weights]
+    multipliers, shifts = tuple(m for m, _ in fixed), tuple(s for _, s in fixed)
+    return Requantization(scales, multipliers, shifts, zero_point, *clamp, once=once)
 
 
 def zero_bias(channels: int) -> Array:

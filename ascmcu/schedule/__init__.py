@@ -81,7 +81,17 @@ def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan
         storage, apart = shared, together
     placed, size, bound = place(apart, trace.events)
     return Plan(
-        graph, mode, layers, placed, storage, size, bound, trace.events, trace.order, target=tuning.target
+        graph,
+        mode,
+        layers,
+        placed,
+        storage,
+        size,
+        bound,
+        trace.events,
+        trace.order,
+        trace.rounds,
+        target=tuning.target,
     )
 
 

@@ -9,12 +9,16 @@ from functools import cached_property
 
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
-from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, around
+from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, Work, around, predicted, work
 
 LAYERS = "layers"
 ROWS = "rows"
 PUSH = -1
 Interval = tuple[int, int]
+# Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
+_TABLE_BYTES = 40
+# In the table, behind the layers of a row.
+TABLE_END = 255
 
 
 @dataclass(frozen=True)
@@ -60,8 +64,8 @@ class Plan:
     ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
     placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in. ``stages`` are the
-    passes that laid the graph out, each with its result: the last is ``graph``. ``target`` is what cycles are predicted
-    for.
+    passes that laid the graph out, each with its result: the last is ``graph``. ``rounds`` is how often rows ask all
+    layers whether they can run, where no table says what runs. ``target`` is what cycles are predicted for.
     """
 
     graph: Graph
@@ -73,6 +77,7 @@ class Plan:
     lower_bound_bytes: int
     events: int
     order: tuple[int, ...]
+    rounds: int = 0
     stages: tuple[tuple[str, Graph], ...] = ()
     target: Target = DEFAULT_TARGET
 
@@ -81,13 +86,36 @@ class Plan:
         """The layers that code runs for."""
         return tuple(layer for layer in self.layers if not self.moves_nothing(layer))
 
-    @cached_property
+    @property
     def cycles(self) -> int:
         """Predicted for an inference: all layers, and what runs around them."""
-        pushes = self.order.count(PUSH)
+        return self.cycles_at(self.target)
+
+    def cycles_at(self, target: Target) -> int:
+        """The same kernels' cycles elsewhere; of a kernel that was never measured, as the plan has them."""
+        layers = 0
+        for layer in self.running:
+            found = predicted(layer.lowered.kernel, layer.rule.steps, layer.lowered.work, target)
+            layers += layer.lowered.cycles if found is None else found
+        return layers + around(self.schedule_work, target)
+
+    @property
+    def schedule_work(self) -> Work:
+        """What runs around the layers: a push of each row, the calls of steps, and the questions whether they can."""
         steps = sum(layer.rule.steps for layer in self.running)
-        layers = sum(layer.lowered.cycles for layer in self.running)
-        return layers + around(pushes, steps, self.mode, self.target)
+        asked = self.rounds * len(self.running) if self.mode == ROWS and not self.step_table else 0
+        form = "table" if self.step_table else self.mode
+        return work({f"{form}_pushes": self.order.count(PUSH), f"{form}_steps": steps, "asked": asked})
+
+    @cached_property
+    def step_table(self) -> tuple[int, ...]:
+        """The layers that run behind each row, by number, ``PUSH`` behind the last; empty where it would be long."""
+        if self.mode != ROWS:
+            return ()
+        running = {layer.index for layer in self.running}
+        steps = (*(i for i in self.order[1:] if i == PUSH or i in running), PUSH)
+        fits = len(steps) <= _TABLE_BYTES * len(running) and len(self.layers) < TABLE_END
+        return steps if fits else ()
 
     @cached_property
     def latency_cycles(self) -> int:

@@ -30,12 +30,14 @@ class RowLives:
 @dataclass(frozen=True)
 class Trace:
     """What a run of the schedule leaves: lives by tensor, (first, last) event of each layer's accumulators (one pair
-    per group of steps), the events of each layer's steps (counted from one), and the number of events."""
+    per group of steps), the events of each layer's steps (counted from one), the number of events, and how often all
+    layers were asked whether they can run."""
 
     rows: dict[str, RowLives]
     states: dict[int, tuple[tuple[int, int], ...]]
     steps: dict[int, tuple[int, ...]]
     events: int
+    rounds: int = 0
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -87,6 +89,7 @@ class _Simulation:
         self.graph = graph
         self.layers = layers
         self.event = 0
+        self.rounds = 0
         self.done = [0] * len(layers)
         running = {name: t for name, t in graph.tensors.items() if not t.is_const}
         self.complete = dict.fromkeys(running, 0)
@@ -155,6 +158,7 @@ class _Simulation:
         """Layers in order, each one step if it is ready, until nothing moves."""
         progressed = True
         while progressed:
+            self.rounds += 1
             progressed = False
             for layer in self.layers:
                 if layer.index in self.waiting:
@@ -173,4 +177,4 @@ class _Simulation:
             read = self.read[name]
             rows[name] = RowLives(made, np.full_like(read, self.event + 1) if name in kept else read)
         states = {k: tuple(v) for k, v in self.states.items()}
-        return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event)
+        return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event, self.rounds)

@@ -17,17 +17,18 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+
+from elftools.elf.elffile import ELFFile
 
 from ascmcu import __version__, boards, paths
 from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
+from ascmcu.kernels import Optimize as Optimize  # re-exported
 from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 from ascmcu.toolchain.identity import UNIDENTIFIED, digest, place
 from ascmcu.toolchain.size import sizes
 
-Optimize = Literal["cycles", "flash", "balanced"]
 Progress = Callable[[int, int], None]
 
 LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
@@ -39,6 +40,7 @@ _LINK = (
     "-Wl,--no-warn-rwx-segments",
 )
 _INCLUDES = ("-I", "-isystem")
+_ALLOCATED = 2  # SHF_ALLOC
 # Of a compiler's output: what follows the first error seldom tells more.
 _HEAD_LINES = 20
 _ATTACH = "report it; attach the model, the command, the export's folder and the compiler's first lines, shown below"
@@ -109,7 +111,13 @@ def compiler_version(compiler: str) -> str:
 
 
 def firmware_identity(
-    folder: Path, board: Board, *, frontend: bool, optimize: Optimize = "balanced", profile: bool = True
+    folder: Path,
+    board: Board,
+    *,
+    frontend: bool,
+    optimize: Optimize = "balanced",
+    network: Optimize | None = None,
+    profile: bool = True,
 ) -> str:
     """What ``build_firmware`` of these arguments compiles, as one SHA-256.
 
@@ -119,6 +127,7 @@ def firmware_identity(
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
+    units = _at_level(units, folder, network)
     scripts = [("export/firmware.ld", folder / "firmware.ld")]
     return _identity(folder, (compiler_version(gcc), board.name, *_LINK, *flags), units, scripts)
 
@@ -154,15 +163,16 @@ def build_firmware(
     *,
     frontend: bool,
     optimize: Optimize = "balanced",
+    network: Optimize | None = None,
     profile: bool = True,
     build_sha256: str = UNIDENTIFIED,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Compile and link ``folder`` for ``board``: firmware.elf, .bin and .hex appear in it, all or none.
 
-    ``profile`` counts cycles per layer. Same input, same bytes: nothing of time or place enters. ``build_sha256`` is
-    what the firmware's hello names as its build (``firmware_identity``).
-    ``progress`` is called with the files compiled and the files in all.
+    ``network`` is the level of ``model.c``, where it is another. ``profile`` counts cycles per layer. Same input, same
+    bytes: nothing of time or place enters. ``build_sha256`` is what the firmware's hello names as its build
+    (``firmware_identity``). ``progress`` is called with the files compiled and the files in all.
 
     Raises:
         ToolError: the cross compiler is missing.
@@ -174,6 +184,7 @@ def build_firmware(
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
+    units = _at_level(units, folder, network)
     units = _naming(units, build_sha256)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
@@ -188,7 +199,34 @@ def build_firmware(
         if script != folder / "firmware.ld":
             shutil.copyfile(script, folder / "firmware.ld")
     warnings = _warnings(said + linker_said)
-    return BuildReport(folder / "firmware.elf", compiler_version(gcc), " ".join(flags), ram, flash, warnings)
+    told = " ".join(flags) + ("" if network in (None, optimize) else f"; model.c: {LEVELS[network]}")
+    return BuildReport(folder / "firmware.elf", compiler_version(gcc), told, ram, flash, warnings)
+
+
+def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optimize) -> int:
+    """Flash that ``model.c`` takes at a level, its constants included.
+
+    Raises:
+        ToolError: no cross compiler.
+        GeneratedCodeError: it refuses our C.
+    """
+    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
+    units = _units(folder, board.family.parts, frontend=frontend, profile=False, flags=flags)
+    own = [unit for unit in units if unit.source == folder / "model.c"]
+    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch:
+        ((compiled,), _) = _compile(gcc, own, (*flags, *_maps(folder)), Path(scratch))
+        with compiled.open("rb") as file:
+            parts = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED]
+            return sum(int(s["sh_size"]) for s in parts if s["sh_type"] == "SHT_PROGBITS")
+
+
+def _at_level(units: Sequence[_Unit], folder: Path, network: Optimize | None) -> list[_Unit]:
+    """``model.c`` at a level of its own."""
+    if network is None:
+        return list(units)
+    model = folder / "model.c"
+    return [replace(u, flags=(*u.flags, LEVELS[network])) if u.source == model else u for u in units]
 
 
 def build_host(
