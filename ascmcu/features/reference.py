@@ -52,7 +52,8 @@ def load(path: Path) -> npt.NDArray[Any]:
         DataError: not readable, no such array, another type, values that are not finite, or one value throughout.
     """
     try:
-        array = np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            array = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         # NumPy's words advise to unpickle what a stranger may have written.
         found = "no array of numbers" if "pickle" in str(error) else why(error)

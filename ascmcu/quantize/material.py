@@ -137,12 +137,13 @@ def of_arrays(path: Path) -> Material:
         DataError: the file holds no such array.
     """
     try:
-        loaded = np.load(path)
-        if isinstance(loaded, np.lib.npyio.NpzFile):
-            if not loaded.files:
-                raise ValueError("the archive holds no arrays")
-            loaded = loaded[loaded.files[0]]
-        x = np.asarray(loaded, np.float32)
+        with path.open("rb") as file:
+            loaded = np.load(file)
+            if isinstance(loaded, np.lib.npyio.NpzFile):
+                if not loaded.files:
+                    raise ValueError("the archive holds no arrays")
+                loaded = loaded[loaded.files[0]]
+            x = np.asarray(loaded, np.float32)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
         raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
     return Material(x, x, np.zeros(len(x), np.int64))

@@ -11,7 +11,7 @@ from ascmcu.results.comparison import Comparison, Difference
 from ascmcu.results.schema import Benchmark
 
 # Columns of words stand left, those of numbers right.
-_WORDS = ("figure", "layer", "op")
+_WORDS = ("figure", "layer", "op", "kernel")
 
 
 def of_benchmark(b: Benchmark, verdicts: Sequence[Verdict] = ()) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import bisect
 import contextlib
+import io
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -63,8 +64,7 @@ class Image:
     def __init__(self, path: Path) -> None:
         self.path = path
         with reading(path):
-            self._file = path.open("rb")
-            self._elf = ELFFile(self._file)
+            self._elf = ELFFile(io.BytesIO(path.read_bytes()))
             header = self._elf.header
         if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
             raise InputError(

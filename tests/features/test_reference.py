@@ -212,7 +212,7 @@ REFUSED: dict[str, tuple[Callable[[Array], Array], tuple[str, ...]]] = {
     ),
     "with deltas": (lambda x: np.stack([x, x], axis=3)[:, 2:-2], ("another shape", "deltas = 1")),
     "not finite": (_nan, ("not finite", "1 of 3072, the first at [1, 2, 3]")),
-    "integers": (lambda x: x.astype(np.int32), ("another type", "int32")),
+    "integers": (lambda x: x.astype(np.int32), ("wrong element type", "int32")),
     "quantized, no model": (lambda x: x.astype(np.int8), ("needs the scale", "--model")),
     "order": (lambda x: x[::-1], ("another order", "clip 0 is that of 3.wav, not of 0.wav", "4 of 4")),
     "two exchanged": (lambda x: x[[0, 2, 1, 3]], ("another order", "clip 1 is that of 1.wav, not of 2.wav")),

@@ -203,7 +203,8 @@ def test_figures_say_what_was_counted(benchmark_result: Benchmark, faster: Bench
     counted = dataclasses.replace(benchmark_result, count_kind="instructions")
     text = markdown.of_benchmark(counted)
     assert "| latency, instructions |" in text and "cycles" not in text.partition("<details>")[0]
-    assert "| layer | op | MACs |" in text and "| --- | --- | ---: |" in text, "words left, numbers right"
+    assert "| layer | op | kernel | MACs |" in text, text
+    assert "| --- | --- | --- | ---: |" in text, "words left, numbers right"
 
 
 def _sent(b: Benchmark, *inputs: str) -> Benchmark:

@@ -16,10 +16,11 @@ from rich.console import Console
 from ascmcu import boards
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.clips import Clip, Clips
-from ascmcu.benchmark.counts import Counts
+from ascmcu.benchmark.counts import Counts, of_repetitions
 from ascmcu.benchmark.journal import ClipResult
 from ascmcu.benchmark.run import RunResult
 from ascmcu.benchmark.session import Repairs
+from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.results import summarize as made
 from ascmcu.results import table
@@ -223,3 +224,50 @@ def test_a_second_memory_counts_where_it_is_used() -> None:
     assert board.spare is not None
     assert made._ram_room(board, board.ram.size_bytes) == board.ram.size_bytes
     assert made._ram_room(board, board.ram.size_bytes + 1) == board.ram.size_bytes + board.spare.size_bytes
+
+
+def test_a_class_without_clips_has_no_say_in_the_mean_of_classes() -> None:
+    assert made._macro_accuracy(((1, 1, 0), (0, 0, 0), (1, 0, 3))) == pytest.approx((0.5 + 0.75) / 2)
+    assert made._accuracy(((1, 1, 0), (0, 0, 0), (1, 0, 3))) == pytest.approx(4 / 6)
+    assert made._class_accuracy(((1, 1), (0, 0)), ("a", "b")) == {"a": 0.5, "b": None}
+    assert (made._accuracy(None), made._macro_accuracy(None), made._class_accuracy(None, ())) == (
+        None, None, None,
+    )  # fmt: skip
+
+
+def test_counts_of_clips_that_differ_in_everything() -> None:
+    """Means of the work, the least and the most, and the worst of what must not be late."""
+    clips = tuple(
+        dataclasses.replace(RESULTS[0], counts=Counts(network, frontend, hop, latency))
+        for network, frontend, hop, latency in ((1000, 50, 9, 3), (1010, 54, 7, 8), (1050, 61, 8, 5))
+    )
+    counted = made._counts(clips)
+    assert (counted.network, counted.network_min, counted.network_max) == (1020, 1000, 1050)
+    assert (counted.frontend, counted.worst_hop, counted.latency) == (55, 9, 8)
+
+
+def test_repetitions_give_the_median_and_the_worst_hop() -> None:
+    runs = [Counts(n, 10 * n, 100 - n, 1000 + n) for n in (5, 1, 4, 2, 3)]
+    assert of_repetitions(runs) == Counts(3, 30, 99, 1003)
+    assert of_repetitions(runs[:4]) == Counts(4, 40, 99, 1004), "of an even number the higher one"
+    assert of_repetitions(runs[:1]) == runs[0]
+
+
+def test_decibels_of_a_mistake_are_of_power() -> None:
+    """Ten times the amplitude are 20 dB; what is more than 80 dB below the loudest is black."""
+    mistakes = [
+        made._mistake(0, Clip("a", 0, lambda amplitude=a: _sine(amplitude), "x"), SPEC) for a in (300, 3000)
+    ]
+    quiet, loud = mistakes
+    assert loud.high_db - quiet.high_db == pytest.approx(20.0, abs=0.05)
+    powers = extract.mel_power(np.frombuffer(_sine(3000), "<i2").astype(np.int16), SPEC)
+    level_db = 10 * np.log10(np.maximum(made._fewer_frames(powers), 1e-12))
+    assert loud.high_db == pytest.approx(level_db.max(), abs=0.01)
+    assert loud.low_db == pytest.approx(max(level_db.min(), level_db.max() - 80), abs=0.01)
+    expected = np.rint(255 * np.clip((level_db - loud.low_db) / (loud.high_db - loud.low_db), 0, 1)).T
+    levels = np.frombuffer(base64.b64decode(loud.levels), np.uint8).reshape(loud.bands, loud.frames)
+    assert np.abs(levels - expected).max() <= 1
+
+
+def _sine(amplitude: int) -> bytes:
+    return np.rint(amplitude * np.sin(np.arange(16000) * 0.7)).astype("<i2").tobytes()

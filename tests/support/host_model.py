@@ -30,8 +30,14 @@ class HostModel:
         self.graph = graph
         self.plan = make_plan(graph, mode)
         self.native = native
-        self._folder = tempfile.TemporaryDirectory()
-        folder = Path(self._folder.name)
+        with tempfile.TemporaryDirectory() as folder:
+            self._c = self._built(Path(folder), sanitize)  # what is loaded needs no file
+        self._c.model_input.restype = ctypes.c_void_p
+        self._c.model_output.restype = ctypes.c_void_p
+        self._c.model_push.restype = ctypes.c_bool
+
+    def _built(self, folder: Path, sanitize: bool) -> ctypes.CDLL:
+        native = self.native
         for name, text in render_model(self.plan, name="case", sha256="0" * 64).files.items():
             (folder / name).write_text(text)
         library, dump = folder / "model.so", folder / "dump"
@@ -41,10 +47,7 @@ class HostModel:
         assert done.returncode == 0, done.stderr
         misread = native.misread(dump)
         assert not misread, f"{native} takes these for functions without effect: {', '.join(misread)}"
-        self._c = ctypes.CDLL(str(library))
-        self._c.model_input.restype = ctypes.c_void_p
-        self._c.model_output.restype = ctypes.c_void_p
-        self._c.model_push.restype = ctypes.c_bool
+        return ctypes.CDLL(str(library))
 
     def __str__(self) -> str:
         return f"host C, {self.native}, {self.plan.mode}"

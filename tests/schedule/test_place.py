@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where buffers go: at the lowest offset that is free, to the byte; and what ``plan.txt`` says of it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ascmcu import passes
+from ascmcu.frontends import tflite
+from ascmcu.schedule import LAYERS, ROWS, make_plan
+from ascmcu.schedule.describe import describe
+from ascmcu.schedule.place import _first_fit
+from tests.support import recipes_flat
+from tests.support.recipes import Recipe, Step
+
+
+@pytest.mark.parametrize(
+    ("order", "sizes", "conflicts", "offsets", "top"),
+    [
+        ("012", (10, 10, 10), ("01", "12"), (0, 10, 0), 20),
+        ("0123", (8, 16, 8, 16), ("01", "12", "13", "02"), (0, 8, 24, 24), 40),
+        ("0123", (4, 6, 5, 6), ("01", "12", "23", "13"), (0, 4, 10, 15), 21),
+        ("2013", (4, 6, 5, 6), ("02", "12", "23", "13"), (5, 5, 0, 11), 17),
+        ("0123", (10, 4, 10, 4), ("01", "12", "23", "03"), (0, 10, 0, 10), 14),
+        ("012", (10, 20, 11), ("01", "12"), (0, 10, 30), 41),
+        ("01", (3, 3), (), (0, 0), 3),
+    ],
+)
+def test_each_lies_at_the_lowest_free_offset(
+    order: str, sizes: tuple[int, ...], conflicts: tuple[str, ...], offsets: tuple[int, ...], top: int
+) -> None:
+    """Of gaps those that fit to the byte are taken, smaller ones are not."""
+    neighbours: list[list[int]] = [[] for _ in sizes]
+    for a, b in conflicts:
+        neighbours[int(a)].append(int(b))
+        neighbours[int(b)].append(int(a))
+    assert _first_fit([int(i) for i in order], list(sizes), neighbours) == (list(offsets), top)
+
+
+def test_the_plan_says_how_far_the_arena_is_above_its_bound() -> None:
+    window = {"kernel": [3, 3], "stride": [1, 1], "same": True, "act": "relu", "dilation": [1, 1], "dead": 0}
+    step = Step("conv", (0,), {**window, "channels": 4, "groups": 1})
+    graph = passes.optimize(tflite.parse(recipes_flat.make(Recipe((1, 8, 6, 2), "int8", 3, (step,))), "net"))
+    plan, other = make_plan(graph, ROWS), make_plan(graph, LAYERS)
+    for bound, text in ((120, "25.0 %"), (150, "0.0 %"), (149, "0.7 %"), (0, "0.0 %")):
+        made = dataclasses.replace(plan, arena_bytes=150, lower_bound_bytes=bound)
+        first, second, *_ = describe(made, [made, other]).splitlines()
+        assert first == f"schedule rows: 150 bytes of activations, {text} above the peak of live bytes"
+        assert second.startswith("schedule layers: ") and second.endswith(" (not chosen)")
