@@ -100,12 +100,12 @@ def round_float32(x: npt.NDArray[np.float32]) -> Array:
 
 
 # Beyond this every zero point leaves the 8-bit range; conversion to an integer stays defined.
-_REAL_LIMIT = 1024.0
+REAL_LIMIT = 1024.0
 
 
 def round_bounded(x: npt.NDArray[np.float32]) -> I64:
     """``round_float32`` as integers, as far as they matter for 8 bits."""
-    return np.clip(round_float32(x), -_REAL_LIMIT, _REAL_LIMIT).astype(np.int64)
+    return np.clip(round_float32(x), -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
 
 
 def _saturate(x: Array) -> I64:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``expf`` and ``tanhf`` of this machine's C library.
+"""``expf``, ``expm1f``, ``logf``, ``erff`` and ``tanhf`` of this machine's C library.
 
-LiteRT fills its tables for LOGISTIC and TANH with them, so the tables' bits are the C library's: glibc's ``tanhf`` is
-off by up to two units in the last place before 2.41 and correctly rounded from then on. Asking the same library is what
-gives LiteRT's bits on every machine. Where there is none that Python can load, the correctly rounded value stands in.
+LiteRT fills its tables for LOGISTIC, TANH, EXP, ELU, LOG and GELU with them, so the tables' bits are the C library's:
+glibc's ``tanhf`` is off by up to two units in the last place before 2.41 and correctly rounded from then on. Asking the
+same library gives LiteRT's bits on every machine. Where there is none that Python can load, the correctly rounded
+value stands in.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import functools
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +22,9 @@ Float32 = npt.NDArray[np.float32]
 _ROUNDED: dict[str, Callable[[float], float]] = {
     "expf": lambda x: float(np.float32(np.exp(x))),
     "tanhf": lambda x: float(np.float32(np.tanh(x))),
+    "expm1f": lambda x: float(np.float32(np.expm1(x))),
+    "logf": lambda x: float(np.float32(np.log(x))),
+    "erff": lambda x: float(np.float32(math.erf(x))),
 }
 
 
@@ -31,6 +36,21 @@ def expf(x: Float32) -> Float32:
 def tanhf(x: Float32) -> Float32:
     """The hyperbolic tangent, element by element."""
     return _mapped("tanhf", x)
+
+
+def expm1f(x: Float32) -> Float32:
+    """e^x − 1, element by element."""
+    return _mapped("expm1f", x)
+
+
+def logf(x: Float32) -> Float32:
+    """The natural logarithm of positive numbers, element by element."""
+    return _mapped("logf", x)
+
+
+def erff(x: Float32) -> Float32:
+    """The error function, element by element."""
+    return _mapped("erff", x)
 
 
 def _mapped(name: str, x: Float32) -> Float32:

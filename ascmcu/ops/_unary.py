@@ -14,7 +14,7 @@ from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
-from ascmcu.ops._fixed import round_float32
+from ascmcu.ops._fixed import REAL_LIMIT, round_bounded
 
 Float32 = npt.NDArray[np.float32]
 
@@ -56,6 +56,8 @@ def through_float32(
     """What LiteRT fills its 8-bit tables with (``LUTPopulate``): dequantized, transformed and rescaled in float32."""
     low, high = source.dtype.integer_range
     real = np.float32(source.scale) * (np.arange(low, high + 1) - source.zero_point).astype(np.float32)
-    rescaled = round_float32(function(real) * np.float32(_scales.single(1.0, over=output.scale)))
-    table: Array = np.clip(rescaled.astype(np.int64) + output.zero_point, *output.dtype.integer_range)
+    with np.errstate(over="ignore"):
+        rescaled = function(real) * np.float32(_scales.single(1.0, over=output.scale))
+    rounded = round_bounded(np.clip(rescaled, np.float32(-REAL_LIMIT), np.float32(REAL_LIMIT)))
+    table: Array = np.clip(rounded + output.zero_point, *output.dtype.integer_range)
     return table[x.astype(np.int64) - low]

@@ -83,6 +83,10 @@ _OPTIONS = {
     "UNPACK": "UnpackOptions", "SHAPE": "ShapeOptions", "SOFTMAX": "SoftmaxOptions", "LEAKY_RELU": "LeakyReluOptions",
     "HARD_SWISH": "HardSwishOptions", "ABS": "AbsOptions", "QUANTIZE": "QuantizeOptions",
     "DEQUANTIZE": "DequantizeOptions", "GATHER": "GatherOptions", "REDUCE_PROD": "ReducerOptions", "DIV": "DivOptions",
+    "EXP": "ExpOptions", "GELU": "GeluOptions", "NEG": "NegOptions", "SQUARE": "SquareOptions",
+    "SQUARED_DIFFERENCE": "SquaredDifferenceOptions", "FILL": "FillOptions", "TILE": "TileOptions",
+    "DEPTH_TO_SPACE": "DepthToSpaceOptions", "SPACE_TO_DEPTH": "SpaceToDepthOptions",
+    "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "L2_NORMALIZATION": "L2NormOptions",
 }  # fmt: skip
 
 

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GELU: x × Φ(x), by the error function or by the hyperbolic tangent."""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, Tensor
+from ascmcu.ops._libm import erff, tanhf
+from ascmcu.ops._unary import Float32, Unary, through_float32
+
+_HALF, _ONE = np.float32(0.5), np.float32(1)
+_ROOT_OF_HALF = np.float32(math.sqrt(0.5))
+# √(2/π) as the product of two float32 constants, and the cubic's factor (tflite reference/gelu.h).
+_ROOT_OF_2_OVER_PI = np.float32(np.float32(2 / math.sqrt(math.pi)) * _ROOT_OF_HALF)
+_CUBIC = np.float32(0.044715)
+
+
+@register("GELU")
+@dataclass(frozen=True)
+class Gelu(Unary):
+    """A table filled in float32 (tflite gelu.cc)."""
+
+    KIND = "gelu"
+    approximate: bool
+
+    @classmethod
+    def build(cls, ctx: ImportContext) -> Gelu:
+        """With the option of the same name."""
+        return cls(bool(ctx.option("Approximate", False)))
+
+    def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        return through_float32(x, source, output, functools.partial(_gelu, approximate=self.approximate))
+
+
+def _gelu(x: Float32, *, approximate: bool) -> Float32:
+    inner = _ROOT_OF_2_OVER_PI * (x + _CUBIC * x * x * x) if approximate else x * _ROOT_OF_HALF
+    phi = tanhf(inner) if approximate else erff(inner)
+    result: Float32 = _HALF * x * (_ONE + phi)
+    return result
