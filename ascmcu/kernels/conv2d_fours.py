@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """CONV_2D four taps at a time (``_dense_fours``): whatever its window and groups, its accumulators and scales.
 
 Each pixel's taps are copied into one run of bytes, what lies outside the map as the zero point; a dense layer on it
