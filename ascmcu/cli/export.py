@@ -26,8 +26,8 @@ from ascmcu.cli import names
 )  # fmt: skip
 @click.option(
     "--schedule", type=click.Choice(["auto", "layers", "rows"]), default="auto", show_default=True,
-    help="layers: whole tensors. rows: streamed, needs less RAM. auto: the faster that fits; if both are about as fast, "
-    "the one with less RAM.",
+    help="layers: whole tensors. rows: streamed, needs less RAM. auto: the faster that fits; if both are about as "
+    "fast, the one with less RAM.",
 )  # fmt: skip
 @click.option(
     "--features",
