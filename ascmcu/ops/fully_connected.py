@@ -28,6 +28,7 @@ class FullyConnected(_dense.Dense):
     """
 
     KIND = "fully_connected"
+    READS_FLAT = True
     FAMILY = "dense"
     clamp: tuple[int, int]
 

@@ -35,6 +35,7 @@ class Reshape(Op):
 
     KIND = "reshape"
     MOVES_NOTHING = True
+    READS_FLAT = True
     KEEPS_NUMBERS = True
     shape: tuple[int, ...]
 

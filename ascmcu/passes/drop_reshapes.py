@@ -6,17 +6,16 @@ from __future__ import annotations
 import dataclasses
 
 from ascmcu.ir.graph import Graph, Node
-from ascmcu.ops.fully_connected import FullyConnected
 from ascmcu.ops.reshape import Reshape
 from ascmcu.passes._rewire import sole_consumer
 
 
 def drop_reshapes(graph: Graph) -> Graph:
-    """A dense layer reads its input in C order whatever its shape; so do a reshape's elements."""
+    """An op that takes its input's elements in C order whatever their shape, as dense layers do, needs no reshape."""
     graph = _through_inputs(graph)
     nodes = []
     for node in graph.nodes:
-        if isinstance(node.op, FullyConnected | Reshape):
+        if node.op.READS_FLAT:
             node = _past_reshapes(graph, node)
         nodes.append(node)
     return graph.replace(nodes=nodes)
