@@ -13,9 +13,9 @@ _PAIR_BYTES, _FINISH_BYTES, _LINE_BYTES, _LINES = 56, 300, 16, 64
 _WIDENED = 4  # groups of four bytes that one turn of the widening loop takes
 
 
-def pairs(d: GemmParams, turns: int, calls: int) -> Work:
+def pairs(d: GemmParams, turns: int, calls: int, groups: int | None = None) -> Work:
     """``turns`` times two pixels through all whole groups of four channels, in ``calls`` calls."""
-    groups = turns * d.groups
+    groups = turns * (d.groups if groups is None else groups)
     if not groups:
         return Work()
     # The code of a turn: what is over the instruction cache is fetched anew each time.
@@ -67,16 +67,21 @@ def eights(d: GemmParams, vectors: int) -> Work:
     return work(counts)
 
 
-def tails(d: GemmParams, pixels: int) -> Work:
-    """The channels behind the last whole group: a group of its own for each pixel, of which ``tail`` are kept."""
+def tails(d: GemmParams, pixels: int, *, two: bool, calls: int = 1) -> Work:
+    """The channels behind the last whole group: a group of its own, by pairs of pixels where ``two``; or where there is
+    none to overlap, for each pixel one of which ``tail`` are kept."""
     if not d.tail:
         return Work()
-    return ones(d, pixels, pixels, 1) + work({"packed.tails": pixels, "packed.kept": pixels * d.tail})
+    if not d.overlaps:
+        return ones(d, pixels, pixels, 1) + work({"packed.tails": pixels, "packed.kept": pixels * d.tail})
+    if not two:
+        return ones(d, pixels, calls, 1)
+    return pairs(d, pixels // 2, calls, 1) + ones(d, pixels % 2, 1, 1)
 
 
 def run(d: GemmParams, pixels: int, *, two: bool) -> Work:
     """``pixels`` pixels that lie side by side, through all channels."""
-    found = eights(d, pixels) + tails(d, pixels)
+    found = eights(d, pixels) + tails(d, pixels, two=two)
     if not two:
         return found + ones(d, pixels, 1)
     return found + pairs(d, pixels // 2, 1 if pixels > 1 else 0) + ones(d, pixels % 2, 1)

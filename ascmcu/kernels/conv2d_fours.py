@@ -17,6 +17,7 @@ from ascmcu.kernels import _dense_fours
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
+from ascmcu.kernels._work import Work, inside, work
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.conv2d import Conv2D
 
@@ -36,6 +37,16 @@ class Params:
     fours: _dense_fours.Fours
     y_type: str
     requant: RequantParams
+
+    @property
+    def kernel_row(self) -> int:
+        """Bytes of a kernel row's taps in a run."""
+        return self.window.kernel_w * self.depth
+
+    @property
+    def run_weights(self) -> int:
+        """Weights of a group of input channels."""
+        return self.fours.channels * self.run
 
 
 @kernel(Conv2D, cost=Cost(mac=_dense_fours.CYCLES, output=40, input=4))
@@ -69,4 +80,22 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         params,
         (("weights", np.concatenate(by_group)), ("bias", folded), *constants),
         scratch=(DType.INT32, shape.channels + run // _WORD),
+        work=_work(params, output),
     )
+
+
+def _work(k: Params, output: Tensor) -> Work:
+    """All pixels: the columns under their windows are copied, the runs summed, the sums requantized."""
+    w = k.window
+    across = inside(w.out_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.in_w)
+    along = inside(output.shape[1], w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h)
+    runs, columns = len(across) * len(along) * k.groups, sum(across) * sum(along) * k.groups
+    counts = {
+        "runs": runs,
+        "filled": runs * k.run,
+        "kernel_rows": len(across) * sum(along) * k.groups,
+        "columns": columns,
+        "copied": columns * k.depth,
+        f"outputs_{k.requant.form}": output.elements,
+    }
+    return _dense_fours.counted(k.fours, runs) + work(counts)

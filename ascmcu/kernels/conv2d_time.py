@@ -125,7 +125,9 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
 def _work(k: Params) -> Work:
     """All steps: their time steps widened, then summed."""
     steps = TIME_STEPS * (k.steps - 1) + k.last
-    found = _packed_work.pairs(k.gemm, steps // 2, k.steps) + _packed_work.tails(k.gemm, steps)
+    found = _packed_work.pairs(k.gemm, steps // 2, k.steps) + _packed_work.tails(
+        k.gemm, steps, two=True, calls=k.steps
+    )
     if k.int16_input:
         return found
     rows = k.steps * k.words

@@ -145,6 +145,9 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
 def _work(k: Params) -> Work:
     """All pairs of pixels: those of two rows, then those beside each other in a last row."""
     pixels = k.width * (k.rows // PAIR) + (-(-k.width // 2) if k.odd else 0)
-    tails = _packed_work.tails(k.gemm, k.width * k.rows)
+    under = k.width * (k.rows // PAIR)
+    tails = _packed_work.tails(k.gemm, PAIR * under, two=True, calls=under)
+    if k.odd:
+        tails += _packed_work.tails(k.gemm, k.width, two=False, calls=k.width)
     found = _packed_work.pairs(k.gemm, pixels, pixels) + tails + work({"pixels": pixels})
     return found if k.int16_input else found + _packed_work.widened_bytes(k.in_c) * (PAIR * pixels)

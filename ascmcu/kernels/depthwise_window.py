@@ -18,6 +18,7 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
+from ascmcu.kernels._work import Work, inside, work
 from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.m4.listing import Listing
 from ascmcu.ops._fixed import I64, wrap32
@@ -125,6 +126,28 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
             ("constants", _constants(start, found.columns, channels)),
         ),
         shift=found.shift,
+        work=_work(params, output),
+    )
+
+
+def _work(k: Params, output: Tensor) -> Work:
+    """All pixels: calls, groups, and of each group the kernel rows and taps that lie on the map."""
+    w = k.window
+    across = inside(w.out_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.in_w)
+    along = inside(output.shape[1], w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h)
+    pixels, last = len(across) * len(along), 1 if k.left_over else 0
+    groups = k.runs * k.groups + last
+    narrow = "narrow_" if w.kernel_w == 1 else ""
+    return work(
+        {
+            "pixels": pixels,
+            "calls": pixels * (k.runs + last),
+            "groups": pixels * groups,
+            f"{narrow}kernel_rows": len(across) * sum(along) * groups,
+            "taps": 0 if narrow else sum(across) * sum(along) * groups,
+            "signed": pixels * groups if k.inner.signed else 0,
+            "clamped": pixels * groups if k.inner.clamps else 0,
+        }
     )
 
 

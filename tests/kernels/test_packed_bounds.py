@@ -48,7 +48,7 @@ def test_accumulators_stay_below_two_to_the_23(once: bool, low: int, high: int, 
 @pytest.mark.parametrize("value", [-(1 << 24), 1 << 24])
 def test_a_constant_channel_needs_no_room(value: int) -> None:
     """Its accumulator is never multiplied."""
-    bounds = np.array([-1000, value], np.int64), np.array([1000, value], np.int64)
+    bounds = np.array([-1_000_000, value], np.int64), np.array([1_000_000, value], np.int64)
     requant = _requantization(MOST, once=False, channels=2)
     found = channel_constants(requant, bounds, DEFAULT_TUNING, two_words=True)
     assert found is not None and list(found.constant) == [False, True]
