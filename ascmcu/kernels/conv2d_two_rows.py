@@ -63,6 +63,11 @@ class Params:
         return self.width // 2
 
     @property
+    def moves(self) -> bool:
+        """Whether pixels of an int16 map move to where they have the distance of two rows."""
+        return self.int16_input and self.odd and self.pairs_beside > 0
+
+    @property
     def alone(self) -> bool:
         """Whether the last row leaves a pixel without a partner."""
         return self.odd and self.width % 2 == 1
