@@ -17,14 +17,17 @@ from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, aro
 from ascmcu.kernels._work import Work
 from ascmcu.schedule import Plan
 from ascmcu.sim import session
-from ascmcu.toolchain.gcc import LEVELS, compiler_version, find_tool
+from ascmcu.toolchain import gcc
 from ascmcu.toolchain.harness import build_harness
 
 # A layer's prediction may be off by so much, a network's by so much.
 LAYER, NETWORK = 0.05, 0.02
 # Layers with less of their network's cycles may be off by this part of it: they decide nothing.
 SMALL = 0.005
-WAIT_STATES = 5
+Levels = tuple[Optimize, ...]
+Waits = tuple[int, ...]
+LEVELS: Levels = ("cycles", "balanced", "flash")
+WAITS: Waits = (0, 5)
 
 HEADER = """# SPDX-License-Identifier: Apache-2.0
 # What each part of each kernel costs: cycles where the compiler optimises for cycles (-O3), balanced (-O2) and
@@ -85,20 +88,19 @@ class Measured:
 # ---- Measuring ----
 
 
-def measure(path: Path, mode: str, *, quick: bool = True) -> Iterator[Measured]:
-    """One network under one schedule: at -O3 without wait states; unless ``quick`` also otherwise."""
+def measure(path: Path, mode: str, levels: Levels = ("cycles",), waits: Waits = (0,)) -> Iterator[Measured]:
+    """One network under one schedule, at some levels of the compiler; at the first also at wait states."""
     compiled = api.compile_model(path, features=False)
     if not compiled.graph.nodes:
         return
     plan = api.candidates(compiled, mode)[0].plan  # type: ignore[arg-type]
     files = render_model(plan, name=compiled.name, sha256=compiled.sha256).files
-    levels: tuple[Optimize, ...] = ("cycles",) if quick else ("cycles", "balanced", "flash")
     for optimize in levels:
         with tempfile.TemporaryDirectory() as scratch:
             for name, text in files.items():
                 (Path(scratch) / name).write_text(text)
-            elf = build_harness(Path(scratch), profile=True, level=LEVELS[optimize]).elf
-            for wait_states in (0,) if quick or optimize != "cycles" else (0, WAIT_STATES):
+            elf = build_harness(Path(scratch), profile=True, level=gcc.LEVELS[optimize]).elf
+            for wait_states in waits if optimize == levels[0] else (0,):
                 yield _run(path.stem, plan, elf, optimize, wait_states)
 
 
@@ -126,12 +128,11 @@ def _run(model: str, plan: Plan, elf: Path, optimize: Optimize, wait_states: int
 
 def write(found: Sequence[Measured], path: Path) -> int:
     """Fit all columns and write the table; the number of parts."""
-    levels: tuple[Optimize, ...] = ("cycles", "balanced", "flash")
-    columns = [_fitted([m for m in found if Target(m.optimize, m.wait_states) == Target(o)]) for o in levels]
+    columns = [_fitted([m for m in found if Target(m.optimize, m.wait_states) == Target(o)]) for o in LEVELS]
     waits = _waits([m for m in found if m.optimize == "cycles"])
-    errors = [_errors(found, o, column) for o, column in zip(levels, columns, strict=True)]
+    errors = [_errors(found, o, column) for o, column in zip(LEVELS, columns, strict=True)]
     every = sorted({key for column in (*columns, waits) for key in column})
-    compiler = compiler_version(find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
+    compiler = gcc.compiler_version(gcc.find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
     lines = [HEADER, f'compiler = "{compiler}"\n']
     for section in sorted({section for section, _ in every}):
         lines.append(f"[{section}]")

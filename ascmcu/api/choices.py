@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -79,6 +79,12 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_
     if schedule in ("auto", ROWS):
         cheapest = min(choices, key=lambda v: peak_bytes(v.graph, ROWS)) if len(choices) > 1 else choices[0]
         found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS, tuning)))
+    return better(found)
+
+
+def better(found: Sequence[Candidate]) -> list[Candidate]:
+    """Plans, the best first: the fastest; of those that are about equally fast the one with less RAM; then the one
+    with the lower latency."""
     return sorted(found, key=functools.cmp_to_key(_order))
 
 

@@ -44,17 +44,17 @@ DEFAULT_TARGET = Target()
 
 
 def predicted(kernel: str, steps: int, work: Work, target: Target) -> int | None:
-    """Cycles of an inference, the calls of ``steps`` steps included; ``None`` for a kernel that nobody has measured."""
+    """Cycles of an inference, the calls of ``steps`` steps included; ``None`` where a part was never measured."""
     own = _table().get(kernel)
-    if own is None:
+    if own is None or unmeasured(kernel, work):
         return None
     return round(steps * _cost(own, STEPS, target) + sum(n * _part(kernel, p, target) for p, n in work.parts))
 
 
-def error(kernel: str, target: Target) -> float:
+def error(kernel: str, work: Work, target: Target) -> float:
     """How far a prediction of the kernel may be off, as a fraction; of one that was never measured, by half."""
     costs = _table().get(kernel, {}).get(ERROR)
-    return _UNMEASURED if costs is None else costs[COLUMNS.index(target.optimize)]
+    return _UNMEASURED if costs is None or unmeasured(kernel, work) else costs[COLUMNS.index(target.optimize)]
 
 
 def around(work: Work, target: Target) -> int:
@@ -69,8 +69,7 @@ def measured_with() -> str:
 
 def unmeasured(kernel: str, work: Work) -> list[str]:
     """The parts of a layer's work that the table does not know."""
-    table = _table()
-    return [part for part in (STEPS, *work.names) if part_of(kernel, part) not in _known(table)]
+    return [part for part in (STEPS, *work.names) if part_of(kernel, part) not in _known()]
 
 
 def part_of(kernel: str, part: str) -> tuple[str, str]:
@@ -91,8 +90,9 @@ def _cost(section: Mapping[str, tuple[float, ...]], name: str, target: Target) -
     return costs[COLUMNS.index(target.optimize)] + target.wait_states * costs[-1]
 
 
-def _known(table: Mapping[str, Mapping[str, tuple[float, ...]]]) -> set[tuple[str, str]]:
-    return {(section, name) for section, parts in table.items() for name in parts}
+@functools.cache
+def _known() -> frozenset[tuple[str, str]]:
+    return frozenset((section, name) for section, parts in _table().items() for name in parts)
 
 
 @functools.cache

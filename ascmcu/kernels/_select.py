@@ -86,5 +86,5 @@ def _predicted(
     rule = lowered.rule or op.row_rule(inputs, output)
     cycles = predicted(kernel.name, rule.steps, work, tuning.target)
     cycles = lowered.cycles or estimate if cycles is None else cycles
-    at_most = cycles * (1.0 + error(kernel.name, tuning.target))
+    at_most = cycles * (1.0 + error(kernel.name, work, tuning.target))
     return dataclasses.replace(lowered, kernel=kernel.name, work=work, cycles=cycles, at_most_cycles=at_most)

@@ -9,11 +9,12 @@
  * RAM        248 bytes of activations (no placement can need less than 248)
  *
  * Memory map of the arena (bytes):
- *         0 …       4  1 row(s) of 4: t10
+ *         0 …      12  1 row(s) of 12: t13#scratch
  *         0 …       4  1 row(s) of 3: t14
  *         0 …      72  1 row(s) of 72: t3#scratch
  *         0 …     144  1 row(s) of 144: t6#scratch
- *         4 …       8  1 row(s) of 3: t13
+ *        12 …      16  1 row(s) of 4: t10
+ *        16 …      20  1 row(s) of 3: t13
  *       144 …     192  3 row(s) of 16: t3
  *       192 …     216  3 row(s) of 8: t0
  *       216 …     232  1 row(s) of 16: t6
@@ -101,7 +102,7 @@ static const int8_t weights_5[12] MODEL_SECTION(".rodata.weights.weights_5") = {
 };
 
 static const int32_t bias_5[3] MODEL_SECTION(".rodata.weights.bias_5") = {
-    2817, 849, 500,
+    24241, -11614, 13787,
 };
 
 static const int32_t multiplier_5[3] MODEL_SECTION(".rodata.weights.multiplier_5") = {
@@ -182,14 +183,14 @@ static inline int8_t *t4(int32_t row)
 static inline int8_t *t5(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 0);
+    return (int8_t *)(void *)(arena + 12);
 }
 
 /* t13: i8 1x3. */
 static inline int8_t *t6(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 4);
+    return (int8_t *)(void *)(arena + 16);
 }
 
 /* t14: i8 1x3. */
@@ -926,10 +927,68 @@ static void depthwise_im2row_1(const int8_t *const *rows, int32_t ky_begin, int3
     }
 }
 
-/* LOOKUP: 16 elements through a table of 256. */
-static void lookup_2(const int8_t *x, int8_t *out, const int8_t *table)
+#if ASCMCU_DSP
+#ifndef LOOKUP_EIGHTS
+#define LOOKUP_EIGHTS
+/*
+ * r0   x: eight elements that come next
+ * r1   out: of the elements that come next
+ * r2   table: 256 bytes
+ * r3   end: of x
+ * r4   x0-3: bytes
+ * r8   x4-7: bytes
+ */
+static ASCMCU_NAKED void lookup_eights(__attribute__((unused)) const uint8_t *x, __attribute__((unused)) uint8_t *out,
+    __attribute__((unused)) const uint8_t *table, __attribute__((unused)) const uint8_t *end)
 {
-    for (int32_t i = 0; i < 16; ++i) {
+    __asm__ volatile(
+        "push {r4-r11, lr}\n"
+        ".p2align 2\n"
+        "1:\n"                                  /* eights */
+        "ldr.w r8, [r0, #4]\n"                  /* x4-7, [x, #4] */
+        "ldr r4, [r0], #8\n"                    /* x0-3, [x], #8 */
+        "uxtb.w r5, r4, ror #8\n"               /* x0-3 byte 1, x0-3 */
+        "uxtb.w r6, r4, ror #16\n"              /* x0-3 byte 2, x0-3 */
+        "uxtb.w r7, r4, ror #24\n"              /* x0-3 byte 3, x0-3 */
+        "uxtb.w r4, r4\n"                       /* x0-3 byte 0, x0-3 */
+        "uxtb.w r9, r8, ror #8\n"               /* x4-7 byte 1, x4-7 */
+        "uxtb.w r10, r8, ror #16\n"             /* x4-7 byte 2, x4-7 */
+        "uxtb.w r11, r8, ror #24\n"             /* x4-7 byte 3, x4-7 */
+        "uxtb.w r8, r8\n"                       /* x4-7 byte 0, x4-7 */
+        "ldrb.w r4, [r2, r4]\n"                 /* y0, [table, x0-3 byte 0] */
+        "ldrb.w r5, [r2, r5]\n"                 /* y1, [table, x0-3 byte 1] */
+        "ldrb.w r6, [r2, r6]\n"                 /* y2, [table, x0-3 byte 2] */
+        "ldrb.w r7, [r2, r7]\n"                 /* y3, [table, x0-3 byte 3] */
+        "ldrb.w r8, [r2, r8]\n"                 /* y4, [table, x4-7 byte 0] */
+        "ldrb.w r9, [r2, r9]\n"                 /* y5, [table, x4-7 byte 1] */
+        "ldrb.w r10, [r2, r10]\n"               /* y6, [table, x4-7 byte 2] */
+        "ldrb.w r11, [r2, r11]\n"               /* y7, [table, x4-7 byte 3] */
+        "strb.w r5, [r1, #1]\n"                 /* y1, [out, #1] */
+        "strb.w r6, [r1, #2]\n"                 /* y2, [out, #2] */
+        "strb.w r7, [r1, #3]\n"                 /* y3, [out, #3] */
+        "strb.w r8, [r1, #4]\n"                 /* y4, [out, #4] */
+        "strb.w r9, [r1, #5]\n"                 /* y5, [out, #5] */
+        "strb.w r10, [r1, #6]\n"                /* y6, [out, #6] */
+        "strb.w r11, [r1, #7]\n"                /* y7, [out, #7] */
+        "strb r4, [r1], #8\n"                   /* y0, [out], #8 */
+        "cmp.w r0, r3\n"                        /* x, end */
+        "bne.w 1b\n"                            /* eights */
+        "pop {r4-r11, pc}\n"
+    );
+}
+
+#endif
+#endif
+/* LOOKUP: 16 elements through a table of 256, eight at a time. */
+static void lookup_eights_2(const int8_t *x, int8_t *out, const int8_t *table)
+{
+#if ASCMCU_DSP
+    lookup_eights((const uint8_t *)x, (uint8_t *)out, (const uint8_t *)table, (const uint8_t *)x + 16);
+    const int32_t first = 16;
+#else
+    const int32_t first = 0;
+#endif
+    for (int32_t i = first; i < 16; ++i) {
         out[i] = table[(uint8_t)x[i]];
     }
 }
@@ -1040,21 +1099,49 @@ static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
     }
 }
 
-/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row. */
-static void dense_portable_5(const int8_t *x, int8_t *out, const int8_t *weights, const int32_t *bias,
+static void dense_fours_5_sums(const int8_t *x, model_int32 *sums, const int8_t *w)
+{
+    {
+        const int8_t *from = x;
+        int32_t sum0 = sums[0];
+        int32_t sum1 = sums[1];
+        int32_t sum2 = sums[2];
+#if ASCMCU_DSP
+#pragma GCC unroll 2
+#endif
+        for (int32_t i = 0; i < 1; ++i, from += 4, w += 4 * 3) {
+            uint32_t x_word;
+            uint32_t w0;
+            uint32_t w1;
+            uint32_t w2;
+            memcpy(&x_word, from, sizeof x_word);
+            memcpy(&w0, w + 4 * 0, sizeof w0);
+            memcpy(&w1, w + 4 * 1, sizeof w1);
+            memcpy(&w2, w + 4 * 2, sizeof w2);
+            const uint32_t x_even = simd_even(x_word);
+            const uint32_t x_odd = simd_odd(x_word);
+            sum0 = simd_smlad(simd_even(w0), x_even, sum0);
+            sum0 = simd_smlad(simd_odd(w0), x_odd, sum0);
+            sum1 = simd_smlad(simd_even(w1), x_even, sum1);
+            sum1 = simd_smlad(simd_odd(w1), x_odd, sum1);
+            sum2 = simd_smlad(simd_even(w2), x_even, sum2);
+            sum2 = simd_smlad(simd_odd(w2), x_odd, sum2);
+        }
+        sums[0] = sum0;
+        sums[1] = sum1;
+        sums[2] = sum2;
+}
+}
+
+/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, four taps by four channels at a time. */
+static void dense_fours_5(const int8_t *x, int8_t *out, model_int32 *sums, const int8_t *weights, const int32_t *bias,
     const int32_t *multiplier, const uint8_t *shift)
 {
     for (int32_t vector = 0; vector < 1; ++vector, x += 4) {
+        memcpy(sums, bias, 3 * sizeof *sums);
+        dense_fours_5_sums(x, sums, weights);
         for (int32_t oc = 0; oc < 3; ++oc) {
-            const int8_t *w = weights + oc * 4;
-            int32_t acc = bias[oc];
-#if ASCMCU_DSP
-#pragma GCC unroll 8
-#endif
-            for (int32_t i = 0; i < 4; ++i) {
-                acc += ((int32_t)x[i] - (103)) * ((int32_t)w[i] - (0));
-            }
-            *out++ = (int8_t)clamp_i32(requantize_high(acc, multiplier[oc], shift[oc]) + 17, -128, 127);
+            *out++ = (int8_t)clamp_i32(requantize_high(sums[oc], multiplier[oc], shift[oc]) + 17, -128, 127);
         }
     }
 }
@@ -1139,7 +1226,7 @@ static void layer_2(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    lookup_2(t2(step), t3(step), table_2);
+    lookup_eights_2(t2(step), t3(step), table_2);
 
     LAYER_END(2);
 }
@@ -1176,7 +1263,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    dense_portable_5(t5(step), t6(step), weights_5, bias_5, multiplier_5, shift_5);
+    dense_fours_5(t5(step), t6(step), (int32_t *)(void *)(arena + 0), weights_5, bias_5, multiplier_5, shift_5);
 
     LAYER_END(5);
 }
