@@ -7,6 +7,8 @@ import dataclasses
 import functools
 import itertools
 import re
+import shutil
+import subprocess
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from ascmcu.m4.asm import Assembly
 from ascmcu.m4.listing import Line, Listing
 from ascmcu.m4.registers import Core
 from ascmcu.sim import run
-from tests.sim.programs import assemble, needs_gcc
+from tests.sim.programs import GCC, assemble, needs_gcc
 
 PLAIN = Finish(13, False, -128, 127, False, "", 1)
 RELU = dataclasses.replace(PLAIN, low=0)
@@ -167,6 +169,30 @@ def test_every_form_of_the_packed_product_keeps_its_registers(finish: Finish) ->
             sums(Loop(unroll, True, rest), 4000).name
             == f"packed_gemm_sums_{Loop(unroll, True, rest).name}_x4000"
         )
+
+
+@needs_gcc
+@pytest.mark.parametrize("assembler", [[GCC], ["clang", "--target=arm-none-eabi"]], ids=lambda a: a[0])
+def test_every_form_assembles_to_its_size(assembler: list[str], tmp_path: Path) -> None:
+    """Of the packed product; the other kernels' forms are compiled with the networks that take them."""
+    if shutil.which(assembler[0]) is None:
+        pytest.skip(f"{assembler[0]} is not installed")
+    listings = [two_by_four(f) for f in FINISHES] + [one_by_eight(f) for f in FINISHES]
+    listings += [one_by_four(Loop(unroll, unroll > 2, 1), f) for f in FINISHES for unroll in (2, 4)]
+    listings += [sums(Loop(unroll, unroll > 2, 1), 400) for unroll in (2, 16)]
+    sections = "".join(f'.section .f{i}, "ax"\n{_text(listing)}' for i, listing in enumerate(listings))
+    (tmp_path / "forms.s").write_text(f".syntax unified\n.thumb\n{sections}")
+    core = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
+    subprocess.run([*assembler, *core, "-c", "forms.s", "-o", "forms.o"], cwd=tmp_path, check=True)
+    told = subprocess.run(
+        ["arm-none-eabi-size", "-A", "forms.o"], cwd=tmp_path, capture_output=True, text=True
+    )
+    sizes = [int(found) for found in re.findall(r"^\.f\d+\s+(\d+)", told.stdout, re.MULTILINE)]
+    assert len(sizes) == len(listings)
+    for size, listing in zip(sizes, listings, strict=True):
+        assert 0 <= size - listing.size_bytes < 8, (
+            listing.name
+        )  # up to two halfwords of padding, and the end's
 
 
 # ---- Against the simulator ----

@@ -34,14 +34,7 @@ LABELS: dict[str, tuple[str, ...]] = {LAYERS: (), ROWS: ("yes", 'the "other"')}
 LEVELS = ("-O1", "-O3")
 CYCLES = "#include <stdint.h>\n#define MODEL_CYCLES() ((uint32_t)0)\n"
 # Conditions that no model of the corpus makes true (or false), and why, by template and by what their line holds.
-_WIDE = "a multiplier of two words that all channels share: 2,000 random per-tensor networks have none"
 UNTAKEN = {
-    ("kernels/_packed_gemm.j2", "{% if d.wide %}"): _WIDE,
-    ("kernels/_packed_gemm.j2", "{{ 8 if d.wide else 4 }}"): _WIDE,
-    ("kernels/_packed_gemm.j2", '{% if d.common == "mc" %}'): _WIDE,
-    ("kernels/_packed_gemm.j2", "{% if d.common %}"): _WIDE,
-    ("kernels/_packed_gemm.j2", '{% if d.common != "mc" %}'): _WIDE,
-    ("kernels/_packed_gemm.j2", "{r10, r11{% if not d.common %}, r12{% endif %}}"): _WIDE,
     ("kernels/relayout_from_time.c.j2", "{% if k.channels >= 4 %}"): (
         "planes of one to three channels that become rows again: 17,000 random networks have none"
     ),
