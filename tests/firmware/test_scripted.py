@@ -373,13 +373,14 @@ def test_statistics_count_what_happened(device: Device) -> None:
     device.begin(7, Kind.TENSOR, 24)
     device.data(7, 0, bytes(6))
     device.data(7, 0, bytes(6))  # twice
+    device.data(7, 0)  # a question, behind what has come
     device.data(7, 12, bytes(6))  # one is missing between
     device.take(b"\x05nonsense\0")
     device.idle()
     device.data(7, 6)  # a question is no loss
     found = device.ask(Type.STATISTICS)
     assert isinstance(found, wire.Statistics)
-    assert (found.frames, found.bad_frames, found.duplicates, found.rerequests) == (6, 1, 1, 3)
+    assert (found.frames, found.bad_frames, found.duplicates, found.rerequests) == (7, 1, 1, 3)
 
 
 # --------------------------------------------------------------- requests that cannot be

@@ -57,7 +57,9 @@ def test_published_networks(name: str, mode: str) -> None:
 @pytest.mark.parametrize("form", FORMS)
 def test_made_networks(form: str, mode: str, tmp_path: Path) -> None:
     _same_compiler()
-    for number, recipe in enumerate(kernel_networks.drawn(form, SEED, EACH)):
+    networks = kernel_networks.drawn(form, SEED, EACH)
+    assert networks
+    for number, recipe in enumerate(networks):
         path = tmp_path / f"{form}-{number}.tflite"
         path.write_bytes(recipes_flat.make(recipe))
         _check(path, mode)

@@ -31,6 +31,7 @@ EDGES = sorted(
         INT32[0] + 1,
     }
 )
+SCALES = np.random.default_rng(2).uniform(1e-6, 4.0, 200)
 RANDOM = [int(v) for v in np.random.default_rng(5).integers(*INT32, 40)]
 
 
@@ -83,7 +84,7 @@ def test_multipliers_have_31_bits(real: float, expected: tuple[int, int]) -> Non
 
 
 def test_multipliers_are_the_nearest() -> None:
-    for real in np.random.default_rng(2).uniform(1e-6, 4.0, 200):
+    for real in SCALES:
         mantissa, shift = _fixed.quantize_multiplier(float(real))
         assert 1 << 30 <= mantissa < 1 << 31
         assert mantissa == _half_away(Fraction(float(real)) * 2 ** (31 - shift))

@@ -188,6 +188,8 @@ def test_a_board_fits_to_the_byte(over_bytes: int, weights_over_bytes: int, fits
     found = inspection._board("nucleo-f446", board.flash.size_bytes + weights_over_bytes, room, room)
     assert (found.ram_bytes, found.flash_bytes) == (board.ram.size_bytes, board.flash.size_bytes)
     assert (found.fits_layers, found.fits_rows) == (fits, fits)
+    full = inspection._board("nucleo-f446", board.flash.size_bytes + 1, 1, 0)
+    assert (full.fits_layers, full.fits_rows) == (False, False), "of what flash does not hold nothing fits"
     one = inspection._board("nucleo-f446", 1000, room + 1, 100)
     assert (one.fits_layers, one.fits_rows) == (False, True)
 
@@ -250,6 +252,52 @@ def test_what_is_better(before: int, after: int, higher: bool) -> None:
     nothing = comparison.Difference("x", "x", None, after, higher=higher)
     assert (nothing.change, nothing.percent, nothing.better) == (None, None, None)
     assert comparison.Difference("x", "x", 0, after, higher=higher).percent is None
+
+
+@pytest.mark.parametrize(
+    ("other", "covers"),
+    [
+        ((10, 10, 20, 20), True), ((20, 10, 30, 20), False), ((19.9, 10, 30, 20), True), ((0, 10, 10, 20), False),
+        ((10, 20, 20, 30), False), ((10, 19.9, 20, 30), True), ((10, 0, 20, 10), False), ((12, 12, 14, 14), True),
+        ((0, 0, 40, 40), True),
+    ],
+)  # fmt: skip
+def test_boxes_that_touch_do_not_meet(other: tuple[float, float, float, float], covers: bool) -> None:
+    assert pareto._Box(10, 10, 20, 20).meets(pareto._Box(*other)) is covers
+    assert pareto._Box(*other).meets(pareto._Box(10, 10, 20, 20)) is covers
+
+
+@pytest.mark.parametrize(
+    ("inner", "within"),
+    [((10, 10, 20, 20), True), ((9.9, 10, 20, 20), False), ((10, 9.9, 20, 20), False), ((10, 10, 20.1, 20), False),
+     ((10, 10, 20, 20.1), False), ((12, 13, 14, 15), True)],
+)  # fmt: skip
+def test_a_box_within_another_may_touch_its_edges(
+    inner: tuple[float, float, float, float], within: bool
+) -> None:
+    assert pareto._Box(*inner).within(pareto._Box(10, 10, 20, 20)) is within
+
+
+def test_names_avoid_points_and_stairs() -> None:
+    """The right of a point is taken by its neighbour, or by the line: the name goes elsewhere."""
+    point = pareto.Mark(300.0, 200.0, "name", True, "")
+    (alone,) = pareto._labels([point], [])
+    assert (alone.left, alone.base) == (309.0, 193.0)
+    neighbour = pareto.Mark(320.0, 190.0, "", False, "")
+    beside = next(label for label in pareto._labels([point, neighbour], []) if label.text == "name")
+    assert (beside.left, beside.base) == (309.0, 216.0)
+    below = next(x for x in pareto._labels([point], [(305.0, 190.0), (400.0, 190.0)]) if x.text == "name")
+    assert (below.left, below.base) == (309.0, 216.0)
+
+
+def test_counts_of_two_kinds_are_not_compared_by_layer(rich: Benchmark) -> None:
+    first, *rest = rich.layers
+    assert first.count is not None
+    other = dataclasses.replace(
+        rich, count_kind="instructions", layers=(dataclasses.replace(first, count=first.count + 1, macs=3), *rest)
+    )  # fmt: skip
+    (changed,) = comparison.compare(rich, other).layers
+    assert [figure.name for figure in changed.figures] == ["macs"]
 
 
 def test_files_of_plots(rich: Benchmark, tmp_path: Path) -> None:

@@ -47,5 +47,7 @@ def test_the_plan_says_how_far_the_arena_is_above_its_bound() -> None:
     for bound, text in ((120, "25.0 %"), (150, "0.0 %"), (149, "0.7 %"), (0, "0.0 %")):
         made = dataclasses.replace(plan, arena_bytes=150, lower_bound_bytes=bound)
         first, second, *_ = describe(made, [made, other]).splitlines()
-        assert first == f"schedule rows: 150 bytes of activations, {text} above the peak of live bytes"
+        assert first.startswith(
+            f"schedule rows: 150 bytes of activations, {text} above the peak of live bytes"
+        )
         assert second.startswith("schedule layers: ") and second.endswith(" (not chosen)")

@@ -7,11 +7,13 @@ r2 = 4, r3 = 0, r4 = 1000, r5 = 7, the FP registers hold 1.0.
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 
 from ascmcu.m4.costs import divide_cycles
+from ascmcu.m4.timing import State
 from ascmcu.sim import run
 from tests.sim.programs import assemble, needs_gcc
 
@@ -218,6 +220,11 @@ def test_branch_not_taken_behind_a_taken_one(
 def test_state_passes_through_a_branch_not_taken(tmp_path: Path) -> None:
     """The pipeline state crosses basic blocks: a load behind a store, with a branch not taken ahead of both."""
     assert cycles_of(tmp_path, " bne last\n str r4, [r0]\n ldr r7, [r0, #4]") == 5
+
+
+def test_behind_a_reset_nothing_of_the_past_matters() -> None:
+    """No access, no result, no divide that runs, no prefetch: every field of the first state says so."""
+    assert not any(getattr(State(), field.name) for field in dataclasses.fields(State))
 
 
 def test_divide_range() -> None:

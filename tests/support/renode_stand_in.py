@@ -111,18 +111,19 @@ class Emulation:
     def _bridge(self, door: socket.socket) -> None:
         assert self.link is not None
         client, _ = door.accept()
-        client.settimeout(NAP_S)
-        while not self.over.is_set():
-            try:
-                data = client.recv(65536)
-                if not data:
-                    return
-                self.link.write(data, 1.0)
-            except TimeoutError:
-                pass
-            answer = self.link.read(NAP_S)
-            if answer:
-                client.sendall(answer)
+        with client:
+            client.settimeout(NAP_S)
+            while not self.over.is_set():
+                try:
+                    data = client.recv(65536)
+                    if not data:
+                        return
+                    self.link.write(data, 1.0)
+                except TimeoutError:
+                    pass
+                answer = self.link.read(NAP_S)
+                if answer:
+                    client.sendall(answer)
 
     def stop(self) -> None:
         self.over.set()

@@ -140,3 +140,26 @@ def test_edits_without_effect_are_of_lines_that_are_there() -> None:
     for known in runs.equivalents():
         assert known.text in [line.strip() for line in (ROOT / known.path).read_text().splitlines()], known
         assert known.before in known.text and len(known.why) > 10
+
+
+def test_chosen_edits_are_of_lines_that_are_there() -> None:
+    found = runs.chosen(ROOT)
+    assert len(found) > 40
+    for one in found:
+        source = (ROOT / one.edit.path).read_bytes()
+        assert one.edit.apply(source) != source
+        assert all((ROOT / test).exists() for test in one.tests)
+
+
+def test_some_chosen_edits_are_caught(tmp_path: Path) -> None:
+    """A few of each kind that is quick; ``tools/mutate --edits`` tries them all."""
+    quick = [
+        c for c in runs.chosen(ROOT) if c.edit.path.startswith(("firmware/app/clip", "ascmcu/ops/_fixed"))
+    ]
+    some = {c.edit: c.tests for c in quick[::4]}
+    assert len(some) >= 3
+    found = runs.judge(
+        list(some), [runs.Copy(ROOT, tmp_path / "copy")], lambda edit: (list(some[edit]), HANG_S), tmp_path / "logs",
+        lambda verdict: None,
+    )  # fmt: skip
+    assert [v.edit for v in found if v.result != "killed"] == []

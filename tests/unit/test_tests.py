@@ -71,7 +71,7 @@ def _has_turns(iterable: ast.expr) -> bool:
         return bool(ast.unparse(iterable).strip("()[]{}"))
     if isinstance(iterable, ast.Call):
         name = ast.unparse(iterable.func)
-        if name in ("zip", "enumerate", "sorted", "list", "reversed"):
+        if name in ("zip", "enumerate", "sorted", "list", "reversed", "itertools.product"):
             return any(_has_turns(argument) for argument in iterable.args)
         if name == "range" or name.endswith(".split"):
             return True

@@ -87,6 +87,32 @@ def equivalents(path: Path = HERE / "equivalent.toml") -> list[Equivalent]:
     return [Equivalent(**row) for row in tomllib.loads(path.read_text()).get("edit", [])]
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """An edit that somebody chose, and the tests that are there for it."""
+
+    edit: Edit
+    tests: tuple[str, ...]
+
+
+def chosen(root: Path, path: Path = HERE / "chosen.toml") -> list[Chosen]:
+    """The edits of a file: ``path``, ``text`` (which the file holds once), ``before``, ``after``, ``tests``.
+
+    Raises:
+        ValueError: a file does not hold a text once.
+    """
+    found = []
+    for row in tomllib.loads(path.read_text())["edit"]:
+        source, text = (root / row["path"]).read_text(), row["text"]
+        if source.count(text) != 1 or row["before"] not in text:
+            raise ValueError(f"{row['path']} does not hold once: {text}")
+        at = source.index(text) + text.index(row["before"])
+        start, line = len(source[:at].encode()), source.count("\n", 0, at) + 1
+        edit = Edit(row["path"], start, row["before"], row["after"], line, text.strip())
+        found.append(Chosen(edit, tuple(row["tests"])))
+    return found
+
+
 # --------------------------------------------------------------- a copy of the tree
 
 
