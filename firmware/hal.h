@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* All that the application asks of a chip. A new family implements these eight functions and calls app_fault(). */
+/* The interface between the application and a chip. A new family implements these eight functions and calls
+ * app_fault(). */
 #ifndef ASCMCU_HAL_H
 #define ASCMCU_HAL_H
 
@@ -7,17 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What belongs to the protocol and not to a user's application: the linker script gathers it, and counts it apart. */
+/* RAM of the protocol, which a user's application does not need. The linker script collects it, and the reports count
+ * it separately. */
 #define IN_PROTOCOL_RAM __attribute__((section(".bss.protocol")))
 
-/* What hal_cycles() counts with. Whether a count is a cycle or an emulated instruction, hal_probe helps to tell. */
+/* The counter behind hal_cycles(). Only the host knows whether a count is a cycle; hal_probe helps to decide. */
 enum hal_counter {
     HAL_COUNTER_NONE = 0,
     HAL_COUNTER_DWT = 1,   /* the core's own cycle counter */
     HAL_COUNTER_TIMER = 2, /* a timer of the chip, where the core's counter stands still */
 };
 
-/* How far the start-up came with the clock that the board describes. */
+/* The clock that the start-up code could set up. */
 enum hal_clock {
     HAL_CLOCK_AS_CONFIGURED = 0,
     HAL_CLOCK_PLL_FROM_HSI = 1, /* the external oscillator is silent */

@@ -95,7 +95,7 @@ def build(
 ) -> Export:
     """Build a compiled model for a board into ``folder``. If it fails, ``folder`` is unchanged.
 
-    For the arguments and errors see ``export``.
+    Arguments and errors are those of ``export``.
     """
     target = boards.load(board)
     folder = Path(folder)

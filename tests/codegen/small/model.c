@@ -51,7 +51,7 @@ typedef int32_t MODEL_MAY_ALIAS model_int32;
 uint32_t model_layer_cycles[MODEL_LAYERS];
 
 #ifdef MODEL_CYCLES
-/* No access to memory moves over the reading of the counter, so that a layer's work is counted with the layer. */
+/* The compiler moves no memory access across the reading of the counter, so each layer's work is counted with it. */
 #if defined(__GNUC__)
 #define LAYER_FENCE() __asm__ volatile("" ::: "memory")
 #else

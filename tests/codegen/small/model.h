@@ -31,10 +31,10 @@ extern "C" {
 /* Start a new clip. */
 void model_reset(void);
 
-/* Where the next input row is to be written; 4-byte aligned when MODEL_INPUT_ROW_BYTES is a multiple of 4. */
+/* Write the next input row here; 4-byte aligned if MODEL_INPUT_ROW_BYTES is a multiple of 4. */
 void *model_input(void);
 
-/* The row is there: run what it enables. Returns true when the result is complete. */
+/* Run all layers that the new row makes possible. Returns true when the result is complete. */
 bool model_push(void);
 
 /* Output number `index`, valid from the last model_push() until model_reset(). */
