@@ -15,8 +15,10 @@ from typing import Literal
 from ascmcu import boards, paths
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
-from ascmcu.api.sources import write_library, write_sources
+from ascmcu.api.sources import weight_arrays, write_library, write_sources
 from ascmcu.boards import Board
+from ascmcu.codegen import placing
+from ascmcu.codegen.model import WeightArray
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
@@ -24,6 +26,7 @@ from ascmcu.toolchain import gcc
 from ascmcu.toolchain.manifest import Manifest, image_hashes
 
 Format = Literal["firmware", "library"]
+Weights = Literal["auto", "flash", "ram"]
 # Step, what it counts, how many are done, how many there are.
 Progress = Callable[[str, str, int, int], None]
 
@@ -49,6 +52,7 @@ def export(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
+    weights: Weights = "flash",
     states: Sequence[str] = (),
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
@@ -63,6 +67,8 @@ def export(
         optimize: what the compiler optimises for.
         output: ``firmware`` builds an image; ``library`` gives sources with a CMakeLists.txt.
         max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+        weights: where a firmware reads them: ``flash``; ``ram``, all are copied there at start-up; ``auto``, those that
+            gain most are, as far as RAM is free.
         states: as in ``compile_model``.
         progress: called with the step, what it counts, how many are done and how many there are.
 
@@ -75,7 +81,7 @@ def export(
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
-        progress=progress,
+        weights=weights, progress=progress,
     )  # fmt: skip
 
 
@@ -88,12 +94,20 @@ def build(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
+    weights: Weights = "flash",
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Build a compiled model for a board into ``folder``, which appears whole or not at all.
 
     Arguments and errors are those of ``export``.
     """
+    if weights != "flash" and output == "library":
+        raise InputError(
+            "the weights of a library lie where its linker script puts them",
+            found=f"--weights {weights}",
+            expected="--weights flash",
+            hint="their sections are .rodata.weights.*",
+        )
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
@@ -101,7 +115,9 @@ def build(
     found = candidates(compiled, schedule)
     with scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
-        write = functools.partial(_write_first_that_fits, compiled, target, part, optimize, output, progress)
+        write = functools.partial(
+            _write_first_that_fits, compiled, target, part, optimize, output, weights, progress
+        )
         try:
             fitting = _fitting(found, max_ram_bytes, target)
             plan, manifest, warnings = write(fitting)
@@ -209,6 +225,7 @@ def _write_first_that_fits(
     part: Path,
     optimize: gcc.Optimize,
     output: Format,
+    weights: Weights,
     progress: Progress,
     fitting: Sequence[Candidate],
 ) -> tuple[Plan, Manifest, tuple[str, ...]]:
@@ -219,28 +236,67 @@ def _write_first_that_fits(
             write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest), ()
         try:
-            frontend = compiled.features is not None
-            identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize)
-            report = gcc.build_firmware(
-                part, board, frontend=frontend, optimize=optimize, build_sha256=identity,
-                progress=lambda done, total: progress("compiling", "files", done, total),
-            )  # fmt: skip
+            manifest, warnings = _build(manifest, board, part, optimize, progress)
+            in_ram = _into_ram(compiled, candidate, board, manifest, weights)
+            if in_ram:
+                shutil.rmtree(part)
+                part.mkdir()
+                manifest = write_sources(compiled, candidate, fitting, board, part, in_ram=in_ram)
+                manifest, warnings = _build(manifest, board, part, optimize, progress)
         except BoardError:
             if candidate is fitting[-1]:
                 raise
             shutil.rmtree(part)
             continue
-        built = dataclasses.replace(
-            manifest,
-            ram_bytes=report.ram_bytes,
-            flash_bytes=report.flash_bytes,
-            compiler=report.compiler,
-            flags=report.flags,
-            build_sha256=identity,
-            images_sha256=image_hashes(part),
-        )
-        return candidate.plan, _finish(part, built), report.warnings
+        return candidate.plan, _finish(part, manifest), warnings
     raise AssertionError("there is always a candidate")
+
+
+def _build(
+    manifest: Manifest, board: Board, part: Path, optimize: gcc.Optimize, progress: Progress
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Compile what was written; the manifest with what is known then, and the compiler's warnings."""
+    frontend = manifest.features is not None
+    identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize)
+    report = gcc.build_firmware(
+        part, board, frontend=frontend, optimize=optimize, build_sha256=identity,
+        progress=lambda done, total: progress("compiling", "files", done, total),
+    )  # fmt: skip
+    built = dataclasses.replace(
+        manifest,
+        ram_bytes=report.ram_bytes,
+        flash_bytes=report.flash_bytes,
+        compiler=report.compiler,
+        flags=report.flags,
+        build_sha256=identity,
+        images_sha256=image_hashes(part),
+    )
+    return built, report.warnings
+
+
+def _into_ram(
+    compiled: Compiled, candidate: Candidate, board: Board, built: Manifest, weights: Weights
+) -> tuple[WeightArray, ...]:
+    """The constants to copy into RAM, with what a firmware leaves that has them all in flash.
+
+    Raises:
+        BoardError: all are asked for, and do not fit.
+    """
+    if weights == "flash":
+        return ()
+    arrays = weight_arrays(compiled, candidate)
+    room_bytes = board.ram.size_bytes - built.ram_bytes["total"]
+    if weights == "auto":
+        return placing.choose(arrays, room_bytes)
+    if placing.needed_bytes(arrays) > room_bytes:
+        raise BoardError(
+            "the weights do not fit into RAM",
+            where=board.name,
+            expected=f"≤ {max(room_bytes, 0)} bytes that the firmware leaves free",
+            found=f"{placing.needed_bytes(arrays)} bytes",
+            hint="--weights auto copies those that gain most",
+        )
+    return arrays
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:
