@@ -15,10 +15,10 @@ from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
 from ascmcu.codegen import board as board_code
-from ascmcu.codegen import library, licence, renode
+from ascmcu.codegen import library, licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
-from ascmcu.codegen.model import ModelSource, render_model
+from ascmcu.codegen.model import ModelSource, WeightArray, render_model
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import text
 from ascmcu.ir.figures import figures_of, gives_probabilities
@@ -41,8 +41,11 @@ def write_sources(
     folder: Path,
     *,
     firmware: bool = True,
+    in_ram: Sequence[WeightArray] = (),
 ) -> Manifest:
     """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler.
+
+    ``in_ram`` are the constants that start-up copies into RAM.
 
     ``firmware`` also writes what a firmware for ``board`` needs: its configuration, the linker script, the files
     for Renode.
@@ -55,7 +58,11 @@ def write_sources(
     _write_dumps(stages, folder / DUMPS)
     (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
     (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
-    source = render_model(plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels)
+    source = _model_source(compiled, plan, in_ram)
+    if in_ram:
+        line_bytes = board.chip.flash_cache.read_bytes if board is not None else 16
+        with (folder / "plan.txt").open("a") as file:
+            file.write(placing.describe(in_ram, source.arrays, line_bytes))
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:
         x = compiled.source.tensors[compiled.source.inputs[0]]
@@ -69,6 +76,18 @@ def write_sources(
     for name, content in files.items():
         (folder / name).write_text(content)
     return _manifest(compiled, candidate, others, source, board)
+
+
+def weight_arrays(compiled: Compiled, candidate: Candidate) -> tuple[WeightArray, ...]:
+    """The constants of a candidate's C."""
+    return _model_source(compiled, candidate.plan, ()).arrays
+
+
+def _model_source(compiled: Compiled, plan: Plan, in_ram: Sequence[WeightArray]) -> ModelSource:
+    symbols = [array.symbol for array in in_ram]
+    return render_model(
+        plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels, in_ram=symbols
+    )
 
 
 def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:

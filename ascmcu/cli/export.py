@@ -51,6 +51,11 @@ from ascmcu.cli import names
     "--max-ram", type=click.IntRange(min=1), default=None, help="Limit for the activations, in bytes."
 )
 @click.option(
+    "--weights", type=click.Choice(["auto", "flash", "ram"]), default="flash", show_default=True,
+    help="Where a firmware reads the weights. ram: copied there at start. auto: those that save most cycles, "
+    "as far as RAM is free.",
+)  # fmt: skip
+@click.option(
     "--limits",
     multiple=True,
     metavar="NAME",
@@ -59,7 +64,7 @@ from ascmcu.cli import names
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
-    states: tuple[str, ...], max_ram: int | None, limits: tuple[str, ...], as_json: bool,
+    states: tuple[str, ...], max_ram: int | None, weights: Any, limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
@@ -70,7 +75,8 @@ def command(
     with staged() as progress:
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
-            optimize=optimize, output=output, max_ram_bytes=max_ram, states=states, progress=progress,
+            optimize=optimize, output=output, max_ram_bytes=max_ram, weights=weights,
+            states=states, progress=progress,
         )  # fmt: skip
     for notice in result.notices:
         click.echo(notice, err=True)

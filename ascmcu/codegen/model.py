@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -55,11 +56,17 @@ class TensorView:
 
 @dataclass(frozen=True)
 class Constant:
-    """An array in flash."""
+    """An array in flash; ``in_ram``: start-up copies it into RAM."""
 
     symbol: str
     c_type: str
     values: Array
+    in_ram: bool = False
+
+    @property
+    def section(self) -> str:
+        """Where the linker puts it."""
+        return f".{'data' if self.in_ram else 'rodata'}.weights.{self.symbol}"
 
     @property
     def count(self) -> int:
@@ -212,15 +219,28 @@ class StreamView:
 
 
 @dataclass(frozen=True)
+class WeightArray:
+    """A constant of layer ``layer``, which is read about ``passes`` times an inference: once for each output pixel."""
+
+    symbol: str
+    layer: int
+    size_bytes: int
+    passes: int
+
+
+@dataclass(frozen=True)
 class ModelSource:
-    """The rendered files and what they weigh."""
+    """The rendered files and what they weigh; ``arrays`` are the constants, for choosing which go into RAM."""
 
     files: Mapping[str, str]
     weights_bytes: int
     layer_weights_bytes: tuple[int, ...]
+    arrays: tuple[WeightArray, ...] = ()
 
 
-def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = ()) -> ModelSource:
+def render_model(
+    plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = (), in_ram: Collection[str] = ()
+) -> ModelSource:
     """``model.c`` and ``model.h`` of a plan.
 
     Args:
@@ -228,6 +248,7 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         name: the model's name, for comments and the hello message.
         sha256: hexadecimal SHA-256 of the source file.
         labels: the classes in the order of the first output's values.
+        in_ram: symbols of the constants that start-up copies into RAM.
     """
     environment().filters["c_float"] = _float_literal
     layers = _layer_views(plan)
@@ -240,7 +261,7 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         tensors.setdefault(view.symbol, view)
     pooled = {c.symbol: c for layer in layers for c in layer.constants}
     pooled.update({s.initial.symbol: s.initial for s in states if s.initial is not None})
-    constants = tuple(pooled.values())
+    constants = tuple(dataclasses.replace(c, in_ram=c.symbol in in_ram) for c in pooled.values())
     context = {
         "plan": plan,
         "name": name,
@@ -267,7 +288,19 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     per_layer = tuple(
         sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
     )
-    return ModelSource(files, sum(c.size_bytes for c in constants), per_layer)
+    return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(plan, layers))
+
+
+def _weight_arrays(plan: Plan, layers: Sequence[LayerView]) -> tuple[WeightArray, ...]:
+    """Each constant once, with the layer that reads it most often."""
+    found: dict[str, WeightArray] = {}
+    for view in layers:
+        output = plan.graph.output_tensor(view.layer.node)
+        passes = output.elements // output.shape[-1]
+        for c in view.constants:
+            array = WeightArray(c.symbol, view.layer.index, c.size_bytes, passes)
+            found[c.symbol] = max(found.get(c.symbol, array), array, key=lambda a: a.passes)
+    return tuple(found.values())
 
 
 def _state_views(plan: Plan) -> tuple[StateView, ...]:

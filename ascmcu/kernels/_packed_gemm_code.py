@@ -18,7 +18,7 @@ from ascmcu.m4.asm import Assembly
 from ascmcu.m4.listing import Label, Listing, Routine
 from ascmcu.m4.registers import LR, PC, Core, Fpu, Register
 
-EIGHT_PAIRS = 16  # pairs of taps side by side in the loop of 1x8
+EIGHT_PAIRS = 8  # pairs of taps side by side in the loop of 1x8
 
 _X = Core(0, "x", "taps of the pixel that come next")
 _WEIGHTS = Core(1, "w", "weights that come next")
