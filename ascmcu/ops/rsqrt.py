@@ -36,9 +36,9 @@ class Rsqrt(Unary):
         """Bit-exact reference."""
         root = float(np.sqrt(np.float32(source.scale)))
         multiplier, shift = quantize_multiplier(_scales.double(1.0, over=root * output.scale))
-        centred = (x.astype(np.int64) - source.zero_point).reshape(-1).tolist()
-        results = [_one(value, multiplier, shift, output) for value in centred]
-        return np.array(results, np.int64).reshape(x.shape)
+        values, places = np.unique(x.astype(np.int64) - source.zero_point, return_inverse=True)
+        results = np.array([_one(value, multiplier, shift, output) for value in values.tolist()], np.int64)
+        return results[places].reshape(x.shape)
 
 
 def _one(value: int, multiplier: int, shift: int, output: Tensor) -> int:
