@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import flatbuffers
 import numpy as np
 import pytest
@@ -12,12 +10,12 @@ import pytest
 from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
-from tests.support import chain
+from tests.support import chain, outside
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
 from tests.support.tflite_builder import schema
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+PERSON_DETECT = outside.model("tflm_person_detect_int8.tflite")
 
 
 def _with_axis_of_vectors(data: bytes) -> bytes:
@@ -32,10 +30,10 @@ def _with_axis_of_vectors(data: bytes) -> bytes:
     return bytes(builder.Output())
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="no third-party models here")
+@outside.needs(PERSON_DETECT)
 def test_person_detect() -> None:
     """LiteRT refuses its biases, whose quantized dimension is 3; it takes them with the right one."""
-    data = (MODELS / "tflm_person_detect_int8.tflite").read_bytes()
+    data = PERSON_DETECT.read_bytes()
     with pytest.raises((RuntimeError, ValueError)):
         Reference(data)
     oracle = Reference(_with_axis_of_vectors(data))

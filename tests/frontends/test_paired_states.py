@@ -13,11 +13,11 @@ from ascmcu.api.compiling import compile_model
 from ascmcu.errors import ModelError
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
-from tests.support import carried, chain
+from tests.support import carried, chain, outside
 from tests.support.host_model import HostModel
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+RNNOISE = outside.model("rnnoise_int8_states_as_inputs.tflite")
 Q = {"scales": (0.05,), "zero_point": 3}
 
 
@@ -88,10 +88,9 @@ def test_pair_of_other_scales() -> None:
         paired_states.chosen(tflite.parse(_model(next_scale=0.02), "net"), ["1:1"])
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="no third-party models here")
+@outside.needs(RNNOISE)
 def test_rnnoise() -> None:
-    path = MODELS / "rnnoise_int8_states_as_inputs.tflite"
-    compiled = compile_model(path)
+    compiled = compile_model(RNNOISE)
     assert compiled.source.data_inputs == ("main_input_int8",)
     assert compiled.source.state_bytes == 24 + 48 + 96 and len(compiled.notices) == 3
-    check(path.read_bytes(), compiled.source, 50)
+    check(RNNOISE.read_bytes(), compiled.source, 50)
