@@ -37,10 +37,11 @@ class Gelu(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        return through_float32(x, source, output, functools.partial(_gelu, approximate=self.approximate))
+        return through_float32(x, source, output, functools.partial(gelu, approximate=self.approximate))
 
 
-def _gelu(x: Float32, *, approximate: bool) -> Float32:
+def gelu(x: Float32, *, approximate: bool) -> Float32:
+    """x × Φ(x) element by element, by the tangent where ``approximate``."""
     inner = _ROOT_OF_2_OVER_PI * (x + _CUBIC * x * x * x) if approximate else x * _ROOT_OF_HALF
     phi = tanhf(inner) if approximate else erff(inner)
     result: Float32 = _HALF * x * (_ONE + phi)

@@ -13,7 +13,6 @@ from ascmcu.ops import _scales
 from ascmcu.ops._fixed import (
     INT32_MAX,
     multiply_by_quantized_multiplier,
-    quantize_multiplier,
     rounding_divide_by_pot,
     saturating_rounding_doubling_high_mul,
     to_output,
@@ -35,10 +34,10 @@ class Rsqrt(Unary):
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
         root = float(np.sqrt(np.float32(source.scale)))
-        multiplier, shift = quantize_multiplier(_scales.double(1.0, over=root * output.scale))
-        centred = (x.astype(np.int64) - source.zero_point).reshape(-1).tolist()
-        results = [_one(value, multiplier, shift, output) for value in centred]
-        return np.array(results, np.int64).reshape(x.shape)
+        multiplier, shift = _scales.double_multiplier(1.0, over=_scales.double(root, output.scale))
+        values, places = np.unique(x.astype(np.int64) - source.zero_point, return_inverse=True)
+        results = np.array([_one(value, multiplier, shift, output) for value in values.tolist()], np.int64)
+        return results[places].reshape(x.shape)
 
 
 def _one(value: int, multiplier: int, shift: int, output: Tensor) -> int:

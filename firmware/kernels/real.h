@@ -102,6 +102,67 @@ static inline float real_exp(float x)
     return sum * real_of_bits((uint32_t)(n + 127) << 23);
 }
 
+/* Correctly rounded: by the core, or by Newton's method in double precision, which leaves no tie to a float. */
+static inline float real_sqrt(float x)
+{
+#if ASCMCU_HALF
+    float root;
+    __asm__("vsqrt.f32 %0, %1" : "=t"(root) : "t"(x));
+    return root;
+#else
+    if (!(x > 0.0f)) {
+        return x < 0.0f ? real_of_bits(0x7FC00000u) : x;
+    }
+    if (x > FLT_MAX) {
+        return x;
+    }
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    double root = (double)real_of_bits((bits >> 1) + 0x1FC00000u);
+    for (int32_t i = 0; i < 20; ++i) { /* 5 do, and subnormal numbers begin far away */
+        root = 0.5 * (root + (double)x / root);
+    }
+    return (float)root;
+#endif
+}
+
+/* The natural logarithm of x = m 2^e with m between √½ and √2: e ln 2 + 2 artanh((m − 1) / (m + 1)), five terms. */
+static inline float real_log(float x)
+{
+    if (!(x > 0.0f)) {
+        return x < 0.0f ? real_of_bits(0x7FC00000u) : x + real_of_bits(0xFF800000u);
+    }
+    if (x > FLT_MAX) {
+        return x;
+    }
+    int32_t exponent = 0;
+    if (x < FLT_MIN) {
+        x *= 0x1p+24f;
+        exponent = -24;
+    }
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    const uint32_t over = (bits - 0x3F3504F3u) >> 23; /* √½: mantissas from there on belong to the exponent above */
+    exponent += (int32_t)(over ^ 0x100u) - 0x100;
+    const float m = real_of_bits(bits - (over << 23));
+    const float s = (m - 1.0f) / (m + 1.0f);
+    const float square = s * s;
+    float sum = 0x1.c71c72p-4f;
+    sum = sum * square + 0x1.24924ap-3f;
+    sum = sum * square + 0x1.99999ap-3f;
+    sum = sum * square + 0x1.555556p-2f;
+    return (float)exponent * 0x1.62e43p-1f + 2.0f * s * (1.0f + square * sum);
+}
+
+static inline float real_floor(float x)
+{
+    if (!(x > -0x1p+23f && x < 0x1p+23f)) {
+        return x; /* whole already */
+    }
+    const float whole = (float)(int32_t)x;
+    return whole > x ? whole - 1.0f : whole;
+}
+
 static inline float real_logistic(float x)
 {
     return 1.0f / (1.0f + real_exp(-x));
@@ -117,6 +178,42 @@ static inline float real_tanh(float x)
     const float twice = real_exp(-2.0f * (x < 0.0f ? -x : x));
     const float magnitude = (1.0f - twice) / (1.0f + twice);
     return x < 0.0f ? -magnitude : magnitude;
+}
+
+static inline float real_elu(float x)
+{
+    if (x >= 0.0f) {
+        return x;
+    }
+    /* Near zero the difference would lose its digits. */
+    if (x > -0.0625f) {
+        return x * (1.0f + x * (0.5f + x * (0x1.555556p-3f + x * 0x1.555556p-5f)));
+    }
+    return real_exp(x) - 1.0f;
+}
+
+/* The error function within 1.5e-7 (Abramowitz and Stegun, 7.1.26). */
+static inline float real_erf(float x)
+{
+    const float magnitude = x < 0.0f ? -x : x;
+    const float t = 1.0f / (1.0f + 0.3275911f * magnitude);
+    float sum = 1.061405429f;
+    sum = sum * t - 1.453152027f;
+    sum = sum * t + 1.421413741f;
+    sum = sum * t - 0.284496736f;
+    sum = sum * t + 0.254829592f;
+    const float result = 1.0f - sum * t * real_exp(-magnitude * magnitude);
+    return x < 0.0f ? -result : result;
+}
+
+static inline float real_gelu(float x)
+{
+    return 0.5f * x * (1.0f + real_erf(x * 0x1.6a09e6p-1f));
+}
+
+static inline float real_gelu_tanh(float x)
+{
+    return 0.5f * x * (1.0f + real_tanh(0x1.988454p-1f * (x + 0.044715f * x * x * x)));
 }
 
 #endif

@@ -13,12 +13,11 @@ from ascmcu.api.compiling import compile_model
 from ascmcu.errors import ModelError
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
-from tests.support import chain
+from tests.support import carried, chain, outside
 from tests.support.host_model import HostModel
-from tests.support.litert import Reference
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
+RNNOISE = outside.model("rnnoise_int8_states_as_inputs.tflite")
 Q = {"scales": (0.05,), "zero_point": 3}
 
 
@@ -34,28 +33,14 @@ def _model(entry: str = "prev_state", y_scale: float = 0.03, next_scale: float =
     return build(tensors, operators, [0, 1], [2, 3])
 
 
-def carried_by_hand(
-    data: bytes, graph: Graph, steps: int, seed: int
-) -> list[tuple[list[np.ndarray], list[np.ndarray]]]:
-    """Inputs and outputs of a sequence in LiteRT, whose caller carries the states."""
-    plain, oracle = tflite.parse(data, "net"), Reference(data)
-    values = {entry: state.initial for state, entry, _ in graph.carried}
-    found = []
-    for x in chain.input_sets(graph, steps, np.random.default_rng(seed)):
-        given = dict(zip(graph.data_inputs, x, strict=True)) | values
-        outputs = dict(zip(plain.outputs, oracle([given[name] for name in plain.inputs]), strict=True))
-        values = {e: outputs[o].reshape(plain.tensors[e].shape) for _, e, o in graph.carried}
-        found.append((x, [outputs[name] for name in graph.data_outputs]))
-    return found
-
-
 def check(data: bytes, graph: Graph, steps: int) -> None:
     last = passes.optimize(graph)
     hosts = [HostModel(last, mode, sanitize=True) for mode in ("layers", "rows")]
     for seed in range(2):
         for host in hosts:
             host.reset()
-        for x, expected in carried_by_hand(data, graph, steps, seed):
+        steps_in = list(chain.input_sets(graph, steps, np.random.default_rng(seed)))
+        for x, expected in zip(steps_in, carried.answers(data, graph, steps_in), strict=True):
             for host in hosts:
                 problem = chain.difference(expected, host.step(chain.shaped(last, x)[0]))
                 assert problem is None, f"{host}: {problem}"
@@ -103,10 +88,9 @@ def test_pair_of_other_scales() -> None:
         paired_states.chosen(tflite.parse(_model(next_scale=0.02), "net"), ["1:1"])
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="no third-party models here")
+@outside.needs(RNNOISE)
 def test_rnnoise() -> None:
-    path = MODELS / "rnnoise_int8_states_as_inputs.tflite"
-    compiled = compile_model(path)
+    compiled = compile_model(RNNOISE)
     assert compiled.source.data_inputs == ("main_input_int8",)
     assert compiled.source.state_bytes == 24 + 48 + 96 and len(compiled.notices) == 3
-    check(path.read_bytes(), compiled.source, 50)
+    check(RNNOISE.read_bytes(), compiled.source, 50)

@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
-from tests.support import chain
+from tests.support import chain, outside
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, VariableSpec, build
 
-MODELS = Path(__file__).resolve().parents[2].parent / "shared" / "models"
 Q = {"scales": (0.05,), "zero_point": 3}
 OTHER = {"scales": (0.04,), "zero_point": -7}
 
@@ -113,9 +110,10 @@ def test_initial_value_of_another_size() -> None:
         tflite.parse(ring(np.zeros((1, 2, 1, 4), np.int8)), "net")
 
 
-@pytest.mark.skipif(not MODELS.is_dir(), reason="no third-party models here")
 @pytest.mark.parametrize(("name", "state_bytes"), [("vad", 1120), ("okay_nabu", 3472)])
 def test_micro_wake_word(name: str, state_bytes: int) -> None:
-    data = (MODELS / f"microwakeword_v2_{name}.tflite").read_bytes()
+    path = outside.model(f"microwakeword_v2_{name}.tflite")
+    outside.require(path)
+    data = path.read_bytes()
     assert tflite.parse(data, name).state_bytes == state_bytes
     chain.check_steps(data, clips=2, steps=50)

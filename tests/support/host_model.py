@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +57,11 @@ class HostModel:
         """Push the rows of ``x`` from the start of a clip and read every output."""
         self.reset()
         return self.step(x)
+
+    def sequence(self, inputs: Sequence[Array]) -> list[list[Array]]:
+        """Outputs for input after input: the steps of one clip where the network has states."""
+        self.reset()
+        return [self.step(x) if self.graph.states else self(x) for x in inputs]
 
     def reset(self) -> None:
         """Begin a clip."""

@@ -12,8 +12,10 @@ import numpy.typing as npt
 from ascmcu.ir.types import Array, Quantization, Tensor
 from ascmcu.ops import _scales
 from ascmcu.ops._fixed import I64, quantize_multiplier, round_bounded, round_float32, scale_once
-from ascmcu.ops._libm import expf, tanhf
+from ascmcu.ops._libm import expf, expm1f, logf, tanhf
+from ascmcu.ops.gelu import gelu as gelu_in_float32
 from ascmcu.ops.hard_swish import fixed_point
+from ascmcu.ops.rsqrt import Rsqrt
 from ascmcu.ops.softmax import Softmax
 from tests.support.adversary.arithmetic import Draw, Trial, flat, single
 from tests.support.adversary.elementwise import SHAPE
@@ -25,10 +27,14 @@ Real = npt.NDArray[np.float64]
 
 def _table(
     draw: Draw, builtin: str, out_scale: float, in_float32: Callable[[Array], Array], exact: Callable[[Real], Real],
-    inverse: Callable[[float], float],
+    inverse: Callable[[float], float], *, zero: int | None = None, resolver: str = "BUILTIN_REF",
+    rounds_right: bool = False, **options: object,
 ) -> Trial:  # fmt: skip
-    """LOGISTIC and TANH: a scale for which some value of the table lies close to a half."""
-    sets, zero, out_zero = draw.sets(SHAPE), draw.zero_point(), draw.zero_point()
+    """A scale for which some value of a table that is filled in float32 lies close to a half; ``zero`` is the input's
+    zero point where the function has no negative ones. ``rounds_right``: the C library's float32 results are nearly
+    always the correctly rounded ones, which then are no candidate."""
+    sets, out_zero = draw.sets(SHAPE), draw.zero_point()
+    zero = draw.zero_point() if zero is None else zero
     low, high = draw.dtype.integer_range
     centred = flat(sets) - zero
     wanted = (int(draw.rng.integers(1, int(1 / out_scale) - 1)) + 0.5) * out_scale
@@ -40,14 +46,141 @@ def _table(
     found: dict[str, I64] = {
         "the C library's float32": round_bounded(in_float32(real) * inverse_scale),
         "float32, rounded correctly": round_bounded(rounded * inverse_scale),
-        "halves to even": np.rint(in_float32(real) * inverse_scale).astype(np.int64),
+        "halves to even": np.rint(np.clip(in_float32(real) * inverse_scale, -1024, 1024)).astype(np.int64),
         "float64": scale_once(exact(centred * scale), 1.0 / out_scale),
     }
     if math.frexp(out_scale)[0] != 0.5:
         found["divided by the output's scale"] = round_bounded(in_float32(real) / np.float32(out_scale))
+    if rounds_right:
+        del found["float32, rounded correctly"]
     answers = {name: np.clip(v + out_zero, low, high) for name, v in found.items()}
     x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
-    return Trial(single(builtin, [x], y), sets, answers)
+    return Trial(single(builtin, [x], y, **options), sets, answers, resolver=resolver)
+
+
+@family("EXP", dtypes=("int8",))
+def exp(draw: Draw) -> Trial:
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _table(
+            draw,
+            "EXP",
+            draw.scale(-9, -2),
+            expf,
+            np.exp,
+            lambda y: float(np.log(min(y, 0.999))),
+            rounds_right=True,
+        )
+
+
+@family("LOG", dtypes=("int8",))
+def log(draw: Draw) -> Trial:
+    """No negative inputs; zero gives the least value."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return _table(
+            draw, "LOG", draw.scale(-9, -2), _log, np.log, lambda y: float(np.exp(y)),
+            zero=draw.dtype.integer_range[0], rounds_right=True,
+        )  # fmt: skip
+
+
+def _log(x: Array) -> Array:
+    return np.where(x > 0, logf(np.where(x > 0, x, np.float32(1))), np.float32(-np.inf)).astype(np.float32)
+
+
+@family("ELU", dtypes=("int8",))
+def elu(draw: Draw) -> Trial:
+    """BUILTIN_REF of LiteRT 2.3.0 has no ELU."""
+    return _table(
+        draw, "ELU", draw.scale(-9, -2), lambda x: np.where(x < 0, expm1f(x), x).astype(np.float32),
+        lambda x: np.where(x < 0, np.expm1(np.minimum(x, 0)), x), lambda y: float(np.log1p(-min(y, 0.999))),
+        resolver="BUILTIN_WITHOUT_DEFAULT_DELEGATES",
+    )  # fmt: skip
+
+
+@family("GELU", dtypes=("int8",))
+def gelu(draw: Draw) -> Trial:
+    approximate = draw.chance(0.5)
+    exact = _gelu_by_tangent if approximate else _gelu_by_error_function
+
+    def inverse(wanted: float) -> float:
+        return float(np.interp(wanted, exact(_GRID), _GRID))
+
+    return _table(
+        draw, "GELU", draw.scale(-9, -2), lambda x: gelu_in_float32(x, approximate=approximate), exact, inverse,
+        approximate=approximate,
+    )  # fmt: skip
+
+
+_GRID = np.linspace(0.0, 4.0, 4001)
+
+
+def _gelu_by_error_function(x: Real) -> Real:
+    return 0.5 * x * (1.0 + np.vectorize(math.erf)(x / math.sqrt(2.0)))
+
+
+def _gelu_by_tangent(x: Real) -> Real:
+    return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
+
+
+@family("SQRT", dtypes=("int8",))
+def sqrt(draw: Draw) -> Trial:
+    """No negative inputs; what lies behind the point is cut off."""
+    sets, zero, out_zero = draw.sets(SHAPE), draw.dtype.integer_range[0], draw.zero_point()
+    centred, out_scale = flat(sets) - zero, draw.scale(-7, -2)
+    whole = int(draw.rng.integers(1, 40))
+    scale = draw.near((whole * out_scale) ** 2 / int(draw.rng.integers(1, 256)))
+    inverse = np.float32(_scales.single(1.0, over=out_scale))
+    real = np.sqrt(np.float32(scale) * centred.astype(np.float32))
+    found = {
+        "divided in float32, cut off": np.trunc(real / np.float32(out_scale)),
+        "rounded": np.rint(real / np.float32(out_scale)),
+        "times the reciprocal": np.trunc(real * inverse),
+        "cut off in float64": np.trunc(np.sqrt(centred * float(np.float32(scale))) / out_scale),
+    }
+    answers = {n: np.clip(v.astype(np.int64) + out_zero, *draw.dtype.integer_range) for n, v in found.items()}
+    x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
+    return Trial(single("SQRT", [x], y), sets, answers)
+
+
+@family("RSQRT", dtypes=("int8",))
+def rsqrt(draw: Draw) -> Trial:
+    """No negative inputs. The inverse root is worked out in fixed point; results in float differ at some halves."""
+    sets, zero, out_zero = draw.sets(SHAPE), draw.dtype.integer_range[0], draw.zero_point()
+    centred, out_scale = np.maximum(flat(sets) - zero, 0), draw.scale(-6, -1)
+    tie = (int(draw.rng.integers(1, 100)) + 0.5) * out_scale
+    scale = draw.near(max(1.0 / (tie * tie * int(draw.rng.integers(1, 256))), 1e-6))
+    x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
+    source = Tensor("x", SHAPE, draw.dtype, Quantization((float(np.float32(scale)),), (zero,)))
+    output = Tensor("y", SHAPE, draw.dtype, Quantization((float(np.float32(out_scale)),), (out_zero,)))
+    least, most = draw.dtype.integer_range
+    with np.errstate(divide="ignore"):
+        double = 1.0 / np.sqrt(centred * float(np.float32(scale))) / out_scale
+    answers = {
+        "fixed point": Rsqrt().function(flat(sets), source, output),
+        "float64": np.where(centred == 0, most, np.clip(scale_once(double, 1.0) + out_zero, least, most)),
+        "cut off": np.where(
+            centred == 0,
+            most,
+            np.clip(np.trunc(np.minimum(double, 1e6)).astype(np.int64) + out_zero, least, most),
+        ),
+    }
+    return Trial(single("RSQRT", [x], y), sets, answers)
+
+
+@family("NEG", dtypes=("int8",))
+def neg(draw: Draw) -> Trial:
+    """The raw integer negated, whatever the scales are."""
+    sets, zero, out_zero, scale, out_scale = (
+        draw.sets(SHAPE), draw.zero_point(), draw.zero_point(), draw.scale(), draw.scale()
+    )  # fmt: skip
+    raw, (least, most) = flat(sets), draw.dtype.integer_range
+    real = scale_once(-(raw - zero), scale / out_scale) + out_zero
+    answers = {
+        "raw, wrapped": (-raw).astype(np.int8).astype(np.int64),
+        "raw, saturated": np.clip(-raw, least, most),
+        "requantized": np.clip(real, least, most),
+    }
+    x, y = draw.tensor("x", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
+    return Trial(single("NEG", [x], y), sets, answers)
 
 
 @family("LOGISTIC")
