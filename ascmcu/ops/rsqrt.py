@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,7 @@ def _one(value: int, multiplier: int, shift: int, output: Tensor) -> int:
     return int(to_output(scaled, output.zero_point, low, high)[0])
 
 
+@functools.cache
 def inverse_root(value: int) -> tuple[int, int]:
     """``GetInvSqrtQuantizedMultiplierExp``: mantissa (Q0.31) and right shift of 1 / √value for a positive int32."""
     if value <= 1:

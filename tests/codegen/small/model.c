@@ -206,8 +206,8 @@ static inline int8_t *t7(int32_t row)
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
 #if ASCMCU_DSP
-#ifndef PACKED_GEMM_SUMS_9_X12
-#define PACKED_GEMM_SUMS_9_X12
+#ifndef PACKED_GEMM_SUMS_3X_X12
+#define PACKED_GEMM_SUMS_3X_X12
 /*
  * r0   x: taps of the pixel that come next
  * r1   w: weights that come next
@@ -226,97 +226,15 @@ static inline int8_t *t7(int32_t row)
  * s3   x end: behind the taps that the loop takes
  * s12  back: where it comes back to
  */
-static ASCMCU_NAKED void packed_gemm_sums_9_x12(void)
+static ASCMCU_NAKED void packed_gemm_sums_3x_x12(void)
 {
     __asm__ volatile(
+        ".p2align 2\n"
+        "1:\n"                                  /* taps */
         "ldr.w r11, [r0, #12]\n"                /* x', [x, #12] */
-        "ldr r10, [r0], #36\n"                  /* x, [x], #36 */
+        "ldr r10, [r0], #12\n"                  /* x, [x], #12 */
         "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
-        "ldr r12, [r1], #72\n"                  /* H01, [w], #72 */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr r11, [r0, #-20]\n"                 /* x', [x, #-20] */
-        "ldr r10, [r0, #-32]\n"                 /* x, [x, #-32] */
-        "ldr lr, [r1, #-60]\n"                  /* H23, [w, #-60] */
-        "ldr r12, [r1, #-64]\n"                 /* H01, [w, #-64] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr r11, [r0, #-16]\n"                 /* x', [x, #-16] */
-        "ldr r10, [r0, #-28]\n"                 /* x, [x, #-28] */
-        "ldr lr, [r1, #-52]\n"                  /* H23, [w, #-52] */
-        "ldr r12, [r1, #-56]\n"                 /* H01, [w, #-56] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr r11, [r0, #-12]\n"                 /* x', [x, #-12] */
-        "ldr r10, [r0, #-24]\n"                 /* x, [x, #-24] */
-        "ldr lr, [r1, #-44]\n"                  /* H23, [w, #-44] */
-        "ldr r12, [r1, #-48]\n"                 /* H01, [w, #-48] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr r11, [r0, #-8]\n"                  /* x', [x, #-8] */
-        "ldr r10, [r0, #-20]\n"                 /* x, [x, #-20] */
-        "ldr lr, [r1, #-36]\n"                  /* H23, [w, #-36] */
-        "ldr r12, [r1, #-40]\n"                 /* H01, [w, #-40] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr r11, [r0, #-4]\n"                  /* x', [x, #-4] */
-        "ldr r10, [r0, #-16]\n"                 /* x, [x, #-16] */
-        "ldr lr, [r1, #-28]\n"                  /* H23, [w, #-28] */
-        "ldr r12, [r1, #-32]\n"                 /* H01, [w, #-32] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr.w r11, [r0]\n"                     /* x', [x] */
-        "ldr r10, [r0, #-12]\n"                 /* x, [x, #-12] */
-        "ldr lr, [r1, #-20]\n"                  /* H23, [w, #-20] */
-        "ldr r12, [r1, #-24]\n"                 /* H01, [w, #-24] */
+        "ldr r12, [r1], #24\n"                  /* H01, [w], #24 */
         "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
         "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
         "sxtb16 r12, r12\n"                     /* w0, H01 */
@@ -355,6 +273,9 @@ static ASCMCU_NAKED void packed_gemm_sums_9_x12(void)
         "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
         "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
         "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "vmov r10, s3\n"                        /* x end, x end */
+        "cmp.w r0, r10\n"                       /* x, x end */
+        "bne.w 1b\n"                            /* taps */
         "vmov r10, s12\n"                       /* back, back */
         "bx r10\n"                              /* back */
     );
@@ -523,7 +444,7 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
 #endif
 
 
-static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 72, 4, 24, 4, packed_gemm_sums_9_x12 };
+static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 72, 4, 24, 4, packed_gemm_sums_3x_x12 };
 
 #ifndef PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
 #define PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
