@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from ascmcu.kernels._packed_gemm import GemmParams
 from ascmcu.kernels._packed_gemm_code import EIGHT_PAIRS
+from ascmcu.kernels._saturating import Saturating
 from ascmcu.kernels._work import Work, blocks, work
 
 _EIGHT = 8
+_BOUND_CYCLES = 3
 # Code of a pair of taps and of what comes behind the sums; a flash's line, and the lines of the caches measured.
 _PAIR_BYTES, _FINISH_BYTES, _LINE_BYTES, _LINES = 56, 300, 16, 64
 _WIDENED = 4  # groups of four bytes that one turn of the widening loop takes
@@ -26,7 +28,7 @@ def pairs(d: GemmParams, turns: int, calls: int, groups: int | None = None) -> W
         "packed.pair_taps": groups * d.tap_pairs,
         "packed.pair_loops": groups * d.blocks if d.blocks > 1 else 0,
         f"packed.pair_groups{_variant(d)}": groups,
-        "packed.clamped": 8 * groups if d.clamps else 0,
+        "packed.bounded": 8 * groups * open_bounds(d),
         "packed.pair_lines": groups * lines if lines > _LINES else 0,
     }
     return work(counts)
@@ -46,7 +48,7 @@ def ones(d: GemmParams, turns: int, calls: int, groups: int | None = None) -> Wo
         "packed.one_taps": groups * (rounds * (loop.unroll % 2) + loop.rest % 2),
         "packed.one_loops": groups * rounds if loop.turns else 0,
         f"packed.one_groups{_variant(d)}": groups,
-        "packed.clamped": 4 * groups if d.clamps else 0,
+        "packed.bounded": 4 * groups * open_bounds(d),
     }
     return work(counts)
 
@@ -62,7 +64,7 @@ def eights(d: GemmParams, vectors: int) -> Work:
         "packed.eight_taps": groups * d.tap_pairs,
         "packed.eight_loops": groups * (d.tap_pairs // EIGHT_PAIRS),
         f"packed.eight_groups{_variant(d)}": groups,
-        "packed.clamped": _EIGHT * groups if d.clamps else 0,
+        "packed.bounded": _EIGHT * groups * open_bounds(d),
     }
     return work(counts)
 
@@ -114,6 +116,15 @@ def widened(words: int, runs: int = 1) -> Work:
 def widened_bytes(count: int) -> Work:
     """``count`` bytes widened in their order, whatever their number."""
     return widened(count // 4) if count % 4 == 0 else work({"packed.ragged_runs": 1, "packed.ragged": count})
+
+
+def open_bounds(s: Saturating) -> int:
+    """Cycles of an output for the bounds of an activation that the saturation to int8 leaves open."""
+    above = s.high + 1
+    if s.low == 0 and above & s.high == 0:
+        return 0
+    lower = 1 if s.low == 0 else _BOUND_CYCLES if s.low > -128 else 0
+    return lower + (_BOUND_CYCLES if s.high < 127 else 0)
 
 
 def _variant(d: GemmParams) -> str:

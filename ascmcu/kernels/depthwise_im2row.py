@@ -22,6 +22,7 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._depthwise_im2row_code import Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
+from ascmcu.kernels._packed_work import open_bounds
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._work import Work, blocks, inside, work
@@ -170,7 +171,7 @@ def _work(k: Params, out_rows: int) -> Work:
         "odd": odd,
         "odd_rows": odd * p.rows,
         "signed": outputs if p.signed else 0,
-        "clamped": outputs if p.clamps else 0,
+        "bounded": outputs * open_bounds(p),
     }
     return work(counts)
 

@@ -23,6 +23,7 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._depthwise_planar_code import BLOCK, Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
+from ascmcu.kernels._packed_work import open_bounds
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._work import Work, inside, work
@@ -132,7 +133,7 @@ def _work(k: Params, out_rows: int) -> Work:
         "missing": missing * k.channels * (k.blocks + 1),
         "checked": sum(k.may_miss) * channels * (k.blocks + 1),
         "signed": outputs if k.signed else 0,
-        "clamped": outputs if k.clamps else 0,
+        "bounded": outputs * open_bounds(k),
     }
     return work(counts)
 

@@ -23,6 +23,7 @@ from ascmcu.kernels._along_time import (
 from ascmcu.kernels._depthwise_time_code import Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants, folded_bias
+from ascmcu.kernels._packed_work import open_bounds
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._work import Work, work
@@ -189,7 +190,7 @@ def _work(k: Params, steps: int) -> Work:
         "instructions": channels * (len(lines) - loads),
         "loads": channels * loads,
         "signed": channels if k.signed else 0,
-        "clamped": channels if k.clamps else 0,
+        "bounded": channels * open_bounds(k),
         "padding": steps if k.pads else 0,
     }
     return work(counts)
