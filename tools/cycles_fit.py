@@ -22,8 +22,9 @@ from ascmcu.toolchain.harness import build_harness
 
 # A layer's prediction may be off by so much, a network's by so much.
 LAYER, NETWORK = 0.05, 0.02
-# Layers with less of their network's cycles may be off by this part of it: they decide nothing.
-SMALL = 0.005
+# Layers with less of their network's cycles may be off by this part of it, and everything by so many cycles: they
+# decide nothing.
+SMALL, CYCLES = 0.01, 1000
 Levels = tuple[Optimize, ...]
 Waits = tuple[int, ...]
 LEVELS: Levels = ("cycles", "balanced", "flash")
@@ -131,7 +132,8 @@ def write(found: Sequence[Measured], path: Path) -> int:
     columns = [_fitted([m for m in found if Target(m.optimize, m.wait_states) == Target(o)]) for o in LEVELS]
     waits = _waits([m for m in found if m.optimize == "cycles"])
     errors = [_errors(found, o, column) for o, column in zip(LEVELS, columns, strict=True)]
-    every = sorted({key for column in (*columns, waits) for key in column})
+    kept = {section for section, _ in columns[0]}
+    every = sorted({key for column in (*columns, waits) for key in column if key[0] in kept})
     compiler = gcc.compiler_version(gcc.find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
     lines = [HEADER, f'compiler = "{compiler}"\n']
     for section in sorted({section for section, _ in every}):
@@ -148,8 +150,15 @@ def write(found: Sequence[Measured], path: Path) -> int:
 
 
 def _fitted(found: Sequence[Measured]) -> dict[Key, float]:
-    """The cost of each part; empty without measurements."""
+    """The cost of each part; empty without measurements. Kernels of which too few different layers were measured to
+    tell their parts apart are left out: their own estimate is better."""
     layers = [layer for m in found for layer in m.layers]
+    different: dict[str, set[object]] = {}
+    parts: dict[str, set[str]] = {}
+    for layer in layers:
+        different.setdefault(layer.kernel, set()).add((layer.steps, *map(tuple, layer.work)))
+        parts.setdefault(layer.kernel, {STEPS}).update(part for part, _ in layer.work if "." not in part)
+    layers = [x for x in layers if len(different[x.kernel]) >= len(parts[x.kernel])]
     costs = least_squares([(layer.parts, layer.cycles, layer.cycles) for layer in layers])
     return {**costs, **least_squares([(m.around_parts, m.around_cycles, m.around_cycles) for m in found])}
 
@@ -220,7 +229,8 @@ class Judged:
     @property
     def holds(self) -> bool:
         """Whether all lie within the tolerance."""
-        return all(self.fits(i) for i in range(len(self.layers))) and abs(self.error) <= NETWORK
+        off, allowed = abs(self.whole - self.measured.cycles), max(NETWORK * self.measured.cycles, CYCLES)
+        return all(self.fits(i) for i in range(len(self.layers))) and off <= allowed
 
     @property
     def error(self) -> float:
@@ -230,8 +240,8 @@ class Judged:
     def fits(self, index: int) -> bool:
         """Whether a layer's prediction is within the tolerance."""
         cycles, found = self.measured.layers[index].cycles, self.layers[index]
-        allowed = max(LAYER * cycles, SMALL * self.measured.cycles)
-        return found is not None and abs(found - cycles) <= allowed
+        allowed = max(LAYER * cycles, SMALL * self.measured.cycles, CYCLES)
+        return abs((found or 0) - cycles) <= allowed
 
     def lines(self, *, show_all: bool) -> list[str]:
         """A table: the layers beyond the tolerance, or all."""

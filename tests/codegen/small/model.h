@@ -22,7 +22,7 @@
 #define MODEL_LAYERS 7
 #define MODEL_RAM_BYTES 248
 #define MODEL_STATE_BYTES 0
-#define MODEL_WEIGHTS_BYTES 1583
+#define MODEL_WEIGHTS_BYTES 1608
 
 #ifdef __cplusplus
 extern "C" {
