@@ -56,8 +56,8 @@ def _convolutions() -> keras.Model:
 
 
 def _keywords() -> keras.Model:
-    """Five columns, 3x3 depthwise between the 1x1."""
-    inputs = keras.Input((14, 5, 8))
+    """Three columns, 3x3 depthwise between the 1x1."""
+    inputs = keras.Input((14, 3, 8))
     x = layers.Conv2D(16, 1, activation="relu")(inputs)
     for _ in range(2):
         x = layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
@@ -76,8 +76,8 @@ def _separable() -> keras.Model:
 
 
 def _short() -> keras.Model:
-    """Too few time steps to fold, enough to pair."""
-    inputs = keras.Input((2, 1, 12))
+    """Few time steps."""
+    inputs = keras.Input((6, 1, 12))
     x = layers.DepthwiseConv2D((3, 1), padding="same")(inputs)
     return keras.Model(inputs, layers.Conv2D(40, 1)(x))
 
