@@ -113,7 +113,7 @@ def test_a_part_of_a_pack_becomes_a_board_that_builds(server: str, tmp_path: Pat
         made.mkdir()
         build_firmware(made, mixer_target(made, str(out / "my-disco.toml")).board, frontend=False)
     again = CliRunner().invoke(cli, arguments)
-    assert isinstance(again.exception, InputError) and "there already" in again.exception.what
+    assert isinstance(again.exception, InputError) and "exists already" in again.exception.what
 
 
 def test_the_index_is_cached_and_a_file_will_do(server: str, tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def _result(**changes: Any) -> dict[str, Any]:
         "accuracy": None, "cycles": {"network": 900_000, "frontend": 0},
         "ram_bytes": {"total": 20_000}, "flash_bytes": {"total": 40_000},
         "layers": [{"name": "a", "op": "conv2d", "macs": 300_000}, {"name": "b", "op": "softmax", "macs": 0}],
-        "provenance": {"measured_at": "2026-11-21T09:52:13Z"},
+        "provenance": {"measured_at": "2026-11-21T09:52:13Z", "commit": "abc1234"},
     }  # fmt: skip
     return plain | changes
 
@@ -77,12 +77,12 @@ def test_the_table_tells_results_with_their_conditions(tmp_path: Path) -> None:
         and "75.0 % of 4 clips" in text
     )
     assert text.count("180 MHz; runner `sim`") == 1, "equal conditions are told once"
-    assert "\naudio, tiny: nucleo-f446 at 180 MHz" in text and "measured on 2026-11-21." in text
+    assert "\naudio, tiny: nucleo-f446 at 180 MHz" in text and "measured on 2026-11-21 by" in text
 
 
 def test_rows_of_other_days_and_other_flags_have_their_own_note() -> None:
     tool = runpy.run_path(str(ROOT / "tools" / "readme_tables"))
-    later = {"measured_at": "2026-11-30T03:03:57Z"}
+    later = {"measured_at": "2026-11-30T03:03:57Z", "commit": "abc1234"}
     text = tool["table"](
         [_result(), _result(model="later", provenance=later), _result(model="small", flags="-Os")]
     )

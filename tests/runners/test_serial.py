@@ -460,7 +460,7 @@ def test_a_port_in_use_is_refused_at_once_and_free_again_afterwards(
     ],
 )
 def test_an_address_without_host_or_port_is_refused(address: str, target: Target) -> None:
-    with pytest.raises(InputError, match="not whole") as caught:
+    with pytest.raises(InputError, match="incomplete") as caught:
         SerialRunner(target, address)
     assert "://HOST:PORT" in str(caught.value) and address in str(caught.value)
 
