@@ -296,7 +296,7 @@ def _weight_arrays(plan: Plan, layers: Sequence[LayerView]) -> tuple[WeightArray
     found: dict[str, WeightArray] = {}
     for view in layers:
         output = plan.graph.output_tensor(view.layer.node)
-        passes = output.elements // output.shape[-1]
+        passes = output.elements // (output.shape[-1] if output.shape else 1)
         for c in view.constants:
             array = WeightArray(c.symbol, view.layer.index, c.size_bytes, passes)
             found[c.symbol] = max(found.get(c.symbol, array), array, key=lambda a: a.passes)

@@ -21,7 +21,7 @@ Pair = tuple[str, str]
 # Scales of both ends are calibrated apart and differ in the last digits.
 _SAME_SCALE = 1e-5
 _NAMED_LIKE_STATE = re.compile(
-    r"state|hidden|prev|memor|cache|carry|context|buffer|(^|[_/])[hc]\d*([_:/]|$)", re.I
+    r"state|hidden|prev|memory|cache|carry|context|buffer|(^|[_/])[hc]\d*([_:/]|$)", re.I
 )
 
 

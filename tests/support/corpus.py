@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.support import cases, recipes_flat
 from tests.support.cases import Case
 from tests.support.recipes import Recipe
+from tests.support.step_models import ring, sums
 
 _TESTS = Path(__file__).resolve().parents[1]
 VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "toolchain" / "variants.toml").read_text())
@@ -22,6 +25,9 @@ def models() -> Iterator[tuple[str, bytes]]:
     found = tomllib.loads((_TESTS / "fuzz" / "found.toml").read_text())["graph"]
     for row in (*(row for row in found if row["source"] == "flat"), *VARIANTS["graph"]):
         yield f"graph {row['name']}", recipes_flat.make(Recipe.from_row(row))
+    yield "state", ring(np.full((1, 3, 1, 4), -128, np.int8))
+    yield "state of many rows", sums((1, 200, 1, 4), 9)
+    yield "state with initial values", ring(np.arange(12, dtype=np.int8).reshape(1, 3, 1, 4))
     for row in VARIANTS["float"]:
         yield from _float_formats(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
 
