@@ -16,7 +16,7 @@ COUNT = int(os.environ.get("ASCMCU_FUZZ_FILES", "1200"))
 
 def test_originals_compile() -> None:
     originals = mutations.seeds()
-    assert len(originals) > 5
+    assert len(originals) >= 3
     for original in originals:
         mutations.compiled(original)
 

@@ -8,11 +8,12 @@ import pytest
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
+from ascmcu.kernels import dense_packed
 from ascmcu.kernels._lowered import DEFAULT_TUNING
 from ascmcu.kernels._packed_gemm import channel_constants
 from ascmcu.ops._fixed import quantize_multiplier
 from ascmcu.ops._quant import Requantization
-from ascmcu.schedule import LAYERS, make_plan
+from ascmcu.ops.fully_connected import FullyConnected
 from tests.support import chain
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
@@ -101,6 +102,10 @@ def test_a_dense_layer_of_many_inputs(depth: int, packed: bool) -> None:
     ]
     data = build(tensors, [OperatorSpec("FULLY_CONNECTED", [0, 1, 2], [3])], [0], [3])
     graph = passes.optimize(tflite.parse(data, "dense"))
-    (layer,) = (x for x in make_plan(graph, LAYERS).layers if x.node.op.kind() == "fully_connected")
-    assert hasattr(layer.lowered.params, "gemm") == packed
+    (node,) = (x for x in graph.nodes if x.op.kind() == "fully_connected")
+    assert isinstance(node.op, FullyConnected)
+    lowered = dense_packed.lower(
+        node.op, graph.input_tensors(node), graph.output_tensor(node), DEFAULT_TUNING
+    )
+    assert (lowered is not None) == packed
     chain.check(data, sets=4, seed=1)
