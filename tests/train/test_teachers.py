@@ -68,7 +68,7 @@ def test_a_teacher_of_other_labels_or_without_groups_is_refused(
     other = shutil.copytree(teacher, tmp_path / "other")
     metrics = json.loads((other / "metrics.json").read_text())
     (other / "metrics.json").write_text(json.dumps(metrics | {"labels": ["a", "b"]}))
-    with pytest.raises(DataError, match="knows other labels"):
+    with pytest.raises(DataError, match="has other labels"):
         distill.answers([distill.load(other)], scenes, groups=False)
     with pytest.raises(InputError, match="no finished training run"):
         distill.load(tmp_path)
