@@ -68,7 +68,8 @@ class _Nowhere(io.TextIOBase):
         return len(text)
 
 
-# What --quiet has put in place of the streams. ``main`` closes it: click closes no context whose options it refuses.
+# What --quiet has put in place of the streams. The verb's context closes it; ``main`` does where click refuses an
+# option, since it closes no such context.
 _silence = contextlib.ExitStack()
 
 
@@ -77,6 +78,7 @@ def _be_quiet(context: click.Context) -> None:
 
     Errors are told after that, by ``main``, on the real standard error.
     """
+    context.call_on_close(_silence.close)
     nowhere = _silence.enter_context(_Nowhere())
     _silence.enter_context(contextlib.redirect_stderr(nowhere))
     words = {word.partition("=")[0] for word in sys.argv}

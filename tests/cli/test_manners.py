@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from ascmcu.cli import AFTER_CTRL_C, VERBS, cli, progress
 from ascmcu.results import schema
@@ -210,3 +211,10 @@ def test_bad_input(name: str, ascmcu: Ascmcu, snapshot: Snapshot, result: Path, 
     assert (done.status, done.stdout) == (2, "")
     snapshot(f"error-{name}", done.stderr)
     assert {p.name for p in tmp_path.iterdir()} == before
+
+
+def test_a_quiet_verb_that_is_called_otherwise_leaves_the_streams_as_they_were(ascmcu: Ascmcu) -> None:
+    before = sys.stdout, sys.stderr
+    CliRunner().invoke(cli, ["boards", "list", "-q"])
+    assert (sys.stdout, sys.stderr) == before
+    assert ascmcu("boards", "show", "zx81").stderr.startswith("error: unknown board")
