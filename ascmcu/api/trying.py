@@ -153,6 +153,10 @@ def _clips(
 
 def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreement:
     manifest = exported.manifest
+    if manifest.state_bytes:
+        return Agreement(
+            0, True, 0.0, "a network with state takes sequences; bench compares it with the interpreter"
+        )
     integer = all(np.issubdtype(np.dtype(spec.dtype), np.integer) for spec in manifest.outputs)
     graph = text.load(exported.folder / IMPORTED)
     read = answers.reader(graph, manifest, clips.kind)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shlex
 from pathlib import Path
 
 import click
@@ -15,6 +16,7 @@ from ascmcu.cli import names
 from ascmcu.cli.progress import counted, staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
+from ascmcu.errors import InputError, near
 from ascmcu.train import plain
 from ascmcu.train import recipe as recipes
 
@@ -75,7 +77,7 @@ def command(
     changes = (*changes, *sorted(given))
     plain_folder = data is None and (Path(recipe).is_dir() or recipe.endswith(".csv"))
     if data is None and not plain_folder:
-        raise click.UsageError("missing option '--data', or a folder of classes in place of RECIPE")
+        raise _no_data(recipe)
     if plain_folder and hold_out is not None:
         raise click.UsageError("--hold-out goes with RECIPE and --data")
     dataset = datasets.load(data or Path(recipe), datasets.Columns.named(columns))
@@ -113,6 +115,8 @@ def command(
             on_features=lambda done, total: progress("features", "clips", done, total),
             on_epoch=on_epoch,
         )
+        if plain_folder:  # with the results: an interrupted run leaves the split of the model that is there
+            plain.write_split(dataset, folder)
         path, scores = quantize.finish(finished)
     bounds.require(path, limits)
     for line in finished.heard.lines():
@@ -131,6 +135,14 @@ def command(
         click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
 
 
+def _no_data(recipe: str) -> Exception:
+    """What is wrong where there is no --data, and no folder in the recipe's place."""
+    if recipe in recipes.names() or recipe.endswith(".toml"):
+        return click.UsageError("a recipe needs --data; or give a folder of classes in its place")
+    hint = near(recipe, recipes.names()) or "FOLDER holds a folder per class; RECIPE needs --data"
+    return InputError("no such folder of classes, and no such recipe", found=recipe, hint=hint)
+
+
 def _plain(
     dataset: datasets.Dataset, output: Path | None, changes: tuple[str, ...]
 ) -> tuple[recipes.Recipe, datasets.Dataset, Path]:
@@ -140,15 +152,14 @@ def _plain(
         planned = plain.plan(dataset, folder, changes, progress=progress)
     for note in planned.notes:
         click.echo(note, err=True)
-    plain.write_split(planned.dataset, folder)
     return planned.recipe, planned.dataset, folder
 
 
 def _next(model: Path, data: Path | None, recipe: recipes.Recipe) -> list[str]:
     """The commands that follow."""
-    lines = [f"next: ascmcu export {model} --board nucleo-f446"]
+    lines = [f"next: ascmcu export {shlex.quote(str(model))} --board nucleo-f446"]
     if data is not None and recipe.data.test:
-        lines.append(f"      ascmcu bench --data {data} --split {recipe.data.test[0]}")
+        lines.append(f"      ascmcu bench --data {shlex.quote(str(data))} --split {recipe.data.test[0]}")
     return lines
 
 

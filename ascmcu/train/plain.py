@@ -66,7 +66,7 @@ def plan(
 
     Args:
         dataset: as it was found.
-        folder: of the run. A split that lies there is taken again if it lists the same recordings.
+        folder: of the run. A split that lies there is taken again; recordings that it lacks train.
         changes: of the recipe, as ``--set`` takes them; they win over what is chosen here.
         progress: called with the files read and the files in all.
 
@@ -151,7 +151,7 @@ def _parts(dataset: Dataset, folder: Path, notes: list[str]) -> tuple[Dataset, l
     named = [part for part in dataset.parts if part]
     if named:
         return dataset, _named_parts(dataset, named, notes)
-    kept = _kept(dataset, folder)
+    kept = _kept(dataset, folder, notes)
     if kept is None:
         kept = datasets.split(dataset, _SHARES)
         sizes = Counter(r.part for r in kept.recordings)
@@ -159,31 +159,36 @@ def _parts(dataset: Dataset, folder: Path, notes: list[str]) -> tuple[Dataset, l
             f"split by class and group: {sizes['train']} recordings train, {sizes['validate']} validate, "
             f"{sizes['test']} test; {folder / SPLIT} keeps it"
         )
-    else:
-        notes.append(f"split of {folder / SPLIT}")
     return kept, []
 
 
-def _kept(dataset: Dataset, folder: Path) -> Dataset | None:
-    """The earlier split of the same recordings, if one lies there."""
+def _kept(dataset: Dataset, folder: Path, notes: list[str]) -> Dataset | None:
+    """The parts of the split that lies there. What it lacks trains, or joins its group: a test stays unheard."""
     try:
         with (folder / SPLIT).open(newline="", encoding="utf-8") as file:
             rows = {os.path.realpath(folder / row["filename"]): row for row in csv.DictReader(file)}
     except (OSError, KeyError, ValueError, csv.Error):
         return None
-    found = [rows.get(os.path.realpath(r.path)) for r in dataset.recordings]
-    same = len(rows) == len(found) and all(
-        row is not None and row.get("category") == r.label and row.get("split") in _SHARES
-        for row, r in zip(found, dataset.recordings, strict=True)
-    )
-    if not same:
+    known: dict[int, str] = {}
+    of_group: dict[tuple[str, str], str] = {}
+    for number, r in enumerate(dataset.recordings):
+        row = rows.get(os.path.realpath(r.path), {})
+        if row.get("category") == r.label and row.get("split") in _SHARES:
+            known[number] = row["split"]
+            of_group[r.label, r.place] = row["split"]
+    if not known:
         return None
-    recordings = tuple(
-        dataclasses.replace(r, part=row["split"])
-        for row, r in zip(found, dataset.recordings, strict=True)
-        if row is not None
+    parts = [
+        known.get(number) or of_group.get((r.label, r.place), "train")
+        for number, r in enumerate(dataset.recordings)
+    ]
+    new = len(parts) - len(known)
+    added = f"; {new} new recordings train or join their group; delete it for a new split" if new else ""
+    notes.append(f"split of {folder / SPLIT}{added}")
+    pairs = zip(dataset.recordings, parts, strict=True)
+    return dataclasses.replace(
+        dataset, recordings=tuple(dataclasses.replace(r, part=part) for r, part in pairs)
     )
-    return dataclasses.replace(dataset, recordings=recordings)
 
 
 def _named_parts(dataset: Dataset, named: list[str], notes: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from ascmcu.benchmark import litert, made
 from ascmcu.errors import GeneratedCodeError, ToolError
 from ascmcu.toolchain.manifest import Manifest
 from tests.cli.conftest import Ascmcu
+from tests.support.step_models import ring
 
 needs_compiler = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
@@ -65,3 +66,11 @@ def test_made_inputs_are_the_same_every_time_and_hold_the_extremes(model: Path) 
     values = [np.frombuffer(clip.load(), np.int8) for clip in first.clips]
     assert {int(v.min()) for v in values[:2]} | {int(v.max()) for v in values[:2]} == {-128, 127}
     assert len({clip.load() for clip in made.clips(manifest, 20).clips}) == 20
+
+
+@needs_compiler
+def test_a_network_with_state_is_tried_without_litert(ascmcu: Ascmcu, model: Path) -> None:
+    (model.parent / "ring.tflite").write_bytes(ring(np.zeros((1, 3, 1, 4), np.int8)))
+    done = ascmcu("try", model.parent / "ring.tflite", "--no-open", "--on", "host", "--limit", 3)
+    assert done.status == 0, done
+    assert "not compared with LiteRT: a network with state" in done.stdout

@@ -30,6 +30,9 @@ WRONG = {
     "train": """
         train
         train no-such --data scenes
+        train nowhere
+        train dmo
+        train demo
         train demo --data nowhere
         train demo --data notes.txt
         train demo --data empty

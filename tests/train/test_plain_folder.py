@@ -86,8 +86,11 @@ def test_the_split_is_kept_as_a_table_and_taken_again(tmp_path: Path) -> None:
     assert any("split of" in note for note in again.notes)
     _recordings(tmp_path / "more", {"with, comma": ["new"]})
     (tmp_path / "more" / "with, comma" / "new.wav").rename(tmp_path / "set" / "with, comma" / "new.wav")
-    anew = plain.plan(datasets.load(dataset.root), tmp_path / "runs" / "set")
-    assert any("recordings train" in note for note in anew.notes)
+    more = plain.plan(datasets.load(dataset.root), tmp_path / "runs" / "set")
+    parts = {r.path.name: r.part for r in more.dataset.recordings}
+    assert parts.pop("new.wav") == "train"
+    assert parts == {Path(row["filename"]).name: row["split"] for row in moved}
+    assert any("1 new recordings train" in note for note in more.notes)
 
 
 @pytest.mark.parametrize(
