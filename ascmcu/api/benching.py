@@ -111,12 +111,7 @@ def bench(
         )
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
-    if data is not None:
-        clips = clip_sources.from_data(manifest, Path(data), split, limit, names, long)
-    elif tensors is not None:
-        clips = clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
-    else:
-        clips = made.clips(manifest, limit)
+    clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
     for notice in clips.notices:
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
@@ -176,8 +171,30 @@ def _runner(name: str, target: Target, wait_states: int | None) -> Runner:
     return SimRunner(target, wait_states)
 
 
+def chosen_clips(
+    manifest: Manifest,
+    data: PathLike | None,
+    split: str | None,
+    tensors: PathLike | None,
+    limit: int | None,
+    names: Path | None = None,
+    truth: Path | None = None,
+    long: Long = "first",
+) -> clip_sources.Clips:
+    """Recordings, tensors, or made inputs where neither is given; see ``bench``."""
+    if data is not None:
+        return clip_sources.from_data(manifest, Path(data), split, limit, names, long)
+    if tensors is not None:
+        return clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
+    return made.clips(manifest, limit)
+
+
+def outputs_path(path: Path, number: int) -> Path:
+    """Where ``--save-outputs PATH`` puts an output."""
+    return path if number == 0 else path.with_suffix(f".{number}.npy")
+
+
 def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:
     for number in range(len(outputs[0]) if outputs else 0):
-        to = path if number == 0 else path.with_suffix(f".{number}.npy")
-        with to.open("wb") as file:
+        with outputs_path(path, number).open("wb") as file:
             np.save(file, np.stack([per_clip[number] for per_clip in outputs]))

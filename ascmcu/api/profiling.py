@@ -80,7 +80,8 @@ def profile(
             image.symbol(function)
         session = Session(link, response_s=link.facts.response_s)
         counts = session.run(clip.load(), clips.kind).counts
-        rows = tuple(_of_roots(profiles.functions(engine, image, _ROOTS)))
+        found = profiles.functions(engine, image, _ROOTS)
+        rows = tuple(row for row in found if row.exclusive_cycles)
         wanted = [row.name for row in rows[:hottest]] if function is None else [function]
         return Profile(
             counts.frontend + counts.network,
@@ -89,7 +90,3 @@ def profile(
             rows,
             tuple((name, tuple(profiles.annotate(engine, image, name))) for name in wanted),
         )
-
-
-def _of_roots(rows: list[FunctionRow]) -> list[FunctionRow]:
-    return [row for row in rows if row.exclusive_cycles]

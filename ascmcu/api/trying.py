@@ -14,18 +14,17 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards, paths
-from ascmcu.api.benching import bench
+from ascmcu.api.benching import bench, chosen_clips, outputs_path
 from ascmcu.api.compiling import model_file
 from ascmcu.api.exporting import Export, check_folder, export, kept_beside, put_in_place, scratch_beside
 from ascmcu.api.reporting import report
-from ascmcu.benchmark import answers, litert, made
-from ascmcu.benchmark import clips as clip_sources
+from ascmcu.benchmark import answers, litert
 from ascmcu.benchmark.clips import Clips
 from ascmcu.errors import GeneratedCodeError, InputError, ToolError
 from ascmcu.ir import text
 from ascmcu.paths import PathLike
 from ascmcu.results.schema import Benchmark
-from ascmcu.toolchain.manifest import IMPORTED, Manifest
+from ascmcu.toolchain.manifest import IMPORTED
 
 BOARD = "nucleo-f446"
 Progress = Callable[[str, str, int, int], None]
@@ -113,7 +112,7 @@ def try_model(
             part, on=on, data=data, split=split, tensors=tensors, limit=limit, save_outputs=raw,
             progress=lambda done, total: progress(f"running on {on}", "inputs", done, total), tell=tell,
         )  # fmt: skip
-        clips = _clips(exported.manifest, data, split, tensors, limit)
+        clips = chosen_clips(exported.manifest, data, split, tensors, limit)
         agreement = _agreement(Path(model), exported, clips, raw)
         page = report(part)
         put_in_place(place, part)
@@ -140,17 +139,6 @@ def _export(
         raise
 
 
-def _clips(
-    manifest: Manifest, data: PathLike | None, split: str | None, tensors: PathLike | None, limit: int | None
-) -> Clips:
-    """The clips that ``bench`` took."""
-    if data is not None:
-        return clip_sources.from_data(manifest, Path(data), split, limit)
-    if tensors is not None:
-        return clip_sources.from_tensors(manifest, Path(tensors), limit)
-    return made.clips(manifest, limit)
-
-
 def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreement:
     manifest = exported.manifest
     if manifest.state_bytes:
@@ -161,7 +149,7 @@ def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreem
     graph = text.load(exported.folder / IMPORTED)
     read = answers.reader(graph, manifest, clips.kind)
     inputs = (read(clip.load()) for clip in clips.clips)
-    found = [np.load(_output(raw, number)) for number in range(len(manifest.outputs))]
+    found = [np.load(outputs_path(raw, number)) for number in range(len(manifest.outputs))]
     worst = 0.0
     try:
         for clip, right in enumerate(litert.answers(model_file(model).read_bytes(), inputs)):
@@ -190,7 +178,3 @@ def _difference(right: list[npt.NDArray[np.generic]], here: list[npt.NDArray[np.
         float(np.max(np.abs(a.reshape(-1).astype(float) - b.reshape(-1).astype(float)), initial=0.0))
         for a, b in pairs
     )
-
-
-def _output(path: Path, number: int) -> Path:
-    return path if number == 0 else path.with_suffix(f".{number}.npy")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ascmcu.ir.op import Inputs, Op
 from ascmcu.ir.types import Tensor
+from ascmcu.ops._window import WindowParams
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,27 @@ def inside(outputs: int, kernel: int, stride: int, dilation: int, before: int, s
 def blocks(count: int, most: int) -> Iterable[tuple[int, int]]:
     """(first, how many) of what is done ``most`` at a time."""
     return ((first, min(most, count - first)) for first in range(0, count, most))
+
+
+def window_loops(w: WindowParams, form: str, out_rows: int, left: int, channels: int) -> Work:
+    """The loops of a plain convolution: kernel rows and columns that lie in the map, and the products there.
+
+    Args:
+        w: the window.
+        form: how outputs are requantized.
+        out_rows: rows of the output.
+        left: columns of padding in front.
+        channels: input channels that an output sums.
+    """
+    rows = sum(inside(out_rows, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h))
+    columns = sum(inside(w.out_w, w.kernel_w, w.stride_w, w.dilation_w, left, w.in_w))
+    counts = {
+        "rows": out_rows * w.kernel_h,
+        "columns": out_rows * w.out_w,
+        f"outputs_{form}": out_rows * w.out_w * w.out_c,
+        "kernel_rows": rows * w.out_w * w.out_c,
+        "outside": rows * (w.out_w * w.kernel_w - columns) * w.out_c,
+        "taps": rows * columns * w.out_c,
+        "products": rows * columns * w.out_c * channels,
+    }
+    return work(counts)

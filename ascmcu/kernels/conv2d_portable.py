@@ -10,7 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import RequantParams, accumulator_bounds, lower_requantization
-from ascmcu.kernels._work import Work, inside, work
+from ascmcu.kernels._work import window_loops
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.conv2d import Conv2D
 
@@ -52,21 +52,11 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         requant=requant,
     )
     constants = (("weights", weights.values), ("bias", bias.values), *constants)
-    return Lowered(params, constants, work=_work(params, output.shape[1], op.padding[2]))
-
-
-def _work(k: Params, out_rows: int, left: int) -> Work:
-    """All outputs: kernel rows and columns that lie in the map, and the products there."""
-    w = k.window
-    rows = sum(inside(out_rows, w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h))
-    columns = sum(inside(w.out_w, w.kernel_w, w.stride_w, w.dilation_w, left, w.in_w))
-    counts = {
-        "rows": out_rows * w.kernel_h,
-        "columns": out_rows * w.out_w,
-        f"outputs_{k.requant.form}": out_rows * w.out_w * w.out_c,
-        "kernel_rows": rows * w.out_w * w.out_c,
-        "outside": rows * (w.out_w * w.kernel_w - columns) * w.out_c,
-        "taps": rows * columns * w.out_c,
-        "products": rows * columns * w.out_c * (w.in_c // k.groups),
-    }
-    return work(counts)
+    loops = window_loops(
+        params.window,
+        params.requant.form,
+        output.shape[1],
+        op.padding[2],
+        params.window.in_c // params.groups,
+    )
+    return Lowered(params, constants, work=loops)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import os
 import re
 from collections import Counter
@@ -92,17 +93,13 @@ def plan(
 def write_split(dataset: Dataset, folder: Path) -> Path:
     """Keep the split beside the run, as a table that ``--data`` takes."""
     folder.mkdir(parents=True, exist_ok=True)
-    rows = ["filename,category,split,identifier"]
-    for r in dataset.recordings:
-        values = (os.path.relpath(r.path, folder), r.label, r.part, r.place)
-        rows.append(",".join(_quoted(value) for value in values))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(("filename", "category", "split", "identifier"))
+    writer.writerows((os.path.relpath(r.path, folder), r.label, r.part, r.place) for r in dataset.recordings)
     path = folder / SPLIT
-    paths.write_whole(path, "\n".join(rows) + "\n")
+    paths.write_whole(path, text.getvalue())
     return path
-
-
-def _quoted(value: str) -> str:
-    return '"' + value.replace('"', '""') + '"' if set(value) & set(',"\r\n') else value
 
 
 def _grouped(dataset: Dataset, told: Sequence[Found], notes: list[str]) -> Dataset:
