@@ -230,7 +230,7 @@ CHECKS: tuple[Check, ...] = (
     Check("newlib", _newlib, "export", _APT + "libnewlib-arm-none-eabi", True),
     Check(
         "cmsis-dsp", _cmsis_dsp, "exports with a front end",
-        'python -c "from ascmcu.toolchain import cmsis_dsp; cmsis_dsp.sources(1024)"', True,
+        'python -c "from ascmcu.toolchain import cmsis_dsp; cmsis_dsp.sources()"', True,
     ),
     Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
     Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),

@@ -16,11 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
-from ascmcu.features import micro
+from ascmcu.features import micro, windows
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import UNIT
 from ascmcu.features.pcm import Pcm, fit_clip
 from ascmcu.features.spec import FeatureSpec, Spec
+from ascmcu.features.tables import lifter, mel_segments, power_factor
 
 Features = npt.NDArray[np.float32]
 _Real = npt.NDArray[np.float64]
@@ -70,8 +71,8 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     import librosa
 
     audio = signal(pcm, spec)
-    if spec.window_place == "start" or spec.mel_triangles == "mel":
-        return _tensorflow_energies(audio, spec)
+    if not _is_librosa(spec):
+        return _energies(audio, spec)
     with warnings.catch_warnings():
         # Narrow low bands may lie between two FFT bins; librosa says so on every call.
         warnings.filterwarnings("ignore", message="Empty filters detected")
@@ -94,34 +95,63 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     return np.asarray(mel, np.float64).transpose(2, 1, 0)
 
 
+def _is_librosa(spec: FeatureSpec) -> bool:
+    """Whether ``librosa.feature.melspectrogram`` computes such features; else NumPy does, by the same formulas."""
+    of_librosa = {
+        "window_place": "center", "mel_triangles": "hz", "mel_corners": "exact", "window_symmetric": False,
+        "remove_dc": False, "power_norm": "none", "filters": "mel",
+    }  # fmt: skip
+    in_frames = spec.pre_emphasis and spec.pre_emphasis_scope == "frame"
+    return (
+        not in_frames
+        and all(getattr(spec, name) == value for name, value in of_librosa.items())
+        and (spec.window in ("hann", "hamming"))
+    )
+
+
 def signal(pcm: Pcm, spec: FeatureSpec) -> _Real:
     """What the frames are cut from, float64 (``clip_samples``, audio channels)."""
-    audio = fit_clip(pcm, spec).astype(np.float64) / 32768
+    audio = fit_clip(pcm, spec).astype(np.float64)
+    if spec.amplitude != "int16":
+        audio = audio / 32768
     if spec.amplitude == "clip_max":
         peak = audio.max(initial=0.0)
         audio = audio / peak if peak > 0 else audio
     if spec.channels == "mid_side":
         audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
+    if spec.pre_emphasis and spec.pre_emphasis_scope == "clip":
+        audio = audio - spec.pre_emphasis * np.pad(audio, ((1, 0), (0, 0)))[:-1]
     return np.asarray(audio)
 
 
-def _tensorflow_energies(audio: _Real, spec: FeatureSpec) -> _Real:
-    """As ``tf.signal.stft`` and ``linear_to_mel_weight_matrix``, or librosa's counterpart of either."""
-    import librosa
+def frames(audio: _Real, spec: FeatureSpec) -> _Real:
+    """The windowed frames, float64 (audio channels, frames, ``win_length``).
 
-    filters = _filters(spec)
-    if spec.window_place == "center":
-        spectrum = librosa.stft(
-            np.ascontiguousarray(audio.T), n_fft=spec.n_fft, win_length=spec.win_length, hop_length=spec.hop_length,
-            window=spec.window, center=spec.center, pad_mode="reflect" if spec.pad_mode == "reflect" else "constant",
-        ).transpose(0, 2, 1)  # fmt: skip
-    else:
-        window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
-        frames = np.lib.stride_tricks.sliding_window_view(audio.T, spec.win_length, axis=1)[
-            :, :: spec.hop_length
-        ]
-        spectrum = np.fft.rfft(frames * window, spec.n_fft, axis=2)
-    energies: _Real = np.abs(spectrum) ** spec.power @ filters.T
+    Args:
+        audio: as ``signal`` gives it.
+    """
+    audio = audio.T
+    if spec.center:
+        half = spec.n_fft // 2
+        audio = np.pad(
+            audio, ((0, 0), (half, half)), mode="reflect" if spec.pad_mode == "reflect" else "constant"
+        )
+    skipped = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
+    cut = np.lib.stride_tricks.sliding_window_view(audio, spec.span, axis=1)[:, :: spec.hop_length]
+    cut = cut[..., skipped : skipped + spec.win_length]
+    if spec.remove_dc:
+        cut = cut - cut.mean(axis=2, keepdims=True)
+    if spec.pre_emphasis and spec.pre_emphasis_scope == "frame":
+        before = np.concatenate([cut[..., :1], cut[..., :-1]], axis=2)
+        cut = cut - spec.pre_emphasis * before
+    return np.asarray(cut * windows.values(spec.window, spec.win_length, spec.window_symmetric))
+
+
+def _energies(audio: _Real, spec: FeatureSpec) -> _Real:
+    """The mel spectrogram by NumPy: (frames, ``n_mels``, audio channels)."""
+    spectrum = np.abs(np.fft.rfft(frames(audio, spec), spec.n_fft, axis=2)) ** spec.power
+    spectrum = spectrum * power_factor(spec)
+    energies: _Real = spectrum[..., : spec.n_mels] if spec.filters == "none" else spectrum @ _filters(spec).T
     return energies.transpose(1, 2, 0)
 
 
@@ -130,6 +160,8 @@ def _filters(spec: FeatureSpec) -> _Real:
     import librosa
 
     htk = spec.mel_scale == "htk"
+    if spec.mel_corners == "bin":
+        return mel_segments(spec).matrix(spec.bins)
     if spec.mel_triangles == "hz":
         return np.asarray(
             librosa.filters.mel(
@@ -247,6 +279,7 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
         x = scipy.fft.dct(x, type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
         if spec.dct_norm == "tensorflow":
             x[:, 0] *= np.sqrt(2)
+        x *= lifter(spec)[:, None]
     return x[spec.crop_frames : len(x) - spec.crop_frames]
 
 
@@ -274,12 +307,13 @@ def _append_deltas(x: _Real, spec: FeatureSpec) -> _Real:
     if spec.deltas == 0:
         return x
     half = spec.delta_width // 2
-    if spec.delta_edges == "nearest":
+    if spec.delta_edges in ("nearest", "interp"):
         import librosa
 
         orders = range(1, spec.deltas + 1)
         d = [
-            librosa.feature.delta(x, width=spec.delta_width, order=n, axis=0, mode="nearest") for n in orders
+            librosa.feature.delta(x, width=spec.delta_width, order=n, axis=0, mode=spec.delta_edges)
+            for n in orders
         ]
         return np.concatenate([x, *d], axis=2)
     parts = [x]
@@ -299,6 +333,15 @@ def _regress(x: _Real, half: int) -> _Real:
     return total / (2 * sum(n * n for n in range(1, half + 1)))
 
 
+def _in_range(x: _Real, spec: FeatureSpec) -> _Real:
+    """0 … 1 of a range, cut off and rounded (half to even, as NumPy does) where the spec wants it."""
+    if spec.range_clip:
+        x = np.clip(x, 0.0, 1.0)
+    if spec.range_steps:
+        x = np.minimum(np.rint(x * spec.range_steps), spec.range_steps - 1) / spec.range_steps
+    return x
+
+
 def _constants(spec: FeatureSpec) -> tuple[_Real, _Real]:
     """``mean`` and ``std`` as float64 (band, channel)."""
     return np.array(spec.mean, np.float64).T, np.array(spec.std, np.float64).T
@@ -310,7 +353,7 @@ def _normalize(x: _Real, spec: FeatureSpec) -> _Real:
         mean, std = _constants(spec)
         return (x - mean) / std
     if kind == "range":
-        return (x - spec.range_low) / (spec.range_high - spec.range_low)
+        return _in_range((x - spec.range_low) / (spec.range_high - spec.range_low), spec)
     axes = (0, 1) if spec.normalization_scope == "channel" else (0, 1, 2)
     if kind == "clip_zscore":
         spread: _Real = x.std(axis=axes, ddof=spec.normalization_ddof, keepdims=True)

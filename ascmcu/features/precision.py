@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ascmcu.features import extract
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.features.tables import mel_segments
+from ascmcu.features.tables import mel_segments, power_factor
 
 # What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
 # frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
@@ -21,7 +21,7 @@ PRECISION_FLOOR_DB = -100.0
 def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
     """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
     return spec.unnormalized().replace(
-        deltas=0, n_mfcc=None, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
+        deltas=0, n_mfcc=None, lifter=0.0, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
     )
 
 
@@ -39,7 +39,10 @@ def above_floor(pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
 
 def precise(mel: npt.NDArray[np.float64], pcm: Pcm, spec: FeatureSpec) -> npt.NDArray[np.bool_]:
     """Where single precision can tell the mel spectrogram: bool, as ``mel``."""
-    weights = mel_segments(spec).matrix(spec.n_fft // 2 + 1).sum(axis=1)
+    weights = (
+        np.ones(spec.n_mels) if spec.filters == "none" else mel_segments(spec).matrix(spec.bins).sum(axis=1)
+    )
+    weights = weights * power_factor(spec)
     per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
     # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
     frames = list(_frame_energies(pcm, spec))
@@ -69,8 +72,10 @@ def trusted(
 
     kept = (told | ~_loud(mel, spec))[spec.crop_frames : len(mel) - spec.crop_frames]
     parts = [kept]
+    # The fits at the edges of `interp` reach twice as far from their rows.
+    reach = 2 * spec.delta_width - 1 if spec.delta_edges == "interp" else spec.delta_width
     for _ in range(spec.deltas):
-        parts.append(minimum_filter1d(parts[-1], spec.delta_width, axis=0, mode="nearest"))
+        parts.append(minimum_filter1d(parts[-1], reach, axis=0, mode="nearest"))
     lost = (len(kept) - spec.rows) // 2
     return np.concatenate([part[lost : len(part) - lost] for part in parts], axis=2)
 
@@ -91,15 +96,5 @@ def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
 
 def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
     """The energy of each windowed frame by channel, each (frames,)."""
-    import librosa
-
-    audio = extract.signal(pcm, spec)
-    window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
-    window = librosa.util.pad_center(window, size=spec.span)
-    half = spec.n_fft // 2
-    for channel in audio.T:
-        padded = np.pad(channel, half, mode="reflect" if spec.pad_mode == "reflect" else "constant")
-        framed = librosa.util.frame(
-            padded if spec.center else channel, frame_length=spec.span, hop_length=spec.hop_length
-        )
-        yield np.einsum("nt,n->t", framed**2, window**2)
+    for framed in extract.frames(extract.signal(pcm, spec), spec):
+        yield np.einsum("tn,tn->t", framed, framed)

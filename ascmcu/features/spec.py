@@ -18,6 +18,7 @@ from typing import Any
 
 from ascmcu import tables
 from ascmcu.errors import FeatureError, near
+from ascmcu.features import windows
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import MicroSpec
 
@@ -25,12 +26,15 @@ SPECS = Path(__file__).resolve().parent / "specs"
 
 _CHOICES: dict[str, tuple[Any, ...]] = {
     "channels": ("mono", "stereo", "mid_side"),
-    "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq"),
-    "amplitude": ("full_scale", "clip_max"),
-    "window": ("hann", "hamming"),
+    "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"),
+    "amplitude": ("full_scale", "int16", "clip_max"),
+    "pre_emphasis_scope": ("clip", "frame"),
     "window_place": ("center", "start"),
     "pad_mode": ("reflect", "constant"),
     "power": (1, 2),
+    "power_norm": ("none", "n_fft", "win_length"),
+    "filters": ("mel", "none"),
+    "mel_corners": ("exact", "bin"),
     "mel_scale": ("htk", "slaney"),
     "mel_norm": ("none", "slaney"),
     "mel_triangles": ("hz", "mel"),
@@ -39,14 +43,16 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "top_db_mode": ("clip", "running", "fixed"),
     "dct_norm": ("ortho", "tensorflow"),
     "deltas": (0, 1, 2),
-    "delta_edges": ("valid", "nearest", "replicate"),
+    "delta_edges": ("valid", "nearest", "replicate", "interp"),
     "normalization": ("none", "mean_std", "range", "clip_zscore", "clip_minmax"),
     "normalization_stage": ("before_deltas", "after_deltas"),
     "normalization_scope": ("channel", "joint"),
     "normalization_ddof": (0, 1),
     "layout": ("time_mel", "mel_time"),
 }
-_FFT_SIZES = (256, 512, 1024, 2048, 4096)
+_FFT_LEAST, _FFT_MOST = 64, 4096
+# Bluestein's algorithm needs a power of two of at least twice the points, and CMSIS-DSP's longest is 4,096.
+_ODD_FFT_MOST = 2047
 
 
 @dataclass(frozen=True)
@@ -58,15 +64,24 @@ class FeatureSpec(ClipSpec):
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
         channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2).
         resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
-        amplitude: samples of ``full_scale`` are 1; or the largest sample of the clip is (``clip_max``, TensorFlow's
-            speech_commands and MLPerf). A clip without a positive sample stays as it is.
-        n_fft, win_length, hop_length: in samples; a window shorter than ``n_fft`` is centred in it, or stands at its
-            ``start`` (``window_place``, TensorFlow): then frame t ends with its window, and only ``center = false``
-            is possible.
-        window: ``hann`` | ``hamming``, periodic.
+        amplitude: samples of ``full_scale`` are 1; or they count as they are, ±32768 (``int16``, Kaldi); or the largest
+            sample of the clip is 1 (``clip_max``, TensorFlow's speech_commands and MLPerf). A clip without a positive
+            sample stays as it is.
+        pre_emphasis, pre_emphasis_scope: c in x[t] - c x[t - 1]; 0 for none. Over the ``clip`` the sample before the
+            first is 0; within each ``frame`` the sample before its first equals it (Kaldi).
+        remove_dc: subtract the mean of each frame's window from it, before anything else (Kaldi).
+        n_fft, win_length, hop_length: in samples; any length of FFT is possible. A window shorter than ``n_fft`` is
+            centred in it, or stands at its ``start`` (``window_place``, TensorFlow): then frame t ends with its
+            window, and only ``center = false`` is possible.
+        window, window_symmetric: a name from ``scipy.signal.get_window``, such as ``hann``, ``boxcar``, ``kaiser:8.6``
+            (a parameter behind a colon), or ``povey``. Windows are periodic, or symmetric.
         center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
             (``constant``); without ``center`` frame t begins at sample t × hop.
         power: 1 for the magnitude, 2 for the power spectrum.
+        power_norm: divide the power by ``n_fft`` or ``win_length`` (a magnitude by its root).
+        filters: ``mel``, or ``none``: the bins of the FFT themselves, the lowest ``n_mels`` of them.
+        mel_corners: corners of the filters where they are (``exact``), or at the FFT ``bin`` below
+            (n_fft + 1) f / sample_rate (speechpy, Edge Impulse).
         n_mels, fmin_hz, fmax_hz, mel_scale, mel_norm: triangular filters as in ``librosa.filters.mel``.
         mel_triangles: their sides are straight over frequency (``hz``, librosa) or over ``mel`` (TensorFlow).
         log, log_offset, log_floor: log(max(mel + offset, floor)); ``db`` is 10 log10 of a power and 20 log10
@@ -77,15 +92,17 @@ class FeatureSpec(ClipSpec):
             constant ``top_db_peak`` (``fixed``). ``None``: no limit.
         n_mfcc: coefficients kept of a DCT-II over the bands, or ``None``.
         dct_norm: ``ortho``, or ``tensorflow``: coefficient 0 is √2 larger.
+        lifter: L in the factor 1 + L / 2 sin(π n / L) of coefficient n (Kaldi); 0 for none.
         crop_frames: frames dropped at either end of the clip.
         deltas: highest order of regression coefficients appended as channels: [x, Δx, ΔΔx], each with all
             audio channels.
         delta_width: frames in one regression, odd.
         delta_edges: ``valid`` drops the frames that have no full neighbourhood (ΔΔ is Δ of Δ);
-            ``replicate`` repeats the first and last (ΔΔ is Δ of Δ); ``nearest`` is
-            ``librosa.feature.delta(mode="nearest")``.
+            ``replicate`` repeats the first and last (ΔΔ is Δ of Δ); ``nearest`` and ``interp`` are the modes
+            of ``librosa.feature.delta``.
         normalization: ``none``; ``mean_std``: (x - mean) / std by band and channel; ``range``: ``range_low``…
-            ``range_high`` to 0…1; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself.
+            ``range_high`` to 0…1, cut off there with ``range_clip``, and rounded to multiples of 1 / ``range_steps``
+            (below 1) where that is not 0; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself.
         normalization_stage: before the deltas (which then inherit the scale) or after them, on all channels.
         normalization_scope: a clip's figures are taken per ``channel`` or ``joint``\\ ly.
         normalization_ddof: 1 for an unbiased standard deviation in ``clip_zscore``.
@@ -98,20 +115,27 @@ class FeatureSpec(ClipSpec):
     channels: str = "mono"
     resampler: str = "soxr_hq"
     amplitude: str = "full_scale"
+    pre_emphasis: float = 0.0
+    pre_emphasis_scope: str = "clip"
+    remove_dc: bool = False
     n_fft: int = 1024
     win_length: int = 1024
     hop_length: int = 512
     window: str = "hann"
+    window_symmetric: bool = False
     window_place: str = "center"
     center: bool = True
     pad_mode: str = "reflect"
     power: int = 2
+    power_norm: str = "none"
+    filters: str = "mel"
     n_mels: int = 64
     fmin_hz: float = 0.0
     fmax_hz: float = 8000.0
     mel_scale: str = "slaney"
     mel_norm: str = "slaney"
     mel_triangles: str = "hz"
+    mel_corners: str = "exact"
     log: str = "ln"
     log_offset: float = 1e-8
     log_floor: float = 0.0
@@ -121,6 +145,7 @@ class FeatureSpec(ClipSpec):
     top_db_peak: float = 0.0
     n_mfcc: int | None = None
     dct_norm: str = "ortho"
+    lifter: float = 0.0
     crop_frames: int = 0
     deltas: int = 0
     delta_width: int = 5
@@ -131,6 +156,8 @@ class FeatureSpec(ClipSpec):
     normalization_ddof: int = 0
     range_low: float = 0.0
     range_high: float = 1.0
+    range_clip: bool = False
+    range_steps: int = 0
     mean: tuple[tuple[float, ...], ...] = ()
     std: tuple[tuple[float, ...], ...] = ()
     layout: str = "time_mel"
@@ -145,6 +172,11 @@ class FeatureSpec(ClipSpec):
     def bands(self) -> int:
         """Values per frame and channel: mel bands, or MFCCs."""
         return self.n_mfcc or self.n_mels
+
+    @property
+    def bins(self) -> int:
+        """Bins of the spectrum, from 0 to half the sample rate."""
+        return self.n_fft // 2 + 1
 
     @property
     def frames(self) -> int:
@@ -203,7 +235,7 @@ class FeatureSpec(ClipSpec):
 
     def unnormalized(self) -> FeatureSpec:
         """The same features before any normalization: what ``mean`` and ``std`` are fitted on."""
-        return self.replace(normalization="none", mean=(), std=())
+        return self.replace(normalization="none", mean=(), std=(), range_clip=False, range_steps=0)
 
     # ---- storage
 
@@ -316,6 +348,8 @@ def _derive(fields: dict[str, Any]) -> dict[str, Any]:
         fields.setdefault("fmax_hz", rate / 2)
     if "n_fft" in fields:
         fields.setdefault("win_length", fields["n_fft"])
+    if fields.get("filters") == "none" and isinstance(fields.get("n_fft"), int):
+        fields.setdefault("n_mels", fields["n_fft"] // 2 + 1)
     return fields
 
 
@@ -341,29 +375,43 @@ def _check_choices(spec: FeatureSpec) -> None:
 
 def _check_frame(spec: FeatureSpec) -> None:
     rate = spec.sample_rate_hz
-    _require(8000 <= rate <= 48000, "sample_rate_hz", "8000 to 48000", rate)
+    _require(4000 <= rate <= 96000, "sample_rate_hz", "4000 to 96000", rate)
     _require(
-        spec.n_fft in _FFT_SIZES,
+        _FFT_LEAST <= spec.n_fft <= _FFT_MOST,
         "n_fft",
-        " | ".join(map(str, _FFT_SIZES)),
+        f"{_FFT_LEAST} to {_FFT_MOST}",
         spec.n_fft,
         "a shorter window in a longer FFT is set by win_length",
     )
+    short = spec.n_fft % 2 == 0 or spec.n_fft <= _ODD_FFT_MOST
+    _require(short, "n_fft", f"an even number, or at most {_ODD_FFT_MOST}", spec.n_fft)
     _require(2 <= spec.win_length <= spec.n_fft, "win_length", f"2 to n_fft = {spec.n_fft}", spec.win_length)
     placed = spec.window_place == "center" or not spec.center
     _require(placed, "window_place", '"center", as the frames are centred', repr(spec.window_place))
     _require(1 <= spec.hop_length <= spec.n_fft, "hop_length", f"1 to n_fft = {spec.n_fft}", spec.hop_length)
+    _require(0 <= spec.pre_emphasis <= 1, "pre_emphasis", "0 to 1", spec.pre_emphasis)
+    windows.values(spec.window, spec.win_length, spec.window_symmetric)  # or it refuses
 
 
 def _check_mel(spec: FeatureSpec) -> None:
+    if spec.filters == "none":
+        _require(1 <= spec.n_mels <= spec.bins, "n_mels", f"1 to n_fft // 2 + 1 = {spec.bins}", spec.n_mels)
+    else:
+        _check_filters(spec)
+    if spec.n_mfcc is not None:
+        _require(1 <= spec.n_mfcc <= spec.n_mels, "n_mfcc", f"1 to n_mels = {spec.n_mels}", spec.n_mfcc)
+    _require(spec.lifter >= 0, "lifter", "0 or more", spec.lifter)
+
+
+def _check_filters(spec: FeatureSpec) -> None:
     nyquist = spec.sample_rate_hz / 2
-    _require(8 <= spec.n_mels <= 512, "n_mels", "8 to 512", spec.n_mels)
+    _require(2 <= spec.n_mels <= 512, "n_mels", "2 to 512", spec.n_mels)
     _require(
         0 <= spec.fmin_hz < spec.fmax_hz, "fmin_hz", f"0 to below fmax_hz = {spec.fmax_hz}", spec.fmin_hz
     )
     _require(spec.fmax_hz <= nyquist, "fmax_hz", f"at most half the sample rate, {nyquist:g}", spec.fmax_hz)
-    if spec.n_mfcc is not None:
-        _require(1 <= spec.n_mfcc <= spec.n_mels, "n_mfcc", f"1 to n_mels = {spec.n_mels}", spec.n_mfcc)
+    straight = spec.mel_corners == "exact" or (spec.mel_triangles == "hz" and spec.mel_norm == "none")
+    _require(straight, "mel_corners", '"exact" with this mel_triangles and mel_norm', repr(spec.mel_corners))
 
 
 def _check_log(spec: FeatureSpec) -> None:
@@ -399,7 +447,13 @@ def _check_deltas(spec: FeatureSpec) -> None:
 
 
 def _check_normalization(spec: FeatureSpec) -> None:
-    if spec.normalization == "range":
+    ranged = spec.normalization == "range"
+    _require(ranged or not spec.range_clip, "range_clip", 'false, as normalization is not "range"', "true")
+    _require(not (spec.range_clip and spec.deltas), "range_clip", "false, as there are deltas", "true")
+    _require(spec.range_steps >= 0, "range_steps", "0 or more", spec.range_steps)
+    clipped = spec.range_clip or not spec.range_steps
+    _require(clipped, "range_steps", "0, as the range is not clipped", spec.range_steps)
+    if ranged:
         _require(spec.range_low < spec.range_high, "range_high", f"above {spec.range_low}", spec.range_high)
     if spec.normalization != "mean_std":
         _require(

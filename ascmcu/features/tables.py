@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
+from ascmcu.features import windows
 from ascmcu.features.spec import FeatureSpec
 
 _Real = npt.NDArray[np.float64]
@@ -76,10 +77,12 @@ def mel_segments(spec: FeatureSpec) -> MelSegments:
         spec.n_mels + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz, htk=spec.mel_scale == "htk"
     ).astype(np.float64)
     step = spec.sample_rate_hz / spec.n_fft
+    if spec.mel_corners == "bin":
+        corners = bin_corners(corners, spec) * step
     # Bin k belongs to the segment with corner[g] <= k × step < corner[g + 1]; bins 0 and n_fft / 2 to none.
-    edges = np.clip(np.ceil(corners / step - 1e-9).astype(np.int64), 1, spec.n_fft // 2)
+    edges = np.clip(np.ceil(corners / step - 1e-9).astype(np.int64), 1, (spec.n_fft + 1) // 2)
     bins = np.diff(edges)
-    width = np.diff(corners)
+    width = np.where(np.diff(corners) > 0, np.diff(corners), step)  # two corners at one bin: no segment
     last = (corners[1:] - (edges[1:] - 1) * step) / width
     norm = 2 / (corners[2:] - corners[:-2]) if spec.mel_norm == "slaney" else np.ones(spec.n_mels)
     falling = _falling(spec, edges) if spec.mel_triangles == "mel" else np.zeros(0)
@@ -98,16 +101,24 @@ def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:
     return np.asarray(np.clip((low + (segment + 1) * spacing - at) / spacing, 0.0, 1.0))
 
 
+def bin_corners(corners_hz: _Real, spec: FeatureSpec) -> _Real:
+    """Corners in Hz at whole bins, as speechpy places them: floor((n_fft + 1) f / sample rate).
+
+    Edge Impulse's fork lowers the last corner by 0.001 Hz, so that rounding does not decide about its bin.
+    """
+    lowered = np.concatenate([corners_hz[:-1], corners_hz[-1:] - 0.001])
+    return np.floor((spec.n_fft + 1) * lowered / spec.sample_rate_hz)
+
+
 def cosine_window(spec: FeatureSpec) -> tuple[float, float]:
     """(a, b) of the window a - b cos(2πn / win_length)."""
     return (0.5, 0.5) if spec.window == "hann" else (0.54, 0.46)
 
 
 def half_window(spec: FeatureSpec) -> _Real:
-    """Samples 0 … win_length // 2 of the periodic window; sample n equals sample win_length - n."""
-    a, b = cosine_window(spec)
-    n = np.arange(spec.win_length // 2 + 1)
-    return np.asarray(a - b * np.cos(2 * np.pi * n / spec.win_length))
+    """The window up to its middle. Sample n equals sample win_length - n, or win_length - 1 - n if it is symmetric."""
+    count = (spec.win_length + 1) // 2 if spec.window_symmetric else spec.win_length // 2 + 1
+    return windows.values(spec.window, spec.win_length, spec.window_symmetric)[:count]
 
 
 def dct(spec: FeatureSpec) -> _Real:
@@ -116,7 +127,21 @@ def dct(spec: FeatureSpec) -> _Real:
     basis = np.cos(np.pi * k * (2 * n + 1) / (2 * spec.n_mels)) * math.sqrt(2 / spec.n_mels)
     if spec.dct_norm == "ortho":
         basis[0] /= math.sqrt(2)
-    return np.asarray(basis)
+    return np.asarray(basis * lifter(spec)[:, None])
+
+
+def lifter(spec: FeatureSpec) -> _Real:
+    """Factor of each cepstral coefficient, (``n_mfcc``,): 1 + L / 2 sin(π n / L), Kaldi's mel-computations.cc."""
+    n = np.arange(spec.bands)
+    return (
+        np.asarray(1 + spec.lifter / 2 * np.sin(np.pi * n / spec.lifter)) if spec.lifter else np.ones(len(n))
+    )
+
+
+def power_factor(spec: FeatureSpec) -> float:
+    """What each power, or magnitude, of the spectrum is multiplied by."""
+    length = {"none": 1, "n_fft": spec.n_fft, "win_length": spec.win_length}[spec.power_norm]
+    return float(length ** (-spec.power / 2))
 
 
 def slope_weights(spec: FeatureSpec) -> _Real:

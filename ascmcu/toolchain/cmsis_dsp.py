@@ -52,7 +52,6 @@ C_FILES = (
     "Source/TransformFunctions/arm_bitreversal2.c",
     "Source/CommonTables/arm_common_tables.c",
 )
-FFT_SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 _TIMEOUT_S = 60
 _HINT = (
     "with a network: `pip install cmsis-pack-manager` for the ARM::CMSIS-DSP pack, or point pip at an index "
@@ -75,22 +74,17 @@ class CmsisDsp:
 NOTHING = CmsisDsp((), (), "none")
 
 
-def fft_of(header: str) -> int | None:
-    """The length of the FFT that a front end calls, by the text of its ``frontend.h``; None when it calls none."""
-    found = re.search(r"#define FRONTEND_N_FFT (\d+)", header)
-    return int(found[1]) if found else None
+def needed_by(header: str) -> bool:
+    """Whether a front end is built with CMSIS-DSP, by the text of its ``frontend.h``."""
+    return re.search(r"#define FRONTEND_N_FFT \d+", header) is not None
 
 
-def sources(n_fft: int) -> CmsisDsp:
-    """The sources of a real FFT of ``n_fft`` samples; fetches them when this machine has none.
+def sources() -> CmsisDsp:
+    """The sources of the FFTs, of every length; fetches them when this machine has none.
 
     Raises:
-        ToolError: CMSIS-DSP has no such FFT, or no origin has its sources; the message gives the remedies.
+        ToolError: no origin has its sources; the message gives the remedies.
     """
-    if n_fft not in FFT_SIZES:
-        raise ToolError(
-            "CMSIS-DSP has no FFT of this length", expected=" | ".join(map(str, FFT_SIZES)), found=n_fft
-        )
     found = available()
     if found:
         return found

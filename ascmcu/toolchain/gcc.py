@@ -294,9 +294,8 @@ def _units(
         _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
     ]
     cmsis_dsp = importlib.import_module("ascmcu.toolchain.cmsis_dsp")
-    fft_size = cmsis_dsp.fft_of((folder / "frontend.h").read_text()) if frontend else None
-    if fft_size is not None:
-        dsp = cmsis_dsp.sources(fft_size)
+    if frontend and cmsis_dsp.needed_by((folder / "frontend.h").read_text()):
+        dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.

@@ -45,7 +45,7 @@ class NativeFrontend:
         self.spec = spec
         self.dtype = dtype
         files = render_frontend(spec, scale, zero_point, dtype)
-        library = ctypes.CDLL(str(_build(files, cmsis_dsp.fft_of(files["frontend.h"]))))
+        library = ctypes.CDLL(str(_build(files, cmsis_dsp.needed_by(files["frontend.h"]))))
         library.frontend_feed.argtypes = (ctypes.c_void_p, ctypes.c_size_t)
         library.frontend_feed.restype = ctypes.c_size_t
         library.frontend_next.argtypes = (ctypes.c_void_p,)
@@ -87,10 +87,10 @@ class NativeFrontend:
         return count
 
 
-def _build(files: dict[str, str], n_fft: int | None) -> Path:
+def _build(files: dict[str, str], with_dsp: bool) -> Path:
     """Compile once per text, compiler and CMSIS-DSP; the library lies in the user's cache."""
     gcc = find_tool("gcc", "gcc libc6-dev")
-    dsp = cmsis_dsp.NOTHING if n_fft is None else cmsis_dsp.sources(n_fft)
+    dsp = cmsis_dsp.sources() if with_dsp else cmsis_dsp.NOTHING
     files = files | _kernels(files["frontend.c"])
     tools = "\0".join([dsp.version, compiler_version(gcc), *_FLAGS])
     includes = [f"-isystem{p}" for p in dsp.include_dirs]

@@ -39,6 +39,51 @@ VARIANTS: dict[str, dict[str, object]] = {
         **_DB, "amplitude": "clip_max", "n_mfcc": 8, "top_db": 60.0, "db_reference": "clip_max",
         "normalization": "clip_zscore", "channels": "stereo",
     },
+    "FFT by factors": {"n_fft": 400, "hop_length": 160, "n_mels": 24},
+    "FFT by factors, odd half, window in it": {"n_fft": 630, "win_length": 500, "hop_length": 200, "pad_mode": "constant"},
+    "FFT by large factors": {"n_fft": 2 * 11 * 31, "hop_length": 100, "channels": "stereo"},
+    "FFT of an odd length": {"n_fft": 441, "hop_length": 147, "n_mels": 30, "power": 1},
+    "FFT by chirps": {"n_fft": 482, "win_length": 482, "hop_length": 160, "n_mels": 30},
+    "FFT by chirps, odd length": {"n_fft": 1103, "win_length": 1103, "hop_length": 441, "channels": "stereo"},
+    "shortest FFT": {"n_fft": 64, "hop_length": 32, "n_mels": 8},
+    "pre-emphasis of the clip": {"pre_emphasis": 0.97, "win_length": 800, "center": False, "window_place": "start"},
+    "pre-emphasis of the clip, mirrored ends": {"pre_emphasis": 0.95, "channels": "mid_side", "n_fft": 512},
+    "pre-emphasis of the clip, zeros at the ends": {"pre_emphasis": 0.9, "pad_mode": "constant", "channels": "stereo"},
+    "Kaldi's frames": {
+        **{"amplitude": "int16", "pre_emphasis": 0.97, "pre_emphasis_scope": "frame", "remove_dc": True},
+        **{"n_fft": 512, "win_length": 400, "hop_length": 160, "window": "povey", "window_symmetric": True},
+        **{"center": False, "window_place": "start", "mel_triangles": "mel", "mel_scale": "htk", "mel_norm": "none"},
+        **{"n_mels": 80, "fmin_hz": 20.0, "log_offset": 0.0, "log_floor": 1.1920928955078125e-07},
+    },
+    "pre-emphasis in frames, middle and side": {
+        "pre_emphasis": 0.97, "pre_emphasis_scope": "frame", "channels": "mid_side", "win_length": 401,
+    },
+    "no mean, centred": {"remove_dc": True, "win_length": 700, "window": "blackman"},
+    "symmetric window": {"window": "hamming", "window_symmetric": True},
+    "symmetric window, odd length": {"window": "kaiser:8.6", "window_symmetric": True, "win_length": 601},
+    "window of cosines, four terms": {"window": "blackmanharris"},
+    "no window": {"window": "boxcar", "n_fft": 256, "win_length": 200, "hop_length": 200, "n_mels": 20},
+    "power by window": {"amplitude": "int16", "power_norm": "win_length", "win_length": 400, "mel_norm": "slaney"},
+    "magnitude by FFT": {"power_norm": "n_fft", "power": 1},
+    "the bins": {"filters": "none", "n_fft": 256, "win_length": 256, "hop_length": 128, "n_mels": 129},
+    "the lowest bins": {"filters": "none", "n_fft": 400, "n_mels": 120, "hop_length": 160, "power": 1},
+    "the bins of an odd FFT": {"filters": "none", "n_fft": 225, "n_mels": 113, "hop_length": 100},
+    "corners at bins": {
+        **{"mel_corners": "bin", "mel_scale": "htk", "mel_norm": "none", "window": "boxcar", "center": False},
+        **{"window_place": "start", "n_fft": 512, "win_length": 320, "hop_length": 160, "n_mels": 40, "log": "db"},
+        **{"log_offset": 0.0, "log_floor": 1e-30, "power_norm": "n_fft"},
+    },
+    "a range and no more": {"normalization": "range", "range_low": -8.0, "range_high": -2.0, "range_clip": True},
+    "a range in steps": {
+        **{"normalization": "range", "range_low": -15.0, "range_high": 5.0, "range_clip": True, "range_steps": 256},
+    },
+    "MFCC behind a lifter": {"n_mfcc": 13, "lifter": 22.0},
+    "deltas, fitted edges": {"deltas": 1, "delta_edges": "interp", "delta_width": 9},
+    "delta-deltas, fitted edges": {"deltas": 2, "delta_edges": "interp", "delta_width": 5, "channels": "stereo"},
+    "delta-deltas, fitted edges, whole clip": {
+        "deltas": 2, "delta_edges": "interp", "delta_width": 9, "normalization": "clip_zscore", "n_mfcc": 13,
+    },
+    "96 kHz": {"sample_rate_hz": 96000, "fmax_hz": 40000.0},
     "zeros at the ends": {"pad_mode": "constant", "mel_scale": "slaney"},
     "smallest FFT": {"n_fft": 256, "win_length": 200, "hop_length": 64, "n_mels": 20},
     "hop as long as the FFT": {"hop_length": 1024},
@@ -75,10 +120,18 @@ VARIANTS: dict[str, dict[str, object]] = {
 }  # fmt: skip
 
 
+def overrides(name: str) -> dict[str, object]:
+    """The fields of a row of ``VARIANTS``; a window is as long as the FFT where the row does not say."""
+    fields = dict(VARIANTS[name])
+    if "n_fft" in fields:
+        fields.setdefault("win_length", fields["n_fft"])
+    return fields
+
+
 def variant(name: str) -> FeatureSpec:
     """A row of ``VARIANTS`` on top of the default front end, fitted on noise."""
     base = specs.load_log_mel("default").unnormalized().to_dict()
-    fields = {"clip_samples": 11111, **VARIANTS[name]}
+    fields = {"clip_samples": 11111, **overrides(name)}
     return fitted(FeatureSpec.from_dict({**base, **fields}))
 
 
@@ -96,13 +149,17 @@ def any_spec(rng: random.Random) -> FeatureSpec:
     Raises:
         FeatureError: the choices exclude each other.
     """
-    n_fft = rng.choice((256, 512, 1024, 2048, 4096))
-    rate = rng.choice((8000, 16000, 32000, 44100, 48000))
-    n_mels = rng.randint(8, 128)
+    n_fft = rng.choice((256, 512, 1024, 2048, 4096, 2 * rng.randint(32, 1000), rng.randint(64, 1500)))
+    rate = rng.choice((4000, 8000, 16000, 32000, 44100, 48000, 96000))
+    filters = rng.choice(CHOICES["filters"])
+    n_mels = rng.randint(8, 128) if filters == "mel" else rng.randint(1, n_fft // 2 + 1)
     log = rng.choice(CHOICES["log"])
     return FeatureSpec(
-        **{name: rng.choice(values) for name, values in CHOICES.items() if name != "log"},
-        log=log, sample_rate_hz=rate, n_fft=n_fft, n_mels=n_mels,
+        **{name: rng.choice(values) for name, values in CHOICES.items() if name not in ("log", "filters", "mel_corners")},
+        log=log, filters=filters, mel_corners=rng.choice(("exact", "exact", "bin")), remove_dc=rng.random() < 0.2,
+        window=rng.choice(("hann", "hamming", "povey", "boxcar", "blackman", "kaiser:7")),
+        window_symmetric=rng.random() < 0.3, pre_emphasis=rng.choice((0.0, 0.0, 0.97)), lifter=rng.choice((0.0, 22.0)),
+        sample_rate_hz=rate, n_fft=n_fft, n_mels=n_mels,
         win_length=rng.choice((n_fft, rng.randint(2, n_fft))), hop_length=rng.randint(1, n_fft),
         fmin_hz=rng.choice((0.0, 50.0)), fmax_hz=rate * rng.choice((0.5, 0.35)),
         n_mfcc=rng.choice((None, rng.randint(1, n_mels))), center=rng.random() < 0.6,

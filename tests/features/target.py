@@ -75,13 +75,13 @@ def build(
 
 def _includes() -> list[str]:
     """Where a front end finds the headers of CMSIS-DSP and of the kernels."""
-    dsp = [f"-isystem{p}" for p in cmsis_dsp.sources(1024).include_dirs]
+    dsp = [f"-isystem{p}" for p in cmsis_dsp.sources().include_dirs]
     return [*dsp, f"-I{paths.firmware() / 'kernels'}"]
 
 
 def _fft_objects(level: str) -> list[Path]:
     """CMSIS-DSP's part, compiled once in a session."""
-    folder, dsp = _scratch(level), cmsis_dsp.sources(1024)
+    folder, dsp = _scratch(level), cmsis_dsp.sources()
     objects = [folder / f"{source.stem}.o" for source in dsp.c_files]
     for source, to in zip(dsp.c_files, objects, strict=True):
         if not to.is_file():

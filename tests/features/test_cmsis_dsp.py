@@ -62,7 +62,7 @@ def test_from_an_index_and_then_from_the_cache(
     _pin(content, monkeypatch)
     monkeypatch.setenv("PIP_INDEX_URL", (tmp_path / "empty").as_uri())
     monkeypatch.setenv(option, _index(tmp_path / "index", content))
-    found = cmsis_dsp.sources(2048)
+    found = cmsis_dsp.sources()
     assert [p.read_text() for p in found.c_files] == list(cmsis_dsp.C_FILES)
     assert (found.include_dirs[1] / "dsp" / "a.h").is_file()
     installed = {str(p.relative_to(cache)) for p in cache.rglob("*") if p.is_file()}
@@ -70,7 +70,7 @@ def test_from_an_index_and_then_from_the_cache(
     wanted = {*cmsis_dsp.C_FILES, "Include/dsp/a.h", "LICENSE", "ORIGIN.json"}
     assert installed == {f"{root}/{name}" for name in wanted}
     monkeypatch.setattr(cmsis_dsp, "_pip_options", lambda: pytest.fail("asked the network again"))
-    assert cmsis_dsp.sources(512) == found
+    assert cmsis_dsp.sources() == found
 
 
 def test_from_a_folder_of_archives(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,13 +80,13 @@ def test_from_a_folder_of_archives(cache: Path, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "wheels" / cmsis_dsp.ARCHIVE).write_bytes(content)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
-    assert cmsis_dsp.sources(1024).version.startswith(cmsis_dsp.VERSION)
+    assert cmsis_dsp.sources().version.startswith(cmsis_dsp.VERSION)
 
 
 def test_another_content_is_refused(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_INDEX_URL", _index(tmp_path / "index", _archive()))
     with pytest.raises(ToolError, match="CMSIS-DSP") as caught:
-        cmsis_dsp.sources(1024)
+        cmsis_dsp.sources()
     assert "SHA-256" in str(caught.value.details)
     assert "ASCMCU_CMSIS_DSP" in str(caught.value.hint)
     assert "cmsis-pack-manager" in str(caught.value.hint)
@@ -100,7 +100,7 @@ def test_an_archive_that_lacks_a_file_leaves_nothing(
     _pin(content, monkeypatch)
     monkeypatch.setenv("PIP_INDEX_URL", _index(tmp_path / "index", content))
     with pytest.raises(ToolError) as caught:
-        cmsis_dsp.sources(1024)
+        cmsis_dsp.sources()
     assert cmsis_dsp.C_FILES[0] in str(caught.value.details)
     assert not [p for p in cache.rglob("*") if p.is_file()]
 
@@ -108,11 +108,11 @@ def test_an_archive_that_lacks_a_file_leaves_nothing(
 def test_a_folder_of_ones_own(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ASCMCU_CMSIS_DSP", str(tmp_path))
     with pytest.raises(ToolError, match="holds no CMSIS-DSP"):
-        cmsis_dsp.sources(1024)
+        cmsis_dsp.sources()
     for name in cmsis_dsp.C_FILES:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("")
-    assert cmsis_dsp.sources(1024).c_files[0] == tmp_path / cmsis_dsp.C_FILES[0]
+    assert cmsis_dsp.sources().c_files[0] == tmp_path / cmsis_dsp.C_FILES[0]
 
 
 def test_the_pack_comes_first_where_its_manager_is(
@@ -143,15 +143,10 @@ class Cache:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.setitem(sys.modules, "cmsis_pack_manager", types.ModuleType("cmsis_pack_manager"))
     monkeypatch.setattr(cmsis_dsp.importlib.util, "find_spec", lambda name: object())
-    found = cmsis_dsp.sources(1024)
+    found = cmsis_dsp.sources()
     assert found.version == "1.16.2 (ARM::CMSIS-DSP pack)"
     assert [p.read_text() for p in found.c_files] == list(cmsis_dsp.C_FILES)
 
 
 def test_an_index_page_needs_no_secrets_in_messages() -> None:
     assert cmsis_dsp._without_secrets("https://me:key@host/simple/x") == "https://host/simple/x"
-
-
-def test_lengths() -> None:
-    with pytest.raises(ToolError, match="no FFT of this length"):
-        cmsis_dsp.sources(1000)

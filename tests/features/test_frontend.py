@@ -140,7 +140,7 @@ def test_sanitizers_find_nothing(name: str, tmp_path: Path) -> None:
     samples = noise(spec)
     for file, text in render_frontend(spec, 0.05, -3, "int8").items():
         (tmp_path / file).write_text(text)
-    dsp = cmsis_dsp.sources(spec.n_fft)
+    dsp = cmsis_dsp.sources()
     program = tmp_path / "program"
     command = [
         *("gcc", "-std=c11", "-O1", "-g", "-ffp-contract=off", "-fsanitize=address,undefined"),

@@ -23,8 +23,21 @@ PUBLISHED = {
 }
 
 REFUSED = [
-    ({"n_fft": 1000}, "n_fft"),
-    ({"sample_rate_hz": 96000}, "sample_rate_hz"),
+    ({"n_fft": 32}, "n_fft"),
+    ({"n_fft": 5000}, "n_fft"),
+    ({"n_fft": 3001}, "n_fft"),
+    ({"sample_rate_hz": 96001}, "sample_rate_hz"),
+    ({"window": "hanning_of_my_own"}, "window"),
+    ({"window": "kaiser"}, "window"),
+    ({"window": "exponential:0"}, "window"),
+    ({"pre_emphasis": 1.5}, "pre_emphasis"),
+    ({"pre_emphasis_scope": "file"}, "pre_emphasis_scope"),
+    ({"range_clip": True}, "range_clip"),
+    ({"normalization": "range", "range_steps": 256}, "range_steps"),
+    ({"normalization": "range", "range_clip": True, "deltas": 1}, "range_clip"),
+    ({"filters": "none", "n_fft": 512, "n_mels": 258}, "n_mels"),
+    ({"mel_corners": "bin", "mel_triangles": "mel"}, "mel_corners"),
+    ({"lifter": -1.0}, "lifter"),
     ({"win_length": 2048}, "win_length"),
     ({"hop_length": 0}, "hop_length"),
     ({"window": "kaiser"}, "window"),

@@ -26,7 +26,7 @@ from ascmcu.features.spec import Spec
 from ascmcu.jinja import environment
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.native import NativeFrontend
-from tests.features.signals import LOG_MEL, VARIANTS, any_spec, plain, variant
+from tests.features.signals import LOG_MEL, VARIANTS, any_spec, overrides, plain, variant
 from tests.features.target import fnv1a
 
 TEMPLATES = paths.templates() / "frontend"
@@ -73,7 +73,7 @@ def _syntax(folder: Path, spec: Spec, edit: tuple[str, str] | None = None) -> st
     for name, text in render_frontend(spec, 0.05, -3, "int8").items():
         changed = text.replace(*edit) if edit else text
         (folder / name).write_text(changed)
-    includes = [f"-isystem{p}" for p in cmsis_dsp.sources(1024).include_dirs]
+    includes = [f"-isystem{p}" for p in cmsis_dsp.sources().include_dirs]
     includes.append(f"-I{paths.firmware() / 'kernels'}")
     command = ["gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", *includes]
     ran = subprocess.run([*command, str(folder / "frontend.c")], capture_output=True, text=True, check=False)
@@ -95,7 +95,7 @@ def test_the_compiler_agrees_on_memory_for_any_spec(tmp_path: Path) -> None:
 
 
 WRONG = {
-    "a buffer": ("[N_FFT * CHANNELS] IN_STATE", "[N_FFT * CHANNELS + 1] IN_STATE"),
+    "a buffer": ("[RING * CHANNELS] IN_STATE", "[RING * CHANNELS + 1] IN_STATE"),
     "the state": ("uint32_t finished;", "uint32_t finished[2];"),
     "figures": ("uint32_t count;\n};", "uint32_t count;\n    double more;\n};"),
     "the clip": ("clip[ROWS]", "clip[ROWS + 1]"),
@@ -116,7 +116,7 @@ def hashes() -> dict[str, str]:
     found = {}
     base = specs.load_log_mel("default").unnormalized()
     for name in (*LOG_MEL, *VARIANTS):
-        spec = specs.load_log_mel(name) if name in LOG_MEL else base.replace(**VARIANTS[name])
+        spec = specs.load_log_mel(name) if name in LOG_MEL else base.replace(**overrides(name))
         spec = plain(spec.replace(clip_samples=min(spec.clip_samples, 24 * spec.n_fft)))
         level = np.linspace(0, 3000, spec.clip_samples)[:, None]
         rng = np.random.default_rng(20)

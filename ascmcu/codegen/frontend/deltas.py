@@ -35,7 +35,7 @@ class Deltas(Stage):
     @staticmethod
     def of(spec: FeatureSpec) -> Deltas:
         """The stage as ``spec`` wants it."""
-        ring = spec.deltas == 2 and spec.delta_edges != "nearest"
+        ring = spec.deltas == 2 and spec.delta_edges not in ("nearest", "interp")
         parabola = spec.deltas == 2 and not ring
         return Deltas(
             order=spec.deltas,
@@ -68,7 +68,17 @@ class Deltas(Stage):
     @property
     def repeats_edges(self) -> bool:
         """Whether the first and last row stand for what lies beyond them."""
-        return self.edges != "valid"
+        return self.edges in ("nearest", "replicate")
+
+    @property
+    def fits_edges(self) -> bool:
+        """Whether the first and last fits stand for the rows before and after their middle."""
+        return self.edges == "interp"
+
+    @property
+    def kept_rows(self) -> int:
+        """Rows that stay at hand: those of a regression, or with ``fits_edges`` those back to the row of output."""
+        return 3 * (self.width // 2) + 1 if self.fits_edges else self.width
 
     @property
     def summary(self) -> str:
@@ -91,14 +101,17 @@ class Deltas(Stage):
             outputs,
             Constant("WIDTH", self.width, "rows in one regression"),
             Constant("REACH", "WIDTH / 2"),
+            Constant("KEPT", self.kept_rows, "rows at hand"),
             *((first_slope,) if self.ring else ()),
             Constant(
                 "FIRST_OUTPUT", delay if repeats else 2 * delay, "the first row that completes an output row"
             ),
             Constant(
                 "PUSHES",
-                self.static_frames + (delay if repeats else 0),
-                "rows, with the repetitions of the last",
+                self.static_frames + (2 * reach if self.fits_edges else delay if repeats else 0),
+                "rows, and what follows the last of them"
+                if self.fits_edges
+                else "rows, with the repetitions of the last",
             ),
         )
 
@@ -125,13 +138,13 @@ class Deltas(Stage):
         row = 4 * self.statics
         if not self.active:
             return () if self.from_clip else (Variable("row", "float32_t", "statics", "[STATICS]", row),)
-        recent = "the last rows; row i at i modulo WIDTH"
+        recent = "the last rows; row i at i modulo KEPT"
         kept = "deltas that these rows completed" if self.ring else "deltas"
         deltas = self.width if self.ring else 1
         extent = "[WIDTH][STATICS]" if self.ring else "[1][STATICS]"
         curves = Variable("deltas", "float32_t", "curves", "[STATICS]", row, "delta-deltas")
         return (
-            Variable("rows", "float32_t", "history", "[WIDTH][STATICS]", self.width * row, recent),
+            Variable("rows", "float32_t", "history", "[KEPT][STATICS]", self.kept_rows * row, recent),
             Variable("deltas", "float32_t", "slopes", extent, deltas * row, kept),
             *((curves,) if self.second else ()),
         )

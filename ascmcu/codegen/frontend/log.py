@@ -31,8 +31,10 @@ class Log(Stage):
         """The stage as ``spec`` wants it."""
         # From |2X| of integer samples (mid and side twice as large) to librosa's magnitude or power.
         doubled = 2 if spec.channels == "mid_side" else 1
-        scale = float((2 * 32768 * doubled) ** -float(spec.power))
-        norm = tuple(tables.mel_segments(spec).norm * scale) if spec.mel_norm == "slaney" else ()
+        full_scale = 1 if spec.amplitude == "int16" else 32768
+        scale = float((2 * full_scale * doubled) ** -float(spec.power)) * tables.power_factor(spec)
+        slaney = spec.filters == "mel" and spec.mel_norm == "slaney"
+        norm = tuple(tables.mel_segments(spec).norm * scale) if slaney else ()
         return Log(spec.log, scale, norm, spec.log_offset, spec.log_floor, spec.amplitude == "clip_max")
 
     @property

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ascmcu.codegen.frontend.clip import Clip
 from ascmcu.codegen.frontend.dct import Dct
 from ascmcu.codegen.frontend.deltas import Deltas
+from ascmcu.codegen.frontend.fft import Fft
 from ascmcu.codegen.frontend.limit import Limit
 from ascmcu.codegen.frontend.log import Log
 from ascmcu.codegen.frontend.mel import Mel
@@ -27,6 +28,7 @@ class LogMel(Stages):
     PROFILED = ("window", "fft", "mel", "log", "deltas", "quantize")
 
     samples: Samples
+    fft: Fft
     window: Window
     spectrum: Spectrum
     mel: Mel
@@ -40,10 +42,12 @@ class LogMel(Stages):
     @staticmethod
     def of(spec: FeatureSpec, scale: float, zero_point: int, dtype: str) -> LogMel:
         """The stages of a fitted spec, for a network's input."""
+        samples, fft = Samples.of(spec), Fft.of(spec)
         return LogMel(
-            Samples.of(spec),
-            Window.of(spec),
-            Spectrum.of(spec),
+            samples,
+            fft,
+            Window.of(spec, fft, samples),
+            Spectrum.of(spec, fft),
             Mel.of(spec),
             Log.of(spec),
             Limit.of(spec),
@@ -56,4 +60,4 @@ class LogMel(Stages):
     @property
     def library_tables(self) -> tuple[tuple[str, int], ...]:
         """See ``Stages``."""
-        return (("FFT", self.spectrum.library_bytes),)
+        return (("FFT", self.fft.library_bytes),)

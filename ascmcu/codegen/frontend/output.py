@@ -20,6 +20,9 @@ class Output(Stage):
 
     Attributes:
         gain, bias: one figure per channel, or per channel and band; empty where the clip stage finds them.
+        top: C literal of the end of the range, empty where nothing is cut off; its begin is 0.
+        steps, step, highest_step: C literals of the steps of the range, of one of them in the input's unit, and of the
+            last; empty where the values are not rounded to steps.
     """
 
     TEMPLATE = "output"
@@ -32,6 +35,10 @@ class Output(Stage):
     shape: tuple[int, int, int]
     gain: tuple[float, ...]
     bias: tuple[float, ...]
+    top: str
+    steps: str
+    step: str
+    highest_step: str
 
     @staticmethod
     def of(spec: FeatureSpec, scale: float, zero_point: int, dtype: str) -> Output:
@@ -39,10 +46,17 @@ class Output(Stage):
         gain: tuple[float, ...] = ()
         bias: tuple[float, ...] = ()
         if spec.normalization not in ("clip_zscore", "clip_minmax"):
-            affine = tables.affine(spec, scale)
+            affine = tables.affine(spec, 1.0 if spec.range_steps else scale)
             gain, bias = tuple(affine.gain.ravel()), tuple(affine.bias.ravel())
         stage = spec.normalization_stage if spec.deltas and spec.normalization != "none" else ""
-        return Output(dtype, scale, zero_point, spec.normalization, stage, spec.shape, gain, bias)
+        single, count = float(np.float32(scale)), spec.range_steps
+        return Output(
+            dtype, scale, zero_point, spec.normalization, stage, spec.shape, gain, bias,
+            top=literal(1.0 if count else 1 / single) if spec.range_clip else "",
+            steps=literal(count) if count else "",
+            step=literal(1 / (count * single)) if count else "",
+            highest_step=literal(count - 1) if count else "",
+        )  # fmt: skip
 
     @property
     def quantizes(self) -> bool:
@@ -53,6 +67,12 @@ class Output(Stage):
     def by_band(self) -> bool:
         """Whether each band has figures of its own."""
         return len(self.gain) > self.shape[2]
+
+    @property
+    def value(self) -> str:
+        """C expression of a value in the input's unit."""
+        affine = f"outputs[channel][band] * {self.gain_expression} + {self.bias_expression}"
+        return f"in_range({affine})" if self.top else affine
 
     @property
     def gain_expression(self) -> str:
@@ -94,7 +114,9 @@ class Output(Stage):
         stage = f" {self.stage.replace('_', ' ')}" if self.stage else ""
         target = f"{self.dtype}, scale {self.scale:.9g}, zero point {self.zero_point}"
         target = target if self.quantizes else self.dtype
-        return f"normalization {self.normalization}{stage}; {rows} rows × {bands} × {channels}, {target}"
+        cut = " and cut off" if self.top else ""
+        steps = f", {self.steps.rstrip('f').removesuffix('.0')} steps" if self.steps else ""
+        return f"normalization {self.normalization}{cut}{steps}{stage}; {rows} rows × {bands} × {channels}, {target}"
 
     @property
     def tables(self) -> tuple[Table, ...]:

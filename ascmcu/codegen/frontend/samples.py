@@ -5,16 +5,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.codegen.frontend.parts import Constant, Stage, Variable, field
+from ascmcu.codegen.frontend.parts import Constant, Stage, Variable, field, literal
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.spec import FeatureSpec
 
 
 @dataclass(frozen=True)
 class Samples(Stage):
-    """The ring of the last ``n_fft`` samples.
+    """The ring of the last samples.
 
     Attributes:
+        ring: its length in sample frames, a power of two: indices are taken modulo it, and may wrap modulo 2³².
+        type: of a sample in it; ``float32_t`` where the clip's pre-emphasis is applied on the way in.
+        pre_emphasis: C literal of its factor, empty without one over the clip.
         span: how many samples a frame that is not centred waits for, as the C names it.
         finds_peak: whether the largest sample of the clip is kept.
         last_frame: the frames of a clip without those that are dropped at its end.
@@ -27,6 +30,9 @@ class Samples(Stage):
     channels: int
     clip_samples: int
     n_fft: int
+    ring: int
+    type: str
+    pre_emphasis: str
     span: str
     finds_peak: bool
     hop_length: int
@@ -39,12 +45,16 @@ class Samples(Stage):
     @staticmethod
     def of(spec: FeatureSpec) -> Samples:
         """The stage as ``spec`` wants it."""
+        emphasises = spec.pre_emphasis > 0 and spec.pre_emphasis_scope == "clip"
         return Samples(
             rate_hz=spec.sample_rate_hz,
             kind=spec.channels,
             channels=spec.audio_channels,
             clip_samples=spec.clip_samples,
             n_fft=spec.n_fft,
+            ring=1 << (spec.n_fft - 1).bit_length(),
+            type="float32_t" if emphasises else "int16_t",
+            pre_emphasis=literal(spec.pre_emphasis) if emphasises else "",
             span="WINDOW" if spec.span < spec.n_fft else "N_FFT",
             finds_peak=spec.amplitude == "clip_max",
             hop_length=spec.hop_length,
@@ -64,6 +74,9 @@ class Samples(Stage):
             channels=1,
             clip_samples=spec.clip_samples,
             n_fft=spec.n_fft,
+            ring=spec.n_fft,
+            type="int16_t",
+            pre_emphasis="",
             span="WINDOW",
             finds_peak=False,
             hop_length=spec.hop_length,
@@ -75,12 +88,18 @@ class Samples(Stage):
         )
 
     @property
+    def mirrored(self) -> int:
+        """Samples before the clip that ``pad_start`` puts in place. Sample -n_fft / 2 is there in a ring of n_fft."""
+        return self.n_fft // 2 - (1 if self.ring == self.n_fft else 0)
+
+    @property
     def summary(self) -> str:
         """See ``Stage``."""
         ends = "not centred" if not self.center else f"centred ({'reflect' if self.reflect else 'constant'})"
         crop = f", {self.crop_frames} frames dropped at either end" if self.crop_frames else ""
+        emphasis = f", pre-emphasis {self.pre_emphasis.rstrip('f')}" if self.pre_emphasis else ""
         return (
-            f"{self.rate_hz} Hz {self.kind}, {self.clip_samples} samples; "
+            f"{self.rate_hz} Hz {self.kind}, {self.clip_samples} samples{emphasis}; "
             f"a frame every {self.hop_length}, {ends}{crop}"
         )
 
@@ -95,6 +114,7 @@ class Samples(Stage):
             Constant("CHANNELS", "FRONTEND_CHANNELS"),
             Constant("N_FFT", self.n_fft),
             Constant("HALF", "N_FFT / 2"),
+            Constant("RING", self.ring, "sample frames at hand, a power of two"),
             Constant("HOP", self.hop_length),
             Constant("FRAMES", self.last_frame, f"of the spectrum in one clip{dropped}"),
             *crop,
@@ -110,11 +130,19 @@ class Samples(Stage):
             field("uint32_t", "frame", "the next frame of the spectrum"),
             field("uint32_t", "finished"),
             *((field("int32_t", "largest", "sample of this clip, or 0"),) if self.finds_peak else ()),
+            *((self._before,) if self.pre_emphasis else ()),
+        )
+
+    @property
+    def _before(self) -> Variable:
+        return field(
+            "float32_t", "before", "the last sample frame, as it came", "[CHANNELS]", 4 * self.channels
         )
 
     @property
     def buffers(self) -> tuple[Variable, ...]:
         """See ``Stage``."""
-        comment = "the last N_FFT sample frames, each at its index modulo N_FFT"
-        size = 2 * self.n_fft * self.channels
-        return (Variable("samples", "int16_t", "samples", "[N_FFT * CHANNELS]", size, comment),)
+        emphasised = ", with pre-emphasis" if self.pre_emphasis else ""
+        comment = f"the last RING sample frames{emphasised}, each at its index modulo RING"
+        size = (4 if self.pre_emphasis else 2) * self.ring * self.channels
+        return (Variable("samples", self.type, "samples", "[RING * CHANNELS]", size, comment),)

@@ -1,43 +1,51 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Spectrum: CMSIS-DSP's complex FFT of half the length, then magnitudes or powers in place."""
+"""Spectrum: magnitudes or powers of the transform, in place."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ascmcu.codegen.frontend.parts import Stage, Variable
+from ascmcu.codegen.frontend.fft import Fft
+from ascmcu.codegen.frontend.parts import Stage
 from ascmcu.features.spec import FeatureSpec
-
-# Entries of CMSIS-DSP's bit reversal tables by length of the complex FFT: ARMBITREVINDEXTABLE_*_TABLE_LENGTH.
-_BIT_REVERSAL = {128: 208, 256: 440, 512: 448, 1024: 1800, 2048: 3808}
 
 
 @dataclass(frozen=True)
 class Spectrum(Stage):
-    """The complex FFT has ``half`` points."""
+    """Bin k ends at place 2k as \\|2X\\|² or \\|2X\\|.
+
+    Attributes:
+        is_real: the transform took pairs of real samples: bins k and half - k are taken apart together.
+        pairs: bins below half's middle, without bin 0.
+        has_middle: whether a bin is its own partner.
+        bins: of an odd length, with bin 0.
+        ends: whether bin 0, and half the sample rate (at place 1), count too.
+    """
 
     TEMPLATE = "spectrum"
 
     n_fft: int
-    half: int
     magnitude: bool
+    is_real: bool
+    pairs: int
+    has_middle: bool
+    bins: int
+    ends: bool
 
     @staticmethod
-    def of(spec: FeatureSpec) -> Spectrum:
+    def of(spec: FeatureSpec, fft: Fft) -> Spectrum:
         """The stage as ``spec`` wants it."""
-        return Spectrum(spec.n_fft, spec.n_fft // 2, spec.power == 1)
+        return Spectrum(
+            n_fft=spec.n_fft,
+            magnitude=spec.power == 1,
+            is_real=fft.is_real,
+            pairs=(fft.points - 1) // 2,
+            has_middle=fft.points % 2 == 0,
+            bins=spec.bins,
+            ends=spec.filters == "none",
+        )
 
     @property
     def summary(self) -> str:
         """See ``Stage``."""
         return f"{'magnitude' if self.magnitude else 'power'} spectrum"
-
-    @property
-    def library_bytes(self) -> int:
-        """CMSIS-DSP's tables of this length: two of twiddle factors and that of the bit reversal."""
-        return 8 * self.half + 4 * self.n_fft + 2 * _BIT_REVERSAL[self.half]
-
-    @property
-    def buffers(self) -> tuple[Variable, ...]:
-        """See ``Stage``."""
-        return (Variable("FFT", "float32_t", "spectrum", "[N_FFT]", 4 * self.n_fft),)

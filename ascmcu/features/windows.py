@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Window functions by name: those of ``scipy.signal.get_window``, and Kaldi's."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.errors import FeatureError
+
+_Real = npt.NDArray[np.float64]
+
+# Kaldi's window: a Hann window to this power (feature-window.cc).
+_POVEY_EXPONENT = 0.85
+# A window that is no mirror image of itself by more than this has no half that says all.
+_ASYMMETRY_MAX = 1e-9
+
+
+def values(name: str, length: int, symmetric: bool) -> _Real:
+    """The samples of a window, float64 (``length``,).
+
+    Args:
+        name: as ``scipy.signal.get_window`` knows it, with its parameter behind a colon (``kaiser:8.6``), or ``povey``.
+        symmetric: sample n equals sample length - 1 - n; else the window is periodic: sample n equals length - n.
+
+    Raises:
+        FeatureError: no such window, or one that is no mirror image of itself.
+    """
+    import scipy.signal
+
+    kind, _, parameter = name.partition(":")
+    if kind == "povey":
+        return values("hann", length, symmetric) ** _POVEY_EXPONENT
+    try:
+        window = scipy.signal.get_window(
+            (kind, float(parameter)) if parameter else kind, length, fftbins=not symmetric
+        )
+    except (ValueError, TypeError) as error:
+        raise FeatureError(
+            "no such window",
+            where="window",
+            expected='a name of scipy.signal.get_window, a parameter behind a colon, or "povey"',
+            found=repr(name),
+            hint=str(error).rstrip("."),
+        ) from error
+    found = np.asarray(window, np.float64)
+    mirrored = found[::-1] if symmetric else np.concatenate([found[:1], found[:0:-1]])
+    if not np.all(np.isfinite(found)) or np.abs(found - mirrored).max() > _ASYMMETRY_MAX:
+        raise FeatureError("the window is no mirror image of itself", where="window", found=repr(name))
+    return found
