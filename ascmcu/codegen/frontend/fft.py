@@ -6,6 +6,7 @@ A real transform of an even length is a complex one of half the length; one of a
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,8 +86,7 @@ class Fft(Stage):
     @property
     def passes(self) -> tuple[tuple[int, int], ...]:
         """(radix, points of the transforms that the pass combines) in the order in which they run."""
-        spans = np.cumprod([1, *self.radices[:-1]]) if self.radices else []
-        return tuple((radix, int(span)) for radix, span in zip(self.radices, spans, strict=True))
+        return tuple((radix, math.prod(self.radices[:n])) for n, radix in enumerate(self.radices))
 
     @property
     def summary(self) -> str:
