@@ -63,7 +63,18 @@ def from_mel(mel: _Real, spec: FeatureSpec) -> Features:
     x = _append_deltas(x, spec)
     if spec.normalization_stage == "after_deltas":
         x = _normalize(x, spec)
-    return x.astype(np.float32)
+    return stack(x, spec).astype(np.float32)
+
+
+def stack(x: npt.NDArray[Any], spec: FeatureSpec) -> npt.NDArray[Any]:
+    """Rows of the network from those of the front end, (time, band, channel) both."""
+    if spec.stack_frames == 1:
+        return x
+    count, bands, channels = spec.shape
+    step = spec.stack_step or spec.stack_frames
+    return np.stack(
+        [x[n * step : n * step + spec.stack_frames].reshape(bands, channels) for n in range(count)]
+    )
 
 
 def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
@@ -99,7 +110,7 @@ def _is_librosa(spec: FeatureSpec) -> bool:
     """Whether ``librosa.feature.melspectrogram`` computes such features; else NumPy does, by the same formulas."""
     of_librosa = {
         "window_place": "center", "mel_triangles": "hz", "mel_corners": "exact", "window_symmetric": False,
-        "remove_dc": False, "power_norm": "none", "filters": "mel",
+        "remove_dc": False, "frame_length": 0, "power_norm": "none", "filters": "mel",
     }  # fmt: skip
     in_frames = spec.pre_emphasis and spec.pre_emphasis_scope == "frame"
     return (
@@ -138,6 +149,7 @@ def frames(audio: _Real, spec: FeatureSpec) -> _Real:
         )
     skipped = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
     cut = np.lib.stride_tricks.sliding_window_view(audio, spec.span, axis=1)[:, :: spec.hop_length]
+    cut = cut[:, : spec.frames]
     cut = cut[..., skipped : skipped + spec.win_length]
     if spec.remove_dc:
         cut = cut - cut.mean(axis=2, keepdims=True)

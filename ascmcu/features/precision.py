@@ -21,7 +21,15 @@ PRECISION_FLOOR_DB = -100.0
 def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
     """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
     return spec.unnormalized().replace(
-        deltas=0, n_mfcc=None, lifter=0.0, crop_frames=0, top_db=None, db_reference="unit", layout="time_mel"
+        deltas=0,
+        stack_frames=1,
+        stack_step=0,
+        n_mfcc=None,
+        lifter=0.0,
+        crop_frames=0,
+        top_db=None,
+        db_reference="unit",
+        layout="time_mel",
     )
 
 
@@ -77,12 +85,12 @@ def trusted(
     for _ in range(spec.deltas):
         parts.append(minimum_filter1d(parts[-1], reach, axis=0, mode="nearest"))
     lost = (len(kept) - spec.rows) // 2
-    return np.concatenate([part[lost : len(part) - lost] for part in parts], axis=2)
+    return extract.stack(np.concatenate([part[lost : len(part) - lost] for part in parts], axis=2), spec)
 
 
 def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
     """Decibels in one unit of each feature, (bands, channels); None where features are no decibels of a band."""
-    shape = (spec.bands, spec.output_channels)
+    shape = spec.shape[1:]
     if spec.n_mfcc is not None or spec.normalization in ("clip_zscore", "clip_minmax"):
         return None
     per_unit: npt.NDArray[np.float64] = np.full(shape, decibels(spec))

@@ -73,6 +73,8 @@ class FeatureSpec(ClipSpec):
         n_fft, win_length, hop_length: in samples; any length of FFT is possible. A window shorter than ``n_fft`` is
             centred in it, or stands at its ``start`` (``window_place``, TensorFlow): then frame t ends with its
             window, and only ``center = false`` is possible.
+        frame_length: count the frames by so many samples, of which the first ``n_fft`` are heard (Edge Impulse); 0 to
+            count them by what is heard.
         window, window_symmetric: a name from ``scipy.signal.get_window``, such as ``hann``, ``boxcar``, ``kaiser:8.6``
             (a parameter behind a colon), or ``povey``. Windows are periodic, or symmetric.
         center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
@@ -107,6 +109,8 @@ class FeatureSpec(ClipSpec):
         normalization_scope: a clip's figures are taken per ``channel`` or ``joint``\\ ly.
         normalization_ddof: 1 for an unbiased standard deviation in ``clip_zscore``.
         mean, std: one row per channel of the stage, one figure per band; empty until fitted.
+        stack_frames, stack_step: so many frames after each other make one row of the network, band after band, and
+            the next row begins ``stack_step`` frames later (0: after the last of them). 1 for rows as they are.
         layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
     """
 
@@ -121,6 +125,7 @@ class FeatureSpec(ClipSpec):
     n_fft: int = 1024
     win_length: int = 1024
     hop_length: int = 512
+    frame_length: int = 0
     window: str = "hann"
     window_symmetric: bool = False
     window_place: str = "center"
@@ -160,6 +165,8 @@ class FeatureSpec(ClipSpec):
     range_steps: int = 0
     mean: tuple[tuple[float, ...], ...] = ()
     std: tuple[tuple[float, ...], ...] = ()
+    stack_frames: int = 1
+    stack_step: int = 0
     layout: str = "time_mel"
 
     def __post_init__(self) -> None:
@@ -183,7 +190,7 @@ class FeatureSpec(ClipSpec):
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
             return 1 + self.clip_samples // self.hop_length
-        return 1 + (self.clip_samples - self.span) // self.hop_length
+        return 1 + (self.clip_samples - max(self.span, self.frame_length)) // self.hop_length
 
     @property
     def span(self) -> int:
@@ -197,7 +204,7 @@ class FeatureSpec(ClipSpec):
 
     @property
     def rows(self) -> int:
-        """Rows of the network's input along time."""
+        """Rows along time, before they are stacked."""
         lost = 2 * (self.delta_width // 2) * self.deltas if self.delta_edges == "valid" else 0
         return self.static_frames - lost
 
@@ -209,7 +216,8 @@ class FeatureSpec(ClipSpec):
     @property
     def shape(self) -> tuple[int, int, int]:
         """(time rows, bands, channels) of one clip's features."""
-        return (self.rows, self.bands, self.output_channels)
+        stacked = 1 + (self.rows - self.stack_frames) // (self.stack_step or self.stack_frames)
+        return (stacked, self.stack_frames * self.bands, self.output_channels)
 
     @property
     def normalized_channels(self) -> int:
@@ -388,7 +396,9 @@ def _check_frame(spec: FeatureSpec) -> None:
     _require(2 <= spec.win_length <= spec.n_fft, "win_length", f"2 to n_fft = {spec.n_fft}", spec.win_length)
     placed = spec.window_place == "center" or not spec.center
     _require(placed, "window_place", '"center", as the frames are centred', repr(spec.window_place))
-    _require(1 <= spec.hop_length <= spec.n_fft, "hop_length", f"1 to n_fft = {spec.n_fft}", spec.hop_length)
+    longer = spec.frame_length == 0 or (spec.frame_length >= spec.span and not spec.center)
+    _require(longer, "frame_length", f"0, or {spec.span} or more without center", spec.frame_length)
+    _require(1 <= spec.hop_length <= 65535, "hop_length", "1 to 65535", spec.hop_length)
     _require(0 <= spec.pre_emphasis <= 1, "pre_emphasis", "0 to 1", spec.pre_emphasis)
     windows.values(spec.window, spec.win_length, spec.window_symmetric)  # or it refuses
 
@@ -473,7 +483,7 @@ def _check_normalization(spec: FeatureSpec) -> None:
 def _check_clip(spec: FeatureSpec) -> None:
     most = 3600 * spec.sample_rate_hz
     _require(spec.clip_samples <= most, "clip_samples", f"at most an hour, {most}", spec.clip_samples)
-    least = spec.span if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
+    least = max(spec.span, spec.frame_length) if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
     _require(
         spec.clip_samples >= least,
         "clip_samples",
@@ -482,6 +492,18 @@ def _check_clip(spec: FeatureSpec) -> None:
     )
     least = spec.delta_width if spec.deltas and spec.delta_edges != "valid" else 1
     _require(spec.static_frames >= least, "clip_samples", f"at least {least} frames", spec.static_frames)
+    _require(spec.stack_frames >= 1, "stack_frames", "1 or more", spec.stack_frames)
+    _require(spec.stack_step >= 0, "stack_step", "0 or more", spec.stack_step)
+    plain = spec.stack_frames == 1 or spec.normalization in ("none", "range")
+    _require(plain, "stack_frames", f'1 with normalization = "{spec.normalization}"', spec.stack_frames)
+    _require(
+        spec.stack_frames == 1 or spec.layout == "time_mel",
+        "layout",
+        '"time_mel", as frames are stacked',
+        spec.layout,
+    )
+    enough = spec.rows >= spec.stack_frames
+    _require(enough, "stack_frames", f"at most {spec.rows} frames", spec.stack_frames)
     _require(spec.rows >= 1, "clip_samples", "long enough for one row after deltas", f"{spec.frames} frames")
 
 

@@ -80,13 +80,29 @@ def mel_segments(spec: FeatureSpec) -> MelSegments:
     if spec.mel_corners == "bin":
         corners = bin_corners(corners, spec) * step
     # Bin k belongs to the segment with corner[g] <= k × step < corner[g + 1]; bins 0 and n_fft / 2 to none.
-    edges = np.clip(np.ceil(corners / step - 1e-9).astype(np.int64), 1, (spec.n_fft + 1) // 2)
+    # With corners at bins, a filter may peak at bin 0.
+    least = 0 if spec.mel_corners == "bin" else 1
+    edges = np.clip(np.ceil(corners / step - 1e-9).astype(np.int64), least, (spec.n_fft + 1) // 2)
+    _check_corners(edges, spec)
     bins = np.diff(edges)
     width = np.where(np.diff(corners) > 0, np.diff(corners), step)  # two corners at one bin: no segment
     last = (corners[1:] - (edges[1:] - 1) * step) / width
     norm = 2 / (corners[2:] - corners[:-2]) if spec.mel_norm == "slaney" else np.ones(spec.n_mels)
     falling = _falling(spec, edges) if spec.mel_triangles == "mel" else np.zeros(0)
     return MelSegments(int(edges[0]), bins, np.where(bins > 0, last, 0.0), step / width, norm, falling)
+
+
+def _check_corners(edges: npt.NDArray[np.int64], spec: FeatureSpec) -> None:
+    """A filter whose peak and end share a bin has two slopes at one place, which these segments cannot tell."""
+    shared = np.nonzero((np.diff(edges) == 0) & (edges[1:] > 0))[0] if spec.mel_corners == "bin" else []
+    if len(shared):
+        raise FeatureError(
+            "two corners of the filters are at one FFT bin",
+            where="mel_corners",
+            expected="a bin of its own for each corner",
+            found=f"filters {shared[0]} and {shared[0] + 1} at bin {edges[shared[0]]}",
+            hint="fewer n_mels, or a longer n_fft",
+        )
 
 
 def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:

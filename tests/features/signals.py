@@ -71,12 +71,16 @@ VARIANTS: dict[str, dict[str, object]] = {
     "corners at bins": {
         **{"mel_corners": "bin", "mel_scale": "htk", "mel_norm": "none", "window": "boxcar", "center": False},
         **{"window_place": "start", "n_fft": 512, "win_length": 320, "hop_length": 160, "n_mels": 40, "log": "db"},
-        **{"log_offset": 0.0, "log_floor": 1e-30, "power_norm": "n_fft", "normalization": "range", "range_low": -52.0, "range_high": 12.0},
+        **{"log_offset": 0.0, "log_floor": 1e-30, "power_norm": "n_fft"},
+        **{"normalization": "range", "range_low": -52.0, "range_high": 12.0},
     },
     "a range and no more": {"normalization": "range", "range_low": -8.0, "range_high": -2.0, "range_clip": True},
     "a range in steps": {
         **{"normalization": "range", "range_low": -15.0, "range_high": 5.0, "range_clip": True, "range_steps": 256},
     },
+    "rows of five frames": {"stack_frames": 5, "n_mels": 20},
+    "rows of five frames, overlapping": {"stack_frames": 5, "stack_step": 2, "channels": "stereo", "deltas": 1},
+    "rows of two frames, with gaps": {"stack_frames": 2, "stack_step": 3, "n_mels": 20},
     "MFCC behind a lifter": {"n_mfcc": 13, "lifter": 22.0},
     "deltas, fitted edges": {"deltas": 1, "delta_edges": "interp", "delta_width": 9},
     "delta-deltas, fitted edges": {"deltas": 2, "delta_edges": "interp", "delta_width": 5, "channels": "stereo"},

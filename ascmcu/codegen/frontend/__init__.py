@@ -44,10 +44,10 @@ def render_frontend(spec: Spec, scale: float, zero_point: int, dtype: str) -> di
     }
 
 
-def frontend_cost(spec: Spec) -> Cost:
+def frontend_cost(spec: Spec, dtype: str = "int8") -> Cost:
     """What a front end costs, without rendering it; figures of the training set need not be fitted."""
     if isinstance(spec, FeatureSpec):
-        return _stages(_with_figures(spec), 1.0, 0, "float32").cost
+        return _stages(_with_figures(spec), 1.0, 0, dtype).cost
     return _stages(spec, 1.0, 0, "int8").cost
 
 

@@ -16,6 +16,7 @@ from ascmcu.codegen.frontend.output import Output
 from ascmcu.codegen.frontend.parts import Stages
 from ascmcu.codegen.frontend.samples import Samples
 from ascmcu.codegen.frontend.spectrum import Spectrum
+from ascmcu.codegen.frontend.stack import Stack
 from ascmcu.codegen.frontend.window import Window
 from ascmcu.features.spec import FeatureSpec
 
@@ -38,6 +39,7 @@ class LogMel(Stages):
     deltas: Deltas
     clip: Clip
     output: Output
+    stack: Stack
 
     @staticmethod
     def of(spec: FeatureSpec, scale: float, zero_point: int, dtype: str) -> LogMel:
@@ -55,6 +57,7 @@ class LogMel(Stages):
             Deltas.of(spec),
             Clip.of(spec, scale),
             Output.of(spec, scale, zero_point, dtype),
+            Stack.of(spec, dtype),
         )
 
     @property

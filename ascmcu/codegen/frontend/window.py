@@ -58,7 +58,7 @@ class Window(Stage):
         in_frames = spec.pre_emphasis > 0 and spec.pre_emphasis_scope == "frame"
         plain = spec.window in ("hann", "hamming") and not spec.window_symmetric and fft.is_plain
         whole = spec.win_length == spec.n_fft and samples.type == "int16_t"
-        by_cosine = plain and whole and not (in_frames or spec.remove_dc or spec.filters == "none")
+        by_cosine = plain and whole and not (in_frames or spec.remove_dc or spec.filters == "none" or spec.mel_corners == "bin")
         offset = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
         return Window(
             kind=spec.window,
