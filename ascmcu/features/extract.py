@@ -28,6 +28,8 @@ _Real = npt.NDArray[np.float64]
 
 # A clip of one constant value has no spread: its normalization divides by this instead.
 CLIP_SPREAD_MIN = 1e-6
+# What speechpy adds to the deviation of the rows around a row (``cmvnw``).
+WINDOW_SPREAD_MIN = 1e-10
 
 
 def extract(pcm: Pcm, spec: Spec) -> Features:
@@ -78,7 +80,7 @@ def stack(x: npt.NDArray[Any], spec: FeatureSpec) -> npt.NDArray[Any]:
 
 
 def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
-    """The mel spectrogram before the logarithm, float64 (frames, ``n_mels``, audio channels)."""
+    """The mel spectrogram before the logarithm, float64 (frames, ``mel_values``, audio channels)."""
     import librosa
 
     audio = signal(pcm, spec)
@@ -110,7 +112,7 @@ def _is_librosa(spec: FeatureSpec) -> bool:
     """Whether ``librosa.feature.melspectrogram`` computes such features; else NumPy does, by the same formulas."""
     of_librosa = {
         "window_place": "center", "mel_triangles": "hz", "mel_corners": "exact", "window_symmetric": False,
-        "remove_dc": False, "frame_length": 0, "power_norm": "none", "filters": "mel",
+        "remove_dc": False, "frame_length": 0, "mfcc_first": "dct", "power_norm": "none", "filters": "mel",
     }  # fmt: skip
     in_frames = spec.pre_emphasis and spec.pre_emphasis_scope == "frame"
     return (
@@ -141,6 +143,15 @@ def frames(audio: _Real, spec: FeatureSpec) -> _Real:
     Args:
         audio: as ``signal`` gives it.
     """
+    cut = _cut(audio, spec)
+    if spec.pre_emphasis and spec.pre_emphasis_scope == "frame":
+        before = np.concatenate([cut[..., :1], cut[..., :-1]], axis=2)
+        cut = cut - spec.pre_emphasis * before
+    return np.asarray(cut * windows.values(spec.window, spec.win_length, spec.window_symmetric))
+
+
+def _cut(audio: _Real, spec: FeatureSpec) -> _Real:
+    """The frames before pre-emphasis and window."""
     audio = audio.T
     if spec.center:
         half = spec.n_fft // 2
@@ -153,10 +164,7 @@ def frames(audio: _Real, spec: FeatureSpec) -> _Real:
     cut = cut[..., skipped : skipped + spec.win_length]
     if spec.remove_dc:
         cut = cut - cut.mean(axis=2, keepdims=True)
-    if spec.pre_emphasis and spec.pre_emphasis_scope == "frame":
-        before = np.concatenate([cut[..., :1], cut[..., :-1]], axis=2)
-        cut = cut - spec.pre_emphasis * before
-    return np.asarray(cut * windows.values(spec.window, spec.win_length, spec.window_symmetric))
+    return np.asarray(cut)
 
 
 def _energies(audio: _Real, spec: FeatureSpec) -> _Real:
@@ -164,6 +172,10 @@ def _energies(audio: _Real, spec: FeatureSpec) -> _Real:
     spectrum = np.abs(np.fft.rfft(frames(audio, spec), spec.n_fft, axis=2)) ** spec.power
     spectrum = spectrum * power_factor(spec)
     energies: _Real = spectrum[..., : spec.n_mels] if spec.filters == "none" else spectrum @ _filters(spec).T
+    if spec.mfcc_first != "dct":
+        of_frame = spec.mfcc_first == "frame_energy"
+        energy = np.square(_cut(audio, spec)).sum(axis=2) if of_frame else spectrum.sum(axis=2)
+        energies = np.concatenate([energies, energy[..., None]], axis=2)
     return energies.transpose(1, 2, 0)
 
 
@@ -288,10 +300,13 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
     if spec.n_mfcc is not None:
         import scipy.fft
 
-        x = scipy.fft.dct(x, type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
+        energy = x[:, spec.n_mels :]
+        x = scipy.fft.dct(x[:, : spec.n_mels], type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
         if spec.dct_norm == "tensorflow":
             x[:, 0] *= np.sqrt(2)
         x *= lifter(spec)[:, None]
+        if energy.size:
+            x[:, 0] = energy[:, 0]
     return x[spec.crop_frames : len(x) - spec.crop_frames]
 
 
@@ -345,6 +360,13 @@ def _regress(x: _Real, half: int) -> _Real:
     return total / (2 * sum(n * n for n in range(1, half + 1)))
 
 
+def _around(x: _Real, spec: FeatureSpec) -> _Real:
+    """The rows around each row, the clip mirrored at its ends: (time, band, channel, ``normalization_window``)."""
+    reach = spec.normalization_window // 2
+    padded = np.pad(x, ((reach, reach), (0, 0), (0, 0)), mode="symmetric")
+    return np.asarray(np.lib.stride_tricks.sliding_window_view(padded, spec.normalization_window, axis=0))
+
+
 def _in_range(x: _Real, spec: FeatureSpec) -> _Real:
     """0 … 1 of a range, cut off and rounded (half to even, as NumPy does) where the spec wants it."""
     if spec.range_clip:
@@ -366,6 +388,9 @@ def _normalize(x: _Real, spec: FeatureSpec) -> _Real:
         return (x - mean) / std
     if kind == "range":
         return _in_range((x - spec.range_low) / (spec.range_high - spec.range_low), spec)
+    if kind == "window_zscore":
+        centred = x - _around(x, spec).mean(axis=-1)
+        return np.asarray(centred / (_around(centred, spec).std(axis=-1) + WINDOW_SPREAD_MIN))
     axes = (0, 1) if spec.normalization_scope == "channel" else (0, 1, 2)
     if kind == "clip_zscore":
         spread: _Real = x.std(axis=axes, ddof=spec.normalization_ddof, keepdims=True)

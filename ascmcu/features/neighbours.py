@@ -34,7 +34,7 @@ _MEL_FIELDS = (
     "sample_rate_hz", "clip_samples", "channels", "resampler", "n_fft", "win_length", "hop_length", "window", "center",
     "pad_mode", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude", "window_place",
     "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope", "remove_dc",
-    "window_symmetric",
+    "window_symmetric", "frame_length", "mfcc_first",
 )  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "center": (True, False),
@@ -62,7 +62,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "deltas": (0, 1, 2),
     "delta_width": (3, 5, 7, 9),
     "delta_edges": ("valid", "nearest", "replicate", "interp"),
-    "normalization": ("none", "clip_zscore", "clip_minmax"),
+    "normalization": ("none", "clip_zscore", "clip_minmax", "window_zscore"),
     "normalization_stage": ("before_deltas", "after_deltas"),
     "normalization_scope": ("channel", "joint"),
     "normalization_ddof": (0, 1),

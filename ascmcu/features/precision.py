@@ -51,6 +51,7 @@ def precise(mel: npt.NDArray[np.float64], pcm: Pcm, spec: FeatureSpec) -> npt.ND
         np.ones(spec.n_mels) if spec.filters == "none" else mel_segments(spec).matrix(spec.bins).sum(axis=1)
     )
     weights = weights * power_factor(spec)
+    mel = mel[:, : spec.n_mels]
     per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
     # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
     frames = list(_frame_energies(pcm, spec))
@@ -91,7 +92,7 @@ def trusted(
 def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
     """Decibels in one unit of each feature, (bands, channels); None where features are no decibels of a band."""
     shape = spec.shape[1:]
-    if spec.n_mfcc is not None or spec.normalization in ("clip_zscore", "clip_minmax"):
+    if spec.n_mfcc is not None or spec.normalization in ("clip_zscore", "clip_minmax", "window_zscore"):
         return None
     per_unit: npt.NDArray[np.float64] = np.full(shape, decibels(spec))
     if spec.normalization == "range":

@@ -42,9 +42,10 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "db_reference": ("unit", "clip_max"),
     "top_db_mode": ("clip", "running", "fixed"),
     "dct_norm": ("ortho", "tensorflow"),
+    "mfcc_first": ("dct", "spectrum_energy", "frame_energy"),
     "deltas": (0, 1, 2),
     "delta_edges": ("valid", "nearest", "replicate", "interp"),
-    "normalization": ("none", "mean_std", "range", "clip_zscore", "clip_minmax"),
+    "normalization": ("none", "mean_std", "range", "clip_zscore", "clip_minmax", "window_zscore"),
     "normalization_stage": ("before_deltas", "after_deltas"),
     "normalization_scope": ("channel", "joint"),
     "normalization_ddof": (0, 1),
@@ -94,6 +95,8 @@ class FeatureSpec(ClipSpec):
             constant ``top_db_peak`` (``fixed``). ``None``: no limit.
         n_mfcc: coefficients kept of a DCT-II over the bands, or ``None``.
         dct_norm: ``ortho``, or ``tensorflow``: coefficient 0 is √2 larger.
+        mfcc_first: coefficient 0 is the DCT's, or the logarithm of an energy: the sum of the power ``spectrum``
+            (speechpy, Edge Impulse), or of the squares of the ``frame`` before pre-emphasis and window (Kaldi).
         lifter: L in the factor 1 + L / 2 sin(π n / L) of coefficient n (Kaldi); 0 for none.
         crop_frames: frames dropped at either end of the clip.
         deltas: highest order of regression coefficients appended as channels: [x, Δx, ΔΔx], each with all
@@ -104,7 +107,9 @@ class FeatureSpec(ClipSpec):
             of ``librosa.feature.delta``.
         normalization: ``none``; ``mean_std``: (x - mean) / std by band and channel; ``range``: ``range_low``…
             ``range_high`` to 0…1, cut off there with ``range_clip``, and rounded to multiples of 1 / ``range_steps``
-            (below 1) where that is not 0; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself.
+            (below 1) where that is not 0; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself, ``window_zscore``
+            from the ``normalization_window`` rows around each row, the clip mirrored at its ends (speechpy's cmvnw,
+            Edge Impulse).
         normalization_stage: before the deltas (which then inherit the scale) or after them, on all channels.
         normalization_scope: a clip's figures are taken per ``channel`` or ``joint``\\ ly.
         normalization_ddof: 1 for an unbiased standard deviation in ``clip_zscore``.
@@ -150,6 +155,7 @@ class FeatureSpec(ClipSpec):
     top_db_peak: float = 0.0
     n_mfcc: int | None = None
     dct_norm: str = "ortho"
+    mfcc_first: str = "dct"
     lifter: float = 0.0
     crop_frames: int = 0
     deltas: int = 0
@@ -159,6 +165,7 @@ class FeatureSpec(ClipSpec):
     normalization_stage: str = "after_deltas"
     normalization_scope: str = "channel"
     normalization_ddof: int = 0
+    normalization_window: int = 101
     range_low: float = 0.0
     range_high: float = 1.0
     range_clip: bool = False
@@ -179,6 +186,11 @@ class FeatureSpec(ClipSpec):
     def bands(self) -> int:
         """Values per frame and channel: mel bands, or MFCCs."""
         return self.n_mfcc or self.n_mels
+
+    @property
+    def mel_values(self) -> int:
+        """Values of a frame and channel that the logarithm sees: the filters, and the energy where it counts."""
+        return self.n_mels + (0 if self.mfcc_first == "dct" else 1)
 
     @property
     def bins(self) -> int:
@@ -233,7 +245,7 @@ class FeatureSpec(ClipSpec):
     def needs_whole_clip(self) -> bool:
         """Whether the first row depends on the last sample: the device must then hold every frame."""
         return (
-            self.normalization in ("clip_zscore", "clip_minmax")
+            self.normalization in ("clip_zscore", "clip_minmax", "window_zscore")
             or self.db_reference == "clip_max"
             or self.amplitude == "clip_max"
             or (self.top_db is not None and self.top_db_mode == "clip")
@@ -410,6 +422,13 @@ def _check_mel(spec: FeatureSpec) -> None:
         _check_filters(spec)
     if spec.n_mfcc is not None:
         _require(1 <= spec.n_mfcc <= spec.n_mels, "n_mfcc", f"1 to n_mels = {spec.n_mels}", spec.n_mfcc)
+    of_energy = spec.n_mfcc is not None and spec.power == 2
+    _require(
+        spec.mfcc_first == "dct" or of_energy,
+        "mfcc_first",
+        '"dct" without n_mfcc and power = 2',
+        spec.mfcc_first,
+    )
     _require(spec.lifter >= 0, "lifter", "0 or more", spec.lifter)
 
 
@@ -465,6 +484,13 @@ def _check_normalization(spec: FeatureSpec) -> None:
     _require(clipped, "range_steps", "0, as the range is not clipped", spec.range_steps)
     if ranged:
         _require(spec.range_low < spec.range_high, "range_high", f"above {spec.range_low}", spec.range_high)
+    if spec.normalization == "window_zscore":
+        width = spec.normalization_window
+        _require(
+            width % 2 == 1 and 3 <= width <= 1001, "normalization_window", "an odd number, 3 to 1001", width
+        )
+        first = not spec.deltas or spec.normalization_stage == "before_deltas"
+        _require(first, "normalization_stage", '"before_deltas" with window_zscore', spec.normalization_stage)
     if spec.normalization != "mean_std":
         _require(
             not spec.mean and not spec.std, "mean, std", 'none, as normalization is not "mean_std"', "some"
@@ -483,7 +509,13 @@ def _check_normalization(spec: FeatureSpec) -> None:
 def _check_clip(spec: FeatureSpec) -> None:
     most = 3600 * spec.sample_rate_hz
     _require(spec.clip_samples <= most, "clip_samples", f"at most an hour, {most}", spec.clip_samples)
-    least = max(spec.span, spec.frame_length) if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
+    least = (
+        max(spec.span, spec.frame_length)
+        if not spec.center
+        else spec.n_fft // 2 + 1
+        if spec.pad_mode == "reflect"
+        else 1
+    )
     _require(
         spec.clip_samples >= least,
         "clip_samples",

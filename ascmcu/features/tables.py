@@ -218,4 +218,6 @@ def affine(spec: FeatureSpec, scale: float) -> Affine:
         gain = np.tile(gain, (1 + spec.deltas, 1))
         bias = np.concatenate([bias, np.zeros((spec.output_channels - len(bias), bias.shape[1]))])
     single = float(np.float32(scale))
-    return Affine(gain * units_per_octave(spec) / single, bias / single)
+    # Rows by the deviation of those around them have no unit.
+    unit = 1.0 if spec.normalization == "window_zscore" else units_per_octave(spec)
+    return Affine(gain * unit / single, bias / single)

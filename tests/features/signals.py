@@ -81,6 +81,20 @@ VARIANTS: dict[str, dict[str, object]] = {
     "rows of five frames": {"stack_frames": 5, "n_mels": 20},
     "rows of five frames, overlapping": {"stack_frames": 5, "stack_step": 2, "channels": "stereo", "deltas": 1},
     "rows of two frames, with gaps": {"stack_frames": 2, "stack_step": 3, "n_mels": 20},
+    "MFCC, energy of the frame first": {
+        **{"n_mfcc": 13, "mfcc_first": "frame_energy", "remove_dc": True, "win_length": 600, "mel_norm": "slaney"},
+        **{"pre_emphasis": 0.97, "pre_emphasis_scope": "frame", "lifter": 22.0, "channels": "stereo"},
+    },
+    "MFCC, energy of the spectrum first": {"n_mfcc": 13, "mfcc_first": "spectrum_energy", "window": "boxcar"},
+    "MFCC, energy of an odd spectrum, below the clip's peak": {
+        **{"n_mfcc": 10, "mfcc_first": "spectrum_energy", "n_fft": 225, "hop_length": 100, "n_mels": 20},
+        **{"log": "db", "log_offset": 0.0, "log_floor": 1e-10, "top_db": 50.0},
+    },
+    "z-score of the rows around": {"normalization": "window_zscore", "normalization_window": 21, "n_mfcc": 13},
+    "z-score of more rows than the clip has": {
+        **{"normalization": "window_zscore", "n_mfcc": 13, "mfcc_first": "spectrum_energy"},
+        **{"deltas": 1, "normalization_stage": "before_deltas", "channels": "stereo"},
+    },
     "MFCC behind a lifter": {"n_mfcc": 13, "lifter": 22.0},
     "deltas, fitted edges": {"deltas": 1, "delta_edges": "interp", "delta_width": 9},
     "delta-deltas, fitted edges": {"deltas": 2, "delta_edges": "interp", "delta_width": 5, "channels": "stereo"},

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.codegen.frontend.parts import Stage, Variable, field, literal
+from ascmcu.codegen.frontend.parts import Constant, Stage, Variable, field, literal
 from ascmcu.features import tables
-from ascmcu.features.extract import CLIP_SPREAD_MIN
+from ascmcu.features.extract import CLIP_SPREAD_MIN, WINDOW_SPREAD_MIN
 from ascmcu.features.spec import FeatureSpec
 
 # struct figures: two doubles, two floats, a count, and what aligns the next one.
@@ -25,6 +25,8 @@ class Clip(Stage):
         decibels: the clip's peak is needed; the rows are then stored as mel values.
         subtracts_peak, limit: the peak becomes 0 dB; C literal of the distance below it, empty without a limit.
         figures: ``clip_zscore``, ``clip_minmax`` or empty.
+        window, window_spread_min: rows around a row that give its mean and deviation, 0 for none; C literal of what is
+            added to the deviation, in octaves.
         joint, before_deltas, ddof: how the figures are taken.
         spread_min, unit_gain: C literals of the least spread, in octaves, and of 1 / scale of the network's input.
     """
@@ -35,7 +37,7 @@ class Clip(Stage):
     rows: int
     channels: int
     bands: int
-    n_mels: int
+    mel_values: int
     output_channels: int
     has_dct: bool
     loudness: bool
@@ -44,6 +46,8 @@ class Clip(Stage):
     subtracts_peak: bool
     limit: str
     figures: str
+    window: int
+    window_spread_min: str
     joint: bool
     before_deltas: bool
     ddof: int
@@ -60,7 +64,7 @@ class Clip(Stage):
             rows=spec.static_frames,
             channels=spec.audio_channels,
             bands=spec.bands,
-            n_mels=spec.n_mels,
+            mel_values=spec.mel_values,
             output_channels=spec.output_channels,
             has_dct=spec.n_mfcc is not None,
             loudness=spec.amplitude == "clip_max",
@@ -69,6 +73,8 @@ class Clip(Stage):
             subtracts_peak=spec.db_reference == "clip_max",
             limit=literal((spec.top_db or 0.0) / octave) if limited else "",
             figures=spec.normalization if spec.normalization in ("clip_zscore", "clip_minmax") else "",
+            window=spec.normalization_window if spec.normalization == "window_zscore" else 0,
+            window_spread_min=literal(WINDOW_SPREAD_MIN / octave),
             joint=spec.normalization_scope == "joint",
             before_deltas=spec.normalization_stage == "before_deltas",
             ddof=spec.normalization_ddof,
@@ -100,7 +106,10 @@ class Clip(Stage):
     def summary(self) -> str:
         """See ``Stage``."""
         largest = "clip's largest sample is 1" if self.loudness else ""
-        return ", ".join(filter(None, (largest, "clip's peak at 0 dB" if self.subtracts_peak else "")))
+        window = f"mean and deviation of {self.window} rows around each row" if self.window else ""
+        return ", ".join(
+            filter(None, (largest, "clip's peak at 0 dB" if self.subtracts_peak else "", window))
+        )
 
     @property
     def state(self) -> tuple[Variable, ...]:
@@ -118,17 +127,31 @@ class Clip(Stage):
         return (*first, gain, bias)
 
     @property
+    def constants(self) -> tuple[Constant, ...]:
+        """See ``Stage``."""
+        return (Constant("AROUND", self.window // 2, "rows on either side of a row"),) if self.window else ()
+
+    @property
     def buffers(self) -> tuple[Variable, ...]:
         """See ``Stage``."""
         if not self.active:
             return ()
         needs = " and ".join(
-            ["largest sample"] * self.loudness + ["peak"] * self.decibels + ["figures"] * self.affine
+            ["largest sample"] * self.loudness
+            + ["peak"] * self.decibels
+            + ["figures"] * self.affine
+            + ["next rows"] * bool(self.window)
         )
-        values = self.channels * (self.n_mels if self.stores_mels else self.bands)
-        extent = f"[ROWS][{'CHANNELS * MELS' if self.stores_mels else 'STATICS'}]"
+        values = self.channels * (self.mel_values if self.stores_mels else self.bands)
+        extent = f"[ROWS][{'CHANNELS * VALUES' if self.stores_mels else 'STATICS'}]"
         comment = f"the first row needs the clip's {needs}"
         clip = Variable("whole clip", "float32_t", "clip", extent, 4 * self.rows * values, comment)
+        if self.window:
+            size, extent = 4 * self.rows * self.channels * self.bands, "[ROWS][STATICS]"
+            return (
+                clip,
+                Variable("whole clip", "float32_t", "centred", extent, size, "the rows without their means"),
+            )
         if not self.affine:
             return (clip,)
         size = _FIGURES_BYTES * self.output_channels

@@ -18,7 +18,8 @@ class Dct(Stage):
 
     bands: int
     channels: int
-    n_mels: int
+    values: int
+    first_is_energy: bool
     norm: str
     basis: tuple[float, ...]
 
@@ -26,7 +27,8 @@ class Dct(Stage):
     def of(spec: FeatureSpec) -> Dct:
         """The stage as ``spec`` wants it."""
         basis = () if spec.n_mfcc is None else tuple(tables.dct(spec).ravel())
-        return Dct(spec.bands, spec.audio_channels, spec.n_mels, spec.dct_norm, basis)
+        energy = spec.mfcc_first != "dct"
+        return Dct(spec.bands, spec.audio_channels, spec.mel_values, energy, spec.dct_norm, basis)
 
     @property
     def active(self) -> bool:
@@ -36,7 +38,8 @@ class Dct(Stage):
     @property
     def summary(self) -> str:
         """See ``Stage``."""
-        return f"{self.bands} MFCCs" if self.active else ""
+        energy = ", the first is the logarithm of the energy" if self.first_is_energy else ""
+        return f"{self.bands} MFCCs{energy}" if self.active else ""
 
     @property
     def constants(self) -> tuple[Constant, ...]:
@@ -52,5 +55,5 @@ class Dct(Stage):
     @property
     def buffers(self) -> tuple[Variable, ...]:
         """See ``Stage``."""
-        size = 4 * self.channels * self.n_mels
-        return (Variable("mel", "float32_t", "mel", "[CHANNELS * MELS]", size),) if self.active else ()
+        size = 4 * self.channels * self.values
+        return (Variable("mel", "float32_t", "mel", "[CHANNELS * VALUES]", size),) if self.active else ()

@@ -35,6 +35,8 @@ class Log(Stage):
         scale = float((2 * full_scale * doubled) ** -float(spec.power)) * tables.power_factor(spec)
         slaney = spec.filters == "mel" and spec.mel_norm == "slaney"
         norm = tuple(tables.mel_segments(spec).norm * scale) if slaney else ()
+        if norm and spec.mfcc_first != "dct":
+            norm = (*norm, scale)
         return Log(spec.log, scale, norm, spec.log_offset, spec.log_floor, spec.amplitude == "clip_max")
 
     @property

@@ -16,7 +16,10 @@ from ascmcu.features.spec import FeatureSpec
 class Mel(Stage):
     """``filters`` are the triangles as what lies between their corners; None where the bins stay as they are.
 
-    ``last_bin``: half the sample rate, which lies at place 1, is the last band.
+    Attributes:
+        last_bin: half the sample rate, which lies at place 1, is the last band.
+        values: the bands, and the energy where it counts.
+        sums_spectrum: whether that is the sum of the spectrum: of ``points`` bins, and of place 1 with ``nyquist``.
     """
 
     TEMPLATE = "mel"
@@ -30,6 +33,10 @@ class Mel(Stage):
     corners: str
     filters: tables.MelSegments | None
     last_bin: bool
+    values: int
+    sums_spectrum: bool
+    points: str
+    nyquist: bool
 
     @staticmethod
     def of(spec: FeatureSpec) -> Mel:
@@ -45,6 +52,10 @@ class Mel(Stage):
             spec.mel_corners,
             filters,
             filters is None and spec.n_fft % 2 == 0 and spec.n_mels == spec.bins,
+            spec.mel_values,
+            spec.mfcc_first == "spectrum_energy",
+            "HALF" if spec.n_fft % 2 == 0 else "HALF + 1",
+            spec.n_fft % 2 == 0,
         )
 
     @property
@@ -82,7 +93,11 @@ class Mel(Stage):
     @property
     def constants(self) -> tuple[Constant, ...]:
         """See ``Stage``."""
-        return (Constant("MELS", self.n_mels),)
+        extra = ", and the energy" if self.values > self.n_mels else ""
+        return (
+            Constant("MELS", self.n_mels),
+            Constant("VALUES", self.values, f"of a frame: the bands{extra}"),
+        )
 
     @property
     def tables(self) -> tuple[Table, ...]:

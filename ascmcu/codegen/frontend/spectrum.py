@@ -42,7 +42,7 @@ class Spectrum(Stage):
             pairs=(fft.points - 1) // 2,
             has_middle=fft.points % 2 == 0,
             bins=spec.bins,
-            ends=spec.filters == "none" or spec.mel_corners == "bin",
+            ends=spec.filters == "none" or spec.mel_corners == "bin" or spec.mfcc_first == "spectrum_energy",
         )
 
     @property

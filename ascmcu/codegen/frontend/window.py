@@ -23,6 +23,7 @@ class Window(Stage):
         type: of a sample in the ring.
         emphasis, kept: C literals of the pre-emphasis within a frame and of 1 less that; empty without one.
         removes_mean: whether the frame's mean is subtracted before anything else.
+        energy: C literal of the factor of the frame's energy, which makes it one of |2X|²; empty where it does not count.
         clears: whether places of the FFT stay without a sample.
         offset, middle, pairs, last: the first sample of the window in the FFT; its centre; the samples with a mirror,
             up to this one; what a sample and its mirror image add up to.
@@ -45,6 +46,7 @@ class Window(Stage):
     emphasis: str
     kept: str
     removes_mean: bool
+    energy: str
     clears: bool
     offset: int
     middle: int
@@ -58,7 +60,8 @@ class Window(Stage):
         in_frames = spec.pre_emphasis > 0 and spec.pre_emphasis_scope == "frame"
         plain = spec.window in ("hann", "hamming") and not spec.window_symmetric and fft.is_plain
         whole = spec.win_length == spec.n_fft and samples.type == "int16_t"
-        by_cosine = plain and whole and not (in_frames or spec.remove_dc or spec.filters == "none" or spec.mel_corners == "bin")
+        every_bin = spec.filters == "none" or spec.mel_corners == "bin" or spec.mfcc_first != "dct"
+        by_cosine = plain and whole and not (in_frames or spec.remove_dc or every_bin)
         offset = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
         return Window(
             kind=spec.window,
@@ -76,6 +79,7 @@ class Window(Stage):
             emphasis=literal(spec.pre_emphasis) if in_frames else "",
             kept=literal(1 - spec.pre_emphasis) if in_frames else "",
             removes_mean=spec.remove_dc,
+            energy=literal(4 / tables.power_factor(spec)) if spec.mfcc_first == "frame_energy" else "",
             clears=spec.win_length < spec.n_fft or fft.leaves_gaps,
             offset=offset,
             middle=spec.win_length // 2,
