@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import re
@@ -15,6 +16,7 @@ from ascmcu import passes
 from ascmcu.data import model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import Spec
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
@@ -72,9 +74,18 @@ def compile_model(
         name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source,
         notices,
     )  # fmt: skip
-    if spec is not None:
-        _check_features(compiled, spec)
-    return compiled
+    if spec is None:
+        return compiled
+    spec = _in_rows(spec, compiled)
+    _check_features(compiled, spec)
+    return dataclasses.replace(compiled, features=spec)
+
+
+def _in_rows(spec: Spec, compiled: Compiled) -> Spec:
+    """The spec; samples are cut into the rows that the network takes."""
+    rows = compiled.graph.tensors[compiled.graph.inputs[0]].rows
+    fits = isinstance(spec, PcmSpec) and spec.clip_samples % rows == 0
+    return spec.replace(rows=rows) if fits else spec
 
 
 def _with_states(source: Graph, states: Sequence[str]) -> tuple[Graph, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcm import Pcm
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.precision import above_floor, decibels, log_mel_spec
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import interp
@@ -78,8 +79,10 @@ class Equality:
         return self.equal == self.inputs
 
 
-def check_integers(spec: MicroSpec, clips: Sequence[Pcm], progress: Progress = lambda done: None) -> Equality:
-    """Run the generated C of the micro front end and its reference over the clips.
+def check_integers(
+    spec: MicroSpec | PcmSpec, clips: Sequence[Pcm], progress: Progress = lambda done: None
+) -> Equality:
+    """Run the generated C of a front end that computes with integers and its reference over the clips.
 
     Raises:
         DataError: no clips.
@@ -87,11 +90,12 @@ def check_integers(spec: MicroSpec, clips: Sequence[Pcm], progress: Progress = l
     """
     if not clips:
         raise DataError("no clips to compare on")
-    device = NativeFrontend(spec, scale=1.0, zero_point=-128, dtype="int8")
+    scale, zero_point = (1.0, -128) if isinstance(spec, MicroSpec) else (spec.input_scale, 0)
+    device = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype="int8")
     equal = inputs = 0
     for done, pcm in enumerate(clips):
         progress(done)
-        wanted = extract.inputs(pcm, spec, 1.0, -128, "int8")
+        wanted = extract.inputs(pcm, spec, scale, zero_point, "int8")
         equal += int((device.rows(pcm) == wanted).sum())
         inputs += wanted.size
     progress(len(clips))

@@ -14,7 +14,7 @@ import click
 from ascmcu.cli import names as completion
 from ascmcu.cli.progress import Counted, counted
 from ascmcu.features import spec as specs
-from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.pcmspec import PcmSpec
 
 if TYPE_CHECKING:
     from ascmcu.features.pcm import Pcm
@@ -43,9 +43,9 @@ def list_(as_json: bool) -> None:
                 "name": name,
                 "sample_rate_hz": spec.sample_rate_hz,
                 "channels": spec.channels,
-                "n_fft": spec.n_fft,
+                "n_fft": None if isinstance(spec, PcmSpec) else spec.n_fft,
                 "hop_length": spec.hop_length,
-                "n_mels": spec.n_mels,
+                "n_mels": None if isinstance(spec, PcmSpec) else spec.n_mels,
                 "shape": list(spec.shape),
                 "streams": not spec.needs_whole_clip,
                 "ram_bytes": cost.ram_bytes,
@@ -55,12 +55,13 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    click.echo(f"{'':20}{'rate':>8}{'FFT':>6}{'hop':>6}{'mel':>5}  {'shape':<16}{'RAM':>9}{'tables':>8}")
+    click.echo(f"{'':26}{'rate':>8}{'FFT':>6}{'hop':>6}{'mel':>5}  {'shape':<16}{'RAM':>9}{'tables':>8}")
     for row, name in zip(rows, specs.names(), strict=True):
         shape = " × ".join(map(str, specs.load(name).shape))
         held = "" if row["streams"] else "  holds the whole clip"
         click.echo(
-            f"{name:20}{row['sample_rate_hz']:>8}{row['n_fft']:>6}{row['hop_length']:>6}{row['n_mels']:>5}  "
+            f"{name:26}{row['sample_rate_hz']:>8}{row['n_fft'] or '-':>6}{row['hop_length']:>6}"
+            f"{row['n_mels'] or '-':>5}  "
             f"{shape:<16}{row['ram_bytes']:>9}{row['tables_bytes']:>8}{held}"
         )
 
@@ -146,7 +147,7 @@ def check(
     for name in wanted:
         loaded = specs.load(name)
         clips = [_pcm(path, loaded) for path in files]
-        if isinstance(loaded, MicroSpec):
+        if not isinstance(loaded, specs.FeatureSpec):
             with counted(f"comparing {name}", "clips") as progress:
                 exact[name] = parity.check_integers(loaded, clips, _of(progress, clips))
             continue

@@ -6,7 +6,11 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any, Self
+
+from ascmcu import tables
+from ascmcu.errors import FeatureError
 
 
 class ClipSpec:
@@ -74,3 +78,22 @@ class ClipSpec:
         """SHA-256 (hex) of the fields: equal for equal specs, on any machine."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def clip_length(fields: Mapping[str, Any], rate_hz: int) -> dict[str, Any]:
+    """The fields with ``clip_samples`` for ``duration_s``; ``rate_hz`` is the sample rate where they have none.
+
+    Raises:
+        FeatureError: both are given, or the duration or the rate is no number.
+    """
+    given = dict(fields)
+    duration = given.pop("duration_s", None)
+    if duration is None:
+        return given
+    if "clip_samples" in given:
+        raise FeatureError(
+            "clip_samples and duration_s exclude each other", where="duration_s", hint="give one of them"
+        )
+    seconds = tables.convert(float, duration, "duration_s", FeatureError)
+    rate = tables.convert(int, given.get("sample_rate_hz", rate_hz), "sample_rate_hz", FeatureError)
+    return {**given, "clip_samples": round(seconds * rate)}

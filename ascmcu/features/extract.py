@@ -18,8 +18,9 @@ import numpy.typing as npt
 from ascmcu.errors import FeatureError
 from ascmcu.features import micro, windows
 from ascmcu.features.base import ClipSpec
-from ascmcu.features.microspec import UNIT
+from ascmcu.features.microspec import UNIT, MicroSpec
 from ascmcu.features.pcm import Pcm, fit_clip
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.features.tables import lifter, mel_segments, power_factor
 
@@ -46,6 +47,8 @@ def extract(pcm: Pcm, spec: Spec) -> Features:
     Raises:
         FeatureError: PCM of another kind than the spec's, or ``mean_std`` that is not fitted.
     """
+    if isinstance(spec, PcmSpec):
+        return (fit_clip(pcm, spec) / np.float32(spec.full_scale)).astype(np.float32).reshape(spec.shape)
     if not isinstance(spec, FeatureSpec):
         return micro.extract(pcm, spec)[:, :, None] * np.float32(UNIT)
     if not spec.is_fitted:
@@ -211,7 +214,25 @@ def mel_power(pcm: Pcm, spec: Spec) -> _Real:
     if isinstance(spec, FeatureSpec):
         energies: _Real = mel_energies(pcm, spec)[:, :, 0] ** (3 - spec.power)
         return energies
+    if isinstance(spec, PcmSpec):
+        return mel_power(pcm[:, :1], _picture(spec))
     return micro.mel_magnitudes(pcm, spec) ** 2
+
+
+def _picture(spec: PcmSpec) -> FeatureSpec:
+    """What a spectrogram of raw samples shows: 64 bands, some 128 frames."""
+    n_fft = 512
+    samples = max(spec.clip_samples, n_fft)
+    hop = max(1, samples // 128)
+    rate = spec.sample_rate_hz
+    return FeatureSpec(
+        sample_rate_hz=rate,
+        clip_samples=samples,
+        n_fft=n_fft,
+        win_length=n_fft,
+        hop_length=hop,
+        fmax_hz=rate / 2,
+    )
 
 
 def to_input(features: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[Any]:
@@ -241,7 +262,7 @@ def inputs(pcm: Pcm, spec: Spec, scale: float, zero_point: int, dtype: str) -> n
     Args:
         scale, zero_point, dtype: of the network's input; ``float32`` takes none.
     """
-    if not isinstance(spec, FeatureSpec) and spec.mapping == "micro_speech":
+    if isinstance(spec, MicroSpec) and spec.mapping == "micro_speech":
         return micro.map_input(micro.extract(pcm, spec))[:, :, None]
     return quantize(extract(pcm, spec), scale, zero_point, dtype)
 

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal
 
 from ascmcu import tables
 from ascmcu.errors import FeatureError
-from ascmcu.features.base import ClipSpec
+from ascmcu.features.base import ClipSpec, clip_length
 from ascmcu.tables import Range
 
 # Fractional bits of the library: kFilterbankBits, kNoiseReductionBits, kPcanSnrBits, kPcanOutputBits.
@@ -50,7 +50,7 @@ class MicroSpec(ClipSpec):
     frontend: Literal["micro"] = "micro"
     sample_rate_hz: Annotated[int, Range(4000, 48000)] = 16000
     clip_samples: Annotated[int, Range(1, 2**31 - 1)] = 16000
-    resampler: Literal["soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq"] = "soxr_hq"
+    resampler: Literal["soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"] = "soxr_hq"
     window_ms: Annotated[int, Range(1, 500)] = 30
     step_ms: Annotated[int, Range(1, 500)] = 20
     n_mels: Annotated[int, Range(2, 128)] = 40
@@ -118,21 +118,7 @@ class MicroSpec(ClipSpec):
         Raises:
             FeatureError: an unknown field, a value of the wrong type or out of range.
         """
-        given = dict(fields)
-        duration = given.pop("duration_s", None)
-        if duration is not None:
-            if "clip_samples" in given:
-                raise FeatureError(
-                    "clip_samples and duration_s exclude each other",
-                    where="duration_s",
-                    hint="give one of them",
-                )
-            seconds = tables.convert(float, duration, "duration_s", FeatureError)
-            rate = tables.convert(
-                int, given.get("sample_rate_hz", cls.sample_rate_hz), "sample_rate_hz", FeatureError
-            )
-            given["clip_samples"] = round(seconds * rate)
-        return tables.build(cls, given, "", FeatureError)
+        return tables.build(cls, clip_length(fields, cls.sample_rate_hz), "", FeatureError)
 
     @property
     def window_samples(self) -> int:

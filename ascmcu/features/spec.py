@@ -21,6 +21,7 @@ from ascmcu.errors import FeatureError, near
 from ascmcu.features import windows
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.pcmspec import PcmSpec
 
 SPECS = Path(__file__).resolve().parent / "specs"
 
@@ -107,9 +108,9 @@ class FeatureSpec(ClipSpec):
             of ``librosa.feature.delta``.
         normalization: ``none``; ``mean_std``: (x - mean) / std by band and channel; ``range``: ``range_low``…
             ``range_high`` to 0…1, cut off there with ``range_clip``, and rounded to multiples of 1 / ``range_steps``
-            (below 1) where that is not 0; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself, ``window_zscore``
-            from the ``normalization_window`` rows around each row, the clip mirrored at its ends (speechpy's cmvnw,
-            Edge Impulse).
+            (below 1) where that is not 0; ``clip_zscore`` and ``clip_minmax`` take the figures from the clip itself,
+            ``window_zscore`` from the ``normalization_window`` rows around each row, the clip mirrored at its ends
+            (speechpy's cmvnw, Edge Impulse).
         normalization_stage: before the deltas (which then inherit the scale) or after them, on all channels.
         normalization_scope: a clip's figures are taken per ``channel`` or ``joint``\\ ly.
         normalization_ddof: 1 for an unbiased standard deviation in ``clip_zscore``.
@@ -285,7 +286,10 @@ class FeatureSpec(ClipSpec):
             raise
 
 
-Spec = FeatureSpec | MicroSpec
+Spec = FeatureSpec | MicroSpec | PcmSpec
+
+# Specifications by what ``frontend`` says; without it, it is a ``FeatureSpec``.
+_KINDS: dict[str, type[MicroSpec] | type[PcmSpec]] = {"micro": MicroSpec, "pcm": PcmSpec}
 
 
 def names() -> tuple[str, ...]:
@@ -294,19 +298,29 @@ def names() -> tuple[str, ...]:
 
 
 def from_dict(fields: Mapping[str, Any], where: str | None = None) -> Spec:
-    """A specification from plain fields: a ``MicroSpec`` where ``frontend`` is there, else a ``FeatureSpec``.
+    """A specification from plain fields: of the kind that ``frontend`` names, else a ``FeatureSpec``.
 
     Raises:
         FeatureError: an unknown field, a value of the wrong type or out of range; ``where`` is named.
     """
     if not isinstance(fields, Mapping):
         raise FeatureError("expected a table", where=where, found=repr(fields))
-    kind = MicroSpec if "frontend" in fields else FeatureSpec
     try:
-        return kind.from_dict(fields)
+        return _kind(fields).from_dict(fields)
     except FeatureError as error:
         error.where = ", ".join(place for place in (where, error.where) if place) or None
         raise
+
+
+def _kind(fields: Mapping[str, Any]) -> type[FeatureSpec] | type[MicroSpec] | type[PcmSpec]:
+    if "frontend" not in fields:
+        return FeatureSpec
+    named = fields["frontend"]
+    if not isinstance(named, str) or named not in _KINDS:
+        raise FeatureError(
+            "no such front end", where="frontend", expected=" | ".join(_KINDS), found=repr(named)
+        )
+    return _KINDS[named]
 
 
 def load(name_or_path: str | Path) -> Spec:
@@ -524,6 +538,7 @@ def _check_clip(spec: FeatureSpec) -> None:
     )
     least = spec.delta_width if spec.deltas and spec.delta_edges != "valid" else 1
     _require(spec.static_frames >= least, "clip_samples", f"at least {least} frames", spec.static_frames)
+    _require(spec.rows >= 1, "clip_samples", "long enough for one row after deltas", f"{spec.frames} frames")
     _require(spec.stack_frames >= 1, "stack_frames", "1 or more", spec.stack_frames)
     _require(spec.stack_step >= 0, "stack_step", "0 or more", spec.stack_step)
     plain = spec.stack_frames == 1 or spec.normalization in ("none", "range")
@@ -536,7 +551,6 @@ def _check_clip(spec: FeatureSpec) -> None:
     )
     enough = spec.rows >= spec.stack_frames
     _require(enough, "stack_frames", f"at most {spec.rows} frames", spec.stack_frames)
-    _require(spec.rows >= 1, "clip_samples", "long enough for one row after deltas", f"{spec.frames} frames")
 
 
 _CHECKS: tuple[Callable[[FeatureSpec], None], ...] = (

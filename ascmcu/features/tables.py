@@ -94,8 +94,8 @@ def mel_segments(spec: FeatureSpec) -> MelSegments:
 
 def _check_corners(edges: npt.NDArray[np.int64], spec: FeatureSpec) -> None:
     """A filter whose peak and end share a bin has two slopes at one place, which these segments cannot tell."""
-    shared = np.nonzero((np.diff(edges) == 0) & (edges[1:] > 0))[0] if spec.mel_corners == "bin" else []
-    if len(shared):
+    shared = np.nonzero((np.diff(edges) == 0) & (edges[1:] > 0))[0]
+    if spec.mel_corners == "bin" and len(shared):
         raise FeatureError(
             "two corners of the filters are at one FFT bin",
             where="mel_corners",

@@ -16,8 +16,10 @@ from ascmcu.codegen.frontend.logmel import LogMel
 from ascmcu.codegen.frontend.micro import Micro
 from ascmcu.codegen.frontend.output import ITEM_BYTES
 from ascmcu.codegen.frontend.parts import Cost, Stages
+from ascmcu.codegen.frontend.pcm import RawPcm
 from ascmcu.errors import FeatureError
 from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.jinja import render
 
@@ -48,10 +50,12 @@ def frontend_cost(spec: Spec, dtype: str = "int8") -> Cost:
     """What a front end costs, without rendering it; figures of the training set need not be fitted."""
     if isinstance(spec, FeatureSpec):
         return _stages(_with_figures(spec), 1.0, 0, dtype).cost
-    return _stages(spec, 1.0, 0, "int8").cost
+    return _stages(spec, 1.0, 0, dtype).cost
 
 
 def _stages(spec: Spec, scale: float, zero_point: int, dtype: str) -> Stages:
+    if isinstance(spec, PcmSpec):
+        return RawPcm.of(spec, scale, zero_point, dtype)
     if isinstance(spec, MicroSpec):
         return Micro.of(spec, scale, zero_point, dtype)
     return LogMel.of(spec, scale, zero_point, dtype)

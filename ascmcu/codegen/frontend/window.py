@@ -23,7 +23,7 @@ class Window(Stage):
         type: of a sample in the ring.
         emphasis, kept: C literals of the pre-emphasis within a frame and of 1 less that; empty without one.
         removes_mean: whether the frame's mean is subtracted before anything else.
-        energy: C literal of the factor of the frame's energy, which makes it one of |2X|²; empty where it does not count.
+        energy: C literal of what makes the frame's energy one of |2X|²; empty where it does not count.
         clears: whether places of the FFT stay without a sample.
         offset, middle, pairs, last: the first sample of the window in the FFT; its centre; the samples with a mirror,
             up to this one; what a sample and its mirror image add up to.
