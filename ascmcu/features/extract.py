@@ -136,7 +136,10 @@ def signal(pcm: Pcm, spec: FeatureSpec) -> _Real:
     if spec.channels == "mid_side":
         audio = np.stack([audio[:, 0] + audio[:, 1], audio[:, 0] - audio[:, 1]], axis=1) / 2
     if spec.pre_emphasis and spec.pre_emphasis_scope == "clip":
-        audio = audio - spec.pre_emphasis * np.pad(audio, ((1, 0), (0, 0)))[:-1]
+        before = np.roll(audio, 1, axis=0)
+        if not spec.wraps:
+            before[0] = 0.0
+        audio = audio - spec.pre_emphasis * before
     return np.asarray(audio)
 
 

@@ -33,8 +33,8 @@ _LINE_HANDICAP = 3.0
 _MEL_FIELDS = (
     "sample_rate_hz", "clip_samples", "channels", "resampler", "n_fft", "win_length", "hop_length", "window", "center",
     "pad_mode", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude", "window_place",
-    "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope", "remove_dc",
-    "window_symmetric", "frame_length", "mfcc_first",
+    "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope",
+    "pre_emphasis_before", "remove_dc", "window_symmetric", "frame_length", "mfcc_first",
 )  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "center": (True, False),
@@ -42,6 +42,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "amplitude": ("full_scale", "clip_max", "int16"),
     "pre_emphasis": (0.0, 0.9, 0.95, 0.96875, 0.97, 0.98),
     "pre_emphasis_scope": ("clip", "frame"),
+    "pre_emphasis_before": ("zero", "clip_end"),
     "remove_dc": (False, True),
     "window": ("hann", "hamming", "povey", "boxcar", "blackman"),
     "window_symmetric": (False, True),

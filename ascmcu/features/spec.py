@@ -30,6 +30,7 @@ _CHOICES: dict[str, tuple[Any, ...]] = {
     "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"),
     "amplitude": ("full_scale", "int16", "clip_max"),
     "pre_emphasis_scope": ("clip", "frame"),
+    "pre_emphasis_before": ("zero", "clip_end"),
     "window_place": ("center", "start"),
     "pad_mode": ("reflect", "constant"),
     "power": (1, 2),
@@ -69,8 +70,9 @@ class FeatureSpec(ClipSpec):
         amplitude: samples of ``full_scale`` are 1; or they count as they are, ±32768 (``int16``, Kaldi); or the largest
             sample of the clip is 1 (``clip_max``, TensorFlow's speech_commands and MLPerf). A clip without a positive
             sample stays as it is.
-        pre_emphasis, pre_emphasis_scope: c in x[t] - c x[t - 1]; 0 for none. Over the ``clip`` the sample before the
-            first is 0; within each ``frame`` the sample before its first equals it (Kaldi).
+        pre_emphasis, pre_emphasis_scope, pre_emphasis_before: c in x[t] - c x[t - 1]; 0 for none. Over the ``clip`` the
+            sample before the first is 0, or the last one of the clip (``clip_end``: NumPy's roll, Edge Impulse; the
+            device then holds the clip); within each ``frame`` the sample before its first equals it (Kaldi).
         remove_dc: subtract the mean of each frame's window from it, before anything else (Kaldi).
         n_fft, win_length, hop_length: in samples; any length of FFT is possible. A window shorter than ``n_fft`` is
             centred in it, or stands at its ``start`` (``window_place``, TensorFlow): then frame t ends with its
@@ -127,6 +129,7 @@ class FeatureSpec(ClipSpec):
     amplitude: str = "full_scale"
     pre_emphasis: float = 0.0
     pre_emphasis_scope: str = "clip"
+    pre_emphasis_before: str = "zero"
     remove_dc: bool = False
     n_fft: int = 1024
     win_length: int = 1024
@@ -249,8 +252,14 @@ class FeatureSpec(ClipSpec):
             self.normalization in ("clip_zscore", "clip_minmax", "window_zscore")
             or self.db_reference == "clip_max"
             or self.amplitude == "clip_max"
+            or self.wraps
             or (self.top_db is not None and self.top_db_mode == "clip")
         )
+
+    @property
+    def wraps(self) -> bool:
+        """Whether the clip's first sample is emphasised by its last one."""
+        return self.pre_emphasis > 0 and self.pre_emphasis_before == "clip_end"
 
     # ---- other specs
 
@@ -426,6 +435,13 @@ def _check_frame(spec: FeatureSpec) -> None:
     _require(longer, "frame_length", f"0, or {spec.span} or more without center", spec.frame_length)
     _require(1 <= spec.hop_length <= 65535, "hop_length", "1 to 65535", spec.hop_length)
     _require(0 <= spec.pre_emphasis <= 1, "pre_emphasis", "0 to 1", spec.pre_emphasis)
+    alone = not spec.center and not spec.crop_frames and spec.pre_emphasis_scope == "clip"
+    _require(
+        not spec.wraps or (alone and spec.top_db_mode != "running"),
+        "pre_emphasis_before",
+        '"zero" with center, crop_frames, a running top_db, or pre-emphasis within frames',
+        spec.pre_emphasis_before,
+    )
     windows.values(spec.window, spec.win_length, spec.window_symmetric)  # or it refuses
 
 

@@ -49,6 +49,10 @@ VARIANTS: dict[str, dict[str, object]] = {
     "pre-emphasis of the clip": {"pre_emphasis": 0.97, "win_length": 800, "center": False, "window_place": "start"},
     "pre-emphasis of the clip, mirrored ends": {"pre_emphasis": 0.95, "channels": "mid_side", "n_fft": 512},
     "pre-emphasis of the clip, zeros at the ends": {"pre_emphasis": 0.9, "pad_mode": "constant", "channels": "stereo"},
+    "pre-emphasis of the first sample by the last": {
+        **{"pre_emphasis": 0.98, "pre_emphasis_before": "clip_end", "center": False, "channels": "stereo", "deltas": 1},
+        **{"n_fft": 256, "hop_length": 300, "window": "boxcar", "n_mfcc": 12},
+    },
     "Kaldi's frames": {
         **{"amplitude": "int16", "pre_emphasis": 0.97, "pre_emphasis_scope": "frame", "remove_dc": True},
         **{"n_fft": 512, "win_length": 400, "hop_length": 160, "window": "povey", "window_symmetric": True},
@@ -262,3 +266,19 @@ def recordings(spec: ClipSpec, count: int) -> list[Pcm]:
     files = sorted(ESC10.glob("*.ogg"))
     chosen = [files[i * len(files) // count] for i in range(count)]
     return [to_pcm(*soundfile.read(path, dtype="float64", always_2d=True), spec) for path in chosen]
+
+
+def short_signals() -> dict[str, npt.NDArray[np.int16]]:
+    """Signals of 0.1 s at 16 kHz for goldens: a chirp in faint noise, noise, extremes; int16 (samples,)."""
+    count = 1600
+    t = np.arange(count) / 16000
+    rng = np.random.default_rng(11)
+    chirp = 9000 * np.sin(2 * np.pi * (300 + 30000 * t) * t) + 700 + rng.normal(0, 8, count)
+    impulse = np.zeros(count)
+    impulse[[5, 801]] = 32767
+    square = np.where(np.arange(count) // 20 % 2, 32767, -32768)
+    made = {
+        "chirp": chirp, "noise": rng.normal(0, 2000, count), "silence": np.zeros(count), "impulses": impulse,
+        "full scale": square, "DC": np.full(count, 12000), "one LSB": np.arange(count) % 2,
+    }  # fmt: skip
+    return {name: np.rint(x).astype(np.int16) for name, x in made.items()}

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from tests.features.signals import extremes, needs_esc10, noise, recordings, swe
 # The generated C in single precision against TensorFlow in double; the values reach some tens. Where a full-scale
 # offset drowns the bands, it may be twice as far off as TensorFlow in single precision is.
 ERROR_MAX = 1e-3
-NAMES = ("mlperf_kws", "yamnet")
+NAMES = ("mlperf_kws", "mlperf_kws_logmel", "mlperf_lfbe", "yamnet", "vggish")
 
 
 def of_tensorflow(pcm: Pcm, spec: FeatureSpec, dtype: str = "float64") -> npt.NDArray[np.float32]:
@@ -33,13 +34,31 @@ def of_tensorflow(pcm: Pcm, spec: FeatureSpec, dtype: str = "float64") -> npt.ND
     peak = (
         tf.maximum(tf.reduce_max(samples), tf.cast(1.0, dtype)) if spec.amplitude == "clip_max" else 32768.0
     )
+    samples = samples / peak
+    if spec.pre_emphasis:
+        samples = samples - tf.cast(spec.pre_emphasis, dtype) * tf.concat(
+            [[tf.cast(0, dtype)], samples[:-1]], 0
+        )
+    window = tf.signal.hann_window if spec.window == "hann" else tf.signal.hamming_window
     frames = tf.signal.stft(
-        samples / peak, spec.win_length, spec.hop_length, fft_length=None, window_fn=tf.signal.hann_window
+        samples,
+        spec.win_length,
+        spec.hop_length,
+        fft_length=None,
+        window_fn=functools.partial(window, periodic=not spec.window_symmetric),
     )
     filters = tf.signal.linear_to_mel_weight_matrix(
         spec.n_mels, spec.n_fft // 2 + 1, spec.sample_rate_hz, spec.fmin_hz, spec.fmax_hz, tf.as_dtype(dtype)
     )
-    values: Any = tf.math.log(tf.matmul(tf.abs(frames) ** spec.power, filters) + spec.log_offset)
+    energies = tf.abs(frames) ** spec.power
+    if spec.power_norm == "win_length":
+        energies = tf.maximum(energies / spec.win_length, tf.cast(1e-30, dtype))
+    values: Any = tf.math.log(tf.matmul(energies, filters) + spec.log_offset)
+    if spec.log == "db":
+        values = 10 * values / tf.cast(np.log(10), dtype)
+    if spec.range_clip:
+        span = spec.range_high - spec.range_low
+        values = tf.clip_by_value((values - spec.range_low) / span, tf.cast(0, dtype), tf.cast(1, dtype))
     if spec.n_mfcc:
         values = tf.signal.mfccs_from_log_mel_spectrograms(values)[:, : spec.n_mfcc]
     return np.asarray(values.numpy(), np.float32)

@@ -21,6 +21,7 @@ class Clip(Stage):
     """All rows of a clip, and its own figures.
 
     Attributes:
+        wraps: C literal of the pre-emphasis of the clip's first sample by its last; empty without it.
         loudness: the samples are divided by the largest one, before the logarithm.
         decibels: the clip's peak is needed; the rows are then stored as mel values.
         subtracts_peak, limit: the peak becomes 0 dB; C literal of the distance below it, empty without a limit.
@@ -41,6 +42,7 @@ class Clip(Stage):
     output_channels: int
     has_dct: bool
     loudness: bool
+    wraps: str
     power: int
     decibels: bool
     subtracts_peak: bool
@@ -68,6 +70,7 @@ class Clip(Stage):
             output_channels=spec.output_channels,
             has_dct=spec.n_mfcc is not None,
             loudness=spec.amplitude == "clip_max",
+            wraps=literal(spec.pre_emphasis) if spec.wraps else "",
             power=spec.power,
             decibels=limited or spec.db_reference == "clip_max",
             subtracts_peak=spec.db_reference == "clip_max",

@@ -18,6 +18,7 @@ class Samples(Stage):
         ring: its length in sample frames, a power of two: indices are taken modulo it, and may wrap modulo 2³².
         type: of a sample in it; ``float32_t`` where the clip's pre-emphasis is applied on the way in.
         pre_emphasis: C literal of its factor, empty without one over the clip.
+        wraps: whether the clip's last sample comes before the first one: frame 0 is then kept, to be computed last.
         span: how many samples a frame that is not centred waits for, as the C names it.
         finds_peak: whether the largest sample of the clip is kept.
         last_frame: the frames of a clip without those that are dropped at its end.
@@ -33,6 +34,7 @@ class Samples(Stage):
     ring: int
     type: str
     pre_emphasis: str
+    wraps: bool
     span: str
     finds_peak: bool
     hop_length: int
@@ -55,6 +57,7 @@ class Samples(Stage):
             ring=1 << (spec.n_fft - 1).bit_length(),
             type="float32_t" if emphasises else "int16_t",
             pre_emphasis=literal(spec.pre_emphasis) if emphasises else "",
+            wraps=spec.wraps,
             span="WINDOW" if spec.span < spec.n_fft else "N_FFT",
             finds_peak=spec.amplitude == "clip_max",
             hop_length=spec.hop_length,
@@ -77,6 +80,7 @@ class Samples(Stage):
             ring=spec.n_fft,
             type="int16_t",
             pre_emphasis="",
+            wraps=False,
             span="WINDOW",
             finds_peak=False,
             hop_length=spec.hop_length,
@@ -98,6 +102,7 @@ class Samples(Stage):
         ends = "not centred" if not self.center else f"centred ({'reflect' if self.reflect else 'constant'})"
         crop = f", {self.crop_frames} frames dropped at either end" if self.crop_frames else ""
         emphasis = f", pre-emphasis {self.pre_emphasis.rstrip('f')}" if self.pre_emphasis else ""
+        emphasis += ", the first by the last" if self.wraps else ""
         return (
             f"{self.rate_hz} Hz {self.kind}, {self.clip_samples} samples{emphasis}; "
             f"a frame every {self.hop_length}, {ends}{crop}"
@@ -145,4 +150,7 @@ class Samples(Stage):
         emphasised = ", with pre-emphasis" if self.pre_emphasis else ""
         comment = f"the last RING sample frames{emphasised}, each at its index modulo RING"
         size = (4 if self.pre_emphasis else 2) * self.ring * self.channels
-        return (Variable("samples", self.type, "samples", "[RING * CHANNELS]", size, comment),)
+        ring = Variable("samples", self.type, "samples", "[RING * CHANNELS]", size, comment)
+        kept = "frame 0, which the clip's last sample completes"
+        first = Variable("samples", self.type, "first_frame", "[RING * CHANNELS]", size, kept)
+        return (ring, first) if self.wraps else (ring,)
