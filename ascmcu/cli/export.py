@@ -69,9 +69,11 @@ def command(
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
     from ascmcu.cli.progress import staged
-    from ascmcu.tune import limits as bounds
 
-    bounds.require(model, limits)
+    if limits:
+        from ascmcu.tune import limits as bounds
+
+        bounds.require(model, limits)
     with staged() as progress:
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,

@@ -8,7 +8,6 @@ compiled without contraction in both builds, so that the front end computes the 
 from __future__ import annotations
 
 import concurrent.futures
-import importlib
 import os
 import re
 import shutil
@@ -25,6 +24,7 @@ from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
 from ascmcu.kernels import Optimize as Optimize  # re-exported
+from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 from ascmcu.toolchain.identity import UNIDENTIFIED, digest, place
 from ascmcu.toolchain.size import sizes
@@ -293,7 +293,6 @@ def _units(
     units = [
         _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
     ]
-    cmsis_dsp = importlib.import_module("ascmcu.toolchain.cmsis_dsp")
     fft_size = cmsis_dsp.fft_of((folder / "frontend.h").read_text()) if frontend else None
     if fft_size is not None:
         dsp = cmsis_dsp.sources(fft_size)
