@@ -107,15 +107,25 @@ class Reached:
         return bool(self.imported.get(edit.path, set()) & set(statement(root, edit)))
 
     def of(self, root: Path, edit: Edit, tests: Sequence[str]) -> list[str]:
-        """Those of the tests that reach the edit's statement, the quick first. Of one that runs while it is imported
-        those of its file, and then all others: who only reads a constant runs no line of it."""
+        """Those of the tests that reach the edit's statement, in turn. Of one that runs while it is imported those of
+        its file, and then the quick of all others: who only reads a constant runs no line of it."""
         asked = {test for test in tests if test in self.seconds and test not in self.left_out}
         lines = self.lines.get(edit.path, {})
         found = {name for line in statement(root, edit) for name in lines.get(line, ())} & asked
         if found or not self.at_import(root, edit):
-            return sorted(found, key=lambda name: (self.seconds[name], name))
-        found = {name for names in lines.values() for name in names}
-        return sorted(asked, key=lambda t: (t not in found and self.seconds[t] > 1, self.seconds[t], t))
+            return self._in_turn(found)
+        of_file = {name for names in lines.values() for name in names} & asked
+        return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
+
+    def _in_turn(self, tests: Iterable[str]) -> list[str]:
+        """The quick first; each function has as much time as any other, however many cases it has."""
+        taken: defaultdict[str, float] = defaultdict(float)
+        begins = {}
+        for test in sorted(tests, key=lambda name: (self.seconds[name], name)):
+            function = test.partition("[")[0]
+            taken[function] += self.seconds[test]
+            begins[test] = taken[function]
+        return sorted(begins, key=lambda name: (begins[name], name))
 
 
 def statement(root: Path, edit: Edit) -> range:
@@ -141,14 +151,15 @@ class _Plugin:
         self.cov = cov
         self.seconds: dict[str, float] = {}
         self.failed: list[str] = []
+        self.skipped: list[str] = []
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self.cov.switch_context(nodeid)  # type: ignore[attr-defined]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
-        if report.outcome == "failed":
-            self.failed.append(report.nodeid)
+        if report.outcome in ("failed", "skipped"):
+            getattr(self, report.outcome).append(report.nodeid)
 
 
 def measure(root: Path, arguments: Sequence[str]) -> Reached:
@@ -162,7 +173,9 @@ def measure(root: Path, arguments: Sequence[str]) -> Reached:
     pytest.main([*arguments], plugins=[plugin])
     cov.stop()
     found = Reached(left_out=sorted(set(plugin.failed)))
-    found.seconds = {name: s for name, s in plugin.seconds.items() if name not in plugin.failed}
+    # What is skipped here may run another time.
+    without = {*plugin.failed, *plugin.skipped}
+    found.seconds = {name: s for name, s in plugin.seconds.items() if name not in without}
     data = cov.get_data()
     for path in data.measured_files():
         of: defaultdict[int, set[str]] = defaultdict(set)

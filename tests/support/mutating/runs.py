@@ -122,25 +122,32 @@ def chosen(root: Path, path: Path = HERE / "chosen.toml") -> list[Chosen]:
 
 
 class Copy:
-    """The files of a checkout, to be edited: those that git knows, and new ones that it does not ignore."""
+    """The files of a checkout, to be edited: those that git knows, and new ones that it does not ignore. What an
+    earlier run has left at the same place is brought up to date."""
 
     def __init__(self, root: Path, to: Path) -> None:
         self.root, self.cache = to, paths.cache()
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=root, capture_output=True, check=True
         ).stdout
-        for name in filter(None, listed.decode().split("\0")):
-            if (root / name).is_file():
-                (to / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, to / name)
+        names = {name for name in listed.decode().split("\0") if name and (root / name).is_file()}
+        before = to / ".names"
+        for gone in set(before.read_text().split("\0") if before.is_file() else ()) - names:
+            (to / gone).unlink(missing_ok=True)
+        to.mkdir(parents=True, exist_ok=True)
+        before.write_text("\0".join(sorted(names)))
+        changed = [name for name in names if _brought(root / name, to / name)]
         for cached in root.glob("ascmcu/sim/__pycache__/*.nb[ci]"):  # compiled for minutes
             (to / cached.relative_to(root)).parent.mkdir(exist_ok=True)
             shutil.copy2(cached, to / cached.relative_to(root))
-        if (root / ".venv").exists():
-            (to / ".venv").symlink_to((root / ".venv").resolve())
+        _link((root / ".venv"), to / ".venv")
+        _link(root.parent / "shared", to.parent / "shared")
         # Byte code that goes by the source's content: an edit of the same size within a second would be missed.
-        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "."]
-        subprocess.run([sys.executable, *compiling], cwd=to, check=False, stdout=subprocess.DEVNULL)
+        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "-i", "-"]
+        subprocess.run(
+            [sys.executable, *compiling], cwd=to, check=False, stdout=subprocess.DEVNULL,
+            input="\n".join(name for name in changed if name.endswith(".py")), text=True,
+        )  # fmt: skip
 
     def pytest(
         self, arguments: Sequence[str], log: Path, *, prepare: Callable[[], None] = lambda: None
@@ -176,6 +183,20 @@ class Copy:
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
+
+
+def _brought(source: Path, to: Path) -> bool:
+    """Copy a file where it is another; whether it was."""
+    if to.is_file() and to.read_bytes() == source.read_bytes():
+        return False
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, to)
+    return True
+
+
+def _link(source: Path, to: Path) -> None:
+    if source.exists() and not to.exists():
+        to.symlink_to(source.resolve())
 
 
 def _caches(folder: Path, real: Path) -> dict[str, str]:
