@@ -56,14 +56,14 @@ def _inner(old: CodeType, new: CodeType) -> list[tuple[CodeType, CodeType]] | No
     return found
 
 
-def _put(path: str, source: bytes, edit: Edit) -> None:
-    """Change the functions of this process that the edit is of; one that is not imported yet is read when it is."""
+def _put(functions: Sequence[FunctionType], path: str, source: bytes, edit: Edit) -> None:
+    """Change those functions that the edit is of; one that is not imported yet is read when it is."""
     changed = edited_functions(path, source, edit)
     assert changed is not None
     new = {_identity(before): after for before, after in changed}
-    for thing in gc.get_objects():
-        if isinstance(thing, FunctionType) and thing.__code__.co_filename == path:
-            thing.__code__ = new.get(_identity(thing.__code__), thing.__code__)
+    for function in functions:
+        if function.__code__.co_filename == path:
+            function.__code__ = new.get(_identity(function.__code__), function.__code__)
 
 
 def _identity(code: CodeType) -> tuple[object, ...]:
@@ -81,6 +81,10 @@ class _Loop:
 
     def pytest_runtestloop(self, session: Any) -> bool | None:
         items = {item.nodeid: item for item in session.items}
+        functions = [thing for thing in gc.get_objects() if isinstance(thing, FunctionType)]
+        # A child that looks at every object would copy them all.
+        gc.collect()
+        gc.freeze()
         lines = self._channel.makefile("r")
         self._answer(sorted(items))
         for line in lines:
@@ -94,7 +98,7 @@ class _Loop:
                 self._channel.close()
                 path, edit = Path(order["path"]), Edit(**order["edit"])
                 source = path.read_bytes()
-                _put(str(path), source, edit)
+                _put(functions, str(path), source, edit)
                 path.write_bytes(edit.apply(source))
                 session.items[:] = [items[name] for name in order["tests"]]
                 return None  # pytest goes on with these
