@@ -94,6 +94,12 @@ def load() -> list[Case]:
     return cases
 
 
+def floats() -> list[Case]:
+    """The rows of operators on float32, which no generated C is compared with bit by bit."""
+    rows = tomllib.loads((FOLDER / "floats" / "rows.toml").read_text())["case"]
+    return [Case(f"float {row['op'].lower()}", row["name"], row) for row in rows]
+
+
 def _values(spec: dict[str, Any], number: int, rng: np.random.Generator) -> Array:
     dtype, shape = np.dtype(spec.get("dtype", "int8")), tuple(spec["shape"])
     if dtype.kind == "f":
