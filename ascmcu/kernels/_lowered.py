@@ -50,7 +50,7 @@ SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unles
 
 @dataclass(frozen=True)
 class Tuning:
-    """What lowering may spend.
+    """Limits of a lowering: RAM for scratch, code size of inner loops.
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps

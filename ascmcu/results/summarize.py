@@ -230,10 +230,11 @@ def _class_accuracy(confusion: Confusion | None, labels: tuple[str, ...]) -> dic
 
 
 def _device_accuracy(outcomes: tuple[ClipOutcome, ...]) -> dict[str, float] | None:
-    devices = sorted({outcome.device for outcome in outcomes if outcome.device and outcome.truth is not None})
-    if not devices:
+    known = [outcome for outcome in outcomes if outcome.device and outcome.truth is not None]
+    if not known:
         return None
-    right = {d: [o.truth == o.predicted for o in outcomes if o.device == d] for d in devices}
+    devices = sorted({outcome.device for outcome in known})
+    right = {d: [o.truth == o.predicted for o in known if o.device == d] for d in devices}
     return {device: sum(answers) / len(answers) for device, answers in right.items()}
 
 

@@ -32,7 +32,7 @@ def test_a_run_learns_and_leaves_its_files(scenes: Dataset, tiny: Recipe, folder
     plain = dataclasses.replace(_training(tiny, epochs=16), augment=Augment())
     finished = run.train(plain, scenes, folder)
     path, scores = quantize.finish(finished)
-    history = list(csv.DictReader((folder / "history.csv").open()))
+    history = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
     assert float(history[-1]["loss"]) < 0.7 * float(history[0]["loss"])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert scores is not None
