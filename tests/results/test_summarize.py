@@ -250,13 +250,6 @@ def test_the_terminal_shows_it_all(summary: Benchmark, benchmark_result: Benchma
     assert "16 MHz HSI" in shown(silent)
 
 
-def test_a_second_memory_counts_where_it_is_used() -> None:
-    board = boards.load("stm32f4-discovery")
-    assert board.spare is not None
-    assert made._ram_room(board, board.ram.size_bytes) == board.ram.size_bytes
-    assert made._ram_room(board, board.ram.size_bytes + 1) == board.ram.size_bytes + board.spare.size_bytes
-
-
 def test_a_class_without_clips_has_no_say_in_the_mean_of_classes() -> None:
     assert made._macro_accuracy(((1, 1, 0), (0, 0, 0), (1, 0, 3))) == pytest.approx((0.5 + 0.75) / 2)
     assert made._accuracy(((1, 1, 0), (0, 0, 0), (1, 0, 3))) == pytest.approx(4 / 6)
