@@ -139,7 +139,7 @@ class _Simulation:
                 self.read[name][low:high] = self.event
         closes = (step + 1) % rule.group == 0
         if layer.lowered.state is not None:
-            self._touch_state(layer, step % rule.group == 0)
+            self._touch_state(layer, step == 0 if layer.lowered.holds_state else step % rule.group == 0)
         output_rows = len(self.made[layer.node.output])
         # With accumulators of its own, a layer touches its output only when a group closes.
         if closes or layer.lowered.state is None:
