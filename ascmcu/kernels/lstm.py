@@ -10,13 +10,10 @@ import numpy as np
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._quads import QUAD, interleaved
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._work import work
 from ascmcu.ops.lstm import Lstm
-
-_QUAD = 4
-# Where a word's bytes come from, so that SXTB16 gives neighbours: bytes 0 and 2, then 1 and 3.
-_ORDER = (0, 2, 1, 3)
 
 
 @dataclass(frozen=True)
@@ -69,17 +66,17 @@ class Params:
     @property
     def widened(self) -> int:
         """Elements of the input in int16, with what fills it."""
-        return self.quads * _QUAD
+        return self.quads * QUAD
 
     @property
     def recalled(self) -> int:
         """Elements of the last output in int16, with what fills it."""
-        return self.output_quads * _QUAD
+        return self.output_quads * QUAD
 
     @property
     def first_gate(self) -> int:
         """Where the gates' sums begin in the scratch: behind the input and the hidden values."""
-        return self.widened + self.cell_quads * _QUAD
+        return self.widened + self.cell_quads * QUAD
 
     @property
     def scratch(self) -> int:
@@ -117,9 +114,9 @@ def lower(op: Lstm, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     assert weights is not None and bias is not None and recurrent is not None and recurrent_bias is not None
     params = _params(op, x.shape[2])
     constants = [
-        ("weights", _by_cell(weights, op.gates)),
+        ("weights", interleaved(weights, op.gates)),
         ("bias", _transposed(bias, op.gates)),
-        ("recurrent", _by_cell(recurrent, op.gates)),
+        ("recurrent", interleaved(recurrent, op.gates)),
         ("recurrent_bias", _transposed(recurrent_bias, op.gates)),
     ]
     constants += [("initial", state.values.reshape(-1))] if state.is_const else []
@@ -127,7 +124,7 @@ def lower(op: Lstm, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     if norm is not None and norm_bias is not None:
         constants += [("norm", norm), ("norm_bias", norm_bias)]
     if projection is not None and projection_bias is not None:
-        constants += [("projection", _by_cell(projection, 1)), ("projection_bias", projection_bias)]
+        constants += [("projection", interleaved(projection, 1)), ("projection_bias", projection_bias)]
     steps = output.rows
     counts = {
         "macs": op.macs(inputs, output),
@@ -166,11 +163,11 @@ def _params(op: Lstm, depth: int) -> Params:
         )
     return Params(
         depth,
-        -(-depth // _QUAD),
+        -(-depth // QUAD),
         op.cells,
         op.outputs,
-        -(-op.outputs // _QUAD),
-        -(-op.cells // _QUAD),
+        -(-op.outputs // QUAD),
+        -(-op.cells // QUAD),
         min(op.cells, op.outputs),
         tuple(gates),
         op.input_gate,
@@ -183,15 +180,6 @@ def _params(op: Lstm, depth: int) -> Params:
         op.cell_clip,
         op.projection_clip,
     )
-
-
-def _by_cell(weights: Array, gates: int) -> Array:
-    """(gates × cells, taps) as words: cell by cell, quad by quad, gate by gate; taps that fill are zero."""
-    taps = weights.shape[1]
-    filled = np.zeros((len(weights), -(-taps // _QUAD) * _QUAD), np.int8)
-    filled[:, :taps] = weights
-    quads = filled.reshape(gates, -1, filled.shape[1] // _QUAD, _QUAD)[..., _ORDER]
-    return np.ascontiguousarray(quads.transpose(1, 2, 0, 3)).view("<i4").reshape(-1).astype(np.int32)
 
 
 def _transposed(bias: Array, gates: int) -> Array:

@@ -90,17 +90,6 @@ static inline int32_t lstm_tanh(int32_t x, int32_t bits)
     return x < 0 ? -magnitude : magnitude;
 }
 
-/* Sums of `quads` times four products: int16 x with int8 weights, whose words hold taps 0, 2, 1, 3. */
-static inline int32_t lstm_dot(const simd_word *x, const int32_t *weights, int32_t quads, int32_t sum)
-{
-    for (; quads > 0; --quads, x += 2) {
-        const uint32_t word = (uint32_t)*weights++;
-        sum = simd_smlad(simd_even(word), x[0], sum);
-        sum = simd_smlad(simd_odd(word), x[1], sum);
-    }
-    return sum;
-}
-
 /* 1 / sqrt(value) for a positive value: mantissa in Q0.31, and how far it is shifted right. */
 static inline int32_t lstm_inverse_root(int32_t value, int32_t *shift)
 {

@@ -171,7 +171,60 @@ class _Lstm:
         return [*gates, self.parts.add("hidden", (0,), "int8", scale, zero_point=zero_point)]
 
 
-_KINDS: Mapping[str, tuple[type[Any], Callable[..., int]]] = {"UNIDIRECTIONAL_SEQUENCE_LSTM": (Lstm, lstm)}
+@dataclass(frozen=True)
+class Svdf:
+    """An SVDF layer; ``state`` is the type of its memory."""
+
+    depth: int
+    units: int
+    memory: int
+    rank: int = 1
+    bias: bool = True
+    real: bool = False
+    state: str = "int16"
+    spread: float = 1.0
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """Of the input."""
+        return (1, self.depth)
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        """Of the output."""
+        return (1, self.units)
+
+
+def svdf(parts: Parts, spec: Svdf, x: int, rng: np.random.Generator) -> int:
+    """Append SVDF on tensor ``x``; the output's index."""
+    filters = spec.units * spec.rank
+
+    def constant(name: str, shape: tuple[int, ...], dtype: str, scale: float, most: int) -> int:
+        if spec.real:
+            data = rng.normal(size=shape).astype(np.float32)
+            return parts.add(name, shape, "float32", data=data)
+        return parts.add(
+            name, shape, dtype, scale, data=rng.integers(-most, most + 1, size=shape).astype(dtype)
+        )
+
+    wide = spec.state == "int16"
+    weights = constant("w", (filters, spec.depth), "int8", float(rng.uniform(0.003, 0.01)) * spec.spread, 127)
+    time = constant("t", (filters, spec.memory), spec.state, 1e-4 if wide else 0.01, 32767 if wide else 127)
+    bias = constant("b", (spec.units,), "int32", 1e-4, 5000) if spec.bias else -1
+    kind, quant = ("float32", [0.0, 0.0]) if spec.real else (spec.state, [3e-4 if wide else 0.1, 0.08])
+    own: dict[str, Any] = {} if spec.real or wide else {"zero_point": int(rng.integers(-30, 30))}
+    state = parts.add("s", (1, filters * spec.memory), kind, quant[0], variable=True, **own)
+    ends: dict[str, Any] = {} if spec.real else {"zero_point": int(rng.integers(-128, 20))}
+    y = parts.add("y", spec.y_shape, "float32" if spec.real else "int8", quant[1], **ends)
+    options = {"rank": spec.rank, "fusedActivationFunction": 1}
+    parts.operators.append(OperatorSpec("SVDF", [x, weights, time, bias, state], [y], options))
+    return y
+
+
+_KINDS: Mapping[str, tuple[type[Any], Callable[..., int]]] = {
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (Lstm, lstm),
+    "SVDF": (Svdf, svdf),
+}
 
 
 def case_parts(operator: str, row: Mapping[str, Any], rng: np.random.Generator) -> tuple[Parts, int, int]:
