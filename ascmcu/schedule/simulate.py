@@ -53,12 +53,14 @@ class Trace:
 
 @dataclass(frozen=True)
 class _Task:
-    """A layer's part of the flow: what its steps read and write, and whether it has accumulators of its own."""
+    """A layer's part of the flow: what its steps read and write, whether it has accumulators of its own, and whether
+    they last from its first step to its last instead of a group."""
 
     reads: tuple[tuple[str, RowReads], ...]
     output: str
     rule: RowRule
     accumulates: bool
+    holds_state: bool
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def _flow(graph: Graph, layers: Sequence[Layer], mode: str) -> _Flow:
 def _task(layer: Layer) -> _Task:
     pairs = zip(layer.node.inputs, layer.rule.reads, strict=True)
     reads = tuple((name, reads) for name, reads in pairs if reads is not None)
-    return _Task(reads, layer.node.output, layer.rule, layer.lowered.state is not None)
+    lowered = layer.lowered
+    return _Task(reads, layer.node.output, layer.rule, lowered.state is not None, lowered.holds_state)
 
 
 @functools.lru_cache(maxsize=32)
@@ -184,7 +187,7 @@ class _Simulation:
             self.read[name][low:high] = [self.event] * (high - low)
         closes = (step + 1) % task.rule.group == 0
         if task.accumulates:
-            self._touch_state(index, opens=step % task.rule.group == 0)
+            self._touch_state(index, opens=step == 0 if task.holds_state else step % task.rule.group == 0)
         output_rows = self.rows[task.output]
         # With accumulators of its own, a layer touches its output only when a group closes.
         if closes or not task.accumulates:
