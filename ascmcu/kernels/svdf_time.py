@@ -14,7 +14,7 @@ from ascmcu.ops.svdf_time import SvdfTime
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants: ``taps`` entries of memory make one of ``units`` outputs; ``pairs`` of them fill words."""
+    """Constants: ``taps`` entries of memory make one of ``units`` outputs, ``pairs`` of them fill words."""
 
     units: int
     taps: int
