@@ -3,22 +3,28 @@
 
 from __future__ import annotations
 
+import functools
+import json
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ascmcu import api
+from ascmcu import api, boards
+from ascmcu.boards import FlashCache
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import node_macs
 from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, around, part_of, predicted
+from ascmcu.kernels._waits import ASSUMED, FLASHES, TYPICAL, Flash
 from ascmcu.kernels._work import Work
 from ascmcu.schedule import Plan
 from ascmcu.sim import session
+from ascmcu.sim.image import Image
+from ascmcu.sim.layout import guessed
 from ascmcu.toolchain import gcc
-from ascmcu.toolchain.harness import build_harness
+from ascmcu.toolchain.harness import Weights, compile_harness, link_harness
 
 # A layer's prediction may be off by so much, a network's by so much.
 LAYER, NETWORK = 0.05, 0.02
@@ -26,15 +32,20 @@ LAYER, NETWORK = 0.05, 0.02
 # decide nothing.
 SMALL, CYCLES = 0.01, 1000
 Levels = tuple[Optimize, ...]
-Waits = tuple[int, ...]
 LEVELS: Levels = ("cycles", "balanced", "flash")
-WAITS: Waits = (0, 5)
+PLACEMENTS: tuple[Weights, ...] = ("flash", "ram")
 
 HEADER = """# SPDX-License-Identifier: Apache-2.0
-# What each part of each kernel costs: cycles where the compiler optimises for cycles (-O3), balanced (-O2) and
-# flash (-Os), and cycles more per wait state of the flash. Made by `tools/cycles fit`; the parts are counted in the
-# kernel's own file. `error` is how far nine in ten predictions of the kernel are off at most. `packed` is the
+# What each part of each kernel costs at zero wait states: cycles where the compiler optimises for cycles (-O3),
+# balanced (-O2) and flash (-Os). Made by `tools/cycles fit`; waits.toml has what a flash adds. The parts are counted in
+# the kernel's own file. `error` is how far nine in ten predictions of the kernel are off at most. `packed` is the
 # assembly of _packed_gemm.py, `schedule` what runs around the layers.
+"""
+WAITS_HEADER = """# SPDX-License-Identifier: Apache-2.0
+# What each part of each kernel takes more behind a flash, at -O3. Made by `tools/cycles waits`. The first column is
+# what it takes less at zero wait states with its weights in RAM; then, for each flash in the order of [flashes] and
+# each of its wait states, what it takes more with the weights in flash, and with them in RAM. `typical` is all waits as
+# a fraction of all cycles, for kernels that were never measured.
 """
 # A layer below this tells little: it weighs as much as one of this size.
 _LEAST_CYCLES = 300.0
@@ -64,8 +75,8 @@ class Layer:
 
 @dataclass(frozen=True)
 class Measured:
-    """One network under one schedule, compiled at one level, at so many wait states. ``cycles`` is without what fills
-    the input rows."""
+    """One network under one schedule, compiled at one level, with its weights in one memory, behind one flash at so
+    many wait states. ``cycles`` is without what fills the input rows."""
 
     model: str
     mode: str
@@ -74,6 +85,15 @@ class Measured:
     around: Sequence[tuple[str, int]]
     cycles: int
     layers: Sequence[Layer]
+    flash: str = ""
+    weights: Weights = "flash"
+
+    @property
+    def target(self) -> Target:
+        """For what its cycles would be predicted."""
+        return Target(
+            self.optimize, self.wait_states, caches().get(self.flash, ASSUMED), self.weights == "ram"
+        )
 
     @property
     def around_cycles(self) -> int:
@@ -89,8 +109,26 @@ class Measured:
 # ---- Measuring ----
 
 
-def measure(path: Path, mode: str, levels: Levels = ("cycles",), waits: Waits = (0,)) -> Iterator[Measured]:
-    """One network under one schedule, at some levels of the compiler; at the first also at wait states."""
+@functools.cache
+def flashes() -> tuple[Flash, ...]:
+    """The flashes of the shipped boards, each with all wait states that one of them runs."""
+    found: dict[FlashCache, tuple[str, set[int]]] = {}
+    for board in map(boards.load, boards.names()):
+        _, waits = found.setdefault(board.chip.flash_cache, (board.chip.family, set()))
+        waits.add(board.clock.wait_states)
+    return tuple(Flash(name, cache, tuple(sorted(waits))) for cache, (name, waits) in found.items())
+
+
+def caches() -> dict[str, FlashCache]:
+    """The same by name."""
+    return {flash.name: flash.cache for flash in flashes()}
+
+
+def measure(
+    path: Path, mode: str, levels: Levels = ("cycles",), points: Sequence[tuple[str, int]] = ()
+) -> Iterator[Measured]:
+    """One network under one schedule at zero wait states, at some levels of the compiler; at the first also behind
+    flashes, as (name, wait states), with its weights in flash and in RAM."""
     compiled = api.compile_model(path, features=False)
     if not compiled.graph.nodes:
         return
@@ -98,18 +136,25 @@ def measure(path: Path, mode: str, levels: Levels = ("cycles",), waits: Waits = 
     files = render_model(plan, name=compiled.name, sha256=compiled.sha256).files
     for optimize in levels:
         with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
             for name, text in files.items():
-                (Path(scratch) / name).write_text(text)
-            elf = build_harness(Path(scratch), profile=True, level=gcc.LEVELS[optimize]).elf
-            for wait_states in waits if optimize == levels[0] else (0,):
-                yield _run(path.stem, plan, elf, optimize, wait_states)
+                (folder / name).write_text(text)
+            objects = compile_harness(folder, profile=True, level=gcc.LEVELS[optimize])
+            wanted = points if optimize == levels[0] else ()
+            for weights in PLACEMENTS if wanted else PLACEMENTS[:1]:
+                elf = link_harness(folder, objects, weights).elf
+                for flash, wait_states in (("", 0), *wanted):
+                    yield _run(path.stem, plan, elf, optimize, (flash, wait_states), weights)
 
 
-def _run(model: str, plan: Plan, elf: Path, optimize: Optimize, wait_states: int) -> Measured:
-    lines = session.finish(session.build(elf, wait_states=wait_states)).console.decode().splitlines()
+def _run(
+    model: str, plan: Plan, elf: Path, optimize: Optimize, point: tuple[str, int], weights: Weights
+) -> Measured:
+    flash, wait_states = point
+    machine = replace(guessed(Image(elf)), wait_states=wait_states, cache=caches().get(flash, FlashCache()))
+    lines = session.finish(session.build(elf, machine)).console.decode().splitlines()
     counted = [int(line.split()[1]) for line in lines if line.startswith("layer ")]
     whole = next(int(line.split()[1]) for line in lines if line.startswith("network "))
-    running = [layer for layer in plan.layers if not plan.moves_nothing(layer)]
     layers = [
         Layer(
             layer.node.name,
@@ -119,30 +164,31 @@ def _run(model: str, plan: Plan, elf: Path, optimize: Optimize, wait_states: int
             layer.lowered.work.parts,
             cycles,
         )
-        for layer, cycles in zip(running, counted, strict=True)
+        for layer, cycles in zip(plan.running, counted, strict=True)
     ]
-    return Measured(model, plan.mode, optimize, wait_states, plan.schedule_work.parts, whole, layers)
+    return Measured(
+        model, plan.mode, optimize, wait_states, plan.schedule_work.parts, whole, layers, flash, weights
+    )
 
 
 # ---- Fitting ----
 
 
 def write(found: Sequence[Measured], path: Path) -> int:
-    """Fit all columns and write the table; the number of parts."""
-    columns = [_fitted([m for m in found if Target(m.optimize, m.wait_states) == Target(o)]) for o in LEVELS]
-    waits = _waits([m for m in found if m.optimize == "cycles"])
+    """Fit the cycles at zero wait states and write the table; the number of parts."""
+    columns = [_fitted([m for m in found if m.target == Target(o)]) for o in LEVELS]
     errors = [_errors(found, o, column) for o, column in zip(LEVELS, columns, strict=True)]
     kept = {section for section, _ in columns[0]}
-    every = sorted({key for column in (*columns, waits) for key in column if key[0] in kept})
+    every = sorted({key for column in columns for key in column if key[0] in kept})
     compiler = gcc.compiler_version(gcc.find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
     lines = [HEADER, f'compiler = "{compiler}"\n']
     for section in sorted({section for section, _ in every}):
         lines.append(f"[{section}]")
         if section in errors[0]:
             off = [(column or errors[0]).get(section, 0.0) for column in errors]
-            lines.append(f"{ERROR} = [{', '.join(f'{e:.2g}' for e in off)}, 0]")
+            lines.append(f"{ERROR} = [{', '.join(f'{e:.2g}' for e in off)}]")
         for key in (k for k in every if k[0] == section):
-            costs = [(column or columns[0]).get(key, 0.0) for column in columns] + [waits.get(key, 0.0)]
+            costs = [(column or columns[0]).get(key, 0.0) for column in columns]
             lines.append(f"{key[1]} = [{', '.join(f'{c:.4g}' for c in costs)}]")
         lines.append("")
     path.write_text("\n".join(lines))
@@ -167,26 +213,65 @@ def _errors(found: Sequence[Measured], optimize: Optimize, costs: Mapping[Key, f
     """By kernel: how far nine in ten of its predictions are off at most, as a fraction; layers that take next to
     nothing do not count."""
     off: dict[str, list[float]] = {}
-    for m in (m for m in found if Target(m.optimize, m.wait_states) == Target(optimize)):
+    for m in (m for m in found if m.target == Target(optimize)):
         for layer in (layer for layer in m.layers if layer.cycles > _LEAST_CYCLES):
             guess = sum(costs.get(key, 0.0) * n for key, n in layer.parts.items())
             off.setdefault(layer.kernel, []).append(abs(guess / layer.cycles - 1))
     return {kernel: float(np.quantile(errors, 0.9)) for kernel, errors in off.items()}
 
 
-def _waits(found: Sequence[Measured]) -> dict[Key, float]:
-    """What each part waits per wait state: what the same layers take longer at some wait states than at none."""
-    without = {(m.model, m.mode): m for m in found if not m.wait_states}
-    layers: list[tuple[Parts, float, float]] = []
-    around_layers: list[tuple[Parts, float, float]] = []
-    for m in (m for m in found if m.wait_states and (m.model, m.mode) in without):
-        fast = without[m.model, m.mode]
-        for layer, same in zip(m.layers, fast.layers, strict=True):
-            waited = (layer.cycles - same.cycles) / m.wait_states
-            layers.append((layer.parts, waited, layer.cycles / m.wait_states))
-        waited = (m.around_cycles - fast.around_cycles) / m.wait_states
-        around_layers.append((m.around_parts, waited, m.around_cycles / m.wait_states))
-    return {**least_squares(layers), **least_squares(around_layers)}
+def write_waits(found: Sequence[Measured], path: Path) -> int:
+    """Fit what the flashes add and write the table; the number of parts."""
+    ideal, ideal_ram = _at(found, "", 0, "flash"), _at(found, "", 0, "ram")
+    columns = [_more(ideal_ram, ideal)]
+    for flash in flashes():
+        for wait_states in flash.wait_states:
+            columns.append(_more(ideal, _at(found, flash.name, wait_states, "flash")))
+            columns.append(_more(ideal_ram, _at(found, flash.name, wait_states, "ram")))
+    lines = [WAITS_HEADER]
+    for flash in flashes():
+        told = {"wait_states": list(flash.wait_states), **asdict(flash.cache)}
+        lines += [
+            f"[{FLASHES}.{flash.name}]",
+            *(f"{key} = {json.dumps(value)}" for key, value in told.items()),
+            "",
+        ]
+    keys = sorted({key for _, parts in columns for key in parts})
+    sections = {section: [key for key in keys if key[0] == section] for section, _ in keys}
+    rows = {TYPICAL: [(TYPICAL, [share for share, _ in columns])]}
+    for section, own in sections.items():
+        rows[section] = [(part, [costs.get((section, part), 0.0) for _, costs in columns]) for _, part in own]
+    for section, parts in rows.items():
+        lines += [
+            f"[{section}]",
+            *(f"{part} = [{', '.join(f'{c:.3g}' for c in row)}]" for part, row in parts),
+            "",
+        ]
+    path.write_text("\n".join(lines))
+    return len(keys)
+
+
+def _at(found: Sequence[Measured], flash: str, wait_states: int, weights: Weights) -> dict[Key, Measured]:
+    """Measurements of one flash and placement, by network and schedule."""
+    return {
+        (m.model, m.mode): m
+        for m in found
+        if m.optimize == "cycles" and (m.flash, m.wait_states, m.weights) == (flash, wait_states, weights)
+    }
+
+
+def _more(less: Mapping[Key, Measured], more: Mapping[Key, Measured]) -> tuple[float, dict[Key, float]]:
+    """What each part takes more in one of two measurements of the same networks: as a fraction of all cycles, and
+    by part."""
+    pairs = [(m, less[key]) for key, m in more.items() if key in less]
+    layers = [
+        (layer.parts, layer.cycles - same.cycles, layer.cycles)
+        for m, other in pairs
+        for layer, same in zip(m.layers, other.layers, strict=True)
+    ]
+    outside = [(m.around_parts, m.around_cycles - other.around_cycles, m.around_cycles) for m, other in pairs]
+    share = sum(m.cycles for m, _ in pairs) / max(sum(other.cycles for _, other in pairs), 1) - 1
+    return share, {**least_squares(layers), **least_squares(outside)}
 
 
 def least_squares(rows: Iterable[tuple[Parts, float, float]]) -> dict[Key, float]:
@@ -246,9 +331,8 @@ class Judged:
     def lines(self, *, show_all: bool) -> list[str]:
         """A table: the layers beyond the tolerance, or all."""
         m = self.measured
-        head = (
-            f"{m.model}, {m.mode}: {m.cycles:,} cycles, predicted {self.whole:,} ({100 * self.error:+.1f} %)"
-        )
+        behind = f", {m.flash} at {m.wait_states}, weights in {m.weights}" if m.flash else ""
+        head = f"{m.model}, {m.mode}{behind}: {m.cycles:,} cycles, predicted {self.whole:,} ({100 * self.error:+.1f} %)"
         found = [head]
         for index, (layer, guess) in enumerate(zip(m.layers, self.layers, strict=True)):
             if not show_all and self.fits(index):
@@ -264,7 +348,7 @@ class Judged:
 
 def judge(m: Measured) -> Judged:
     """Predict what was measured."""
-    target = Target(m.optimize, m.wait_states)
+    target = m.target
     layers = [predicted(x.kernel, x.steps, Work(tuple((p, n) for p, n in x.work)), target) for x in m.layers]
     outside = around(Work(tuple((p, n) for p, n in m.around)), target)
     return Judged(m, layers, sum(x or 0 for x in layers) + outside)

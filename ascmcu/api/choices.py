@@ -77,7 +77,9 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_
     if schedule in ("auto", LAYERS):
         found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS, tuning)))
     if schedule in ("auto", ROWS):
-        cheapest = min(choices, key=lambda v: peak_bytes(v.graph, ROWS)) if len(choices) > 1 else choices[0]
+        cheapest = (
+            min(choices, key=lambda v: peak_bytes(v.graph, ROWS, tuning)) if len(choices) > 1 else choices[0]
+        )
         found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS, tuning)))
     return better(found)
 

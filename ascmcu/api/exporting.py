@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import boards, paths
+from ascmcu.api.arranging import Arranging, Weights
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
-from ascmcu.api.sources import weight_arrays, write_library, write_sources
+from ascmcu.api.sources import weight_arrays, with_placement, write_library, write_sources
 from ascmcu.boards import Board
-from ascmcu.codegen import placing
-from ascmcu.codegen.model import WeightArray
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
 from ascmcu.paths import PathLike
@@ -28,7 +27,6 @@ from ascmcu.toolchain import gcc
 from ascmcu.toolchain.manifest import Manifest, image_hashes
 
 Format = Literal["firmware", "library"]
-Weights = Literal["auto", "flash", "ram"]
 # Step, what it counts, how many are done, how many there are.
 Progress = Callable[[str, str, int, int], None]
 
@@ -54,7 +52,7 @@ def export(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
-    weights: Weights = "flash",
+    weights: Weights = "auto",
     states: Sequence[str] = (),
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
@@ -69,9 +67,9 @@ def export(
         features: as in ``compile``.
         optimize: what kernels are chosen and compiled for.
         output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt.
-        max_ram_bytes: a limit on the activations, tighter than the board's RAM.
+        max_ram_bytes: a limit on the activations and the weights in RAM, tighter than the board's RAM.
         weights: where a firmware reads them: ``flash``; ``ram``, all are copied there at start-up; ``auto``, those that
-            gain most are, as far as RAM is free.
+            gain most are, as far as RAM is free. A library's lie where its user's linker script puts them.
         states: as in ``compile_model``.
         progress: called with the name of the step, its unit, the finished number and the total.
 
@@ -97,29 +95,30 @@ def build(
     optimize: gcc.Optimize = "cycles",
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
-    weights: Weights = "flash",
+    weights: Weights = "auto",
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Build a compiled model for a board into ``folder``. If it fails, ``folder`` is unchanged.
 
     Arguments and errors are those of ``export``.
     """
-    if weights != "flash" and output == "library":
+    if weights == "ram" and output == "library":
         raise InputError(
             "the weights of a library lie where its linker script puts them",
             found=f"--weights {weights}",
-            expected="--weights flash",
+            expected="--weights auto or flash",
             hint="their sections are .rodata.weights.*",
         )
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
     check_folder(folder)
-    found = candidates(compiled, schedule, Prediction(optimize, target.clock.wait_states))
+    prediction = Prediction(optimize, target.clock.wait_states, target.chip.flash_cache)
+    found = candidates(compiled, schedule, prediction)
     with scratch_beside(place) as scratch:
         part = Path(scratch) / "export"
         write = functools.partial(
-            _write_first_that_fits, compiled, target, part, optimize, output, weights, progress
+            _write_first_that_fits, compiled, target, part, optimize, output, weights, max_ram_bytes, progress
         )
         try:
             fitting = _fitting(found, max_ram_bytes, target)
@@ -230,6 +229,7 @@ def _write_first_that_fits(
     optimize: gcc.Optimize,
     output: Format,
     weights: Weights,
+    max_ram_bytes: int | None,
     progress: Progress,
     fitting: Sequence[Candidate],
 ) -> tuple[Plan, Manifest, tuple[str, ...]]:
@@ -239,20 +239,17 @@ def _write_first_that_fits(
         if output == "library":
             write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest), ()
+        arrays = weight_arrays(compiled, candidate.plan)
+        arranging = Arranging(board, candidate.plan, arrays, weights, max_ram_bytes)
         try:
-            manifest, warnings = _build(manifest, candidate.plan, board, part, optimize, progress)
-            in_ram = _into_ram(compiled, candidate, board, manifest, weights)
-            if in_ram:
-                shutil.rmtree(part)
-                part.mkdir()
-                manifest = write_sources(compiled, candidate, fitting, board, part, in_ram=in_ram)
-                manifest, warnings = _build(manifest, candidate.plan, board, part, optimize, progress)
+            manifest, warnings = _build(manifest, candidate.plan, board, part, optimize, arranging, progress)
         except BoardError:
             if candidate is fitting[-1]:
                 raise
             shutil.rmtree(part)
             continue
-        return candidate.plan, _finish(part, manifest), warnings
+        manifest, plan = with_placement(manifest, candidate.plan, fitting, arrays, arranging.placement, part)
+        return plan, _finish(part, manifest), warnings
     raise AssertionError("there is always a candidate")
 
 
@@ -261,14 +258,19 @@ def _network_bytes(part: Path, board: Board, frontend: bool, level: gcc.Optimize
 
 
 def _build(
-    manifest: Manifest, plan: Plan, board: Board, part: Path, optimize: gcc.Optimize, progress: Progress
+    manifest: Manifest,
+    plan: Plan,
+    board: Board,
+    part: Path,
+    optimize: gcc.Optimize,
+    arrange: gcc.Arrange,
+    progress: Progress,
 ) -> tuple[Manifest, tuple[str, ...]]:
     """Compile what was written; the manifest with what is known then, and the compiler's warnings."""
     frontend = manifest.features is not None
     network = network_level(plan, optimize, functools.partial(_network_bytes, part, board, frontend))
-    identity = gcc.firmware_identity(part, board, frontend=frontend, optimize=optimize, network=network)
     report = gcc.build_firmware(
-        part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=identity,
+        part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=None, arrange=arrange,
         progress=lambda done, total: progress("compiling", "files", done, total),
     )  # fmt: skip
     built = dataclasses.replace(
@@ -277,35 +279,10 @@ def _build(
         flash_bytes=report.flash_bytes,
         compiler=report.compiler,
         flags=report.flags,
-        build_sha256=identity,
+        build_sha256=report.build_sha256,
         images_sha256=image_hashes(part),
     )
     return built, report.warnings
-
-
-def _into_ram(
-    compiled: Compiled, candidate: Candidate, board: Board, built: Manifest, weights: Weights
-) -> tuple[WeightArray, ...]:
-    """The constants to copy into RAM, with what a firmware leaves that has them all in flash.
-
-    Raises:
-        BoardError: all are asked for, and do not fit.
-    """
-    if weights == "flash":
-        return ()
-    arrays = weight_arrays(compiled, candidate)
-    room_bytes = board.ram.size_bytes - built.ram_bytes["total"]
-    if weights == "auto":
-        return placing.choose(arrays, room_bytes)
-    if placing.needed_bytes(arrays) > room_bytes:
-        raise BoardError(
-            "the weights do not fit into RAM",
-            where=board.name,
-            expected=f"≤ {max(room_bytes, 0)} bytes that the firmware leaves free",
-            found=f"{placing.needed_bytes(arrays)} bytes",
-            hint="--weights auto copies those that gain most",
-        )
-    return arrays
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:

@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
-from ascmcu.kernels import Optimize, Target
+from ascmcu.kernels import Optimize
 from ascmcu.schedule import Plan
 
 # What a kilobyte of flash is worth, as a fraction of the network's cycles.
@@ -25,11 +26,9 @@ def network_level(plan: Plan, optimize: Optimize, code_bytes: Callable[[Optimize
     """
     if optimize != "balanced":
         return optimize
-    waits = plan.target.wait_states
-    fastest = min(plan.cycles_at(Target(level, waits)) for level in _LEVELS)
+    cycles = {level: plan.cycles_at(replace(plan.target, optimize=level)) for level in _LEVELS}
+    fastest = min(cycles.values())
     return min(
         _LEVELS,
-        key=lambda level: (
-            plan.cycles_at(Target(level, waits)) / max(fastest, 1) + WORTH_OF_KIB * code_bytes(level) / _KIB
-        ),
+        key=lambda level: cycles[level] / max(fastest, 1) + WORTH_OF_KIB * code_bytes(level) / _KIB,
     )

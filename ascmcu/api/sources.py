@@ -19,6 +19,7 @@ from ascmcu.codegen import library, licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, WeightArray, render_model
+from ascmcu.codegen.placing import Placement
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import text
 from ascmcu.ir.figures import figures_of, gives_probabilities
@@ -41,11 +42,8 @@ def write_sources(
     folder: Path,
     *,
     firmware: bool = True,
-    in_ram: Sequence[WeightArray] = (),
 ) -> Manifest:
     """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler.
-
-    ``in_ram`` are the constants that start-up copies into RAM.
 
     ``firmware`` also writes what a firmware for ``board`` needs: its configuration, the linker script, the files
     for Renode.
@@ -58,11 +56,7 @@ def write_sources(
     _write_dumps(stages, folder / DUMPS)
     (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
     (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
-    source = _model_source(compiled, plan, in_ram)
-    if in_ram:
-        line_bytes = board.chip.flash_cache.read_bytes if board is not None else 16
-        with (folder / "plan.txt").open("a") as file:
-            file.write(placing.describe(in_ram, source.arrays, line_bytes))
+    source = _model_source(compiled, plan)
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:
         x = compiled.source.tensors[compiled.source.inputs[0]]
@@ -78,16 +72,35 @@ def write_sources(
     return _manifest(compiled, candidate, others, source, board)
 
 
-def weight_arrays(compiled: Compiled, candidate: Candidate) -> tuple[WeightArray, ...]:
-    """The constants of a candidate's C."""
-    return _model_source(compiled, candidate.plan, ()).arrays
+def weight_arrays(compiled: Compiled, plan: Plan) -> tuple[WeightArray, ...]:
+    """The constants of a plan's C."""
+    return _model_source(compiled, plan).arrays
 
 
-def _model_source(compiled: Compiled, plan: Plan, in_ram: Sequence[WeightArray]) -> ModelSource:
-    symbols = [array.symbol for array in in_ram]
-    return render_model(
-        plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels, in_ram=symbols
+def with_placement(
+    manifest: Manifest,
+    plan: Plan,
+    others: Sequence[Candidate],
+    arrays: Sequence[WeightArray],
+    placement: Placement,
+    folder: Path,
+) -> tuple[Manifest, Plan]:
+    """The manifest and the plan with the cycles that are predicted where everything lies now; ``plan.txt`` says so."""
+    after = placing.placed(plan, arrays, placement)
+    alternatives = [after if c.plan is plan else c.plan for c in others]
+    text = describe(after, alternatives)
+    if placement.weights or placement.code:
+        text += placing.describe(plan, after, arrays, placement)
+    (folder / "plan.txt").write_text(text)
+    cycles = {layer.index: layer.lowered.cycles for layer in after.running}
+    layers = tuple(
+        dataclasses.replace(layer, predicted_cycles=cycles[layer.code_index]) for layer in manifest.layers
     )
+    return dataclasses.replace(manifest, layers=layers, predicted=_prediction(after)), after
+
+
+def _model_source(compiled: Compiled, plan: Plan) -> ModelSource:
+    return render_model(plan, name=compiled.name, sha256=compiled.sha256, labels=compiled.labels)
 
 
 def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:

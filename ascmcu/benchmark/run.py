@@ -86,7 +86,7 @@ def run(
         runner: not yet entered.
         clips: what to send.
         repeat: how often every clip is run; outputs must be the same each time.
-        warm_up: clips to run before, whose results are dropped.
+        warm_up: number of clips to run first; their results are discarded.
         counts: what the device counts, where the user vouches for it.
         check: called with every clip's outputs before they are kept.
         progress: called with clips done and clips in all.

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,9 +17,10 @@ ClockSource = Literal["hse-bypass", "hse-crystal", "hsi"]
 
 @dataclass(frozen=True)
 class Memory:
-    """One address range. ``ccm`` is RAM that the core reaches but DMA and code fetches do not.
+    """One address range. ``ccm`` is RAM that DMA does not reach.
 
     ``banks_bytes``: where the range is several memories in a row, each with a bus port of its own, their sizes.
+    ``code``: RAM that the core fetches code from without waiting, over the I-code bus.
     """
 
     name: str
@@ -26,6 +28,7 @@ class Memory:
     origin: int
     size_bytes: int
     banks_bytes: tuple[int, ...] = ()
+    code: bool = False
 
     @property
     def end(self) -> int:
@@ -297,6 +300,21 @@ class Board:
         """The largest other memory that the core writes to. Some chips' DMA does not reach it; none is used here."""
         others = [m for m in self.chip.memory if m.kind != "flash" and m.name != self.ram.name]
         return max(others, key=lambda m: m.size_bytes, default=None)
+
+    @property
+    def code_memory(self) -> Memory | None:
+        """A RAM beside the first that gives code without waiting, if the chip has one."""
+        others = [m for m in self.chip.memory if m.code and m.name != self.ram.name]
+        return max(others, key=lambda m: m.size_bytes, default=None)
+
+    def ram_room_bytes(self, ram_bytes: Mapping[str, int]) -> int:
+        """The RAM that a firmware's bytes are to be held against: the first memory, and the second where it has some.
+
+        Args:
+            ram_bytes: by purpose, as in :mod:`ascmcu.toolchain.size`.
+        """
+        second = ram_bytes.get("code", 0) > 0 or ram_bytes["total"] > self.ram.size_bytes
+        return self.ram.size_bytes + (self.spare.size_bytes if second and self.spare is not None else 0)
 
     @property
     def hsi_pll_m(self) -> int:

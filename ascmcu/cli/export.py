@@ -48,12 +48,15 @@ from ascmcu.cli import names
     help="Input IN takes what output OUT gave in the step before. Names or numbers. Can be repeated.",
 )  # fmt: skip
 @click.option(
-    "--max-ram", type=click.IntRange(min=1), default=None, help="Limit for the activations, in bytes."
+    "--max-ram",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Limit for activations and weights in RAM, in bytes.",
 )
 @click.option(
-    "--weights", type=click.Choice(["auto", "flash", "ram"]), default="flash", show_default=True,
+    "--weights", type=click.Choice(["auto", "flash", "ram"]), default="auto", show_default=True,
     help="Where a firmware reads the weights. ram: copied there at start. auto: those that save most cycles, "
-    "as far as RAM is free.",
+    "as far as RAM is free. A library leaves them in flash.",
 )  # fmt: skip
 @click.option(
     "--limits",
@@ -69,9 +72,11 @@ def command(
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
     from ascmcu.cli.progress import staged
-    from ascmcu.tune import limits as bounds
 
-    bounds.require(model, limits)
+    if limits:
+        from ascmcu.tune import limits as bounds
+
+        bounds.require(model, limits)
     with staged() as progress:
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
@@ -127,7 +132,7 @@ def _show(result: Any) -> None:
     )
     table = Table("memory", "part", "bytes", "of the board", box=None, header_style="bold", pad_edge=False)
     for name, parts, size in (
-        ("RAM", m.ram_bytes, board.ram.size_bytes),
+        ("RAM", m.ram_bytes, board.ram_room_bytes(m.ram_bytes)),
         ("flash", m.flash_bytes, board.flash.size_bytes),
     ):
         for part, used in parts.items():

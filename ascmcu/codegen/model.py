@@ -3,9 +3,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,6 +23,8 @@ _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
     "float32": "float", "float64": "double",
 }  # fmt: skip
+
+WEIGHTS_SECTION = ".rodata.weights"
 
 
 @dataclass(frozen=True)
@@ -56,17 +57,16 @@ class TensorView:
 
 @dataclass(frozen=True)
 class Constant:
-    """An array in flash; ``in_ram``: start-up copies it into RAM."""
+    """An array in flash, in a section of its own: the linker script decides whether start-up copies it into RAM."""
 
     symbol: str
     c_type: str
     values: Array
-    in_ram: bool = False
 
     @property
     def section(self) -> str:
         """Where the linker puts it."""
-        return f".{'data' if self.in_ram else 'rodata'}.weights.{self.symbol}"
+        return f"{WEIGHTS_SECTION}.{self.symbol}"
 
     @property
     def count(self) -> int:
@@ -220,12 +220,11 @@ class StreamView:
 
 @dataclass(frozen=True)
 class WeightArray:
-    """A constant of layer ``layer``, which is read about ``passes`` times an inference: once for each output pixel."""
+    """A constant, and the layers that read it, by their numbers in the code."""
 
     symbol: str
-    layer: int
     size_bytes: int
-    passes: int
+    layers: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -238,9 +237,7 @@ class ModelSource:
     arrays: tuple[WeightArray, ...] = ()
 
 
-def render_model(
-    plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = (), in_ram: Collection[str] = ()
-) -> ModelSource:
+def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = ()) -> ModelSource:
     """``model.c`` and ``model.h`` of a plan.
 
     Args:
@@ -248,7 +245,6 @@ def render_model(
         name: the model's name, for comments and the hello message.
         sha256: hexadecimal SHA-256 of the source file.
         labels: the classes in the order of the first output's values.
-        in_ram: symbols of the constants that start-up copies into RAM.
     """
     environment().filters["c_float"] = _float_literal
     layers = _layer_views(plan)
@@ -261,7 +257,7 @@ def render_model(
         tensors.setdefault(view.symbol, view)
     pooled = {c.symbol: c for layer in layers for c in layer.constants}
     pooled.update({s.initial.symbol: s.initial for s in states if s.initial is not None})
-    constants = tuple(dataclasses.replace(c, in_ram=c.symbol in in_ram) for c in pooled.values())
+    constants = tuple(pooled.values())
     context = {
         "plan": plan,
         "name": name,
@@ -288,19 +284,17 @@ def render_model(
     per_layer = tuple(
         sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
     )
-    return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(plan, layers))
+    return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(layers))
 
 
-def _weight_arrays(plan: Plan, layers: Sequence[LayerView]) -> tuple[WeightArray, ...]:
-    """Each constant once, with the layer that reads it most often."""
-    found: dict[str, WeightArray] = {}
+def _weight_arrays(layers: Sequence[LayerView]) -> tuple[WeightArray, ...]:
+    """The constants of layers, each once."""
+    readers: dict[str, list[int]] = {}
+    sizes = {c.symbol: c.size_bytes for view in layers for c in view.constants}
     for view in layers:
-        output = plan.graph.output_tensor(view.layer.node)
-        passes = output.elements // (output.shape[-1] if output.shape else 1)
-        for c in view.constants:
-            array = WeightArray(c.symbol, view.layer.index, c.size_bytes, passes)
-            found[c.symbol] = max(found.get(c.symbol, array), array, key=lambda a: a.passes)
-    return tuple(found.values())
+        for symbol in dict.fromkeys(c.symbol for c in view.constants):
+            readers.setdefault(symbol, []).append(view.index)
+    return tuple(WeightArray(symbol, sizes[symbol], tuple(found)) for symbol, found in readers.items())
 
 
 def _state_views(plan: Plan) -> tuple[StateView, ...]:

@@ -160,14 +160,6 @@ def _idioms() -> Iterator[dict[str, Any]]:
 def _logarithms(spec: FeatureSpec) -> Iterator[dict[str, Any]]:
     yield from ({"log": kind} for kind in ("ln", "log10", "db"))
     yield from ({"log_offset": 0.0, "log_floor": floor} for floor in _FLOORS)
-    # Samples of ±32768 in place of ±1: log(k mel + offset) = log(mel + offset / k) + log(k).
-    if spec.normalization == "none" and spec.deltas == 0 and spec.n_mfcc is None and spec.top_db is None:
-        k = 32768.0**spec.power
-        log_k = {"ln": np.log(k), "log10": np.log10(k), "db": 10 * (3 - spec.power) * np.log10(k)}[spec.log]
-        offsets = {"log_offset": spec.log_offset / k, "log_floor": spec.log_floor / k}
-        line = {"normalization": "range", "range_low": -float(log_k), "range_high": 1 - float(log_k)}
-        if spec.db_reference == "unit" and max(offsets.values()) >= 1e-30:
-            yield {**offsets, **line}
 
 
 def _frames(spec: FeatureSpec) -> Iterator[dict[str, Any]]:

@@ -25,6 +25,7 @@ def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
         stack_frames=1,
         stack_step=0,
         n_mfcc=None,
+        mfcc_first="dct",
         lifter=0.0,
         crop_frames=0,
         top_db=None,
@@ -104,6 +105,7 @@ def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
 
 
 def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
-    """The energy of each windowed frame by channel, each (frames,)."""
-    for framed in extract.frames(extract.signal(pcm, spec), spec):
+    """The energy of each windowed frame by channel, each (frames,); before pre-emphasis, whose rounding is of it."""
+    plain = spec.replace(pre_emphasis=0.0, pre_emphasis_before="zero")
+    for framed in extract.frames(extract.signal(pcm, plain), plain):
         yield np.einsum("tn,tn->t", framed, framed)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
-from ascmcu.features import windows
+from ascmcu.features import mel_scale, windows
 from ascmcu.features.spec import FeatureSpec
 
 _Real = npt.NDArray[np.float64]
@@ -71,11 +71,7 @@ class MelSegments:
 
 def mel_segments(spec: FeatureSpec) -> MelSegments:
     """The filter bank of a spec. Corners and Slaney's factor 2 / (upper - lower) as in librosa."""
-    import librosa
-
-    corners = librosa.mel_frequencies(
-        spec.n_mels + 2, fmin=spec.fmin_hz, fmax=spec.fmax_hz, htk=spec.mel_scale == "htk"
-    ).astype(np.float64)
+    corners = mel_scale.corners(spec.n_mels + 2, spec.fmin_hz, spec.fmax_hz, htk=spec.mel_scale == "htk")
     step = spec.sample_rate_hz / spec.n_fft
     if spec.mel_corners == "bin":
         corners = bin_corners(corners, spec) * step
@@ -107,13 +103,11 @@ def _check_corners(edges: npt.NDArray[np.int64], spec: FeatureSpec) -> None:
 
 def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:
     """Weights of the falling filters whose sides are straight over mel; ``edges`` as in ``mel_segments``."""
-    import librosa
-
     htk = spec.mel_scale == "htk"
-    low, high = librosa.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
+    low, high = mel_scale.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
     spacing = (high - low) / (spec.n_mels + 1)
     segment = np.repeat(np.arange(spec.n_mels + 1), np.diff(edges))
-    at = librosa.hz_to_mel(np.arange(edges[0], edges[-1]) * spec.sample_rate_hz / spec.n_fft, htk=htk)
+    at = mel_scale.hz_to_mel(np.arange(edges[0], edges[-1]) * spec.sample_rate_hz / spec.n_fft, htk=htk)
     return np.asarray(np.clip((low + (segment + 1) * spacing - at) / spacing, 0.0, 1.0))
 
 

@@ -12,6 +12,8 @@ _Real = npt.NDArray[np.float64]
 
 # Kaldi's window: a Hann window to this power (feature-window.cc).
 _POVEY_EXPONENT = 0.85
+# (a, b) of the windows a - b cos.
+_COSINES = {"hann": (0.5, 0.5), "hamming": (0.54, 0.46), "boxcar": (1.0, 0.0)}
 # A window that is no mirror image of itself by more than this has no half that says all.
 _ASYMMETRY_MAX = 1e-9
 
@@ -26,11 +28,16 @@ def values(name: str, length: int, symmetric: bool) -> _Real:
     Raises:
         FeatureError: no such window, or one that is no mirror image of itself.
     """
+    kind, _, parameter = name.partition(":")
+    if name in _COSINES:
+        a, b = _COSINES[name]
+        turns = np.arange(length) / max(length - 1 if symmetric else length, 1)
+        return np.asarray(a - b * np.cos(2 * np.pi * turns))
+    if name == "povey":
+        return values("hann", length, symmetric) ** _POVEY_EXPONENT
+    # Only here: its import takes longer than an export.
     import scipy.signal
 
-    kind, _, parameter = name.partition(":")
-    if kind == "povey":
-        return values("hann", length, symmetric) ** _POVEY_EXPONENT
     try:
         window = scipy.signal.get_window(
             (kind, float(parameter)) if parameter else kind, length, fftbins=not symmetric

@@ -14,9 +14,9 @@ from ascmcu.errors import ModelError
 from ascmcu.frontends.flatbuffer import CORRUPT, buffer_of, builtin_name, indices, options_of
 from ascmcu.frontends.operator_context import OperatorContext
 from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
-from ascmcu.frontends.variables import Variables
+from ascmcu.frontends.variables import Carried, Variables
 from ascmcu.ir import registry
-from ascmcu.ir.graph import Graph, Node, with_tensor
+from ascmcu.ir.graph import Graph, Node, State, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 
@@ -54,6 +54,7 @@ class Importer:
         self.dynamic: set[int] = set()
         self.refused: dict[int, ModelError] = {}
         self.variables = Variables(name)
+        self.own_states: list[Carried] = []
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
@@ -70,7 +71,7 @@ class Importer:
         for name, value in self.variables.constants().items():
             self.tensors[name] = with_tensor(self.tensors[name], data=value)
         taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
-        carried = self.variables.carried(taken, self)
+        carried = [*self.variables.carried(taken, self), *self.own_states]
         # ``define`` may have made an output tensor a constant since.
         graph = Graph(
             self.name,
@@ -100,6 +101,10 @@ class Importer:
         made = Tensor(self.fresh(stem), tensor.shape, tensor.dtype, tensor.quant)
         self.tensors[made.name] = made
         return made
+
+    def carry(self, entry: Tensor, exit_: Tensor, initial: Array) -> None:
+        """An operator's own state."""
+        self.own_states.append(Carried(State(entry.name, initial), entry, exit_))
 
     def tensor_at(self, index: int, role: str) -> Tensor:
         """A tensor of the subgraph, as it is known by now."""
@@ -272,6 +277,12 @@ class Importer:
             )
         return tensor
 
+    def _intermediate(self, index: int) -> Quantization | None:
+        """Such a tensor has no values, and often no extents."""
+        if not 0 <= index < self.subgraph.TensorsLength():
+            return None
+        return self._quantization(self.subgraph.Tensors(index), (), f"{self.name}: tensor {index}")
+
     def _operator(self, index: int) -> None:
         raw = self.subgraph.Operators(index)
         builtin = builtin_name(self.model, raw, f"{self.name}: operator {index}")
@@ -289,7 +300,8 @@ class Importer:
         ]
         floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
         op = registry.importer(builtin, floats=floats)
-        ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw))
+        between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
+        ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw), between)
         if op is None:
             # The survey speaks of the first output's type, which may be one that is not imported.
             raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)

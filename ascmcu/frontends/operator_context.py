@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ascmcu.errors import ModelError
 from ascmcu.ir.graph import Node, with_tensor
 from ascmcu.ir.op import Op
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ops._quant import way_to_int8
 
 
@@ -31,6 +31,9 @@ class Building(Protocol):
     def fresh(self, stem: str) -> str:
         """A name that no tensor has."""
 
+    def carry(self, entry: Tensor, exit_: Tensor, initial: Array) -> None:
+        """Make ``exit_`` of a step ``entry`` of the next one."""
+
 
 class OperatorContext:
     """The ``ImportContext`` of one operator."""
@@ -43,6 +46,7 @@ class OperatorContext:
         inputs: Sequence[Tensor | None],
         outputs: Sequence[Tensor],
         options: Any,
+        intermediates: Sequence[Quantization | None] = (),
     ) -> None:
         self._graph = graph
         self.builtin = builtin
@@ -51,6 +55,7 @@ class OperatorContext:
         self.inputs = [None if t is None else graph.tensors.get(t.name, t) for t in inputs]
         self.outputs = list(outputs)
         self._options = options
+        self.intermediates = intermediates
 
     def option(self, name: str, default: Any = None) -> Any:
         """A builtin option; numbers are finite.
@@ -120,6 +125,10 @@ class OperatorContext:
     def _add(self, tensor: Tensor) -> Tensor:
         self._graph.tensors[tensor.name] = tensor
         return tensor
+
+    def carry(self, entry: Tensor, exit_: Tensor, initial: Array) -> None:
+        """State of the operator's own: ``exit_`` of a step is ``entry`` of the next one."""
+        self._graph.carry(entry, exit_, initial)
 
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """An error at this operator."""

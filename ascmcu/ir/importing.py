@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ascmcu.errors import ModelError
 from ascmcu.ir.op import Op
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import Array, DType, Quantization, Tensor
 
 
 class ImportContext(Protocol):
@@ -25,6 +25,10 @@ class ImportContext(Protocol):
     @property
     def outputs(self) -> Sequence[Tensor]:
         """Output tensors with the shapes that the source file states."""
+
+    @property
+    def intermediates(self) -> Sequence[Quantization | None]:
+        """The quantizations of what the operator computes in between, as far as the source states them."""
 
     def option(self, name: str, default: Any = None) -> Any:
         """A builtin option by its schema name (``StrideH``), or ``default`` when the operator has no options."""
@@ -54,6 +58,12 @@ class ImportContext(Protocol):
 
     def constant(self, stem: str, value: Array, like: Tensor | None = None) -> Tensor:
         """A new constant tensor; type and quantization from ``like`` when given."""
+
+    def carry(self, entry: Tensor, exit_: Tensor, initial: Array) -> None:
+        """State of the operator's own: ``exit_`` of a step is ``entry`` of the next one, ``initial`` that of the first.
+
+        ``entry`` is a temporary that nothing computes.
+        """
 
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """A ModelError that names this operator, its index and ``tensor``."""

@@ -194,7 +194,7 @@ def _parse_state(line: str, stored: Mapping[str, Array]) -> State:
     return State(name, np.array(ast.literal_eval(value), dtype))
 
 
-_NODE = re.compile(rf"({_NAME}) = (\w+)\(([^)]*)\) \{{(.*)\}} : (.*) ; (.*) (-?\d+)")
+_NODE = re.compile(rf"({_NAME}) = (\w+)\(((?:{_NAME}|[^)])*)\) \{{(.*)\}} : (.*) ; (.*) (-?\d+)")
 
 
 def _parse_node(line: str) -> tuple[Node, Tensor]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a layer is predicted to cost: its work (``_work``) times the cycles of each part (``cycles.toml``)."""
+"""What a layer is predicted to cost: its work (``_work``) times the cycles of each part (``cycles.toml``),
+and what the part waits for the memories (``waits.toml``)."""
 
 from __future__ import annotations
 
@@ -10,14 +11,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ascmcu.boards import FlashCache
 from ascmcu.errors import VerifyError
+from ascmcu.kernels import _waits
 from ascmcu.kernels._work import Work
 
 Optimize = Literal["cycles", "flash", "balanced"]
 
-# The order of the columns in the table: cycles at each of the compiler's levels, and what a part waits for the flash
-# per wait state.
-COLUMNS = ("cycles", "balanced", "flash", "wait")
+# The order of the columns in the table: cycles at each of the compiler's levels.
+COLUMNS = ("cycles", "balanced", "flash")
 _COMPILER = "compiler"
 STEPS = "steps"
 # How far nine in ten predictions of a kernel are off at most, as a fraction.
@@ -33,11 +35,24 @@ class Target:
 
     Attributes:
         optimize: the compiler's level goes with it.
-        wait_states: of the flash that code and weights are read from.
+        wait_states: of the flash.
+        flash: what stands before it; unless said, an STM32F4's.
+        weights_in_ram: the constants are read from RAM, in the memory of the activations.
+        code_in_ram: the code is fetched without waiting, and not over the bus of the data.
     """
 
     optimize: Optimize = "cycles"
     wait_states: int = 0
+    flash: FlashCache = _waits.ASSUMED
+    weights_in_ram: bool = False
+    code_in_ram: bool = False
+
+    @functools.cached_property
+    def mix(self) -> _waits.Mix:
+        """Its columns of ``waits.toml``."""
+        return _waits.mix(
+            self.wait_states, self.flash, weights_in_ram=self.weights_in_ram, code_in_ram=self.code_in_ram
+        )
 
 
 DEFAULT_TARGET = Target()
@@ -48,7 +63,12 @@ def predicted(kernel: str, steps: int, work: Work, target: Target) -> int | None
     own = _table().get(kernel)
     if own is None or unmeasured(kernel, work):
         return None
-    return round(steps * _cost(own, STEPS, target) + sum(n * _part(kernel, p, target) for p, n in work.parts))
+    return round(sum(n * _part(kernel, part, target) for part, n in ((STEPS, steps), *work.parts)))
+
+
+def with_waits(cycles: float, target: Target) -> int:
+    """A kernel's own estimate, which is of zero wait states, with what kernels wait on average."""
+    return round(cycles * (1.0 + _waits.typical(target.mix)))
 
 
 def error(kernel: str, work: Work, target: Target) -> float:
@@ -80,14 +100,9 @@ def part_of(kernel: str, part: str) -> tuple[str, str]:
 
 def _part(kernel: str, part: str, target: Target) -> float:
     section, name = part_of(kernel, part)
-    return _cost(_table().get(section, {}), name, target)
-
-
-def _cost(section: Mapping[str, tuple[float, ...]], name: str, target: Target) -> float:
-    costs = section.get(name)
-    if costs is None:
-        return 0.0
-    return costs[COLUMNS.index(target.optimize)] + target.wait_states * costs[-1]
+    costs = _table().get(section, {}).get(name)
+    own = 0.0 if costs is None else costs[COLUMNS.index(target.optimize)]
+    return own + _waits.cycles(section, name, own, target.mix)
 
 
 @functools.cache

@@ -19,6 +19,7 @@ class Lowered:
         params: a frozen dataclass of compile-time constants; layers with equal kind and params share one C function.
         constants: arrays in flash, by the name that the template uses, in the layout that the kernel walks.
         state: element type and count of the accumulators that live from the first step to the last, if any.
+        holds_state: the accumulators outlive the rows that steps complete.
         scratch: element type and count of what a step needs only while it runs, if anything.
         shift: of the requantization, where layers of one shift share their code.
         widens_in_place: the kernel reads its only input row forward into a scratch twice as long, whose second half
@@ -35,6 +36,7 @@ class Lowered:
     params: object
     constants: tuple[tuple[str, Array], ...] = ()
     state: tuple[DType, int] | None = None
+    holds_state: bool = False
     scratch: tuple[DType, int] | None = None
     shift: int | None = None
     widens_in_place: bool = False
@@ -50,7 +52,7 @@ SCRATCH_BYTES = 4096  # a row's working set beyond this is done in blocks, unles
 
 @dataclass(frozen=True)
 class Tuning:
-    """What lowering may spend.
+    """Limits of a lowering: RAM for scratch, code size of inner loops.
 
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps

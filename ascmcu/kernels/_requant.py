@@ -223,7 +223,16 @@ def _multiplier_bounds(acc: I64, edge: I64, at_least: Mask, reachable: Mask) -> 
 
 def _steps(requant: Requantization, low: I64, high: I64) -> tuple[I64, I64, Mask]:
     """Values v (1, steps); per channel the smallest accumulator in [low, high + 1] with a result ≥ v; and whether
-    the channel's accumulators cross that step at all."""
+    the channel's accumulators cross that step at all.
+
+    All forms of a layer are proven at the same ones: they are kept.
+    """
+    return _found_steps(requant, low.tobytes(), high.tobytes())
+
+
+@functools.lru_cache(maxsize=16)
+def _found_steps(requant: Requantization, lowest: bytes, highest: bytes) -> tuple[I64, I64, Mask]:
+    low, high = np.frombuffer(lowest, np.int64), np.frombuffer(highest, np.int64)
     v = np.arange(requant.low - requant.zero_point + 1, requant.high - requant.zero_point + 1, dtype=np.int64)
     low, high = low[:, np.newaxis], high[:, np.newaxis]
     least, most = _scaled(requant, low), _scaled(requant, high)

@@ -12,7 +12,7 @@ from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import Inputs, Op
 from ascmcu.ir.types import Tensor
-from ascmcu.kernels._cycles import error, predicted
+from ascmcu.kernels._cycles import error, predicted, with_waits
 from ascmcu.kernels._lowered import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._registry import Kernel, kernels_of
 from ascmcu.kernels._work import general
@@ -85,6 +85,6 @@ def _predicted(
     work = lowered.work if lowered.work.parts else general(op, inputs, output)
     rule = lowered.rule or op.row_rule(inputs, output)
     cycles = predicted(kernel.name, rule.steps, work, tuning.target)
-    cycles = lowered.cycles or estimate if cycles is None else cycles
+    cycles = with_waits(lowered.cycles or estimate, tuning.target) if cycles is None else cycles
     at_most = cycles * (1.0 + error(kernel.name, work, tuning.target))
     return dataclasses.replace(lowered, kernel=kernel.name, work=work, cycles=cycles, at_most_cycles=at_most)

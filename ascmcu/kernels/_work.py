@@ -8,6 +8,7 @@ prefix, ``packed.``; all others belong to the kernel that counts them.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -23,7 +24,10 @@ class Work:
     parts: tuple[tuple[str, int], ...] = ()
 
     def __add__(self, other: Work) -> Work:
-        return work({p: self.of(p) + other.of(p) for p in dict.fromkeys((*self.names, *other.names))})
+        counts = dict(self.parts)
+        for part, count in other.parts:
+            counts[part] = counts.get(part, 0) + count
+        return work(counts)
 
     def __mul__(self, times: int) -> Work:
         return work({part: count * times for part, count in self.parts})
@@ -52,10 +56,11 @@ def general(op: Op, inputs: Inputs, output: Tensor) -> Work:
     return work({"macs": op.macs(inputs, output), "outputs": output.elements, "inputs": read})
 
 
-def inside(outputs: int, kernel: int, stride: int, dilation: int, before: int, size: int) -> list[int]:
+@functools.lru_cache(maxsize=1024)
+def inside(outputs: int, kernel: int, stride: int, dilation: int, before: int, size: int) -> tuple[int, ...]:
     """Of each window along an axis, how many of its taps lie in the map and not in the padding."""
     starts = (o * stride - before for o in range(outputs))
-    return [sum(0 <= start + tap * dilation < size for tap in range(kernel)) for start in starts]
+    return tuple(sum(0 <= start + tap * dilation < size for tap in range(kernel)) for start in starts)
 
 
 def blocks(count: int, most: int) -> Iterable[tuple[int, int]]:

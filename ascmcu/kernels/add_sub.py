@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 
 from ascmcu.ir.layout import ROW_MAJOR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, present
-from ascmcu.ir.types import DType, Tensor
+from ascmcu.ir.types import DType, Quantization, Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
@@ -86,8 +87,18 @@ def _two_mac(
     side_by_side = len(loops) == 1 and loops[0].steps == (1, 1, 1) and loops[0].extent % 4 == 0
     if not side_by_side or any(t.dtype is not DType.INT8 for t in (a, b, output)):
         return None
+    return _proven_two_mac(a.quantization, b.quantization, output.quantization, clamp, subtract=subtract)
+
+
+@functools.lru_cache(maxsize=256)
+def _proven_two_mac(
+    a: Quantization, b: Quantization, y: Quantization, clamp: tuple[int, int], *, subtract: bool
+) -> TwoMacAdd | None:
+    """The form for all pairs of int8 inputs; the same in every layout and schedule: results are kept."""
+    operands = tuple(Tensor("", (), DType.INT8, quant) for quant in (a, b))
     values = np.arange(-128, 128, dtype=np.int64)
-    table = evaluate(values[:, np.newaxis], values[np.newaxis, :], (a, b), output, clamp, subtract=subtract)
+    output = Tensor("", (), DType.INT8, y)
+    table = evaluate(values[:, np.newaxis], values[np.newaxis, :], operands, output, clamp, subtract=subtract)
     # Where the search for a form starts; any precision does.
-    a_scale, b_scale = (_scales.double(t.scale, over=output.scale) for t in (a, b))
+    a_scale, b_scale = (_scales.double(t.scale, over=output.scale) for t in operands)
     return two_mac_add(table, a_scale, -b_scale if subtract else b_scale, *clamp)

@@ -44,6 +44,15 @@ def single_multiplier(*factors: float, over: float) -> tuple[int, int]:
     return _multiplier(single(*factors, over=over))
 
 
+def rounded_multiplier(*factors: float, over: float) -> tuple[int, int]:
+    """``QuantizeMultiplier`` of a product formed in double precision and kept as a ``float``: (mantissa, shift).
+
+    Raises:
+        VerifyError: it is too large: the import let it pass.
+    """
+    return _multiplier(single(double(*factors, over=over)))
+
+
 def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
     """``QuantizeMultiplier`` of a product formed in double precision: (mantissa, shift).
 

@@ -17,13 +17,14 @@ from ascmcu import zoo
 from ascmcu.data.scores import Scores, score
 from ascmcu.features import extract
 from ascmcu.quantize import metadata, ptq
+from ascmcu.train import plots
 from ascmcu.train.run import Run, write_json
 
 
 def finish(run: Run) -> tuple[Path, Scores | None]:
     """Quantize a training run: ``model.tflite`` and its scores on the test part join the run's folder.
 
-    The training part calibrates.
+    The training part calibrates. ``confusion.png`` shows the float network's answers beside the int8 network's.
     """
     model = ptq.int8(run.model, run.train.examples.x)
     model = metadata.embedded(model, run.features, run.train.dataset.labels)
@@ -34,6 +35,8 @@ def finish(run: Run) -> tuple[Path, Scores | None]:
         scores = score(run.test.dataset, probabilities(model, run.test.examples.x))
         metrics = json.loads((run.folder / "metrics.json").read_text())
         write_json(run.folder / "metrics.json", metrics | {"int8": dataclasses.asdict(scores)})
+        both = ({} if run.scores is None else {"float": run.scores}) | {"int8": scores}
+        plots.confusions(both, run.train.dataset.labels, run.folder / "confusion.png")
     return path, scores
 
 

@@ -59,10 +59,12 @@ def kinds(b: Benchmark) -> list[Slice]:
 
 def rows(b: Benchmark) -> list[LayerRow]:
     """The table: a line for each layer."""
-    most = max((x.count or 0 for x in b.layers), default=0) or 1
+    if not b.layers:
+        return []
+    most = max(x.count or 0 for x in b.layers) or 1
     whole = sum(x.count or 0 for x in b.layers) or 1
-    ram = max((x.buffer_bytes for x in b.layers), default=0) or 1
-    flash = max((x.flash_bytes for x in b.layers), default=0) or 1
+    ram = max(x.buffer_bytes for x in b.layers) or 1
+    flash = max(x.flash_bytes for x in b.layers) or 1
     worst = max((x.count / x.macs for x in b.layers if x.count and x.macs), default=0.0) or 1.0
     return [_layer_row(n, x, most, whole, ram, flash, worst) for n, x in enumerate(b.layers)]
 

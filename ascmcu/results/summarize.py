@@ -105,7 +105,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         ram_bytes=ram,
         flash_bytes=dict(manifest.flash_bytes),
         flash_symbols=symbols,
-        board_ram_bytes=_ram_room(board, manifest.ram_bytes["total"]),
+        board_ram_bytes=board.ram_room_bytes(manifest.ram_bytes),
         board_flash_bytes=board.flash.size_bytes,
         schedule=manifest.schedule,
         compiler=manifest.compiler,
@@ -121,12 +121,6 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         state_bytes=manifest.state_bytes,
         predicted_cycles=None if predicted is None else predicted.cycles,
     )
-
-
-def _ram_room(board: Board, used_bytes: int) -> int:
-    """The board's RAM; with its second memory where the firmware needs that too."""
-    spare = board.spare if used_bytes > board.ram.size_bytes else None
-    return board.ram.size_bytes + (0 if spare is None else spare.size_bytes)
 
 
 def _link(run: RunResult) -> dict[str, int]:
@@ -230,10 +224,11 @@ def _class_accuracy(confusion: Confusion | None, labels: tuple[str, ...]) -> dic
 
 
 def _device_accuracy(outcomes: tuple[ClipOutcome, ...]) -> dict[str, float] | None:
-    devices = sorted({outcome.device for outcome in outcomes if outcome.device and outcome.truth is not None})
-    if not devices:
+    known = [outcome for outcome in outcomes if outcome.device and outcome.truth is not None]
+    if not known:
         return None
-    right = {d: [o.truth == o.predicted for o in outcomes if o.device == d] for d in devices}
+    devices = sorted({outcome.device for outcome in known})
+    right = {d: [o.truth == o.predicted for o in known if o.device == d] for d in devices}
     return {device: sum(answers) / len(answers) for device, answers in right.items()}
 
 

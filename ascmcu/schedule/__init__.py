@@ -108,13 +108,24 @@ def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
 
 def _one_shift(graph: Graph, tuning: Tuning) -> tuple[tuple[Layer, ...], Tuning]:
     """The layers at the shift with which they need the fewest kernels."""
-    tunings = [dataclasses.replace(tuning, shift=shift) for shift in _SHIFTS]
-    return min(((_layers(graph, t), t) for t in tunings), key=lambda found: _shifted_kernels(found[0]))
+    best: tuple[tuple[Layer, ...], Tuning] | None = None
+    fewest = 0
+    for shift in _SHIFTS:
+        tried = dataclasses.replace(tuning, shift=shift)
+        layers = _layers(graph, tried)
+        kernels_at_shifts = _shifted_kernels(layers)
+        if best is None or len(kernels_at_shifts) < fewest:
+            best, fewest = (layers, tried), len(kernels_at_shifts)
+        if fewest == len({kernel for kernel, _ in kernels_at_shifts}):
+            break  # each kernel is there once: no shift needs fewer
+    assert best is not None
+    return best
 
 
-def _shifted_kernels(layers: tuple[Layer, ...]) -> int:
-    kinds = {(type(layer.lowered.params), layer.lowered.shift) for layer in layers}
-    return len([kind for kind, shift in kinds if shift is not None])
+def _shifted_kernels(layers: tuple[Layer, ...]) -> set[tuple[type, int]]:
+    """The kernels whose code depends on a shift, with the shifts at which layers take them."""
+    kinds = ((type(layer.lowered.params), layer.lowered.shift) for layer in layers)
+    return {(kernel, shift) for kernel, shift in kinds if shift is not None}
 
 
 def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> Layer:

@@ -16,7 +16,7 @@ from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.passes.time_to_width import time_to_width
 from ascmcu.passes.widen_maps import widen_maps
 from ascmcu.schedule.plan import LAYERS
-from ascmcu.schedule.shortest import Kinds, shortest
+from ascmcu.schedule.shortest import Costs, Kinds, shortest
 
 Stage = tuple[str, Graph]
 
@@ -54,8 +54,9 @@ def layouts(graph: Graph, mode: str, tunings: Sequence[Tuning]) -> tuple[LaidOut
         tunings: what each node may spend.
     """
     found: dict[object, LaidOut] = {}
+    costs = Costs(graph, tunings)
     for kinds in (*_ROWS[:2], Kinds(time=False)) if mode == LAYERS else _ROWS:
-        best = shortest(graph, kinds, tunings)
+        best = shortest(costs, kinds)
         laid = LaidOut(graph).then(planar_maps, best.tensors(planar=True)).then(time_to_width, best.in_time)
         laid = laid.then(pair_rows, best.in_pairs).then(widen_maps, best.tensors(int16=True))
         laid = laid if mode == LAYERS else laid.then(input_readers_first)

@@ -32,11 +32,14 @@ def place(buffers: Sequence[Buffer], events: int) -> tuple[tuple[Buffer, ...], i
 
 def liveness(buffers: Sequence[Buffer], events: int) -> Matrix:
     """(buffers, event slots): live or not. Events at which nothing begins add nothing and are left out."""
-    slots = np.unique([first for b in buffers for first, _ in b.live] or [0])
+    intervals = np.array([interval for b in buffers for interval in b.live], np.int64).reshape(-1, 2)
+    slots = np.unique(intervals[:, 0]) if len(intervals) else np.zeros(1, np.int64)
+    begins = np.searchsorted(slots, intervals[:, 0])
+    ends = np.searchsorted(slots, intervals[:, 1], side="right")
     live = np.zeros((len(buffers), len(slots)), bool)
-    for i, b in enumerate(buffers):
-        for first, last in b.live:
-            live[i, np.searchsorted(slots, first) : np.searchsorted(slots, last, side="right")] = True
+    owners = (i for i, b in enumerate(buffers) for _ in b.live)
+    for i, begin, end in zip(owners, begins.tolist(), ends.tolist(), strict=True):
+        live[i, begin:end] = True
     return live
 
 

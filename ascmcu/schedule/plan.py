@@ -89,7 +89,8 @@ class Plan:
     @property
     def cycles(self) -> int:
         """Predicted for an inference: all layers, and what runs around them."""
-        return self.cycles_at(self.target)
+        layers = sum(layer.lowered.cycles for layer in self.running)
+        return layers + around(self.schedule_work, self.target)
 
     def cycles_at(self, target: Target) -> int:
         """The same kernels' cycles elsewhere; of a kernel that was never measured, as the plan has them."""

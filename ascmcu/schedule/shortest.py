@@ -63,15 +63,57 @@ class Assignment:
         return frozenset(n for n, x in self.read.items() if x.row_pairs and self.written[n].row_pairs)
 
 
-def shortest(graph: Graph, kinds: Kinds, tunings: Sequence[Tuning]) -> Assignment:
-    """The best layouts of ``graph``, of which none is assigned yet; ``tunings`` are what its nodes may spend."""
-    return _Search(graph, kinds, tunings).run()
+def shortest(costs: Costs, kinds: Kinds) -> Assignment:
+    """The best layouts of the graph of ``costs``, of which none is assigned yet."""
+    return _Search(costs, kinds).run()
+
+
+class Costs:
+    """Predicted cycles of a graph's nodes in every layout that a search asks for; searches share them.
+
+    Args:
+        graph: no layout of which is assigned yet.
+        tunings: what its nodes may spend.
+    """
+
+    def __init__(self, graph: Graph, tunings: Sequence[Tuning]) -> None:
+        self.graph = graph
+        self._tuning = {node.output: t for node, t in zip(graph.nodes, tunings, strict=True)}
+
+    @functools.cache  # noqa: B019 (the costs live as long as the searches of one graph)
+    def of(self, node: Node, read: Layout, written: Layout) -> float:
+        """A node that reads and writes these layouts; infinite where no kernel does."""
+        inputs = tuple(_as_read(t, read) for t in self.graph.input_tensors(node))
+        if read.time_steps > 1 and not self._reads_whole_maps(node):
+            return math.inf
+        output = with_tensor(self.graph.output_tensor(node), layout=written)
+        return _cycles(kernels.lower(node.op, inputs, output, self._tuning[node.output]))
+
+    @functools.cache  # noqa: B019
+    def relayout(self, name: str, written: Layout, read: Layout) -> float:
+        """A copy of a tensor into another layout; infinite where there is none."""
+        # Rows in pairs are rows all the same.
+        if read in (written, dataclasses.replace(written, row_pairs=False)):
+            return 0.0
+        # Only time is folded and unfolded by a copy; and what is int16 is so for a single reader.
+        if written.time_steps == read.time_steps == 1 or written.int16 or read.int16:
+            return math.inf
+        x = self.graph.tensors[name]
+        ends = (with_tensor(x, layout=layout) for layout in (written, read))
+        return _cycles(kernels.lower(Relayout(), (next(ends),), next(ends)))
+
+    def _reads_whole_maps(self, node: Node) -> bool:
+        """A dense layer reads time folded to width if all of the map is one vector, and what fills it is zero."""
+        if not isinstance(node.op, FullyConnected):
+            return True
+        x, weights, _ = node.op.operands(self.graph.input_tensors(node))
+        return x.elements == weights.shape[1] and weights.zero_point == 0
 
 
 class _Search:
-    def __init__(self, graph: Graph, kinds: Kinds, tunings: Sequence[Tuning]) -> None:
-        self.graph, self.kinds = graph, kinds
-        self.tuning = {node.output: t for node, t in zip(graph.nodes, tunings, strict=True)}
+    def __init__(self, costs: Costs, kinds: Kinds) -> None:
+        self.costs, self.kinds = costs, kinds
+        self.graph = graph = costs.graph
         self.producer = {node.output: node for node in graph.nodes}
         self.readers: dict[str, list[Node]] = {name: [] for name in graph.tensors}
         for node in graph.nodes:
@@ -110,14 +152,14 @@ class _Search:
         for layout in self.candidates[name]:
             total = sum(self._read(node, name, layout)[0] for node in self.readers[name])
             if name in self.graph.outputs:
-                total += self._relayout(name, layout, ROW_MAJOR)
+                total += self.costs.relayout(name, layout, ROW_MAJOR)
             self.behind[name, layout] = total
 
     def _read(self, node: Node, name: str, written: Layout) -> tuple[float, Layout]:
         """How a node had better read a tensor: as it is, or through a copy; with all cycles from there on."""
         found = [(math.inf, written)]
         for layout in self.candidates.get(name, (ROW_MAJOR,)):
-            copied = self._relayout(name, written, layout) if name else 0.0
+            copied = self.costs.relayout(name, written, layout) if name else 0.0
             if copied < math.inf:
                 found.append((copied + self._of_input(node, name, layout), layout))
         return min(found, key=lambda choice: choice[0])
@@ -129,45 +171,12 @@ class _Search:
     def _best(self, node: Node, read: Layout) -> float:
         """Cycles of a node and all that lies behind it, for the layout that it reads."""
         options = [
-            (self._cost(node, read, written) + self.behind[node.output, written], written)
+            (self.costs.of(node, read, written) + self.behind[node.output, written], written)
             for written in self.candidates[node.output]
         ]
         cycles, written = min(options, key=lambda option: option[0])
         self.writes[node.output, read] = written
         return cycles
-
-    @functools.cache  # noqa: B019 (the search lives as long as one call of shortest)
-    def _cost(self, node: Node, read: Layout, written: Layout) -> float:
-        inputs = tuple(self._as_read(t, read) for t in self.graph.input_tensors(node))
-        if read.time_steps > 1 and not self._reads_whole_maps(node):
-            return math.inf
-        output = with_tensor(self.graph.output_tensor(node), layout=written)
-        return _cycles(kernels.lower(node.op, inputs, output, self.tuning[node.output]))
-
-    def _as_read(self, t: Tensor | None, layout: Layout) -> Tensor | None:
-        """An operand, in a layout if it is a map that is computed; one without time has none."""
-        if t is None or t.is_const or layout == ROW_MAJOR or len(t.shape) != 4:
-            return t
-        return t if layout.time_steps > 1 and t.shape[1] == 1 else with_tensor(t, layout=layout)
-
-    def _reads_whole_maps(self, node: Node) -> bool:
-        """A dense layer reads time folded to width if all of the map is one vector, and what fills it is zero."""
-        if not isinstance(node.op, FullyConnected):
-            return True
-        x, weights, _ = node.op.operands(self.graph.input_tensors(node))
-        return x.elements == weights.shape[1] and weights.zero_point == 0
-
-    @functools.cache  # noqa: B019
-    def _relayout(self, name: str, written: Layout, read: Layout) -> float:
-        # Rows in pairs are rows all the same.
-        if read in (written, dataclasses.replace(written, row_pairs=False)):
-            return 0.0
-        # Only time is folded and unfolded by a copy; and what is int16 is so for a single reader.
-        if written.time_steps == read.time_steps == 1 or written.int16 or read.int16:
-            return math.inf
-        x = self.graph.tensors[name]
-        ends = (with_tensor(x, layout=layout) for layout in (written, read))
-        return _cycles(kernels.lower(Relayout(), (next(ends),), next(ends)))
 
     def _candidates(self, x: Tensor) -> tuple[Layout, ...]:
         """The layouts in which a map may be written; those that ask for nothing come first."""
@@ -200,6 +209,13 @@ class _Search:
         if self.kinds.int16 and sole and maker is not None and isinstance(maker.op, DepthwiseConv2D):
             found.append(Layout(TIME_STEPS, int16=True, pitch=x.shape[3]))
         return tuple(found)
+
+
+def _as_read(t: Tensor | None, layout: Layout) -> Tensor | None:
+    """An operand, in a layout if it is a map that is computed; one without time has none."""
+    if t is None or t.is_const or layout == ROW_MAJOR or len(t.shape) != 4:
+        return t
+    return t if layout.time_steps > 1 and t.shape[1] == 1 else with_tensor(t, layout=layout)
 
 
 def _cycles(lowered: kernels.Lowered | None) -> float:

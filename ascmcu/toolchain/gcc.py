@@ -8,7 +8,6 @@ compiled without contraction in both builds, so that the front end computes the 
 from __future__ import annotations
 
 import concurrent.futures
-import importlib
 import os
 import re
 import shutil
@@ -25,11 +24,15 @@ from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
 from ascmcu.kernels import Optimize as Optimize  # re-exported
+from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 from ascmcu.toolchain.identity import UNIDENTIFIED, digest, place
 from ascmcu.toolchain.size import sizes
 
 Progress = Callable[[int, int], None]
+# (image with everything in flash, network's object file, whether buffers lie in the second memory) → another linker
+# script, or None where nothing is to be moved.
+Arrange = Callable[[Path, Path, bool], str | None]
 
 LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
 _LANGUAGE = (*LANGUAGE, "-ffunction-sections", "-fdata-sections", "-g")
@@ -52,6 +55,7 @@ class BuildReport:
     """What a build made. ``ram_bytes`` and ``flash_bytes`` as in :mod:`ascmcu.toolchain.size`.
 
     ``warnings``: what the compiler and the linker said of it, a line each; another compiler than ours may warn.
+    ``build_sha256``: what the firmware's hello names as its build.
     """
 
     elf: Path
@@ -60,6 +64,7 @@ class BuildReport:
     ram_bytes: dict[str, int] = field(default_factory=dict)
     flash_bytes: dict[str, int] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    build_sha256: str = UNIDENTIFIED
 
 
 @dataclass(frozen=True)
@@ -110,28 +115,6 @@ def compiler_version(compiler: str) -> str:
     return done.stdout.splitlines()[0]
 
 
-def firmware_identity(
-    folder: Path,
-    board: Board,
-    *,
-    frontend: bool,
-    optimize: Optimize = "balanced",
-    network: Optimize | None = None,
-    profile: bool = True,
-) -> str:
-    """What ``build_firmware`` of these arguments compiles, as one SHA-256.
-
-    Raises:
-        ToolError: the cross compiler is missing.
-    """
-    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
-    units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
-    units = _at_level(units, folder, network)
-    scripts = [("export/firmware.ld", folder / "firmware.ld")]
-    return _identity(folder, (compiler_version(gcc), board.name, *_LINK, *flags), units, scripts)
-
-
 def host_identity(folder: Path, *, frontend: bool, sanitize: bool = False, profile: bool = True) -> str:
     """What ``build_host`` of these arguments compiles, as one SHA-256.
 
@@ -165,14 +148,25 @@ def build_firmware(
     optimize: Optimize = "balanced",
     network: Optimize | None = None,
     profile: bool = True,
-    build_sha256: str = UNIDENTIFIED,
+    build_sha256: str | None = UNIDENTIFIED,
+    arrange: Arrange = lambda elf, network, second_memory: None,
     progress: Progress = lambda done, total: None,
 ) -> BuildReport:
     """Compile and link ``folder`` for ``board``: firmware.elf, .bin and .hex appear in it, all or none.
 
-    ``network`` is the level of ``model.c``, where it is another. ``profile`` counts cycles per layer. Same input, same
-    bytes: nothing of time or place enters. ``build_sha256`` is what the firmware's hello names as its build
-    (``firmware_identity``). ``progress`` is called with the files compiled and the files in all.
+    Same input, same bytes: nothing of time or place enters.
+
+    Args:
+        folder: holds the generated C and ``firmware.ld``, which becomes the script that the image was linked with.
+        board: what it is compiled for.
+        frontend: it has ``frontend.c`` too.
+        optimize: the level of the code.
+        network: the level of ``model.c``, where it is another.
+        profile: count cycles per layer.
+        build_sha256: what the firmware's hello names as its build; None: the SHA-256 of everything that is compiled
+            and linked.
+        arrange: moves what start-up copies out of the flash.
+        progress: called with the files compiled and the files in all.
 
     Raises:
         ToolError: the cross compiler is missing.
@@ -185,22 +179,38 @@ def build_firmware(
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     units = _at_level(units, folder, network)
-    units = _naming(units, build_sha256)
     with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
         scratch = Path(scratch_name)
-        objects, said = _compile(gcc, units, (*flags, *_maps(folder)), scratch, progress)
-        elf = scratch / "firmware.elf"
-        script, linker_said = _link_or_explain(gcc, objects, folder / "firmware.ld", elf, board)
+        all_flags = (*flags, *_maps(folder))
+        objects, said = _compile(
+            gcc, _naming(units, build_sha256 or UNIDENTIFIED), all_flags, scratch, progress
+        )
+        elf, script = scratch / "firmware.elf", folder / "firmware.ld"
+        linked_with = _link_or_explain(gcc, objects, script, elf, board)
+        second = linked_with != script
+        if second:
+            shutil.copyfile(linked_with, script)
+        moved = arrange(elf, scratch / _object_name(folder / "model.c"), second)
+        if moved is not None:
+            script.write_text(moved)
+        if build_sha256 is None:
+            facts = (compiler_version(gcc), board.name, *_LINK, *flags)
+            build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
+            named = [u for u in _naming(units, build_sha256) if u.source.stem == "protocol"]
+            _compile(gcc, named, all_flags, scratch)
+        linked = _link(gcc, objects, script, elf)
+        if linked.returncode != 0:
+            raise BuildError("linking failed", where=script.name, details=linked.stderr)
         ram, flash = sizes(elf)
         for ending, form in ((".bin", "binary"), (".hex", "ihex")):
             _run([objcopy, "-O", form, str(elf), str(elf.with_suffix(ending))], "objcopy failed")
         for ending in (".elf", ".bin", ".hex"):
             shutil.copyfile(elf.with_suffix(ending), folder / f"firmware{ending}")
-        if script != folder / "firmware.ld":
-            shutil.copyfile(script, folder / "firmware.ld")
-    warnings = _warnings(said + linker_said)
+    warnings = _warnings(said + linked.stderr)
     told = " ".join(flags) + ("" if network in (None, optimize) else f"; model.c: {LEVELS[network]}")
-    return BuildReport(folder / "firmware.elf", compiler_version(gcc), told, ram, flash, warnings)
+    return BuildReport(
+        folder / "firmware.elf", compiler_version(gcc), told, ram, flash, warnings, build_sha256
+    )
 
 
 def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optimize) -> int:
@@ -290,10 +300,7 @@ def _units(
     own += sorted((firmware / "app").glob("*.c"))
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
-    units = [
-        _Unit(s, f"{s.parent.name}_{s.stem}.o", common + (about if s.stem == "protocol" else ())) for s in own
-    ]
-    cmsis_dsp = importlib.import_module("ascmcu.toolchain.cmsis_dsp")
+    units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
     if frontend and cmsis_dsp.needed_by((folder / "frontend.h").read_text()):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
@@ -301,6 +308,10 @@ def _units(
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.
         units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
     return units
+
+
+def _object_name(source: Path) -> str:
+    return f"{source.parent.name}_{source.stem}.o"
 
 
 def _compile(
@@ -393,21 +404,18 @@ def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subproc
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
-def _link_or_explain(
-    gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board
-) -> tuple[Path, str]:
-    """Link, with the buffers in two memories if one is too small; the script that did it, and what the linker said."""
+def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> Path:
+    """Link, with the buffers in two memories if one is too small; the script that did it."""
     linked = _link(gcc, objects, script, elf)
     if linked.returncode == 0:
-        return script, linked.stderr
+        return script
     if "overflowed by" not in linked.stderr:
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
     if board.spare is not None and f"region `{board.ram.name}' overflowed" in linked.stderr:
         script = elf.with_name("two_memories.ld")
         script.write_text(linker_script(board, second_memory=True))
-        linked_again = _link(gcc, objects, script, elf)
-        if linked_again.returncode == 0:
-            return script, linked_again.stderr
+        if _link(gcc, objects, script, elf).returncode == 0:
+            return script
     # Linked again into memories that are large enough for anything, so that the needs can be told.
     roomy = elf.with_name("roomy.ld")
     roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from elftools.elf.elffile import ELFFile
 
@@ -17,6 +19,7 @@ FLAGS = (
     *CORE, *LANGUAGE, "-ffunction-sections", "-fdata-sections", *WARNINGS,
 )  # fmt: skip
 LEVEL = "-O2"
+Weights = Literal["flash", "ram"]
 _LINK = ("-nostartfiles", "--specs=nano.specs", "-Wl,--gc-sections", "-Wl,--no-warn-rwx-segments")
 
 
@@ -29,46 +32,54 @@ class Harness:
     static_ram_bytes: int
 
 
-def build_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) -> Harness:
+def build_harness(
+    folder: Path, *, profile: bool = False, level: str = LEVEL, weights: Weights = "flash"
+) -> Harness:
     """Compile ``model.c`` of ``folder`` with the harness.
 
     Args:
         folder: holds ``model.c`` and ``model.h``; the image is put there.
         profile: count cycles per layer too, which costs a few cycles per row.
         level: the compiler's level of optimisation.
+        weights: the memory that the network reads its constants from.
 
     Raises:
         ToolError: no cross compiler.
         BuildError: it failed; its output is in the error.
     """
-    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    return link_harness(folder, compile_harness(folder, profile=profile, level=level), weights)
+
+
+def compile_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) -> tuple[Path, ...]:
+    """The objects of ``build_harness``, which do not depend on where the weights lie."""
     home = paths.firmware() / "harness"
-    elf = folder / ("harness-profile.elf" if profile else "harness.elf")
-    defines = (
-        ['-DMODEL_CYCLES_HEADER="harness_cycles.h"', "-include", str(home / "harness_cycles.h")]
-        if profile
-        else []
-    )
+    counting = ('-DMODEL_CYCLES_HEADER="harness_cycles.h"', "-include", str(home / "harness_cycles.h"))
     includes = [f"-I{p}" for p in (folder, home, paths.firmware() / "kernels")]
-    sources = [str(folder / "model.c"), str(home / "harness.c")]
-    command = [
-        gcc,
-        *FLAGS,
-        level,
-        *strict(),
-        *_LINK,
-        *defines,
-        *includes,
-        *sources,
-        "-T",
-        str(home / "harness.ld"),
-        "-o",
-        str(elf),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise refused(gcc, folder / "model.c", done.stderr)
+    flags = [*FLAGS, level, *strict(), *(counting if profile else ()), *includes]
+    objects = []
+    for source in (folder / "model.c", home / "harness.c"):
+        objects.append(folder / f"{source.stem}{'-profile' if profile else ''}.o")
+        _run([*flags, "-c", str(source), "-o", str(objects[-1])], folder)
+    return tuple(objects)
+
+
+def link_harness(folder: Path, objects: Sequence[Path], weights: Weights = "flash") -> Harness:
+    """The image of compiled objects."""
+    (folder / "weights.ld").write_text(f'REGION_ALIAS("WEIGHTS", {weights})\n')
+    elf = folder / f"{objects[0].stem.replace('model', 'harness')}{'' if weights == 'flash' else '-ram'}.elf"
+    script = paths.firmware() / "harness" / "harness.ld"
+    linked = [*CORE, *_LINK, *map(str, objects), f"-L{folder}", "-T", str(script), "-o", str(elf)]
+    _run(linked, folder)
     with elf.open("rb") as file:
         sizes = {s.name: int(s["sh_size"]) for s in ELFFile(file).iter_sections()}
-    data = sizes.get(".data", 0)
-    return Harness(elf, sizes[".text"] + data, data + sizes.get(".bss", 0))
+    copied = sizes.get(".data", 0)
+    flash_bytes = copied + sum(sizes.get(name, 0) for name in (".text", ".weights", ".rodata"))
+    copied += sizes.get(".weights", 0) if weights == "ram" else 0
+    return Harness(elf, flash_bytes, copied + sizes.get(".bss", 0))
+
+
+def _run(arguments: Sequence[str], folder: Path) -> None:
+    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    done = subprocess.run([gcc, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise refused(gcc, folder / "model.c", done.stderr)

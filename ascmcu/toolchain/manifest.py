@@ -117,6 +117,11 @@ class Manifest:
     predicted: Prediction | None = None
     runner_up: Prediction | None = None
 
+    @property
+    def needed_ram_bytes(self) -> int:
+        """The total without what start-up copies out of the flash, which gives way where RAM is short."""
+        return self.ram_bytes["total"] - self.ram_bytes.get("weights", 0) - self.ram_bytes.get("code", 0)
+
     def to_json(self) -> str:
         """The text of ``manifest.json``."""
         return json.dumps(dataclasses.asdict(self), indent=2) + "\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from ascmcu.boards import Memory
 from ascmcu.errors import BuildError
 from ascmcu.toolchain.elf import reading
 
@@ -20,7 +21,9 @@ _FLASH = {
     ".vectors": "code",
     ".flash_config": "code",
     ".text": "code",
+    ".fast_code": "code",
     ".weights": "weights",
+    ".fast_weights": "weights",
     ".feature_tables": "feature_tables",
     ".dsp_tables": "dsp_tables",
     ".rodata": "constants",
@@ -34,6 +37,8 @@ _RAM = {
     ".stack": "stack",
     ".data": "data",
     ".bss": "data",
+    ".fast_weights": "weights",
+    ".fast_code": "code",
 }
 _OTHER_MEMORY = 1024
 _ALLOCATED = 0x2  # SHF_ALLOC: the section takes room in the device's memory
@@ -59,18 +64,40 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
                     "a section is missing from the memory report", where=elf.name, found=section.name
                 )
     for table, names in ((ram, _RAM), (flash, _FLASH)):
-        end = None
+        end: int | None = None
         for section in (s for s in sections if s.name in names):
             start, size = int(section["sh_addr"]), int(section["sh_size"])
             table[names[section.name]] += size
             if section.name in _RAM and names is _FLASH:
-                continue  # .data: its initial values follow the rest of the flash
+                continue  # what start-up copies: its initial values follow the rest of the flash
             gap = 0 if end is None else start - end
             # Alignment costs a few bytes; what is further away lies in another memory.
             table["padding"] += gap if names is _FLASH or gap < _OTHER_MEMORY else 0
             end = start + size
         table["total"] = sum(table.values())
     return ram, flash
+
+
+def end_of(elf: Path, memory: Memory) -> int:
+    """The first address of a memory that an image leaves free: all that it places there is before."""
+    with reading(elf), elf.open("rb") as file:
+        sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED and s["sh_size"]]
+        ends = [int(s["sh_addr"]) + int(s["sh_size"]) for s in sections]
+    return max((end for end in ends if memory.origin < end <= memory.end), default=memory.origin)
+
+
+def functions(compiled: Path, elf: Path) -> list[tuple[str, int]]:
+    """The functions of one object file that are in an image: name and bytes."""
+    found, kept = _functions(compiled), _functions(elf)
+    return [(name, size_bytes) for name, size_bytes in found.items() if name in kept]
+
+
+def _functions(file_of_code: Path) -> dict[str, int]:
+    with reading(file_of_code), file_of_code.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        symbols = table.iter_symbols() if isinstance(table, SymbolTableSection) else ()
+        own = [s for s in symbols if s["st_info"]["type"] == "STT_FUNC" and s["st_size"]]
+        return {symbol.name: int(symbol["st_size"]) for symbol in own}
 
 
 def symbols(elf: Path) -> list[tuple[str, str, int]]:

@@ -7,7 +7,7 @@ import concurrent.futures
 import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,12 +78,14 @@ def fit(
     validate: Examples | None,
     plan: Plan,
     progress: Callable[[Epoch], None] = lambda epoch: None,
+    watch: Callable[[Sequence[Epoch]], None] = lambda history: None,
 ) -> list[Epoch]:
     """Train ``model`` in place.
 
     With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
     else the last; averaged ones in either case where the recipe asks for it. Every epoch draws from its own
-    generator, seeded by the recipe and the epoch's number.
+    generator, seeded by the recipe and the epoch's number. After each epoch ``progress`` is called with it, and
+    ``watch`` with all epochs so far, those before a break included.
     """
     training = plan.training
     plan = dataclasses.replace(plan, objective=plan.objective or labels_alone(model, training))
@@ -103,6 +105,7 @@ def fit(
         epoch = _epoch(step, model, train, validate, plan, number)
         progress(epoch)
         state = _after(state, epoch, trained, training, bool(validate))
+        watch([Epoch(**row) for row in state.history])
         if plan.state_file and time.monotonic() - saved > min(STATE_SECONDS, wait_seconds):
             began = time.monotonic()
             checkpoint.save(plan.state_file, plan.run, trained, state, beside)
@@ -115,6 +118,22 @@ def fit(
         renew_statistics(trained, train, plan)
     model.set_weights(trained.get_weights())
     return [Epoch(**row) for row in state.history]
+
+
+def kept_epochs(history: Sequence[Epoch], training: Training) -> tuple[int, ...]:
+    """The numbers of the epochs whose weights, or whose weights' mean, a training ends with."""
+    snapshots = tuple(epoch.epoch for epoch in history if training.is_snapshot(epoch.epoch))
+    if snapshots or not history:
+        return snapshots
+    judged = [epoch for epoch in history if not math.isnan(epoch.validation_accuracy)]
+    if training.averages_snapshots or not judged:
+        return (history[-1].epoch,)
+    return (max(judged, key=_score).epoch,)  # of equal ones the first, as in the training itself
+
+
+def _score(epoch: Epoch) -> tuple[float, float]:
+    """The larger, the better: the accuracy, then the loss."""
+    return (epoch.validation_accuracy, -epoch.validation_loss)
 
 
 def labels_alone(model: keras.Model, training: Training) -> Objective:
@@ -223,7 +242,7 @@ def _after(
 ) -> checkpoint.State:
     """The state with one more epoch."""
     best, sums, snapshots = state.best, state.sums, state.snapshots
-    score = (epoch.validation_accuracy, -epoch.validation_loss)
+    score = _score(epoch)
     if judged and not training.averages_snapshots and (best is None or score > best.score):
         best = Best(epoch.epoch - 1, score, _averaged(model, training))
     if training.is_snapshot(epoch.epoch):

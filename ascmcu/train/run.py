@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
+import functools
 import json
 import platform
 import time
@@ -28,6 +28,7 @@ from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, loop, plots
 from ascmcu.train.examples import Examples, Inputs
+from ascmcu.train.history import History, Log
 from ascmcu.train.loop import Epoch, Plan
 from ascmcu.train.losses import Objective, Stage
 from ascmcu.train.part import Part
@@ -60,8 +61,9 @@ def train(
 ) -> Run:
     """Train by a recipe and write recipe.json, history.csv, model.keras, metrics.json and the plots to ``folder``.
 
-    Two runs of one recipe on one machine give the same weights, also when one of them was cut off and begun
-    again: its state lies in ``folder`` until the end.
+    While it runs, ``progress.csv`` and ``progress.png`` hold the history so far. Two runs of one recipe on one
+    machine give the same weights, also when one of them was cut off and begun again: its state lies in ``folder``
+    until the end.
 
     Raises:
         DataError: the data set lacks a part that the recipe names, or recordings cannot be used.
@@ -76,7 +78,7 @@ def train(
         recipe = dataclasses.replace(recipe, features=fusion.members(recipe)[0].features)
     features, parts = prepare(recipe, dataset, on_features)
     started = time.perf_counter()
-    history: list[Epoch] = []
+    history = History(recipe.training)
     if recipe.fusion.runs:
         whole = fusion.build(recipe, parts)
         seconds = time.perf_counter() - started
@@ -130,7 +132,7 @@ class _Job:
         return zoo.build(recipe.network.name, shape, len(self.dataset.labels), {**groups, **options})
 
 
-def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, list[Epoch], float]:
+def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, History, float]:
     """The network with all its classifiers, after every stage; the history; the seconds of all epochs."""
     recipe = job.recipe
     shape = job.features.input_shape[1:]
@@ -149,7 +151,8 @@ def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model,
         both = bool(recipe.heads.groups) and recipe.teacher.heads == "all"
         told = distill.answers(teachers, train.dataset, groups=both)
         train = dataclasses.replace(train, examples=dataclasses.replace(train.examples, answers=told))
-    history: list[Epoch] = []
+    history = History(recipe.training)
+    log = Log(job.folder)
     for number, objective in enumerate(_objectives(job)):
         stage = objective.stage
         hint = None
@@ -165,8 +168,9 @@ def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model,
             f"{job.name} {number}",
         )
         validate = job.parts["validate"].examples if "validate" in job.parts and not hint else None
-        history += loop.fit(whole, train.examples, validate, plan, on_epoch)
-    return whole, history, seconds + sum(epoch.seconds for epoch in history)
+        watch = functools.partial(log, history)
+        history = history.followed_by(loop.fit(whole, train.examples, validate, plan, on_epoch, watch))
+    return whole, history, seconds + sum(epoch.seconds for epoch in history.epochs)
 
 
 def _objectives(job: _Job) -> list[Objective]:
@@ -191,7 +195,7 @@ def _written(
     parts: dict[str, Part],
     folder: Path,
     whole: keras.Model,
-    history: list[Epoch],
+    history: History,
     seconds: float,
     heard: Intake,
 ) -> Run:
@@ -206,13 +210,13 @@ def _written(
     model.save(folder / "model.keras")
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
     write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard))
-    if history:
-        _write_history(folder / "history.csv", history)
+    if history.epochs:
+        history.write(folder / "history.csv")
         plots.curves(history, folder / "curves.png")
     if scores:
-        plots.confusion(scores, dataset.labels, "float", folder / "confusion.png")
-    for state in folder.glob("state*.npz"):
-        state.unlink()
+        plots.confusions({"float": scores}, dataset.labels, folder / "confusion.png")
+    for passing in (*folder.glob("state*.npz"), *folder.glob("progress.*")):
+        passing.unlink()
     return Run(folder, model, features, parts["train"], test, scores, heard)
 
 
@@ -290,7 +294,7 @@ def devices() -> list[str]:
 def _metrics(
     model: keras.Model,
     dataset: Dataset,
-    history: list[Epoch],
+    history: History,
     seconds: float,
     scores: Scores | None,
     heard: Intake,
@@ -299,10 +303,10 @@ def _metrics(
         "labels": list(dataset.labels),
         "recordings": dataclasses.asdict(heard),
         "parameters": model.count_params(),
-        "epochs": len(history),
+        "epochs": len(history.epochs),
         "training_seconds": round(seconds, 1),
-        "examples_per_second": round(float(np.median([e.examples_per_second for e in history])), 1)
-        if history
+        "examples_per_second": round(float(np.median([e.examples_per_second for e in history.epochs])), 1)
+        if history.epochs
         else None,
         "float": dataclasses.asdict(scores) if scores else None,
         "made_with": {
@@ -315,10 +319,3 @@ def _metrics(
             "trained_on": devices(),
         },
     }
-
-
-def _write_history(path: Path, history: list[Epoch]) -> None:
-    with path.open("w", newline="") as file:
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(field.name for field in dataclasses.fields(Epoch))
-        table.writerows(dataclasses.astuple(epoch) for epoch in history)

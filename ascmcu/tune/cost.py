@@ -20,7 +20,8 @@ _STAND_INS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the linked firmware: bytes of RAM and flash; cycles of the network per clip, where they were simulated."""
+    """Of the linked firmware: bytes of RAM that it needs, and of flash; cycles of the network per clip, where they were
+    simulated."""
 
     ram_bytes: int
     flash_bytes: int
@@ -47,7 +48,7 @@ def of(model: Path, board: str, clip: Path | None, folder: Path | None = None) -
             counts = api.bench(place, on="sim", data=clip, limit=1).counts
             assert counts is not None
             cycles = int(counts.network)
-        return Cost(manifest.ram_bytes["total"], manifest.flash_bytes["total"], cycles)
+        return Cost(manifest.needed_ram_bytes, manifest.flash_bytes["total"], cycles)
 
 
 def untrained(recipe: Recipe, dataset: Dataset) -> bytes:

@@ -128,7 +128,7 @@ int main(void)
 
 __attribute__((naked)) void reset(void)
 {
-    /* Paints the stack and clears .bss before any C code relies on either. */
+    /* Paints the stack, clears .bss and fetches the weights before any C code relies on them. */
     __asm__ volatile(
         "ldr r0, =stack_bottom\n"
         "ldr r1, =stack_top\n"
@@ -144,7 +144,17 @@ __attribute__((naked)) void reset(void)
         "bhs 4f\n"
         "str r2, [r0], #4\n"
         "b 3b\n"
-        "4: ldr r0, =0xE000ED88\n" /* CPACR: the FPU on, ARMv7-M ARM B3.2.20 */
+        "4: ldr r0, =weights_start\n"
+        "ldr r1, =weights_end\n"
+        "ldr r2, =weights_load\n"
+        "cmp r0, r2\n"
+        "beq 6f\n"
+        "7: cmp r0, r1\n"
+        "bhs 6f\n"
+        "ldr r3, [r2], #4\n"
+        "str r3, [r0], #4\n"
+        "b 7b\n"
+        "6: ldr r0, =0xE000ED88\n" /* CPACR: the FPU on, ARMv7-M ARM B3.2.20 */
         "ldr r1, [r0]\n"
         "orr r1, r1, #0x00F00000\n"
         "str r1, [r0]\n"

@@ -63,6 +63,20 @@ static inline int32_t simd_smlad(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
+/* Sums of `quads` times four products: int16 x with int8 weights, whose words hold taps 0, 2, 1, 3. */
+static inline int32_t simd_dot4(const simd_word *x, const int32_t *weights, int32_t quads, int32_t sum)
+{
+#if ASCMCU_DSP
+#pragma GCC unroll 4
+#endif
+    for (int32_t quad = 0; quad < quads; ++quad, x += 2) {
+        const uint32_t word = (uint32_t)*weights++;
+        sum = simd_smlad(simd_even(word), x[0], sum);
+        sum = simd_smlad(simd_odd(word), x[1], sum);
+    }
+    return sum;
+}
+
 /* The differences of two pairs of halves. */
 static inline uint32_t simd_sub2(uint32_t a, uint32_t b)
 {

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Constants that start-up copies into RAM: which, how many, and with the same answers and fewer cycles."""
+"""What start-up copies out of the flash: which constants and functions, and with the same answers in fewer cycles."""
 
 from __future__ import annotations
 
+import dataclasses
+import re
 import shutil
 from pathlib import Path
 
@@ -10,79 +12,155 @@ import numpy as np
 import pytest
 
 import ascmcu
+from ascmcu import api, boards
+from ascmcu.api.sources import weight_arrays
+from ascmcu.boards import Board
 from ascmcu.codegen import placing
-from ascmcu.codegen.model import WeightArray
+from ascmcu.codegen.placing import Function, Placement
 from ascmcu.errors import BoardError, InputError
+from ascmcu.kernels import Target
+from ascmcu.schedule import Plan
+from ascmcu.toolchain.size import end_of, sizes
 from tests.cli.conftest import dense
 
-ARRAYS = (
-    WeightArray("weights_0", 0, 1000, 1),
-    WeightArray("weights_1", 1, 4000, 50),
-    WeightArray("weights_2", 2, 300, 200),
-    WeightArray("constants_2", 2, 62, 200),
-)
+needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
 
 
-@pytest.mark.parametrize(
-    ("room_bytes", "expected"),
-    [
-        (0, []),
-        (80, ["constants_2"]),
-        (400, ["constants_2", "weights_2"]),
-        (4000, ["constants_2", "weights_2"]),
-        (4380, ["constants_2", "weights_2", "weights_1"]),
-        (99_999, ["constants_2", "weights_2", "weights_1"]),  # what is read once does not pay
-    ],
-)
-def test_what_is_read_most_often_goes_first(room_bytes: int, expected: list[str]) -> None:
-    chosen = placing.choose(ARRAYS, room_bytes)
-    assert [array.symbol for array in chosen] == expected
+def _plan(path: Path, board: Board, *, optimize: str = "cycles") -> tuple[api.Compiled, Plan]:
+    compiled = ascmcu.compile(path)
+    target = Target(optimize, board.clock.wait_states, board.chip.flash_cache)  # type: ignore[arg-type]
+    return compiled, api.candidates(compiled, "layers", target)[0].plan
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("network") / "small.tflite"
+    path.write_bytes(dense(512, 32))
+    return path
+
+
+@pytest.fixture(scope="module")
+def plain(network: Path) -> api.Export:
+    """Everything in flash, on a board whose RAM gives no code sooner."""
+    return _export(network, "nucleo-f446", network.parent / "plain", weights="flash")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.5, 1.0, 3.0])
+def test_what_gains_most_per_byte_goes_first_as_far_as_there_is_room(network: Path, share: float) -> None:
+    compiled, plan = _plan(network, boards.load("nucleo-f446"))
+    arrays = weight_arrays(compiled, plan)
+    gains = placing.gained(plan, arrays)
+    room_bytes = round(share * placing.needed_bytes(arrays))
+    chosen = placing.choose(plan, arrays, room_bytes)
     assert not chosen or placing.needed_bytes(chosen) <= room_bytes
+    rates = [gains[array.symbol] / array.size_bytes for array in chosen]
+    assert rates == sorted(rates, reverse=True)
+    if share >= 1.0:
+        assert {a.symbol for a in chosen} == {symbol for symbol, gain in gains.items() if gain > 0}
+    after = placing.placed(plan, arrays, Placement(chosen))
+    spared = sum(gains[array.symbol] for array in chosen)
+    assert plan.cycles - after.cycles == pytest.approx(spared, abs=len(plan.layers) + 1)
 
 
-def test_the_plan_says_what_lies_where() -> None:
-    text = placing.describe(ARRAYS[2:], ARRAYS, 16)
-    assert "weights_2: 300 bytes of layer 2, 3800 lines" in text
-    assert "weights in flash: 5000 bytes in 2 arrays" in text
+def test_a_slower_flash_gains_more(network: Path) -> None:
+    gains = {}
+    for name in ("nucleo-f401", "nucleo-f446", "nucleo-l4r5"):
+        compiled, plan = _plan(network, boards.load(name))
+        gains[name] = sum(placing.gained(plan, weight_arrays(compiled, plan)).values())
+    assert 0 < gains["nucleo-f401"] < gains["nucleo-f446"] < gains["nucleo-l4r5"]
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
-def test_weights_in_ram_give_the_same_answers_sooner(tmp_path: Path) -> None:
-    (tmp_path / "small.tflite").write_bytes(dense(512, 32))
-    compiled = ascmcu.compile(tmp_path / "small.tflite")
-    np.save(tmp_path / "in.npy", np.random.default_rng(1).integers(-128, 128, (2, 1, 512), dtype=np.int8))
-    results = {}
-    for weights in ("flash", "ram"):
-        folder = tmp_path / weights
-        ascmcu.build(compiled, "nucleo-f446", folder, weights=weights)  # type: ignore[arg-type]
-        found = ascmcu.bench(
-            folder, on="sim", tensors=tmp_path / "in.npy", save_outputs=tmp_path / f"{weights}.npy"
-        )
-        assert found.counts is not None
-        results[weights] = found
-    assert np.array_equal(np.load(tmp_path / "flash.npy"), np.load(tmp_path / "ram.npy"))
-    flash, ram = results["flash"], results["ram"]
-    assert flash.counts is not None and ram.counts is not None
-    assert ram.counts.network < 0.9 * flash.counts.network
-    weights_bytes = flash.flash_bytes["weights"]
-    assert ram.flash_bytes["weights"] == 0
-    more = ram.ram_bytes["total"] - flash.ram_bytes["total"]
-    assert abs(more - weights_bytes) <= 64  # what alignment leaves free differs
-    assert "weights in RAM" in (tmp_path / "ram" / "plan.txt").read_text()
-    assert "weights in RAM" not in (tmp_path / "flash" / "plan.txt").read_text()
+def test_functions_go_as_far_as_there_is_room(network: Path) -> None:
+    _, plan = _plan(network, boards.load("nucleo-f303"))
+    functions = [Function("large", 3000), Function("small", 102), Function("middle", 800)]
+    assert placing.code(plan, functions, 16 + 104 + 800) == (functions[1], functions[2])
+    assert placing.code(plan, functions, 16 + 103) == ()
+    ideal = dataclasses.replace(plan, target=dataclasses.replace(plan.target, wait_states=0))
+    assert placing.code(ideal, functions, 1 << 20) == ()
 
 
-@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
-def test_weights_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+def _export(network: Path, board: str, folder: Path, **options: object) -> api.Export:
+    return ascmcu.build(ascmcu.compile(network), board, folder, **options)  # type: ignore[arg-type]
+
+
+def _outputs(network: Path, folder: Path) -> tuple[np.ndarray, int]:
+    inputs, outputs = network.with_suffix(".npy"), folder.with_suffix(".npy")
+    np.save(inputs, np.random.default_rng(1).integers(-128, 128, (2, 1, 512), dtype=np.int8))
+    found = ascmcu.bench(folder, on="sim", tensors=inputs, save_outputs=outputs)
+    assert found.counts is not None
+    return np.load(outputs), int(found.counts.network)
+
+
+@needs_gcc
+def test_weights_in_ram_give_the_same_answers_sooner(
+    network: Path, plain: api.Export, tmp_path: Path
+) -> None:
+    made = {w: _export(network, "nucleo-f446", tmp_path / w, weights=w) for w in ("ram", "auto")}
+    made["flash"] = plain
+    results = {w: _outputs(network, export.folder) for w, export in made.items()}
+    assert all(np.array_equal(results["flash"][0], outputs) for outputs, _ in results.values())
+    assert results["ram"][1] < 0.9 * results["flash"][1]
+    assert results["auto"][1] <= 1.01 * results["ram"][1]
+    flash, ram = made["flash"].manifest, made["ram"].manifest
+    assert flash.ram_bytes["weights"] == 0 and flash.needed_ram_bytes == flash.ram_bytes["total"]
+    assert ram.ram_bytes["weights"] == ram.flash_bytes["weights"]
+    assert abs(ram.needed_ram_bytes - flash.needed_ram_bytes) <= 16  # what alignment leaves free differs
+    assert flash.predicted is not None and ram.predicted is not None
+    assert ram.predicted.cycles < flash.predicted.cycles
+    text = (tmp_path / "ram" / "plan.txt").read_text()
+    assert f"weights in RAM: {ram.ram_bytes['weights']} bytes" in text and "cycles spared" in text
+    assert "in RAM" not in (plain.folder / "plan.txt").read_text()
+
+
+@needs_gcc
+@pytest.mark.parametrize("board", ["nucleo-f303", "nucleo-g474", "nucleo-l476", "frdm-k64f"])
+def test_code_lies_where_it_is_fetched_without_waiting(
+    board: str, network: Path, plain: api.Export, tmp_path: Path
+) -> None:
+    made = _export(network, board, tmp_path / "out", weights="flash")
+    memory = boards.load(board).code_memory
+    assert memory is not None
+    script = (tmp_path / "out" / "firmware.ld").read_text()
+    assert "*(.text.model_push)" in script and f"> {memory.name} AT >" in script
+    assert 0 < made.manifest.ram_bytes["code"] <= memory.size_bytes
+    assert (
+        end_of(tmp_path / "out" / "firmware.elf", memory) == memory.origin + made.manifest.ram_bytes["code"]
+    )
+    assert f"code in {memory.name}" in (tmp_path / "out" / "plan.txt").read_text()
+    assert plain.manifest.ram_bytes["code"] == 0
+    assert np.array_equal(_outputs(network, tmp_path / "out")[0], _outputs(network, plain.folder)[0])
+
+
+@needs_gcc
+def test_no_more_ram_is_taken_than_the_limit_allows(network: Path, tmp_path: Path) -> None:
+    free = _export(network, "nucleo-f446", tmp_path / "free").manifest
+    activations = free.ram_bytes["activations"]
+    assert free.ram_bytes["weights"] > 1000
+    bound = _export(network, "nucleo-f446", tmp_path / "bound", max_ram_bytes=activations + 1000).manifest
+    assert bound.ram_bytes["activations"] + bound.ram_bytes["weights"] <= activations + 1000
+    with pytest.raises(BoardError, match="do not fit into RAM") as refused:
+        _export(network, "nucleo-f446", tmp_path / "x", weights="ram", max_ram_bytes=activations + 1000)
+    assert "--max-ram" in str(refused.value)
+
+
+@needs_gcc
+def test_what_does_not_fit_stays_in_flash(tmp_path: Path) -> None:
     (tmp_path / "large.tflite").write_bytes(dense(512, 300))
-    compiled = ascmcu.compile(tmp_path / "large.tflite")
     with pytest.raises(BoardError, match="do not fit into RAM"):
-        ascmcu.build(compiled, "nucleo-f446", tmp_path / "out", weights="ram")
+        _export(tmp_path / "large.tflite", "nucleo-f446", tmp_path / "out", weights="ram")
     assert not (tmp_path / "out").exists()
+    made = _export(tmp_path / "large.tflite", "nucleo-f446", tmp_path / "out").manifest
+    board = boards.load("nucleo-f446")
+    assert made.ram_bytes["total"] <= board.ram.size_bytes
+    assert made.ram_bytes["weights"] < made.flash_bytes["weights"]
+    ram, _ = sizes(tmp_path / "out" / "firmware.elf")
+    assert ram == made.ram_bytes
+    left = re.search(r"weights in flash: (\d+) bytes", (tmp_path / "out" / "plan.txt").read_text())
+    assert left is not None and int(left[1]) >= 512 * 300
 
 
-def test_a_library_leaves_its_weights_to_the_linker(tmp_path: Path) -> None:
-    (tmp_path / "small.tflite").write_bytes(dense(16, 4))
-    compiled = ascmcu.compile(tmp_path / "small.tflite")
+def test_a_library_leaves_its_weights_to_the_linker(network: Path, tmp_path: Path) -> None:
+    made = _export(network, "nucleo-f446", tmp_path / "auto", output="library").manifest
+    assert made.ram_bytes["total"] == made.ram_bytes["activations"]
     with pytest.raises(InputError, match="linker script"):
-        ascmcu.build(compiled, "nucleo-f446", tmp_path / "out", output="library", weights="ram")
+        _export(network, "nucleo-f446", tmp_path / "out", output="library", weights="ram")

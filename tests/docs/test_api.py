@@ -51,6 +51,47 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert done.stdout.strip() == ""
 
 
+_NOT_FOR_AN_EXPORT = (
+    "ascmcu.benchmark", "ascmcu.results", "ascmcu.runners", "ascmcu.sim", "ascmcu.train", "ascmcu.tune", "ascmcu.zoo",
+    "capstone", "librosa", "numba", "scipy", "soundfile", "ssl", "tensorflow", "unicorn", "urllib.request",
+)  # fmt: skip
+
+
+@needs_cross
+def test_an_export_imports_what_it_needs(tmp_path: Path) -> None:
+    """Its seconds are those of its work: a simulator's or a training's libraries take as long as a small export."""
+    (tmp_path / "small.tflite").write_bytes(dense(16, 4))
+    program = f"""
+import sys
+from ascmcu.cli import main
+try:
+    sys.argv[1:] = ["export", "small.tflite", "--board", "nucleo-f446", "--features", "none"]
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+from ascmcu.features import spec, tables
+tables.mel_segments(spec.load("dsmn"))
+print("imported:", *(name for name in {_NOT_FOR_AN_EXPORT} if name in sys.modules))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert done.stdout.splitlines()[-1] == "imported:"
+
+
+def test_every_public_function_of_a_stage_is_there() -> None:
+    """The stages are imported when they are used: names, homes and annotations cannot drift apart unseen."""
+    import ascmcu.api
+
+    assert sorted(ascmcu.api._MODULE_OF) == sorted(ascmcu.api.__all__)
+    for name in ascmcu.api.__all__:
+        found = getattr(ascmcu.api, name)
+        home = getattr(found, "__module__", "")
+        assert home == f"ascmcu.api.{ascmcu.api._MODULE_OF[name]}" or home == "typing", name
+    with pytest.raises(AttributeError, match="no attribute 'bend'"):
+        _ = ascmcu.api.bend
+
+
 def test_no_public_name_is_a_module_too() -> None:
     modules = {module.name for module in pkgutil.iter_modules(ascmcu.__path__)}
     assert not modules & set(ascmcu.__all__)

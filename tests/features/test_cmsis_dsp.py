@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.errors import ToolError
-from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain import cmsis_dsp, cmsis_dsp_fetch
 
 
 def _archive(names: tuple[str, ...] = cmsis_dsp.C_FILES) -> bytes:
@@ -42,16 +42,16 @@ def _index(folder: Path, content: bytes) -> str:
     page = folder / "simple" / cmsis_dsp.PROJECT
     page.mkdir(parents=True)
     (folder / "files").mkdir()
-    (folder / "files" / cmsis_dsp.ARCHIVE).write_bytes(content)
+    (folder / "files" / cmsis_dsp_fetch.ARCHIVE).write_bytes(content)
     (page / "index.html").write_text(
         '<!DOCTYPE html><a href="../../files/cmsisdsp-1.10.2.tar.gz">old</a>'
-        f'<a data-requires-python="&gt;=3" href="../../files/{cmsis_dsp.ARCHIVE}#sha256=0">new</a>'
+        f'<a data-requires-python="&gt;=3" href="../../files/{cmsis_dsp_fetch.ARCHIVE}#sha256=0">new</a>'
     )
     return (folder / "simple").as_uri()
 
 
 def _pin(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cmsis_dsp, "SHA256", hashlib.sha256(content).hexdigest())
+    monkeypatch.setattr(cmsis_dsp_fetch, "SHA256", hashlib.sha256(content).hexdigest())
 
 
 @pytest.mark.parametrize("option", ["PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL"])
@@ -69,7 +69,7 @@ def test_from_an_index_and_then_from_the_cache(
     root = f"cmsis-dsp/sdist-{cmsis_dsp.VERSION}"
     wanted = {*cmsis_dsp.C_FILES, "Include/dsp/a.h", "LICENSE", "ORIGIN.json"}
     assert installed == {f"{root}/{name}" for name in wanted}
-    monkeypatch.setattr(cmsis_dsp, "_pip_options", lambda: pytest.fail("asked the network again"))
+    monkeypatch.setattr(cmsis_dsp_fetch, "_pip_options", lambda: pytest.fail("asked the network again"))
     assert cmsis_dsp.sources() == found
 
 
@@ -77,7 +77,7 @@ def test_from_a_folder_of_archives(cache: Path, tmp_path: Path, monkeypatch: pyt
     content = _archive()
     _pin(content, monkeypatch)
     (tmp_path / "wheels").mkdir()
-    (tmp_path / "wheels" / cmsis_dsp.ARCHIVE).write_bytes(content)
+    (tmp_path / "wheels" / cmsis_dsp_fetch.ARCHIVE).write_bytes(content)
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
     assert cmsis_dsp.sources().version.startswith(cmsis_dsp.VERSION)
@@ -142,11 +142,16 @@ class Cache:
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.setitem(sys.modules, "cmsis_pack_manager", types.ModuleType("cmsis_pack_manager"))
-    monkeypatch.setattr(cmsis_dsp.importlib.util, "find_spec", lambda name: object())
-    found = cmsis_dsp.sources()
+    monkeypatch.setattr(cmsis_dsp_fetch.importlib.util, "find_spec", lambda name: object())
+    found = cmsis_dsp.sources(1024)
     assert found.version == "1.16.2 (ARM::CMSIS-DSP pack)"
     assert [p.read_text() for p in found.c_files] == list(cmsis_dsp.C_FILES)
 
 
 def test_an_index_page_needs_no_secrets_in_messages() -> None:
-    assert cmsis_dsp._without_secrets("https://me:key@host/simple/x") == "https://host/simple/x"
+    assert cmsis_dsp_fetch._without_secrets("https://me:key@host/simple/x") == "https://host/simple/x"
+
+
+def test_lengths() -> None:
+    with pytest.raises(ToolError, match="no FFT of this length"):
+        cmsis_dsp.sources(1000)

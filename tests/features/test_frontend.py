@@ -101,7 +101,7 @@ def test_same_spec_same_text() -> None:
 @target.needs_gcc
 @pytest.mark.parametrize("name", [*LOG_MEL, *VARIANTS])
 def test_cost_is_what_the_compiler_makes_of_it(name: str, tmp_path: Path) -> None:
-    """Also: no warning under the strictest flags, and no heap, no library call but memcpy and memset."""
+    """Also: no warning under the strictest flags, and no heap, no library call but memcpy, memmove and memset."""
     spec = fitted(specs.load_log_mel(name)) if name in LOG_MEL else variant(name)
     cost = frontend_cost(spec)
     for file, text in render_frontend(spec, 0.05, -3, "int8").items():
@@ -112,7 +112,7 @@ def test_cost_is_what_the_compiler_makes_of_it(name: str, tmp_path: Path) -> Non
     own = cost.tables_bytes - dict(cost.tables)["FFT"]
     # The compiler may fold arrays of one or two values into the code.
     assert own - 64 <= sizes[".rodata.features"] <= own + 8
-    allowed = {"arm_cfft_f32", "memcpy", "memset", "sqrtf"}
+    allowed = {"arm_cfft_f32", "memcpy", "memmove", "memset", "sqrtf"}
     allowed |= {u for u in undefined if u.startswith(("twiddleCoef_", "armBitRevIndexTable", "__aeabi_"))}
     assert undefined <= allowed
 

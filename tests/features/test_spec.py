@@ -22,6 +22,7 @@ PUBLISHED = {
     "dcase2022_baseline": ((51, 40, 1), "mel_time"),
 }
 
+DECIBELS = {"log": "db", "log_offset": 0.0, "log_floor": 1e-10}
 REFUSED = [
     ({"n_fft": 32}, "n_fft"),
     ({"n_fft": 5000}, "n_fft"),
@@ -67,6 +68,67 @@ REFUSED = [
     ({"mean": [0.0]}, "mean[0]"),
     ({"n_mels": 10**30}, "n_mels"),
     ({"duration_s": 1.0, "clip_samples": 16000}, "duration_s"),
+    ({"duration_s": "1"}, "duration_s"),
+    ({"duration_s": True}, "duration_s"),
+    ({"duration_s": 1.0, "sample_rate_hz": "16000"}, "duration_s"),
+    ({"duration_s": float("inf")}, "duration_s"),
+    ({"duration_s": 1e307}, "duration_s"),
+    ({"amplitude": "clip_max", **DECIBELS, "top_db": 80.0, "top_db_mode": "running"}, "top_db_mode"),
+    ({"amplitude": "clip_max", **DECIBELS, "top_db": 80.0, "top_db_mode": "fixed"}, "top_db_mode"),
+    ({**DECIBELS, "top_db": 0.0}, "top_db"),
+    ({"delta_width": 33}, "delta_width"),
+    ({"delta_width": 1}, "delta_width"),
+    ({"crop_frames": -1}, "crop_frames"),
+    ({"log_offset": -1e-9}, "log_offset"),
+    ({"log_floor": -1e-9}, "log_floor"),
+    ({"fmin_hz": -1.0}, "fmin_hz"),
+    ({"window_place": "start"}, "window_place"),
+    ({"hop_length": 1025}, "hop_length"),
+    ({"n_mels": 7}, "n_mels"),
+    ({"n_mels": 513}, "n_mels"),
+    ({"n_mfcc": 0}, "n_mfcc"),
+    ({"sample_rate_hz": 7999}, "sample_rate_hz"),
+    ({"clip_samples": 3600 * 16000 + 1}, "clip_samples"),
+    ({"clip_samples": 1023, "center": False}, "clip_samples"),
+    ({"clip_samples": 2000, "deltas": 1, "delta_edges": "nearest"}, "clip_samples"),
+    (
+        {"normalization": "mean_std", "mean": [[0.0] * 64, [0.0] * 64], "std": [[1.0] * 64, [1.0] * 64]},
+        "mean",
+    ),
+    (
+        {
+            "normalization": "mean_std",
+            "mean": [[0.0] * 64, [0.0] * 63],
+            "std": [[1.0] * 64] * 2,
+            "channels": "stereo",
+        },
+        "mean",
+    ),
+]
+# The last values that are taken, beside the first that are not.
+TAKEN: list[dict[str, object]] = [
+    {"amplitude": "clip_max", **DECIBELS, "top_db": 80.0},
+    {"amplitude": "clip_max", **DECIBELS, "top_db_mode": "running"},
+    {**DECIBELS, "top_db": 1e-3, "top_db_mode": "running"},
+    {"delta_width": 31},
+    {"delta_width": 3},
+    {"log_offset": 1e-30},
+    {"log_offset": 0.0, "log_floor": 1e-30},
+    {"hop_length": 1024},
+    {"hop_length": 1},
+    {"win_length": 2},
+    {"n_mels": 8, "n_mfcc": 8},
+    {"n_mels": 512, "n_mfcc": 1},
+    {"sample_rate_hz": 8000},
+    {"sample_rate_hz": 48000},
+    {"clip_samples": 3600 * 16000},
+    {"clip_samples": 1024, "center": False},
+    {"clip_samples": 513},
+    {"clip_samples": 1, "pad_mode": "constant"},
+    {"clip_samples": 2048, "deltas": 1, "delta_edges": "nearest"},
+    {"clip_samples": 4096, "deltas": 2},
+    {"normalization": "range", "range_low": 0.0, "range_high": 1e-9},
+    {"center": False, "window_place": "start", "win_length": 400, "clip_samples": 400},
 ]
 
 
@@ -95,6 +157,13 @@ def test_refuses(changes: dict[str, object], where: str) -> None:
     with pytest.raises(FeatureError) as caught:
         FeatureSpec.from_dict(changes)
     assert caught.value.where == where
+
+
+@pytest.mark.parametrize("changes", TAKEN, ids=[str(row)[:60] for row in TAKEN])
+def test_takes(changes: dict[str, object]) -> None:
+    spec = FeatureSpec.from_dict(changes)
+    assert all(getattr(spec, name) == value for name, value in changes.items())
+    assert min(spec.shape) >= 1
 
 
 def test_names_the_file_and_suggests(tmp_path: Path) -> None:

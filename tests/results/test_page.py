@@ -15,8 +15,8 @@ import pytest
 from ascmcu import paths
 from ascmcu.ir import registry
 from ascmcu.ir.op import FAMILIES
-from ascmcu.results import page, page_answers, page_memory, page_parts, pictures
-from ascmcu.results.schema import Benchmark
+from ascmcu.results import page, page_answers, page_layers, page_memory, page_parts, pictures
+from ascmcu.results.schema import Benchmark, LayerCount
 from tests.results.conftest import outcome
 
 VOID = {"meta", "img", "br", "link", "input", "hr"}
@@ -103,6 +103,59 @@ def test_instructions_give_no_time(benchmark_result: Benchmark) -> None:
     words = " ".join(" ".join(_read(page.render(b, None)).words).split())
     assert "qemu counts instructions, from which no time follows" in words
     assert "Real-time factor" not in words and "cycles" not in words and " ms" not in words
+
+
+def test_real_time_is_of_the_clip_s_own_length(benchmark_result: Benchmark) -> None:
+    """1.5 ms of 4 s."""
+    long = dataclasses.replace(benchmark_result, clip_seconds=4.0)
+    (fact,) = (f for f in page._time_facts(long) if f.name == "Real-time factor")
+    assert (fact.figure, fact.unit, fact.fraction) == ("0.04", "%", pytest.approx(0.000375))
+    assert fact.note.endswith("2,667 times faster than real time")
+
+
+def test_predictions_stand_beside_what_was_counted(benchmark_result: Benchmark) -> None:
+    first, second = benchmark_result.layers
+    assert first.off is None and benchmark_result.off is None
+    told = dataclasses.replace(
+        benchmark_result, predicted_cycles=110_000,
+        layers=(dataclasses.replace(first, predicted_cycles=45_000), dataclasses.replace(second, predicted_cycles=0)),
+    )  # fmt: skip
+    assert told.off == pytest.approx(0.1)
+    assert [layer.off for layer in told.layers] == [pytest.approx(-0.25), -1.0]
+    assert [row.off for row in page_layers.rows(told)] == ["-25.0 %", "-100.0 %"]
+    assert "+10.0 %" in page.render(told, None)
+    assert dataclasses.replace(told, counts=None).off is None
+    assert told.counts is not None
+    idle = dataclasses.replace(told.counts, network=0)
+    assert dataclasses.replace(told, counts=idle).off is None
+    assert dataclasses.replace(told.layers[0], count=0).off is None
+
+
+def test_layers_that_nobody_counted_have_no_strip(benchmark_result: Benchmark) -> None:
+    first, second = benchmark_result.layers
+    half = dataclasses.replace(benchmark_result, layers=(first, dataclasses.replace(second, count=None)))
+    assert page_layers.strip(half) == page_layers.kinds(half) == []
+    none = dataclasses.replace(benchmark_result, layers=())
+    assert page_layers.rows(none) == []
+
+
+def test_bars_are_of_the_largest(benchmark_result: Benchmark) -> None:
+    empty = LayerCount("a", "reshape", (1, 2), 0, 0, 0, 0, 0, 0)
+    big = dataclasses.replace(empty, count=8, buffer_bytes=4, flash_bytes=2, macs=2)
+    small = dataclasses.replace(empty, count=2, buffer_bytes=3, flash_bytes=1, macs=1)
+    b = dataclasses.replace(benchmark_result, layers=(big, small))
+    rows = page_layers.rows(b)
+    assert [(r.count_bar, r.ram_bar, r.flash_bar) for r in rows] == [(100, 100, 100), (25, 75, 50)]
+    assert [(r.fraction, r.per_mac, r.heat) for r in rows] == [(0.8, "4.00", 1.0), (0.2, "2.00", 0.5)]
+    (row,) = page_layers.rows(dataclasses.replace(b, layers=(empty,)))
+    assert (row.count_bar, row.ram_bar, row.flash_bar, row.fraction, row.per_mac, row.heat) == (
+        0,
+        0,
+        0,
+        0,
+        "",
+        0,
+    )
 
 
 def test_tensors_without_labels_have_no_answers(benchmark_result: Benchmark) -> None:

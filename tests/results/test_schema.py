@@ -48,6 +48,18 @@ def test_a_result_survives_its_file(benchmark_result: Benchmark, tmp_path: Path)
         VALID.validate(result.to_dict() | json.loads(result.to_json()))
 
 
+def test_a_file_has_a_line_for_each_layer_and_clip(benchmark_result: Benchmark) -> None:
+    lines = benchmark_result.to_json().splitlines()
+    assert lines[:3] == ["{", '  "schema": "ascmcu.bench",', '  "version": 1,'] and lines[-1] == "}"
+    at = lines.index('  "layers": [')
+    layers = [json.loads(line.rstrip(",")) for line in lines[at + 1 : at + 3]]
+    assert [layer["name"] for layer in layers] == [layer.name for layer in benchmark_result.layers]
+    assert lines[at + 1].startswith('    {"') and lines[at + 3].startswith("  ]")
+    assert lines[lines.index('  "confusion": [') + 1] == "    [1, 1],"
+    assert '  "labels": ["rain", "<sea> & co"],' in lines, "what is not nested stays on one line"
+    assert all(len(line) - len(line.lstrip()) in (0, 2, 4) for line in lines)
+
+
 def test_counts_stand_under_what_they_are(benchmark_result: Benchmark) -> None:
     cycles, instructions, none, unknown, _ = (r.to_dict() for r in _variants(benchmark_result))
     assert cycles["cycles"]["network"] == 100_000 and "instructions" not in cycles

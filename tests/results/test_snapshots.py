@@ -290,6 +290,23 @@ def test_names_avoid_points_and_stairs() -> None:
     assert (below.left, below.base) == (309.0, 216.0)
 
 
+def test_names_find_a_place_all_around_their_point() -> None:
+    """To the right above and below, to the left above and below, centred above, centred below, or nowhere."""
+    width = 4 * pareto._CHARACTER
+    places = [
+        (309.0, 193.0), (309.0, 216.0), (291 - width, 193.0), (291 - width, 216.0), (300 - width / 2, 188.0),
+        (300 - width / 2, 222.0),
+    ]  # fmt: skip
+    point, others = pareto.Mark(300.0, 200.0, "name", True), []
+    for left, base in places:
+        (found,) = (x for x in pareto._labels([point, *others], []) if x.text)
+        assert (found.left, found.base) == pytest.approx((left, base))
+        # Covers no place but this one and those before: at the outer end, on the outer side.
+        outer = left + (width - 1 if left >= 300 else 1 if left + width <= 300 else width / 2)
+        others.append(pareto.Mark(outer, base - 3 + (6 if base > 200 else -6), ""))
+    assert not [x for x in pareto._labels([point, *others], []) if x.text]
+
+
 def test_counts_of_two_kinds_are_not_compared_by_layer(rich: Benchmark) -> None:
     first, *rest = rich.layers
     assert first.count is not None

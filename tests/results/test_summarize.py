@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import hashlib
 import io
 import math
+import re
 from pathlib import Path
 
 import numpy as np
@@ -108,6 +110,35 @@ def test_counts(summary: Benchmark) -> None:
     assert summary.seconds == pytest.approx(1060 / 180e6)
     assert (summary.wait_states, summary.link["disturbed_chunks"]) == (0, 3)
     assert summary.ram_bytes == {"total": 100, "stack_peak": 300}
+
+
+def test_when_and_with_what_it_was_measured(summary: Benchmark) -> None:
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", summary.provenance.measured_at)
+    assert {"python", "ascmcu", "numpy", "librosa", "soxr"} <= set(summary.provenance.tools)
+    assert (summary.provenance.repetitions, summary.provenance.firmware_sha256) == (1, "")
+    assert summary.clock_state == "as_configured"
+
+
+def test_who_has_no_clock_has_no_state_of_it(tmp_path: Path) -> None:
+    run = _run()
+    silent = dataclasses.replace(run, hello=dataclasses.replace(run.hello, clock_hz=0))
+    assert summarize(MANIFEST, boards.load("nucleo-f446"), CLIPS, silent, tmp_path).clock_state == "none"
+
+
+def test_what_was_sent_of_several_windows_has_one_hash() -> None:
+    assert made._joined(["ab"]) == "ab"
+    assert made._joined(["ab", "cd"]) == hashlib.sha256(b"abcd").hexdigest()
+    assert made._joined(["ab", ""]) == "ab", "of older results not every window has one"
+
+
+def test_answers_without_every_truth_are_not_scored(summary: Benchmark) -> None:
+    first, *rest = summary.clip_results
+    unknown = (dataclasses.replace(first, truth=None), *rest)
+    assert made._confusion(unknown, 2) is None and made._log_loss(unknown) is None
+    assert made._confusion((), 2) is None and made._log_loss(()) is None
+    assert made._device_accuracy(unknown) == {"x": 1.0, "y": 0.0}
+    nowhere = tuple(dataclasses.replace(c, device="") for c in summary.clip_results)
+    assert made._device_accuracy(nowhere) is None
 
 
 def test_where_the_data_lay_is_not_told(summary: Benchmark) -> None:
@@ -217,13 +248,6 @@ def test_the_terminal_shows_it_all(summary: Benchmark, benchmark_result: Benchma
         assert expected in text, expected
     silent = dataclasses.replace(benchmark_result, clock_state="hsi_alone")
     assert "16 MHz HSI" in shown(silent)
-
-
-def test_a_second_memory_counts_where_it_is_used() -> None:
-    board = boards.load("stm32f4-discovery")
-    assert board.spare is not None
-    assert made._ram_room(board, board.ram.size_bytes) == board.ram.size_bytes
-    assert made._ram_room(board, board.ram.size_bytes + 1) == board.ram.size_bytes + board.spare.size_bytes
 
 
 def test_a_class_without_clips_has_no_say_in_the_mean_of_classes() -> None:

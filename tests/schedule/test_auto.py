@@ -10,6 +10,7 @@ import pytest
 
 from ascmcu.api.choices import Candidate, better
 from ascmcu.api.levels import network_level
+from ascmcu.kernels import Target
 from ascmcu.results import plan_text
 
 # (cycles, RAM, latency) of whole layers and of rows, and which is taken.
@@ -47,9 +48,7 @@ LEVELS = [
 def test_balanced(cycles: tuple[int, ...], code: tuple[int, ...], taken: str) -> None:
     names = ("cycles", "balanced", "flash")
     of = dict(zip(names, cycles, strict=True))
-    plan: Any = SimpleNamespace(
-        target=SimpleNamespace(wait_states=5), cycles_at=lambda target: of[target.optimize]
-    )
+    plan: Any = SimpleNamespace(target=Target(wait_states=5), cycles_at=lambda target: of[target.optimize])
     bytes_of = dict(zip(names, code, strict=True))
     assert network_level(plan, "balanced", lambda level: bytes_of[level]) == taken
     for asked in ("cycles", "flash"):

@@ -16,7 +16,7 @@ from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.layout import ROW_MAJOR, Layout, channel_planar, folded_time
 from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.ops.relayout import Relayout
-from ascmcu.schedule.shortest import Kinds, shortest
+from ascmcu.schedule.shortest import Costs, Kinds, shortest
 from tests.support import kernel_networks, recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -104,7 +104,7 @@ def _least(graph: Graph) -> float:
 def test_no_other_layouts_cost_less(name: str) -> None:
     shape, *steps = NETWORKS[name]
     graph = _network(shape, *steps)  # type: ignore[arg-type]
-    found = shortest(graph, Kinds(), [DEFAULT_TUNING] * len(graph.nodes))
+    found = shortest(Costs(graph, [DEFAULT_TUNING] * len(graph.nodes)), Kinds())
     assert found.cycles == pytest.approx(_least(graph))
     assert found.written or found.read
 
@@ -117,8 +117,9 @@ def test_fewer_kinds_of_layout_never_cost_less(form: str) -> None:
         if not graph.nodes:
             continue
         tunings = [DEFAULT_TUNING] * len(graph.nodes)
-        every = shortest(graph, Kinds(), tunings).cycles
+        costs = Costs(graph, tunings)
+        every = shortest(costs, Kinds()).cycles
         for less in (Kinds(int16=False), Kinds(row_pairs=False), Kinds(time=False), Kinds(planar=False)):
-            assert every <= shortest(graph, less, tunings).cycles + 1e-6
+            assert every <= shortest(costs, less).cycles + 1e-6
             compared += 1
     assert compared

@@ -249,6 +249,37 @@ last:
     assert run(assemble(tmp_path, body), between=("first", "last")).cycles == expected
 
 
+def test_a_handler_behind_another_costs_what_the_manual_says(tmp_path: Path) -> None:
+    """TRM: 6 cycles from one handler to the next, with nothing unstacked between."""
+    body = """
+    .global reset, first, last, on_svc, on_pendsv
+    .balign 8
+    .thumb_func
+on_svc:
+    str r1, [r0]
+    nop
+    bx lr
+    .balign 8
+    .thumb_func
+on_pendsv:
+    bx lr
+    .balign 8
+    .thumb_func
+reset:
+    ldr r0, =0xE000ED04
+    mov r1, #1 << 28
+    nop
+first:
+    svc 0
+last:
+    nop
+    b finish
+    .pool
+"""
+    # SVC 1, entry 12, STR, NOP and BX 3, to the next 6, BX 1, exit 12.
+    assert run(assemble(tmp_path, body), between=("first", "last")).cycles == 35
+
+
 def test_priorities_and_tail_chaining(tmp_path: Path) -> None:
     code = """
     volatile int log[8], n;

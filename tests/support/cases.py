@@ -15,7 +15,8 @@ slice of it; ``bias`` int32; ``values`` given int32 constants (axes, shapes); ``
 ``real`` a random float32 one;
 ``none`` an absent one.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
-resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``.
+resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
+(tests/support/recurrent.py) in place of inputs and output.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from typing import Any
 import numpy as np
 
 from ascmcu.ir.types import Array
+from tests.support import recurrent
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 _UNREAD = (1, 2)
@@ -55,6 +57,9 @@ class Case:
     def model(self) -> bytes:
         """The single-operator model."""
         rng = self.rng()
+        if "recurrent" in self.row:
+            parts, x, y = recurrent.case_parts(self.row["op"], self.row["recurrent"], rng)
+            return build(parts.tensors, parts.operators, [x], [y])
         tensors: list[TensorSpec] = []
         indices: list[int] = []
         for spec in self.row["inputs"]:
@@ -78,7 +83,10 @@ class Case:
     def inputs(self, count: int) -> list[list[Array]]:
         """Input sets: extremes first, then random ones."""
         rng = self.rng()
-        specs = [s for s in self.row["inputs"] if "shape" in s] or [{"shape": _UNREAD}]
+        if "recurrent" in self.row:
+            specs = [recurrent.x_of(self.row["op"], self.row["recurrent"])]
+        else:
+            specs = [s for s in self.row["inputs"] if "shape" in s] or [{"shape": _UNREAD}]
         sets = []
         for i in range(count):
             sets.append([_values(spec, i, rng) for spec in specs])
@@ -92,6 +100,12 @@ def load() -> list[Case]:
         for row in tomllib.loads(path.read_text())["case"]:
             cases.append(Case(path.stem, row["name"], row))
     return cases
+
+
+def floats() -> list[Case]:
+    """The rows of operators on float32, which no generated C is compared with bit by bit."""
+    rows = tomllib.loads((FOLDER / "floats" / "rows.toml").read_text())["case"]
+    return [Case(f"float {row['op'].lower()}", row["name"], row) for row in rows]
 
 
 def _values(spec: dict[str, Any], number: int, rng: np.random.Generator) -> Array:

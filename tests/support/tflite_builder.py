@@ -48,16 +48,19 @@ class TensorSpec:
     zero_point: int = 0
     axis: int = 0
     data: Array | None = None
+    variable: bool = False
 
 
 @dataclass
 class OperatorSpec:
-    """An operator; ``options`` are fields of its options table by their object-API names."""
+    """An operator; ``options`` are fields of its options table by their object-API names; ``intermediates`` are
+    tensors that it only takes quantizations from."""
 
     builtin: str
     inputs: list[int]
     outputs: list[int]
     options: dict[str, Any] = field(default_factory=dict)
+    intermediates: list[int] = field(default_factory=list)
 
 
 @dataclass
@@ -87,6 +90,9 @@ _OPTIONS = {
     "SQUARED_DIFFERENCE": "SquaredDifferenceOptions", "FILL": "FillOptions", "TILE": "TileOptions",
     "DEPTH_TO_SPACE": "DepthToSpaceOptions", "SPACE_TO_DEPTH": "SpaceToDepthOptions",
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "L2_NORMALIZATION": "L2NormOptions",
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
+    "BIDIRECTIONAL_SEQUENCE_LSTM": "BidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
+    "REVERSE_V2": "ReverseV2Options",
 }  # fmt: skip
 
 
@@ -167,6 +173,7 @@ def _tensor(model: Any, spec: TensorSpec) -> Any:
     s = schema()
     t = s.TensorT()
     t.name = spec.name.encode()
+    t.isVariable = spec.variable
     t.shape = np.array(spec.shape, np.int32)
     t.type = getattr(s.TensorType, spec.dtype.upper())
     if spec.scales:
@@ -198,6 +205,8 @@ def _operator(spec: OperatorSpec, code: int) -> Any:
     op = s.OperatorT()
     op.opcodeIndex = code
     op.inputs, op.outputs = np.array(spec.inputs, np.int32), np.array(spec.outputs, np.int32)
+    if spec.intermediates:
+        op.intermediates = np.array(spec.intermediates, np.int32)
     class_name = _OPTIONS.get(spec.builtin)
     assert class_name is not None or not spec.options, f"{spec.builtin}: no options table is known here"
     if class_name is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.mutating import edits, runs
+from tests.support.mutating import edits, reaching, runs
 from tests.support.mutating.edits import Edit
 from tests.support.patience import HANG_S
 
@@ -81,12 +81,14 @@ def checkout(tmp_path: Path) -> Path:
     (root / "ascmcu").mkdir(parents=True)
     (root / "ascmcu" / "__init__.py").touch()
     (root / "ascmcu" / "toy.py").write_text(
-        "def double(x):\n    return 2 * x\n\n\ndef down(x):\n    while x > 0:\n        x -= 1\n    return x\n\n\n"
+        "LIMIT = 9\n\n\ndef double(x):\n    return 2 * x\n\n\n"
+        "def down(x):\n    while x > 0:\n        x -= 1\n    return x\n\n\n"
         "def unseen(x):\n    return x + 1\n\n\ndef unchecked(x):\n    return x - 1\n"
     )
     (root / "test_toy.py").write_text(
         "from ascmcu import toy\n\n\ndef test_double():\n    assert toy.double(3) == 6\n\n\n"
-        "def test_down():\n    assert toy.down(3) == 0\n\n\ndef test_nothing():\n    toy.unchecked(3)\n"
+        "def test_down():\n    assert toy.down(3) == 0\n\n\ndef test_nothing():\n    toy.unchecked(3)\n\n\n"
+        "def test_limit():\n    assert toy.LIMIT == 9\n"
     )
     for command in (["git", "init", "-q"], ["git", "add", "."]):
         subprocess.run(command, cwd=root, check=True)
@@ -94,29 +96,64 @@ def checkout(tmp_path: Path) -> Path:
 
 
 def test_a_room_of_one_file(checkout: Path, tmp_path: Path) -> None:
+    """In both ways, warm and cold; and what is known is not tried again."""
     room = runs.Room("toy", ("ascmcu/toy.py",), ("test_toy.py",))
     copy = runs.Copy(checkout, tmp_path / "copy")
-    before = (checkout / "ascmcu" / "toy.py").read_bytes()
-    reached = runs.first_run(copy, room.tests, tmp_path / "first")
-    assert len(reached.tests) == 3
-    chosen = [
-        edit for edit in runs.candidates(checkout, room)
-        if (edit.before, edit.after) in {("*", "+"), ("-=", "+="), ("+", "-"), ("-", "+")}
-    ]  # fmt: skip
-    told: list[runs.Verdict] = []
-
-    def asked(edit: Edit) -> tuple[list[str], float]:
-        tests, _ = runs.reached_tests(reached, edit, HANG_S)
-        return tests, 1.0 if edit.before == "-=" else HANG_S  # the loop has no end
-
-    found = runs.judge(chosen, [copy], asked, tmp_path / "logs", told.append)
-    assert {(v.edit.line, v.result, v.by) for v in found} == {
-        (2, "killed", "test_toy.py::test_double"), (7, "killed", "it does not end"), (12, "not reached", ""),
-        (16, "survived", ""),
+    source = copy.root / "ascmcu" / "toy.py"
+    before = source.read_bytes()
+    attempts = runs.Attempts(copy, room.tests, tmp_path / "logs", tmp_path / "reached.json")
+    assert attempts.reached is not None and len(attempts.tests) == 4
+    journal = runs.Journal(tmp_path / "verdicts.jsonl", checkout)
+    found = set()
+    for edit in runs.candidates(checkout, room):
+        tests = attempts.reached.of(checkout, edit, attempts.tests)
+        assert journal.known(edit, tests) is None
+        limit_s = 1.0 if edit.before == "-=" else HANG_S  # the loop has no end
+        verdict = attempts.attempt(edit, tests, limit_s) if tests else runs.Verdict(edit, "not reached")
+        journal.add(verdict, tests)
+        assert source.read_bytes() == before, "the copy is whole again"
+        assert runs.Journal(tmp_path / "verdicts.jsonl", checkout).known(edit, tests) == verdict
+        found.add((edit.line, edit.before, verdict.result, verdict.by))
+    attempts.close()
+    double, down, limit = (f"test_toy.py::test_{name}" for name in ("double", "down", "limit"))
+    assert found == {
+        (1, "9", "killed", limit), (5, "2", "killed", double), (5, "*", "killed", double),
+        (9, ">", "killed", down), (9, "0", "killed", down), (10, "1", "killed", down),
+        (10, "-=", "killed", "it does not end"), (15, "1", "not reached", ""), (15, "+", "not reached", ""),
+        (19, "1", "survived", ""), (19, "-", "survived", ""),
     }  # fmt: skip
-    assert sorted(map(repr, told)) == sorted(map(repr, found))
-    assert (copy.root / "ascmcu" / "toy.py").read_bytes() == before, "the copy is whole again"
-    assert (checkout / "ascmcu" / "toy.py").read_bytes() == before
+
+
+def test_only_new_tests_are_measured(checkout: Path, tmp_path: Path) -> None:
+    """A file of tests that has changed is new; lines move with the source's."""
+    toy, tests = checkout / "ascmcu" / "toy.py", checkout / "test_toy.py"
+
+    def reached() -> reaching.Reached:
+        copy = runs.Copy(checkout, tmp_path / "copy")
+        attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+        attempts.close()
+        assert attempts.reached is not None
+        return attempts.reached
+
+    first = reached()
+    assert first.unknown(checkout, first.seconds) == []
+    (edit,) = (e for e in edits.of("ascmcu/toy.py", toy.read_bytes()) if e.before == "+")
+    assert first.of(checkout, edit, [*first.seconds]) == []
+    toy.write_text("# moved\n" + toy.read_text())
+    assert reached().lines["ascmcu/toy.py"][6] == {"test_toy.py::test_double"}
+    tests.write_text(tests.read_text() + "\n\ndef test_unseen():\n    assert toy.unseen(1) == 2\n")
+    assert len(first.unknown(checkout, [*first.seconds])) == 4
+    (edit,) = (e for e in edits.of("ascmcu/toy.py", toy.read_bytes()) if e.before == "+")
+    now = reached()
+    assert now.of(checkout, edit, [*now.seconds]) == ["test_toy.py::test_unseen"]
+
+
+def test_a_statement_is_without_those_inside_it(tmp_path: Path) -> None:
+    """An edit of a long call is reached where any line of the call is."""
+    text = "def f(x):\n    if (\n        x\n        > 1\n    ):\n        g(\n            2,\n        )\n"
+    (tmp_path / "a.py").write_text(text)
+    found = {e.before: reaching.statement(tmp_path, e) for e in edits.of("a.py", text.encode())}
+    assert found[">"] == range(2, 6) and found["2"] == range(6, 9)
 
 
 def test_a_sample_is_the_same_every_time() -> None:
@@ -152,14 +189,13 @@ def test_chosen_edits_are_of_lines_that_are_there() -> None:
 
 
 def test_some_chosen_edits_are_caught(tmp_path: Path) -> None:
-    """A few of each kind that is quick; ``tools/mutate --edits`` tries them all."""
+    """A few of each kind that is quick; ``tools/mutate --chosen`` tries them all."""
     quick = [
         c for c in runs.chosen(ROOT) if c.edit.path.startswith(("firmware/app/clip", "ascmcu/ops/_fixed"))
     ]
     some = {c.edit: c.tests for c in quick[::4]}
     assert len(some) >= 3
-    found = runs.judge(
-        list(some), [runs.Copy(ROOT, tmp_path / "copy")], lambda edit: (list(some[edit]), HANG_S), tmp_path / "logs",
-        lambda verdict: None,
-    )  # fmt: skip
-    assert [v.edit for v in found if v.result != "killed"] == []
+    copy = runs.Copy(ROOT, tmp_path / "copy")
+    for edit, tests in some.items():
+        attempts = runs.Attempts(copy, tests, tmp_path / "logs", None)
+        assert attempts.attempt(edit, attempts.tests, HANG_S).result == "killed"

@@ -75,7 +75,7 @@ def test_the_split_is_kept_as_a_table_and_taken_again(tmp_path: Path) -> None:
     assert [(r.path.resolve(), r.label, r.part) for r in read.recordings] == [
         (r.path.resolve(), r.label, r.part) for r in first.dataset.recordings
     ]
-    rows = list(csv.DictReader(table.open(newline="")))
+    rows = list(csv.DictReader(table.read_text().splitlines()))
     moved = [{**row, "split": "test" if row is rows[0] else row["split"]} for row in rows]
     with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, rows[0])

@@ -257,7 +257,7 @@ def _leaves_its_files(folder: Path, finished: run.Run, labels: tuple[str, ...]) 
 
 
 def _history(folder: Path) -> list[dict[str, Any]]:
-    return [dict(row) for row in csv.DictReader((folder / "history.csv").open())]
+    return [dict(row) for row in csv.DictReader((folder / "history.csv").read_text().splitlines())]
 
 
 def _timeless(history: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -82,5 +82,5 @@ def _epochs(folder: Path) -> int:
 
 
 def _losses(folder: Path) -> list[tuple[str, str, str]]:
-    rows = csv.DictReader((folder / "history.csv").open())
+    rows = csv.DictReader((folder / "history.csv").read_text().splitlines())
     return [(row["loss"], row["validation_loss"], row["learning_rate"]) for row in rows]

@@ -28,11 +28,21 @@ def _training(recipe: Recipe, **changes: object) -> Recipe:
     return dataclasses.replace(recipe, training=dataclasses.replace(recipe.training, **changes))
 
 
+def _shown(folder: Path) -> tuple[int, bool]:
+    """The epochs that the table of a running training holds, and whether it has a picture."""
+    table = folder / "progress.csv"
+    lines = len(table.read_text().splitlines()) - 1 if table.is_file() else 0
+    return lines, (folder / "progress.png").is_file()
+
+
 def test_a_run_learns_and_leaves_its_files(scenes: Dataset, tiny: Recipe, folder: Path) -> None:
     plain = dataclasses.replace(_training(tiny, epochs=16), augment=Augment())
-    finished = run.train(plain, scenes, folder)
+    shown: list[tuple[int, bool]] = []
+    finished = run.train(plain, scenes, folder, on_epoch=lambda epoch: shown.append(_shown(folder)))
     path, scores = quantize.finish(finished)
-    history = list(csv.DictReader((folder / "history.csv").open()))
+    history = list(csv.DictReader((folder / "history.csv").read_text().splitlines()))
+    assert shown == [(number - 1, number > 1) for number in range(1, 17)], "written after every epoch"
+    assert not list(folder.glob("progress.*")) and (folder / "curves.png").is_file()
     assert float(history[-1]["loss"]) < 0.7 * float(history[0]["loss"])
     metrics = json.loads((folder / "metrics.json").read_text())
     assert scores is not None
@@ -69,9 +79,22 @@ def test_the_best_validation_epoch_is_kept(scenes: Dataset, tiny: Recipe) -> Non
     model = zoo.build("dscnn", spec.shape, 6, tiny.network.options)
     training = Training(epochs=6, batch=8, learning_rate=0.02, warmup_epochs=1)
     validate = parts["validate"].examples
-    history = loop.fit(model, parts["train"].examples, validate, Plan(tiny.augment, training))
-    kept = (loop.probabilities(model, validate.x).argmax(1) == validate.y).mean()
-    assert kept == max(epoch.validation_accuracy for epoch in history)
+    seen: list[int] = []
+    history = loop.fit(
+        model,
+        parts["train"].examples,
+        validate,
+        Plan(tiny.augment, training),
+        watch=lambda h: seen.append(len(h)),
+    )
+    (number,) = loop.kept_epochs(history, training)
+    answers = loop.probabilities(model, validate.x)
+    kept = history[number - 1]
+    assert (answers.argmax(1) == validate.y).mean() == kept.validation_accuracy
+    assert kept.validation_accuracy == max(epoch.validation_accuracy for epoch in history)
+    loss = float(-np.log(answers[np.arange(len(answers)), validate.y]).mean())
+    assert np.isclose(loss, kept.validation_loss, rtol=1e-4)
+    assert seen == [1, 2, 3, 4, 5, 6]
 
 
 def test_the_rate_rises_falls_and_restarts(scenes: Dataset, tiny: Recipe) -> None:

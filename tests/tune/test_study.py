@@ -112,8 +112,8 @@ def _worker(recipe: Path, data: Path, folder: Path, *options: str) -> subprocess
     program = str(Path(sys.executable).with_name("ascmcu"))
     command = [program, "tune", str(recipe), "--data", str(data), "-o", str(folder), *options]
     environment = {**os.environ, "TF_NUM_INTRAOP_THREADS": "1", "ASCMCU_TUNE_HEARTBEAT": "4"}
-    log = (folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb")
-    return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
+    with (folder.parent / f"worker-{time.monotonic_ns()}.log").open("wb") as log:
+        return subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
 
 
 def _trials(*folders: Path) -> int:

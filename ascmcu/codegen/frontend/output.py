@@ -21,8 +21,8 @@ class Output(Stage):
     Attributes:
         gain, bias: one figure per channel, or per channel and band; empty where the clip stage finds them.
         top: C literal of the end of the range, empty where nothing is cut off; its begin is 0.
-        steps, step, highest_step: C literals of the steps of the range, of one of them in the input's unit, and of the
-            last; empty where the values are not rounded to steps.
+        steps, step, highest_step: C literals of the steps of the range, of one of them, and of the last; empty where
+            the values are not rounded to steps.
     """
 
     TEMPLATE = "output"
@@ -54,7 +54,7 @@ class Output(Stage):
             dtype, scale, zero_point, spec.normalization, stage, spec.shape, gain, bias,
             top=literal(1.0 if count else 1 / single) if spec.range_clip else "",
             steps=literal(count) if count else "",
-            step=literal(1 / (count * single)) if count else "",
+            step=literal(1 / count) if count else "",
             highest_step=literal(count - 1) if count else "",
         )  # fmt: skip
 
@@ -67,6 +67,11 @@ class Output(Stage):
     def by_band(self) -> bool:
         """Whether each band has figures of its own."""
         return len(self.gain) > self.shape[2]
+
+    @property
+    def scale_literal(self) -> str:
+        """``scale`` in C."""
+        return literal(self.scale)
 
     @property
     def value(self) -> str:

@@ -9,6 +9,8 @@
 
 extern uint32_t __stack_limit[], __stack_top[];
 extern uint32_t __data_load[], __data_start[], __data_end[];
+extern uint32_t __weights_load[], __weights_start[], __weights_end[]; /* constants that RAM gives sooner than flash */
+extern uint32_t __code_load[], __code_start[], __code_end[];          /* code likewise */
 extern uint32_t __zero_start[], __zero_end[];
 extern uint32_t __spare_start[], __spare_end[]; /* buffers in a second memory; the same address without one */
 
@@ -52,19 +54,28 @@ __attribute__((used, section(".vectors"))) static const struct {
     },
 };
 
+static void copy(const uint32_t *from, uint32_t *to, const uint32_t *end)
+{
+    while (to < end) {
+        *to++ = *from++;
+    }
+}
+
+static void clear(uint32_t *to, const uint32_t *end)
+{
+    while (to < end) {
+        *to++ = 0;
+    }
+}
+
 static void prepare_memory(void)
 {
-    const uint32_t *from = __data_load;
-
-    for (uint32_t *to = __data_start; to < __data_end; to++) {
-        *to = *from++;
-    }
-    for (uint32_t *to = __zero_start; to < __zero_end; to++) {
-        *to = 0;
-    }
-    for (uint32_t *to = __spare_start; to < __spare_end; to++) {
-        *to = 0;
-    }
+    copy(__data_load, __data_start, __data_end);
+    copy(__weights_load, __weights_start, __weights_end);
+    copy(__code_load, __code_start, __code_end);
+    clear(__zero_start, __zero_end);
+    clear(__spare_start, __spare_end);
+    __asm volatile("dsb \n isb" ::: "memory"); /* code that was written is fetched from here on */
 }
 
 /* main() may use the FPU in its first instruction, and so may anything the compiler vectorises in here. */

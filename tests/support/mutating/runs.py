@@ -4,21 +4,26 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
+import hashlib
 import json
 import os
 import random
 import shutil
-import signal
 import subprocess
 import sys
 import time
 import tomllib
+import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from tests.support.mutating import edits
+from ascmcu import paths
+from tests.support.mutating import edits, reaching, warm
 from tests.support.mutating.edits import Edit
+from tests.support.mutating.reaching import Reached
 
 HERE = Path(__file__).parent
 # What a test may take on a copy, and how much longer than on the first run; more is a loop without an end.
@@ -89,14 +94,14 @@ def equivalents(path: Path = HERE / "equivalent.toml") -> list[Equivalent]:
 
 @dataclass(frozen=True)
 class Chosen:
-    """An edit that somebody chose, and the tests that are there for it."""
+    """An edit that somebody chose, and the tests that are there for it; none are those of its room that reach it."""
 
     edit: Edit
     tests: tuple[str, ...]
 
 
 def chosen(root: Path, path: Path = HERE / "chosen.toml") -> list[Chosen]:
-    """The edits of a file: ``path``, ``text`` (which the file holds once), ``before``, ``after``, ``tests``.
+    """The edits of a file: ``path``, ``text`` (which the file holds once), ``before``, ``after``, and maybe ``tests``.
 
     Raises:
         ValueError: a file does not hold a text once.
@@ -109,7 +114,7 @@ def chosen(root: Path, path: Path = HERE / "chosen.toml") -> list[Chosen]:
         at = source.index(text) + text.index(row["before"])
         start, line = len(source[:at].encode()), source.count("\n", 0, at) + 1
         edit = Edit(row["path"], start, row["before"], row["after"], line, text.strip())
-        found.append(Chosen(edit, tuple(row["tests"])))
+        found.append(Chosen(edit, tuple(row.get("tests", ()))))
     return found
 
 
@@ -117,25 +122,32 @@ def chosen(root: Path, path: Path = HERE / "chosen.toml") -> list[Chosen]:
 
 
 class Copy:
-    """The files of a checkout, to be edited: those that git knows, and new ones that it does not ignore."""
+    """The files of a checkout, to be edited: those that git knows, and new ones that it does not ignore. What an
+    earlier run has left at the same place is brought up to date."""
 
     def __init__(self, root: Path, to: Path) -> None:
-        self.root = to
+        self.root, self.cache = to, paths.cache()
         listed = subprocess.run(
             ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=root, capture_output=True, check=True
         ).stdout
-        for name in filter(None, listed.decode().split("\0")):
-            if (root / name).is_file():
-                (to / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(root / name, to / name)
+        names = {name for name in listed.decode().split("\0") if name and (root / name).is_file()}
+        before = to / ".names"
+        for gone in set(before.read_text().split("\0") if before.is_file() else ()) - names:
+            (to / gone).unlink(missing_ok=True)
+        to.mkdir(parents=True, exist_ok=True)
+        before.write_text("\0".join(sorted(names)))
+        changed = [name for name in names if _brought(root / name, to / name)]
         for cached in root.glob("ascmcu/sim/__pycache__/*.nb[ci]"):  # compiled for minutes
             (to / cached.relative_to(root)).parent.mkdir(exist_ok=True)
             shutil.copy2(cached, to / cached.relative_to(root))
-        if (root / ".venv").exists():
-            (to / ".venv").symlink_to((root / ".venv").resolve())
+        _link((root / ".venv"), to / ".venv")
+        _link(root.parent / "shared", to.parent / "shared")
         # Byte code that goes by the source's content: an edit of the same size within a second would be missed.
-        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "."]
-        subprocess.run([sys.executable, *compiling], cwd=to, check=False, stdout=subprocess.DEVNULL)
+        compiling = ["-m", "compileall", "-q", "--invalidation-mode", "checked-hash", "-i", "-"]
+        subprocess.run(
+            [sys.executable, *compiling], cwd=to, check=False, stdout=subprocess.DEVNULL,
+            input="\n".join(name for name in changed if name.endswith(".py")), text=True,
+        )  # fmt: skip
 
     def pytest(
         self, arguments: Sequence[str], log: Path, *, prepare: Callable[[], None] = lambda: None
@@ -158,117 +170,44 @@ class Copy:
                 del sys.modules[name]
             sys.dont_write_bytecode = True
             sys.path[:] = [str(self.root), *(p for p in sys.path if p != str(Path(__file__).parents[3]))]
-            os.environ.update(PYTHONPATH=str(self.root), PYTHONDONTWRITEBYTECODE="1", **_caches(log.parent))
+            os.environ.update(
+                PYTHONPATH=str(self.root), PYTHONDONTWRITEBYTECODE="1", **_caches(log.parent, self.cache)
+            )
             prepare()
             import pytest
 
             status = int(pytest.main([*_OPTIONS, *arguments]))
-            sys.stdout.flush()
+        except BaseException:
+            traceback.print_exc()
         finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
             os._exit(status)
 
 
-def _caches(folder: Path) -> dict[str, str]:
-    """A cache of this run alone, but for what is kept by its content."""
-    from ascmcu import paths
+def _brought(source: Path, to: Path) -> bool:
+    """Copy a file where it is another; whether it was."""
+    if to.is_file() and to.read_bytes() == source.read_bytes():
+        return False
+    to.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, to)
+    return True
 
-    cache, real = folder / "cache", paths.cache()
+
+def _link(source: Path, to: Path) -> None:
+    if source.exists() and not to.exists():
+        to.symlink_to(source.resolve())
+
+
+def _caches(folder: Path, real: Path) -> dict[str, str]:
+    """A cache of one run alone, but for what the ``real`` one keeps by its content."""
+    cache = folder / "cache"
     shutil.rmtree(cache, ignore_errors=True)
     cache.mkdir(parents=True)
     for name in _SHARED_CACHES:
         (real / name).mkdir(parents=True, exist_ok=True)
         (cache / name).symlink_to(real / name)
     return {"ASCMCU_CACHE": str(cache)}
-
-
-# --------------------------------------------------------------- the first run
-
-
-@dataclass
-class Reached:
-    """Which tests are there, how long each takes, and which reach a line (by number in ``tests``); ``left_out`` failed
-    on the tree as it is."""
-
-    tests: list[str] = field(default_factory=list)
-    seconds: list[float] = field(default_factory=list)
-    lines: dict[str, dict[str, list[int]]] = field(default_factory=dict)
-    left_out: list[str] = field(default_factory=list)
-
-    def of(self, edit: Edit) -> list[int]:
-        """Tests of the edit's line, the quick first. Of a line that runs while it is imported those of its file, and
-        then all others: who only reads a constant runs no line of it."""
-        lines = self.lines.get(edit.path, {})
-        found = set(lines.get(str(edit.line), []))
-        if found or str(-edit.line) not in lines:
-            return sorted(found, key=lambda n: self.seconds[n])
-        found = {n for numbers in lines.values() for n in numbers}
-        return sorted(
-            range(len(self.tests)), key=lambda n: (n not in found and self.seconds[n] > 1, self.seconds[n])
-        )
-
-
-class _Plugin:
-    """Names the test for coverage, and takes its time."""
-
-    def __init__(self, cov: object) -> None:
-        self.cov = cov
-        self.seconds: dict[str, float] = {}
-        self.failed: list[str] = []
-
-    def pytest_runtest_logstart(self, nodeid: str) -> None:
-        self.cov.switch_context(nodeid)  # type: ignore[attr-defined]
-
-    def pytest_runtest_logreport(self, report: object) -> None:
-        if report.outcome != "skipped":  # type: ignore[attr-defined]
-            name: str = report.nodeid  # type: ignore[attr-defined]
-            self.seconds[name] = self.seconds.get(name, 0.0) + report.duration  # type: ignore[attr-defined]
-        if report.outcome == "failed":  # type: ignore[attr-defined]
-            self.failed.append(report.nodeid)  # type: ignore[attr-defined]
-
-
-def first_run(copy: Copy, tests: Sequence[str], folder: Path) -> Reached:
-    """Run the tests on the tree as it is.
-
-    Those that fail are left out: nothing can be learnt from them.
-
-    Raises:
-        RuntimeError: none passes.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    log, to = folder / "log.txt", folder / "reached.json"
-
-    def measured() -> None:
-        import coverage
-        import pytest
-
-        cov = coverage.Coverage(data_file=None, source=[str(copy.root / "ascmcu")], config_file=False)
-        cov.start()
-        plugin = _Plugin(cov)
-        pytest.main([*_OPTIONS, *tests], plugins=[plugin])
-        cov.stop()
-        found = Reached()
-        taken = {name: s for name, s in plugin.seconds.items() if name not in plugin.failed}
-        numbers = {name: n for n, name in enumerate(taken)}
-        found.tests, found.seconds = list(taken), list(taken.values())
-        found.left_out = plugin.failed
-        data = cov.get_data()
-        for path in data.measured_files():
-            by_line = data.contexts_by_lineno(path)
-            lines: dict[str, list[int]] = {}
-            for line, contexts in by_line.items():
-                lines[str(line)] = sorted(numbers[c] for c in contexts if c in numbers)
-                if "" in contexts:  # while it was imported
-                    lines[str(-line)] = []
-            found.lines[str(Path(path).relative_to(copy.root))] = lines
-        to.write_text(json.dumps(asdict(found)))
-        sys.stdout.flush()
-        os._exit(0)
-
-    os.waitpid(copy.pytest([], log, prepare=measured), 0)
-    reached = Reached(**json.loads(to.read_text())) if to.is_file() else Reached()
-    if not reached.tests:
-        raise RuntimeError(f"no test passes without any edit: see {log}")
-    return reached
 
 
 # --------------------------------------------------------------- one edit after the other
@@ -301,104 +240,157 @@ def sample(found: Sequence[Edit], count: int, seed: int) -> list[Edit]:
     return [found[n] for n in sorted(chosen)]
 
 
-@dataclass
-class _Running:
-    edit: Edit
-    copy: Copy
-    child: int
-    began: float
-    limit_s: float
-    log: Path
-    original: bytes
+class Attempts:
+    """Edits in a copy, each tried by tests of some suites: by a child of a session that is warm where that is sound,
+    else by one that imports and collects for itself.
 
-
-def judge(
-    edits_: Iterable[Edit],
-    copies: Sequence[Copy],
-    asked: Callable[[Edit], tuple[list[str], float]],
-    folder: Path,
-    tell: Callable[[Verdict], None],
-) -> list[Verdict]:
-    """Every edit on a copy of its own time, as many at once as there are copies.
-
-    Args:
-        edits_: what to try.
-        copies: trees that are as the original; they are so again afterwards.
-        asked: the tests of an edit, and how long they may take; none is "not reached".
-        folder: for what the tests print.
-        tell: called with every verdict.
+    Attributes:
+        reached: what the tests reach; ``None`` where all are asked.
+        tests: the names of those that were collected.
     """
-    waiting, free, running, done = list(edits_)[::-1], list(copies), [], []  # type: ignore[var-annotated]
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        while waiting or running:
-            while waiting and free:
-                edit = waiting.pop()
-                tests, limit_s = asked(edit)
-                if not tests:
-                    done.append(Verdict(edit, "not reached"))
-                    tell(done[-1])
-                    continue
-                running.append(_begin(edit, free.pop(), tests, limit_s, folder))
-            for one in list(running):
-                verdict = _ended(one)
-                if verdict is not None:
-                    running.remove(one)
-                    free.append(one.copy)
-                    done.append(verdict)
-                    tell(verdict)
-            time.sleep(0.05)
-    finally:
-        for one in running:
-            os.killpg(one.child, signal.SIGKILL)
-            (one.copy.root / one.edit.path).write_bytes(one.original)
-    return done
+
+    def __init__(self, copy: Copy, suites: Sequence[str], folder: Path, keep: Path | None) -> None:
+        """``folder`` is for what the tests print, ``keep`` a file of what they reach; ``None`` asks all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._copy, self._log = copy, folder / "log.txt"
+        self._session: warm.Session | None = None
+        self.reached: Reached | None = None
+        self.tests: list[str] = list(suites)
+        if keep is not None:
+            main = functools.partial(_main, ["-x", *suites])
+            self._session = warm.Session(self._start, main, functools.partial(_caches, folder, copy.cache))
+            self.tests = self._session.tests
+            self.reached = _measured(copy, self.tests, folder, keep)
+
+    def _start(self, serve: Callable[[], None]) -> int:
+        return self._copy.pytest([], self._log.with_name("session.txt"), prepare=serve)
+
+    def close(self) -> None:
+        """End the session."""
+        if self._session is not None:
+            self._session.close()
+
+    def attempt(self, edit: Edit, tests: Sequence[str], limit_s: float) -> Verdict:
+        """Try one edit; the copy is whole again afterwards."""
+        began, path = time.monotonic(), self._copy.root / edit.path
+        if self._is_warm(edit):
+            assert self._session is not None
+            status, by = self._session.attempt(path, edit, tests, limit_s)
+        else:
+            status, by = self._cold(path, edit, tests, limit_s)
+        seconds = round(time.monotonic() - began, 2)
+        if status is None:
+            return Verdict(edit, "killed", "it does not end", seconds)
+        if status == 0:
+            return Verdict(edit, "survived", "", seconds)
+        return Verdict(edit, "killed", by or "a crash", seconds)
+
+    def _is_warm(self, edit: Edit) -> bool:
+        if self._session is None or self.reached is None or not edit.path.endswith(".py"):
+            return False
+        path = self._copy.root / edit.path
+        functions = warm.edited_functions(str(path), path.read_bytes(), edit)
+        return functions is not None and not self.reached.at_import(self._copy.root, edit)
+
+    def _cold(self, path: Path, edit: Edit, tests: Sequence[str], limit_s: float) -> tuple[int | None, str]:
+        original = path.read_bytes()
+        try:
+            path.write_bytes(edit.apply(original))
+            status = warm.waited(self._copy.pytest(["-x", *tests], self._log), limit_s)
+        finally:
+            path.write_bytes(original)
+        return status, _first_failure(self._log)
 
 
-def _begin(edit: Edit, copy: Copy, tests: Sequence[str], limit_s: float, folder: Path) -> _Running:
-    path = copy.root / edit.path
-    original = path.read_bytes()
-    path.write_bytes(edit.apply(original))
-    place = folder / copy.root.name
-    place.mkdir(parents=True, exist_ok=True)
-    log = place / "log.txt"
-    child = copy.pytest(["-x", *tests], log)
-    return _Running(edit, copy, child, time.monotonic(), limit_s, log, original)
+def _measured(copy: Copy, tests: Sequence[str], folder: Path, keep: Path) -> Reached:
+    """What the tests reach; those that are not kept run.
+
+    Raises:
+        RuntimeError: none passes.
+    """
+    reached = Reached.load(keep)
+    reached.move(copy.root)
+    unknown = reached.unknown(copy.root, tests)
+    if unknown:
+        found_in, names, log = folder / "found.json", folder / "names.txt", folder / "measured.txt"
+        names.write_text("\n".join(unknown))
+
+        def measured() -> None:
+            reaching.measure(copy.root, [*_OPTIONS, f"@{names}"]).save(found_in)
+            sys.stdout.flush()
+            os._exit(0)
+
+        os.waitpid(copy.pytest([], log, prepare=measured), 0)
+        if not found_in.is_file():
+            raise RuntimeError(f"the tests end without a result: see {log}")
+        reached.add(copy.root, Reached.load(found_in))
+        reached.save(keep)
+    if not {*tests} & {*reached.seconds}:
+        raise RuntimeError("no test passes without any edit")
+    return reached
 
 
-def _ended(one: _Running) -> Verdict | None:
-    child, status = os.waitpid(one.child, os.WNOHANG)
-    seconds = time.monotonic() - one.began
-    late = seconds > one.limit_s
-    if not child and not late:
-        return None
-    if not child:
-        os.killpg(one.child, signal.SIGKILL)
-        os.waitpid(one.child, 0)
-    (one.copy.root / one.edit.path).write_bytes(one.original)
-    if late and not child:
-        return Verdict(one.edit, "killed", "it does not end", seconds)
-    if os.waitstatus_to_exitcode(status) == 0:
-        return Verdict(one.edit, "survived", "", seconds)
-    return Verdict(one.edit, "killed", _first_failure(one.log), seconds)
+def _main(arguments: Sequence[str], plugin: object) -> int:
+    import pytest
+
+    return int(pytest.main([*_OPTIONS, *arguments], plugins=[plugin]))
 
 
 def _first_failure(log: Path) -> str:
     for line in log.read_text(errors="replace").splitlines():
         if line.startswith(("FAILED ", "ERROR ")):
             return line.split(" - ")[0].split(" ", 1)[1]
-    return "a crash"
+    return ""
 
 
-def reached_tests(reached: Reached, edit: Edit, budget_s: float) -> tuple[list[str], float]:
-    """The tests of an edit within a budget of seconds, and the time to wait for them."""
-    chosen: list[int] = []
-    for number in reached.of(edit):
-        if chosen and (sum(reached.seconds[n] for n in chosen) + reached.seconds[number] > budget_s):
+class Journal:
+    """Verdicts as they come, in a file, for a run that goes on where another ended."""
+
+    def __init__(self, path: Path, root: Path) -> None:
+        self._path, self._root = path, root
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        self._rows: dict[str, dict[str, Any]] = {row["key"]: row for row in rows}
+
+    def known(self, edit: Edit, tests: Sequence[str]) -> Verdict | None:
+        """What became of the edit, if the test that killed it is still asked, or none of those asked is new."""
+        row = self._rows.get(self._key(edit))
+        if row is None:
+            return None
+        stays = row["by"] in tests or row["asked"] == self._asked(tests)
+        return Verdict(edit, row["result"], row["by"], row["seconds"]) if stays else None
+
+    def add(self, verdict: Verdict, tests: Sequence[str]) -> None:
+        """Keep one."""
+        row = {"key": self._key(verdict.edit), "asked": self._asked(tests), "result": verdict.result}
+        row |= {"by": verdict.by, "seconds": verdict.seconds}
+        self._rows[row["key"]] = row
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _key(self, edit: Edit) -> str:
+        source = (self._root / edit.path).read_bytes()
+        return _digest(source, *(str(part).encode() for part in vars(edit).values()))
+
+    def _asked(self, tests: Sequence[str]) -> str:
+        files = sorted({self._root / test.partition("::")[0] for test in tests})
+        return _digest(*(t.encode() for t in sorted(tests)), *(p.read_bytes() for p in files if p.is_file()))
+
+
+def _digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:24]
+
+
+def within(reached: Reached, tests: Iterable[str], budget_s: float) -> tuple[list[str], float]:
+    """The first of the tests, one at least, that take no longer than a budget, and the time to wait for them."""
+    chosen: list[str] = []
+    taken_s = 0.0
+    for test in tests:
+        if chosen and taken_s + reached.seconds[test] > budget_s:
             break
-        chosen.append(number)
-    seconds = sum(reached.seconds[n] for n in chosen)
-    return [reached.tests[n] for n in chosen], LEAST_S + FACTOR * seconds
+        chosen.append(test)
+        taken_s += reached.seconds[test]
+    return chosen, LEAST_S + FACTOR * taken_s
 
 
 def matching(files: Iterable[str], patterns: Iterable[str]) -> list[str]:
@@ -406,7 +398,7 @@ def matching(files: Iterable[str], patterns: Iterable[str]) -> list[str]:
     return [f for f in files if any(fnmatch.fnmatch(f, p) for p in patterns)]
 
 
-def tests_of_template(reached: Reached, root: Path, edit: Edit, budget_s: float) -> tuple[list[str], float]:
+def tests_of_template(reached: Reached, root: Path, edit: Edit) -> list[str]:
     """The tests that lower to the kernel of a template, or to those that include it."""
     stems, partial = {Path(edit.path).name.partition(".")[0]}, Path(edit.path).name
     while any(stem.startswith("_") or "/kernels/quant" in edit.path for stem in stems):
@@ -418,16 +410,10 @@ def tests_of_template(reached: Reached, root: Path, edit: Edit, budget_s: float)
         if users <= stems:
             break
         stems |= users
-    numbers: dict[int, None] = {}
+    found: dict[str, None] = {}
     for stem in sorted(stems):
-        lines = reached.lines.get(f"ascmcu/kernels/{stem}.py", {})
         # The last lines of a kernel's module make its parameters: who reaches them has chosen it.
-        inside = [set(found) for line, found in lines.items() if int(line) > 0 and found]
-        few = min(inside, key=len, default=set())
-        numbers |= dict.fromkeys(sorted(few, key=lambda n: reached.seconds[n]))
-    chosen: list[int] = []
-    for number in numbers:
-        if chosen and sum(reached.seconds[n] for n in chosen) + reached.seconds[number] > budget_s:
-            break
-        chosen.append(number)
-    return [reached.tests[n] for n in chosen], LEAST_S + FACTOR * sum(reached.seconds[n] for n in chosen)
+        inside = [names for names in reached.lines.get(f"ascmcu/kernels/{stem}.py", {}).values() if names]
+        few = min(inside, key=len, default=set()) - {*reached.left_out}
+        found |= dict.fromkeys(sorted(few, key=lambda name: (reached.seconds[name], name)))
+    return list(found)

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a firmware's start-up copies out of the flash, decided once it is known what the firmware leaves free."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from ascmcu.boards import Board
+from ascmcu.codegen import placing
+from ascmcu.codegen.board import Copied, linker_script
+from ascmcu.codegen.model import WeightArray
+from ascmcu.codegen.placing import Function, Placement
+from ascmcu.errors import BoardError
+from ascmcu.schedule import Plan
+from ascmcu.toolchain.size import end_of, functions
+
+Weights = Literal["auto", "flash", "ram"]
+_ALIGNMENT_BYTES = 16
+
+
+class Arranging:
+    """Called with a linked image that has everything in flash, it gives the linker script of the final one.
+
+    ``placement`` is what it chose. ``weights`` and ``max_ram_bytes`` as in ``export``.
+    """
+
+    def __init__(
+        self,
+        board: Board,
+        plan: Plan,
+        arrays: Sequence[WeightArray],
+        weights: Weights,
+        max_ram_bytes: int | None,
+    ) -> None:
+        self._board = board
+        self._plan = plan
+        self._arrays = arrays
+        self._weights = weights
+        self._max_ram_bytes = max_ram_bytes
+        self.placement = Placement()
+
+    def __call__(self, elf: Path, network: Path, second_memory: bool) -> str | None:
+        """The script; None where nothing is to be moved.
+
+        Args:
+            elf: the image.
+            network: the object file of ``model.c``.
+            second_memory: the second memory is taken by buffers.
+
+        Raises:
+            BoardError: all weights are to lie in RAM, and do not fit.
+        """
+        origin = -(-end_of(elf, self._board.ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+        memory = None if second_memory else self._board.code_memory
+        code: tuple[Function, ...] = ()
+        if memory is not None:
+            found = [Function(name, size_bytes) for name, size_bytes in functions(network, elf)]
+            code = placing.code(self._plan, found, memory.size_bytes)
+        chosen = self._in_ram(self._board.ram.end - origin)
+        self.placement = Placement(chosen, code, memory.name if memory is not None and code else "")
+        if not chosen and not code:
+            return None
+        copied = Copied(
+            tuple(array.symbol for array in chosen), origin, tuple(function.name for function in code)
+        )
+        return linker_script(self._board, second_memory=second_memory, copied=copied)
+
+    def _in_ram(self, free_bytes: int) -> tuple[WeightArray, ...]:
+        if self._weights == "flash":
+            return ()
+        room_bytes = free_bytes
+        if self._max_ram_bytes is not None:
+            room_bytes = min(room_bytes, self._max_ram_bytes - self._plan.arena_bytes)
+        if self._weights == "auto":
+            return placing.choose(self._plan, self._arrays, room_bytes)
+        needed_bytes = placing.needed_bytes(self._arrays)
+        if needed_bytes > room_bytes:
+            limited = room_bytes < free_bytes
+            raise BoardError(
+                "the weights do not fit into RAM",
+                where=f"{self._board.name}, --max-ram {self._max_ram_bytes}" if limited else self._board.name,
+                expected=f"≤ {max(room_bytes, 0)} bytes that the {'limit' if limited else 'firmware'} leaves free",
+                found=f"{needed_bytes} bytes",
+                hint="--weights auto copies those that gain most",
+            )
+        return tuple(self._arrays)

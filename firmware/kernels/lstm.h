@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Logistic, tanh and layer normalization of the integer LSTM, on 16 bits: the same functions as ascmcu/ops/_fixed16.py,
+ * bit for bit for each of the 65536 inputs.
+ *
+ * Reference: gemmlowp fixedpoint/fixedpoint.h for int16_t; tflite/kernels/internal/reference/portable_tensor_utils.cc.
+ */
+#ifndef ASCMCU_LSTM_H
+#define ASCMCU_LSTM_H
+
+#include "simd.h"
+
+static inline int32_t lstm_saturate(int32_t value)
+{
+    return clamp_i32(value, INT16_MIN, INT16_MAX);
+}
+
+/* The rounded product of two Q0.15 numbers that are not both -1. */
+static inline int32_t lstm_mul(int32_t a, int32_t b)
+{
+    return (a * b + 0x4000) >> 15;
+}
+
+/* Halves away from zero, as gemmlowp rounds; 2^exponent is a constant where this is inlined. */
+static inline int32_t lstm_divide(int32_t x, int32_t exponent)
+{
+    return (x + ((1 << exponent) >> 1) - (x < 0 ? 1 : 0)) >> exponent;
+}
+
+/* exp of a number <= 0 with `bits` integer bits, as Q0.15. */
+static inline int32_t lstm_exp(int32_t a, int32_t bits)
+{
+    const int32_t fraction = 15 - bits;
+    const int32_t quarter = 1 << (fraction - 2);
+    if (a == 0) {
+        return 0x7FFF;
+    }
+    if (bits > 5 && a < -(1 << (fraction + 5))) {
+        return 0;
+    }
+    const int32_t within = (a & (quarter - 1)) - quarter; /* in -1/4 ... 0 */
+    const int32_t x = within * (1 << bits) + 0x1000; /* around -1/8 */
+    const int32_t x2 = lstm_mul(x, x);
+    const int32_t x3 = lstm_mul(x2, x);
+    const int32_t x4 = lstm_divide(lstm_mul(x2, x2), 2);
+    const int32_t tail = lstm_divide(lstm_mul(x4 + x3, 10923) + x2, 1);
+    int32_t result = lstm_saturate(28918 + lstm_mul(x + tail, 28918));
+    /* exp of what was left out, a power of two after the other. */
+    const int32_t rest = within - a;
+    const int32_t factors[6] = { 25520, 19875, 12055, 4435, 600, 11 };
+    for (int32_t i = 0; i < 6 && i - 2 < bits; ++i) {
+        if (rest & (quarter << i)) {
+            result = lstm_mul(result, factors[i]);
+        }
+    }
+    if (bits > 4 && (rest & (quarter << 6))) {
+        result = 0;
+    }
+    return result;
+}
+
+/* 2 / (1 + a) as Q2.13, a in Q0.15: three Newton-Raphson steps. */
+static inline int32_t lstm_reciprocal(int32_t a)
+{
+    const int32_t half = (a + 0x8000) >> 1;
+    int32_t x = 23130 + lstm_mul(half, -15420);
+    for (int32_t step = 0; step < 3; ++step) {
+        x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
+    }
+    return x;
+}
+
+/* Q3.12 to Q0.15. */
+static inline int32_t lstm_logistic(int32_t x)
+{
+    if (x == 0) {
+        return 0x4000;
+    }
+    const int32_t positive = lstm_saturate(lstm_reciprocal(lstm_exp(x > 0 ? -x : x, 3)) * 2);
+    return x > 0 ? positive : 0x7FFF - positive;
+}
+
+/* `bits` integer bits to Q0.15. */
+static inline int32_t lstm_tanh(int32_t x, int32_t bits)
+{
+    if (x == 0) {
+        return 0;
+    }
+    /* Doubled by giving its bits to one more integer bit. */
+    const int32_t magnitude = lstm_saturate((lstm_reciprocal(lstm_exp(x < 0 ? x : -x, bits + 1)) - 0x2000) * 4);
+    return x < 0 ? -magnitude : magnitude;
+}
+
+/* 1 / sqrt(value) for a positive value: mantissa in Q0.31, and how far it is shifted right. */
+static inline int32_t lstm_inverse_root(int32_t value, int32_t *shift)
+{
+    *shift = 0;
+    if (value <= 1) {
+        return INT32_MAX;
+    }
+    *shift = 11;
+    while (value >= (int32_t)1 << 29) {
+        value /= 4;
+        ++*shift;
+    }
+    const int32_t pairs = (leading_zeros((uint32_t)value) - 1) / 2 - 1;
+    *shift -= pairs;
+    value = (int32_t)((uint32_t)value << (2 * pairs));
+    const int32_t half = rounding_divide_by_pot(value >> 1, 1);
+    int32_t x = (int32_t)1 << 28;
+    for (int32_t step = 0; step < 5; ++step) {
+        const int32_t cube = saturate_i64((int64_t)doubling_high_mul(doubling_high_mul(x, x), x) * 64);
+        const int32_t change = doubling_high_mul((1 << 28) + (1 << 27), x) - doubling_high_mul(half, cube);
+        x = saturate_i64((int64_t)change * 8);
+    }
+    x = doubling_high_mul(x, 1518500250);
+    if (*shift < 0) {
+        x = (int32_t)((uint32_t)x << -*shift);
+        *shift = 0;
+    }
+    return x;
+}
+
+/* A gate's sums to mean 0 and variance 1, times the coefficients, plus the bias; `guard` stands for a variance of 0. */
+static inline void lstm_normalize(int16_t *gate, int32_t cells, const int16_t *coefficients, const int32_t *bias,
+    int32_t multiplier, int32_t shift, int32_t guard)
+{
+    int64_t sum = 0;
+    int64_t squares = 0;
+    for (int32_t i = 0; i < cells; ++i) {
+        sum += gate[i];
+        squares += (int32_t)gate[i] * gate[i];
+    }
+    const int32_t mean = (int32_t)(sum * 1024 / cells);
+    const int64_t scaled = squares * ((1 << 20) / cells) - (int64_t)mean * mean;
+    const int32_t variance = (int32_t)(scaled / (1 << 20));
+    int32_t right = 0;
+    const int32_t inverse = lstm_inverse_root(variance < 1 ? guard : variance, &right);
+    for (int32_t i = 0; i < cells; ++i) {
+        const int32_t centred = 1024 * gate[i] - mean;
+        const uint32_t rescaled = (uint32_t)multiply_by_quantized_multiplier(centred, inverse, -right);
+        const int32_t coefficient = coefficients[i];
+        const int32_t weighted = (int32_t)(rescaled * (uint32_t)coefficient + (uint32_t)bias[i]);
+        const int32_t value = (int32_t)(((int64_t)weighted + (weighted > 0 ? 512 : -512)) / 1024);
+        gate[i] = (int16_t)lstm_saturate(multiply_by_quantized_multiplier(value, multiplier, shift + 12));
+    }
+}
+
+#endif

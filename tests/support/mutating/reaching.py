@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which tests reach a line. What was once measured is kept: only tests that are new, or whose file has changed, run."""
+
+from __future__ import annotations
+
+import ast
+import difflib
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.support.mutating.edits import Edit
+
+Lines = dict[str, dict[int, set[str]]]
+
+
+@dataclass
+class Reached:
+    """What tests reach of the source.
+
+    Attributes:
+        seconds: what each test takes, with setup.
+        left_out: tests that fail on the tree as it is, of which nothing can be learnt.
+        files: a hash of each test's file.
+        lines: of each source file, by line, the tests that run it.
+        imported: of each source file, the lines that run before any test does.
+        sources: the texts that the lines are of.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    files: dict[str, str] = field(default_factory=dict)
+    lines: Lines = field(default_factory=dict)
+    imported: dict[str, set[int]] = field(default_factory=dict)
+    sources: dict[str, str] = field(default_factory=dict)
+
+    @staticmethod
+    def load(path: Path) -> Reached:
+        """What ``save`` wrote; nothing where that is not there."""
+        if not path.is_file():
+            return Reached()
+        kept = json.loads(path.read_text())
+        names = kept.pop("names")
+        lines = {
+            source: {int(line): {names[n] for n in numbers} for line, numbers in of.items()}
+            for source, of in kept.pop("lines").items()
+        }
+        imported = {source: set(found) for source, found in kept.pop("imported").items()}
+        return Reached(**kept, lines=lines, imported=imported)
+
+    def save(self, path: Path) -> None:
+        """Write it to a file."""
+        names = sorted({name for of in self.lines.values() for found in of.values() for name in found})
+        numbers = {name: n for n, name in enumerate(names)}
+        kept: dict[str, Any] = asdict(self) | {"names": names}
+        kept["lines"] = {
+            source: {line: sorted(numbers[name] for name in found) for line, found in of.items()}
+            for source, of in self.lines.items()
+        }
+        kept["imported"] = {source: sorted(found) for source, found in self.imported.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(kept))
+
+    def unknown(self, root: Path, tests: Iterable[str]) -> list[str]:
+        """The tests that were not measured as they are."""
+        return [test for test in tests if self.files.get(test) != _hash_of(root, test)]
+
+    def add(self, root: Path, found: Reached) -> None:
+        """Take over newer measurements of tests at ``root``."""
+        self.move(root)
+        tests = {*found.seconds, *found.left_out}
+        self.seconds = {t: s for t, s in self.seconds.items() if t not in tests} | found.seconds
+        self.left_out = sorted({*self.left_out} - tests | {*found.left_out})
+        self.files |= {test: _hash_of(root, test) for test in tests}
+        for of in self.lines.values():
+            for names in of.values():
+                names -= tests
+        for source, of in found.lines.items():
+            known = self.lines.setdefault(source, {})
+            for line, names in of.items():
+                known.setdefault(line, set()).update(names)
+        for source, lines in found.imported.items():
+            self.imported.setdefault(source, set()).update(lines)
+        for source in self.lines:
+            self.sources[source] = (root / source).read_text()
+
+    def move(self, root: Path) -> None:
+        """Go by the lines of the sources as they are now; of lines that were edited nothing is known."""
+        for source, text in list(self.sources.items()):
+            now = (root / source).read_text() if (root / source).is_file() else ""
+            if now != text:
+                matcher = difflib.SequenceMatcher(None, text.splitlines(), now.splitlines(), autojunk=False)
+                to = {
+                    a + n + 1: b + n + 1 for a, b, size in matcher.get_matching_blocks() for n in range(size)
+                }
+                of, imported = self.lines.get(source, {}), self.imported.get(source, set())
+                self.lines[source] = {to[line]: found for line, found in of.items() if line in to}
+                self.imported[source] = {to[line] for line in imported if line in to}
+                self.sources[source] = now
+
+    def at_import(self, root: Path, edit: Edit) -> bool:
+        """Whether the edit's statement runs before any test does."""
+        return bool(self.imported.get(edit.path, set()) & set(statement(root, edit)))
+
+    def of(self, root: Path, edit: Edit, tests: Sequence[str]) -> list[str]:
+        """Those of the tests that reach the edit's statement, in turn. Of one that runs while it is imported those of
+        its file, and then the quick of all others: who only reads a constant runs no line of it."""
+        asked = {test for test in tests if test in self.seconds and test not in self.left_out}
+        lines = self.lines.get(edit.path, {})
+        found = {name for line in statement(root, edit) for name in lines.get(line, ())} & asked
+        if found or not self.at_import(root, edit):
+            return self._in_turn(found)
+        of_file = {name for names in lines.values() for name in names} & asked
+        return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
+
+    def _in_turn(self, tests: Iterable[str]) -> list[str]:
+        """The quick first; each function has as much time as any other, however many cases it has."""
+        taken: defaultdict[str, float] = defaultdict(float)
+        begins = {}
+        for test in sorted(tests, key=lambda name: (self.seconds[name], name)):
+            function = test.partition("[")[0]
+            taken[function] += self.seconds[test]
+            begins[test] = taken[function]
+        return sorted(begins, key=lambda name: (begins[name], name))
+
+
+def statement(root: Path, edit: Edit) -> range:
+    """The lines of the smallest statement around an edit, without the statements inside it."""
+    first, last = edit.line, edit.line
+    for node in ast.walk(ast.parse((root / edit.path).read_bytes())):
+        if isinstance(node, ast.stmt) and node.end_lineno is not None:
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if isinstance(body, list) and body else node.end_lineno
+            if node.lineno <= edit.line <= max(end, node.lineno) and (first == last or node.lineno >= first):
+                first, last = node.lineno, max(end, node.lineno)
+    return range(first, last + 1)
+
+
+def _hash_of(root: Path, test: str) -> str:
+    return hashlib.sha256((root / test.partition("::")[0]).read_bytes()).hexdigest()[:16]
+
+
+class _Plugin:
+    """Names the test for coverage, and takes its time."""
+
+    def __init__(self, cov: object) -> None:
+        self.cov = cov
+        self.seconds: dict[str, float] = {}
+        self.failed: list[str] = []
+        self.skipped: list[str] = []
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.cov.switch_context(nodeid)  # type: ignore[attr-defined]
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if report.outcome in ("failed", "skipped"):
+            getattr(self, report.outcome).append(report.nodeid)
+
+
+def measure(root: Path, arguments: Sequence[str]) -> Reached:
+    """Run pytest in this process and see what its tests reach below ``root``."""
+    import coverage
+    import pytest
+
+    cov = coverage.Coverage(data_file=None, source=[str(root / "ascmcu")], config_file=False)
+    cov.start()
+    plugin = _Plugin(cov)
+    pytest.main([*arguments], plugins=[plugin])
+    cov.stop()
+    found = Reached(left_out=sorted(set(plugin.failed)))
+    # What is skipped here may run another time.
+    without = {*plugin.failed, *plugin.skipped}
+    found.seconds = {name: s for name, s in plugin.seconds.items() if name not in without}
+    data = cov.get_data()
+    for path in data.measured_files():
+        of: defaultdict[int, set[str]] = defaultdict(set)
+        imported = set()
+        for line, contexts in data.contexts_by_lineno(path).items():
+            of[line] = {name for name in contexts if name in found.seconds}
+            if "" in contexts:
+                imported.add(line)
+        source = str(Path(path).relative_to(root))
+        found.lines[source], found.imported[source] = dict(of), imported
+    return found
