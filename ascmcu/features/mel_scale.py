@@ -46,3 +46,12 @@ def corners(count: int, low_hz: float, high_hz: float, *, htk: bool) -> _Real:
     """``count`` frequencies in Hz, evenly spaced in mel, both ends included."""
     low, high = (float(hz_to_mel(hz, htk=htk)) for hz in (low_hz, high_hz))
     return mel_to_hz(np.linspace(low, high, count), htk=htk)
+
+
+def at_bins(corners_hz: _Real, n_fft: int, sample_rate_hz: int) -> _Real:
+    """Corners at whole FFT bins, as speechpy places them: floor((n_fft + 1) f / sample rate).
+
+    Edge Impulse's fork lowers the last corner by 0.001 Hz, so that rounding does not decide about its bin.
+    """
+    lowered = np.concatenate([corners_hz[:-1], corners_hz[-1:] - 0.001])
+    return np.asarray(np.floor((n_fft + 1) * lowered / sample_rate_hz))

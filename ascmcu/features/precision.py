@@ -16,6 +16,8 @@ from ascmcu.features.tables import mel_segments, power_factor
 # What single precision can tell apart: a band whose mean power per FFT bin lies this far below the energy of its
 # frame drowns in the rounding of a float32 FFT (2⁻²⁴ per operation, some ten of them in a row).
 PRECISION_FLOOR_DB = -100.0
+# Pre-emphasis rounds a product and a difference more in each sample: as much again as the FFT does.
+EMPHASIS_FLOOR_DB = -97.0
 
 
 def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
@@ -56,7 +58,8 @@ def precise(mel: npt.NDArray[np.float64], pcm: Pcm, spec: FeatureSpec) -> npt.ND
     per_bin = (mel / np.maximum(weights, 1e-30)[None, :, None]) ** (3 - spec.power)
     # Parseval: the energy of the one-sided spectrum is n_fft / 2 times that of the windowed frame.
     frames = list(_frame_energies(pcm, spec))
-    floor = spec.n_fft / 2 * np.stack(frames, axis=1)[:, None, :] * 10 ** (PRECISION_FLOOR_DB / 10)
+    floor_db = EMPHASIS_FLOOR_DB if spec.pre_emphasis else PRECISION_FLOOR_DB
+    floor = spec.n_fft / 2 * np.stack(frames, axis=1)[:, None, :] * 10 ** (floor_db / 10)
     return np.asarray(per_bin >= floor)
 
 

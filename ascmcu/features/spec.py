@@ -18,7 +18,7 @@ from typing import Any
 
 from ascmcu import tables
 from ascmcu.errors import FeatureError, near
-from ascmcu.features import windows
+from ascmcu.features import mel_scale, windows
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcmspec import PcmSpec
@@ -471,6 +471,20 @@ def _check_filters(spec: FeatureSpec) -> None:
     _require(spec.fmax_hz <= nyquist, "fmax_hz", f"at most half the sample rate, {nyquist:g}", spec.fmax_hz)
     straight = spec.mel_corners == "exact" or (spec.mel_triangles == "hz" and spec.mel_norm == "none")
     _require(straight, "mel_corners", '"exact" with this mel_triangles and mel_norm', repr(spec.mel_corners))
+    if spec.mel_corners == "bin":
+        _check_bins(spec)
+
+
+def _check_bins(spec: FeatureSpec) -> None:
+    """A filter whose peak and end share a bin has two slopes at one place, which the generated C cannot tell."""
+    exact = mel_scale.corners(spec.n_mels + 2, spec.fmin_hz, spec.fmax_hz, htk=spec.mel_scale == "htk")
+    bins = mel_scale.at_bins(exact, spec.n_fft, spec.sample_rate_hz)
+    shared = [n for n in range(len(bins) - 1) if bins[n] == bins[n + 1] > 0]
+    if shared:
+        found = f"corners {shared[0]} and {shared[0] + 1} at bin {bins[shared[0]]:.0f}"
+        _require(
+            False, "mel_corners", "a bin of its own for each corner", found, "fewer n_mels, or a longer n_fft"
+        )
 
 
 def _check_log(spec: FeatureSpec) -> None:

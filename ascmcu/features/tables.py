@@ -74,31 +74,17 @@ def mel_segments(spec: FeatureSpec) -> MelSegments:
     corners = mel_scale.corners(spec.n_mels + 2, spec.fmin_hz, spec.fmax_hz, htk=spec.mel_scale == "htk")
     step = spec.sample_rate_hz / spec.n_fft
     if spec.mel_corners == "bin":
-        corners = bin_corners(corners, spec) * step
+        corners = mel_scale.at_bins(corners, spec.n_fft, spec.sample_rate_hz) * step
     # Bin k belongs to the segment with corner[g] <= k × step < corner[g + 1]; bins 0 and n_fft / 2 to none.
     # With corners at bins, a filter may peak at bin 0.
     least = 0 if spec.mel_corners == "bin" else 1
     edges = np.clip(np.ceil(corners / step - 1e-9).astype(np.int64), least, (spec.n_fft + 1) // 2)
-    _check_corners(edges, spec)
     bins = np.diff(edges)
     width = np.where(np.diff(corners) > 0, np.diff(corners), step)  # two corners at one bin: no segment
     last = (corners[1:] - (edges[1:] - 1) * step) / width
     norm = 2 / (corners[2:] - corners[:-2]) if spec.mel_norm == "slaney" else np.ones(spec.n_mels)
     falling = _falling(spec, edges) if spec.mel_triangles == "mel" else np.zeros(0)
     return MelSegments(int(edges[0]), bins, np.where(bins > 0, last, 0.0), step / width, norm, falling)
-
-
-def _check_corners(edges: npt.NDArray[np.int64], spec: FeatureSpec) -> None:
-    """A filter whose peak and end share a bin has two slopes at one place, which these segments cannot tell."""
-    shared = np.nonzero((np.diff(edges) == 0) & (edges[1:] > 0))[0]
-    if spec.mel_corners == "bin" and len(shared):
-        raise FeatureError(
-            "two corners of the filters are at one FFT bin",
-            where="mel_corners",
-            expected="a bin of its own for each corner",
-            found=f"filters {shared[0]} and {shared[0] + 1} at bin {edges[shared[0]]}",
-            hint="fewer n_mels, or a longer n_fft",
-        )
 
 
 def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:
@@ -109,15 +95,6 @@ def _falling(spec: FeatureSpec, edges: npt.NDArray[np.int64]) -> _Real:
     segment = np.repeat(np.arange(spec.n_mels + 1), np.diff(edges))
     at = mel_scale.hz_to_mel(np.arange(edges[0], edges[-1]) * spec.sample_rate_hz / spec.n_fft, htk=htk)
     return np.asarray(np.clip((low + (segment + 1) * spacing - at) / spacing, 0.0, 1.0))
-
-
-def bin_corners(corners_hz: _Real, spec: FeatureSpec) -> _Real:
-    """Corners in Hz at whole bins, as speechpy places them: floor((n_fft + 1) f / sample rate).
-
-    Edge Impulse's fork lowers the last corner by 0.001 Hz, so that rounding does not decide about its bin.
-    """
-    lowered = np.concatenate([corners_hz[:-1], corners_hz[-1:] - 0.001])
-    return np.floor((spec.n_fft + 1) * lowered / spec.sample_rate_hz)
 
 
 def cosine_window(spec: FeatureSpec) -> tuple[float, float]:

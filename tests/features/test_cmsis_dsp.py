@@ -143,15 +143,10 @@ class Cache:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "path"))
     monkeypatch.setitem(sys.modules, "cmsis_pack_manager", types.ModuleType("cmsis_pack_manager"))
     monkeypatch.setattr(cmsis_dsp_fetch.importlib.util, "find_spec", lambda name: object())
-    found = cmsis_dsp.sources(1024)
+    found = cmsis_dsp.sources()
     assert found.version == "1.16.2 (ARM::CMSIS-DSP pack)"
     assert [p.read_text() for p in found.c_files] == list(cmsis_dsp.C_FILES)
 
 
 def test_an_index_page_needs_no_secrets_in_messages() -> None:
     assert cmsis_dsp_fetch._without_secrets("https://me:key@host/simple/x") == "https://host/simple/x"
-
-
-def test_lengths() -> None:
-    with pytest.raises(ToolError, match="no FFT of this length"):
-        cmsis_dsp.sources(1000)

@@ -19,9 +19,11 @@ from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.frontend.logmel import LogMel
 from ascmcu.codegen.frontend.micro import Micro
 from ascmcu.codegen.frontend.parts import Stage
+from ascmcu.codegen.frontend.pcm import RawPcm
 from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
 from ascmcu.features.microspec import MicroSpec
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import Spec
 from ascmcu.jinja import environment
 from ascmcu.toolchain import cmsis_dsp
@@ -32,7 +34,11 @@ from tests.features.target import fnv1a
 TEMPLATES = paths.templates() / "frontend"
 STAGES = [kind for kind in Stage.__subclasses__() if kind.__module__.startswith("ascmcu.codegen.frontend.")]
 ALL = {str(path.relative_to(TEMPLATES)): path for path in sorted(TEMPLATES.rglob("*.j2"))}
-FRAMES = {"_frame.j2", "frontend.h.j2", *(kind.FRAME.removeprefix("frontend/") for kind in (LogMel, Micro))}
+FRAMES = {
+    "_frame.j2",
+    "frontend.h.j2",
+    *(kind.FRAME.removeprefix("frontend/") for kind in (LogMel, Micro, RawPcm)),
+}
 OWN = [name for name in ALL if name not in FRAMES]
 ARITHMETIC = (
     *(nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv, nodes.Mod, nodes.Pow, nodes.Neg),
@@ -48,8 +54,12 @@ def _parsed(path: Path) -> nodes.Template:
 def test_every_stage_is_a_frozen_dataclass_with_a_template_of_its_own() -> None:
     assert all(dataclasses.is_dataclass(kind) and kind.__dataclass_params__.frozen for kind in STAGES)  # type: ignore[attr-defined]
     assert sorted(f"{kind.TEMPLATE}.c.j2" for kind in STAGES) == OWN
-    both = (LogMel.of(variant("MFCC"), 1.0, 0, "float32"), Micro.of(MicroSpec(), 1.0, -128, "int8"))
-    assert {type(stage) for frontend in both for stage in frontend.stages} == set(STAGES)
+    every = (
+        LogMel.of(variant("MFCC"), 1.0, 0, "float32"),
+        Micro.of(MicroSpec(), 1.0, -128, "int8"),
+        RawPcm.of(PcmSpec(), 1.0, 0, "int8"),
+    )
+    assert {type(stage) for frontend in every for stage in frontend.stages} == set(STAGES)
 
 
 @pytest.mark.parametrize("name", ALL)
