@@ -24,6 +24,7 @@ F: the ``two_words`` form adds (256 · acc · F) >> 32 to the low word.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from dataclasses import dataclass
 from functools import cached_property
@@ -48,6 +49,11 @@ _GAIN = 256
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
 _INT32_LIMIT = 1 << 31
+# Pairs of taps at most, of a layer that may have long loops, whose sums stand in the code that requantizes them.
+_INSIDE_PAIRS, _INSIDE_UNROLL = 40, 8
+_TURN_CYCLES, _COPIES_CYCLES = 4, 4
+# Pairs of taps fewer in the code beside a long requantization, for both must fit the instruction cache.
+_LONG_FINISH = 2
 # Constants in common save some words of each channel; code in common with other layers saves more.
 _LEAST_COMMON = 64
 
@@ -56,9 +62,10 @@ _LEAST_COMMON = 64
 class GemmParams(Saturating):
     """Compile-time constants of the inner kernels.
 
-    ``tap_pairs`` words of two taps make one pixel's vector; the loop runs ``blocks`` times over ``unroll`` of them and
-    ``rest`` follow. ``pixel_bytes`` is the distance of neighbouring pixels' vectors, ``out_step`` of their outputs,
-    ``channel_step`` of neighbouring channels' outputs. The first ``eights`` passes take eight channels each (dense
+    ``tap_pairs`` words of two taps make one pixel's vector; of two pixels, the loop runs ``blocks`` times over
+    ``unroll`` of them, behind ``rest`` others, ``inside`` the code that requantizes or as a routine. ``pixel_bytes`` is
+    the distance of neighbouring pixels' vectors, ``out_step`` of their outputs, ``channel_step`` of neighbouring
+    channels' outputs. The first ``eights`` passes take eight channels each (dense
     layers), ``groups`` take four, and ``tail`` channels are left.
 
     Of the requantization's M, F and C (``ascmcu.kernels._requant``), ``two_words`` says that there is an F, ``signed``
@@ -69,6 +76,7 @@ class GemmParams(Saturating):
     unroll: int
     blocks: int
     rest: int
+    inside: bool
     pixel_bytes: int
     out_step: int
     channel_step: int
@@ -77,11 +85,6 @@ class GemmParams(Saturating):
     tail: int
     two_words: bool
     common: str
-
-    @property
-    def loop_bytes(self) -> int:
-        """Bytes of a pixel's vector that the two-pixel loop walks."""
-        return self.blocks * self.unroll * 4
 
     @property
     def pixel_elements(self) -> int:
@@ -105,8 +108,8 @@ class GemmParams(Saturating):
 
     @property
     def group_words(self) -> int:
-        """Words of packed weights of one group of four channels."""
-        return 2 * self.tap_pairs
+        """Words of one group of four channels: sums before the first tap, packed weights, each channel's constants."""
+        return 2 * self.tap_pairs + _GROUP * (1 + len(self.columns))
 
     @property
     def header_words(self) -> int:
@@ -119,21 +122,21 @@ class GemmParams(Saturating):
         return ("" if self.common == "mc" else "mf" if self.two_words else "m") + ("" if self.common else "c")
 
     @property
-    def constant_words(self) -> int:
-        """Constants of one group: four sums before the first tap, then each channel's own."""
-        return _GROUP * (1 + len(self.columns))
-
-    @property
     def finish(self) -> code.Finish:
         """What the code behind the sums depends on."""
         return code.Finish(
             self.shift, self.signed, self.low, self.high, self.two_words, self.common, self.channel_step
         )
 
+    @property
+    def pair_loop(self) -> code.PairLoop:
+        """The taps of the code for two pixels."""
+        return code.PairLoop(self.unroll, self.blocks > 1, self.rest, self.pixel_bytes)
+
     @cached_property
-    def sums(self) -> Listing:
-        """The routine that sums two pixels."""
-        return code.sums(code.Loop(self.unroll, self.blocks > 1, self.rest), self.pixel_bytes)
+    def sums(self) -> Listing | None:
+        """The routine that sums two pixels, if there is one."""
+        return None if self.inside else code.sums(self.pair_loop)
 
     @property
     def widening(self) -> Listing:
@@ -146,9 +149,9 @@ class GemmParams(Saturating):
         return len(self.common)
 
     @property
-    def first_constants(self) -> int:
-        """Where the constants of the first group of four begin."""
-        return self.header_words + 2 * self.eights * self.constant_words
+    def first_group(self) -> int:
+        """Where the first group of four begins."""
+        return self.header_words + 2 * self.eights * self.group_words
 
     @property
     def last_channels(self) -> int:
@@ -166,7 +169,7 @@ class GemmParams(Saturating):
             self.pixel_bytes,
             self.out_step,
         )
-        return Pass("1x8", code.one_by_eight(self.finish), call, self.eights, _EIGHT, 0, self.header_words, 0)
+        return Pass("1x8", code.one_by_eight(self.finish), call, self.eights, _EIGHT, self.header_words, 0)
 
     @cached_property
     def two(self) -> Pass:
@@ -181,6 +184,13 @@ class GemmParams(Saturating):
     def beside(self, out_step: int) -> Pass:
         """The same for two pixels whose outputs are another distance apart."""
         return self._fours("beside", self._pair(out_step))
+
+    def across(self, next_x: int, next_pixel: int) -> Pass:
+        """The same for pairs that lie ``next_x`` bytes apart, their outputs ``next_pixel`` bytes."""
+        behind = next_pixel - _GROUP * self.groups * self.channel_step
+        return self._fours(
+            "across", dataclasses.replace(self._pair(self.out_step), next_x=next_x, next_out=behind)
+        )
 
     @cached_property
     def one(self) -> Pass:
@@ -213,14 +223,13 @@ class GemmParams(Saturating):
     def last_pair(self) -> Pass:
         """The same of two pixels."""
         behind, step = self._behind(2, _GROUP), 2 * self.pixel_bytes
-        call = Call(self.loop_bytes, 4 * self.group_words, behind, step, self.out_step, self.sums.name)
-        return self._last("tails", code.two_by_four(self.finish), call)
+        call = Call(4 * self.tap_pairs, 4 * self.group_words, behind, step, self.out_step, self._routine)
+        return self._last("tails", self._two_code, call)
 
     def _last(self, form: str, listing: Listing, call: Call) -> Pass:
-        weights = (2 * self.eights + self.groups) * self.group_words
-        constants = self.first_constants + self.groups * self.constant_words
+        weights = self.first_group + self.groups * self.group_words
         first = (self.last_channels + self.tail - _GROUP) * self.channel_step if self.overlaps else 0
-        return Pass(form, listing, call, 1, _GROUP, weights, constants, first)
+        return Pass(form, listing, call, 1, _GROUP, weights, first)
 
     @property
     def last_bytes(self) -> int:
@@ -231,14 +240,22 @@ class GemmParams(Saturating):
     def _one_code(self) -> Listing:
         return code.one_by_four(self.one_loop, self.finish)
 
+    @property
+    def _two_code(self) -> Listing:
+        return code.two_by_four(self.finish, self.pair_loop if self.inside else None)
+
+    @property
+    def _routine(self) -> str:
+        return "NULL" if self.sums is None else self.sums.name
+
     def _pair(self, out_step: int) -> Call:
         words, behind = self.groups * self.group_words, self._behind(2, _GROUP * self.groups)
-        return Call(self.loop_bytes, 4 * words, behind, 2 * self.pixel_bytes, out_step, self.sums.name)
+        return Call(4 * self.tap_pairs, 4 * words, behind, 2 * self.pixel_bytes, out_step, self._routine)
 
     def _fours(self, form: str, call: Call) -> Pass:
-        listing = self._one_code if form == "1x4" else code.two_by_four(self.finish)
-        weights, out = 2 * self.eights * self.group_words, _EIGHT * self.eights * self.channel_step
-        return Pass(form, listing, call, self.groups, _GROUP, weights, self.first_constants, out)
+        listing = self._one_code if form == "1x4" else self._two_code
+        out = _EIGHT * self.eights * self.channel_step
+        return Pass(form, listing, call, self.groups, _GROUP, self.first_group, out)
 
     def _behind(self, pixels: int, channels: int) -> int:
         """From behind the last of ``channels`` outputs to the next pixel's first."""
@@ -261,9 +278,8 @@ class Call:
 class Pass:
     """Pixels through the channels that a piece of code takes.
 
-    ``form`` ends the names that the layer has for it. The pass begins at ``weights`` words of the layer's weights,
-    ``constants`` words of its constants and ``out`` bytes behind the first channel's output, and takes ``groups``
-    groups of ``width`` channels.
+    ``form`` ends the names that the layer has for it. The pass begins at ``weights`` words of the layer's weights and
+    ``out`` bytes behind the first channel's output, and takes ``groups`` groups of ``width`` channels.
     """
 
     form: str
@@ -272,22 +288,21 @@ class Pass:
     groups: int
     width: int
     weights: int
-    constants: int
     out: int
 
 
 @dataclass(frozen=True)
 class PackedGemm:
-    """A layer in packed product: parameters, packed weights (int32 words), and the constants of each group."""
+    """A layer in packed product: parameters, and one stream of int32 words in the order of their use: what all channels
+    have in common, then group by group the sums before the first tap, the packed weights, each channel's constants."""
 
     params: GemmParams
     weights: Array
-    constants: Array
 
     @property
     def arrays(self) -> tuple[tuple[str, Array], ...]:
         """What goes to flash, by the names that the templates use."""
-        return ("weights", self.weights), ("constants", self.constants)
+        return (("weights", self.weights),)
 
 
 def pair_order(channels: int) -> Array:
@@ -337,7 +352,8 @@ def packed_gemm(
     packed = 256 * filled[1::2] + filled[0::2]
     if packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
-    unroll, blocks, rest = _unrolling(taps // 2, tuning.unroll)
+    most_code = tuning.unroll + tuning.unroll // 2 - (_LONG_FINISH if found.signed or found.two_words else 0)
+    unroll, blocks, rest = unrolling(taps // 2, most_code)
     if pixel_bytes + 4 * unroll > MOST_OFFSET:
         return None
     first = channels // _EIGHT if eights else 0
@@ -346,6 +362,7 @@ def packed_gemm(
         unroll=unroll,
         blocks=blocks,
         rest=rest,
+        inside=tuning.unroll >= _INSIDE_UNROLL and taps // 2 <= _INSIDE_PAIRS,
         pixel_bytes=pixel_bytes,
         out_step=out_step,
         channel_step=channel_step,
@@ -362,13 +379,12 @@ def packed_gemm(
     start = np.where(found.constant, 0, bias - x.zero_point * weights.astype(np.int64).sum(axis=1))
     folded, own = _in_order(start, order), _in_order(found.own, order)
     split = _EIGHT * first
-    words = [_words(packed[: split // 2], _EIGHT), _words(packed[split // 2 :], _GROUP)]
-    constants = [
+    words = [
         found.header,
-        _constants(folded[:split], own[:split], _EIGHT),
-        _constants(folded[split:], own[split:], _GROUP),
+        _groups(packed[: split // 2], folded[:split], own[:split], _EIGHT),
+        _groups(packed[split // 2 :], folded[split:], own[split:], _GROUP),
     ]
-    return PackedGemm(params, np.concatenate(words), wrap32(np.concatenate(constants)).astype(np.int32))
+    return PackedGemm(params, wrap32(np.concatenate(words)).astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -418,13 +434,17 @@ def folded_bias(found: ChannelConstants, taps: Array, bias: Array, x: Tensor) ->
     return start
 
 
-def _unrolling(pairs: int, most: int) -> tuple[int, int, int]:
-    """(pairs per loop turn, turns, pairs behind the loop): few turns, no leftover where a divisor allows it. Twelve
-    first, which kernels of three columns have in common, so that layers share code."""
+def unrolling(pairs: int, most: int) -> tuple[int, int, int]:
+    """(pairs per loop turn, turns, pairs before the loop) for two pixels: the fewest cycles, then the least code, of
+    which there are ``most`` pairs altogether. Where none are before the loop, four copies are made."""
     if pairs <= most:
         return pairs, 1, 0
-    divisors = [u for u in (12, *range(most, most // 3, -1)) if u <= most and pairs % u == 0]
-    unroll = divisors[0] if divisors else most // 2
+    found = []
+    for unroll in range(1, most + 1):
+        turns, rest = divmod(pairs, unroll)
+        if turns > 1 and unroll + rest <= most:
+            found.append((_TURN_CYCLES * turns + (0 if rest else _COPIES_CYCLES), unroll + rest, unroll))
+    unroll = min(found)[-1]
     return unroll, pairs // unroll, pairs % unroll
 
 
@@ -530,11 +550,23 @@ def _narrow(
     return None
 
 
-def _words(packed: I64, group: int) -> Array:
-    """(channel pairs, taps) → int32 words in the kernel's order: group, pair of taps, channel pair."""
-    halves = packed.reshape(-1, group // 2, packed.shape[1] // 2, 2)
+def _groups(packed: I64, bias: I64, own: I64, group: int) -> I64:
+    """The words of all groups of ``group`` channels: B and A of each channel pair before the first tap, the weights by
+    pairs of taps, then each channel's own constants.
+
+    Args:
+        packed: (channel pairs, taps).
+        bias: (channels,).
+        own: (channels, constants of each).
+        group: channels.
+    """
+    groups, taps = 2 * len(packed) // group, packed.shape[1]
+    low, high = bias[0::2], bias[1::2]
+    start = np.stack([low, 256 * high + low], axis=1).reshape(groups, group)
+    halves = packed.reshape(groups, group // 2, taps // 2, 2)
     words = (halves[..., 0] & 0xFFFF) | (halves[..., 1] << 16)
-    return wrap32(words.transpose(0, 2, 1).reshape(-1)).astype(np.int32)
+    weights = words.transpose(0, 2, 1).reshape(groups, group // 2 * (taps // 2))
+    return np.concatenate([start, weights, own.reshape(groups, group * own.shape[1])], axis=1).reshape(-1)
 
 
 def _order(channels: int) -> Array:
@@ -552,12 +584,3 @@ def _in_order(values: I64, order: Array) -> I64:
     """Rows of channels in that order, zeros for those that are not there."""
     found: I64 = np.where((order >= 0).reshape(-1, *[1] * (values.ndim - 1)), values[order], 0)
     return found
-
-
-def _constants(bias: I64, own: I64, group: int) -> I64:
-    """Per group of the channels: B and A of each channel pair before the first tap, then each channel's own
-    constants."""
-    low, high = bias[0::2], bias[1::2]
-    start = np.stack([low, 256 * high + low], axis=1).reshape(-1, group)
-    columns = own.reshape(len(start), group * own.shape[1])
-    return np.concatenate([start, columns], axis=1).reshape(-1)

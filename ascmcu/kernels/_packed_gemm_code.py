@@ -3,8 +3,12 @@
 
 A tile of pixels by channels is summed at a time: 2x4 (two pixels, four channels) fills fourteen core registers, 1x4 is
 for what is left beside pairs, 1x8 for long vectors of dense layers. Pointers and bounds wait in FPU registers, one
-cycle away. The sums of 2x4 are a routine of their own, which layers of the same pixel distance share; what requantizes
-and stores is shared by layers of the same requantization.
+cycle away. One stream holds all that a group of channels needs, in the order of its use: the sums before the first tap,
+the weights, the constants of the requantization.
+
+The sums of 2x4 are a routine of their own, which layers of the same pixel distance share; what requantizes and stores
+is shared by layers of the same requantization. Where the taps are few, and the layer is much of the network, the sums
+stand in the code itself, which saves the seven cycles of going there and back.
 """
 
 from __future__ import annotations
@@ -21,20 +25,15 @@ from ascmcu.m4.registers import LR, PC, Core, Fpu, Register
 EIGHT_PAIRS = 8  # pairs of taps side by side in the loop of 1x8
 
 _X = Core(0, "x", "taps of the pixel that come next")
-_WEIGHTS = Core(1, "w", "weights that come next")
-_CONSTANTS = Core(
-    0, "constants", "of the group: sums before the first tap, then what each channel has of its own"
-)
+_WEIGHTS = Core(1, "w", "what comes next of a group: first sums, weights, constants")
 _SAVED = tuple(Core(n, f"r{n}") for n in range(4, 12))
 
 _F_X = Fpu(0, "x of the pixel", "its first tap")
 _F_OUT = Fpu(1, "out", "of the group's first channel")
-_F_CONSTANTS = Fpu(2, "constants", "of the group, while it is summed")
 _F_X_END = Fpu(3, "x end", "behind the taps that the loop takes")
-_F_W_END = Fpu(4, "w end", "behind the last group's weights")
+_F_W_END = Fpu(4, "w end", "behind the last group")
 _F_TURNS = Fpu(5, "turns", "pixels, or pairs of pixels, that are left")
-_F_W_FIRST = Fpu(6, "first w", "weights of the first group")
-_F_C_FIRST = Fpu(7, "first constants", "of the first group")
+_F_W_FIRST = Fpu(6, "first w", "of the first group")
 _F_NEXT_OUT = Fpu(8, "next out", "from behind the last output to the next pixel's first")
 _F_NEXT_X = Fpu(9, "next x", "from a pixel to the next")
 _F_SECOND = Fpu(10, "out step", "from a pixel's output to its partner's")
@@ -44,7 +43,6 @@ _F_C = Fpu(13, "C", "of all channels")
 _F_BASE = Fpu(13, "base", "C without the early steps: D is counted from it")
 _F_M = Fpu(14, "M", "of all channels")
 _F_F = Fpu(15, "F", "of all channels")
-_F_W = Fpu(14, "w", "while the outputs are made")
 _BACK = Core(10, "back")
 
 
@@ -69,7 +67,7 @@ class Finish(Saturating):
 @dataclass(frozen=True)
 class Loop:
     """How the taps of a vector are taken: ``unroll`` pairs a turn, as often as the call says where there are more
-    turns than one, and ``rest`` pairs behind them."""
+    turns than one, and ``rest`` pairs beside them: behind them for one pixel, before them for two."""
 
     unroll: int
     turns: bool
@@ -81,39 +79,51 @@ class Loop:
         return f"{self.unroll}{'x' if self.turns else ''}{f'_{self.rest}' if self.rest else ''}"
 
 
+@dataclass(frozen=True)
+class PairLoop(Loop):
+    """The taps of two pixels, ``pixel_bytes`` apart."""
+
+    pixel_bytes: int
+
+    @property
+    def name(self) -> str:
+        """Its part of a kernel's name."""
+        return f"{super().name}_x{self.pixel_bytes}"
+
+
 @functools.lru_cache(maxsize=256)
-def sums(loop: Loop, pixel_bytes: int) -> Listing:
-    """The routine that sums two pixels, ``pixel_bytes`` apart, by four channels."""
-    a = Assembly(f"packed_gemm_sums_{loop.name}_x{pixel_bytes}", routine=SUMS)
-    _taps(a, loop, functools.partial(_two_by_four, a, pixel_bytes))
+def sums(loop: PairLoop) -> Listing:
+    """The routine that sums two pixels by four channels."""
+    a = Assembly(f"packed_gemm_sums_{loop.name}", routine=SUMS)
+    _pair_taps(a, loop)
     a.vmov(_BACK, _F_BACK)
     a.return_(_BACK)
     return a.finish()
 
 
 @functools.lru_cache(maxsize=256)
-def two_by_four(finish: Finish) -> Listing:
-    """Two pixels by four channels a turn; a routine sums them."""
-    a = Assembly(f"packed_gemm_2x4{finish.name}", enters=_ARGUMENTS)
+def two_by_four(finish: Finish, inside: PairLoop | None = None) -> Listing:
+    """Two pixels by four channels a turn. A routine sums them, or the loop ``inside``."""
+    a = Assembly(f"packed_gemm_2x4{f'_{inside.name}' if inside else ''}{finish.name}", enters=_ARGUMENTS)
     _prologue(a, finish, two=True)
-    back, address = a.label("summed"), Core(10, "back")
-    a.adr(address, back)
-    a.orr(address, address, 1)
-    a.vmov(_F_BACK, address)
+    if inside is None:
+        back, address = a.label("summed"), Core(10, "back")
+        a.adr(address, back)
+        a.orr(address, address, 1)
+        a.vmov(_F_BACK, address)
     pixel, group = _turn(a)
     totals = _sums_of(2, 4)
     first, second = totals[:4], totals[4:]
-    a.ldm(_CONSTANTS, first)
-    a.vmov(_F_CONSTANTS, _CONSTANTS)
-    for own, other in zip(first, second, strict=True):
-        a.mov(other, own)
+    a.ldm(_WEIGHTS, first)
     a.vmov(_X, _F_X)
-    through = Core(10, "sums")
-    a.vmov(through, _F_SUMS)
-    a.call(SUMS, through, back)
-    a.align()
-    a.place(back)
-    a.vmov(_CONSTANTS, _F_CONSTANTS)
+    if inside is not None:
+        _pair_taps(a, inside)
+    else:
+        through = Core(10, "sums")
+        a.vmov(through, _F_SUMS)
+        a.call(SUMS, through, back)
+        a.align()
+        a.place(back)
     ys = _requantize(a, finish, list(zip(first, second, strict=True)))
     out, other, behind = Core(11, "out"), Core(10, "partner's out"), Core(12, "next group's out")
     a.vmov(out, _F_OUT)
@@ -124,7 +134,7 @@ def two_by_four(finish: Finish) -> Listing:
     for channel, (y, y_other) in enumerate(ys):
         a.strb(y_other, other.at(channel * finish.channel_step))
         a.strb(y, out.at(channel * finish.channel_step))
-    _next_turn(a, pixel, group)
+    _next_turn(a, pixel, group, loops=inside is None or inside.turns)
     return a.finish()
 
 
@@ -145,11 +155,9 @@ def _one(name: str, channels: int, loop: Loop, finish: Finish) -> Listing:
     _prologue(a, finish, two=False)
     pixel, group = _turn(a)
     totals = _sums_of(1, channels)
-    a.ldm(_CONSTANTS, totals)
-    a.vmov(_F_CONSTANTS, _CONSTANTS)
+    a.ldm(_WEIGHTS, totals)
     a.vmov(_X, _F_X)
     _taps(a, loop, functools.partial(_one_by_eight if channels == 8 else _one_by_four, a))
-    a.vmov(_CONSTANTS, _F_CONSTANTS)
     ys = _requantize(a, finish, [(total,) for total in totals])
     out, behind = Core(11, "out"), Core(11, "next group's out")
     a.vmov(out, _F_OUT)
@@ -157,7 +165,7 @@ def _one(name: str, channels: int, loop: Loop, finish: Finish) -> Listing:
         a.strb(y, out.at(channel * finish.channel_step))
     a.addw(behind, out, channels * finish.channel_step)
     a.vmov(_F_OUT, behind)
-    _next_turn(a, pixel, group)
+    _next_turn(a, pixel, group, loops=loop.turns)
     return a.finish()
 
 
@@ -176,11 +184,11 @@ def _sums_of(pixels: int, channels: int) -> list[Core]:
     return found
 
 
-_FIRST_X, _FIRST_C, _FIRST_OUT = Core(0, "first x"), Core(2, "first constants"), Core(3, "first out")
-_ARGUMENTS: tuple[Register, ...] = (_FIRST_X, _WEIGHTS, _FIRST_C, _FIRST_OUT)
+_FIRST_X, _FIRST_OUT, _TURNS = Core(0, "first x"), Core(2, "first out"), Core(3, "turns")
+_ARGUMENTS: tuple[Register, ...] = (_FIRST_X, _WEIGHTS, _FIRST_OUT, _TURNS)
 SUMS = Routine(
     "packed_gemm_sums",
-    enters=(_X, _WEIGHTS, *_sums_of(2, 4), _F_X_END, _F_BACK),
+    enters=(_X, _WEIGHTS, *_sums_of(2, 4)[:4], _F_X_END, _F_BACK),
     leaves=(_WEIGHTS, *_sums_of(2, 4)),
     spoils=tuple(Core(n, "") for n in (0, 10, 11, 12, 14)),
 )
@@ -191,11 +199,10 @@ SUMS = Routine(
 
 def _prologue(a: Assembly, finish: Finish, *, two: bool) -> None:
     """Save the callee's registers; what the call never changes goes to FPU registers."""
-    turns, call, common = Core(11, "turns"), Core(12, "call"), Core(10, "common")
+    call, common = Core(12, "call"), Core(10, "common")
     a.push((*_SAVED, LR))
-    a.ldrd(turns, call, a.stack_argument(4))
+    a.ldrd(call, common, a.stack_argument(4))
     if finish.common or finish.signed:
-        a.ldr(common, a.stack_argument(6))
         if finish.common != "mc":
             a.vldr(_F_BASE if finish.signed else _F_C, common.at())
         else:
@@ -213,12 +220,11 @@ def _prologue(a: Assembly, finish: Finish, *, two: bool) -> None:
     a.add(x_end, loop_bytes, _FIRST_X)
     a.add(w_end, w_bytes, _WEIGHTS)
     kept: list[tuple[Fpu, Core]] = [
-        (_F_X, _FIRST_X), (_F_OUT, _FIRST_OUT), (_F_X_END, x_end), (_F_W_END, w_end), (_F_TURNS, turns),
-        (_F_W_FIRST, _WEIGHTS), (_F_C_FIRST, _FIRST_C), (_F_NEXT_OUT, next_out), (_F_NEXT_X, next_x),
+        (_F_X, _FIRST_X), (_F_OUT, _FIRST_OUT), (_F_X_END, x_end), (_F_W_END, w_end), (_F_TURNS, _TURNS),
+        (_F_W_FIRST, _WEIGHTS), (_F_NEXT_OUT, next_out), (_F_NEXT_X, next_x),
     ]  # fmt: skip
     for place, value in (*kept, *([(_F_SECOND, out_step), (_F_SUMS, routine)] if two else [])):
         a.vmov(place, value)
-    a.mov(_CONSTANTS, _FIRST_C)
 
 
 def _turn(a: Assembly) -> tuple[Label, Label]:
@@ -227,8 +233,9 @@ def _turn(a: Assembly) -> tuple[Label, Label]:
     return a.place(a.label("pixel")), a.place(a.label("group"))
 
 
-def _next_turn(a: Assembly, pixel: Label, group: Label) -> None:
-    """Behind a group: the next one, or the next pixel's first, or the end."""
+def _next_turn(a: Assembly, pixel: Label, group: Label, *, loops: bool) -> None:
+    """Behind a group: the next one, or the next pixel's first, or the end. Where taps are a loop (``loops``), its end
+    goes on as well."""
     end, turns, w, next_x = Core(10, "w end"), Core(12, "turns"), Core(1, "w"), Core(12, "next x")
     a.vmov(end, _F_W_END)
     a.cmp(w, end)
@@ -240,15 +247,16 @@ def _next_turn(a: Assembly, pixel: Label, group: Label) -> None:
     a.b(done, "eq", leaves=pixel)
     a.vmov(_F_TURNS, turns)
     a.vmov(w, _F_W_FIRST)
-    a.vmov(_CONSTANTS, _F_C_FIRST)
     a.vmov(next_x, _F_NEXT_X)
     x, x_end = Core(2, "x of the pixel"), Core(3, "x end")
     a.vmov(x, _F_X)
-    a.vmov(x_end, _F_X_END)
+    if loops:
+        a.vmov(x_end, _F_X_END)
     a.add(x, x, next_x)
-    a.add(x_end, x_end, next_x)
+    if loops:
+        a.add(x_end, x_end, next_x)
+        a.vmov(_F_X_END, x_end)
     a.vmov(_F_X, x)
-    a.vmov(_F_X_END, x_end)
     out, next_out = Core(2, "out"), Core(3, "next out")
     a.vmov(out, _F_OUT)
     a.vmov(next_out, _F_NEXT_OUT)
@@ -275,29 +283,44 @@ def _taps(a: Assembly, loop: Loop, body: Callable[[int], None]) -> None:
         body(loop.rest)
 
 
-def _two_by_four(a: Assembly, pixel_bytes: int, pairs: int) -> None:
+def _pair_taps(a: Assembly, loop: PairLoop) -> None:
+    """All taps of two pixels. Both begin with the sums that are there of one: the first products of the partner go from
+    there to its own sums. Where that would be in a loop, copies are made first."""
+    totals = _sums_of(2, 4)
+    if loop.rest or not loop.turns:
+        _two_by_four(a, loop.pixel_bytes, loop.rest or loop.unroll, begins=True)
+    else:
+        for own, other in zip(totals[:4], totals[4:], strict=True):
+            a.mov(other, own)
+    if loop.turns:
+        body = functools.partial(_two_by_four, a, loop.pixel_bytes)
+        _taps(a, Loop(loop.unroll, True, 0), body)
+
+
+def _two_by_four(a: Assembly, pixel_bytes: int, pairs: int, *, begins: bool = False) -> None:
     """Each pair of taps of two pixels by four channels: four loads, two extensions, eight products, 15 cycles. The
     first loads advance both pointers behind the block, so that later offsets count back from there."""
-    b01, a01, b23, a23, b01_, a01_, b23_, a23_ = _sums_of(2, 4)
+    b01, a01, b23, a23, *partner = _sums_of(2, 4)
     x, x_ = Core(10, "x", "two taps"), Core(11, "x'", "two taps of the partner pixel")
     h01, h23 = Core(12, "H01", "256 w1 + w0 of two taps"), Core(14, "H23", "256 w3 + w2 of two taps")
     w0, w2 = Core(12, "w0", "of two taps"), Core(14, "w2", "of two taps")
     for i in range(pairs):
         back = 4 * (i - pairs) if i else 0
+        b01_, a01_, b23_, a23_ = (b01, a01, b23, a23) if begins and not i else partner
         a.ldr(x_, _X.at(pixel_bytes + back))
         a.ldr(x, _X.at(back) if i else _X.post(4 * pairs))
         a.ldr(h23, _WEIGHTS.at(2 * back + 4))
         a.ldr(h01, _WEIGHTS.at(2 * back) if i else _WEIGHTS.post(8 * pairs))
+        a.smlad(partner[1], x_, h01, a01_)
         a.smlad(a01, x, h01, a01)
-        a.smlad(a01_, x_, h01, a01_)
         a.sxtb16(w0, h01)
+        a.smlad(partner[3], x_, h23, a23_)
         a.smlad(a23, x, h23, a23)
-        a.smlad(a23_, x_, h23, a23_)
         a.sxtb16(w2, h23)
+        a.smlad(partner[0], x_, w0, b01_)
         a.smlad(b01, x, w0, b01)
-        a.smlad(b01_, x_, w0, b01_)
+        a.smlad(partner[2], x_, w2, b23_)
         a.smlad(b23, x, w2, b23)
-        a.smlad(b23_, x_, w2, b23_)
 
 
 def _one_by_four(a: Assembly, pairs: int) -> None:
@@ -346,11 +369,10 @@ def _one_pair(a: Assembly, i: int, pairs: int) -> None:
 
 
 def _one_by_eight(a: Assembly, pairs: int) -> None:
-    """Two pairs of taps of one vector by eight channels at a time: 37 cycles for 32 products. Weights count from the
-    block's beginning."""
+    """Two pairs of taps of one vector by eight channels at a time: 37 cycles for 32 products. The first loads advance
+    both pointers behind the block."""
     for i in range(0, pairs, 2):
         _two_pairs_by_eight(a, i, pairs)
-    a.add(_WEIGHTS, _WEIGHTS, 16 * pairs)
 
 
 def _two_pairs_by_eight(a: Assembly, i: int, pairs: int) -> None:
@@ -358,9 +380,11 @@ def _two_pairs_by_eight(a: Assembly, i: int, pairs: int) -> None:
     b01, a01, b23, a23, b45, a45, b67, a67 = _sums_of(1, 8)
     x, x_ = Core(10, "x", "two taps"), Core(12, "x of the next pair", "two taps")
 
+    advanced = 0 if i == 0 else 16 * pairs
+
     def word(number: int, name: str, at: int) -> Core:
         loaded = Core(number, name, "256 w' + w of two taps")
-        a.ldr(loaded, _WEIGHTS.at(16 * i + 4 * at))
+        a.ldr(loaded, _WEIGHTS.at(16 * i + 4 * at - advanced))
         return loaded
 
     def high_then_low(total: Core, taps: Core, packed: Core) -> Core:
@@ -369,7 +393,12 @@ def _two_pairs_by_eight(a: Assembly, i: int, pairs: int) -> None:
         return _low(packed)
 
     a.ldr(x, _X.at(4 * (i - pairs)) if i else _X.post(4 * pairs))
-    h01, h23, h45 = word(11, "H01", 0), word(12, "H23", 1), word(14, "H45", 2)
+    h23, h45 = word(12, "H23", 1), word(14, "H45", 2)
+    if i == 0:
+        h01, advanced = Core(11, "H01", "256 w' + w of two taps"), 16 * pairs
+        a.ldr(h01, _WEIGHTS.post(16 * pairs))
+    else:
+        h01 = word(11, "H01", 0)
     w0, w2, w4 = high_then_low(a01, x, h01), high_then_low(a23, x, h23), high_then_low(a45, x, h45)
     for total, low in ((b01, w0), (b23, w2), (b45, w4)):
         a.smlad(total, x, low, total)
@@ -432,7 +461,7 @@ def _products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
         a.vmov(c, _F_C)
         ms = Core(10, "M"), Core(11, "M of the next channel")
         for i in range(0, len(sums), 2):
-            a.ldm(_CONSTANTS, ms)
+            a.ldm(_WEIGHTS, ms)
             _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [(m, c) for m in ms])
     else:
         own = (
@@ -442,7 +471,7 @@ def _products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
             Core(14, "C of the next channel"),
         )
         for i in range(0, len(sums), 2):
-            a.ldm(_CONSTANTS, own)
+            a.ldm(_WEIGHTS, own)
             _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [own[:2], own[2:]])
 
 
@@ -458,26 +487,23 @@ def _scale(
 
 def _signed_products(a: Assembly, sums: _Rows, ys: _Rows) -> None:
     """M and C of each channel; D, twice what C is beyond the base, is taken off where the sum is negative."""
-    base, m, c = Core(1, "base"), Core(10, "M"), Core(11, "C")
+    base, m, c = Core(0, "base"), Core(10, "M"), Core(11, "C")
     early, taken = Core(12, "D / 2"), Core(14, "D / 2 if negative")
-    a.vmov(_F_W, _WEIGHTS)
     a.vmov(base, _F_BASE)
     for row, outputs in zip(sums, ys, strict=True):
-        a.ldm(_CONSTANTS, (m, c))
+        a.ldm(_WEIGHTS, (m, c))
         a.sub(early, c, base)
         for total, y in zip(row, outputs, strict=True):
             a.and_(taken, early, total.asr(31))
             a.smmla(y, total, m, c)
             a.sub(y, y, taken.lsl(1))
-    a.vmov(_WEIGHTS, _F_W)
 
 
 def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
     """The low word of the sum times F goes below that of the sum times M: SMLAL adds them to C."""
     m, f, c = Core(10, "M"), Core(11, "F"), Core(12, "C")
-    low, high = Core(14, "sum * F >> 32"), Core(1, "C + its sign")
-    y_low, y_high = Core(14, "product, low"), Core(1, "product, high")
-    a.push((_WEIGHTS,))
+    low, high = Core(14, "sum * F >> 32"), Core(0, "C + its sign")
+    y_low, y_high = Core(14, "product, low"), Core(0, "product, high")
     if finish.common == "mc":
         a.vmov(m, _F_M)
         a.vmov(f, _F_F)
@@ -486,7 +512,7 @@ def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> N
     own = (() if finish.common == "mc" else (m, f)) + (() if finish.common else (c,))
     for row, outputs in zip(sums, ys, strict=True):
         if own:
-            a.ldm(_CONSTANTS, own)
+            a.ldm(_WEIGHTS, own)
         for total, y in zip(row, outputs, strict=True):
             a.smmul(low, total, f)
             a.add(high, c, low.asr(31))
@@ -500,4 +526,3 @@ def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> N
                 a.and_(early, early, total.asr(31))
                 a.sub(y_high, y_high, early.lsl(1))
             saturate(a, finish, y, y_high)
-    a.pop((_WEIGHTS,))

@@ -22,11 +22,16 @@ def pairs(d: GemmParams, turns: int, calls: int, groups: int | None = None) -> W
         return Work()
     # The code of a turn: what is over the instruction cache is fetched anew each time.
     lines = ((d.unroll + d.rest) * _PAIR_BYTES + _FINISH_BYTES) // _LINE_BYTES
+    # Those before a loop inside the code, or all where there is none.
+    first = 0 if not d.inside else d.rest if d.blocks > 1 else d.tap_pairs
     counts = {
         "packed.calls": calls,
         "packed.turns": turns,
-        "packed.pair_taps": groups * d.tap_pairs,
+        "packed.pair_taps": groups * (d.tap_pairs - first),
+        "packed.pair_first_taps": groups * first,
         "packed.pair_loops": groups * d.blocks if d.blocks > 1 else 0,
+        "packed.pair_copies": groups if d.blocks > 1 and not d.rest else 0,
+        "packed.pair_routines": 0 if d.inside else groups,
         f"packed.pair_groups{_variant(d)}": groups,
         "packed.bounded": 8 * groups * open_bounds(d),
         "packed.pair_lines": groups * lines if lines > _LINES else 0,
@@ -98,12 +103,16 @@ def row(d: GemmParams, width: int, block: int) -> Work:
     return found
 
 
-def widened(words: int, runs: int = 1) -> Work:
-    """``runs`` runs of ``words`` groups of four bytes, widened by one call."""
+def widened(words: int, runs: int = 1, *, side_by_side: bool = False) -> Work:
+    """``runs`` runs of ``words`` groups of four bytes, widened by one call; ``side_by_side`` with nothing between
+    them."""
     if not words or not runs:
         return Work()
     if words == _WIDENED:
         return work({"packed.widen_calls": 1, "packed.widen_short_runs": runs})
+    if words == 1 and side_by_side:
+        singles = {"packed.widen_calls": 1, "packed.widen_four_runs": runs // _WIDENED}
+        return work(singles | {"packed.widen_runs": runs % _WIDENED, "packed.widen_words": runs % _WIDENED})
     counts = {
         "packed.widen_calls": 1,
         "packed.widen_runs": runs,

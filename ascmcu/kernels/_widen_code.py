@@ -23,19 +23,30 @@ _TURN = 4
 @functools.cache
 def code() -> Listing:
     """``simd_widen_columns(from, to, words, columns, skip, pitch)``: 25 cycles a turn of four groups; runs of
-    just four have a loop of their own."""
+    just four have a loop of their own, and so have runs of one with nothing between them: 32 cycles four runs."""
     a = Assembly("simd_widen_columns", enters=(_FROM, _TO, _WORDS, _RUNS))
     nothing, just_four, pitch = a.label("nothing"), a.label("runs of four"), Core(12, "pitch")
     a.cmp(_RUNS, 0, narrow=True)
-    a.b(nothing, "le", narrow=True)
+    a.b(nothing, "le")
     a.push((*_SAVED, LR))
     a.ldrd(_SKIP, pitch, a.stack_argument(4))
     a.lsl(pitch, pitch, 1)
     a.sub(_NEXT, pitch, _WORDS.lsl(3))
     a.cmp(_WORDS, _TURN, narrow=True)
-    a.b(just_four, "eq", narrow=True)
+    few, any_run = a.label("fewer than four a run"), a.label("any runs")
+    a.b(just_four, "eq")
+    a.b(few, "lt")
+    a.place(any_run)
     a.vmov(_F_WORDS, _WORDS)
     _any_run(a)
+    a.pop((*_SAVED, PC))
+    a.place(few)
+    a.cmp(_WORDS, 1)
+    a.b(any_run, "ne", leaves=few)
+    a.cmp(_SKIP, 0)
+    a.b(any_run, "ne", leaves=few)
+    _single_groups(a)
+    a.b(any_run, "ne", leaves=few)
     a.pop((*_SAVED, PC))
     a.align()
     a.place(just_four)
@@ -74,6 +85,30 @@ def _any_run(a: Assembly) -> None:
     a.b(run, "ne", narrow=True)
 
 
+def _single_groups(a: Assembly) -> None:
+    """Runs of one group, side by side: four a turn, as far as they go. The flags say whether any are left."""
+    step, other = Core(2, "two runs", "bytes, widened"), Core(11, "to of the run beside")
+    left = a.label("fewer than four runs")
+    a.add(step, _NEXT, _NEXT)
+    a.add(step, step, 16)
+    a.add(other, _TO, _NEXT)
+    a.add(other, other, 8)
+    a.subs(_RUNS, _RUNS, _TURN)
+    a.b(left, "lt")
+    top = a.loop("four runs")
+    halves = _extended(a)
+    for i in range(_TURN):
+        to = other if i % 2 else _TO
+        a.strd(halves[2 * i], halves[2 * i + 1], to.at())
+        a.add(to, to, step)
+    a.subs(_RUNS, _RUNS, _TURN)
+    a.b(top, "ge")
+    a.place(left)
+    a.mov(_WORDS, 1)
+    a.mov(_SKIP, 0)
+    a.adds(_RUNS, _RUNS, _TURN)
+
+
 def _next_run(a: Assembly) -> None:
     a.add(_FROM, _FROM, _SKIP)
     a.add(_TO, _TO, _NEXT)
@@ -82,6 +117,11 @@ def _next_run(a: Assembly) -> None:
 
 def _four(a: Assembly) -> None:
     """Four groups: each becomes two words, side by side."""
+    a.stm(_TO, _extended(a))
+
+
+def _extended(a: Assembly) -> list[Core]:
+    """Four groups, two words of each."""
     words = [Core(n, f"x{4 * i}-{4 * i + 3}", "bytes") for i, n in enumerate((4, 6, 8, 10))]
     a.ldm(_FROM, words)
     halves = []
@@ -90,4 +130,4 @@ def _four(a: Assembly) -> None:
         a.sxtb16(odd, word, 8)
         a.sxtb16(even, word)
         halves += [even, odd]
-    a.stm(_TO, halves)
+    return halves

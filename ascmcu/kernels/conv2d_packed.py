@@ -141,7 +141,7 @@ def _columns(k: Params, columns: int) -> Work:
     if w.in_c % 4 == 0:
         whole = w.kernel_h == 1 and k.skip == 0
         runs = (columns * w.in_c // 4, 1) if whole else (w.in_c // 4, columns)
-        return work({"runs": 1}) + _packed_work.widened(*runs)
+        return work({"runs": 1}) + _packed_work.widened(*runs, side_by_side=k.skip == 0)
     form = _form(w.in_c)
     return work({f"{form}_runs": 1, f"{form}_columns": columns, f"{form}_bytes": columns * w.in_c})
 

@@ -88,6 +88,21 @@ class Params:
         return (self.width - 1) * self.in_c
 
     @property
+    def by_pixel(self) -> bool:
+        """Whether single pixels are widened."""
+        return not self.int16_input and (self.odd or not self.fours)
+
+    @property
+    def together(self) -> bool:
+        """Whether one call takes all pixels of two rows: those of an int16 map need no widening in between."""
+        return self.int16_input and self.gemm.tail == 0
+
+    @property
+    def across(self) -> Pass:
+        """All pixels of two rows, each with the one under it."""
+        return self.gemm.across(2 * self.in_c, self.pixel_step)
+
+    @property
     def beside(self) -> Pass:
         """Two pixels of a last row that has no other under it."""
         return self.gemm.beside(self.pixel_step)
@@ -149,10 +164,17 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
 
 def _work(k: Params) -> Work:
     """All pairs of pixels: those of two rows, then those beside each other in a last row."""
-    pixels = k.width * (k.rows // PAIR) + (-(-k.width // 2) if k.odd else 0)
+    beside = -(-k.width // 2) if k.odd else 0
     under = k.width * (k.rows // PAIR)
+    pixels = under + beside
     tails = _packed_work.tails(k.gemm, PAIR * under, two=True, calls=under)
     if k.odd:
         tails += _packed_work.tails(k.gemm, k.width, two=False, calls=k.width)
-    found = _packed_work.pairs(k.gemm, pixels, pixels) + tails + work({"pixels": pixels})
-    return found if k.int16_input else found + _packed_work.widened_bytes(k.in_c) * (PAIR * pixels)
+    if k.together:
+        found = _packed_work.pairs(k.gemm, pixels, k.rows // PAIR + beside) + work({"pixels": beside})
+    else:
+        found = _packed_work.pairs(k.gemm, pixels, pixels) + tails + work({"pixels": pixels})
+    if k.int16_input:
+        return found
+    both = _packed_work.widened(k.in_c // 4, PAIR) if k.fours else _packed_work.widened_bytes(k.in_c) * PAIR
+    return found + both * under + _packed_work.widened_bytes(k.in_c) * (PAIR * beside)

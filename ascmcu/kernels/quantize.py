@@ -27,6 +27,11 @@ class Params:
     high: int
     y_type: str
 
+    @property
+    def saturates(self) -> bool:
+        """Whether the output is int8, to which one instruction saturates."""
+        return (self.low, self.high) == (-128, 127)
+
 
 @kernel(Quantize, cost=Cost(output=20))
 def lower(op: Quantize, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:

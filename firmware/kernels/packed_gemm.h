@@ -8,8 +8,8 @@
 
 /* What a kernel call of a layer never changes; the assembly loads it in this order. */
 typedef struct {
-    int32_t loop_bytes; /* of a pixel's vector, in the loop */
-    int32_t weights_bytes;
+    int32_t loop_bytes; /* of a pixel's vector, to the loop's end */
+    int32_t weights_bytes; /* of all groups */
     int32_t next_out; /* from behind the last output to the next pixel's first */
     int32_t next_x;
     int32_t out_step; /* of the second pixel of a pair */
@@ -44,19 +44,18 @@ static inline int8_t packed_gemm_requantize(int32_t twofold, const int32_t **own
     return (int8_t)clamp_i32(y >> shape->shift, shape->low, shape->high);
 }
 
-/* `groups` groups of `width` output channels for each of `pixels` pixels: the definition of what the assembly computes. */
-static inline void packed_gemm_portable(const int16_t *x, const int32_t *weights, const int32_t *constants, int8_t *out,
-    int32_t groups, int32_t width, int32_t pixels, int32_t x_step, int32_t out_step, const int32_t *common,
-    const packed_gemm_shape *shape)
+/* `groups` groups of `width` output channels for each of `pixels` pixels: the definition of what the assembly computes.
+ * Each group has its sums before the first tap, its weights, and what each channel has of its own. */
+static inline void packed_gemm_portable(const int16_t *x, const int32_t *weights, int8_t *out, int32_t groups, int32_t width,
+    int32_t pixels, int32_t x_step, int32_t out_step, const int32_t *common, const packed_gemm_shape *shape)
 {
     for (; pixels > 0; --pixels, x += x_step, out += out_step) {
         const int32_t *weight = weights;
-        const int32_t *own = constants;
         int8_t *to = out;
         for (int32_t group = 0; group < groups; ++group) {
             uint32_t sum[8];
             for (int32_t i = 0; i < width; ++i) {
-                sum[i] = (uint32_t)*own++;
+                sum[i] = (uint32_t)*weight++;
             }
             for (int32_t tap = 0; tap < 2 * shape->pairs; ++tap) {
                 for (int32_t i = 0; i < width / 2; ++i) {
@@ -68,7 +67,7 @@ static inline void packed_gemm_portable(const int16_t *x, const int32_t *weights
             }
             for (int32_t i = 0; i < width; ++i, to += shape->channel_step) {
                 const uint32_t twofold = i % 2 ? sum[i] - sum[i - 1] : sum[i] << 8;
-                *to = packed_gemm_requantize((int32_t)twofold, &own, common, shape);
+                *to = packed_gemm_requantize((int32_t)twofold, &weight, common, shape);
             }
         }
     }

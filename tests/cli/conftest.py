@@ -48,16 +48,21 @@ def ascmcu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], 
     return call
 
 
-def dense(inputs: int, outputs: int, batch: int = 1) -> bytes:
-    """An int8 model of one fully connected layer, (batch, inputs) → (batch, outputs)."""
-    weights = np.random.default_rng(1).integers(-127, 128, (outputs, inputs), dtype=np.int8)
-    tensors = [
-        TensorSpec("x", (batch, inputs), scales=(0.1,)),
-        TensorSpec("weights", weights.shape, scales=(0.01,), data=weights),
-        TensorSpec("bias", (outputs,), "int32", scales=(0.001,), data=np.zeros(outputs, np.int32)),
-        TensorSpec("y", (batch, outputs), scales=(0.5,)),
-    ]
-    return build(tensors, [OperatorSpec("FULLY_CONNECTED", [0, 1, 2], [3])], [0], [3])
+def dense(inputs: int, outputs: int, batch: int = 1, *, behind: int = 0) -> bytes:
+    """An int8 model of one fully connected layer, (batch, inputs) → (batch, outputs), or of two: ``behind`` outputs
+    behind those."""
+    rng, tensors, operators = np.random.default_rng(1), [TensorSpec("x", (batch, inputs), scales=(0.1,))], []
+    for layer, channels in enumerate((outputs, behind) if behind else (outputs,)):
+        x, name = len(tensors) - 1, str(layer or "")
+        weights = rng.integers(-127, 128, (channels, tensors[x].shape[1]), dtype=np.int8)
+        bias, y_scale = np.zeros(channels, np.int32), 0.5
+        tensors += [
+            TensorSpec(f"weights{name}", weights.shape, scales=(0.01,), data=weights),
+            TensorSpec(f"bias{name}", (channels,), "int32", scales=(0.01 * tensors[x].scales[0],), data=bias),
+            TensorSpec(f"y{name}", (batch, channels), scales=(y_scale,)),
+        ]
+        operators.append(OperatorSpec("FULLY_CONNECTED", [x, x + 1, x + 2], [x + 3]))
+    return build(tensors, operators, [0], [len(tensors) - 1])
 
 
 @pytest.fixture

@@ -66,14 +66,10 @@ uint32_t model_layer_cycles[MODEL_LAYERS];
 
 /* ---- Weights and tables ---- */
 
-static const int32_t weights_0[18] MODEL_SECTION(".rodata.weights.weights_0") = {
-    -669725083, -252239491, -104205875, 2107555869, 1302494802, 1635266820, 945145670, -1000864841, 359203167, -1728937076,
-    849300300, 944747511, 2089795770, -514064727, 33557890, 2007347594, -682549512, -44900502,
-};
-
-static const int32_t constants_0[12] MODEL_SECTION(".rodata.weights.constants_0") = {
-    -7725, -3545133, -3143, 1487545, 284817145, 798736, 455659842, 798736, 350613347, 798736,
-    402294557, 798736,
+static const int32_t weights_0[30] MODEL_SECTION(".rodata.weights.weights_0") = {
+    -7725, -3545133, -3143, 1487545, -669725083, -252239491, -104205875, 2107555869, 1302494802, 1635266820,
+    945145670, -1000864841, 359203167, -1728937076, 849300300, 944747511, 2089795770, -514064727, 33557890, 2007347594,
+    -682549512, -44900502, 284817145, 798736, 455659842, 798736, 350613347, 798736, 402294557, 798736,
 };
 
 static const int32_t constants_1[36] MODEL_SECTION(".rodata.weights.constants_1") = {
@@ -97,13 +93,9 @@ static const int8_t table_2[256] MODEL_SECTION(".rodata.weights.table_2") = {
     -97, -98, -98, -99, -99, -99, -100, -100, -100, -100, -100, -100, -100, -100, -100, -99,
 };
 
-static const int32_t weights_5[4] MODEL_SECTION(".rodata.weights.weights_5") = {
-    -1089454136, -1966195, 213019814, 6487983,
-};
-
-static const int32_t constants_5[12] MODEL_SECTION(".rodata.weights.constants_5") = {
-    24241, -2948943, 13787, 13787, 1389081820, 71680, 875304585, 71680, 271738201, 71680,
-    0, 0,
+static const int32_t weights_5[16] MODEL_SECTION(".rodata.weights.weights_5") = {
+    24241, -2948943, 13787, 13787, -1089454136, -1966195, 213019814, 6487983, 1389081820, 71680,
+    875304585, 71680, 271738201, 71680, 0, 0,
 };
 
 static const int32_t exponentials_6[256] MODEL_SECTION(".rodata.weights.exponentials_6") = {
@@ -199,11 +191,11 @@ static inline int8_t *t7(int32_t row)
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
 #if ASCMCU_DSP
-#ifndef PACKED_GEMM_SUMS_3X_X12
-#define PACKED_GEMM_SUMS_3X_X12
+#ifndef PACKED_GEMM_2X4_9_X12_S13_FROM97_TO127
+#define PACKED_GEMM_2X4_9_X12_S13_FROM97_TO127
 /*
  * r0   x: taps of the pixel that come next
- * r1   w: weights that come next
+ * r1   w: what comes next of a group: first sums, weights, constants
  * r2   B01: sum of x * w of channels 0 and 1, pixel
  * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
  * r4   B23: sum of x * w of channels 2 and 3, pixel
@@ -216,134 +208,168 @@ static inline int8_t *t7(int32_t row)
  * r11  x': two taps of the partner pixel
  * r12  H01: 256 w1 + w0 of two taps; w0: of two taps
  * lr   H23: 256 w3 + w2 of two taps; w2: of two taps
- * s3   x end: behind the taps that the loop takes
- * s12  back: where it comes back to
- */
-static ASCMCU_NAKED void packed_gemm_sums_3x_x12(void)
-{
-    __asm__ volatile(
-        ".p2align 2\n"
-        "1:\n"                                  /* taps */
-        "ldr.w r11, [r0, #12]\n"                /* x', [x, #12] */
-        "ldr r10, [r0], #12\n"                  /* x, [x], #12 */
-        "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
-        "ldr r12, [r1], #24\n"                  /* H01, [w], #24 */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr.w r11, [r0, #4]\n"                 /* x', [x, #4] */
-        "ldr r10, [r0, #-8]\n"                  /* x, [x, #-8] */
-        "ldr lr, [r1, #-12]\n"                  /* H23, [w, #-12] */
-        "ldr r12, [r1, #-16]\n"                 /* H01, [w, #-16] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "ldr.w r11, [r0, #8]\n"                 /* x', [x, #8] */
-        "ldr r10, [r0, #-4]\n"                  /* x, [x, #-4] */
-        "ldr lr, [r1, #-4]\n"                   /* H23, [w, #-4] */
-        "ldr r12, [r1, #-8]\n"                  /* H01, [w, #-8] */
-        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
-        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
-        "sxtb16 r12, r12\n"                     /* w0, H01 */
-        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
-        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
-        "sxtb16 lr, lr\n"                       /* w2, H23 */
-        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
-        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
-        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
-        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
-        "vmov r10, s3\n"                        /* x end, x end */
-        "cmp.w r0, r10\n"                       /* x, x end */
-        "bne.w 1b\n"                            /* taps */
-        "vmov r10, s12\n"                       /* back, back */
-        "bx r10\n"                              /* back */
-    );
-}
-
-#endif
-
-#ifndef PACKED_GEMM_2X4_S13_FROM97_TO127
-#define PACKED_GEMM_2X4_S13_FROM97_TO127
-/*
- * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
- * r1   w: weights that come next
- * r2   B01: sum of x * w of channels 0 and 1, pixel
- * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
- * r4   B23: sum of x * w of channels 2 and 3, pixel
- * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
- * r6   B01': sum of x * w of channels 0 and 1, partner pixel
- * r7   A01': sum of x * (256 w' + w) of channels 0 and 1, partner pixel
- * r8   B23': sum of x * w of channels 2 and 3, partner pixel
- * r9   A23': sum of x * (256 w' + w) of channels 2 and 3, partner pixel
  * s0   x of the pixel: its first tap
  * s1   out: of the group's first channel
- * s2   constants: of the group, while it is summed
  * s3   x end: behind the taps that the loop takes
- * s4   w end: behind the last group's weights
+ * s4   w end: behind the last group
  * s5   turns: pixels, or pairs of pixels, that are left
- * s6   first w: weights of the first group
- * s7   first constants: of the first group
+ * s6   first w: of the first group
  * s8   next out: from behind the last output to the next pixel's first
  * s9   next x: from a pixel to the next
  * s10  out step: from a pixel's output to its partner's
  * s11  sums: the routine that sums two pixels
- * s12  back: where it comes back to
  */
-static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
+static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((unused)) const int16_t *x,
+    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
         "ldm.w r12, {r4-r9}\n"                  /* call, loop bytes w bytes next out next x out step sums */
         "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
         "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
         "vmov s0, r0\n"                         /* x of the pixel, first x */
-        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s1, r2\n"                         /* out, first out */
         "vmov s3, r4\n"                         /* x end, x end */
         "vmov s4, r5\n"                         /* w end, w end */
-        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s5, r3\n"                         /* turns, turns */
         "vmov s6, r1\n"                         /* first w, w */
-        "vmov s7, r2\n"                         /* first constants, first constants */
         "vmov s8, r6\n"                         /* next out, next out */
         "vmov s9, r7\n"                         /* next x, next x */
         "vmov s10, r8\n"                        /* out step, out step */
         "vmov s11, r9\n"                        /* sums, sums */
-        "mov.w r0, r2\n"                        /* constants, first constants */
-        "adr.w r10, 3f\n"                       /* back, summed */
-        "orr.w r10, r10, #1\n"                  /* back, back */
-        "vmov s12, r10\n"                       /* back, back */
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
-        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
-        "vmov s2, r0\n"                         /* constants, constants */
-        "mov.w r6, r2\n"                        /* B01', B01 */
-        "mov.w r7, r3\n"                        /* A01', A01 */
-        "mov.w r8, r4\n"                        /* B23', B23 */
-        "mov.w r9, r5\n"                        /* A23', A23 */
+        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "vmov r0, s0\n"                         /* x, x of the pixel */
-        "vmov r10, s11\n"                       /* sums, sums */
-        "bx r10\n"                              /* packed_gemm_sums */
-        ".p2align 2\n"
-        "3:\n"                                  /* summed */
-        "vmov r0, s2\n"                         /* constants, constants */
+        "ldr.w r11, [r0, #12]\n"                /* x', [x, #12] */
+        "ldr r10, [r0], #36\n"                  /* x, [x], #36 */
+        "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
+        "ldr r12, [r1], #72\n"                  /* H01, [w], #72 */
+        "smlad r7, r11, r12, r3\n"              /* A01', x', H01, A01 */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r5\n"               /* A23', x', H23, A23 */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r2\n"              /* B01', x', w0, B01 */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r4\n"               /* B23', x', w2, B23 */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr r11, [r0, #-20]\n"                 /* x', [x, #-20] */
+        "ldr r10, [r0, #-32]\n"                 /* x, [x, #-32] */
+        "ldr lr, [r1, #-60]\n"                  /* H23, [w, #-60] */
+        "ldr r12, [r1, #-64]\n"                 /* H01, [w, #-64] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr r11, [r0, #-16]\n"                 /* x', [x, #-16] */
+        "ldr r10, [r0, #-28]\n"                 /* x, [x, #-28] */
+        "ldr lr, [r1, #-52]\n"                  /* H23, [w, #-52] */
+        "ldr r12, [r1, #-56]\n"                 /* H01, [w, #-56] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr r11, [r0, #-12]\n"                 /* x', [x, #-12] */
+        "ldr r10, [r0, #-24]\n"                 /* x, [x, #-24] */
+        "ldr lr, [r1, #-44]\n"                  /* H23, [w, #-44] */
+        "ldr r12, [r1, #-48]\n"                 /* H01, [w, #-48] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr r11, [r0, #-8]\n"                  /* x', [x, #-8] */
+        "ldr r10, [r0, #-20]\n"                 /* x, [x, #-20] */
+        "ldr lr, [r1, #-36]\n"                  /* H23, [w, #-36] */
+        "ldr r12, [r1, #-40]\n"                 /* H01, [w, #-40] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr r11, [r0, #-4]\n"                  /* x', [x, #-4] */
+        "ldr r10, [r0, #-16]\n"                 /* x, [x, #-16] */
+        "ldr lr, [r1, #-28]\n"                  /* H23, [w, #-28] */
+        "ldr r12, [r1, #-32]\n"                 /* H01, [w, #-32] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr.w r11, [r0]\n"                     /* x', [x] */
+        "ldr r10, [r0, #-12]\n"                 /* x, [x, #-12] */
+        "ldr lr, [r1, #-20]\n"                  /* H23, [w, #-20] */
+        "ldr r12, [r1, #-24]\n"                 /* H01, [w, #-24] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr.w r11, [r0, #4]\n"                 /* x', [x, #4] */
+        "ldr r10, [r0, #-8]\n"                  /* x, [x, #-8] */
+        "ldr lr, [r1, #-12]\n"                  /* H23, [w, #-12] */
+        "ldr r12, [r1, #-16]\n"                 /* H01, [w, #-16] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldr.w r11, [r0, #8]\n"                 /* x', [x, #8] */
+        "ldr r10, [r0, #-4]\n"                  /* x, [x, #-4] */
+        "ldr lr, [r1, #-4]\n"                   /* H23, [w, #-4] */
+        "ldr r12, [r1, #-8]\n"                  /* H01, [w, #-8] */
+        "smlad r7, r11, r12, r7\n"              /* A01', x', H01, A01' */
+        "smlad r3, r10, r12, r3\n"              /* A01, x, H01, A01 */
+        "sxtb16 r12, r12\n"                     /* w0, H01 */
+        "smlad r9, r11, lr, r9\n"               /* A23', x', H23, A23' */
+        "smlad r5, r10, lr, r5\n"               /* A23, x, H23, A23 */
+        "sxtb16 lr, lr\n"                       /* w2, H23 */
+        "smlad r6, r11, r12, r6\n"              /* B01', x', w0, B01' */
+        "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
+        "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
+        "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
         "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
         "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
         "sub.w r7, r7, r6\n"                    /* 256 acc1', A01', B01' */
@@ -352,12 +378,12 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
         "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
         "sub.w r9, r9, r8\n"                    /* 256 acc3', A23', B23' */
         "lsl.w r8, r8, #8\n"                    /* 256 acc2', B23' */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
         "smmla r6, r6, r10, r11\n"              /* y0', 256 acc0', M, C */
         "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
         "smmla r7, r7, r12, lr\n"               /* y1', 256 acc1', M of the next channel, C of the next channel */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r8, r8, r10, r11\n"              /* y2', 256 acc2', M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
@@ -413,23 +439,19 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
         /* On to the next pixels. */
         "vmov r12, s5\n"                        /* turns, turns */
         "subs.w r12, r12, #1\n"                 /* turns, turns */
-        "beq.w 4f\n"                            /* pixel */
+        "beq.w 3f\n"                            /* pixel */
         "vmov s5, r12\n"                        /* turns, turns */
         "vmov r1, s6\n"                         /* w, first w */
-        "vmov r0, s7\n"                         /* constants, first constants */
         "vmov r12, s9\n"                        /* next x, next x */
         "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
-        "vmov r3, s3\n"                         /* x end, x end */
         "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
-        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
         "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
-        "vmov s3, r3\n"                         /* x end, x end */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
         "add.w r2, r2, r3\n"                    /* out, out, next out */
         "vmov s1, r2\n"                         /* out, out */
         "b.w 1b\n"                              /* pixel */
-        "4:\n"                                  /* done */
+        "3:\n"                                  /* done */
         "pop {r4-r11, pc}\n"
     );
 }
@@ -437,13 +459,13 @@ static ASCMCU_NAKED void packed_gemm_2x4_s13_from97_to127(__attribute__((unused)
 #endif
 
 
-static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 72, 4, 24, 4, packed_gemm_sums_3x_x12 };
+static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 120, 4, 24, 4, NULL };
 
 #ifndef PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
 #define PACKED_GEMM_1X4_4X_1_S13_FROM97_TO127
 /*
- * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
- * r1   w: weights that come next
+ * r0   x: taps of the pixel that come next
+ * r1   w: what comes next of a group: first sums, weights, constants
  * r2   B01: sum of x * w of channels 0 and 1, pixel
  * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
  * r4   B23: sum of x * w of channels 2 and 3, pixel
@@ -456,41 +478,35 @@ static const packed_gemm_call conv2d_packed_0_gemm_2x4_call = { 36, 72, 4, 24, 4
  * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps; w of H23: of two taps
  * s0   x of the pixel: its first tap
  * s1   out: of the group's first channel
- * s2   constants: of the group, while it is summed
  * s3   x end: behind the taps that the loop takes
- * s4   w end: behind the last group's weights
+ * s4   w end: behind the last group
  * s5   turns: pixels, or pairs of pixels, that are left
- * s6   first w: weights of the first group
- * s7   first constants: of the first group
+ * s6   first w: of the first group
  * s8   next out: from behind the last output to the next pixel's first
  * s9   next x: from a pixel to the next
  */
 static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
+    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
         "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
         "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
         "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
         "vmov s0, r0\n"                         /* x of the pixel, first x */
-        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s1, r2\n"                         /* out, first out */
         "vmov s3, r4\n"                         /* x end, x end */
         "vmov s4, r5\n"                         /* w end, w end */
-        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s5, r3\n"                         /* turns, turns */
         "vmov s6, r1\n"                         /* first w, w */
-        "vmov s7, r2\n"                         /* first constants, first constants */
         "vmov s8, r6\n"                         /* next out, next out */
         "vmov s9, r7\n"                         /* next x, next x */
-        "mov.w r0, r2\n"                        /* constants, first constants */
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
-        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
-        "vmov s2, r0\n"                         /* constants, constants */
+        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "vmov r0, s0\n"                         /* x, x of the pixel */
         ".p2align 2\n"
         "3:\n"                                  /* taps */
@@ -542,15 +558,14 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         "sxtb16 lr, lr\n"                       /* w of H23, H23 */
         "smlad r2, r6, r12, r2\n"               /* B01, x, w of H01, B01 */
         "smlad r4, r6, lr, r4\n"                /* B23, x, w of H23, B23 */
-        "vmov r0, s2\n"                         /* constants, constants */
         "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
         "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
         "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
         "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
         "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
@@ -585,14 +600,13 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         "beq.w 4f\n"                            /* pixel */
         "vmov s5, r12\n"                        /* turns, turns */
         "vmov r1, s6\n"                         /* w, first w */
-        "vmov r0, s7\n"                         /* constants, first constants */
         "vmov r12, s9\n"                        /* next x, next x */
         "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
         "vmov r3, s3\n"                         /* x end, x end */
         "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
         "add.w r3, r3, r12\n"                   /* x end, x end, next x */
-        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
         "vmov s3, r3\n"                         /* x end, x end */
+        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
         "add.w r2, r2, r3\n"                    /* out, out, next out */
@@ -606,7 +620,7 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
 #endif
 
 
-static const packed_gemm_call conv2d_packed_0_gemm_1x4_call = { 32, 72, 0, 12, 4, NULL };
+static const packed_gemm_call conv2d_packed_0_gemm_1x4_call = { 32, 120, 0, 12, 4, NULL };
 
 #else
 static const packed_gemm_shape conv2d_packed_0_gemm_shape = { 9, 13, 0, 0, 0, 97, 127, 1 };
@@ -646,23 +660,23 @@ static void conv2d_packed_0_widen(const int8_t *const *rows, int32_t ky_begin, i
 }
 
 static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int8_t *out, int16_t *columns,
-    const int32_t *weights, const int32_t *constants)
+    const int32_t *weights)
 {
     for (int32_t ox = 0; ox < 4; ox += 4) {
         const int32_t count = 4;
         conv2d_packed_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
 #if ASCMCU_DSP
-    packed_gemm_2x4_s13_from97_to127(columns, weights + 0, constants + 0, out, count / 2, &conv2d_packed_0_gemm_2x4_call, constants);
+    packed_gemm_2x4_9_x12_s13_from97_to127(columns, weights + 0, out, count / 2, &conv2d_packed_0_gemm_2x4_call, weights);
 #else
-    packed_gemm_portable(columns, weights + 0, constants + 0, out, 1, 4, 2 * (count / 2), 6, 4, constants, &conv2d_packed_0_gemm_shape);
+    packed_gemm_portable(columns, weights + 0, out, 1, 4, 2 * (count / 2), 6, 4, weights, &conv2d_packed_0_gemm_shape);
 #endif
 }
     if (count % 2) {
 #if ASCMCU_DSP
-    packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_1x4_call, constants);
+    packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_1x4_call, weights);
 #else
-    packed_gemm_portable(columns + (count - 1) * 6, weights + 0, constants + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, constants, &conv2d_packed_0_gemm_shape);
+    packed_gemm_portable(columns + (count - 1) * 6, weights + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, weights, &conv2d_packed_0_gemm_shape);
 #endif
 }
 
@@ -1021,7 +1035,7 @@ static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
 /*
  * r0   from: four elements that come next
  * r1   to: of the words that come next
- * r2   words: groups of four that are left of the run
+ * r2   words: groups of four that are left of the run; two runs: bytes, widened
  * r3   runs: that are left
  * r4   x0-3: bytes
  * r6   x4-7: bytes
@@ -1037,20 +1051,22 @@ static ASCMCU_NAKED void simd_widen_columns(__attribute__((unused)) const int8_t
 {
     __asm__ volatile(
         "cmp r3, #0\n"                          /* runs */
-        "ble.n 7f\n"                            /* nothing */
+        "ble.w 11f\n"                           /* nothing */
         "push {r4-r11, lr}\n"
         "ldrd r11, r12, [sp, #36]\n"            /* skip pitch, [sp, #36] */
         "lsl.w r12, r12, #1\n"                  /* pitch, pitch */
         "sub.w r12, r12, r2, lsl #3\n"          /* next to, pitch, words */
         "cmp r2, #4\n"                          /* words */
-        "beq.n 6f\n"                            /* runs of four */
+        "beq.w 10f\n"                           /* runs of four */
+        "blt.w 7f\n"                            /* fewer than four a run */
+        "1:\n"                                  /* any runs */
         "vmov s0, r2\n"                         /* words, words */
         ".p2align 2\n"
-        "1:\n"                                  /* runs */
+        "2:\n"                                  /* runs */
         "subs.w r2, r2, #4\n"                   /* words, words */
-        "blt.n 3f\n"                            /* fewer than four */
+        "blt.n 4f\n"                            /* fewer than four */
         ".p2align 2\n"
-        "2:\n"                                  /* fours */
+        "3:\n"                                  /* fours */
         "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
         "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
         "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
@@ -1062,27 +1078,65 @@ static ASCMCU_NAKED void simd_widen_columns(__attribute__((unused)) const int8_t
         "sxtb16 r10, r10\n"                     /* x12 x14, x12-15 */
         "stm.w r1!, {r4-r10, lr}\n"             /* to, x0 x2 x1 x3 x4 x6 x5 x7 x8 x10 x9 x11 x12 x14 x13 x15 */
         "subs.w r2, r2, #4\n"                   /* words, words */
-        "bge.n 2b\n"                            /* fours */
-        "3:\n"                                  /* fewer than four */
+        "bge.n 3b\n"                            /* fours */
+        "4:\n"                                  /* fewer than four */
         "adds.w r2, r2, #4\n"                   /* words, words */
-        "beq.n 5f\n"                            /* run's end */
+        "beq.n 6f\n"                            /* run's end */
         ".p2align 2\n"
-        "4:\n"                                  /* ones */
+        "5:\n"                                  /* ones */
         "ldr r4, [r0], #4\n"                    /* x0-3, [from], #4 */
         "subs.w r2, r2, #1\n"                   /* words, words */
         "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
         "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
         "strd r4, r5, [r1], #8\n"               /* x0 x2 x1 x3, [to], #8 */
-        "bne.n 4b\n"                            /* ones */
-        "5:\n"                                  /* run's end */
+        "bne.n 5b\n"                            /* ones */
+        "6:\n"                                  /* run's end */
         "vmov r2, s0\n"                         /* words, words */
         "add.w r0, r0, r11\n"                   /* from, from, skip */
         "add.w r1, r1, r12\n"                   /* to, to, next to */
         "subs.w r3, r3, #1\n"                   /* runs, runs */
-        "bne.n 1b\n"                            /* runs */
+        "bne.n 2b\n"                            /* runs */
+        "pop {r4-r11, pc}\n"
+        "7:\n"                                  /* fewer than four a run */
+        "cmp.w r2, #1\n"                        /* words */
+        "bne.w 1b\n"                            /* fewer than four a run */
+        "cmp.w r11, #0\n"                       /* skip */
+        "bne.w 1b\n"                            /* fewer than four a run */
+        "add.w r2, r12, r12\n"                  /* two runs, next to, next to */
+        "add.w r2, r2, #16\n"                   /* two runs, two runs */
+        "add.w r11, r1, r12\n"                  /* to of the run beside, to, next to */
+        "add.w r11, r11, #8\n"                  /* to of the run beside, to of the run beside */
+        "subs.w r3, r3, #4\n"                   /* runs, runs */
+        "blt.w 9f\n"                            /* fewer than four runs */
+        ".p2align 2\n"
+        "8:\n"                                  /* four runs */
+        "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
+        "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
+        "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
+        "sxtb16 r7, r6, ror #8\n"               /* x5 x7, x4-7 */
+        "sxtb16 r6, r6\n"                       /* x4 x6, x4-7 */
+        "sxtb16 r9, r8, ror #8\n"               /* x9 x11, x8-11 */
+        "sxtb16 r8, r8\n"                       /* x8 x10, x8-11 */
+        "sxtb16 lr, r10, ror #8\n"              /* x13 x15, x12-15 */
+        "sxtb16 r10, r10\n"                     /* x12 x14, x12-15 */
+        "strd r4, r5, [r1]\n"                   /* x0 x2 x1 x3, [to] */
+        "add.w r1, r1, r2\n"                    /* to, to, two runs */
+        "strd r6, r7, [r11]\n"                  /* x4 x6 x5 x7, [to of the run beside] */
+        "add.w r11, r11, r2\n"                  /* to of the run beside, to of the run beside, two runs */
+        "strd r8, r9, [r1]\n"                   /* x8 x10 x9 x11, [to] */
+        "add.w r1, r1, r2\n"                    /* to, to, two runs */
+        "strd r10, lr, [r11]\n"                 /* x12 x14 x13 x15, [to of the run beside] */
+        "add.w r11, r11, r2\n"                  /* to of the run beside, to of the run beside, two runs */
+        "subs.w r3, r3, #4\n"                   /* runs, runs */
+        "bge.w 8b\n"                            /* four runs */
+        "9:\n"                                  /* fewer than four runs */
+        "mov.w r2, #1\n"                        /* words */
+        "mov.w r11, #0\n"                       /* skip */
+        "adds.w r3, r3, #4\n"                   /* runs, runs */
+        "bne.w 1b\n"                            /* fewer than four a run */
         "pop {r4-r11, pc}\n"
         ".p2align 2\n"
-        "6:\n"                                  /* runs of four */
+        "10:\n"                                 /* runs of four */
         "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
         "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
         "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
@@ -1096,9 +1150,9 @@ static ASCMCU_NAKED void simd_widen_columns(__attribute__((unused)) const int8_t
         "add.w r0, r0, r11\n"                   /* from, from, skip */
         "add.w r1, r1, r12\n"                   /* to, to, next to */
         "subs.w r3, r3, #1\n"                   /* runs, runs */
-        "bne.n 6b\n"                            /* runs of four */
+        "bne.n 10b\n"                           /* runs of four */
         "pop {r4-r11, pc}\n"
-        "7:\n"                                  /* nothing */
+        "11:\n"                                 /* nothing */
         "bx lr\n"                               /* return address */
     );
 }
@@ -1179,8 +1233,8 @@ static void simd_columns(const simd_columns_map *map, const int8_t *const *rows,
 #ifndef PACKED_GEMM_1X4_2_S12
 #define PACKED_GEMM_1X4_2_S12
 /*
- * r0   constants: of the group: sums before the first tap, then what each channel has of its own; x: taps of the pixel that come next
- * r1   w: weights that come next
+ * r0   x: taps of the pixel that come next
+ * r1   w: what comes next of a group: first sums, weights, constants
  * r2   B01: sum of x * w of channels 0 and 1, pixel
  * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
  * r4   B23: sum of x * w of channels 2 and 3, pixel
@@ -1193,41 +1247,35 @@ static void simd_columns(const simd_columns_map *map, const int8_t *const *rows,
  * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps
  * s0   x of the pixel: its first tap
  * s1   out: of the group's first channel
- * s2   constants: of the group, while it is summed
  * s3   x end: behind the taps that the loop takes
- * s4   w end: behind the last group's weights
+ * s4   w end: behind the last group
  * s5   turns: pixels, or pairs of pixels, that are left
- * s6   first w: weights of the first group
- * s7   first constants: of the first group
+ * s6   first w: of the first group
  * s8   next out: from behind the last output to the next pixel's first
  * s9   next x: from a pixel to the next
  */
 static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) const int32_t *constants,
-    __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
+    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
     __attribute__((unused)) const int32_t *common)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"            /* turns call, [sp, #36] */
+        "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
         "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
         "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
         "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
         "vmov s0, r0\n"                         /* x of the pixel, first x */
-        "vmov s1, r3\n"                         /* out, first out */
+        "vmov s1, r2\n"                         /* out, first out */
         "vmov s3, r4\n"                         /* x end, x end */
         "vmov s4, r5\n"                         /* w end, w end */
-        "vmov s5, r11\n"                        /* turns, turns */
+        "vmov s5, r3\n"                         /* turns, turns */
         "vmov s6, r1\n"                         /* first w, w */
-        "vmov s7, r2\n"                         /* first constants, first constants */
         "vmov s8, r6\n"                         /* next out, next out */
         "vmov s9, r7\n"                         /* next x, next x */
-        "mov.w r0, r2\n"                        /* constants, first constants */
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
-        "ldm.w r0!, {r2-r5}\n"                  /* constants, B01 A01 B23 A23 */
-        "vmov s2, r0\n"                         /* constants, constants */
+        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "vmov r0, s0\n"                         /* x, x of the pixel */
         "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
         "ldr r6, [r0], #8\n"                    /* x, [x], #8 */
@@ -1247,15 +1295,14 @@ static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int
         "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
         "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
         "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
-        "vmov r0, s2\n"                         /* constants, constants */
         "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
         "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
         "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
         "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
         "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
-        "ldm.w r0!, {r10-r12, lr}\n"            /* constants, M C M of the next channel C of the next channel */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #12\n"            /* y0, y0 */
@@ -1278,14 +1325,10 @@ static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int
         "beq.w 3f\n"                            /* pixel */
         "vmov s5, r12\n"                        /* turns, turns */
         "vmov r1, s6\n"                         /* w, first w */
-        "vmov r0, s7\n"                         /* constants, first constants */
         "vmov r12, s9\n"                        /* next x, next x */
         "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
-        "vmov r3, s3\n"                         /* x end, x end */
         "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
-        "add.w r3, r3, r12\n"                   /* x end, x end, next x */
         "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
-        "vmov s3, r3\n"                         /* x end, x end */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
         "add.w r2, r2, r3\n"                    /* out, out, next out */
@@ -1299,14 +1342,14 @@ static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int
 #endif
 
 
-static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 16, -4, 0, 0, NULL };
+static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 64, -4, 0, 0, NULL };
 
 #else
 static const packed_gemm_shape dense_packed_5_gemm_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
 #endif
 
 
-static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights, const int32_t *constants)
+static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights)
 {
     for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
         simd_widen4(x, wide, 4 / 4);
@@ -1314,9 +1357,9 @@ static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const in
         /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
         int8_t four[4];
 #if ASCMCU_DSP
-    packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, constants + 0, four, 1, &dense_packed_5_gemm_tail_call, constants);
+    packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, four, 1, &dense_packed_5_gemm_tail_call, weights);
 #else
-    packed_gemm_portable(wide + pixel * 0, weights + 0, constants + 0, four, 1, 4, 1, 0, 0, constants, &dense_packed_5_gemm_shape);
+    packed_gemm_portable(wide + pixel * 0, weights + 0, four, 1, 4, 1, 0, 0, weights, &dense_packed_5_gemm_shape);
 #endif
         memcpy(out + pixel * 0 + 0, four, 3);
     }
@@ -1371,7 +1414,7 @@ static void layer_0(int32_t step)
         }
     }
 
-    conv2d_packed_0(rows, ky_begin, ky_end, t1(step), (int16_t *)(void *)(arena + 0), weights_0, constants_0);
+    conv2d_packed_0(rows, ky_begin, ky_end, t1(step), (int16_t *)(void *)(arena + 0), weights_0);
 
     LAYER_END(0);
 }
@@ -1440,7 +1483,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    dense_packed_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5, constants_5);
+    dense_packed_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5);
 
     LAYER_END(5);
 }
