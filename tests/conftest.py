@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--inputs", type=int, default=4, help="inputs per published model in the tests that take long"
     )
+    parser.addoption("--op", help="only this operator's case rows in the program of the emulated core")
     parser.addoption("--strict-skips", action="store_true", help="a test that is skipped fails the run")
 
 

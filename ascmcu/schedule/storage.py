@@ -61,7 +61,8 @@ def widened_in_place(
 
 
 def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace: Trace) -> str | None:
-    """The input that the output may overwrite: no one else reads it, and rows correspond one to one.
+    """The input that the output may overwrite: rows correspond one to one, and nobody reads one any more when the
+    output's is written over it.
 
     Of several, the one whose ring grows least: a sum that waits for a barrier lies in the summand that waited for
     the other, not in a second ring as high.
@@ -76,8 +77,9 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace:
         t = graph.tensors.get(name)
         if reads is None or t is None or name in graph.outputs or t.size_bytes != output.size_bytes:
             continue
-        rows_match = layer.rule.mode is RowMode.MAP and reads == RowReads(1, 0, 1) and t.rows == output.rows
-        if readers[name] == 1 and name not in graph.inputs and (rows_match or op.MOVES_NOTHING):
+        if name not in graph.inputs and (
+            _done_with(layer, reads, name, trace) or (op.MOVES_NOTHING and readers[name] == 1)
+        ):
             candidates.append(name)
     if len(candidates) < 2:
         return candidates[0] if candidates else None
@@ -86,7 +88,14 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace:
         name: _ring_rows(_together([trace.rows[name], output_rows])) - _ring_rows(trace.rows[name])
         for name in candidates
     }
-    return min(reversed(candidates), key=growth.__getitem__)
+    return min(reversed(candidates), key=lambda name: (growth[name], readers[name]))
+
+
+def _done_with(layer: Layer, reads: RowReads, name: str, trace: Trace) -> bool:
+    """Whether each step reads the row of the input that it writes of the output, as the row's last reader."""
+    read, made = trace.rows[name].read, trace.rows[layer.node.output].made
+    row_by_row = layer.rule.mode is RowMode.MAP and reads == RowReads(1, 0, 1) and len(read) == len(made)
+    return row_by_row and bool(np.all(read <= made))
 
 
 def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace) -> list[Buffer]:

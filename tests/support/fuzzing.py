@@ -70,14 +70,21 @@ def check(recipe: Recipe, source: str) -> str:
 
 
 def batch(
-    source: str, number: int, graphs: int, *, with_sum: bool = False, shrink: bool = True
+    source: str,
+    number: int,
+    graphs: int,
+    *,
+    with_sum: bool = False,
+    shrink: bool = True,
+    kinds: Sequence[str] | None = None,
 ) -> tuple[Counter[str], str | None]:
-    """Draw and check ``graphs`` networks; answers the verdicts and, for a failure, its shrunk row."""
+    """Draw and check ``graphs`` networks, of ``kinds`` alone if there are any; answers the verdicts and, for a failure,
+    its shrunk row."""
     verdicts: Counter[str] = Counter()
     failed: list[tuple[Recipe, str]] = []
     seen: set[str] = set()
     # The other resolver's DEQUANTIZE is not the reference's: with SUM, integers at both ends.
-    kinds, interfaces = (SUM_KINDS, ("int8",)) if with_sum else (OTHER_KINDS, INTERFACES)
+    of_all, interfaces = (SUM_KINDS, ("int8",)) if with_sum else (OTHER_KINDS, INTERFACES)
     phases = [Phase.generate, Phase.shrink] if shrink else [Phase.generate]
 
     @seed(number)
@@ -85,7 +92,7 @@ def batch(
         max_examples=graphs, database=None, deadline=None, phases=phases,
         suppress_health_check=list(HealthCheck), report_multiple_bugs=False,
     )  # fmt: skip
-    @given(recipes.recipes(kinds=kinds, interfaces=interfaces))
+    @given(recipes.recipes(kinds=tuple(kinds or of_all), interfaces=interfaces))
     def run(recipe: Recipe) -> None:
         key = f"{recipe.shape}{recipe.steps}"
         if key in seen and not failed:

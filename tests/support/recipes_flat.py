@@ -218,7 +218,7 @@ def _binary(flat: Flat, xs: list[int], a: Attributes, builtin: str) -> int:
     else:
         quant = flat.about(p * q if builtin == "MUL" else math.hypot(p, q))
     shape = np.broadcast_shapes(*(flat.shape(v) for v in operands))
-    options = {} if builtin in ("MAXIMUM", "MINIMUM") else {"fusedActivationFunction": _ACTIVATIONS[a["act"]]}
+    options = {"fusedActivationFunction": _ACTIVATIONS[a["act"]]} if "act" in a else {}
     return flat.operator(builtin, operands, flat.tensor(shape, quant), **options)
 
 
