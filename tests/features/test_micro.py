@@ -346,7 +346,7 @@ def test_command_line() -> None:
 
 @pytest.mark.parametrize("points", [128, 512, 2048])
 def test_the_transform_is_the_definition_s_but_for_roundings(points: int) -> None:
-    """n_fft times smaller, every bin from 0 to half the rate. A stage of KISS FFT divides by multiplying with 32767 // r:
+    """n_fft times smaller, every bin from 0 to half the rate. A stage of KISS FFT multiplies by 32767 // r to divide:
     what comes out is up to 0.12 % too small."""
     rng = np.random.default_rng(points)
     t = np.arange(points)
