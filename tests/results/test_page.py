@@ -139,6 +139,20 @@ def test_layers_that_nobody_counted_have_no_strip(benchmark_result: Benchmark) -
     assert page_layers.rows(none) == []
 
 
+def test_work_by_operator_is_summed(benchmark_result: Benchmark) -> None:
+    """50,000 in the front end, 60,000 in two convolutions, 40,000 in a softmax."""
+    first, second = benchmark_result.layers
+    half = dataclasses.replace(first, count=30_000)
+    b = dataclasses.replace(benchmark_result, layers=(half, half, second))
+    assert [(k.name, k.text, round(k.percent, 1)) for k in page_layers.kinds(b)] == [
+        ("conv2d", "60,000", 40.0), ("front end", "50,000", 33.3), ("softmax", "40,000", 26.7),
+    ]  # fmt: skip
+    assert [(k.text, round(k.percent)) for k in page_layers.strip(b)] == [
+        ("50,000", 33), ("30,000", 20), ("30,000", 20), ("40,000", 27),
+    ]  # fmt: skip
+    assert sum(row.fraction for row in page_layers.rows(b)) == pytest.approx(1.0)
+
+
 def test_bars_are_of_the_largest(benchmark_result: Benchmark) -> None:
     empty = LayerCount("a", "reshape", (1, 2), 0, 0, 0, 0, 0, 0)
     big = dataclasses.replace(empty, count=8, buffer_bytes=4, flash_bytes=2, macs=2)
