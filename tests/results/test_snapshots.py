@@ -9,6 +9,7 @@ import io
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -114,6 +115,40 @@ def test_a_plot(benchmark_result: Benchmark, snapshot: Snapshot) -> None:
     cycles, accuracy = budgets.by_name("cycles"), budgets.by_name("accuracy")
     snapshot("pareto", pareto.svg(pareto.points(results, cycles, accuracy), cycles, accuracy))
     snapshot("pareto-turned", pareto.svg(pareto.points(results, accuracy, cycles), accuracy, cycles))
+
+
+def test_a_plot_by_matplotlib_has_the_same_parts(
+    benchmark_result: Benchmark, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line, point and word, with place, colour and size; the pixels are matplotlib's business."""
+    figure = pytest.importorskip("matplotlib.figure")
+    drawn: list[Any] = []
+    saved = figure.Figure.savefig
+
+    def savefig(self: Any, *arguments: Any, **options: Any) -> None:
+        drawn.append((self, options))
+        saved(self, *arguments, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", savefig)
+    results = [(n, _at(benchmark_result, c, a)) for n, c, a in (("small", 1_100_000, 0.5), ("large", 3_070_000, 0.9),
+                                                                ("poor", 3_110_000, 0.8))]  # fmt: skip
+    cycles, accuracy = budgets.by_name("cycles"), budgets.by_name("accuracy")
+    pareto.write(tmp_path / "p.png", pareto.points(results, cycles, accuracy), cycles, accuracy)
+    ((made, options),) = drawn
+    (axes,) = made.axes
+    lines = [
+        f"{made.get_size_inches() * 96}, {options}, axes {axes.axison}, {axes.get_xlim()}, {axes.get_ylim()}"
+    ]
+    for line in axes.lines:
+        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in line.get_xydata())
+        size = f"{line.get_linewidth():g} {line.get_marker()} {line.get_markersize():g}"
+        lines.append(f"line {places} {line.get_color()} {size} z {line.get_zorder():g}")
+    for text in axes.texts:
+        (x, y), side = text.get_position(), f"{text.get_ha()} {text.get_va()}"
+        lines.append(
+            f"text {x:.1f},{y:.1f} {text.get_color()} {text.get_fontsize():g} {side}: {text.get_text()}"
+        )
+    snapshot("pareto-png", "\n".join(lines) + "\n")
 
 
 @pytest.fixture
