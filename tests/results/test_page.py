@@ -208,6 +208,23 @@ def test_the_treemap_neither_overlaps_nor_leaves_gaps() -> None:
     assert pictures.treemap([], 2.0) == []
 
 
+def test_the_treemap_is_the_published_one() -> None:
+    """The example of Bruls, Huizing and van Wijk, Squarified Treemaps (2000): areas on a rectangle of 6 by 4."""
+    boxes = pictures.treemap([6, 6, 4, 3, 2, 2, 1], 6 / 4)
+    sizes = [(box.width * 6 / 100, box.height * 4 / 100) for box in boxes]
+    expected = [
+        (3, 2),
+        (3, 2),
+        (12 / 7, 7 / 3),
+        (9 / 7, 7 / 3),
+        (6 / 5, 5 / 3),
+        (6 / 5, 5 / 3),
+        (3 / 5, 5 / 3),
+    ]
+    assert sizes == [pytest.approx(size) for size in expected]
+    assert pictures.treemap([0, 0], 2.0) == []
+
+
 def test_the_spectrogram_is_a_png_with_the_low_bands_below(benchmark_result: Benchmark) -> None:
     (mistake,) = benchmark_result.mistakes
     data = base64.b64decode(pictures.spectrogram(mistake).partition("base64,")[2])

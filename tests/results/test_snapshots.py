@@ -136,9 +136,9 @@ def test_a_plot_by_matplotlib_has_the_same_parts(
     pareto.write(tmp_path / "p.png", pareto.points(results, cycles, accuracy), cycles, accuracy)
     ((made, options),) = drawn
     (axes,) = made.axes
-    lines = [
-        f"{made.get_size_inches() * 96}, {options}, axes {axes.axison}, {axes.get_xlim()}, {axes.get_ylim()}"
-    ]
+    edges = [float(v) for v in (*(made.get_size_inches() * 96), *axes.get_xlim(), *axes.get_ylim())]
+    places = [round(float(v), 3) for v in axes.get_position().bounds]
+    lines = [f"size and limits {edges}, {options}, axes {axes.axison} at {places}"]
     for line in axes.lines:
         places = " ".join(f"{x:.1f},{y:.1f}" for x, y in line.get_xydata())
         size = f"{line.get_linewidth():g} {line.get_marker()} {line.get_markersize():g}"
@@ -340,6 +340,25 @@ def test_names_find_a_place_all_around_their_point() -> None:
         outer = left + (width - 1 if left >= 300 else 1 if left + width <= 300 else width / 2)
         others.append(pareto.Mark(outer, base - 3 + (6 if base > 200 else -6), ""))
     assert not [x for x in pareto._labels([point, *others], []) if x.text]
+
+
+def test_names_keep_a_pixel_from_stairs_and_stay_on_the_page() -> None:
+    point = pareto.Mark(300.0, 200.0, "name", True)
+    box_right, box_top = 309 + 4 * pareto._CHARACTER, 183.0
+    for gap, left in ((1.5, 309.0), (0.5, None)):
+        beside = [(box_right + gap, 100.0), (box_right + gap, 300.0)]
+        (found,) = pareto._labels([point], beside)
+        assert (found.left == left) if left else found.left < 300, "a line at half a pixel is too near"
+        above = [(250.0, box_top - gap), (400.0, box_top - gap)]
+        (found,) = pareto._labels([point], above)
+        assert found.base == (193.0 if left else 216.0)
+    for y, base in ((17.0, 10.0), (16.5, 32.5)):  # a letter's top is ten pixels above its base
+        (found,) = pareto._labels([pareto.Mark(300.0, y, "name", True)], [])
+        assert found.base == base
+    (corner,) = pareto._labels([pareto.Mark(840.0 + 52, 200.0, "name", True)], [])
+    assert corner.left == pytest.approx(892 - 9 - 4 * pareto._CHARACTER), (
+        "to the left of its point, where the page ends to the right"
+    )
 
 
 def test_counts_of_two_kinds_are_not_compared_by_layer(rich: Benchmark) -> None:
