@@ -71,7 +71,13 @@ def variants(compiled: Compiled) -> tuple[Variant, ...]:
 
 
 def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_TARGET) -> list[Candidate]:
-    """The plans that ``schedule`` allows, best first: whole layers, and rows along the cheapest axis."""
+    """The plans that ``schedule`` allows, best first: whole layers, and rows along the cheapest axis.
+
+    Args:
+        compiled: the model.
+        schedule: ``layers``, ``rows``, or ``auto`` for both.
+        target: what cycles are predicted for: the compiler's level and the flash's wait states.
+    """
     choices, tuning = variants(compiled), dataclasses.replace(DEFAULT_TUNING, target=target)
     found = []
     if schedule in ("auto", LAYERS):
@@ -102,7 +108,12 @@ def recomputed(
     candidate: Candidate, progress: Callable[[int, int], None] = lambda done, total: None
 ) -> Iterator[Candidate]:
     """Row plans that make rows a second time instead of keeping a map whole: each in less RAM than the one before,
-    for more multiply–accumulates. ``progress`` is called with the plans that were tried and those that are known."""
+    for more multiply–accumulates.
+
+    Args:
+        candidate: a plan by rows.
+        progress: called with the number of plans tried and the number known so far.
+    """
     variant = candidate.variant
     least = peak = peak_bytes(variant.graph, ROWS)
     tried = known = 0

@@ -30,9 +30,16 @@ _CONVERTED = (".keras", ".h5")
 class Compiled:
     """A model after all passes, with what its file says beside the graph.
 
-    ``stages`` holds the graph after the import and after every pass, by name. ``labels`` are the classes that the
-    file names, in the order of the first output's values, and ``labels_source`` what in it does. ``notices`` are what
-    was assumed, in words.
+    Attributes:
+        name: the file's name without extension, or the run's; fit for a C comment and a file name.
+        sha256: of the file, 64 hexadecimal digits.
+        source: the graph as imported.
+        graph: the graph after all passes.
+        stages: the graph after the import and after every pass, by name.
+        features: the feature specification, None where the network takes tensors.
+        labels: the classes that the file names, in the order of the first output's values; empty where it names none.
+        labels_source: what in the file names them.
+        notices: what was assumed, a sentence each.
     """
 
     name: str

@@ -33,7 +33,15 @@ Progress = Callable[[str, str, int, int], None]
 
 @dataclass(frozen=True)
 class Export:
-    """A finished export; ``warnings`` are the compiler's, a line each, ``notices`` what was assumed of the model."""
+    """A finished export.
+
+    Attributes:
+        folder: where it is.
+        manifest: what ``manifest.json`` holds: sizes in bytes, layers, hashes, compiler and flags.
+        plan: the schedule that was chosen: buffers, kernels, predicted cycles.
+        warnings: the compiler's and the linker's, a line each.
+        notices: what was assumed of the model, a sentence each.
+    """
 
     folder: Path
     manifest: Manifest

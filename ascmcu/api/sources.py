@@ -45,8 +45,13 @@ def write_sources(
 ) -> Manifest:
     """Write dumps, plan and C into ``folder``; the manifest's sizes are those known without a compiler.
 
-    ``firmware`` also writes what a firmware for ``board`` needs: its configuration, the linker script, the files
-    for Renode.
+    Args:
+        compiled: the model.
+        candidate: the plan to write.
+        others: plans that ``plan.txt`` compares with it.
+        board: the target; None for a library without a board.
+        folder: an existing folder.
+        firmware: also write the board's configuration, the linker script and the files for Renode.
     """
     plan = candidate.plan
     stages = list(compiled.stages)

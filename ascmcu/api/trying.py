@@ -60,7 +60,14 @@ class Agreement:
 
 @dataclass(frozen=True)
 class Trial:
-    """What ``try_model`` found; ``page`` is the report."""
+    """What ``try_model`` found.
+
+    Attributes:
+        export: the firmware.
+        result: its benchmark on the simulator.
+        agreement: its outputs compared with LiteRT's.
+        page: the report, an HTML file.
+    """
 
     export: Export
     result: Benchmark

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -255,19 +256,22 @@ def _truth(
 
 
 def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:
-    """The device's output bytes as arrays of the network's output shapes."""
-    arrays, at = [], 0
-    for spec in manifest.outputs:
-        size = math.prod(spec.shape) * np.dtype(spec.dtype).itemsize
-        arrays.append(
-            np.frombuffer(raw[at : at + size], np.dtype(spec.dtype).newbyteorder("<")).reshape(spec.shape)
-        )
-        at += size
-    if at != len(raw):
+    """The device's output bytes as arrays of the network's output shapes.
+
+    Raises:
+        InputError: more or fewer bytes than the export's outputs have.
+    """
+    types = [np.dtype(spec.dtype).newbyteorder("<") for spec in manifest.outputs]
+    sizes = [math.prod(spec.shape) * t.itemsize for spec, t in zip(manifest.outputs, types, strict=True)]
+    if len(raw) != sum(sizes):
         raise InputError(
-            "the firmware's outputs are not the export's", expected=f"{at} bytes", found=len(raw)
+            "the firmware's outputs are not the export's", expected=f"{sum(sizes)} bytes", found=len(raw)
         )
-    return arrays
+    ends = itertools.accumulate(sizes)
+    return [
+        np.frombuffer(raw[end - size : end], t).reshape(spec.shape)
+        for spec, t, size, end in zip(manifest.outputs, types, sizes, ends, strict=True)
+    ]
 
 
 def tensor_bytes(value: npt.NDArray[np.generic], spec: TensorSpec) -> bytes:

@@ -280,8 +280,10 @@ class FeatureSpec(ClipSpec):
     def from_dict(cls, fields: Mapping[str, Any], where: str | None = None) -> FeatureSpec:
         """A spec from plain fields; absent ones take their defaults.
 
-        ``duration_s`` may stand for ``clip_samples``; ``fmax_hz`` and ``win_length`` follow from the sample
-        rate and ``n_fft`` when absent.
+        Args:
+            fields: by name, as ``to_dict`` gives them. ``duration_s`` may stand for ``clip_samples``; ``fmax_hz`` and
+                ``win_length`` follow from the sample rate and ``n_fft`` when absent.
+            where: the file, for messages.
 
         Raises:
             FeatureError: an unknown field, a value of the wrong type or out of range; ``where`` is named.

@@ -73,7 +73,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``result`` against ``base``. ``equal_answers`` of ``shared_clips`` clips are answered alike."""
+    """Two results and their differences.
+
+    Attributes:
+        base, result: the earlier and the later one.
+        conditions: what the numbers depend on and differs.
+        figures: those of the whole that differ: ``result`` less ``base``.
+        layers: the layers with a figure that differs, and those that only one of both has.
+        verdicts: one for each budget.
+        shared_clips: clips of the same name and samples; ``equal_answers`` of them got the same class.
+    """
 
     base: Benchmark
     result: Benchmark

@@ -158,7 +158,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Benchmark:
-    """One benchmark with everything that its numbers depend on.
+    """One benchmark with everything that its numbers depend on. ``bench.schema.json`` describes every field.
 
     ``accuracy`` to ``confusion`` (rows: truth, columns: prediction, in the order of ``labels``) are None without
     labelled clips; ``labels_source`` says where that order comes from. ``counts`` is None where the runner counts

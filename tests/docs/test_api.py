@@ -3,19 +3,28 @@
 
 from __future__ import annotations
 
+import ast
+import dataclasses
 import inspect
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import ascmcu
+from ascmcu import api, errors, features
 from ascmcu.errors import InputError
+from ascmcu.frontends.survey import Survey
+from ascmcu.results.comparison import Comparison
+from ascmcu.results.inspection import Inspection
+from ascmcu.results.schema import Benchmark
 from tests.cli.conftest import dense
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -41,6 +50,62 @@ def test_each_says_what_it_takes_and_raises() -> None:
                 r"^    (\w+): ", text.partition("Args:")[2].partition("Raises:")[0], re.MULTILINE
             )
             assert told == list(inspect.signature(function).parameters), name
+
+
+ERRORS = {
+    name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, Exception)
+}
+
+
+def _public() -> dict[str, Any]:
+    """What ``ascmcu.api`` and ``ascmcu.features`` export, and what their functions return."""
+    found = {name: getattr(api, name) for name in api.__all__}
+    found |= {name: getattr(features, name) for name in features.__all__ if name != "Spec"}
+    return found | {kind.__name__: kind for kind in (Benchmark, Comparison, Inspection, Survey)}
+
+
+def _untold(function: Any) -> list[str]:
+    """What a function's docstring lacks: a parameter where there are several, an error that it raises itself."""
+    text = inspect.getdoc(function) or ""
+    if "Arguments and errors are those of" in text:
+        return []
+    taken = [name for name in inspect.signature(function).parameters if name not in ("self", "cls")]
+    told = re.findall(
+        r"^    (\w+(?:, \w+)*): ", text.partition("Args:")[2].partition("Raises:")[0], re.MULTILINE
+    )
+    named = {name for line in told for name in line.split(", ")}
+    lacks = [name for name in taken if name not in named] if len(taken) > 1 else []
+    tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
+    raised = [
+        ast.unparse(n.exc.func)
+        for n in ast.walk(tree)
+        if isinstance(n, ast.Raise) and isinstance(n.exc, ast.Call)
+    ]
+    told_errors = text.partition("Raises:")[2]
+    return (
+        lacks
+        + [name for name in raised if name in ERRORS and name not in told_errors]
+        + ([] if text else ["a text"])
+    )
+
+
+@pytest.mark.parametrize("name", _public())
+def test_public_names_are_documented(name: str) -> None:
+    """Every parameter, every error raised, every field of what is returned."""
+    public = _public()[name]
+    if inspect.isfunction(public):
+        assert not _untold(public)
+        return
+    text = inspect.getdoc(public) or ""
+    if "describes every field" in text:
+        text = (ROOT / "ascmcu" / "results" / "bench.schema.json").read_text() + " counts count_kind"
+    fields = [field.name for field in dataclasses.fields(public)] if dataclasses.is_dataclass(public) else []
+    assert not [field for field in fields if not re.search(rf"\b{field}\b", text)]
+    members = {
+        n: getattr(m, "__func__", getattr(m, "fget", m)) for n, m in vars(public).items() if n[0] != "_"
+    }
+    lacks = {n: _untold(m) for n, m in members.items() if inspect.isfunction(m)}
+    assert not {n: what for n, what in lacks.items() if what}
 
 
 def test_importing_the_package_imports_nothing_else() -> None:

@@ -69,6 +69,42 @@ def test_cycles_and_instructions_are_not_compared(benchmark_result: Benchmark) -
     assert all(d.change is None for d in c.figures) and not c.layers
 
 
+def test_layers_alone_may_differ(benchmark_result: Benchmark) -> None:
+    """Nothing of the whole does, but two layers have exchanged their work."""
+    first, second = benchmark_result.layers
+    assert first.count is not None and second.count is not None
+    moved = (
+        dataclasses.replace(first, count=first.count - 5),
+        dataclasses.replace(second, count=second.count + 5),
+    )
+    c = comparison.compare(benchmark_result, dataclasses.replace(benchmark_result, layers=moved))
+    assert not c.figures and len(c.layers) == 2
+    assert "No figure differs" not in markdown.of_comparison([c])
+    text = io.StringIO()
+    comparison_table.show(c, Console(file=text, width=120))
+    assert "no figure differs" not in text.getvalue() and "59,995" in text.getvalue()
+    text = io.StringIO()
+    comparison_table.show(
+        comparison.compare(benchmark_result, benchmark_result), Console(file=text, width=120)
+    )
+    assert text.getvalue().splitlines()[1:] == ["no figure differs", "4 of 4 clips are answered alike"]
+
+
+def test_a_figure_s_higher_values_are_better_where_that_is_said() -> None:
+    plain = comparison.Difference("flash", "flash", 1, 2)
+    assert (plain.better, plain.fraction) == (False, False)
+
+
+def test_memory_fits_to_the_byte(benchmark_result: Benchmark) -> None:
+    full = dataclasses.replace(benchmark_result, board_ram_bytes=10_000, board_flash_bytes=20_000)
+    assert [case.failure for case in junit.cases(full, [])] == ["", ""]
+    short = dataclasses.replace(benchmark_result, board_ram_bytes=9_999, board_flash_bytes=19_999)
+    assert [case.failure for case in junit.cases(short, [])] == [
+        "10,000 bytes of 9,999",
+        "20,000 bytes of 19,999",
+    ]
+
+
 def test_layers_of_one_name_are_kept_apart(benchmark_result: Benchmark) -> None:
     twins = dataclasses.replace(benchmark_result, layers=(layer("same", 1), layer("same", 2)))
     changed = dataclasses.replace(twins, layers=(layer("same", 1), layer("same", 3)))
@@ -217,7 +253,8 @@ def test_clips_of_one_name_and_other_samples_are_not_compared(benchmark_result: 
     base = _sent(benchmark_result, "1", "2", "3", "4")
     found = comparison.compare(base, _sent(benchmark_result, "1", "2", "5", "6"))
     assert (found.shared_clips, found.equal_answers) == (2, 2)
-    assert [c.name for c in found.conditions] == ["clips' samples"]
+    (samples,) = found.conditions
+    assert (samples.name, samples.before, samples.after) == ("clips' samples", "123412341234", "125612561256")
     assert comparison.compare(base, base).conditions == ()
 
 

@@ -139,6 +139,20 @@ def test_layers_that_nobody_counted_have_no_strip(benchmark_result: Benchmark) -
     assert page_layers.rows(none) == []
 
 
+def test_work_by_operator_is_summed(benchmark_result: Benchmark) -> None:
+    """50,000 in the front end, 60,000 in two convolutions, 40,000 in a softmax."""
+    first, second = benchmark_result.layers
+    half = dataclasses.replace(first, count=30_000)
+    b = dataclasses.replace(benchmark_result, layers=(half, half, second))
+    assert [(k.name, k.text, round(k.percent, 1)) for k in page_layers.kinds(b)] == [
+        ("conv2d", "60,000", 40.0), ("front end", "50,000", 33.3), ("softmax", "40,000", 26.7),
+    ]  # fmt: skip
+    assert [(k.text, round(k.percent)) for k in page_layers.strip(b)] == [
+        ("50,000", 33), ("30,000", 20), ("30,000", 20), ("40,000", 27),
+    ]  # fmt: skip
+    assert sum(row.fraction for row in page_layers.rows(b)) == pytest.approx(1.0)
+
+
 def test_bars_are_of_the_largest(benchmark_result: Benchmark) -> None:
     empty = LayerCount("a", "reshape", (1, 2), 0, 0, 0, 0, 0, 0)
     big = dataclasses.replace(empty, count=8, buffer_bytes=4, flash_bytes=2, macs=2)
@@ -192,6 +206,23 @@ def test_the_treemap_neither_overlaps_nor_leaves_gaps() -> None:
     areas = [box.width * box.height / 100 for box in boxes]
     assert areas == pytest.approx(sizes)
     assert pictures.treemap([], 2.0) == []
+
+
+def test_the_treemap_is_the_published_one() -> None:
+    """The example of Bruls, Huizing and van Wijk, Squarified Treemaps (2000): areas on a rectangle of 6 by 4."""
+    boxes = pictures.treemap([6, 6, 4, 3, 2, 2, 1], 6 / 4)
+    sizes = [(box.width * 6 / 100, box.height * 4 / 100) for box in boxes]
+    expected = [
+        (3, 2),
+        (3, 2),
+        (12 / 7, 7 / 3),
+        (9 / 7, 7 / 3),
+        (6 / 5, 5 / 3),
+        (6 / 5, 5 / 3),
+        (3 / 5, 5 / 3),
+    ]
+    assert sizes == [pytest.approx(size) for size in expected]
+    assert pictures.treemap([0, 0], 2.0) == []
 
 
 def test_the_spectrogram_is_a_png_with_the_low_bands_below(benchmark_result: Benchmark) -> None:

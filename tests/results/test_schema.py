@@ -127,6 +127,19 @@ def test_every_key_is_described() -> None:
         ({"layers": [{"name": "x"}]}, "layers[0]"),
         ({"link": []}, "link"),
         ({"provenance": None}, "provenance"),
+        ({"ram_bytes": {"stack": 1}}, "ram_bytes"),
+        ({"flash_bytes": {}}, "flash_bytes"),
+        ({"recordings": {"files": 1, "long": "never"}}, "recordings"),
+        (
+            {
+                "flash_symbols": [
+                    {"name": "a", "part": "code", "layer": None, "size_bytes": 1},
+                    {"name": "b", "part": "code", "layer": 2, "size_bytes": 1},
+                ]
+            },
+            "flash_symbols",
+        ),
+        ({"flash_symbols": [{"name": "b", "part": "code", "layer": -1, "size_bytes": 1}]}, "flash_symbols"),
     ],
 )
 def test_a_damaged_result_is_named(change: dict[str, Any], message: str, benchmark_result: Benchmark) -> None:

@@ -9,6 +9,7 @@ import io
 import itertools
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -114,6 +115,40 @@ def test_a_plot(benchmark_result: Benchmark, snapshot: Snapshot) -> None:
     cycles, accuracy = budgets.by_name("cycles"), budgets.by_name("accuracy")
     snapshot("pareto", pareto.svg(pareto.points(results, cycles, accuracy), cycles, accuracy))
     snapshot("pareto-turned", pareto.svg(pareto.points(results, accuracy, cycles), accuracy, cycles))
+
+
+def test_a_plot_by_matplotlib_has_the_same_parts(
+    benchmark_result: Benchmark, snapshot: Snapshot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line, point and word, with place, colour and size; the pixels are matplotlib's business."""
+    figure = pytest.importorskip("matplotlib.figure")
+    drawn: list[Any] = []
+    saved = figure.Figure.savefig
+
+    def savefig(self: Any, *arguments: Any, **options: Any) -> None:
+        drawn.append((self, options))
+        saved(self, *arguments, **options)
+
+    monkeypatch.setattr(figure.Figure, "savefig", savefig)
+    results = [(n, _at(benchmark_result, c, a)) for n, c, a in (("small", 1_100_000, 0.5), ("large", 3_070_000, 0.9),
+                                                                ("poor", 3_110_000, 0.8))]  # fmt: skip
+    cycles, accuracy = budgets.by_name("cycles"), budgets.by_name("accuracy")
+    pareto.write(tmp_path / "p.png", pareto.points(results, cycles, accuracy), cycles, accuracy)
+    ((made, options),) = drawn
+    (axes,) = made.axes
+    edges = [float(v) for v in (*(made.get_size_inches() * 96), *axes.get_xlim(), *axes.get_ylim())]
+    places = [round(float(v), 3) for v in axes.get_position().bounds]
+    lines = [f"size and limits {edges}, {options}, axes {axes.axison} at {places}"]
+    for line in axes.lines:
+        places = " ".join(f"{x:.1f},{y:.1f}" for x, y in line.get_xydata())
+        size = f"{line.get_linewidth():g} {line.get_marker()} {line.get_markersize():g}"
+        lines.append(f"line {places} {line.get_color()} {size} z {line.get_zorder():g}")
+    for text in axes.texts:
+        (x, y), side = text.get_position(), f"{text.get_ha()} {text.get_va()}"
+        lines.append(
+            f"text {x:.1f},{y:.1f} {text.get_color()} {text.get_fontsize():g} {side}: {text.get_text()}"
+        )
+    snapshot("pareto-png", "\n".join(lines) + "\n")
 
 
 @pytest.fixture
@@ -305,6 +340,25 @@ def test_names_find_a_place_all_around_their_point() -> None:
         outer = left + (width - 1 if left >= 300 else 1 if left + width <= 300 else width / 2)
         others.append(pareto.Mark(outer, base - 3 + (6 if base > 200 else -6), ""))
     assert not [x for x in pareto._labels([point, *others], []) if x.text]
+
+
+def test_names_keep_a_pixel_from_stairs_and_stay_on_the_page() -> None:
+    point = pareto.Mark(300.0, 200.0, "name", True)
+    box_right, box_top = 309 + 4 * pareto._CHARACTER, 183.0
+    for gap, left in ((1.5, 309.0), (0.5, None)):
+        beside = [(box_right + gap, 100.0), (box_right + gap, 300.0)]
+        (found,) = pareto._labels([point], beside)
+        assert (found.left == left) if left else found.left < 300, "a line at half a pixel is too near"
+        above = [(250.0, box_top - gap), (400.0, box_top - gap)]
+        (found,) = pareto._labels([point], above)
+        assert found.base == (193.0 if left else 216.0)
+    for y, base in ((17.0, 10.0), (16.5, 32.5)):  # a letter's top is ten pixels above its base
+        (found,) = pareto._labels([pareto.Mark(300.0, y, "name", True)], [])
+        assert found.base == base
+    (corner,) = pareto._labels([pareto.Mark(840.0 + 52, 200.0, "name", True)], [])
+    assert corner.left == pytest.approx(892 - 9 - 4 * pareto._CHARACTER), (
+        "to the left of its point, where the page ends to the right"
+    )
 
 
 def test_counts_of_two_kinds_are_not_compared_by_layer(rich: Benchmark) -> None:

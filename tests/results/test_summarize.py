@@ -141,6 +141,16 @@ def test_answers_without_every_truth_are_not_scored(summary: Benchmark) -> None:
     assert made._device_accuracy(nowhere) is None
 
 
+def test_layers_are_counted_where_every_clip_has_them(tmp_path: Path) -> None:
+    board = boards.load("nucleo-f446")
+    for results in ((*RESULTS[:2], dataclasses.replace(RESULTS[2], layers=())), (), RESULTS):
+        run = _run(results=results)
+        clips = dataclasses.replace(CLIPS, clips=CLIPS.clips[: len(results)])
+        found = summarize(MANIFEST, board, clips, run, tmp_path)
+        assert [layer.count for layer in found.layers] == ([1000, 10] if results is RESULTS else [None, None])
+        assert (found.clips, found.counts is None) == (len(results), not results)
+
+
 def test_where_the_data_lay_is_not_told(summary: Benchmark) -> None:
     assert summary.source == "scenes"
 

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Generated tables say where they come from: the command that makes them, and the commit of the figures."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+_BLOCK = re.compile(
+    r"<!-- (?!end |/)([a-z ]+)(?:: ([\w/ ]+))? -->\n(.*?)<!-- (?:end of \1|end of \2|/\1|end of table) -->",
+    re.DOTALL,
+)
+
+
+def _tables() -> dict[str, str]:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    found = {}
+    for page in pages:
+        for number, match in enumerate(_BLOCK.finditer(page.read_text())):
+            found[f"{page.name} {match[1]} {match[2] or ''} {number}"] = match[3]
+    return found
+
+
+TABLES = _tables()
+
+
+def test_all_generated_tables_are_looked_at() -> None:
+    text = "".join(page.read_text() for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
+    assert len(TABLES) == len(re.findall(r"^<!-- (?:end of [a-z ]+|/[a-z]+) -->$", text, re.MULTILINE)) > 12
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_generated_table_names_its_command_and_commit(name: str) -> None:
+    table = TABLES[name]
+    assert "\n| " in f"\n{table}" and re.search(r"`tools/\w+", table)
+    assert re.search(r"\b[0-9a-f]{7}\b|of this commit", re.sub(r"^\|.*$", "", table, flags=re.MULTILINE))
