@@ -229,6 +229,7 @@ def test_a_label_stands_where_it_fits(row_bytes: int, live: tuple[int, int], exp
 
 
 def test_kernels_are_there_once() -> None:
+    assert _plans()
     for plan in _plans():
         views = model._layer_views(plan)
         assert [k.name for k in model._kernels(views)] == list(dict.fromkeys(v.kernel for v in views))

@@ -280,6 +280,7 @@ def test_loops_of_pools() -> None:
 
 
 def test_of_any_kernel_products_outputs_and_inputs_are_known() -> None:
+    assert _nodes()
     for graph, node in _nodes():
         inputs, output = graph.input_tensors(node), graph.output_tensor(node)
         computed = sum(int(np.prod(t.shape)) for t in inputs if t is not None and t.data is None)

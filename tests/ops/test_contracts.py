@@ -111,6 +111,24 @@ def test_all_other_kinds_have_nodes() -> None:
     assert sorted(_nodes()) == KINDS
 
 
+def test_contracts_have_something_to_hold() -> None:
+    """Kinds of whose answers each contract is tried."""
+    kept, ranged, same, clamped = set(), set(), set(), set()
+    for kind, nodes in _nodes().items():
+        for drawn in nodes:
+            x, op = drawn.tensors[0], drawn.node.op
+            full = [None if t is None or t.is_const else full_range(t) for t in drawn.tensors]
+            kept |= {kind} if x is not None and x.shape and op.keeps_channels(x) else set()
+            if drawn.output.dtype.size_bytes == 1 and drawn.output.shape:
+                ranged |= {kind} if op.channel_range(full, drawn.tensors, drawn.output) is not None else set()
+            same |= {kind} if x is not None and op.is_identity(x, drawn.output) else set()
+            clamped |= {kind} if op.clamped(0, 1) is not None else set()
+    assert kept >= {"lookup", "max_pool2d", "average_pool2d", "mean", "sum", "reduce_max", "pad"}
+    assert ranged >= {"conv2d", "depthwise_conv2d", "fully_connected", "lookup", "max_pool2d", "mean", "pad"}
+    assert same >= {"reshape", "slice", "pad", "concatenation"}
+    assert clamped >= {"conv2d", "fully_connected", "add", "mul", "average_pool2d"}
+
+
 def _rows(array: Array, tensor: Tensor) -> Array:
     """One row after the other, each flat; no copy."""
     return array.reshape(tensor.rows, -1)
@@ -199,6 +217,7 @@ def _edge(
 
 @each_kind
 def test_channels_that_are_kept_are_apart(kind: str) -> None:
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         x, array = drawn.tensors[0], drawn.arrays[0]
         if x is None or array is None or not x.shape or not drawn.node.op.keeps_channels(x):
@@ -214,6 +233,7 @@ def test_channels_that_are_kept_are_apart(kind: str) -> None:
 
 @each_kind
 def test_ranges_hold_and_meet_where_a_channel_is_constant(kind: str) -> None:
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         if drawn.output.dtype.size_bytes != 1 or not drawn.output.shape:
             continue
@@ -262,6 +282,7 @@ def _within(drawn: Drawn, ranges: list[Range | None], rng: np.random.Generator, 
 @each_kind
 def test_identities_change_nothing(kind: str) -> None:
     """Asked where shape, type and quantization are those of the input."""
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         x, output = drawn.tensors[0], drawn.output
         if (
@@ -276,6 +297,7 @@ def test_identities_change_nothing(kind: str) -> None:
 
 @each_kind
 def test_what_a_class_says_of_all_its_ops(kind: str) -> None:
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         op, first, rng = drawn.node.op, drawn.arrays[0], drawn.rng()
         before = drawn()
@@ -313,6 +335,7 @@ def _real(values: Array, tensor: Tensor) -> Array:
 
 @each_kind
 def test_a_clamp_clips_the_same_integers(kind: str) -> None:
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         clamped = drawn.node.op.clamped(-5, 60)
         own = dict(drawn.node.op.attributes()).get("clamp")
@@ -366,6 +389,7 @@ def _products(drawn: Drawn) -> int:
 
 @pytest.mark.parametrize("kind", sorted({*KINDS} - WITH_OTHER_PRODUCTS))
 def test_products_are_counted(kind: str) -> None:
+    assert _nodes()[kind]
     for drawn in _nodes()[kind]:
         assert drawn.node.op.macs(drawn.tensors, drawn.output) == _products(drawn)
         named = drawn.node.op.parameter_inputs(drawn.node.inputs)
