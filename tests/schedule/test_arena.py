@@ -87,8 +87,10 @@ class Arena:
         if layer.lowered.state is not None:
             buffer = self.plan.buffer(state_name(layer))
             place = slice(buffer.offset, buffer.end)
-            mark = self._number(state_name(layer)) + step // layer.rule.group
-            if step % layer.rule.group and not (self.bytes[place] == mark).all():
+            holds = layer.lowered.holds_state  # from the first step to the last
+            mark = self._number(state_name(layer)) + (0 if holds else step // layer.rule.group)
+            begun = step if holds else step % layer.rule.group
+            if begun and not (self.bytes[place] == mark).all():
                 raise Overwritten(f"accumulators of {output} at step {step}")
             self.bytes[place] = mark
             if not closes:

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which plan is made of a graph, what it says of its own cycles, and what scratch gives up for RAM."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+
+import pytest
+
+from ascmcu import passes
+from ascmcu import schedule as room
+from ascmcu.frontends import tflite
+from ascmcu.ir.graph import Graph
+from ascmcu.ir.layout import ROW_MAJOR
+from ascmcu.kernels import DEFAULT_TUNING, Target, around, predicted, work
+from ascmcu.schedule import LAYERS, ROWS, Layer, Plan, make_plan, peak_bytes, plan_as_is, spare
+from ascmcu.schedule.layouts import LaidOut, layouts
+from ascmcu.schedule.plan import PUSH
+from tests.support import kernel_networks, recipes_flat
+
+MODES = (LAYERS, ROWS)
+FORMS = kernel_networks.FORMS
+# RAM that rows may take for layouts (docs/kernels.md): what is chosen stays within it.
+LAYOUT_BYTES = 5120
+
+
+@functools.cache
+def _graphs(form: str) -> list[Graph]:
+    made = [recipes_flat.make(recipe) for recipe in kernel_networks.drawn(form, 11, 3)]
+    graphs = [passes.optimize(tflite.parse(data, form)) for data in made]
+    return [graph for graph in graphs if graph.nodes]
+
+
+@functools.cache
+def _plans(form: str) -> list[Plan]:
+    return [make_plan(graph, mode) for graph in _graphs(form) for mode in MODES]
+
+
+def _laid(graph: Graph) -> object:
+    """Equal for graphs of the same nodes in the same order and layouts."""
+    return tuple((node.output, node.inputs, graph.tensors[node.output].layout) for node in graph.nodes)
+
+
+def _at_most(graph: Graph) -> float:
+    return sum(layer.lowered.at_most_cycles for layer in room._layers(graph, DEFAULT_TUNING))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_fewest_cycles_within_the_ram_are_taken(mode: str) -> None:
+    """Of all layouts: none that costs fewer cycles would take so little RAM."""
+    chosen_of: set[str] = set()
+    for graph in (graph for form in FORMS for graph in _graphs(form)):
+        found = layouts(graph, mode, room._tunings(graph, DEFAULT_TUNING))
+        *others, least = found
+        arenas = {id(c): plan_as_is(c.graph, mode).arena_bytes for c in found}
+        plan = make_plan(graph, mode)
+        taken = next(c for c in found if _laid(c.graph) == _laid(plan.graph))
+        assert [name for name, _ in plan.stages] == [name for name, _ in taken.stages]
+        most = arenas[id(least)] + LAYOUT_BYTES
+        assert plan.arena_bytes == arenas[id(taken)] <= most
+        better = [c for c in others if _at_most(c.graph) < _at_most(taken.graph)]
+        assert all(arenas[id(c)] > most or peak_bytes(c.graph, mode) > most for c in better)
+        chosen_of.add("least" if taken is least else "first" if taken is found[0] else "between")
+    assert {"least", "first"} & chosen_of and len(chosen_of) > 1
+
+
+def test_layouts_are_all_others_and_their_stages_lead_to_them() -> None:
+    for graph in (graph for form in FORMS for graph in _graphs(form)):
+        for mode in MODES:
+            found = layouts(graph, mode, room._tunings(graph, DEFAULT_TUNING))
+            laid = [_laid(c.graph) for c in found]
+            assert len(set(laid)) == len(laid)
+            for choice in found:
+                assert choice.stages == () or choice.stages[-1][1] is choice.graph
+                names = [name for name, _ in choice.stages]
+                assert names == [n for n in ("planar-maps", "time-to-width", "pair-rows", "widen-maps",
+                                             "input-readers-first") if n in names]  # fmt: skip
+                assert mode == ROWS or "input-readers-first" not in names
+            # The last of rows takes nothing but what layouts along time save.
+            if mode == ROWS:
+                plain = {t.layout for t in found[-1].graph.tensors.values()}
+                assert plain == {ROW_MAJOR}
+    changed = LaidOut(graph).then(lambda g: g)
+    assert changed.stages == () and changed.graph is graph
+
+
+def _running(plan: Plan) -> list[Layer]:
+    return [layer for layer in plan.layers if not plan.moves_nothing(layer)]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_cycles_are_those_of_the_layers_and_of_what_runs_around(form: str) -> None:
+    assert _plans(form)
+    for plan in _plans(form):
+        running = _running(plan)
+        assert list(plan.running) == running
+        for target in (Target(), Target("flash", 5)):
+            found = [(x, predicted(x.lowered.kernel, x.rule.steps, x.lowered.work, target)) for x in running]
+            own = sum(x.lowered.cycles if cycles is None else cycles for x, cycles in found)
+            form_of = "table" if plan.step_table else plan.mode
+            asks = plan.mode == ROWS and not plan.step_table
+            counts = {
+                f"{form_of}_pushes": sum(layer == PUSH for layer in plan.order),
+                f"{form_of}_steps": sum(layer in {x.index for x in running} for layer in plan.order),
+                "asked": plan.rounds * len(running) if asks else 0,
+            }
+            assert plan.cycles_at(target) == own + around(work(counts), target)
+        assert plan.cycles == plan.cycles_at(plan.target)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_table_is_the_order_of_what_runs(form: str) -> None:
+    assert _plans(form)
+    for plan in _plans(form):
+        running = {layer.index for layer in _running(plan)}
+        behind = [list(g) for push, g in itertools.groupby(plan.order, key=lambda i: i == PUSH) if not push]
+        kept = [i for i in plan.order if i == PUSH or i in running]
+        if plan.mode == LAYERS:
+            assert plan.step_table == () and len(behind) == 1
+            continue
+        longest = 40 * len(running)
+        assert plan.step_table == ((*kept[1:], PUSH) if len(kept) <= longest else ())
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_latency_is_what_runs_behind_the_last_row(form: str) -> None:
+    assert _plans(form)
+    for plan in _plans(form):
+        behind = list(itertools.takewhile(lambda i: i != PUSH, reversed(plan.order)))
+        per_step = {x.index: x.lowered.cycles / x.rule.steps for x in _running(plan)}
+        expected = round(sum(per_step.get(i, 0.0) for i in behind[::-1]))
+        assert plan.latency_cycles == (plan.cycles if plan.mode == LAYERS else expected)
+
+
+def _scratch(layer: Layer) -> int:
+    if layer.lowered.scratch is None:
+        return 0
+    dtype, count = layer.lowered.scratch
+    return (dtype.size_bytes * count + 3) // 4 * 4
+
+
+@pytest.mark.parametrize("form", ["conv", "separable"])
+def test_scratch_gives_way_where_it_lowers_the_peak(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    lower = 0
+    for graph in _graphs(form):
+        monkeypatch.setattr(spare, "_ENOUGH_BYTES", 1 << 30)
+        all_of_it = plan_as_is(graph, ROWS)
+        monkeypatch.setattr(spare, "_ENOUGH_BYTES", 0)
+        less = plan_as_is(graph, ROWS)
+        assert less.lower_bound_bytes <= all_of_it.lower_bound_bytes
+        given = [(_scratch(a), _scratch(b)) for a, b in zip(all_of_it.layers, less.layers, strict=True)]
+        assert all(b <= a for a, b in given)
+        # Nothing is given up without a gain, nor halved below what a block is worth.
+        assert (less.lower_bound_bytes < all_of_it.lower_bound_bytes) == any(b < a for a, b in given)
+        assert all(a == b or a >= 2 * spare.LEAST_BYTES for a, b in given)
+        lower += less.lower_bound_bytes < all_of_it.lower_bound_bytes
+    assert lower
+
+
+def test_a_small_peak_keeps_its_scratch() -> None:
+    small = [p for form in ("conv", "separable") for p in _plans(form) if p.lower_bound_bytes <= 20_480]
+    assert small
+    for plan in small:
+        alone = room._one_shift(plan.graph, DEFAULT_TUNING)[0]
+        assert [_scratch(x) for x in plan.layers] == [_scratch(x) for x in alone]
