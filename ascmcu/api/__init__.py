@@ -55,6 +55,7 @@ _NAMES_OF = {
     "choices": ("Candidate", "Schedule", "Variant", "candidates", "recomputed", "variants"),
     "compiling": ("Compiled", "compile_model"),
     "exporting": ("Export", "Format", "build", "check_folder", "export"),
+    "predicting": ("predict",),
     "profiling": ("Profile", "profile"),
     "reporting": ("compare", "inspect", "report", "result", "result_path", "survey"),
     "sources": ("write_sources",),

@@ -85,7 +85,7 @@ def _layer_row(
         count_bar=100 * (x.count or 0) / most,
         fraction=(x.count or 0) / whole,
         predicted=x.predicted_cycles,
-        off="" if x.off is None else f"{100 * x.off:+.1f}\u00a0%",
+        off="" if x.off is None else f"{100 * x.off:+.1f} %",
         macs=x.macs,
         per_mac="" if per_mac is None else f"{per_mac:.2f}",
         heat=0.0 if per_mac is None else per_mac / worst,
