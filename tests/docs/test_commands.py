@@ -159,7 +159,7 @@ def test_the_tutorial(tools: dict[str, str], tmp_path: Path) -> None:
     assert len(ran) >= 13
     for name in (
         "build/report.html",
-        "build-rows/bench-sim.json",
+        "build-layers/bench-sim.json",
         "library/model.c",
         "build-kws/report.html",
     ):

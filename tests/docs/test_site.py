@@ -58,15 +58,18 @@ def test_the_search_works_in_files(site: Path) -> None:
 
 
 @pytest.mark.skipif(not (shutil.which("chromium") or shutil.which("google-chrome")), reason="no browser")
-def test_a_browser_finds_words_in_the_files(site: Path) -> None:
+@pytest.mark.parametrize(
+    ("word", "told"), [("librosa", r"\d+ matching documents?"), ("qzxj", "No matching documents")]
+)
+def test_a_browser_finds_words_in_the_files(word: str, told: str, site: Path) -> None:
     browser = shutil.which("chromium") or shutil.which("google-chrome")
     assert browser
-    address = f"{(site / 'index.html').as_uri()}?q=twiddle"
+    address = f"{(site / 'index.html').as_uri()}?q={word}"
     found = subprocess.run(
         [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom", address],
         capture_output=True, text=True, timeout=600,
     )  # fmt: skip
-    assert re.search(r"\d+ matching document", found.stdout), found.stderr[-2000:]
+    assert re.search(f'class="md-search-result__meta">{told}', found.stdout), found.stderr[-2000:]
 
 
 def test_the_reference_names_everything(site: Path) -> None:
