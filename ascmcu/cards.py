@@ -18,13 +18,17 @@ class Row:
 
 @dataclass(frozen=True)
 class Card:
-    """A heading, figures with their names, a table (none without ``head``), and a note."""
+    """A heading, figures with their names, a table (none without ``head``), and a note.
+
+    The table's first ``texts`` columns are words, the others figures.
+    """
 
     title: str
     figures: tuple[tuple[str, str], ...]
     head: tuple[str, ...] = ()
     rows: tuple[Row, ...] = ()
     note: str = ""
+    texts: int = 1
 
     def html(self) -> str:
         """The card as a piece of a page: it brings its style along, and takes the page's colours."""

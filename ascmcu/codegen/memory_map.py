@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir import naming
 from ascmcu.jinja import render
 from ascmcu.schedule.plan import PUSH, Buffer, Plan
 
@@ -169,11 +170,9 @@ def _live_columns(buffer: Buffer, events: int) -> np.ndarray[tuple[int], np.dtyp
 
 
 def _short(name: str) -> str:
-    """Keras names a tensor ``net/layer/Relu:30``: the layer says more than its last operator. What a layer keeps beside
-    its output (``#state``, ``#scratch``) is said behind its name."""
+    """The layer's name, and behind it what it keeps beside its output (``#state``, ``#scratch``)."""
     tensor, _, kind = name.partition("#")
-    parts = tensor.split("/")
-    layer = parts[-2] if len(parts) > 1 else tensor
+    layer = naming.short(tensor)
     if not kind:
         return layer[:_LETTERS]
     return f"{layer[: _LETTERS - len(kind) - 1]} {kind}"

@@ -30,7 +30,9 @@ def headlines(b: Benchmark) -> list[tuple[str, str]]:
 
 def of_benchmark(b: Benchmark) -> Card:
     """A result: its headlines, and a line for each layer."""
-    figures = [(name, figure.removesuffix(f" of {name}")) for name, figure in headlines(b)]
+    figures = [
+        (name, figure.removesuffix(f" of {name}").removesuffix(f" {name}")) for name, figure in headlines(b)
+    ]
     whole = sum(layer.count or 0 for layer in b.layers) or 1
     counted = b.counts is not None
     rows = [
@@ -49,7 +51,9 @@ def of_benchmark(b: Benchmark) -> Card:
         if b.clock_hz
         else b.board_title
     )
-    return Card(f"{b.model} on {where}", tuple(figures), head, tuple(rows), f"{b.runner}: {b.runner_detail}")
+    return Card(
+        f"{b.model} on {where}", tuple(figures), head, tuple(rows), f"{b.runner}: {b.runner_detail}", 3
+    )
 
 
 def of_comparison(c: Comparison) -> Card:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ascmcu.cards import Card, Row
+from ascmcu.ir import naming
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
 from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, Work, around, predicted, work
@@ -95,7 +96,7 @@ class Plan:
         rows = [
             Row(
                 (
-                    layer.node.output, layer.node.op.kind(), layer.lowered.kernel, f"{layer.rule.steps}",
+                    naming.short(layer.node.output), layer.node.op.kind(), layer.lowered.kernel, f"{layer.rule.steps}",
                     f"{layer.lowered.cycles:,}", f"{100 * layer.lowered.cycles / max(cycles, 1):.1f} %",
                 ),
                 100 * layer.lowered.cycles / max(cycles, 1),
@@ -109,7 +110,7 @@ class Plan:
             ("activations", f"{self.arena_bytes:,} bytes"),
         )
         head = ("layer", "operator", "kernel", "steps", "cycles", "share")
-        return Card(f"Plan of {self.graph.name}", figures, head, tuple(rows))
+        return Card(f"Plan of {self.graph.name}", figures, head, tuple(rows), texts=3)
 
     @cached_property
     def running(self) -> tuple[Layer, ...]:
