@@ -10,6 +10,7 @@
     result = ascmcu.bench("build", on="sim", data="recordings", split="test")
     print(result.accuracy, result.counts)
     ascmcu.report("build")
+    scores = ascmcu.predict("build", audio=clips)  # int16 (N, samples) in, (N, classes) out
 
 Nothing is imported before it is used; what is raised on purpose is an ``ascmcu.errors.AscmcuError``.
 """
@@ -20,7 +21,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["bench", "build", "compare", "compile", "export", "inspect", "report", "result"]
+__all__ = ["bench", "build", "compare", "compile", "export", "inspect", "predict", "report", "result"]
 
 if TYPE_CHECKING:
     from ascmcu.api import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         compare,
         export,
         inspect,
+        predict,
         report,
         result,
     )

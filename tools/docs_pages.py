@@ -55,7 +55,6 @@ def api() -> str:
     lines += ["```python", _example(), "```", ""]
     for name in sorted(ascmcu.__all__):
         function = getattr(ascmcu, name)
-        function = function if inspect.isfunction(function) else _called(name)
         lines += [f"## ascmcu.{name}", "", "```python", f"{name}{_signature(function)}", "```", ""]
         lines += [*_sections(inspect.getdoc(function) or ""), ""]
     from ascmcu import errors
@@ -68,13 +67,6 @@ def _example() -> str:
     """The code of the package's own docstring."""
     code = (inspect.getdoc(ascmcu) or "").partition("::")[2].partition("Nothing is")[0]
     return inspect.cleandoc("\n" + code.strip("\n"))
-
-
-def _called(name: str) -> Any:
-    """bench, build and report are packages that can be called; this is what they call."""
-    import ascmcu.api
-
-    return getattr(ascmcu.api, name)
 
 
 def _signature(function: Any) -> str:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
     from ascmcu.api.compiling import Compiled, compile_model
     from ascmcu.api.exporting import Export, Format, build, check_folder, export
+    from ascmcu.api.predicting import predict
     from ascmcu.api.profiling import Profile, profile
     from ascmcu.api.reporting import compare, inspect, report, result, result_path, survey
     from ascmcu.api.sources import write_sources
@@ -37,6 +38,7 @@ __all__ = [
     "compile_model",
     "export",
     "inspect",
+    "predict",
     "profile",
     "recomputed",
     "report",
@@ -53,6 +55,7 @@ _NAMES_OF = {
     "choices": ("Candidate", "Schedule", "Variant", "candidates", "recomputed", "variants"),
     "compiling": ("Compiled", "compile_model"),
     "exporting": ("Export", "Format", "build", "check_folder", "export"),
+    "predicting": ("predict",),
     "profiling": ("Profile", "profile"),
     "reporting": ("compare", "inspect", "report", "result", "result_path", "survey"),
     "sources": ("write_sources",),

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -39,8 +40,8 @@ def bench(
     data: PathLike | None = None,
     split: str | None = None,
     long: Long = "first",
-    tensors: PathLike | None = None,
-    labels: Sequence[PathLike] = (),
+    tensors: PathLike | npt.NDArray[Any] | None = None,
+    labels: Sequence[PathLike | npt.NDArray[Any]] = (),
     counts: CountKind | None = None,
     limit: int | None = None,
     repeat: int = 1,
@@ -61,11 +62,11 @@ def bench(
         split: the part of the data to take.
         long: for recordings longer than the network's clip: ``first`` uses their beginning, ``error`` refuses them,
             ``windows`` uses all of them and averages the scores of the windows.
-        tensors: a ``.npy`` of (N, *input shape) in the input's dtype, in place of ``data``. For a network with states
-            they are the N steps of one clip; (M, N, *input shape) are M clips. With neither tensors nor ``data``, made
-            inputs are taken (``ascmcu.benchmark.made``).
-        labels: files: the network's classes in the order of its outputs (one per line, a JSON list, a CSV); with
-            ``tensors`` also a ``.npy`` (N,) with the correct class of each input, by number or name.
+        tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``, in place of ``data``. For a
+            network with states they are the N steps of one clip; (M, N, *input shape) are M clips. With neither
+            tensors nor ``data``, made inputs are taken (``ascmcu.benchmark.made``).
+        labels: a file: the network's classes in the order of its outputs (one per line, a JSON list, a CSV); with
+            ``tensors`` also the correct class of each input, by number or name: (N,) as an array or its ``.npy``.
         counts: ``cycles`` or ``instructions``: what a device behind a port counts, if the port does not tell.
         limit: maximum number of recordings, or rows of the array.
         repeat: number of runs of each clip; counts are the median.
@@ -84,7 +85,10 @@ def bench(
     if data is not None and tensors is not None:
         raise InputError("a benchmark takes either recordings or tensors", found="data and tensors")
     if save_outputs is not None:
-        check_output(Path(save_outputs), *(Path(path) for path in (tensors, *labels) if path is not None))
+        read = (
+            given for given in (tensors, *labels) if given is not None and not isinstance(given, np.ndarray)
+        )
+        check_output(Path(save_outputs), *map(Path, read))
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
@@ -110,7 +114,7 @@ def bench(
             hint="give the whole sequence several times: --tensors takes (M, N, *input shape)",
         )
     names, truth = _label_files(labels, tensors is not None)
-    runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
+    runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target, wait_states)
     clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
     for notice in clips.notices:
         tell(notice)
@@ -143,27 +147,31 @@ def _complete_plan(path: Path, manifest: Manifest, b: Benchmark) -> None:
     write_whole(path, plan_text.with_measured(path.read_text(), measured))
 
 
-def _label_files(labels: Sequence[PathLike], tensors: bool) -> tuple[Path | None, Path | None]:
+def _label_files(
+    labels: Sequence[PathLike | npt.NDArray[Any]], tensors: bool
+) -> tuple[Path | None, Path | npt.NDArray[Any] | None]:
     """The file of class names and the array of right answers among them.
 
     Raises:
         InputError: two of a kind, or an array without tensors.
     """
-    paths = [Path(path) for path in labels]
-    arrays = [path for path in paths if path.suffix == ".npy"]
-    names = [path for path in paths if path.suffix != ".npy"]
+    given = [label if isinstance(label, np.ndarray) else Path(label) for label in labels]
+    arrays = [label for label in given if isinstance(label, np.ndarray) or label.suffix == ".npy"]
+    names = [label for label in given if isinstance(label, Path) and label.suffix != ".npy"]
     if len(arrays) > 1 or len(names) > 1:
-        raise InputError("--labels names two files of one kind", found=", ".join(map(str, paths)))
+        found = ", ".join("an array" if isinstance(label, np.ndarray) else str(label) for label in given)
+        raise InputError("--labels names two files of one kind", found=found)
     if arrays and not tensors:
         raise InputError(
             "a .npy file for --labels needs --tensors",
-            where=str(arrays[0]),
+            where="an array" if isinstance(arrays[0], np.ndarray) else str(arrays[0]),
             expected="--tensors IN.npy; or a text file with the network's classes",
         )
     return (names[0] if names else None), (arrays[0] if arrays else None)
 
 
-def _runner(name: str, target: Target, wait_states: int | None) -> Runner:
+def runner_of(name: str, target: Target, wait_states: int | None = None) -> Runner:
+    """A runner by its name, the simulator with other wait states if they are given."""
     if wait_states is None:
         return runners.create(name, target)
     from ascmcu.runners.sim import SimRunner  # Unicorn and Numba load with it
@@ -175,17 +183,18 @@ def chosen_clips(
     manifest: Manifest,
     data: PathLike | None,
     split: str | None,
-    tensors: PathLike | None,
+    tensors: PathLike | npt.NDArray[Any] | None,
     limit: int | None,
     names: Path | None = None,
-    truth: Path | None = None,
+    truth: Path | npt.NDArray[Any] | None = None,
     long: Long = "first",
 ) -> clip_sources.Clips:
     """Recordings, tensors, or made inputs where neither is given; see ``bench``."""
     if data is not None:
         return clip_sources.from_data(manifest, Path(data), split, limit, names, long)
     if tensors is not None:
-        return clip_sources.from_tensors(manifest, Path(tensors), limit, names, truth)
+        given = tensors if isinstance(tensors, np.ndarray) else Path(tensors)
+        return clip_sources.from_tensors(manifest, given, limit, names, truth)
     return made.clips(manifest, limit)
 
 

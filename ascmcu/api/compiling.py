@@ -52,6 +52,12 @@ class Compiled:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))
+        entry, exit_ = (f"{x.dtype.numpy}{list(x.shape)}" for x in ends)
+        heard = "" if self.features is None else ", with features"
+        return f"Compiled({self.name!r}: {len(self.graph.nodes)} layers, {entry} → {exit_}{heard})"
+
 
 def compile_model(
     model: PathLike, *, features: PathLike | Literal[False] | None = None, states: Sequence[str] = ()

@@ -49,6 +49,18 @@ class Export:
     warnings: tuple[str, ...] = ()
     notices: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        m = self.manifest
+        memories = (("RAM", m.ram_bytes), ("flash", m.flash_bytes))
+        sizes = [f"{parts['total']:,} B of {name}" for name, parts in memories if parts]
+        facts = [f"{m.model} for {m.board}", f"schedule {m.schedule}", *sizes]
+        return f"Export({str(self.folder)!r}: {', '.join(facts)})"
+
+    def _repr_html_(self) -> str:
+        memory_map = self.folder / "memory.svg"
+        picture = memory_map.read_text(encoding="utf-8") if memory_map.is_file() else ""
+        return f"{self.plan._repr_html_()}{picture}"
+
 
 def export(
     model: PathLike,

@@ -41,6 +41,10 @@ class Profile:
     functions: tuple[FunctionRow, ...]
     annotated: tuple[tuple[str, tuple[LineRow, ...]], ...]
 
+    def __repr__(self) -> str:
+        first = f", most in {self.functions[0].name}" if self.functions else ""
+        return f"Profile({self.cycles:,} cycles in {len(self.functions)} functions{first})"
+
 
 def profile(
     folder: PathLike = "build",

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,12 @@ class Trial:
     agreement: Agreement
     page: Path
 
+    def __repr__(self) -> str:
+        return f"Trial({self.result!r}; {self.agreement.sentence})"
+
+    def _repr_html_(self) -> str:
+        return self.result._repr_html_()
+
 
 def try_model(
     model: PathLike,
@@ -83,7 +89,7 @@ def try_model(
     features: PathLike | Literal[False] | None = None,
     data: PathLike | None = None,
     split: str | None = None,
-    tensors: PathLike | None = None,
+    tensors: PathLike | npt.NDArray[Any] | None = None,
     limit: int | None = None,
     on: str = "sim",
     progress: Progress = lambda step, unit, done, total: None,
@@ -98,7 +104,7 @@ def try_model(
         features: a feature specification in place of the model's own; ``False`` for the network alone.
         data: recordings; with neither these nor tensors, made inputs are taken.
         split: the part of the data to take.
-        tensors: a ``.npy`` of (N, *input shape) in the input's dtype.
+        tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``.
         limit: at most so many inputs.
         on: the runner.
         progress: called with the step, what it counts, how many are done and how many there are.

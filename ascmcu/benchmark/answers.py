@@ -12,15 +12,17 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ascmcu.benchmark.clips import Clip, outputs
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
+from ascmcu.features.spec import Spec
 from ascmcu.ir import interp, text
 from ascmcu.ir.graph import Graph
-from ascmcu.ir.types import Array
+from ascmcu.ir.types import Array, Tensor
 from ascmcu.runners.base import Target
 from ascmcu.toolchain.manifest import IMPORTED, Manifest
 
@@ -109,15 +111,21 @@ def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], Ar
         axes = manifest.inputs[0].permutation
         pushed = tuple(x.shape[axis] for axis in axes)
         return lambda data: np.frombuffer(data, dtype).reshape(pushed).transpose(np.argsort(axes))
+    assert manifest.features is not None
+    heard = listener(specs.from_dict(manifest.features), x)
+    return lambda data: heard(np.frombuffer(data, "<i2"))
+
+
+def listener(spec: Spec, x: Tensor) -> Callable[[npt.NDArray[np.int16]], Array]:
+    """The firmware's front end, compiled for this machine: it makes the network's input ``x`` of a clip's samples."""
     from ascmcu.toolchain.native import NativeFrontend
 
-    assert manifest.features is not None
-    spec = specs.from_dict(manifest.features)
+    dtype = x.dtype.numpy
     scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
     frontend = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype=str(dtype))
 
-    def heard(data: bytes) -> Array:
-        rows = frontend.rows(np.frombuffer(data, "<i2").reshape(-1, spec.audio_channels))
+    def heard(samples: npt.NDArray[np.int16]) -> Array:
+        rows = frontend.rows(samples.reshape(-1, spec.audio_channels))
         return np.asarray(extract.to_input(rows, spec)).reshape(x.shape).astype(dtype)
 
     return heard

@@ -161,10 +161,10 @@ def _classes(manifest: Manifest, names: Path | None, found: Sequence[str]) -> Cl
 
 def from_tensors(
     manifest: Manifest,
-    path: Path,
+    tensors: Path | npt.NDArray[Any],
     limit: int | None,
     names: Path | None = None,
-    truth: Path | None = None,
+    truth: Path | npt.NDArray[Any] | None = None,
 ) -> Clips:
     """The rows of an array (N, *input shape) in the network's input dtype.
 
@@ -173,16 +173,16 @@ def from_tensors(
 
     Args:
         manifest: of the export.
-        path: the array.
+        tensors: the array, or its ``.npy``.
         limit: at most so many, from the front.
         names: a file with the network's classes in the order of its outputs.
-        truth: a ``.npy`` (N,) of class numbers or class names.
+        truth: (N,) class numbers or class names, as an array or its ``.npy``.
 
     Raises:
         DataError: no array, one of another shape or dtype, or a truth that does not fit it or the network.
     """
     spec = manifest.inputs[0]
-    array = _array(path)
+    array, where = _array(tensors)
     steps = len(array) if array.ndim else 0
     if manifest.state_bytes and array.ndim == len(spec.shape) + 2:
         steps = array.shape[1]
@@ -197,7 +197,7 @@ def from_tensors(
     ):
         raise DataError(
             "the array does not hold inputs of this network",
-            where=str(path),
+            where=where,
             expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
             found=f"{array.dtype} {array.shape}",
         )
@@ -209,34 +209,82 @@ def from_tensors(
     chosen = [
         Clip(named[i], right[i] if right else None, load, follows=follows[i]) for i, load in enumerate(loads)
     ]
-    return Clips(Kind.TENSOR, str(path), classes.labels, tuple(chosen), classes.source, classes.notices)
+    return Clips(Kind.TENSOR, where, classes.labels, tuple(chosen), classes.source, classes.notices)
 
 
-def _array(path: Path) -> npt.NDArray[Any]:
+def from_samples(manifest: Manifest, samples: npt.NDArray[Any]) -> Clips:
+    """Recordings as an array, for a firmware with a front end.
+
+    Args:
+        manifest: of the export.
+        samples: int16 (N, samples) or (N, samples, channels), each as long as the network's clip, at its sample rate.
+
+    Raises:
+        InputError: the firmware takes no audio.
+        DataError: an array of another shape or dtype.
+    """
+    from ascmcu.features import spec as specs
+
+    if manifest.features is None:
+        raise InputError(
+            "this export takes tensors, not audio",
+            where=manifest.model,
+            hint="give them as inputs, or export with features",
+        )
+    spec = specs.from_dict(manifest.features)
+    clips = [
+        Clip(str(number), None, functools.partial(pcm.astype("<i2").tobytes))
+        for number, pcm in enumerate(checked_samples(samples, spec))
+    ]
+    return Clips(Kind.AUDIO, "the array", manifest.labels, tuple(clips), manifest.labels_source)
+
+
+def checked_samples(samples: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[np.int16]:
+    """The clips as int16 (N, samples, channels).
+
+    Raises:
+        DataError: an array of another shape or dtype.
+    """
+    array = samples[:, :, np.newaxis] if samples.ndim == 2 else samples
+    expected = (spec.clip_samples, spec.audio_channels)
+    if array.ndim != 3 or array.dtype != np.int16 or array.shape[1:] != expected or not len(array):
+        raise DataError(
+            "the array does not hold clips of this network",
+            expected=f"int16 (N, {expected[0]}, {expected[1]}), at {spec.sample_rate_hz} Hz",
+            found=f"{samples.dtype} {samples.shape}",
+        )
+    return array
+
+
+def _array(source: Path | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
+    """The array, and what messages call it."""
+    if isinstance(source, np.ndarray):
+        return source, "the array"
+    path = source
     try:
-        return np.lib.format.open_memmap(path, mode="r")
+        return np.lib.format.open_memmap(path, mode="r"), str(path)
     except (OSError, ValueError) as error:
         raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
 
 
 def _truth(
-    manifest: Manifest, names: Path | None, truth: Path | None, count: int
+    manifest: Manifest, names: Path | None, truth: Path | npt.NDArray[Any] | None, count: int
 ) -> tuple[Classes, tuple[int, ...]]:
     """The network's classes, and of every tensor the right one; none where nobody says."""
     if truth is None:
         known = names is not None or manifest.labels
         return (_classes(manifest, names, ()) if known else Classes((), "")), ()
-    array = _array(truth)
+    array, where = _array(truth)
     if array.shape not in ((count,), (count, 1)) or array.dtype.kind not in "iuU":
         raise DataError(
             "the labels do not fit the tensors",
-            where=str(truth),
+            where=where,
             expected=f"({count},) whole numbers or names",
             found=f"{array.dtype} {array.shape}",
         )
     if array.dtype.kind == "U":
         told = [str(name) for name in array.reshape(-1)]
-        classes = classes_of.matched(_classes(manifest, names, told), told, str(truth))
+        classes = classes_of.matched(_classes(manifest, names, told), told, where)
         return classes, tuple(classes.labels.index(name) for name in told)
     spec = manifest.outputs[0]
     numbers = [str(i) for i in range(spec.row_bytes // np.dtype(spec.dtype).itemsize)]
@@ -248,7 +296,7 @@ def _truth(
     if low < 0 or high >= len(numbers):
         raise DataError(
             "the labels name a class that the network does not have",
-            where=str(truth),
+            where=where,
             expected=f"0 … {len(numbers) - 1}",
             found=f"{low} … {high}",
         )

@@ -221,6 +221,7 @@ def _compare(work: Work, options: Options, folder: Path, file: Path, say: Staged
     for done in made:
         table.add_row(*formats.row(done, head))
     Console().print(table)
+    click.echo(formats.verdict(made))
     click.echo(page)
 
 

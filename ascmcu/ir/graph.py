@@ -55,6 +55,9 @@ class Graph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "tensors", MappingProxyType(dict(self.tensors)))
 
+    def __repr__(self) -> str:
+        return f"Graph({self.name!r}: {len(self.nodes)} nodes, {len(self.tensors)} tensors)"
+
     def input_tensors(self, node: Node) -> tuple[Tensor | None, ...]:
         """The node's input tensors; ``None`` for absent optional ones."""
         return tuple(self.tensors[name] if name else None for name in node.inputs)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu.errors import InputError
-from ascmcu.results import budgets
+from ascmcu.results import budgets, cards
 from ascmcu.results.budgets import Budget, Verdict
 from ascmcu.results.schema import Benchmark, ClipOutcome, LayerCount
 
@@ -92,6 +92,16 @@ class Comparison:
     verdicts: tuple[Verdict, ...]
     shared_clips: int
     equal_answers: int
+
+    def __repr__(self) -> str:
+        budgets_told = "" if not self.verdicts else f", budgets {'kept' if self.kept else 'broken'}"
+        return (
+            f"Comparison({self.result.model!r} against {self.base.model!r}: {len(self.figures)} figures and "
+            f"{len(self.layers)} layers differ{budgets_told})"
+        )
+
+    def _repr_html_(self) -> str:
+        return cards.of_comparison(self).html()
 
     @property
     def decisive(self) -> tuple[Condition, ...]:

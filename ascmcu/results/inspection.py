@@ -74,6 +74,10 @@ class Inspection:
     limits: tuple[LimitReport, ...]
     boards: tuple[BoardReport, ...]
 
+    def __repr__(self) -> str:
+        facts = f"{len(self.layers)} layers, {self.parameters:,} parameters, {self.macs:,} MACs"
+        return f"Inspection({self.model!r}: {facts}, {self.input_dtype}{list(self.input_shape)})"
+
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {"exportable": True, **dataclasses.asdict(self)}

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,8 +51,8 @@ def render(benchmark: Benchmark, memory_map: str | None) -> str:
     return _environment().get_template("report.html.j2").render(
         b=b,
         warning=clock_warning(b.clock_state) if b.count_kind == "cycles" else None,
-        sentence=_sentence(b),
-        facts=_facts(b),
+        sentence=_bound(_sentence(b)),
+        facts=[dataclasses.replace(fact, note=_bound(fact.note)) for fact in _facts(b)],
         strip=page_layers.strip(b),
         kinds=page_layers.kinds(b),
         rows=page_layers.rows(b),
@@ -117,6 +119,11 @@ def _sentence(b: Benchmark) -> str:
     if b.accuracy is not None:
         text += f" {words.percent(b.accuracy)} of {b.clips} clips are answered right."
     return text
+
+
+def _bound(text: str) -> str:
+    """The text with units that stay on their figures' lines."""
+    return re.sub(r"(?<=[\d–]) (?=(%|KiB|B|[mµn]?s|MHz)\b|%)", "\u00a0", text)
 
 
 def _facts(b: Benchmark) -> list[Fact]:

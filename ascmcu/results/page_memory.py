@@ -12,17 +12,32 @@ from ascmcu.results.schema import Benchmark
 
 TREEMAP_ASPECT = 2.2
 _TREEMAP_SHARE_MIN = 0.0025
+# The height of the treemap on a page 1180 pixels wide, and the width of a letter in it.
+_TREEMAP_PX, _LETTER_PX, _NAME_LETTERS = 465, 6.8, 8
 _PART_NAMES = {"dsp_tables": "FFT tables", "data": "data and state"}
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A symbol, or what is left, in the treemap."""
+    """A symbol, or what is left, in the treemap; the small ones say by their tooltip alone what they are."""
 
     box: Rectangle
     name: str
     detail: str
     colour: str
+
+    @property
+    def named(self) -> bool:
+        """Whether the box has room for the name, or for enough of it to be told."""
+        return self._holds(min(len(self.name), _NAME_LETTERS)) and self.box.height * _TREEMAP_PX > 24 * 100
+
+    @property
+    def detailed(self) -> bool:
+        """Whether there is room for the size below the name."""
+        return self._holds(len(self.detail)) and self.box.height * _TREEMAP_PX > 38 * 100
+
+    def _holds(self, letters: int) -> bool:
+        return self.box.width * _TREEMAP_PX * TREEMAP_ASPECT > (_LETTER_PX * letters + 14) * 100
 
 
 def facts(b: Benchmark) -> list[Fact]:

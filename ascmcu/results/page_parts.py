@@ -9,6 +9,8 @@ import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.ir import registry
 
 FRONT_END = "front end"
+# Of a bar on a page 1180 or 360 pixels wide, and of a letter of its names.
+_DESKTOP_PX, _PHONE_PX, _LETTER_PX, _PADDING_PX = 1020, 300, 7.2, 14
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,14 @@ class Slice:
     text: str
     percent: float
     colour: str
+
+    @property
+    def room(self) -> str:
+        """Where its name has room, as a class of the style sheet: ``thin`` nowhere, ``narrow`` on a desktop only."""
+        long = _LETTER_PX * len(self.name) + _PADDING_PX
+        if self.percent * _DESKTOP_PX < 100 * long:
+            return "thin"
+        return "narrow" if self.percent * _PHONE_PX < 100 * long else ""
 
 
 def colour_of(op: str) -> str:

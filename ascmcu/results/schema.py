@@ -23,6 +23,7 @@ from ascmcu.benchmark.wire import ClockState
 from ascmcu.data.found import Intake
 from ascmcu.errors import InputError
 from ascmcu.ir.figures import Figures
+from ascmcu.results import cards
 from ascmcu.results.limits import LimitReport
 from ascmcu.results.words import digits
 from ascmcu.runners.base import CountKind
@@ -213,6 +214,13 @@ class Benchmark:
     recordings: Intake | None = None
     state_bytes: int = 0
     predicted_cycles: int | None = None
+
+    def __repr__(self) -> str:
+        facts = ", ".join(figure for _, figure in cards.headlines(self))
+        return f"Benchmark({self.model!r} on {self.board}, {self.runner}: {facts})"
+
+    def _repr_html_(self) -> str:
+        return cards.of_benchmark(self).html()
 
     @property
     def off(self) -> float | None:

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+from ascmcu.ir.naming import short as short_layer
+
+__all__ = ["digits", "duration", "kibibytes", "percent", "short_layer", "thousands"]
+
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -34,9 +38,3 @@ def percent(fraction: float) -> str:
 def thousands(count: int) -> str:
     """``9,451,956``."""
     return f"{count:,}"
-
-
-def short_layer(name: str) -> str:
-    """A layer's own name out of a path that Keras wrote: ``net_1/block1_relu/Relu:30`` → ``block1_relu``."""
-    parts = name.split("/")
-    return parts[-2] if len(parts) > 1 else name.partition(":")[0]

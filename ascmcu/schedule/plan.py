@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from ascmcu.cards import Card, Row
+from ascmcu.ir import naming
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
 from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, Work, around, predicted, work
@@ -80,6 +82,35 @@ class Plan:
     rounds: int = 0
     stages: tuple[tuple[str, Graph], ...] = ()
     target: Target = DEFAULT_TARGET
+
+    def __repr__(self) -> str:
+        costs = f"{self.cycles:,} cycles, {self.arena_bytes:,} bytes of activations"
+        return f"Plan({self.graph.name!r}, {self.mode}: {costs})"
+
+    def _repr_html_(self) -> str:
+        return self.card().html()
+
+    def card(self) -> Card:
+        """The layers with their kernels, predicted cycles and steps, for a notebook."""
+        cycles = self.cycles
+        rows = [
+            Row(
+                (
+                    naming.short(layer.node.output), layer.node.op.kind(), layer.lowered.kernel, f"{layer.rule.steps}",
+                    f"{layer.lowered.cycles:,}", f"{100 * layer.lowered.cycles / max(cycles, 1):.1f} %",
+                ),
+                100 * layer.lowered.cycles / max(cycles, 1),
+            )
+            for layer in self.running
+        ]  # fmt: skip
+        figures = (
+            ("schedule", self.mode),
+            ("predicted cycles", f"{cycles:,} at {self.target.wait_states} wait states"),
+            ("behind the last row", f"{self.latency_cycles:,} cycles"),
+            ("activations", f"{self.arena_bytes:,} bytes"),
+        )
+        head = ("layer", "operator", "kernel", "steps", "cycles", "share")
+        return Card(f"Plan of {self.graph.name}", figures, head, tuple(rows), texts=3)
 
     @cached_property
     def running(self) -> tuple[Layer, ...]:

@@ -117,6 +117,11 @@ class Manifest:
     predicted: Prediction | None = None
     runner_up: Prediction | None = None
 
+    def __repr__(self) -> str:
+        return (
+            f"Manifest({self.model!r} for {self.board}, schedule {self.schedule}: {len(self.layers)} layers)"
+        )
+
     @property
     def needed_ram_bytes(self) -> int:
         """The total without what start-up copies out of the flash, which gives way where RAM is short."""

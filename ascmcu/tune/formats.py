@@ -6,14 +6,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ascmcu import boards
 from ascmcu.errors import BoardError
-from ascmcu.results import page
+from ascmcu.results import page, pictures, words
 from ascmcu.tune import cost, limits
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ FLOAT = "float"
 FORMATS = {FLOAT: "float32", "fp16": "fp16", "dynamic": "dynamic", "int8": "int8", "qat": "QAT"}
 CALIBRATORS = {"minmax": "min–max", "percentile": "percentile", "mse": "MSE", "entropy": "entropy"}
 
+# Cycles of two formats that differ by no more are taken for equal.
+_AS_FAST = 1.02
+
 
 @dataclass(frozen=True)
 class Format:
@@ -40,6 +43,8 @@ class Format:
         ram_bytes, flash_bytes: of the linked firmware; None where the board does not hold it.
         cycles: of the network for one clip on the simulated core; None without recordings.
         exceeded: what breaks the limits that were asked for, with figures.
+        board_title, clock_hz, board_ram_bytes, board_flash_bytes: of the board; empty and 0 in stored comparisons that
+            are older than these figures.
     """
 
     title: str
@@ -52,6 +57,30 @@ class Format:
     cycles: int | None
     board: str
     exceeded: tuple[str, ...] = ()
+    board_title: str = ""
+    clock_hz: int = 0
+    board_ram_bytes: int = 0
+    board_flash_bytes: int = 0
+
+    @property
+    def fits(self) -> bool:
+        """Whether the board holds the firmware and no limit is exceeded."""
+        return self.ram_bytes is not None and not self.exceeded
+
+    @property
+    def seconds(self) -> float | None:
+        """Of the network for one clip at the board's clock."""
+        return None if self.cycles is None or not self.clock_hz else self.cycles / self.clock_hz
+
+    @property
+    def right(self) -> float:
+        """What formats are judged by: the accuracy, or where nobody knows it the agreement with the float network."""
+        return self.agreement if self.accuracy is None else self.accuracy
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of ``right`` (Wilson)."""
+        return pictures.wilson(round(self.right * self.clips), self.clips)
 
 
 @dataclass(frozen=True)
@@ -100,6 +129,7 @@ def measure(
         model = routes.convert(source, format, material, options, work.recipe, progress, work.state)
     target.write_bytes(model)
     answers = routes.measure(source, format, model, material)
+    board = boards.load(work.board)
     found = None
     with contextlib.suppress(BoardError):
         found = cost.of(target, work.board, work.data if material.features else None)
@@ -112,8 +142,12 @@ def measure(
         ram_bytes=found.ram_bytes if found else None,
         flash_bytes=found.flash_bytes if found else None,
         cycles=found.cycles if found else None,
-        board=boards.load(work.board).name,
+        board=board.name,
         exceeded=limits.exceeded(target, work.limits),
+        board_title=board.title,
+        clock_hz=board.clock.sysclk_hz,
+        board_ram_bytes=board.ram.size_bytes,
+        board_flash_bytes=board.flash.size_bytes,
     )
 
 
@@ -122,24 +156,42 @@ def titled(format: str, calibrator: str) -> str:
     return f"int8, {CALIBRATORS[calibrator]}" if format == "int8" else FORMATS[format]
 
 
+def winner(formats: Sequence[Format]) -> Format | None:
+    """The format to take: the fastest of those that fit and are not shown to be less accurate than the best that fits.
+
+    That is, whose accuracy is not below the 95 % interval of the best one's. Of those that take at most 2 % more time
+    than the fastest, the most accurate one is taken; then the one with the least RAM, then with the least flash. None
+    where nothing fits.
+    """
+    fitting = [format for format in formats if format.fits]
+    if not fitting:
+        return None
+    best = max(fitting, key=lambda format: format.right)
+    as_good = [format for format in fitting if format.right >= best.interval[0]]
+    fastest = min(format.cycles or 0 for format in as_good)
+    as_fast = [format for format in as_good if (format.cycles or 0) <= _AS_FAST * fastest]
+    return min(as_fast, key=lambda format: (-format.right, format.ram_bytes or 0, format.flash_bytes or 0))
+
+
 def columns(formats: Sequence[Format]) -> tuple[str, ...]:
     """The head of the table."""
     kept = ("limits",) if any(format.exceeded for format in formats) else ()
-    costs = ("RAM bytes", "flash bytes", "cycles per clip")
+    time = ("time per clip",) if any(format.seconds is not None for format in formats) else ()
+    costs = ("RAM bytes", "flash bytes", "cycles per clip", *time)
     return ("format", "accuracy", "same label as float", "model bytes", *costs, *kept)
 
 
 def row(format: Format, head: Sequence[str]) -> tuple[str, ...]:
     """A format's cells, in the order of ``columns``."""
-    fits = format.ram_bytes is not None
     cells = {
         "format": format.title,
         "accuracy": _told(format.accuracy, "{:.2%}"),
         "same label as float": f"{format.agreement:.2%}",
         "model bytes": f"{format.model_bytes:,}",
-        "RAM bytes": _told(format.ram_bytes, "{:,}") if fits else "too large",
+        "RAM bytes": _told(format.ram_bytes, "{:,}") if format.ram_bytes is not None else "too large",
         "flash bytes": _told(format.flash_bytes, "{:,}"),
         "cycles per clip": _told(format.cycles, "{:,}"),
+        "time per clip": "–" if format.seconds is None else words.duration(format.seconds),
         "limits": "; ".join(format.exceeded) or "kept",
     }
     return tuple(cells[name] for name in head)
@@ -155,36 +207,99 @@ def markdown(formats: Sequence[Format]) -> str:
 
 @dataclass(frozen=True)
 class Bar:
-    """A figure in the page's table, and its share of the column's largest."""
+    """A figure in the page's table: its title, what stands below it, and a bar of this many percent.
 
+    ``state`` is ``good`` or ``bad`` for what is a verdict.
+    """
+
+    title: str
     text: str
-    percent: float | None
+    note: str = ""
+    percent: float | None = None
+    state: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A format on the page."""
+
+    title: str
+    wins: bool
+    cells: tuple[Bar, ...]
 
 
 def html(name: str, formats: Sequence[Format]) -> str:
-    """One page that needs nothing else: the table, its figures as bars."""
-    head = columns(formats)
-    figures: dict[str, list[float | None]] = {
-        "accuracy": [format.accuracy for format in formats],
-        "same label as float": [format.agreement for format in formats],
-        "model bytes": [format.model_bytes for format in formats],
-        "RAM bytes": [format.ram_bytes for format in formats],
-        "flash bytes": [format.flash_bytes for format in formats],
-        "cycles per clip": [format.cycles for format in formats],
-    }
-    full = {title: max((v for v in values if v), default=1.0) for title, values in figures.items()}
-    full |= {"accuracy": 1.0, "same label as float": 1.0}
-    rows = []
-    for number, format in enumerate(formats):
-        cells = []
-        for title, text in zip(head, row(format, head), strict=True):
-            value = figures[title][number] if title in figures else None
-            cells.append(Bar(text, None if value is None else 100.0 * value / full[title]))
-        rows.append(cells)
-    first = formats[0]
+    """One page that needs nothing else: which format to take, and the table with its figures as bars."""
+    best = winner(formats)
+    rows = [Row(f.title, f is best, tuple(_cells(f, formats))) for f in formats]
     return page.standalone(
-        "formats.html.j2", name=name, board=boards.load(first.board).title, clips=first.clips, head=head, rows=rows
-    )  # fmt: skip
+        "formats.html.j2",
+        name=name,
+        board=formats[0].board_title or formats[0].board,
+        clock=f"{formats[0].clock_hz / 1e6:g} MHz" if formats[0].clock_hz else "",
+        clips=formats[0].clips,
+        verdict=verdict(formats),
+        rows=rows,
+    )
+
+
+def verdict(formats: Sequence[Format]) -> str:
+    """Which format to take, and what speaks against it, in words."""
+    best = winner(formats)
+    if best is None:
+        return "No format fits the board and the limits."
+    costs = [
+        *([] if best.seconds is None else [words.duration(best.seconds)]),
+        f"{words.kibibytes(best.ram_bytes or 0)} of RAM",
+        f"{words.kibibytes(best.flash_bytes or 0)} of flash",
+    ]
+    what = "agrees with float on" if best.accuracy is None else "answers"
+    end = "of the clips" if best.accuracy is None else "of the clips right"
+    text = f"Take {best.title}: it {what} {words.percent(best.right)} {end} in {', '.join(costs)}."
+    better = [f for f in formats if f.fits and f.right > best.right]
+    if better:
+        most = max(better, key=lambda f: f.right)
+        low, high = most.interval
+        text += (
+            f" {most.title} reaches {words.percent(most.right)}, whose 95 % interval on {most.clips} clips, "
+            f"{words.percent(low)} to {words.percent(high)}, holds this figure too."
+        )
+    return text
+
+
+def _cells(f: Format, formats: Sequence[Format]) -> Iterator[Bar]:
+    """A format's figures; all formats of a page have the same columns."""
+    low, high = f.interval
+    if any(other.accuracy is not None for other in formats):
+        told = _told(f.accuracy, f"{100 * low:.0f}–{100 * high:.0f}\u00a0%")
+        percent = None if f.accuracy is None else 100 * f.accuracy
+        yield Bar("accuracy", "–" if percent is None else f"{percent:.1f} %", told.removeprefix("–"), percent)
+    yield Bar("same label as float", words.percent(f.agreement), "", 100 * f.agreement)
+    if any(other.cycles is not None for other in formats):
+        yield _time(f, max(other.cycles or 0 for other in formats))
+    yield _memory("RAM", f.ram_bytes, f.board_ram_bytes)
+    yield _memory("flash", f.flash_bytes, f.board_flash_bytes)
+    largest = max(other.model_bytes for other in formats)
+    yield Bar("model file", f"{f.model_bytes:,}", "", 100 * f.model_bytes / largest)
+    what = "yes" if f.fits else "; ".join(f.exceeded) or "no"
+    yield Bar("fits", what, state="good" if f.fits else "bad")
+
+
+def _time(f: Format, most_cycles: int) -> Bar:
+    if f.cycles is None:
+        return Bar("time per clip", "–")
+    percent = 100 * f.cycles / max(most_cycles, 1)
+    if f.seconds is None:
+        return Bar("time per clip", f"{f.cycles:,} cycles", "", percent)
+    return Bar("time per clip", words.duration(f.seconds), f"{f.cycles:,} cycles", percent)
+
+
+def _memory(title: str, used: int | None, room: int) -> Bar:
+    if used is None:
+        return Bar(title, "too large", state="bad")
+    if not room:
+        return Bar(title, f"{used:,}")
+    return Bar(title, f"{used:,}", f"{words.percent(used / room)} of the board", 100 * used / room)
 
 
 def write_json(formats: Sequence[Format], path: Path) -> None:

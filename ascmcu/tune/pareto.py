@@ -14,6 +14,9 @@ from ascmcu.errors import ToolError
 from ascmcu.results import page
 from ascmcu.tune.study import Outcome, Result
 
+# Half a point's side in pixels, and where its number may stand, in typographic points from its middle.
+_POINT = 4
+_BESIDE = ((10, 9), (10, -9), (-10, 9), (-10, -9), (0, 13), (0, -13), (16, 0), (-16, 0))
 _LABELS = {
     "accuracy": "accuracy (int8, validation part)",
     "ram": "RAM / bytes",
@@ -28,6 +31,12 @@ def png(outcome: Outcome) -> bytes:
     Raises:
         ToolError: Matplotlib is not installed.
     """
+    buffer = io.BytesIO()
+    _drawn(outcome).savefig(buffer, format="png", dpi=120)
+    return buffer.getvalue()
+
+
+def _drawn(outcome: Outcome) -> Any:
     try:
         from matplotlib.figure import Figure
         from matplotlib.ticker import FuncFormatter, PercentFormatter
@@ -42,9 +51,6 @@ def png(outcome: Outcome) -> bytes:
         for chosen, marker, colour in ((False, "o", "#9aa5b1"), (True, "D", "#1f6feb")):
             points = [(r.objective(other), r.objective(first)) for r in outcome.results if r.front is chosen]
             axes.scatter(*zip(*points, strict=True) if points else ((), ()), marker=marker, color=colour)
-        for result in outcome.front:
-            place = (result.objective(other), result.objective(first))
-            axes.annotate(str(result.number), place, xytext=(5, 5), textcoords="offset points")
         for axis, name in ((axes.xaxis, other), (axes.yaxis, first)):
             plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
             axis.set_major_formatter(PercentFormatter(1.0) if name == "accuracy" else plain)
@@ -53,10 +59,38 @@ def png(outcome: Outcome) -> bytes:
         axes.set_xlabel(_LABELS[other])
         axes.set_ylabel(_LABELS[first])
         axes.grid(alpha=0.3)
-    figure.suptitle(f"{outcome.name} on {outcome.spec.board}: {len(outcome.results)} results")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+        axes.set_axisbelow(True)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(False)
+    figure.suptitle(
+        f"{outcome.name} on {outcome.spec.board}: {len(outcome.results)} results, {len(outcome.front)} on the front"
+    )
+    for axes, other in zip(figure.axes, others, strict=True):
+        _number(axes, outcome, other)
+    return figure
+
+
+def _number(axes: Any, outcome: Outcome, other: str) -> None:
+    """Write the front's numbers beside its points, where no point and no number lies; the table has the rest."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.transforms import Bbox
+
+    first = outcome.spec.objectives[0]
+    canvas: Any = FigureCanvasAgg(axes.figure)
+    canvas.draw()  # places the axes
+    places = axes.transData.transform([(r.objective(other), r.objective(first)) for r in outcome.results])
+    taken = [Bbox.from_extents(x - _POINT, y - _POINT, x + _POINT, y + _POINT) for x, y in places]
+    for result in outcome.front:
+        for offset in _BESIDE:
+            label = axes.annotate(
+                str(result.number), (result.objective(other), result.objective(first)), xytext=offset,
+                textcoords="offset points", ha="center", va="center", fontsize=9,
+            )  # fmt: skip
+            box = label.get_window_extent(canvas.get_renderer())
+            if not any(box.overlaps(other_box) for other_box in taken):
+                taken.append(box)
+                break
+            label.remove()
 
 
 def columns(outcome: Outcome) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import importlib
 import inspect
 import pkgutil
 import re
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import textwrap
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +21,28 @@ import numpy as np
 import pytest
 
 import ascmcu
+import ascmcu.api
 from ascmcu import api, errors, features
-from ascmcu.errors import InputError
+from ascmcu.cards import Card, Row
+from ascmcu.errors import DataError, InputError
+from ascmcu.features.spec import load_log_mel
 from ascmcu.frontends.survey import Survey
 from ascmcu.results.comparison import Comparison
 from ascmcu.results.inspection import Inspection
 from ascmcu.results.schema import Benchmark
+from ascmcu.schedule import Plan
+from ascmcu.toolchain.manifest import Manifest
 from tests.cli.conftest import dense
+from tests.support import audio
 
 ROOT = Path(__file__).resolve().parents[2]
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 
 
 def test_exactly_these_are_public() -> None:
-    assert ascmcu.__all__ == ["bench", "build", "compare", "compile", "export", "inspect", "report", "result"]
+    assert ascmcu.__all__ == [
+        "bench", "build", "compare", "compile", "export", "inspect", "predict", "report", "result",
+    ]  # fmt: skip
     assert set(ascmcu.__all__) <= set(dir(ascmcu))
     with pytest.raises(AttributeError, match="no attribute 'bend'"):
         _ = ascmcu.bend  # type: ignore[attr-defined]
@@ -171,6 +181,14 @@ print(*(name for name in ascmcu.__all__ if not callable(getattr(ascmcu, name))))
     assert done.stdout.strip() == ""
 
 
+def test_no_module_of_the_api_hides_behind_a_function() -> None:
+    import ascmcu.api
+
+    modules = {module.name for module in pkgutil.iter_modules(ascmcu.api.__path__)}
+    assert not modules & set(ascmcu.api.__all__)
+    assert all(inspect.ismodule(importlib.import_module(f"ascmcu.api.{name}")) for name in modules)
+
+
 @needs_cross
 def test_the_boards_own_wait_states_are_the_default(tmp_path: Path) -> None:
     (tmp_path / "small.tflite").write_bytes(dense(16, 4))
@@ -231,3 +249,147 @@ def test_from_a_model_to_a_page(tmp_path: Path) -> None:
         ascmcu.result(folder)
     with pytest.raises(InputError, match="recordings or tensors"):
         ascmcu.bench(folder, data="recordings", tensors="inputs.npy")
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model, its export, and nothing else."""
+    folder = tmp_path_factory.mktemp("arrays")
+    (folder / "small.tflite").write_bytes(dense(16, 4))
+    ascmcu.export(folder / "small.tflite", "nucleo-f446", folder / "build")
+    return folder
+
+
+def _inputs(count: int) -> np.ndarray[Any, np.dtype[np.int8]]:
+    return np.random.default_rng(5).integers(-128, 128, (count, 1, 16), np.int8)
+
+
+@needs_cross
+def test_arrays_go_in_and_come_out_equal_everywhere(place: Path) -> None:
+    inputs = _inputs(3)
+    compiled = ascmcu.compile(place / "small.tflite")
+    expected = ascmcu.predict(compiled, inputs)
+    assert isinstance(expected, np.ndarray) and expected.shape == (3, 1, 4) and expected.dtype == np.int8
+    built = ascmcu.api.Export(place / "build", Manifest.load(place / "build"), _plan(compiled))
+    for model, on in ((place / "small.tflite", "host"), (place / "build", "host"), (built, "sim")):
+        assert np.array_equal(ascmcu.predict(model, inputs, on=on), expected), (model, on)
+    # Without the batch of one, as ``bench`` takes them too.
+    assert np.array_equal(ascmcu.predict(compiled, inputs[:, 0]), expected)
+
+
+@needs_cross
+def test_real_numbers_are_quantized_as_the_network_says(place: Path) -> None:
+    compiled = ascmcu.compile(place / "small.tflite")
+    x = compiled.source.tensors[compiled.source.inputs[0]]
+    y = compiled.source.tensors[compiled.source.outputs[0]]
+    inputs = _inputs(4)
+    reals = (inputs.astype(np.float32) - np.float32(x.zero_point)) * np.float32(x.scale)
+    expected = np.float32(y.scale) * (
+        np.asarray(ascmcu.predict(compiled, inputs)).astype(np.float32) - np.float32(y.zero_point)
+    )
+    for model in (compiled, place / "build"):
+        found = ascmcu.predict(model, reals, real=True)
+        assert isinstance(found, np.ndarray) and found.dtype == np.float32
+        assert np.array_equal(found, expected)
+
+
+@needs_cross
+def test_what_does_not_fit_is_refused_alike(place: Path) -> None:
+    compiled = ascmcu.compile(place / "small.tflite")
+    for model in (compiled, place / "build"):
+        for wrong in (
+            np.zeros((2, 1, 15), np.int8),
+            np.zeros((2, 1, 16), np.float32),
+            np.zeros((0, 1, 16), np.int8),
+        ):
+            with pytest.raises(DataError, match="does not hold inputs of this network") as caught:
+                ascmcu.predict(model, wrong)
+            assert "int8 (N, 1, 16)" in str(caught.value)
+        with pytest.raises(InputError, match="takes tensors, not audio"):
+            ascmcu.predict(model, audio=np.zeros((1, 16), np.int16))
+        with pytest.raises(InputError, match="either inputs or audio"):
+            ascmcu.predict(model)
+
+
+@needs_cross
+def test_a_benchmark_takes_arrays(place: Path) -> None:
+    inputs = _inputs(5)
+    classes = np.asarray(ascmcu.predict(place / "small.tflite", inputs)).reshape(5, 4).argmax(1)
+    np.save(place / "in.npy", inputs)
+    np.save(place / "classes.npy", classes)
+    here = ascmcu.bench(place / "build", on="host", tensors=inputs, labels=[classes])
+    file = ascmcu.bench(place / "build", on="host", tensors=place / "in.npy", labels=[place / "classes.npy"])
+    assert here.accuracy == file.accuracy == 1.0 and here.confusion == file.confusion
+    assert here.provenance.inputs_sha256 == file.provenance.inputs_sha256
+    wrong = ascmcu.bench(place / "build", on="host", tensors=inputs, labels=[(classes + 1) % 4])
+    assert wrong.accuracy == 0.0
+    with pytest.raises(InputError, match=r"needs --tensors"):
+        ascmcu.bench(place / "build", on="host", labels=[classes])
+
+
+@needs_cross
+def test_samples_go_in_as_an_array(tmp_path: Path) -> None:
+    (tmp_path / "spec.toml").write_text(audio.specification(0.5))
+    spec = load_log_mel(tmp_path / "spec.toml")
+    (tmp_path / "heard.tflite").write_bytes(audio.network(spec))
+    compiled = ascmcu.compile(tmp_path / "heard.tflite", features=tmp_path / "spec.toml")
+    ascmcu.build(compiled, "nucleo-f446", tmp_path / "build")
+    samples = np.random.default_rng(3).integers(-3000, 3000, (2, spec.clip_samples), np.int16)
+    expected = ascmcu.predict(compiled, audio=samples)
+    with pytest.raises(InputError, match="takes tensors, not audio"):
+        ascmcu.predict(tmp_path / "heard.tflite", audio=samples)
+    assert np.asarray(expected).shape[0] == 2 and not np.array_equal(expected[0], expected[1])
+    assert np.array_equal(ascmcu.predict(tmp_path / "build", audio=samples), expected)
+    assert np.array_equal(ascmcu.predict(tmp_path / "build", audio=samples[:1], on="sim"), expected[:1])
+    for wrong in (samples[:, 1:], samples.astype(np.float32), samples[0]):
+        with pytest.raises(DataError, match="does not hold clips of this network"):
+            ascmcu.predict(tmp_path / "build", audio=wrong)
+
+
+@needs_cross
+def test_objects_show_themselves_in_a_line_and_in_a_notebook(place: Path) -> None:
+    compiled = ascmcu.compile(place / "small.tflite")
+    built = ascmcu.build(compiled, "nucleo-f446", place / "shown")
+    result = ascmcu.bench(place / "shown", on="sim", tensors=_inputs(2))
+    (same,) = ascmcu.compare(place / "shown", place / "shown", budget=["ram=+0"])
+    inspection = ascmcu.inspect(place / "small.tflite")
+    shown = (compiled, built, built.plan, built.manifest, result, same, inspection, compiled.graph)
+    for thing in shown:
+        line = repr(thing)
+        assert line.startswith(f"{type(thing).__name__}(") and "\n" not in line and len(line) < 200, line
+        assert "small" in line
+    assert result.counts is not None and f"{result.counts.network:,} cycles" in repr(result)
+    assert "wait states" in built.plan._repr_html_() and "<svg" in built._repr_html_()
+    for thing in (built, built.plan, result, same):
+        page = thing._repr_html_()
+        parser = _Closed()
+        parser.feed(page)
+        assert not parser.open, thing
+        assert "<script" not in page and "http" not in page.replace("http://www.w3.org/2000/svg", "")
+    assert all(layer.kernel in result._repr_html_() for layer in result.layers)
+
+
+def test_names_in_a_notebook_are_escaped() -> None:
+    card = Card("<b>", (("<i>", "&"),), ("<u>",), (Row(("<script>",), 50.0),), "<p>")
+    assert not re.findall(r"<(?:b>|i>|u>|p>|script)", card.html().replace("<b>&amp;</b>", ""))
+
+
+class _Closed(HTMLParser):
+    """The tags that are still open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def _plan(compiled: ascmcu.api.Compiled) -> Plan:
+    return ascmcu.api.candidates(compiled, "layers")[0].plan

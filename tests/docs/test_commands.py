@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every command of the README, the tutorial and the page on reports runs, in the order in which it stands there.
+"""Every command of the README, the tutorial and other pages runs, in the order in which it stands there.
 
 What a test cannot do is replaced, in one table with its reason; nothing else is changed.
 """
@@ -159,7 +159,7 @@ def test_the_tutorial(tools: dict[str, str], tmp_path: Path) -> None:
     assert len(ran) >= 13
     for name in (
         "build/report.html",
-        "build-rows/bench-sim.json",
+        "build-layers/bench-sim.json",
         "library/model.c",
         "build-kws/report.html",
     ):
@@ -183,8 +183,32 @@ def test_the_page_on_reports(tools: dict[str, str], tmp_path: Path) -> None:
     assert (tmp_path / "kws.html").is_file() and (tmp_path / "pareto.svg").is_file()
 
 
+def test_the_three_jobs(tools: dict[str, str], recordings: Path, tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow")
+    for name, outputs in (("model", 12), ("before", 12), ("after", 12)):
+        (tmp_path / f"{name}.tflite").write_bytes(dense(490, outputs))
+    shutil.copytree(recordings, tmp_path / "recordings")
+    ran = _run(ROOT / "docs" / "three-jobs.md", tmp_path, tools)
+    assert len(ran) == 7
+    assert (tmp_path / "build" / "bench-host.json").is_file() and (
+        tmp_path / "build-after" / "report.html"
+    ).is_file()
+    (tmp_path / "after.tflite").write_bytes(dense(490, 64))
+    compare = ran[-1].replace("build-after", "build-larger")
+    for line, status in (("ascmcu try after.tflite -o build-larger --no-open", 0), (compare, 1)):
+        done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=tools, capture_output=True, text=True)
+        assert done.returncode == status, f"{line}: an exceeded budget fails a CI\n{done.stdout}{done.stderr}"
+
+
+@pytest.mark.parametrize("page", ["from-tflm.md", "from-st-edge-ai.md"])
+def test_the_pages_for_newcomers(page: str, tools: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "model.tflite").write_bytes(dense(490, 12))
+    assert len(_run(ROOT / "docs" / page, tmp_path, tools)) == 2
+
+
 def test_what_is_replaced_is_still_there() -> None:
     """A replacement that matches nothing hides nothing, and must go."""
-    lines = [x for page in ("README.md", "docs/tutorial.md") for x in commands(ROOT / page)]
+    pages = ("README.md", "docs/tutorial.md", "docs/three-jobs.md")
+    lines = [x for page in pages for x in commands(ROOT / page)]
     for change in INSTEAD:
         assert any(re.search(change.pattern, line) for line in lines), change.pattern

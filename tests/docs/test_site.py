@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ from ascmcu.cli import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
-PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted(DOCS.glob("*.md"))]
 IMAGE_LIMIT_BYTES = 400_000
 
 
@@ -33,18 +34,42 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_page_is_there(site: Path) -> None:
-    for page in PAGES[1:]:
+    for page in DOCS.glob("*.md"):
         assert (site / f"{page.stem}.html").is_file()
 
 
 def test_the_site_loads_nothing_from_elsewhere(site: Path) -> None:
     pages = list(site.glob("*.html"))
-    assert len(pages) >= len(PAGES) - 1
+    assert len(pages) >= len(list(DOCS.glob("*.md")))
     for page in pages:
         found = re.findall(
             r'(?:<script[^>]*src|<link[^>]*href|<img[^>]*src)="(https?:[^"]+)"', page.read_text()
         )
         assert not found, page.name
+
+
+def test_the_search_works_in_files(site: Path) -> None:
+    """A page that is a file can load a script, but no JSON, and start no worker."""
+    index = (site / "search" / "search_index.js").read_text()
+    assert index.startswith("var __index = ") and "wait states" in index
+    page = (site / "rows.html").read_text()
+    worker, bundle = page.index('src="javascripts/iframe-worker.js"'), page.index("assets/javascripts/bundle")
+    assert worker < bundle, "the stand-in is there before the search asks for a worker"
+
+
+@pytest.mark.skipif(not (shutil.which("chromium") or shutil.which("google-chrome")), reason="no browser")
+@pytest.mark.parametrize(
+    ("word", "told"), [("librosa", r"\d+ matching documents?"), ("qzxj", "No matching documents")]
+)
+def test_a_browser_finds_words_in_the_files(word: str, told: str, site: Path) -> None:
+    browser = shutil.which("chromium") or shutil.which("google-chrome")
+    assert browser
+    address = f"{(site / 'index.html').as_uri()}?q={word}"
+    found = subprocess.run(
+        [browser, "--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=20000", "--dump-dom", address],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    assert re.search(f'class="md-search-result__meta">{told}', found.stdout), found.stderr[-2000:]
 
 
 def test_the_reference_names_everything(site: Path) -> None:

@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -80,6 +83,59 @@ def test_what_does_not_fit_is_told() -> None:
     assert len(table) == 4 and table[1].count("|") == table[0].count("|") == table[3].count("|")
     assert "too large" in formats.html("<a network>", [large, small])
     assert "<a network>" not in formats.html("<a network>", [large, small])
+
+
+def _format(title: str, accuracy: float | None, cycles: int | None, **changes: Any) -> formats.Format:
+    known = {
+        "board_title": "A board",
+        "clock_hz": 100_000_000,
+        "board_ram_bytes": 1000,
+        "board_flash_bytes": 4000,
+    }
+    made = formats.Format(title, 100, accuracy, 0.9, 100, 500, 2000, cycles, "a-board", **known)
+    return dataclasses.replace(made, **changes)
+
+
+FLOAT = _format("float32", 0.90, 9_000_000)
+WINNERS = {
+    "as accurate as 100 clips tell, and faster": ([FLOAT, _format("int8", 0.88, 1_000_000)], "int8"),
+    "less accurate than the best's interval": ([FLOAT, _format("int8", 0.80, 1_000_000)], "float32"),
+    "too large": ([_format("float32", 0.9, None, ram_bytes=None), _format("int8", 0.5, 1)], "int8"),
+    "against a limit": ([_format("float32", 0.9, 1, exceeded=("a limit",)), _format("int8", 0.5, 9)], "int8"),
+    "as fast, with less RAM": ([FLOAT, _format("dynamic", 0.9, 9_000_000, ram_bytes=499)], "dynamic"),
+    "as fast, and more accurate": ([_format("int8", 0.88, 1_000_000), _format("QAT", 0.9, 1_019_000)], "QAT"),
+    "not as fast": ([_format("int8", 0.88, 1_000_000), _format("QAT", 0.9, 1_021_000)], "int8"),
+    "without cycles the smaller": ([_format("a", 0.9, None), _format("b", 0.9, None, flash_bytes=1)], "b"),
+    "without classes the agreement": (
+        [_format("a", None, 5, agreement=1.0), _format("b", None, 1, agreement=0.5)],
+        "a",
+    ),
+    "nothing fits": ([_format("a", 0.9, None, ram_bytes=None)], None),
+}
+
+
+@pytest.mark.parametrize("name", WINNERS)
+def test_the_winner_is_the_fastest_of_those_that_are_as_good(name: str) -> None:
+    made, expected = WINNERS[name]
+    best = formats.winner(made)
+    assert (best and best.title) == expected
+    page = formats.html("net", made)
+    assert page.count("take this") == (expected is not None)
+    told = formats.verdict(made)
+    assert told.startswith(f"Take {expected}:" if expected else "No format fits") and told in page
+    rows = re.findall(r"<tr[ >].*?</tr>", page.partition("<tbody>")[2], re.DOTALL)
+    assert len({row.count("<td") for row in rows}) == 1, "the columns of all rows are the same"
+
+
+def test_the_page_has_milliseconds_shares_of_the_board_and_intervals() -> None:
+    page = formats.html("net", [FLOAT, _format("int8", 0.88, 1_000_000)])
+    for expected in (
+        "A board at 100 MHz", "90.0 ms", "9,000,000 cycles", "10.0 ms", "50.0 % of the board", "83–94\u00a0%",
+        "it answers 88.0 % of the clips right in 10.0 ms, 500 B of RAM, 1.95 KiB of flash.",
+        "float32 reaches 90.0 %, whose 95 % interval on 100 clips, 82.6 % to 94.5 %, holds this figure too.",
+    ):  # fmt: skip
+        assert expected in page, expected
+    assert formats.row(FLOAT, formats.columns([FLOAT]))[-1] == "90.0 ms"
 
 
 def test_stored_forms_come_back(tmp_path: Path) -> None:

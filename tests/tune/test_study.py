@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import functools
 import glob
+import itertools
 import json
 import os
 import shutil
@@ -337,6 +338,26 @@ def test_a_page_needs_nothing_else(recipe: Path) -> None:
     page = pareto.html(outcome, pareto.png(outcome))
     assert "RAM &lt; 5 &amp; more" in page and "http" not in page
     assert pareto.row(outcome, results[0])[:4] == ("0", "50.0%", "1,000", "2,000")
+
+
+@pytest.mark.parametrize("count", [1, 8, 60])
+def test_numbers_of_the_front_lie_on_no_other_number(count: int) -> None:
+    spec = study.StudySpec("nucleo-f446", ("accuracy", "ram", "flash"))
+    results = tuple(
+        study.Result(100 + n, {}, 0.9 - n * n / 9000, 40_000 - 300 * n, 60_000 - 20 * n, None, True)
+        for n in range(count)
+    )
+    figure = pareto._drawn(study.Outcome("many", spec, results, ()))
+    renderer = figure.canvas.get_renderer()
+    for axes in figure.axes:
+        boxes = [text.get_window_extent(renderer) for text in axes.texts]
+        assert boxes and not [1 for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]
+        assert {text.get_text() for text in axes.texts} <= {str(result.number) for result in results}
+        assert len(boxes) == count or count > 8
+        places = axes.transData.transform([(0, 0), *zip(*axes.collections[1].get_offsets().T, strict=True)])[
+            1:
+        ]
+        assert not [1 for box in boxes for x, y in places if box.contains(x, y)]
 
 
 def test_values_of_the_command_line_are_checked(recipe: Path) -> None:

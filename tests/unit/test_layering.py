@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 FLOW = [
-    "errors", "version", "paths", "jinja", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo",
+    "errors", "version", "paths", "jinja", "cards", "tables", "boards", "packs", "ir", "ops", "features", "data", "zoo",
     "train", "quantize", "frontends", "m4", "kernels", "passes", "schedule", "codegen", "toolchain", "flash", "sim",
     "runners", "benchmark", "results", "api", "tune", "cli", "__main__",
 ]  # fmt: skip
