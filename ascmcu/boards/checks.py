@@ -219,6 +219,11 @@ def check_power(board: Board, where: str) -> None:
             raise _refuse("power", "not a plausible current", where, expected="20 … 1000 µA/MHz", found=found)
         if not source:
             raise _refuse("power", "the current needs its source", where)
+    idle = None if measured is None else measured.idle
+    if idle is not None and (not idle.source or not 0 <= idle.ua[0] <= idle.ua[1]):
+        raise _refuse(
+            "power", "an idle current needs its source, and the lowest comes first", where, found=idle.ua
+        )
 
 
 CHECKS: tuple[Callable[[Board, str], None], ...] = (

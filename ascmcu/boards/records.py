@@ -90,23 +90,28 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class IdleCurrent:
+    """Supply current of a part that waits for the next inference, as somebody measured it; lowest and highest.
+
+    ``source`` says who measured what, in which sleep mode; the supply is that of the current in run mode.
+    """
+
+    ua: tuple[float, float]
+    source: str
+
+
+@dataclass(frozen=True)
 class MeasuredCurrent:
     """Supply current of a part while it runs neural networks, as somebody measured it; lowest and highest.
 
-    ``source`` says who measured what, at which clock and with which regulator.
+    ``source`` says who measured what, at which clock and with which regulator. ``idle``: what it draws in between;
+    None where nobody says.
     """
 
     ua_per_mhz: tuple[int, int]
     supply_mv: int
     source: str
-
-    def energy_uj(self, cycles: float) -> tuple[float, float]:
-        """Lowest and highest energy in µJ of so many cycles, at the supply of the measurement.
-
-        µA/MHz is pC per cycle; times mV that is 1e-15 J.
-        """
-        low, high = (cycles * charge_pc * self.supply_mv * 1e-9 for charge_pc in self.ua_per_mhz)
-        return low, high
+    idle: IdleCurrent | None = None
 
     def __str__(self) -> str:
         low, high = self.ua_per_mhz
