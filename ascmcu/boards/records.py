@@ -20,7 +20,8 @@ class Memory:
     """One address range. ``ccm`` is RAM that DMA does not reach.
 
     ``banks_bytes``: where the range is several memories in a row, each with a bus port of its own, their sizes.
-    ``code``: RAM that the core fetches code from without waiting, over the I-code bus.
+    ``code``: RAM that the core fetches code from without waiting, over the I-code bus. ``mirrors``: the address at
+    which the first RAM has the same bytes; 0: they are nowhere else.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Memory:
     size_bytes: int
     banks_bytes: tuple[int, ...] = ()
     code: bool = False
+    mirrors: int = 0
 
     @property
     def end(self) -> int:
@@ -303,12 +305,13 @@ class Board:
     @property
     def spare(self) -> Memory | None:
         """The largest other memory that the core writes to. Some chips' DMA does not reach it; none is used here."""
-        others = [m for m in self.chip.memory if m.kind != "flash" and m.name != self.ram.name]
+        own = [m for m in self.chip.memory if m.kind != "flash" and not m.mirrors]
+        others = [m for m in own if m.name != self.ram.name]
         return max(others, key=lambda m: m.size_bytes, default=None)
 
     @property
     def code_memory(self) -> Memory | None:
-        """A RAM beside the first that gives code without waiting, if the chip has one."""
+        """A RAM that gives code without waiting, beside the first or a part of it by another address; None without."""
         others = [m for m in self.chip.memory if m.code and m.name != self.ram.name]
         return max(others, key=lambda m: m.size_bytes, default=None)
 
