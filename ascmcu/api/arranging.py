@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from ascmcu.boards import Board
+from ascmcu.boards import Board, Memory
 from ascmcu.codegen import placing
 from ascmcu.codegen.board import Copied, linker_script
 from ascmcu.codegen.model import WeightArray
@@ -52,20 +53,38 @@ class Arranging:
         Raises:
             BoardError: all weights are to lie in RAM, and do not fit.
         """
-        origin = -(-end_of(elf, self._board.ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
-        memory = None if second_memory else self._board.code_memory
-        code: tuple[Function, ...] = ()
+        board, ram = self._board, self._board.ram
+        origin = -(-end_of(elf, ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
+        memory = None if second_memory else board.code_memory
+        self.placement = Placement(self._in_ram(ram.end - origin))
         if memory is not None:
             found = [Function(name, size_bytes) for name, size_bytes in functions(network, elf)]
-            code = placing.code(self._plan, found, memory.size_bytes)
-        chosen = self._in_ram(self._board.ram.end - origin)
-        self.placement = Placement(chosen, code, memory.name if memory is not None and code else "")
-        if not chosen and not code:
+            self.placement = self._with_code(found, memory, origin)
+        if self.placement == Placement():
             return None
         copied = Copied(
-            tuple(array.symbol for array in chosen), origin, tuple(function.name for function in code)
+            tuple(array.symbol for array in self.placement.weights),
+            origin,
+            tuple(function.name for function in self.placement.code),
         )
-        return linker_script(self._board, second_memory=second_memory, copied=copied)
+        return linker_script(board, second_memory=second_memory, copied=copied)
+
+    def _with_code(self, found: Sequence[Function], memory: Memory, origin: int) -> Placement:
+        """The placement with code too. In a memory that is part of the first RAM it keeps constants out: whatever is
+        predicted to be faster."""
+        plain = self.placement
+        code = placing.code(self._plan, found, memory.size_bytes)
+        if not code:
+            return plain
+        with_code = dataclasses.replace(plain, code=code, code_memory=memory.name)
+        room_bytes = memory.mirrors - origin
+        if not memory.mirrors or placing.needed_bytes(plain.weights) <= room_bytes:
+            return with_code
+        if room_bytes < 0 or self._weights == "ram":
+            return plain
+        fewer = placing.choose(self._plan, plain.weights, room_bytes)
+        candidates = (plain, dataclasses.replace(with_code, weights=fewer))
+        return min(candidates, key=lambda p: placing.placed(self._plan, self._arrays, p).cycles)
 
     def _in_ram(self, free_bytes: int) -> tuple[WeightArray, ...]:
         if self._weights == "flash":

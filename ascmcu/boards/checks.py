@@ -48,6 +48,9 @@ def check_memory(board: Board, where: str) -> None:
     for region in regions:
         if region.size_bytes <= 0 or region.origin % 4 or not 0 <= region.origin < region.end <= 1 << 32:
             raise _refuse("memory", f"{region.name} is empty, unaligned or beyond 4 GiB", where)
+    mirrored = [m for m in regions if m.mirrors]
+    if any(not board.ram.origin <= m.mirrors <= board.ram.end - m.size_bytes for m in mirrored):
+        raise _refuse("memory", "what a memory mirrors lies in the first RAM", where)
     for low, high in itertools.pairwise(regions):
         if low.end > high.origin:
             raise _refuse(
@@ -219,6 +222,11 @@ def check_power(board: Board, where: str) -> None:
             raise _refuse("power", "not a plausible current", where, expected="20 … 1000 µA/MHz", found=found)
         if not source:
             raise _refuse("power", "the current needs its source", where)
+    idle = None if measured is None else measured.idle
+    if idle is not None and (not idle.source or not 0 <= idle.ua[0] <= idle.ua[1]):
+        raise _refuse(
+            "power", "an idle current needs its source, and the lowest comes first", where, found=idle.ua
+        )
 
 
 CHECKS: tuple[Callable[[Board, str], None], ...] = (

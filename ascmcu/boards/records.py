@@ -20,7 +20,8 @@ class Memory:
     """One address range. ``ccm`` is RAM that DMA does not reach.
 
     ``banks_bytes``: where the range is several memories in a row, each with a bus port of its own, their sizes.
-    ``code``: RAM that the core fetches code from without waiting, over the I-code bus.
+    ``code``: RAM that the core fetches code from without waiting, over the I-code bus. ``mirrors``: the address at
+    which the first RAM has the same bytes; 0: they are nowhere else.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Memory:
     size_bytes: int
     banks_bytes: tuple[int, ...] = ()
     code: bool = False
+    mirrors: int = 0
 
     @property
     def end(self) -> int:
@@ -90,23 +92,28 @@ class Tools:
 
 
 @dataclass(frozen=True)
+class IdleCurrent:
+    """Supply current of a part that waits for the next inference, as somebody measured it; lowest and highest.
+
+    ``source`` says who measured what, in which sleep mode; the supply is that of the current in run mode.
+    """
+
+    ua: tuple[float, float]
+    source: str
+
+
+@dataclass(frozen=True)
 class MeasuredCurrent:
     """Supply current of a part while it runs neural networks, as somebody measured it; lowest and highest.
 
-    ``source`` says who measured what, at which clock and with which regulator.
+    ``source`` says who measured what, at which clock and with which regulator. ``idle``: what it draws in between;
+    None where nobody says.
     """
 
     ua_per_mhz: tuple[int, int]
     supply_mv: int
     source: str
-
-    def energy_uj(self, cycles: float) -> tuple[float, float]:
-        """Lowest and highest energy in µJ of so many cycles, at the supply of the measurement.
-
-        µA/MHz is pC per cycle; times mV that is 1e-15 J.
-        """
-        low, high = (cycles * charge_pc * self.supply_mv * 1e-9 for charge_pc in self.ua_per_mhz)
-        return low, high
+    idle: IdleCurrent | None = None
 
     def __str__(self) -> str:
         low, high = self.ua_per_mhz
@@ -298,12 +305,13 @@ class Board:
     @property
     def spare(self) -> Memory | None:
         """The largest other memory that the core writes to. Some chips' DMA does not reach it; none is used here."""
-        others = [m for m in self.chip.memory if m.kind != "flash" and m.name != self.ram.name]
+        own = [m for m in self.chip.memory if m.kind != "flash" and not m.mirrors]
+        others = [m for m in own if m.name != self.ram.name]
         return max(others, key=lambda m: m.size_bytes, default=None)
 
     @property
     def code_memory(self) -> Memory | None:
-        """A RAM beside the first that gives code without waiting, if the chip has one."""
+        """A RAM that gives code without waiting, beside the first or a part of it by another address; None without."""
         others = [m for m in self.chip.memory if m.code and m.name != self.ram.name]
         return max(others, key=lambda m: m.size_bytes, default=None)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ascmcu.cli import every as duty_options
 from ascmcu.cli import names
 
 if TYPE_CHECKING:
@@ -78,12 +79,13 @@ if TYPE_CHECKING:
     "--wait-states", metavar="N", type=click.IntRange(0, 15), default=None,
     help="On sim: flash wait states. [default: those that the board's clock needs; 0 is an ideal flash]",
 )  # fmt: skip
+@duty_options.options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: int | None, as_json: bool,
+    wait_states: int | None, every: str | None, idle_ua: float | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
 
@@ -114,14 +116,16 @@ def command(
             labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
             wait_states=wait_states, progress=progress, tell=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip
+    duty = duty_options.duty(result, every, idle_ua)
     if as_json:
-        click.echo(json.dumps(result.to_dict(), indent=2))
+        click.echo(json.dumps(duty_options.to_dict(result, duty), indent=2))
         return
     from rich.console import Console
 
     from ascmcu.results import table
 
     table.show(result, Console())
+    duty_options.show(result, duty)
     if repeat > 1:
         from ascmcu.benchmark.journal import repeatability
 

@@ -61,7 +61,8 @@ def show_board(name: str, as_json: bool) -> None:
     console = Console(soft_wrap=True)
     console.print(f"[bold]{board.name}[/]: {board.title}, {chip.title} ({chip.core}, {chip.family})")
     for memory in chip.memory:
-        console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
+        also = f", the same as at {memory.mirrors:#010x}" if memory.mirrors else ""
+        console.print(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB{also}")
     pll = clock.pll
     over_drive = ", over-drive" if clock.over_drive else ""
     console.print(

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from ascmcu.cli import every as duty_options
+
 
 @click.command("report")
 @click.argument("result", metavar="[RESULT]", type=click.Path(path_type=Path), default=Path("build"))
@@ -29,10 +31,12 @@ import click
     "--budget", "limits", multiple=True, metavar="NAME=MAX",
     help="Limit such as cycles=5000000, ram=64000 or accuracy=90%. Exit status 1 if exceeded.",
 )  # fmt: skip
+@duty_options.options
 @click.option("--json", "as_json", is_flag=True, help="Same as --format json.")
 def command(
-    result: Path, to: Path | None, form: str, export: Path | None, limits: tuple[str, ...], as_json: bool
-) -> None:
+    result: Path, to: Path | None, form: str, export: Path | None, limits: tuple[str, ...], every: str | None,
+    idle_ua: float | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show RESULT: a file from `ascmcu bench`, or an export's folder (default: build), whose newest result is used."""
     from ascmcu import api
     from ascmcu.paths import check_output
@@ -44,6 +48,9 @@ def command(
     benchmark = api.result(result)
     verdicts = [budgets.judge(bound, benchmark) for bound in bounds]
     form = "json" if as_json else form
+    duty = duty_options.duty(benchmark, every, idle_ua)
+    if duty is not None and form not in ("json", "text"):
+        raise click.UsageError("--every goes with --format text or json")
     if form == "html":
         click.echo(api.report(result, to, export=export))
     elif form == "text" and to is None:
@@ -52,8 +59,12 @@ def command(
         from ascmcu.results import table
 
         table.show(benchmark, Console())
+        duty_options.show(benchmark, duty)
+    elif form == "json":
+        _put(json.dumps(duty_options.to_dict(benchmark, duty), indent=2) + "\n", to)
     else:
-        _put(_text(form, benchmark, verdicts), to)
+        told = [] if duty is None else duty_options.sentences(benchmark, duty)
+        _put(_text(form, benchmark, verdicts) + "".join(f"{line}\n" for line in told), to)
     for verdict in verdicts:
         if not verdict.kept:
             click.echo(f"budget broken: {verdict.sentence}", err=True)
@@ -61,8 +72,6 @@ def command(
 
 
 def _text(form: str, benchmark: Any, verdicts: list[Any]) -> str:
-    if form == "json":
-        return json.dumps(benchmark.to_dict(), indent=2) + "\n"
     if form == "markdown":
         from ascmcu.results import markdown
 

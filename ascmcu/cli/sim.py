@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from ascmcu.sim import Result
+    from ascmcu.sim.pair import Pair
     from ascmcu.sim.profile import FunctionRow, LineRow
 
 _ROWS = 25
@@ -21,12 +22,19 @@ _ROWS = 25
 
 @click.command()
 @click.argument("elf", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("other", required=False, type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--between",
     nargs=2,
     metavar="SYM SYM",
     help="Count from the first execution of the first symbol to the next execution of the second; "
     "the same symbol twice: one call of that function.",
+)
+@click.option(
+    "--between-other",
+    nargs=2,
+    metavar="SYM SYM",
+    help="The same for OTHER, if its symbols have other names.",
 )
 @click.option("--board", metavar="NAME", help="Board or part to simulate. [default: guessed from the ELF]")
 @click.option(
@@ -45,10 +53,16 @@ _ROWS = 25
 @click.option(
     "--flame", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.svg", help="Write a flame graph."
 )
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), metavar="OUT.html",
+    help="With OTHER: write the comparison as a page.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     elf: Path,
+    other: Path | None,
     between: tuple[str, str] | None,
+    between_other: tuple[str, str] | None,
     board: str | None,
     wait_states: int | None,
     limit_cycles: int | None,
@@ -56,14 +70,24 @@ def command(
     annotate: bool,
     function: str | None,
     flame: Path | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
-    """Run any bare-metal Cortex-M4 ELF on the cycle model.
+    """Run any bare-metal Cortex-M4 ELF on the cycle model; with OTHER, compare two.
 
     The program's output (semihosting, ITM, serial port) goes to standard output, or to standard error with --json.
     Flash wait states are those that the board's clock needs; without --board there are none. The report states them.
     Exit status 0 means that the simulation finished; the program's own exit code is reported.
     """
+    if other is not None:
+        if annotate or function or flame:
+            raise click.UsageError("--annotate, --function and --flame take one ELF")
+        _compare(
+            (elf, other), (between, between_other or between), board, wait_states, limit_cycles, page, as_json
+        )
+        return
+    if between_other or page:
+        raise click.UsageError("--between-other and --html need a second ELF")
     from ascmcu.paths import check_output, write_whole
     from ascmcu.sim import flame as flames
     from ascmcu.sim import profile as profiles
@@ -95,6 +119,55 @@ def command(
             click.echo(function_table(rows, result.cycles))
         if annotate:
             click.echo(line_table(hottest, lines))
+
+
+def _compare(
+    elfs: tuple[Path, Path],
+    between: tuple[tuple[str, str] | None, tuple[str, str] | None],
+    board: str | None,
+    wait_states: int | None,
+    limit_cycles: int | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Run two programs and show them side by side."""
+    from ascmcu.paths import check_output, write_whole
+    from ascmcu.sim import pair as pairs
+    from ascmcu.sim import session
+
+    if page:
+        check_output(page, *elfs)
+    pair = pairs.run(
+        elfs,
+        (between[0] or None, between[1] or None),
+        board=board,
+        wait_states=wait_states,
+        limit_cycles=limit_cycles or session.DEFAULT_LIMIT_CYCLES,
+    )
+    if page:
+        write_whole(page, pairs.html(pair))
+    if as_json:
+        runs = (pair.first, pair.second)
+        reports = [{"elf": run.name, **_report(run.result, list(run.functions), "", [])} for run in runs]
+        click.echo(json.dumps({"first": reports[0], "second": reports[1], "ratio": pair.ratio}, indent=2))
+        return
+    click.echo(pair_text(pair))
+
+
+def pair_text(pair: Pair) -> str:
+    """Two programs for the terminal: the whole of each, then the functions, most expensive first."""
+    lines = []
+    for run in (pair.first, pair.second):
+        sizes = f"{run.flash_bytes:,} bytes loaded, {run.ram_bytes:,} bytes of static RAM"
+        lines += [f"{run.name}: {sizes}", *(f"  {line}" for line in _text(run.result).splitlines())]
+    lines.append(f"{pair.second.name} takes {pair.ratio:.3f} times the cycles of {pair.first.name}")
+    names = (pair.first.name, pair.second.name)
+    lines += ["", f"{names[0][-16:]:>16} {names[1][-16:]:>16}  function, cycles without its callees"]
+    told = [["–" if c is None else f"{c:,}" for c in row.cycles] for row in pair.rows[:_ROWS]]
+    lines += [f"{a:>16} {b:>16}  {row.name}" for (a, b), row in zip(told, pair.rows, strict=False)]
+    if len(pair.rows) > _ROWS:
+        lines.append(f"… and {len(pair.rows) - _ROWS} more; --json has all")
+    return "\n".join(lines)
 
 
 def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]) -> dict[str, Any]:

@@ -84,7 +84,8 @@ class Symbol:
 class Energy:
     """An estimate for one clip: cycles × measured current per MHz × supply, lowest and highest.
 
-    The core alone; ``source`` says who measured the current on what.
+    The core alone; ``source`` says who measured the current on what. ``idle_ua_low`` and ``idle_ua_high`` are drawn
+    between clips, None where nobody has measured that.
     """
 
     microjoules_low: float
@@ -93,6 +94,14 @@ class Energy:
     ua_per_mhz_high: float
     supply_mv: int
     source: str
+    idle_ua_low: float | None = None
+    idle_ua_high: float | None = None
+    idle_source: str = ""
+
+    def of(self, cycles: float) -> tuple[float, float]:
+        """Lowest and highest energy of so many cycles, in µJ: µA/MHz is pC per cycle, times mV that is 1e-15 J."""
+        per_cycle = self.supply_mv * 1e-9
+        return cycles * self.ua_per_mhz_low * per_cycle, cycles * self.ua_per_mhz_high * per_cycle
 
     def figure(self) -> tuple[str, str]:
         """The range in digits, and its unit: µJ or mJ."""

@@ -243,8 +243,11 @@ def _energy(board: Board, counted: CountSummary | None) -> Energy | None:
     measured = board.chip.power.measured
     if counted is None or measured is None:
         return None
-    low, high = measured.energy_uj(counted.network + counted.frontend)
-    return Energy(round(low, 3), round(high, 3), *measured.ua_per_mhz, measured.supply_mv, measured.source)
+    idle = measured.idle
+    bounds = (None, None, "") if idle is None else (*idle.ua, idle.source)
+    found = Energy(0.0, 0.0, *measured.ua_per_mhz, measured.supply_mv, measured.source, *bounds)
+    low, high = found.of(counted.network + counted.frontend)
+    return dataclasses.replace(found, microjoules_low=round(low, 3), microjoules_high=round(high, 3))
 
 
 def _layers(

@@ -107,12 +107,25 @@ def _counts(b: Benchmark) -> Table:
 
 
 def _layers(b: Benchmark) -> Table:
-    table = _plain("layer", "op", "MACs", b.count_kind, "per MAC", "RAM", "flash")
+    energy = b.energy if b.count_kind == "cycles" else None
+    table = _plain(
+        "layer",
+        "op",
+        "MACs",
+        b.count_kind,
+        "per MAC",
+        "RAM",
+        "flash",
+        *(["µJ"] if energy else []),
+    )
     for layer in b.layers:
         per_mac = f"{layer.count / layer.macs:.2f}" if layer.count is not None and layer.macs else ""
         count = "" if layer.count is None else f"{layer.count:,}"
         sizes = [f"{size:,}" if size else "·" for size in (layer.buffer_bytes, layer.flash_bytes)]
         name = escape(short_layer(layer.name))
+        if energy:
+            low, high = (digits(uj) for uj in energy.of(layer.count or 0))
+            sizes.append(low if low == high else f"{low}–{high}")
         table.add_row(name, layer.op, f"{layer.macs:,}" if layer.macs else "·", count, per_mac, *sizes)
     return table
 

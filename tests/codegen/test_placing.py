@@ -113,7 +113,7 @@ def test_weights_in_ram_give_the_same_answers_sooner(
 
 
 @needs_gcc
-@pytest.mark.parametrize("board", ["nucleo-f303", "nucleo-g474", "nucleo-l476", "frdm-k64f"])
+@pytest.mark.parametrize("board", ["nucleo-f303", "nucleo-g474", "nucleo-l476", "nucleo-l4r5", "frdm-k64f"])
 def test_code_lies_where_it_is_fetched_without_waiting(
     board: str, network: Path, plain: api.Export, tmp_path: Path
 ) -> None:
@@ -129,6 +129,21 @@ def test_code_lies_where_it_is_fetched_without_waiting(
     assert f"code in {memory.name}" in (tmp_path / "out" / "plan.txt").read_text()
     assert plain.manifest.ram_bytes["code"] == 0
     assert np.array_equal(_outputs(network, tmp_path / "out")[0], _outputs(network, plain.folder)[0])
+
+
+@needs_gcc
+def test_code_in_a_part_of_the_first_ram_keeps_constants_out_where_that_pays(tmp_path: Path) -> None:
+    (tmp_path / "large.tflite").write_bytes(dense(512, 600))
+    board, out = boards.load("nucleo-l4r5"), tmp_path / "out"
+    memory = board.code_memory
+    assert memory is not None and memory.mirrors and board.spare is None
+    made = _export(tmp_path / "large.tflite", board.name, out).manifest
+    # 307 KB of weights pass where SRAM2 begins, and gain more than the code.
+    assert made.ram_bytes["weights"] > 300_000 and made.ram_bytes["code"] == 0
+    (tmp_path / "small.tflite").write_bytes(dense(512, 300))
+    made = _export(tmp_path / "small.tflite", board.name, out).manifest
+    assert made.ram_bytes["weights"] > 150_000 and made.ram_bytes["code"] > 0
+    assert end_of(out / "firmware.elf", board.ram) <= memory.mirrors
 
 
 @needs_gcc
