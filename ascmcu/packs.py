@@ -8,16 +8,14 @@ before. What a pack does not say (clock tree, pins) is not said here either.
 from __future__ import annotations
 
 import difflib
-import importlib
 import json
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ascmcu import paths
+from ascmcu import extras, paths
 from ascmcu.boards import MemoryKind
 from ascmcu.errors import BoardError, InputError, ToolError
 
@@ -95,12 +93,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _fetch(source: str | None, here: Path) -> None:
-    try:
-        manager = importlib.import_module("cmsis_pack_manager")
-    except ImportError as error:
-        raise ToolError(
-            "cmsis-pack-manager is not installed", hint=f"{sys.executable} -m pip install cmsis-pack-manager"
-        ) from error
+    manager: Any = extras.load("cmsis_pack_manager", "flash", "the packs need cmsis-pack-manager")
     here.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=here) as scratch:
         addresses = None

@@ -112,7 +112,7 @@ def bench(
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else _runner(on, target, wait_states)
     clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
-    for notice in clips.notices:
+    for notice in (*runner.notices, *clips.notices):
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
     result = bench_run.run(

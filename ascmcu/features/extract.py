@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.errors import FeatureError
-from ascmcu.features import micro
+
+from ascmcu.features import mel_scale, micro, tables
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import UNIT
 from ascmcu.features.pcm import Pcm, fit_clip
@@ -27,6 +29,11 @@ _Real = npt.NDArray[np.float64]
 
 # A clip of one constant value has no spread: its normalization divides by this instead.
 CLIP_SPREAD_MIN = 1e-6
+_NEED = "the definition of the features needs librosa"
+
+
+def _librosa() -> Any:
+    return extras.load("librosa", "features", _NEED)
 
 
 def extract(pcm: Pcm, spec: Spec) -> Features:
@@ -67,7 +74,7 @@ def from_mel(mel: _Real, spec: FeatureSpec) -> Features:
 
 def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     """The mel spectrogram before the logarithm, float64 (frames, ``n_mels``, audio channels)."""
-    import librosa
+    librosa = _librosa()
 
     audio = signal(pcm, spec)
     if spec.window_place == "start" or spec.mel_triangles == "mel":
@@ -107,7 +114,7 @@ def signal(pcm: Pcm, spec: FeatureSpec) -> _Real:
 
 def _tensorflow_energies(audio: _Real, spec: FeatureSpec) -> _Real:
     """As ``tf.signal.stft`` and ``linear_to_mel_weight_matrix``, or librosa's counterpart of either."""
-    import librosa
+    librosa = _librosa()
 
     filters = _filters(spec)
     if spec.window_place == "center":
@@ -127,7 +134,7 @@ def _tensorflow_energies(audio: _Real, spec: FeatureSpec) -> _Real:
 
 def _filters(spec: FeatureSpec) -> _Real:
     """(``n_mels``, bins) weights; with ``mel_triangles`` of ``mel`` by the formula of tf.signal, without DC."""
-    import librosa
+    librosa = _librosa()
 
     htk = spec.mel_scale == "htk"
     if spec.mel_triangles == "hz":
@@ -137,25 +144,40 @@ def _filters(spec: FeatureSpec) -> _Real:
                 fmax=spec.fmax_hz, htk=htk, norm="slaney" if spec.mel_norm == "slaney" else None, dtype=np.float64,
             )
         )  # fmt: skip
-    edges = librosa.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
+    edges = mel_scale.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
     corners = np.linspace(edges[0], edges[1], spec.n_mels + 2)
-    at = librosa.hz_to_mel(librosa.fft_frequencies(sr=spec.sample_rate_hz, n_fft=spec.n_fft), htk=htk)
+    at = mel_scale.hz_to_mel(np.fft.rfftfreq(spec.n_fft, 1 / spec.sample_rate_hz), htk=htk)
     rising = (at - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
     falling = (corners[2:, None] - at) / (corners[2:] - corners[1:-1])[:, None]
     weights = np.maximum(0.0, np.minimum(rising, falling))
     weights[:, 0] = 0.0
     if spec.mel_norm == "slaney":
-        hz = librosa.mel_to_hz(corners, htk=htk)
+        hz = mel_scale.mel_to_hz(corners, htk=htk)
         weights *= (2 / (hz[2:] - hz[:-2]))[:, None]
     return np.asarray(weights)
 
 
 def mel_power(pcm: Pcm, spec: Spec) -> _Real:
-    """Power by frame and band of the first channel, float64 (frames, bands): a picture of a clip."""
+    """Power by frame and band of the first channel, float64 (frames, bands): a picture of a clip.
+
+    Needs no librosa, and has no say in any number.
+    """
     if isinstance(spec, FeatureSpec):
-        energies: _Real = mel_energies(pcm, spec)[:, :, 0] ** (3 - spec.power)
-        return energies
+        filters = tables.mel_segments(spec).matrix(1 + spec.n_fft // 2)
+        return np.asarray(_power(signal(pcm, spec)[:, 0], spec) @ filters.T)
     return micro.mel_magnitudes(pcm, spec) ** 2
+
+
+def _power(audio: _Real, spec: FeatureSpec) -> _Real:
+    """Power by frame and FFT bin, float64 (frames, 1 + ``n_fft`` / 2), of a signal (``clip_samples``,)."""
+    if spec.center:
+        audio = np.pad(audio, spec.n_fft // 2, mode="reflect" if spec.pad_mode == "reflect" else "constant")
+    rising = tables.half_window(spec)
+    window = np.concatenate([rising, rising[1 : (spec.win_length + 1) // 2][::-1]])
+    before = (spec.span - spec.win_length) // 2
+    placed = np.pad(window, (before, spec.span - spec.win_length - before))
+    frames = np.lib.stride_tricks.sliding_window_view(audio, spec.span)[:: spec.hop_length]
+    return np.asarray(np.abs(np.fft.rfft(frames * placed, spec.n_fft, axis=1)) ** 2)
 
 
 def to_input(features: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[Any]:
@@ -242,9 +264,7 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
     else:
         x = _limit(10 * _decades(spec) * np.log10(x), spec)
     if spec.n_mfcc is not None:
-        import scipy.fft
-
-        x = scipy.fft.dct(x, type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
+        x = extras.load("scipy.fft", "features", _NEED).dct(x, type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
         if spec.dct_norm == "tensorflow":
             x[:, 0] *= np.sqrt(2)
     return x[spec.crop_frames : len(x) - spec.crop_frames]
@@ -275,7 +295,7 @@ def _append_deltas(x: _Real, spec: FeatureSpec) -> _Real:
         return x
     half = spec.delta_width // 2
     if spec.delta_edges == "nearest":
-        import librosa
+        librosa = _librosa()
 
         orders = range(1, spec.deltas + 1)
         d = [

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.features import extract
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
@@ -65,7 +67,9 @@ def trusted(
     """
     if spec.n_mfcc is not None:
         return np.ones(spec.shape, bool)
-    from scipy.ndimage import minimum_filter1d
+    minimum_filter1d = extras.load(
+        "scipy.ndimage", "features", "this comparison needs scipy"
+    ).minimum_filter1d
 
     kept = (told | ~_loud(mel, spec))[spec.crop_frames : len(mel) - spec.crop_frames]
     parts = [kept]
@@ -91,7 +95,7 @@ def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
 
 def _frame_energies(pcm: Pcm, spec: FeatureSpec) -> Iterator[npt.NDArray[np.float64]]:
     """The energy of each windowed frame by channel, each (frames,)."""
-    import librosa
+    librosa: Any = extras.load("librosa", "features", "this comparison needs librosa")
 
     audio = extract.signal(pcm, spec)
     window = librosa.filters.get_window(spec.window, spec.win_length, fftbins=True)
