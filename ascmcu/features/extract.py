@@ -17,7 +17,6 @@ import numpy.typing as npt
 
 from ascmcu import extras
 from ascmcu.errors import FeatureError
-
 from ascmcu.features import mel_scale, micro, tables
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import UNIT
