@@ -99,14 +99,14 @@ def _fetch(source: str | None, here: Path) -> None:
         addresses = None
         if source is not None:
             addresses = str(Path(scratch) / "addresses")
-            Path(addresses).write_text(source + "\n")
+            Path(addresses).write_text(source + "\n", encoding="utf-8")
         cache = manager.Cache(True, False, json_path=scratch, data_path=str(here), vidx_list=addresses)
         try:
             cache.cache_descriptors()
         except Exception as error:  # whatever its native half reports
             raise ToolError("the index of parts cannot be fetched", where=source, found=str(error)) from error
         made = Path(scratch) / "index.json"
-        if not made.is_file() or made.read_text().strip() in ("", "{}"):
+        if not made.is_file() or made.read_text(encoding="utf-8").strip() in ("", "{}"):
             raise ToolError(
                 "the index of parts is empty",
                 where=source or "the public index",

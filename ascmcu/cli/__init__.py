@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from ascmcu import __version__
+from ascmcu.cli import plain
 from ascmcu.errors import AscmcuError, InputError, ToolError, why
 
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
@@ -165,6 +166,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; whatever goes wrong on purpose becomes one message and its exit status."""
+    plain.install()
     # A plain kill must clean up as Ctrl-C does: half-made folders and emulators go.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

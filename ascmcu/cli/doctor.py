@@ -119,7 +119,9 @@ def _newlib() -> str | None:
         return None
     flags = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
     command = [gcc, *flags, "-print-file-name=libc_nano.a"]
-    path = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    path = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    ).stdout.strip()
     return "libc_nano.a" if path and path != "libc_nano.a" else None
 
 

@@ -121,7 +121,7 @@ def command(
     bounds.require(path, limits)
     for line in finished.heard.lines():
         console.print(line, highlight=False, markup=False)
-    told = json.loads((folder / "metrics.json").read_text())
+    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])
         console.print(f"{told['examples_per_second']:.0f} examples/s on {where}")
@@ -132,7 +132,7 @@ def command(
     for line in _next(path, folder / plain.SPLIT if plain_folder else data, chosen):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
-        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
+        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text(encoding="utf-8")), indent=2))
 
 
 def _no_data(recipe: str) -> Exception:

@@ -440,4 +440,4 @@ def write_json(outcome: Outcome, path: Path) -> None:
         "results": [dataclasses.asdict(result) for result in outcome.results],
         "given_up": [{"number": number, "reason": reason} for number, reason in outcome.given_up],
     }
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
