@@ -8,16 +8,14 @@ before. What a pack does not say (clock tree, pins) is not said here either.
 from __future__ import annotations
 
 import difflib
-import importlib
 import json
 import re
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ascmcu import paths
+from ascmcu import extras, paths
 from ascmcu.boards import MemoryKind
 from ascmcu.errors import BoardError, InputError, ToolError
 
@@ -95,25 +93,20 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _fetch(source: str | None, here: Path) -> None:
-    try:
-        manager = importlib.import_module("cmsis_pack_manager")
-    except ImportError as error:
-        raise ToolError(
-            "cmsis-pack-manager is not installed", hint=f"{sys.executable} -m pip install cmsis-pack-manager"
-        ) from error
+    manager: Any = extras.load("cmsis_pack_manager", "flash", "the packs need cmsis-pack-manager")
     here.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=here) as scratch:
         addresses = None
         if source is not None:
             addresses = str(Path(scratch) / "addresses")
-            Path(addresses).write_text(source + "\n")
+            Path(addresses).write_text(source + "\n", encoding="utf-8")
         cache = manager.Cache(True, False, json_path=scratch, data_path=str(here), vidx_list=addresses)
         try:
             cache.cache_descriptors()
         except Exception as error:  # whatever its native half reports
             raise ToolError("the index of parts cannot be fetched", where=source, found=str(error)) from error
         made = Path(scratch) / "index.json"
-        if not made.is_file() or made.read_text().strip() in ("", "{}"):
+        if not made.is_file() or made.read_text(encoding="utf-8").strip() in ("", "{}"):
             raise ToolError(
                 "the index of parts is empty",
                 where=source or "the public index",

@@ -23,6 +23,8 @@ def commit() -> str:
         subprocess.run(
             [*git, "ls-files", "--error-unmatch", Path(__file__).name], capture_output=True, check=True
         )
-        return subprocess.run(describe, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            describe, capture_output=True, encoding="utf-8", errors="replace", check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""

@@ -48,6 +48,7 @@ def bench(
     warm_up: int = 0,
     save_outputs: PathLike | None = None,
     wait_states: int | None = None,
+    name: str | None = None,
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> Benchmark:
@@ -73,6 +74,7 @@ def bench(
         warm_up: number of clips to run first; their results are discarded.
         save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output: ``NAME.1.npy``.
         wait_states: on ``sim``: flash wait states, instead of those that the board's clock needs.
+        name: what the result, its page and comparisons call the model; its own name where None.
         progress: called with the number of finished clips and of all clips.
         tell: called with notices: assumptions, and clips kept from an interrupted run.
 
@@ -89,6 +91,8 @@ def bench(
             given for given in (tensors, *labels) if given is not None and not isinstance(given, np.ndarray)
         )
         check_output(Path(save_outputs), *map(Path, read))
+    if name is not None and not (name.strip() and name.isprintable()):
+        raise InputError("a name must be printable", found=repr(name))
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
@@ -116,7 +120,7 @@ def bench(
     names, truth = _label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target, wait_states)
     clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
-    for notice in clips.notices:
+    for notice in (*runner.notices, *clips.notices):
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
     result = bench_run.run(
@@ -129,7 +133,7 @@ def bench(
         )
     summary = summarize(manifest, target.board, clips, result, folder)
     provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
-    summary = dataclasses.replace(summary, provenance=provenance)
+    summary = dataclasses.replace(summary, provenance=provenance, model=name or summary.model)
     if check.compared:
         told = f"{check.compared} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
         summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
@@ -144,7 +148,7 @@ def _complete_plan(path: Path, manifest: Manifest, b: Benchmark) -> None:
         return
     pairs = zip(manifest.layers, b.layers, strict=True)
     measured = {layer.code_index: (x.count, x.off) for layer, x in pairs if x.count is not None}
-    write_whole(path, plan_text.with_measured(path.read_text(), measured))
+    write_whole(path, plan_text.with_measured(path.read_text(encoding="utf-8"), measured))
 
 
 def _label_files(

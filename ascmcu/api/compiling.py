@@ -78,9 +78,9 @@ def compile_model(
     model = model_file(Path(model))
     source, data = tflite.load(model)
     source, notices = _with_states(source, states)
-    stages = [("import", source), *passes.run(source)]
     embedded, labels, labels_source = _metadata(data, source, model.name)
     spec = embedded if features is None else _named(features)
+    stages = [("import", source), *passes.run(source, rows_pushed=spec is not None)]
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(

@@ -306,5 +306,5 @@ def _build(
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:
-    (part / "manifest.json").write_text(manifest.to_json())
+    (part / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest

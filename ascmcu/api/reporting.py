@@ -131,5 +131,9 @@ def compare(base: PathLike, *results: PathLike, budget: Sequence[str] = ()) -> l
         InputError: a file is not a result, or a budget is unknown.
     """
     bounds = [budgets.parse(text) for text in budget]
-    first = result(base)
-    return [comparison.compare(first, result(path), bounds) for path in results]
+    loaded = [(Path(path), result(path)) for path in (base, *results)]
+    first, *others = comparison.told_apart(loaded)
+    return [
+        comparison.compare(loaded[0][1], later, bounds, (first, name))
+        for name, (_, later) in zip(others, loaded[1:], strict=True)
+    ]

@@ -59,8 +59,8 @@ def write_sources(
         stages.append((candidate.variant.name, candidate.variant.graph))
     stages += plan.stages
     _write_dumps(stages, folder / DUMPS)
-    (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]))
-    (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name))
+    (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]), encoding="utf-8")
+    (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name), encoding="utf-8")
     source = _model_source(compiled, plan)
     files: dict[str, str] = dict(source.files)
     if compiled.features is not None:
@@ -73,7 +73,7 @@ def write_sources(
     cmsis = isinstance(compiled.features, FeatureSpec)
     files.update(licence.files(compiled.name, compiled.sha256, cmsis=cmsis, firmware=firmware))
     for name, content in files.items():
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="utf-8")
     return _manifest(compiled, candidate, others, source, board)
 
 
@@ -96,7 +96,7 @@ def with_placement(
     text = describe(after, alternatives)
     if placement.weights or placement.code:
         text += placing.describe(plan, after, arrays, placement)
-    (folder / "plan.txt").write_text(text)
+    (folder / "plan.txt").write_text(text, encoding="utf-8")
     cycles = {layer.index: layer.lowered.cycles for layer in after.running}
     layers = tuple(
         dataclasses.replace(layer, predicted_cycles=cycles[layer.code_index]) for layer in manifest.layers
@@ -112,7 +112,7 @@ def _write_dumps(stages: Sequence[tuple[str, Graph]], folder: Path) -> None:
     """The graph after each stage as text, and their large constants in one file."""
     folder.mkdir()
     for number, (name, graph) in enumerate(stages):
-        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph))
+        (folder / f"{number:02d}-{name}.ir").write_text(text.dump(graph), encoding="utf-8")
     large: dict[str, Any] = {key: data for _, graph in stages for key, data in text.constants(graph).items()}
     np.savez(folder / "constants.npz", **large)
 
@@ -221,10 +221,10 @@ def write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Pa
     ends = (manifest.inputs[0], manifest.outputs)
     cmsis = (cmsis_dsp.C_FILES, cmsis_dsp.VERSION)
     weights = manifest.flash_bytes["weights"]
-    sources = [path.read_text() for path in folder.glob("*.[ch]")]
+    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.[ch]")]
     made = library.files(
         compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis, sources
     )
     for name, content in made.items():
         (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(content)
+        (folder / name).write_text(content, encoding="utf-8")

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,9 +23,6 @@ from ascmcu.errors import DataError, InputError, why
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm, fit_clip
 from ascmcu.toolchain.manifest import Manifest, TensorSpec
-
-if TYPE_CHECKING:
-    from ascmcu.data.datasets import Recording
 
 
 @dataclass(frozen=True)
@@ -84,7 +81,7 @@ def from_data(
 
     Args:
         split: the part to take: its name, or ``fold5`` or ``fold=5`` for the part ``5``.
-        limit: at most so many recordings, spread evenly over the list, so that all classes keep their share.
+        limit: at most so many recordings, of all classes and devices in their shares (``sampled``).
         names: a file with the network's classes in the order of its outputs.
         long: what becomes of recordings that are longer than the clip: their first clip, an error, or every window.
 
@@ -113,7 +110,9 @@ def from_data(
         )
     classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
-    chosen = _evenly(list(dataset.recordings), limit)
+    recordings = dataset.recordings
+    strata = [(recording.label, recording.device) for recording in recordings]
+    chosen = [recordings[number] for number in sampled(strata, limit)]
     files = [recording.path for recording in chosen]
     heard, starts = intake.require(files, spec, dataset.root, long)
     clips = []
@@ -174,7 +173,7 @@ def from_tensors(
     Args:
         manifest: of the export.
         tensors: the array, or its ``.npy``.
-        limit: at most so many, from the front.
+        limit: at most so many: of all classes in their shares where ``truth`` says them, else from the front.
         names: a file with the network's classes in the order of its outputs.
         truth: (N,) class numbers or class names, as an array or its ``.npy``.
 
@@ -201,13 +200,18 @@ def from_tensors(
             expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
             found=f"{array.dtype} {array.shape}",
         )
-    count = len(array) if limit is None else min(limit, len(array))
     classes, right = _truth(manifest, names, truth, len(array))
-    loads = [functools.partial(tensor_bytes, array[i], spec) for i in range(count)]
-    named = [f"{i // steps}.{i % steps}" if steps < len(array) else f"{i}" for i in range(count)]
-    follows = [bool(manifest.state_bytes and i % steps) for i in range(count)]
+    numbers: Sequence[int] = range(len(array) if limit is None else min(limit, len(array)))
+    if right and not manifest.state_bytes:
+        numbers = sampled([(str(label),) for label in right], limit)
     chosen = [
-        Clip(named[i], right[i] if right else None, load, follows=follows[i]) for i, load in enumerate(loads)
+        Clip(
+            f"{i // steps}.{i % steps}" if steps < len(array) else f"{i}",
+            right[i] if right else None,
+            functools.partial(tensor_bytes, array[i], spec),
+            follows=bool(manifest.state_bytes and i % steps),
+        )
+        for i in numbers
     ]
     return Clips(Kind.TENSOR, where, classes.labels, tuple(chosen), classes.source, classes.notices)
 
@@ -333,7 +337,34 @@ def part_name(split: str, parts: tuple[str, ...]) -> str:
     return short if split not in parts and short in parts else split
 
 
-def _evenly(recordings: list[Recording], limit: int | None) -> list[Recording]:
-    if limit is None or limit >= len(recordings):
-        return recordings
-    return [recordings[i * len(recordings) // limit] for i in range(limit)]
+def sampled(strata: Sequence[tuple[str, ...]], limit: int | None) -> list[int]:
+    """At most ``limit`` numbers of things, in their order: of each stratum its share, and in it evenly spread.
+
+    Args:
+        strata: of each thing what it is by, the coarsest first: (class, device). Classes get their shares of
+            ``limit``, each at least one where there are enough; within a class so do devices.
+        limit: None for all.
+    """
+    return sorted(_sampled(range(len(strata)), strata, limit if limit is not None else len(strata), 0))
+
+
+def _sampled(numbers: Sequence[int], strata: Sequence[tuple[str, ...]], count: int, depth: int) -> list[int]:
+    if count >= len(numbers):
+        return list(numbers)
+    if not numbers or depth == len(strata[numbers[0]]):
+        return [numbers[i * len(numbers) // count] for i in range(count)]
+    groups: dict[str, list[int]] = {}
+    for number in numbers:
+        groups.setdefault(strata[number][depth], []).append(number)
+    shares = _shares([len(group) for group in groups.values()], count)
+    pairs = zip(groups.values(), shares, strict=True)
+    return [number for group, share in pairs for number in _sampled(group, strata, share, depth + 1)]
+
+
+def _shares(sizes: Sequence[int], count: int) -> list[int]:
+    """``count`` of ``sum(sizes)`` things by group: proportional, none empty where ``count`` is large enough."""
+    given = [1 if count >= len(sizes) else 0] * len(sizes)
+    while sum(given) < count:
+        owed = [count * size / sum(sizes) - had for size, had in zip(sizes, given, strict=True)]
+        given[max(range(len(sizes)), key=owed.__getitem__)] += 1
+    return given

@@ -126,7 +126,7 @@ def left_alone(path: Path, names: str) -> tuple[str, ...]:
     """What to say of interrupted runs beside ``path`` whose clips have the same names and are others."""
     sources = []
     for other in sorted(path.parent.glob("bench-*.jsonl")):
-        lines = other.read_text(errors="replace").splitlines() if other != path else []
+        lines = other.read_text(errors="replace", encoding="utf-8").splitlines() if other != path else []
         head = _parsed(lines[0]) if lines else None
         if head is not None and head.get("names") == names and _parsed(lines[-1]) != _DONE:
             sources.append(f"{head.get('source')} ({len(lines) - 1} clips)")
@@ -176,7 +176,7 @@ def _result(text: str) -> ClipResult | None:
 def repeatability(folder: Path) -> str:
     """How far the network's counts of one clip lie apart in the newest run in ``folder``, in words."""
     newest = max(folder.glob("bench-*.jsonl"), key=lambda path: path.stat().st_mtime)
-    lines = [json.loads(text) for text in newest.read_text().splitlines()]
+    lines = [json.loads(text) for text in newest.read_text(encoding="utf-8").splitlines()]
     repeats = [line["repeats"] for line in lines if line.get("repeats")]
     if not any(map(any, repeats)):
         return "nothing counts here"

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.errors import ToolError
 
 Outputs = list[npt.NDArray[Any]]
-_INSTALL = "pip install ai-edge-litert"
 # Where the interpreter is, in order of preference: the small package, then all of TensorFlow.
 _HOMES = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
 
@@ -51,4 +51,4 @@ def _home() -> Any:
     for name in _HOMES:
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    raise ToolError("LiteRT is not installed", hint=_INSTALL)
+    raise ToolError("LiteRT is not installed", hint=extras.install("litert"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 import shutil
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ascmcu.errors import BoardError, near
 
 # In an export: the descriptions of a board that is not one of ours.
 _KEPT = "board"
+# Letters that a family's name has, as in stm32f4 and nrf5284.
+_FAMILY = 7
 # What keys of a board's table were called before.
 _FORMER = {"stand": "emulators"}
 
@@ -27,7 +30,8 @@ def names() -> list[str]:
 def load(name: str) -> Board:
     """The board of that name, or of the file if ``name`` is the path of a ``.toml``.
 
-    A board is also found by its aliases, and by its chip if no other board has that chip.
+    A board is also found by its aliases, and by its chip if no other board has that chip; the chip may be an order
+    code with package and temperature, such as STM32F446RET6.
 
     Raises:
         BoardError: no such board (near matches are suggested), or a description that breaks a rule.
@@ -70,7 +74,7 @@ def _meant(name: str) -> str:
     for board, raw in _described():
         if wanted in {_plain(known) for known in (board, *raw.get("aliases", ()))}:
             return board
-        if wanted == _plain(str(raw.get("chip"))):
+        if wanted.startswith(_plain(str(raw.get("chip")))):
             on_chip.append(board)
     if len(on_chip) > 1:
         raise BoardError("several boards have this chip", found=name, expected=f"one of {', '.join(on_chip)}")
@@ -91,7 +95,7 @@ def _unknown(name: str) -> BoardError:
     for board, raw in [] if name.endswith(".toml") else _described():
         for word in (board, str(raw.get("chip")), *raw.get("aliases", ())):
             known.setdefault(_plain(word), []).append(board)
-    close = difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)
+    close = [*_kin(_plain(name), known), *difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)]
     boards = list(dict.fromkeys(board for word in close for board in known[word]))[:3]
     return BoardError(
         "unknown board",
@@ -99,6 +103,18 @@ def _unknown(name: str) -> BoardError:
         expected=f"{', '.join(names())}; or a board's .toml file",
         hint=f"did you mean {' or '.join(boards)}?" if boards else "`ascmcu boards list` shows them all",
     )
+
+
+def _kin(name: str, known: Iterable[str]) -> list[str]:
+    """The known words of the same family as a part's name, the nearest first: they begin alike."""
+    alike = {word: _alike(name, word) for word in known}
+    return sorted((word for word, count in alike.items() if count >= _FAMILY), key=lambda word: -alike[word])
+
+
+def _alike(a: str, b: str) -> int:
+    """How many letters two names begin alike with."""
+    pairs = zip(a, b, strict=False)
+    return next((count for count, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
 
 
 def keep(name: str, folder: Path) -> None:

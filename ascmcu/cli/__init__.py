@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 import click
 
 from ascmcu import __version__
+from ascmcu.cli import plain
 from ascmcu.errors import AscmcuError, InputError, ToolError, why
 
 # In pipeline order; the text is what `ascmcu --help` shows, so that help imports no verb.
@@ -129,6 +130,12 @@ def _refuse_twice(command: click.Command) -> None:
 class _LazyGroup(click.Group):
     """Imports ``ascmcu.cli.<verb>`` and takes its ``command`` when the verb is called."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """``ascmcu help VERB`` is ``ascmcu VERB --help``."""
+        if args[:1] == ["help"]:
+            args = [*(word for word in args[1:] if word not in HELP_OPTIONS), "--help"]
+        return super().parse_args(ctx, args)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return [verb for verb in VERBS if importlib.util.find_spec(f"ascmcu.cli.{verb}")]
 
@@ -159,12 +166,13 @@ def cli() -> None:
     """Compile trained audio classifiers to Cortex-M4 firmware, and benchmark it.
 
     Exit status: 0 success; 1 a budget, limit or check failed; 2 bad input or environment; 130 interrupted.
-    `ascmcu completion` prints a completion script for your shell.
+    `ascmcu help VERB` shows the options of a verb; `ascmcu completion` prints a completion script for your shell.
     """
 
 
 def main() -> None:
     """Run the command line; whatever goes wrong on purpose becomes one message and its exit status."""
+    plain.install()
     # A plain kill must clean up as Ctrl-C does: half-made folders and emulators go.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     try:

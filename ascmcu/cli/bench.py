@@ -62,7 +62,10 @@ if TYPE_CHECKING:
     help="Write the raw outputs as .npy of shape (N, *output shape); a second output goes to NAME.1.npy.",
 )  # fmt: skip
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=None, help="Use at most N clips, evenly sampled."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=None,
+    help="Use at most N clips, of all classes and devices in their shares.",
 )
 @click.option(
     "--repeat", type=click.IntRange(min=1), default=1, show_default=True,
@@ -80,12 +83,18 @@ if TYPE_CHECKING:
     help="On sim: flash wait states. [default: those that the board's clock needs; 0 is an ideal flash]",
 )  # fmt: skip
 @duty_options.options
+@click.option(
+    "--name",
+    metavar="NAME",
+    default=None,
+    help="Name in the result, its page and comparisons.  [default: the model's]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
     long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: int | None, every: str | None, idle_ua: float | None, as_json: bool,
+    wait_states: int | None, every: str | None, idle_ua: float | None, name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
 
@@ -114,7 +123,8 @@ def command(
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, tensors=tensors,
             labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
-            wait_states=wait_states, progress=progress, tell=lambda text: click.echo(f"note: {text}", err=True),
+            wait_states=wait_states, name=name, progress=progress,
+            tell=lambda text: click.echo(f"note: {text}", err=True),
         )  # fmt: skip
     duty = duty_options.duty(result, every, idle_ua)
     if as_json:

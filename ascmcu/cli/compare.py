@@ -50,20 +50,19 @@ def command(
     if plot is not None:
         pareto.check_suffix(plot)
     loaded = [(path, api.result(path)) for path in results]
+    called = comparison.told_apart(loaded)
     if plot is not None:
         x, y = budgets.by_name(across), budgets.by_name(upward)
-        pareto.write(plot, pareto.points([(_name(p), b) for p, b in loaded], x, y), x, y)
-        click.echo(plot, err=True)
+        pareto.write(plot, pareto.points(list(zip(called, (b for _, b in loaded), strict=True)), x, y), x, y)
+        click.echo(f"plot: {plot}", err=True)
     elif len(loaded) < 2:
         raise click.UsageError("give two results or more, or --pareto")
-    made = [comparison.compare(loaded[0][1], later, bounds) for _, later in loaded[1:]]
+    made = [
+        comparison.compare(loaded[0][1], later, bounds, (called[0], name))
+        for name, (_, later) in zip(called[1:], loaded[1:], strict=True)
+    ]
     _show("json" if as_json else form, made)
     sys.exit(0 if all(c.kept for c in made) else 1)
-
-
-def _name(path: Path) -> str:
-    """A point's name: the file's, of an export the folder's."""
-    return path.name if path.is_dir() else path.stem
 
 
 def _show(form: str, made: list[Any]) -> None:
@@ -76,7 +75,7 @@ def _show(form: str, made: list[Any]) -> None:
     elif form == "junit":
         from ascmcu.results import junit
 
-        suites = [(f"{c.result.model}.{c.result.runner}", junit.cases(c.result, c.verdicts)) for c in made]
+        suites = [(f"{c.names[1]}.{c.result.runner}", junit.cases(c.result, c.verdicts)) for c in made]
         click.echo(junit.render(suites), nl=False)
     else:
         from rich.console import Console

@@ -8,7 +8,6 @@ import json
 import os
 import platform
 import re
-import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +16,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
+from ascmcu import extras
 from ascmcu.errors import ToolError
 
 _PYTHON_MIN = (3, 11)
@@ -77,28 +77,13 @@ def _python() -> str | None:
     return platform.python_version() if sys.version_info >= _PYTHON_MIN else None
 
 
-def _requirements(extra: str = "") -> list[str]:
-    """What the package depends on, or an extra of it, as pip takes it."""
-    try:
-        named = importlib.metadata.requires("ascmcu") or []
-    except importlib.metadata.PackageNotFoundError:  # a checkout that is not installed
-        return []
-    marked = [line.partition(";") for line in named]
-    return [line.strip() for line, _, marker in marked if extra == _extra_in(marker)]
-
-
-def _extra_in(marker: str) -> str:
-    found = re.search(r"extra == ['\"]([\w-]+)", marker)
-    return found[1] if found else ""
-
-
 def _name(requirement: str) -> str:
     return re.split(r"[\s<>=!~\[]", requirement, maxsplit=1)[0]
 
 
 def _own_packages() -> str | None:
     """Whether everything that the package itself depends on is there; how many they are."""
-    names = [_name(line) for line in _requirements()]
+    names = [_name(line) for line in extras.requirements()]
     return f"{len(names)} of {len(names)}" if names and all(_package(name) for name in names) else None
 
 
@@ -106,15 +91,16 @@ def _extra(name: str) -> Callable[[], str | None]:
     """Whether all packages of an extra are there, with their versions."""
 
     def look() -> str | None:
-        found = {_name(line): _package(_name(line)) for line in _requirements(name)}
+        found = {_name(line): _package(_name(line)) for line in extras.requirements(name)}
         versions = [f"{package} {version}" for package, version in found.items() if version]
         return ", ".join(versions) if versions and len(versions) == len(found) else None
 
     return look
 
 
-def _install_extra(name: str) -> str:
-    return _PIP + (" ".join(shlex.quote(line) for line in _requirements(name)) or f"'ascmcu[{name}]'")
+def _litert() -> str | None:
+    """LiteRT alone, or within TensorFlow."""
+    return _package("ai-edge-litert") or _package("tensorflow")
 
 
 def _sound() -> str | None:
@@ -133,7 +119,9 @@ def _newlib() -> str | None:
         return None
     flags = ("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard")
     command = [gcc, *flags, "-print-file-name=libc_nano.a"]
-    path = subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+    path = subprocess.run(
+        command, capture_output=True, encoding="utf-8", errors="replace", check=False
+    ).stdout.strip()
     return "libc_nano.a" if path and path != "libc_nano.a" else None
 
 
@@ -214,12 +202,11 @@ def _renode() -> str | None:
 
 
 _APT = "sudo apt-get install "
-_PIP = f"{sys.executable} -m pip install "
 _PORT_GROUPS = {"dialout", "uucp"}
 _CACHE = f"ASCMCU_CACHE=FOLDER names another; {_ROOM_MIN_BYTES // 10**6} MB are wanted"
 CHECKS: tuple[Check, ...] = (
     Check("python", _python, "everything (3.11 or newer)", _APT + "python3", True),
-    Check("packages", _own_packages, "everything", _PIP + "the wheel, or the checkout, again", True),
+    Check("packages", _own_packages, "everything", extras.PIP + "the wheel, or the checkout, again", True),
     Check("libsndfile", _sound, "recordings", _APT + "libsndfile1", True),
     Check("cache", _cache, "fetched sources, tuned kernels", _CACHE, True),
     Check("gcc", lambda: _gcc("gcc"), "bench --on host", _APT + "gcc libc6-dev", True),
@@ -232,17 +219,20 @@ CHECKS: tuple[Check, ...] = (
         "cmsis-dsp", _cmsis_dsp, "exports with a front end",
         'python -c "from ascmcu.toolchain import cmsis_dsp; cmsis_dsp.sources()"', True,
     ),
-    Check("unicorn", lambda: _package("unicorn"), "bench --on sim", _PIP + "unicorn", True),
+    Check("unicorn", lambda: _package("unicorn"), "bench --on sim", extras.PIP + "unicorn", True),
     Check("qemu-system-arm", lambda: _program("qemu-system-arm"), "bench --on qemu", _APT + "qemu-system-arm"),
     Check("renode", _renode, "bench --on renode", "a release of github.com/renode/renode, 1.16.1 or newer"),
-    Check("flash tools", _flash_tools, "flash", _install_extra("flash")),
+    Check("flash tools", _flash_tools, "flash", extras.install("flash")),
     Check("debug probes", _probes, "flash", "connect a board; on Linux the probe's udev rules must be installed"),
     Check("serial ports", _ports, "bench --serial", "connect a board with a data cable"),
     Check("port access", _may_open_ports, "bench --serial", "sudo usermod -aG dialout $USER and log in again"),
-    Check("training", _extra("train"), "train", _install_extra("train")),
-    Check("quantizing", _extra("quantize"), "quantize", _install_extra("quantize")),
-    Check("searching", _extra("tune"), "tune", _install_extra("tune")),
-    Check("matplotlib", lambda: _package("matplotlib"), "compare --pareto FILE.png", _PIP + "matplotlib"),
+    Check("training", _extra("train"), "train", extras.install("train")),
+    Check("quantizing", _extra("quantize"), "quantize", extras.install("quantize")),
+    Check("searching", _extra("tune"), "tune", extras.install("tune")),
+    Check("numba", lambda: _package("numba"), "a fast simulator", extras.install("fast")),
+    Check("librosa", _extra("features"), "features check", extras.install("features")),
+    Check("litert", _litert, "the comparison of try with LiteRT", extras.install("litert")),
+    Check("matplotlib", lambda: _package("matplotlib"), "compare --pareto FILE.png", extras.PIP + "matplotlib"),
 )  # fmt: skip
 
 

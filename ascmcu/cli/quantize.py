@@ -122,13 +122,13 @@ def command(
     from ascmcu.tune import formats
 
     file, known = materials.recipe_of(model, recipe, hold_out)
+    source = sources.load(file, known)
     if format in ("int8", "all") and data is None and calibration is None:
         raise InputError(
             "no calibration data", hint="give --data, with --features or --recipe; or --calibration"
         )
     if sensitivity and data is None and calibration is None:
         raise InputError("no data to measure the layers with", hint="give --data or --calibration")
-    source = sources.load(file, known)
     material = _material(source, known, data, features, calibration)
     if data is not None and material is not None and not source.labels:
         click.echo(f"note: {_unknown_order(material)}", err=True)

@@ -90,11 +90,13 @@ def command(
         raise click.UsageError("--between-other and --html need a second ELF")
     from ascmcu.paths import check_output, write_whole
     from ascmcu.sim import flame as flames
+    from ascmcu.sim import native, session
     from ascmcu.sim import profile as profiles
-    from ascmcu.sim import session
 
     if flame:
         check_output(flame, elf)
+    for notice in native.notices():
+        click.echo(f"note: {notice}", err=True)
     machine = session.build(elf, board, wait_states)
     annotate = annotate or function is not None
     if profile or annotate or flame:

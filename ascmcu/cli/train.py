@@ -17,6 +17,7 @@ from ascmcu.cli.progress import counted, staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
 from ascmcu.errors import InputError, near
+from ascmcu.train import folder as folders
 from ascmcu.train import plain
 from ascmcu.train import recipe as recipes
 
@@ -80,12 +81,15 @@ def command(
         raise _no_data(recipe)
     if plain_folder and hold_out is not None:
         raise click.UsageError("--hold-out goes with RECIPE and --data")
+    if output is not None:
+        folders.check(output)
     dataset = datasets.load(data or Path(recipe), datasets.Columns.named(columns))
     if plain_folder:
         chosen, dataset, folder = _plain(dataset, output, changes)
     else:
         chosen = recipes.load(recipe, changes)
         folder = output or Path("runs") / chosen.name
+    folders.check(folder)
     if hold_out is not None:
         kept_out = dataset.part(hold_out)
         others = tuple(part for part in dataset.parts if part != kept_out)
@@ -121,7 +125,7 @@ def command(
     bounds.require(path, limits)
     for line in finished.heard.lines():
         console.print(line, highlight=False, markup=False)
-    told = json.loads((folder / "metrics.json").read_text())
+    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])
         console.print(f"{told['examples_per_second']:.0f} examples/s on {where}")
@@ -132,7 +136,7 @@ def command(
     for line in _next(path, folder / plain.SPLIT if plain_folder else data, chosen):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if as_json:
-        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text()), indent=2))
+        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text(encoding="utf-8")), indent=2))
 
 
 def _no_data(recipe: str) -> Exception:

@@ -65,7 +65,7 @@ def command(
     study.write_json(found, folder / "study.json")
     written = pareto.write(found, folder)
     if as_json:
-        click.echo((folder / "study.json").read_text(), nl=False)
+        click.echo((folder / "study.json").read_text(encoding="utf-8"), nl=False)
     for reason, count in pareto.reasons(found):
         console.print(f"{count} given up: {reason}", highlight=False, markup=False)
     if not found.results:

@@ -68,7 +68,9 @@ def files(
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
     }  # fmt: skip
     if isinstance(features, FeatureSpec):
-        found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text()
+        found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text(
+            encoding="utf-8"
+        )
     found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
     found["README.md"] = render("README.md.j2", **context)
     return found
@@ -82,6 +84,6 @@ def headers(sources: Iterable[str]) -> dict[str, str]:
         for name in _INCLUDE.findall(waiting.pop()):
             path = paths.firmware() / "kernels" / name
             if name not in found and path.is_file():
-                found[name] = path.read_text()
+                found[name] = path.read_text(encoding="utf-8")
                 waiting.append(found[name])
     return found

@@ -19,4 +19,4 @@ def files(name: str, sha256: str, *, cmsis: bool, firmware: bool) -> dict[str, s
     notice = render(
         "NOTICE.j2", name=name, sha256=sha256, tool_version=__version__, cmsis=cmsis, firmware=firmware
     )
-    return {"LICENSE": paths.licence().read_text(), "NOTICE": notice}
+    return {"LICENSE": paths.licence().read_text(encoding="utf-8"), "NOTICE": notice}

@@ -56,7 +56,7 @@ def write(
     """
     recipe = json.dumps({"version": VERSION, **asdict(spec)}, indent=2) + "\n"
     marker = folder / "synth.json"
-    if marker.is_file() and marker.read_text() == recipe:
+    if marker.is_file() and marker.read_text(encoding="utf-8") == recipe:
         return folder
     if folder.exists() and any(folder.iterdir()) and not marker.is_file():
         raise DataError("the folder holds other files", where=str(folder), hint="name a new folder")
@@ -67,7 +67,7 @@ def write(
     try:
         work.chmod(0o755)
         _write_clips(work, spec, progress)
-        (work / "synth.json").write_text(recipe)
+        (work / "synth.json").write_text(recipe, encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         work.rename(folder)
@@ -78,7 +78,7 @@ def write(
 
 def _write_clips(folder: Path, spec: SynthSpec, progress: Callable[[int, int], None]) -> None:
     (folder / "audio").mkdir()
-    with (folder / "meta.csv").open("w", newline="") as file:
+    with (folder / "meta.csv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(["filename", "fold", "target", "category", "source_label"])
         for target, scene in enumerate(SCENES):

@@ -10,10 +10,12 @@ from __future__ import annotations
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
 
@@ -77,13 +79,13 @@ def _played_at(audio: Signal, factor: float, spec: FeatureSpec) -> Signal:
 
 
 def _stretched(audio: Signal, factor: float) -> Signal:
-    import librosa
+    librosa: Any = extras.load("librosa", "features", "this variation needs librosa")
 
     return np.asarray(librosa.effects.time_stretch(audio, rate=factor), np.float64)
 
 
 def _shifted(audio: Signal, semitones: float, spec: FeatureSpec) -> Signal:
-    import librosa
+    librosa: Any = extras.load("librosa", "features", "this variation needs librosa")
 
     shifted = librosa.effects.pitch_shift(
         audio, sr=spec.sample_rate_hz, n_steps=semitones, res_type="soxr_mq"

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.errors import FeatureError
-from ascmcu.features import micro, windows
+from ascmcu.features import mel_scale, micro, tables, windows
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import UNIT, MicroSpec
 from ascmcu.features.pcm import Pcm, fit_clip
@@ -31,6 +32,11 @@ _Real = npt.NDArray[np.float64]
 CLIP_SPREAD_MIN = 1e-6
 # What speechpy adds to the deviation of the rows around a row (``cmvnw``).
 WINDOW_SPREAD_MIN = 1e-10
+_NEED = "the definition of the features needs librosa"
+
+
+def _librosa() -> Any:
+    return extras.load("librosa", "features", _NEED)
 
 
 def extract(pcm: Pcm, spec: Spec) -> Features:
@@ -84,7 +90,7 @@ def stack(x: npt.NDArray[Any], spec: FeatureSpec) -> npt.NDArray[Any]:
 
 def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     """The mel spectrogram before the logarithm, float64 (frames, ``mel_values``, audio channels)."""
-    import librosa
+    librosa = _librosa()
 
     audio = signal(pcm, spec)
     if not _is_librosa(spec):
@@ -187,7 +193,7 @@ def _energies(audio: _Real, spec: FeatureSpec) -> _Real:
 
 def _filters(spec: FeatureSpec) -> _Real:
     """(``n_mels``, bins) weights; with ``mel_triangles`` of ``mel`` by the formula of tf.signal, without DC."""
-    import librosa
+    librosa = _librosa()
 
     htk = spec.mel_scale == "htk"
     if spec.mel_corners == "bin":
@@ -199,24 +205,33 @@ def _filters(spec: FeatureSpec) -> _Real:
                 fmax=spec.fmax_hz, htk=htk, norm="slaney" if spec.mel_norm == "slaney" else None, dtype=np.float64,
             )
         )  # fmt: skip
-    edges = librosa.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
+    edges = mel_scale.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
     corners = np.linspace(edges[0], edges[1], spec.n_mels + 2)
-    at = librosa.hz_to_mel(librosa.fft_frequencies(sr=spec.sample_rate_hz, n_fft=spec.n_fft), htk=htk)
+    at = mel_scale.hz_to_mel(np.fft.rfftfreq(spec.n_fft, 1 / spec.sample_rate_hz), htk=htk)
     rising = (at - corners[:-2, None]) / (corners[1:-1] - corners[:-2])[:, None]
     falling = (corners[2:, None] - at) / (corners[2:] - corners[1:-1])[:, None]
     weights = np.maximum(0.0, np.minimum(rising, falling))
     weights[:, 0] = 0.0
     if spec.mel_norm == "slaney":
-        hz = librosa.mel_to_hz(corners, htk=htk)
+        hz = mel_scale.mel_to_hz(corners, htk=htk)
         weights *= (2 / (hz[2:] - hz[:-2]))[:, None]
     return np.asarray(weights)
 
 
 def mel_power(pcm: Pcm, spec: Spec) -> _Real:
-    """Power by frame and band of the first channel, float64 (frames, bands): a picture of a clip."""
+    """Power by frame and band of the first channel, float64 (frames, bands): a picture of a clip.
+
+    Needs no librosa, and has no say in any number.
+    """
     if isinstance(spec, FeatureSpec):
-        energies: _Real = mel_energies(pcm, spec)[:, :, 0] ** (3 - spec.power)
-        return energies
+        shown = signal(pcm, spec)[:, :1]
+        power = np.abs(np.fft.rfft(frames(shown, spec)[0], spec.n_fft, axis=1)) ** 2
+        filters = (
+            np.eye(spec.bins)[: spec.n_mels]
+            if spec.filters == "none"
+            else tables.mel_segments(spec).matrix(spec.bins)
+        )
+        return np.asarray(power @ filters.T)
     if isinstance(spec, PcmSpec):
         return mel_power(pcm[:, :1], _picture(spec))
     return micro.mel_magnitudes(pcm, spec) ** 2
@@ -322,10 +337,9 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
     else:
         x = _limit(10 * _decades(spec) * np.log10(x), spec)
     if spec.n_mfcc is not None:
-        import scipy.fft
-
         energy = x[:, spec.n_mels :]
-        x = scipy.fft.dct(x[:, : spec.n_mels], type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
+        dct = extras.load("scipy.fft", "features", _NEED).dct
+        x = dct(x[:, : spec.n_mels], type=2, norm="ortho", axis=1)[:, : spec.n_mfcc]
         if spec.dct_norm == "tensorflow":
             x[:, 0] *= np.sqrt(2)
         x *= lifter(spec)[:, None]
@@ -359,7 +373,7 @@ def _append_deltas(x: _Real, spec: FeatureSpec) -> _Real:
         return x
     half = spec.delta_width // 2
     if spec.delta_edges in ("nearest", "interp"):
-        import librosa
+        librosa = _librosa()
 
         orders = range(1, spec.deltas + 1)
         d = [

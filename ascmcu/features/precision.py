@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.features import extract
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
@@ -81,7 +82,9 @@ def trusted(
     """
     if spec.n_mfcc is not None:
         return np.ones(spec.shape, bool)
-    from scipy.ndimage import minimum_filter1d
+    minimum_filter1d = extras.load(
+        "scipy.ndimage", "features", "this comparison needs scipy"
+    ).minimum_filter1d
 
     kept = (told | ~_loud(mel, spec))[spec.crop_frames : len(mel) - spec.crop_frames]
     parts = [kept]

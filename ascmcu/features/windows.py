@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu import extras
 from ascmcu.errors import FeatureError
 
 _Real = npt.NDArray[np.float64]
@@ -36,10 +37,9 @@ def values(name: str, length: int, symmetric: bool) -> _Real:
     if name == "povey":
         return values("hann", length, symmetric) ** _POVEY_EXPONENT
     # Only here: its import takes longer than an export.
-    import scipy.signal
-
+    signal = extras.load("scipy.signal", "features", f"the window {name} needs SciPy")
     try:
-        window = scipy.signal.get_window(
+        window = signal.get_window(
             (kind, float(parameter)) if parameter else kind, length, fftbins=not symmetric
         )
     except (ValueError, TypeError) as error:

@@ -43,7 +43,7 @@ class JLink(FlashTool):
             "g",
             "exit",
         )
-        (scratch / "flash.jlink").write_text("\n".join(lines) + "\n")
+        (scratch / "flash.jlink").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def proved(self, outputs: list[str]) -> bool:
         return "Verify successful" in outputs[-1]

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
+from ascmcu import extras
 from ascmcu.flash import base
 from ascmcu.flash.base import FlashTool, Job, Trouble
 
@@ -16,7 +16,7 @@ class PyOcd(FlashTool):
 
     name = "pyocd"
     program = "pyocd"
-    install = f"{sys.executable} -m pip install pyocd"
+    install = extras.PIP + "pyocd"
     interfaces = ("stlink", "jlink", "daplink")
     troubles = (
         Trouble(r"no (connected|available) debug probes|no target device available", *base.NO_PROBE),

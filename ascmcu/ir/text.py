@@ -75,7 +75,7 @@ def load(path: Path) -> Graph:
     """
     try:
         with np.load(path.with_name("constants.npz")) as stored:
-            return parse(path.read_text(), dict(stored))
+            return parse(path.read_text(encoding="utf-8"), dict(stored))
     except (OSError, ValueError) as error:
         raise InputError("the export's graph cannot be read", where=str(path), found=why(error)) from error
 

@@ -8,6 +8,7 @@ it; which of them run, for one choice of the axes, depends on the schedule and o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Iterator
 
 from ascmcu.ir.graph import Graph
@@ -63,10 +64,11 @@ def apply(transform: Callable[..., Graph], graph: Graph, *chosen: Collection[str
     return name, verify(transform(graph, *chosen), name)
 
 
-def run(graph: Graph) -> Iterator[tuple[str, Graph]]:
-    """Yield each pass's name and its verified result."""
+def run(graph: Graph, *, rows_pushed: bool = False) -> Iterator[tuple[str, Graph]]:
+    """Yield each pass's name and its verified result; ``rows_pushed``: a front end pushes the input's rows."""
+    pushed = functools.wraps(drop_reshapes)(functools.partial(drop_reshapes, rows_pushed=rows_pushed))
     for transform in PIPELINE:
-        name, graph = apply(transform, graph)
+        name, graph = apply(pushed if transform is drop_reshapes else transform, graph)
         yield name, graph
 
 

@@ -10,15 +10,21 @@ from ascmcu.ops.reshape import Reshape
 from ascmcu.passes._rewire import sole_consumer
 
 
-def drop_reshapes(graph: Graph) -> Graph:
-    """An op that takes its input's elements in C order whatever their shape, as dense layers do, needs no reshape."""
-    graph = _through_inputs(graph)
+def drop_reshapes(graph: Graph, rows_pushed: bool = False) -> Graph:
+    """An op that takes its input's elements in C order whatever their shape, as dense layers do, needs no reshape.
+
+    Args:
+        graph: any.
+        rows_pushed: a front end pushes the rows of the input as it is: one that such an op flattens stays so.
+    """
+    if not rows_pushed:
+        graph = _through_inputs(graph)
     nodes = []
     for node in graph.nodes:
         if node.op.READS_FLAT:
             node = _past_reshapes(graph, node)
         nodes.append(node)
-    return graph.replace(nodes=nodes)
+    return _through_inputs(graph.replace(nodes=nodes))
 
 
 def _past_reshapes(graph: Graph, node: Node) -> Node:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
-from ascmcu import zoo
-from ascmcu.errors import ModelError, ToolError
+from ascmcu import extras, zoo
+from ascmcu.errors import ModelError
 
 # Names as AI Edge Quantizer has them: dynamic, weights int8 per channel, activations float32.
 _DYNAMIC = "dynamic_wi8_afp32"
@@ -68,8 +68,4 @@ def _module(name: str) -> Any:
         with zoo.quiet():
             return importlib.import_module(f"ai_edge_quantizer.{name}")
     except ModuleNotFoundError as error:
-        raise ToolError(
-            "this format needs AI Edge Quantizer",
-            found=str(error),
-            hint='run `pip install "ascmcu[quantize]"`',
-        ) from error
+        raise extras.missing("quantize", "this format needs AI Edge Quantizer", error) from error

@@ -64,7 +64,7 @@ def recipe_of(model: Path, name: str | None, hold_out: str | None) -> tuple[Path
     beside = model.parent / "recipe.json"
     if recipe is None and model.suffix in (".keras", ".h5") and beside.is_file():
         try:
-            recipe = Recipe.from_dict(json.loads(beside.read_text()), str(beside))
+            recipe = Recipe.from_dict(json.loads(beside.read_text(encoding="utf-8")), str(beside))
         except ValueError as error:
             raise InputError(
                 "the run's recipe cannot be read", where=str(beside), found=str(error)

@@ -79,12 +79,21 @@ def _parse(model: bytes) -> schema.ModelT:
 
 
 def object_tree(model: bytes) -> schema.ModelT:
-    """The flatbuffer as objects, with buffers that lie behind it in the file (schema.fbs: offset > 1) taken in."""
-    tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
-    for buffer in tree.buffers:
-        if buffer.offset > 1:
-            buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
-            buffer.offset = buffer.size = 0
+    """The flatbuffer as objects, with buffers that lie behind it in the file (schema.fbs: offset > 1) taken in.
+
+    Raises:
+        ModelError: it is cut off or damaged.
+    """
+    try:
+        tree = flatbuffer_utils.convert_bytearray_to_object(bytearray(model))
+        for buffer in tree.buffers:
+            if buffer.offset > 1:
+                buffer.data = np.frombuffer(model, np.uint8, buffer.size, buffer.offset)
+                buffer.offset = buffer.size = 0
+    except Exception as error:  # whatever an offset that leads astray makes of itself
+        raise ModelError(
+            "the model file is truncated or corrupt", found=str(error), hint="copy or convert the model again"
+        ) from error
     return tree
 
 

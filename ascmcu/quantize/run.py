@@ -33,7 +33,7 @@ def finish(run: Run) -> tuple[Path, Scores | None]:
     scores = None
     if run.test:
         scores = score(run.test.dataset, probabilities(model, run.test.examples.x))
-        metrics = json.loads((run.folder / "metrics.json").read_text())
+        metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
         write_json(run.folder / "metrics.json", metrics | {"int8": dataclasses.asdict(scores)})
         both = ({} if run.scores is None else {"float": run.scores}) | {"int8": scores}
         plots.confusions(both, run.train.dataset.labels, run.folder / "confusion.png")

@@ -70,7 +70,7 @@ def load(path: Path, recipe: Recipe | None = None) -> Source:
 def _labels_of_run(network: Path) -> tuple[str, ...]:
     """What the network was trained on, from the metrics that ``ascmcu train`` writes beside it."""
     try:
-        labels = json.loads((network.parent / "metrics.json").read_text())["labels"]
+        labels = json.loads((network.parent / "metrics.json").read_text(encoding="utf-8"))["labels"]
     except (OSError, ValueError, KeyError, TypeError):
         return ()
     return tuple(map(str, labels)) if network.name == "model.keras" else ()

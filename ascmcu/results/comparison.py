@@ -6,8 +6,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from ascmcu import paths
 from ascmcu.errors import InputError
 from ascmcu.results import budgets, cards
 from ascmcu.results.budgets import Budget, Verdict
@@ -76,7 +78,7 @@ class Comparison:
     """Two results and their differences.
 
     Attributes:
-        base, result: the earlier and the later one.
+        base, result: the earlier and the later one; ``names`` are theirs.
         conditions: what the numbers depend on and differs.
         figures: those of the whole that differ: ``result`` less ``base``.
         layers: the layers with a figure that differs, and those that only one of both has.
@@ -86,6 +88,7 @@ class Comparison:
 
     base: Benchmark
     result: Benchmark
+    names: tuple[str, str]
     conditions: tuple[Condition, ...]
     figures: tuple[Difference, ...]
     layers: tuple[LayerDifference, ...]
@@ -128,8 +131,8 @@ class Comparison:
         return {
             "schema": "ascmcu.comparison",
             "version": 1,
-            "base": self.base.model,
-            "result": self.result.model,
+            "base": self.names[0],
+            "result": self.names[1],
             "conditions": [dataclasses.asdict(condition) for condition in self.conditions],
             "figures": [difference(d) for d in self.figures],
             "layers": [
@@ -145,8 +148,42 @@ class Comparison:
         }
 
 
-def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -> Comparison:
+def told_apart(results: Sequence[tuple[Path, Benchmark]]) -> list[str]:
+    """A name for each result: its model's, where several have it with what tells their files or folders apart."""
+    models = [b.model for _, b in results]
+    return [
+        b.model if models.count(b.model) == 1 else f"{b.model} ({_place(path, [p for p, _ in results])})"
+        for path, b in results
+    ]
+
+
+def _place(path: Path, among: Sequence[Path]) -> str:
+    """The end of a path that no other path has; the whole of one that is there twice."""
+    whole = [_parts(other) for other in among]
+    own = _parts(path)
+    for count in range(1, len(own) + 1):
+        if sum(other[-count:] == own[-count:] for other in whole) == 1:
+            return "/".join(own[-count:])
+    return str(path)
+
+
+def _parts(path: Path) -> tuple[str, ...]:
+    return paths.real(path).parts
+
+
+def compare(
+    base: Benchmark,
+    result: Benchmark,
+    limits: Sequence[Budget] = (),
+    names: tuple[str, str] | None = None,
+) -> Comparison:
     """Everything that differs.
+
+    Args:
+        base: the earlier result.
+        result: the later.
+        limits: budgets of the later.
+        names: what they are called; their models where None.
 
     Raises:
         InputError: a relative budget on a figure that the earlier result lacks, or that was not made under the same
@@ -160,6 +197,7 @@ def compare(base: Benchmark, result: Benchmark, limits: Sequence[Budget] = ()) -
     return Comparison(
         base=base,
         result=result,
+        names=names or (base.model, result.model),
         conditions=conditions,
         figures=tuple(_figures(base, result)),
         layers=tuple(_layers(base, result)),

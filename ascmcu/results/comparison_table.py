@@ -18,7 +18,7 @@ def show(comparison: Comparison, console: Console) -> None:
     """Print what differs, the budgets, and under which other conditions the results were made."""
     c = comparison
     console.print(
-        f"[bold]{escape(c.result.model)}[/] against [bold]{escape(c.base.model)}[/], {c.base.board_title}"
+        f"[bold]{escape(c.names[1])}[/] against [bold]{escape(c.names[0])}[/], {c.base.board_title}"
     )
     if c.decisive:
         console.print(f"[yellow]not comparable as they are: {_listed(c.decisive)}[/]", highlight=False)

@@ -57,7 +57,7 @@ def of_comparison(comparisons: Sequence[Comparison]) -> str:
 
 
 def _comparison(c: Comparison) -> list[str]:
-    lines = [f"### {_text(c.result.model)} against {_text(c.base.model)} ({c.base.board_title})", ""]
+    lines = [f"### {_text(c.names[1])} against {_text(c.names[0])} ({c.base.board_title})", ""]
     if c.decisive:
         unlike = "; ".join(f"{x.name} `{_text(x.before)}` → `{_text(x.after)}`" for x in c.decisive)
         lines += [f"**Not comparable as they are:** {unlike}", ""]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ascmcu.errors import InputError, ToolError
+from ascmcu import extras
+from ascmcu.errors import InputError
 from ascmcu.jinja import render
 from ascmcu.paths import write_whole
 from ascmcu.results import words
@@ -117,15 +118,21 @@ class Picture:
 
 def picture(found: Sequence[Point], x: Metric, y: Metric) -> Picture:
     """Lay the plot out. Names that would cover something are left to the points' titles, the front's last."""
-    low_x, high_x = _range([p.x for p in found])
-    low_y, high_y = _range([p.y for p in found])
+    low_x, high_x = _range([p.x for p in found], x)
+    low_y, high_y = _range([p.y for p in found], y)
 
     def place(a: float, b: float) -> tuple[float, float]:
         across = _LEFT + (a - low_x) / (high_x - low_x) * _WIDTH
         return across, _TOP + _HEIGHT - (b - low_y) / (high_y - low_y) * _HEIGHT
 
     marks = [
-        Mark(*place(p.x, p.y), p.name, p.best, f"{p.name}: {_tell(x, p.x)}, {_tell(y, p.y)}") for p in found
+        Mark(
+            *place(p.x, p.y),
+            p.name,
+            p.best,
+            f"{p.name}: {x.title} {_tell(x, p.x)}, {y.title} {_tell(y, p.y)}",
+        )
+        for p in found
     ]
     front = sorted((p for p in found if p.best), key=lambda p: (p.x, p.y))
     steps = tuple(place(*corner) for corner in _staircase(front, x))
@@ -209,12 +216,9 @@ def check_suffix(path: Path) -> None:
 
 
 def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:
-    try:
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ToolError(
-            "a .png needs matplotlib", hint="pip install matplotlib; an .svg needs nothing"
-        ) from error
+    Figure = extras.load(
+        "matplotlib.figure", "train", "a .png needs Matplotlib, an .svg needs nothing"
+    ).Figure
     width, height = _LEFT + _WIDTH + _MARGIN, _TOP + _HEIGHT + _BELOW
     figure = Figure(figsize=(width / 96, height / 96))
     axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(height, 0))
@@ -241,10 +245,12 @@ def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:
     figure.savefig(path, dpi=192)
 
 
-def _range(values: Sequence[float]) -> tuple[float, float]:
+def _range(values: Sequence[float], metric: Metric) -> tuple[float, float]:
+    """What an axis shows: the values with room around them; of a fraction nothing below 0 % or above 100 %."""
     low, high = min(values), max(values)
-    span = (high - low) or abs(high) or 1.0
-    return low - 0.08 * span, high + 0.12 * span
+    span = (high - low) or (0.1 if metric.fraction else abs(high) or 1.0)
+    low, high = low - 0.08 * span, high + 0.12 * span
+    return (max(low, 0.0), min(high, 1.0)) if metric.fraction else (low, high)
 
 
 def _ticks(low: float, high: float) -> list[float]:

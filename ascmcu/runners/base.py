@@ -83,6 +83,11 @@ class Runner(abc.ABC):
         return self.name
 
     @property
+    def notices(self) -> tuple[str, ...]:
+        """What the user should know before it starts."""
+        return ()
+
+    @property
     @abc.abstractmethod
     def facts(self) -> RunnerFacts:
         """Valid while the link is open."""

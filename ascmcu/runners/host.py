@@ -31,12 +31,12 @@ class HostRunner(ProcessRunner):
         self._configure(folder)
         of = f"{build} {host_identity(folder, frontend=self.target.frontend, sanitize=self.sanitize)}"
         made_of = program.with_suffix(".made-of")
-        if not program.exists() or not made_of.exists() or made_of.read_text() != of:
+        if not program.exists() or not made_of.exists() or made_of.read_text(encoding="utf-8") != of:
             made_of.unlink(missing_ok=True)
             build_host(
                 folder, frontend=self.target.frontend, sanitize=self.sanitize, to=program, build_sha256=build
             )
-            made_of.write_text(of)
+            made_of.write_text(of, encoding="utf-8")
         return [str(program)]
 
     def _configure(self, folder: Path) -> None:
@@ -44,7 +44,7 @@ class HostRunner(ProcessRunner):
         if (folder / CONFIG).is_file():
             return
         (folder / "host").mkdir(exist_ok=True)
-        (folder / "host" / CONFIG).write_text(board_code.files(self.target.board)[CONFIG])
+        (folder / "host" / CONFIG).write_text(board_code.files(self.target.board)[CONFIG], encoding="utf-8")
 
 
 RUNNER = HostRunner

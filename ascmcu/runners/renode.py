@@ -90,10 +90,12 @@ class RenodeRunner(ProcessRunner):
             )
         program = find_renode()
         self._version = renode_version(program)
-        (scratch / "renode.repl").write_text(renode_files.platform(board))
+        (scratch / "renode.repl").write_text(renode_files.platform(board), encoding="utf-8")
         script = scratch / "run.resc"
         named = renode_files.literal(script)
-        script.write_text(renode_files.script(board, scratch, self.target.elf.resolve(), self._port))
+        script.write_text(
+            renode_files.script(board, scratch, self.target.elf.resolve(), self._port), encoding="utf-8"
+        )
         return [program, "--console", "--disable-xwt", "--plain", "-e", f"include @{named}"]
 
     def _open_link(self, scratch: Path) -> socket.socket:

@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner, RunnerFacts, Target
-from ascmcu.sim import layout
+from ascmcu.sim import layout, native
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.image import Image
 from ascmcu.sim.machine import Machine
@@ -50,6 +50,11 @@ class SimRunner(Runner):
         """Runs on another flash than the board's own are different runs."""
         own = self.wait_states == self.target.board.clock.wait_states
         return self.name if own else f"{self.name}-{self.wait_states}ws"
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Whether it will be slow."""
+        return native.notices()
 
     @property
     def facts(self) -> RunnerFacts:

@@ -21,6 +21,7 @@ from ascmcu.sim.blocks import Block
 from ascmcu.sim.cpu import CORE, Cpu, const, entry_point, reg
 from ascmcu.sim.flash import stalls_behind
 from ascmcu.sim.layout import FlashTiming
+from ascmcu.sim.native import raise_kept
 
 NEVER = w.NEVER
 
@@ -173,6 +174,7 @@ class Engine:
         while True:
             m[w.REASON] = w.REASON_NONE
             self.cpu.start(address)
+            raise_kept()
             if m[w.REASON] != w.REASON_UNKNOWN:
                 return int(m[w.REASON])
             self._resolve()

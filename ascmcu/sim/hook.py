@@ -20,11 +20,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ascmcu.m4 import costs
 from ascmcu.sim.flash import ask_code, await_code, load_data, stalls_behind
-from ascmcu.sim.native import callback, compiled, inlined, intrinsic, ir, types
+from ascmcu.sim.native import (
+    call_memory,
+    call_read,
+    call_register,
+    call_stop,
+    callback,
+    compiled,
+    inlined,
+    spread,
+    words_at,
+)
 from ascmcu.sim.words import *
 
 _divide_cycles = inlined(costs.divide_cycles)
@@ -38,91 +46,17 @@ _UC_FPSCR = 6
 _UC_PRIMASK, _UC_BASEPRI, _UC_CONTROL, _UC_XPSR, _UC_IPSR = 123, 124, 117, 120, 114
 
 
-@intrinsic
-def _words_at(typing_context: Any, address: Any) -> Any:
-    """The integer as a pointer to 64-bit words."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.inttoptr(arguments[0], ir.IntType(64).as_pointer())
-
-    return types.CPointer(types.int64)(types.int64), generate
-
-
-@intrinsic
-def _call_register_read(typing_context: Any, function: Any, engine: Any, register: Any, into: Any) -> Any:
-    """Call ``uc_reg_read`` at an address known only at run time, which keeps the compiled hook cacheable."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word, half = ir.IntType(64), ir.IntType(32)
-        kind = ir.FunctionType(half, [word, half, word])
-        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        return builder.sext(builder.call(pointer, arguments[1:]), word)
-
-    return types.int64(types.int64, types.int64, types.int32, types.int64), generate
-
-
-@intrinsic
-def _call_stop(typing_context: Any, function: Any, engine: Any) -> Any:
-    """Call ``uc_emu_stop``."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word, half = ir.IntType(64), ir.IntType(32)
-        kind = ir.FunctionType(half, [word])
-        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        return builder.sext(builder.call(pointer, [arguments[1]]), word)
-
-    return types.int64(types.int64, types.int64), generate
-
-
-@intrinsic
-def _call_memory(typing_context: Any, function: Any, engine: Any, address: Any, data: Any, size: Any) -> Any:
-    """Call ``uc_mem_read`` or ``uc_mem_write``."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word, half = ir.IntType(64), ir.IntType(32)
-        kind = ir.FunctionType(half, [word, word, word, word])
-        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        return builder.sext(builder.call(pointer, arguments[1:]), word)
-
-    return types.int64(types.int64, types.int64, types.int64, types.int64, types.int64), generate
-
-
-@intrinsic
-def _call_read(typing_context: Any, function: Any, engine: Any, offset: Any, size: Any, user: Any) -> Any:
-    """Call Python's read function, a ``ctypes`` callback."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        word, half = ir.IntType(64), ir.IntType(32)
-        kind = ir.FunctionType(word, [word, word, half, word])
-        pointer = builder.inttoptr(arguments[0], kind.as_pointer())
-        return builder.call(pointer, arguments[1:])
-
-    return types.int64(types.int64, types.int64, types.int64, types.uint32, types.int64), generate
-
-
-@inlined
-def _hash(key: int) -> Any:
-    mixed = np.uint64(key) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(mixed >> np.uint64(64 - TABLE_BITS))
-
-
-@inlined
-def _site_hash(address: int) -> Any:
-    mixed = np.uint64(address) * np.uint64(0x9E3779B97F4A7C15)
-    return np.int64(mixed >> np.uint64(64 - SITE_BITS))
-
-
 @inlined
 def _register(m: Any, engine: int, register: int) -> Any:
     """A 32-bit register's value, zero-extended."""
-    _call_register_read(m[REG_READ], engine, np.int32(register), m[SCRATCH])
+    call_register(m[REG_READ], engine, register, m[SCRATCH])
     return m[SCRATCH_WORD] & 0xFFFFFFFF
 
 
 @inlined
 def _set_register(m: Any, engine: int, register: int, value: int) -> None:
     m[SCRATCH_WORD] = value & 0xFFFFFFFF
-    _call_register_read(m[REG_WRITE], engine, np.int32(register), m[SCRATCH])
+    call_register(m[REG_WRITE], engine, register, m[SCRATCH])
 
 
 @inlined
@@ -150,7 +84,7 @@ def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
         m[LOG + 2 * count + 1] = size
         m[LOG_COUNT] = count + 1
     m[REASON] = REASON_UNKNOWN
-    _call_stop(m[EMU_STOP], engine)
+    call_stop(m[EMU_STOP], engine)
 
 
 @compiled
@@ -222,7 +156,7 @@ def _port_interrupts(m: Any, engine: int) -> bool:
 def _pack(m: Any, position: int, value: int) -> None:
     """Value number ``position`` of the frame, two to a word."""
     if position & 1:
-        m[FRAME + (position >> 1)] |= value << 32
+        m[FRAME + (position >> 1)] |= ((value ^ 0x80000000) - 0x80000000) << 32
     else:
         m[FRAME + (position >> 1)] = value
 
@@ -253,7 +187,7 @@ def _enter_handler(m: Any, engine: int, address: int) -> bool:
         _pack(m, 24, _register(m, engine, _UC_FPSCR))
         _pack(m, 25, 0)
     at = m[SCRATCH] + 8 * (FRAME - SCRATCH_WORD)
-    if frame < m[STACK_LIMIT] or _call_memory(m[MEM_WRITE], engine, frame, at, 104 if with_fp else 32):
+    if frame < m[STACK_LIMIT] or call_memory(m[MEM_WRITE], engine, frame, at, 104 if with_fp else 32):
         m[DEADLINE] = 0
         m[NATIVE_ALLOWED] = 0
         return False
@@ -290,7 +224,7 @@ def _leave_handler(m: Any, engine: int) -> None:
     lazy = m[FP_CYCLES] if with_fp and m[FP_USED] else 0
     frame = _register(m, engine, _UC_SP)
     size = 104 if with_fp else 32
-    _call_memory(m[MEM_READ], engine, frame, m[SCRATCH] + 8 * (FRAME - SCRATCH_WORD), size)
+    call_memory(m[MEM_READ], engine, frame, m[SCRATCH] + 8 * (FRAME - SCRATCH_WORD), size)
     for n in range(4):
         _set_register(m, engine, _UC_R0 + n, _unpack(m, n))
     _set_register(m, engine, _UC_R0 + 12, _unpack(m, 4))
@@ -388,7 +322,7 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
 def _child(m: Any, parent: int, function: int) -> Any:
     """The context of ``function`` called from ``parent``; the parent itself when the table is full."""
     key = ((parent + 1) << 32) | function
-    slot = _hash(key) & (CONTEXT_SLOTS - 1)
+    slot = spread(key, TABLE_BITS) & (CONTEXT_SLOTS - 1)
     while m[CONTEXT_KEY + slot] != key:
         if m[CONTEXT_KEY + slot] == 0:
             context = m[CONTEXT_COUNT]
@@ -450,10 +384,10 @@ def _record_mark(m: Any, engine: int, which: int, address: int) -> None:
         m[COUNTING] = 1 - which
 
 
-@callback(types.void(types.int64, types.int64, types.uint32, types.int64))
+@callback("void(int64, int64, uint32, int64)")
 def block_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_BLOCK: account for the block just left, enter the one at ``address``."""
-    m = _words_at(user)
+    m = words_at(user)
     if m[REASON] == REASON_UNKNOWN:  # the stop was put off by an IT block: keep the path
         _log_and_stop(m, engine, address, size)
         return
@@ -462,7 +396,7 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
         if m[NODE_ADDRESS + m[NODE]] == address:
             return
     key = ((m[NODE] + 1) << 32) | address
-    slot = _hash(key)
+    slot = spread(key, TABLE_BITS)
     while m[TABLE_KEY + slot] != key:
         if m[TABLE_KEY + slot] == 0:
             _log_and_stop(m, engine, address, size)
@@ -490,19 +424,19 @@ def block_hook(engine: int, address: int, size: int, user: int) -> None:
     if reason != REASON_NONE:
         m[REASON] = reason
         m[RESUME] = 1
-        _call_stop(m[EMU_STOP], engine)
+        call_stop(m[EMU_STOP], engine)
     elif m[CYCLES] >= m[DEADLINE] or (m[INTERRUPT] and not _register(m, engine, _UC_PRIMASK) & 1):
         m[REASON] = REASON_DEADLINE
         m[RESUME] = 1
-        _call_stop(m[EMU_STOP], engine)
+        call_stop(m[EMU_STOP], engine)
 
 
-@callback(types.void(types.int64, types.int64, types.uint32, types.int64))
+@callback("void(int64, int64, uint32, int64)")
 def site_hook(engine: int, address: int, size: int, user: int) -> None:
     """UC_HOOK_CODE on one instruction: what its operands add, and that it was reached."""
-    m = _words_at(user)
+    m = words_at(user)
     m[SITE] = address
-    slot = _site_hash(address)
+    slot = spread(address, SITE_BITS)
     while m[SITE_KEY + slot] != address:
         if m[SITE_KEY + slot] == 0:
             return
@@ -526,7 +460,7 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
         extra += _divide_cycles(dividend, divisor, m[site + SITE_SIGNED]) - costs.DIVIDE_MIN_CYCLES
         if divisor == 0 and m[DIVIDE_TRAP]:
             m[REASON] = REASON_DIVIDE
-            _call_stop(m[EMU_STOP], engine)
+            call_stop(m[EMU_STOP], engine)
     if kinds & (SITE_ALIGN | SITE_FLASH):
         target = _core(m, engine, m[site + SITE_BASE]) + m[site + SITE_OFFSET]
         if m[site + SITE_INDEX] >= 0:
@@ -542,24 +476,24 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
         _set_register(m, engine, _UC_PC, (address + size) | 1)
 
 
-@callback(types.void(types.int64, types.uint32, types.int64))
+@callback("void(int64, uint32, int64)")
 def trap_hook(engine: int, number: int, user: int) -> None:
     """UC_HOOK_INTR: the return from a handler entered here; Python serves everything else."""
-    m = _words_at(user)
+    m = words_at(user)
     if number == 8 and m[NATIVE_ACTIVE]:
         _leave_handler(m, engine)
     else:
         m[TRAP] = number
         m[REASON] = REASON_TRAP
-        _call_stop(m[EMU_STOP], engine)
+        call_stop(m[EMU_STOP], engine)
 
 
-@callback(types.int64(types.int64, types.int64, types.uint32, types.int64))
+@callback("int64(int64, int64, uint32, int64)")
 def register_read(engine: int, offset: int, size: int, user: int) -> Any:
     """uc_cb_mmio_read: a register that Python says stands still until the next event, else ask Python."""
-    region = _words_at(user)
+    region = words_at(user)
     address = region[REGION_BASE] + offset
-    m = _words_at(user - 8 * region[REGION_AT])
+    m = words_at(user - 8 * region[REGION_AT])
     if m[SHADOW_HITS] < SHADOW_LIMIT:
         if m[NATIVE_PORT] >= 0:
             p = PORTS + m[NATIVE_PORT] * PORT_STRIDE
@@ -572,4 +506,4 @@ def register_read(engine: int, offset: int, size: int, user: int) -> Any:
             if m[SHADOW + 2 * i] == address:
                 m[SHADOW_HITS] += 1
                 return m[SHADOW + 2 * i + 1] & ((1 << (8 * size)) - 1)
-    return _call_read(region[REGION_READ], engine, offset, size, user)
+    return call_read(region[REGION_READ], engine, offset, size, user)

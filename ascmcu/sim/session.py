@@ -15,6 +15,8 @@ from ascmcu.sim.machine import End, Machine
 
 DEFAULT_LIMIT_CYCLES = 1_000_000_000_000
 GRACE_CYCLES = 200_000_000  # for what a program still prints behind the measured stretch
+# A program that sleeps so much of so many such stretches, and says nothing, waits for what does not come.
+_ASLEEP, _WAITED = 0.99, 3
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,29 @@ def finish(
 
 
 def _run(machine: Machine, limit_cycles: int) -> None:
-    """To the program's end; one that goes on for good behind the measured stretch is left after a while."""
+    """To the program's end; one that goes on for good behind the measured stretch is left after a while.
+
+    So is one that has slept for long with a serial port open: nobody will send to it.
+    """
+    waited = 0
     while machine.end is None and not machine.idle and machine.engine.cycles < limit_cycles:
         measured = machine.engine.both_marked
+        before = machine.engine.cycles, machine.slept_cycles, _sent(machine)
         machine.run(min(limit_cycles, machine.engine.cycles + GRACE_CYCLES))
         if measured:
             return
+        slept = machine.slept_cycles - before[1] >= _ASLEEP * (machine.engine.cycles - before[0])
+        waited = waited + 1 if slept and _sent(machine) == before[2] else 0
+        ports = [usart.name for usart in machine.usarts.values() if usart.listens]
+        if ports and waited == _WAITED:
+            machine.idle = (
+                f"waits for {' or '.join(ports)}, to which nothing is sent here; "
+                "`ascmcu bench --on sim` sends inputs to an export's firmware"
+            )
+
+
+def _sent(machine: Machine) -> int:
+    return len(machine.console) + sum(len(usart.sent) for usart in machine.usarts.values())
 
 
 def _reached(machine: Machine, names: tuple[str, str], which: int, end: End) -> Mark:

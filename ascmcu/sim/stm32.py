@@ -191,6 +191,11 @@ class Usart(Device):
         self._set(w.EXCEPTION, self.exception)
         self._configure()
 
+    @property
+    def listens(self) -> bool:
+        """Whether the program has opened the port for what comes in."""
+        return bool(self._get(w.LISTENS))
+
     def _get(self, field: int) -> int:
         return int(self._words[self._at + field])
 

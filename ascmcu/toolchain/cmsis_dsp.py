@@ -106,6 +106,8 @@ def home() -> Path:
 
 def _describe(root: Path) -> CmsisDsp:
     origin = root / "ORIGIN.json"
-    version = json.loads(origin.read_text())["version"] if origin.is_file() else f"from {root}"
+    version = (
+        json.loads(origin.read_text(encoding="utf-8"))["version"] if origin.is_file() else f"from {root}"
+    )
     include_dirs = (paths.firmware() / "dsp", root / "Include", root / "PrivateInclude")
     return CmsisDsp(include_dirs, tuple(root / name for name in C_FILES), version)

@@ -52,7 +52,7 @@ def _install(name: str, version: str, files: Iterator[tuple[str, bytes]]) -> Pat
             raise ToolError(
                 "the archive is not a CMSIS-DSP that is known here", where=name, expected=", ".join(missing)
             )
-        (root / "ORIGIN.json").write_text(json.dumps({"version": version}) + "\n")
+        (root / "ORIGIN.json").write_text(json.dumps({"version": version}) + "\n", encoding="utf-8")
         if target.is_dir():
             shutil.rmtree(target)
         try:
@@ -94,7 +94,8 @@ def _from_pack() -> Path:
         done = subprocess.run(
             [sys.executable, "-c", _PACK_SCRIPT, folder],
             capture_output=True,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
             timeout=2 * _TIMEOUT_S,
         )
         packs = list(Path(folder).glob("ARM/CMSIS-DSP/*.pack"))
@@ -149,7 +150,11 @@ runpy.run_module("pip", run_name="__main__")
 def _pip_options() -> dict[str, str]:
     """pip's own settings by option name: environment over command over global over built-in."""
     done = subprocess.run(
-        [sys.executable, "-c", _PIP_SCRIPT], capture_output=True, text=True, timeout=_TIMEOUT_S
+        [sys.executable, "-c", _PIP_SCRIPT],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=_TIMEOUT_S,
     )
     found: dict[tuple[str, str], str] = {}
     for section, name, value in re.findall(r"^(:?\w+:?)\.([\w-]+)=('.*'|\".*\")$", done.stdout, re.MULTILINE):

@@ -104,7 +104,9 @@ def compiler_version(compiler: str) -> str:
     """
     name = Path(compiler).name
     try:
-        done = subprocess.run([compiler, "--version"], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [compiler, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=False
+        )
     except OSError as error:
         raise ToolError(f"{name} cannot be started", where=compiler, found=str(error)) from error
     if done.returncode or not done.stdout:
@@ -192,7 +194,7 @@ def build_firmware(
             shutil.copyfile(linked_with, script)
         moved = arrange(elf, scratch / _object_name(folder / "model.c"), second)
         if moved is not None:
-            script.write_text(moved)
+            script.write_text(moved, encoding="utf-8")
         if build_sha256 is None:
             facts = (compiler_version(gcc), board.name, *_LINK, *flags)
             build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
@@ -301,7 +303,7 @@ def _units(
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
-    if frontend and cmsis_dsp.needed_by((folder / "frontend.h").read_text()):
+    if frontend and cmsis_dsp.needed_by((folder / "frontend.h").read_text(encoding="utf-8")):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
@@ -336,7 +338,7 @@ def _compile(
             str(scratch / unit.name),
         ]
         with subprocess.Popen(
-            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
         ) as compiler:
             running.add(compiler)
             _, said = compiler.communicate()
@@ -401,7 +403,7 @@ def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subproc
         "-o",
         str(elf),
     ]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
 
 
 def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path, board: Board) -> Path:
@@ -413,12 +415,14 @@ def _link_or_explain(gcc: str, objects: Sequence[Path], script: Path, elf: Path,
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
     if board.spare is not None and f"region `{board.ram.name}' overflowed" in linked.stderr:
         script = elf.with_name("two_memories.ld")
-        script.write_text(linker_script(board, second_memory=True))
+        script.write_text(linker_script(board, second_memory=True), encoding="utf-8")
         if _link(gcc, objects, script, elf).returncode == 0:
             return script
     # Linked again into memories that are large enough for anything, so that the needs can be told.
     roomy = elf.with_name("roomy.ld")
-    roomy.write_text(re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text()))
+    roomy.write_text(
+        re.sub(r"LENGTH = \d+", "LENGTH = 0x8000000", script.read_text(encoding="utf-8")), encoding="utf-8"
+    )
     measured = _link(gcc, objects, roomy, elf)
     if measured.returncode != 0:
         raise BuildError("linking failed", where=script.name, details=linked.stderr)
@@ -447,6 +451,6 @@ def does_not_fit(board: Board, flash_bytes: dict[str, int], ram_bytes: dict[str,
 
 
 def _run(command: Sequence[str], what: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False)
     if done.returncode != 0:
         raise BuildError(what, where=Path(command[0]).name, details=done.stderr)

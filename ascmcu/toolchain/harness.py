@@ -65,7 +65,7 @@ def compile_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) 
 
 def link_harness(folder: Path, objects: Sequence[Path], weights: Weights = "flash") -> Harness:
     """The image of compiled objects."""
-    (folder / "weights.ld").write_text(f'REGION_ALIAS("WEIGHTS", {weights})\n')
+    (folder / "weights.ld").write_text(f'REGION_ALIAS("WEIGHTS", {weights})\n', encoding="utf-8")
     elf = folder / f"{objects[0].stem.replace('model', 'harness')}{'' if weights == 'flash' else '-ram'}.elf"
     script = paths.firmware() / "harness" / "harness.ld"
     linked = [*CORE, *_LINK, *map(str, objects), f"-L{folder}", "-T", str(script), "-o", str(elf)]
@@ -80,6 +80,8 @@ def link_harness(folder: Path, objects: Sequence[Path], weights: Weights = "flas
 
 def _run(arguments: Sequence[str], folder: Path) -> None:
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
-    done = subprocess.run([gcc, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [gcc, *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
+    )
     if done.returncode != 0:
         raise refused(gcc, folder / "model.c", done.stderr)

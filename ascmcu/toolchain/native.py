@@ -111,7 +111,7 @@ def _build(files: dict[str, str], with_dsp: bool) -> Path:
 
     def frontend(scratch: Path) -> list[str]:
         for name, text in files.items():
-            (scratch / name).write_text(text)
+            (scratch / name).write_text(text, encoding="utf-8")
         return ["-shared", "-Wl,-z,defs", str(scratch / "frontend.c"), *fft, "-lm"]
 
     fft = []
@@ -123,10 +123,14 @@ def _build(files: dict[str, str], with_dsp: bool) -> Path:
 def _kernels(source: str) -> dict[str, str]:
     """The kernels' headers that a source includes, by name."""
     headers = (paths.firmware() / "kernels").glob("*.h")
-    return {header.name: header.read_text() for header in headers if f'#include "{header.name}"' in source}
+    return {
+        header.name: header.read_text(encoding="utf-8")
+        for header in headers
+        if f'#include "{header.name}"' in source
+    }
 
 
 def _run(command: list[str], source: Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         raise refused(command[0], source, done.stderr)

@@ -60,8 +60,10 @@ def load(folder: Path) -> Trained:
         InputError: it holds no finished run.
     """
     network = require(folder)
-    recipe = Recipe.from_dict(json.loads((folder / "recipe.json").read_text()), str(folder / "recipe.json"))
-    labels = tuple(json.loads((folder / "metrics.json").read_text())["labels"])
+    recipe = Recipe.from_dict(
+        json.loads((folder / "recipe.json").read_text(encoding="utf-8")), str(folder / "recipe.json")
+    )
+    labels = tuple(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["labels"])
     with zoo.quiet():
         model = keras.saving.load_model(network, compile=False)
     return Trained(folder, model, recipe.features, labels)

@@ -43,7 +43,7 @@ class History:
 
     def write(self, path: Path) -> None:
         """A CSV table, a line for each epoch."""
-        with path.open("w", newline="") as file:
+        with path.open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
             table.writerow(field.name for field in dataclasses.fields(Epoch))
             table.writerows(dataclasses.astuple(epoch) for epoch in self.epochs)

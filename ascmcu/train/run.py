@@ -281,7 +281,7 @@ def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON with a last newline."""
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
 def devices() -> list[str]:

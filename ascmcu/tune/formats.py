@@ -304,12 +304,18 @@ def _memory(title: str, used: int | None, room: int) -> Bar:
 
 def write_json(formats: Sequence[Format], path: Path) -> None:
     """The formats as a list of objects."""
-    path.write_text(json.dumps([to_dict(format) for format in formats], indent=2, ensure_ascii=False) + "\n")
+    path.write_text(
+        json.dumps([to_dict(format) for format in formats], indent=2, ensure_ascii=False) + "\n",
+        encoding="utf-8",
+    )
 
 
 def read_json(path: Path) -> list[Format]:
     """What ``write_json`` wrote."""
-    return [Format(**{**raw, "exceeded": tuple(raw["exceeded"])}) for raw in json.loads(path.read_text())]
+    return [
+        Format(**{**raw, "exceeded": tuple(raw["exceeded"])})
+        for raw in json.loads(path.read_text(encoding="utf-8"))
+    ]
 
 
 def to_dict(format: Format) -> dict[str, Any]:

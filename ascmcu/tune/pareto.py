@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ascmcu.errors import ToolError
+from ascmcu import extras
 from ascmcu.results import page
 from ascmcu.tune.study import Outcome, Result
 
@@ -37,13 +37,8 @@ def png(outcome: Outcome) -> bytes:
 
 
 def _drawn(outcome: Outcome) -> Any:
-    try:
-        from matplotlib.figure import Figure
-        from matplotlib.ticker import FuncFormatter, PercentFormatter
-    except ModuleNotFoundError as error:
-        raise ToolError(
-            "plots need Matplotlib", found=str(error), hint='run `pip install "ascmcu[tune]"`'
-        ) from error
+    Figure = extras.load("matplotlib.figure", "tune", "plots need Matplotlib").Figure
+    ticker = extras.load("matplotlib.ticker", "tune", "plots need Matplotlib")
     first, *others = outcome.spec.objectives
     others = others or ["flash"]
     figure = Figure(figsize=(5.0 * len(others), 4.0), layout="constrained")
@@ -52,8 +47,8 @@ def _drawn(outcome: Outcome) -> Any:
             points = [(r.objective(other), r.objective(first)) for r in outcome.results if r.front is chosen]
             axes.scatter(*zip(*points, strict=True) if points else ((), ()), marker=marker, color=colour)
         for axis, name in ((axes.xaxis, other), (axes.yaxis, first)):
-            plain = FuncFormatter(lambda value, _: f"{value:,.0f}")
-            axis.set_major_formatter(PercentFormatter(1.0) if name == "accuracy" else plain)
+            plain = ticker.FuncFormatter(lambda value, _: f"{value:,.0f}")
+            axis.set_major_formatter(ticker.PercentFormatter(1.0) if name == "accuracy" else plain)
         axes.margins(0.08)
         axes.tick_params(axis="x", labelrotation=20)
         axes.set_xlabel(_LABELS[other])

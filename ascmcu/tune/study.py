@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from ascmcu import boards, paths, tables
+from ascmcu import boards, extras, paths, tables
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import BoardError, InputError, LimitError, ToolError
 from ascmcu.tables import Range
@@ -235,12 +235,7 @@ def outcome(study: Study, folder: Path, storage: str | None = None) -> Outcome:
 
 
 def _optuna() -> Any:
-    try:
-        import optuna
-    except ModuleNotFoundError as error:
-        raise ToolError(
-            "a search needs Optuna", found=str(error), hint='run `pip install "ascmcu[tune]"`'
-        ) from error
+    optuna: Any = extras.load("optuna", "tune", "a search needs Optuna")
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)  # the heartbeat
     return optuna
@@ -316,7 +311,7 @@ def _storage(optuna: Any, url: str) -> Any:
             "the study's storage needs a driver",
             where=_without_password(url),
             found=str(error).splitlines()[0][:200],
-            hint='for PostgreSQL run `pip install "ascmcu[postgresql]"`',
+            hint=f"for PostgreSQL run `{extras.install('postgresql')}`",
         ) from error
     except Exception as error:  # the drivers raise what they like
         raise InputError(
@@ -445,4 +440,4 @@ def write_json(outcome: Outcome, path: Path) -> None:
         "results": [dataclasses.asdict(result) for result in outcome.results],
         "given_up": [{"number": number, "reason": reason} for number, reason in outcome.given_up],
     }
-    path.write_text(json.dumps(content, indent=2) + "\n")
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -18,7 +18,8 @@ import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from ascmcu.errors import InputError, ToolError, near
+from ascmcu import extras
+from ascmcu.errors import InputError, near
 
 if TYPE_CHECKING:
     import keras
@@ -49,9 +50,7 @@ def load_tensorflow() -> None:
             tensorflow.config.list_physical_devices()
             importlib.import_module("keras")
     except ModuleNotFoundError as error:
-        raise ToolError(
-            "this step needs TensorFlow", found=str(error), hint='run `pip install "ascmcu[train]"`'
-        ) from error
+        raise extras.missing("train", "this step needs TensorFlow", error) from error
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ascmcu import extras
 from ascmcu.cli import doctor
 
 METADATA = [
@@ -38,7 +39,7 @@ def packages(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_an_extra_is_told_by_its_packages(packages: dict[str, str]) -> None:
     assert doctor._own_packages() == "2 of 2"
     assert doctor._extra("train")() is None, "keras is not there"
-    assert doctor._install_extra("train").endswith("-m pip install 'tensorflow<2.22,>=2.21' 'keras<4,>=3.10'")
+    assert extras.install("train").endswith("-m pip install 'tensorflow<2.22,>=2.21' 'keras<4,>=3.10'")
     packages["keras"] = "3.15.1"
     assert doctor._extra("train")() == "tensorflow 2.21.0, keras 3.15.1"
     del packages["rich"]
@@ -51,7 +52,7 @@ def test_a_checkout_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(importlib.metadata, "requires", nothing)
     assert doctor._own_packages() is None and doctor._extra("train")() is None
-    assert doctor._install_extra("train").endswith("pip install 'ascmcu[train]'")
+    assert extras.install("train").endswith("pip install 'ascmcu[train]'")
 
 
 def _plug(monkeypatch: pytest.MonkeyPatch, *ports: tuple[str, int | None]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ascmcu.sim import native, words
+from ascmcu.sim import jit, words
 
 SIM = Path(words.__file__).parent
 SHARED = {"m", "words", "region"}
@@ -56,21 +56,19 @@ def test_every_list_of_the_table_is_without_gap_or_overlap() -> None:
     assert words.TOTAL - words.PORTS == words.PORT_COUNT * words.PORT_STRIDE
 
 
-@pytest.mark.parametrize(
-    "name", ["sim/words.py", "sim/hook.py", "sim/native.py", "m4/costs.py", "sim/flash.py"]
-)
+@pytest.mark.parametrize("name", ["sim/words.py", "sim/hook.py", "sim/jit.py", "m4/costs.py", "sim/flash.py"])
 def test_compiled_code_is_kept_under_the_sources_that_it_is_made_of(name: str, tmp_path: Path) -> None:
     for folder in ("sim", "m4"):
         shutil.copytree(SIM.parent / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    assert native.cache_folder(tmp_path) == native.cache_folder(SIM.parent)
+    assert jit.cache_folder(tmp_path) == jit.cache_folder(SIM.parent)
     with (tmp_path / name).open("a") as file:
         file.write("# changed\n")
-    assert native.cache_folder(tmp_path) != native.cache_folder(SIM.parent)
+    assert jit.cache_folder(tmp_path) != jit.cache_folder(SIM.parent)
 
 
 def test_every_native_function_is_in_that_cache() -> None:
     from ascmcu.sim import flash, hook
 
-    kept = native.cache_folder(SIM.parent)
+    kept = jit.cache_folder(SIM.parent)
     for function in (hook.port_take, flash.stalls_behind):
         assert Path(function.stats.cache_path).is_relative_to(kept)
