@@ -12,7 +12,6 @@ from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops.lookup import Lookup
 
-
 # An element's cycles on the cycle model: of a loop that the compiler unrolls completely, and of one that stays.
 _UNROLLED = 16
 _UNROLLED_CYCLES = 4.8
