@@ -83,12 +83,13 @@ def _export(network: Path, board: str, folder: Path, **options: object) -> api.E
     return ascmcu.build(ascmcu.compile(network), board, folder, **options)  # type: ignore[arg-type]
 
 
-def _outputs(network: Path, folder: Path) -> tuple[np.ndarray, int]:
+def _outputs(network: Path, folder: Path) -> tuple[np.ndarray, int, list[int]]:
+    """What the firmware answers, its cycles, and the flash of each layer."""
     inputs, outputs = network.with_suffix(".npy"), folder.with_suffix(".npy")
     np.save(inputs, np.random.default_rng(1).integers(-128, 128, (2, 1, 512), dtype=np.int8))
     found = ascmcu.bench(folder, on="sim", tensors=inputs, save_outputs=outputs)
     assert found.counts is not None
-    return np.load(outputs), int(found.counts.network)
+    return np.load(outputs), int(found.counts.network), [layer.flash_bytes for layer in found.layers]
 
 
 @needs_gcc
@@ -98,7 +99,8 @@ def test_weights_in_ram_give_the_same_answers_sooner(
     made = {w: _export(network, "nucleo-f446", tmp_path / w, weights=w) for w in ("ram", "auto")}
     made["flash"] = plain
     results = {w: _outputs(network, export.folder) for w, export in made.items()}
-    assert all(np.array_equal(results["flash"][0], outputs) for outputs, _ in results.values())
+    assert all(np.array_equal(results["flash"][0], outputs) for outputs, _, _ in results.values())
+    assert results["flash"][2] == results["ram"][2] and min(results["ram"][2]) > 0
     assert results["ram"][1] < 0.9 * results["flash"][1]
     assert results["auto"][1] <= 1.01 * results["ram"][1]
     flash, ram = made["flash"].manifest, made["ram"].manifest
