@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ _IDIOMS: dict[str, dict[str, Any]] = {
 _MFCC_BANDS = (23, 26, 32, 40, 64, 80, 128)
 # The nearest starts from which a walk is made, and the clips that it hears.
 _WALKS = 4
+_ROUNDS = 3
 _CLIPS = 3
 
 Progress = Callable[[str, int, int], None]
@@ -104,13 +106,50 @@ def fit(
     found = []
     for done, (_, name, spec, reference) in enumerate(ranked[:_WALKS]):
         progress("walking from the nearest", done, _WALKS)
-        step = searches[reference.order].nearest(spec, is_near)
-        found.append((step.distance.plain_mean, name, step.spec, reference))
-        if is_near(step.distance):
+        error, nearest = _walk(searches[reference.order], spec, is_near)
+        found.append((error, name, nearest, reference))
+        if is_near(searches[reference.order].distance(nearest)):
             break
     _, name, spec, reference = min(found, key=lambda one: one[0])
     whole = Search(recordings, reference.values.astype(np.float32), quantize)
     return Fit(spec, name, whole.distance(spec), len(starts), reference.order)
+
+
+def _walk(
+    search: Search, spec: FeatureSpec, is_near: Callable[[Distance], bool]
+) -> tuple[float, FeatureSpec]:
+    """The nearest spec of some walks, each from where the last one ended; and its mean error.
+
+    A walk may end with gains and offsets of each band that stand for an option. The next begins without them, with
+    the logarithm and norm that then fit best.
+    """
+    best = search.nearest(spec, is_near)
+    for _ in range(_ROUNDS):
+        if is_near(best.distance):
+            break
+        plain = [each for each in _without_gains(best.spec) if each.is_fitted]
+        start = min(plain, key=lambda each: search.distance(each).plain_mean)
+        again = search.nearest(start, is_near)
+        if again.distance.plain_mean >= best.distance.plain_mean:
+            break
+        best = again
+    return best.distance.plain_mean, best.spec
+
+
+def _without_gains(spec: FeatureSpec) -> Iterator[FeatureSpec]:
+    yield spec
+    logs = [{"log": "ln"}, {"log": "log10"}, {"log": "db"}]
+    norms = (
+        [{}]
+        if spec.filters == "none" or spec.mel_corners == "bin"
+        else [{"mel_norm": "none"}, {"mel_norm": "slaney"}]
+    )
+    floors = [{}, {"log_offset": 0.0, "log_floor": 1e-10}, {"log_offset": 1e-6, "log_floor": 0.0}]
+    for log, norm, floor in itertools.product(logs, norms, floors):
+        try:
+            yield spec.unnormalized().replace(range_low=0.0, range_high=1.0, **log, **norm, **floor)
+        except FeatureError:
+            continue
 
 
 def _similarity(search: Search, spec: FeatureSpec) -> float:
@@ -165,6 +204,8 @@ def _frames(idiom: FeatureSpec, rate_hz: int) -> Iterator[tuple[int, int, int]]:
 def _varied(
     idiom: FeatureSpec, rate_hz: int, clip_samples: int, window: int, n_fft: int, hop: int, bands: int
 ) -> Iterator[FeatureSpec]:
+    if n_fft > clip_samples:
+        return
     nyquist = rate_hz / 2
     whole = idiom.fmax_hz >= idiom.sample_rate_hz / 2
     changes: dict[str, Any] = {
