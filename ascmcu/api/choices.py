@@ -13,7 +13,7 @@ from ascmcu.api.compiling import Compiled
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import SWAP
 from ascmcu.ir.verify import verify
-from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
+from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target, Tuning
 from ascmcu.passes.recompute import recomputations, recompute
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
@@ -21,6 +21,8 @@ from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
 Schedule = Literal["rows", "layers", "auto"]
 # Plans whose predicted cycles differ by less are taken to be equally fast: a prediction is no better.
 _TELLS = 0.02
+# RAM that an axis may take more than the other if rows along it take fewer cycles.
+_AXIS_BYTES = 256
 # Barriers behind which rows are made a second time, at most.
 _MOST_RECOMPUTATIONS = 3
 
@@ -71,7 +73,7 @@ def variants(compiled: Compiled) -> tuple[Variant, ...]:
 
 
 def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_TARGET) -> list[Candidate]:
-    """The plans that ``schedule`` allows, best first: whole layers, and rows along the cheapest axis.
+    """The plans that ``schedule`` allows, best first: whole layers, and rows along the better axis.
 
     Args:
         compiled: the model.
@@ -83,11 +85,16 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target = DEFAULT_
     if schedule in ("auto", LAYERS):
         found.append(Candidate(choices[0], make_plan(choices[0].graph, LAYERS, tuning)))
     if schedule in ("auto", ROWS):
-        cheapest = (
-            min(choices, key=lambda v: peak_bytes(v.graph, ROWS, tuning)) if len(choices) > 1 else choices[0]
-        )
-        found.append(Candidate(cheapest, make_plan(cheapest.graph, ROWS, tuning)))
+        streamed = _streamable(choices, tuning) if len(choices) > 1 else choices
+        plans = [Candidate(v, make_plan(v.graph, ROWS, tuning)) for v in streamed]
+        found.append(min(plans, key=lambda candidate: candidate.plan.cycles))
     return better(found)
+
+
+def _streamable(choices: Sequence[Variant], tuning: Tuning) -> list[Variant]:
+    """The axes along which rows take about the least RAM."""
+    peaks = [peak_bytes(v.graph, ROWS, tuning) for v in choices]
+    return [v for v, peak in zip(choices, peaks, strict=True) if peak <= min(peaks) + _AXIS_BYTES]
 
 
 def better(found: Sequence[Candidate]) -> list[Candidate]:

@@ -57,13 +57,15 @@ class Tuning:
     ``scratch_bytes`` bounds what a layer needs only while a step runs, as far as its smallest block allows: less costs
     some cycles, since neighbouring blocks widen the columns between them twice. ``unroll`` is how many pairs of taps
     an inner loop may have side by side: fewer cost cycles and save flash; more do not fit, with their caller, the
-    kilobyte of instruction cache of an STM32. ``shift`` is the requantization's that layers
-    take where they can, ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense
-    layers are much of the network and may have code of their own. ``target`` is what cycles are predicted for.
+    kilobyte of instruction cache of an STM32. Two pixels by four channels of at most ``inside`` pairs of taps are
+    summed inside the code that requantizes them. ``shift`` is the requantization's that layers take where they can,
+    ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense layers are much of the
+    network and may have code of their own. ``target`` is what cycles are predicted for.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
     unroll: int = 8
+    inside: int = 0
     shift: int = 13
     pitch: int = 0
     dense: bool = False

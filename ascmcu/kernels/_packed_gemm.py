@@ -49,9 +49,7 @@ _GAIN = 256
 _ONE_UNROLL = 4
 _MOST_ACC = 1 << 23
 _INT32_LIMIT = 1 << 31
-# Pairs of taps at most, of a layer that may have long loops, whose sums stand in the code that requantizes them.
-_INSIDE_PAIRS, _INSIDE_UNROLL = 40, 8
-_TURN_CYCLES, _COPIES_CYCLES = 4, 4
+_TURN_CYCLES, _COPIES_CYCLES, _THREE_COLUMNS = 4, 4, 12
 # Pairs of taps fewer in the code beside a long requantization, for both must fit the instruction cache.
 _LONG_FINISH = 2
 # Constants in common save some words of each channel; code in common with other layers saves more.
@@ -352,7 +350,7 @@ def packed_gemm(
     packed = 256 * filled[1::2] + filled[0::2]
     if packed.min() < -(1 << 15) or packed.max() >= 1 << 15:
         return None
-    most_code = tuning.unroll + tuning.unroll // 2 - (_LONG_FINISH if found.signed or found.two_words else 0)
+    most_code = tuning.unroll + tuning.unroll // 2 - (_LONG_FINISH if found.two_words else 0)
     unroll, blocks, rest = unrolling(taps // 2, most_code)
     if pixel_bytes + 4 * unroll > MOST_OFFSET:
         return None
@@ -362,7 +360,7 @@ def packed_gemm(
         unroll=unroll,
         blocks=blocks,
         rest=rest,
-        inside=tuning.unroll >= _INSIDE_UNROLL and taps // 2 <= _INSIDE_PAIRS,
+        inside=taps // 2 <= tuning.inside,
         pixel_bytes=pixel_bytes,
         out_step=out_step,
         channel_step=channel_step,
@@ -436,9 +434,12 @@ def folded_bias(found: ChannelConstants, taps: Array, bias: Array, x: Tensor) ->
 
 def unrolling(pairs: int, most: int) -> tuple[int, int, int]:
     """(pairs per loop turn, turns, pairs before the loop) for two pixels: the fewest cycles, then the least code, of
-    which there are ``most`` pairs altogether. Where none are before the loop, four copies are made."""
+    which there are ``most`` pairs altogether. Twelve first, which kernels of three columns have in common, so that
+    layers share code. Where none are before the loop, four copies are made."""
     if pairs <= most:
         return pairs, 1, 0
+    if most >= _THREE_COLUMNS and pairs % _THREE_COLUMNS == 0:
+        return _THREE_COLUMNS, pairs // _THREE_COLUMNS, 0
     found = []
     for unroll in range(1, most + 1):
         turns, rest = divmod(pairs, unroll)

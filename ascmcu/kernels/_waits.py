@@ -23,7 +23,7 @@ from ascmcu.errors import VerifyError
 # The first column: what a part takes less at zero wait states where its weights lie in RAM, beside the activations.
 # After it, for each flash and each number of wait states: what it takes more, with weights in flash and in RAM.
 _PLACEMENTS = 2
-# RM0390 3.4: what the simulator assumes too where no board is named.
+# RM0390 3.4: what is assumed of a flash that nobody has described, by the simulator too where no board is named.
 ASSUMED = FlashCache(read_bytes=16, prefetch=True, instruction_lines=64, data_lines=8)
 # Sections of the table that hold no parts; the fraction of a kernel's cycles where its parts were not measured.
 FLASHES, TYPICAL = "flashes", "typical"
@@ -82,7 +82,7 @@ def _points(wait_states: int, cache: FlashCache) -> list[tuple[int, float]]:
     flashes = measured()
     if not wait_states or not flashes:
         return []
-    nearest = min(flashes, key=lambda flash: _distance(flash.cache, cache))
+    nearest = min(flashes, key=lambda flash: _distance(flash.cache, cache if cache.read_bytes else ASSUMED))
     first = 1 + _PLACEMENTS * sum(len(f.wait_states) for f in flashes[: flashes.index(nearest)])
     known = nearest.wait_states
     above = next((i for i, states in enumerate(known) if states >= wait_states), len(known) - 1)

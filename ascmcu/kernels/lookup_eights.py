@@ -19,7 +19,7 @@ from ascmcu.m4.registers import LR, PC, Core
 from ascmcu.ops.lookup import Lookup
 
 _EIGHT = 8
-_REST_CYCLES = 10  # of an element behind the last eight, in C
+_REST_CYCLES = 6  # of an element behind the last eight, in C
 _STEP_CYCLES = 12  # around the call
 
 _X = Core(0, "x", "eight elements that come next")

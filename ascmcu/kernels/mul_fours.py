@@ -15,12 +15,13 @@ import numpy as np
 from ascmcu.ir.layout import ROW_MAJOR, TIME_TO_WIDTH
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import DType, Tensor
-from ascmcu.kernels import _broadcast
+from ascmcu.kernels import _broadcast, _mul_fours_code
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._saturating import Saturating
 from ascmcu.kernels._work import work
+from ascmcu.m4.listing import Listing
 from ascmcu.ops._quant import Requantization
 from ascmcu.ops.mul import Mul
 
@@ -52,6 +53,18 @@ class Params(Saturating):
     def fours(self) -> int:
         """Groups of four elements in a run."""
         return self.count // 4
+
+    @property
+    def code(self) -> Listing | None:
+        """The assembly, where both operands advance."""
+        if not (self.a_step and self.b_step and self.fours) or self.signed:
+            return None
+        return _mul_fours_code.code(Saturating(self.shift, False, self.low, self.high))
+
+    @property
+    def fours_elements(self) -> int:
+        """Elements of a run's groups of four."""
+        return 4 * self.fours
 
     @property
     def rest(self) -> int:
@@ -100,11 +113,11 @@ def lower(op: Mul, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | 
         low=op.clamp[0],
         high=op.clamp[1],
     )
-    runs, form = output.elements // params.count, f"{a_step}_{b_step}"
+    runs, form = output.elements // params.count, "asm" if params.code else f"{a_step}_{b_step}"
     counts = {
         "runs": runs,
         f"fours_{form}": runs * (params.count // 4),
-        f"rest_{form}": runs * (params.count % 4),
+        f"rest_{a_step}_{b_step}": runs * (params.count % 4),
         "signed": output.elements if params.signed else 0,
         "clamped": output.elements if params.clamps else 0,
     }

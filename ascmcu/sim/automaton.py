@@ -270,7 +270,8 @@ class Automaton:
             self._flash_site(instruction, target)
 
     def _evaluate_opaque(self, block: Block) -> list[_Seen]:
-        """Where accesses through pointers that the block itself loads go, with the memory as it is now.
+        """Where accesses through pointers that the block itself loads go, with the memory as it is now; of a table that
+        is read at an index of the block's own, where it begins.
 
         This is the one place where the first execution speaks for all: those that are aligned now are taken
         to stay aligned.
@@ -281,10 +282,23 @@ class Automaton:
             target = None
             if instruction.memory is not None and instruction.kind is not Kind.TABLE_BRANCH:
                 target = _concrete(instruction, values)
-            if target is not None and instruction in block.opaque:
-                found.append((instruction, target))
+            if instruction in block.opaque:
+                seen = self._about(instruction, values) if target is None else target
+                found += [] if seen is None else [(instruction, seen)]
             self._advance(instruction, target, values)
         return found
+
+    def _about(self, instruction: Instruction, values: dict[int, int | None]) -> int | None:
+        """Where a table begins that is read at an index which nobody knows beforehand: tables lie in one memory."""
+        memory = instruction.memory
+        if memory is None or memory.index < 0 or memory.base == PC:
+            return None
+        base, index = values[memory.base], values[memory.index]
+        known = base if base is not None else None if index is None else index << memory.shift
+        if known is None:
+            return None
+        address = (known + memory.offset) & 0xFFFFFFFF
+        return None if self._beyond_memory(address) else address
 
     def _advance(self, instruction: Instruction, target: int | None, values: dict[int, int | None]) -> None:
         written = instruction.writes | instruction.base_writeback

@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import Section, SymbolTableSection
 
 from ascmcu.boards import Memory
 from ascmcu.errors import BuildError
@@ -56,26 +56,35 @@ def sizes(elf: Path) -> tuple[dict[str, int], dict[str, int]]:
     ram = {"total": 0, **dict.fromkeys(_RAM.values(), 0), "padding": 0}
     flash = {"total": 0, **dict.fromkeys(_FLASH.values(), 0), "padding": 0}
     with reading(elf), elf.open("rb") as file:
-        sections = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED and s["sh_size"]]
-        sections.sort(key=lambda s: int(s["sh_addr"]))
+        image = ELFFile(file)
+        sections = [s for s in image.iter_sections() if s["sh_flags"] & _ALLOCATED and s["sh_size"]]
         for section in sections:
             if section.name not in _RAM and section.name not in _FLASH:
                 raise BuildError(
                     "a section is missing from the memory report", where=elf.name, found=section.name
                 )
-    for table, names in ((ram, _RAM), (flash, _FLASH)):
+        runs = [(int(s["sh_addr"]), s) for s in sections if s.name in _RAM]
+        # What start-up copies lies in flash where it is loaded from.
+        loads = [(_load_address(image, s), s) for s in sections if s.name in _FLASH]
+    for table, names, placed in ((ram, _RAM, runs), (flash, _FLASH, loads)):
         end: int | None = None
-        for section in (s for s in sections if s.name in names):
-            start, size = int(section["sh_addr"]), int(section["sh_size"])
+        for start, section in sorted(placed, key=lambda pair: pair[0]):
+            size = int(section["sh_size"])
             table[names[section.name]] += size
-            if section.name in _RAM and names is _FLASH:
-                continue  # what start-up copies: its initial values follow the rest of the flash
             gap = 0 if end is None else start - end
             # Alignment costs a few bytes; what is further away lies in another memory.
             table["padding"] += gap if names is _FLASH or gap < _OTHER_MEMORY else 0
             end = start + size
         table["total"] = sum(table.values())
     return ram, flash
+
+
+def _load_address(image: ELFFile, section: Section) -> int:
+    """Where a programmer writes the section."""
+    inside = (segment for segment in image.iter_segments("PT_LOAD") if segment.section_in_segment(section))
+    segment = next(inside, None)
+    here = int(section["sh_addr"])
+    return here if segment is None else here - int(segment["p_vaddr"]) + int(segment["p_paddr"])
 
 
 def end_of(elf: Path, memory: Memory) -> int:

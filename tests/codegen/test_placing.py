@@ -83,12 +83,13 @@ def _export(network: Path, board: str, folder: Path, **options: object) -> api.E
     return ascmcu.build(ascmcu.compile(network), board, folder, **options)  # type: ignore[arg-type]
 
 
-def _outputs(network: Path, folder: Path) -> tuple[np.ndarray, int]:
+def _outputs(network: Path, folder: Path) -> tuple[np.ndarray, int, list[int]]:
+    """What the firmware answers, its cycles, and the flash of each layer."""
     inputs, outputs = network.with_suffix(".npy"), folder.with_suffix(".npy")
     np.save(inputs, np.random.default_rng(1).integers(-128, 128, (2, 1, 512), dtype=np.int8))
     found = ascmcu.bench(folder, on="sim", tensors=inputs, save_outputs=outputs)
     assert found.counts is not None
-    return np.load(outputs), int(found.counts.network)
+    return np.load(outputs), int(found.counts.network), [layer.flash_bytes for layer in found.layers]
 
 
 @needs_gcc
@@ -98,7 +99,8 @@ def test_weights_in_ram_give_the_same_answers_sooner(
     made = {w: _export(network, "nucleo-f446", tmp_path / w, weights=w) for w in ("ram", "auto")}
     made["flash"] = plain
     results = {w: _outputs(network, export.folder) for w, export in made.items()}
-    assert all(np.array_equal(results["flash"][0], outputs) for outputs, _ in results.values())
+    assert all(np.array_equal(results["flash"][0], outputs) for outputs, _, _ in results.values())
+    assert results["flash"][2] == results["ram"][2] and min(results["ram"][2]) > 0
     assert results["ram"][1] < 0.9 * results["flash"][1]
     assert results["auto"][1] <= 1.01 * results["ram"][1]
     flash, ram = made["flash"].manifest, made["ram"].manifest
@@ -168,10 +170,26 @@ def test_what_does_not_fit_stays_in_flash(tmp_path: Path) -> None:
     board = boards.load("nucleo-f446")
     assert made.ram_bytes["total"] <= board.ram.size_bytes
     assert 0 < made.ram_bytes["weights"] < made.flash_bytes["weights"]
-    ram, _ = sizes(tmp_path / "out" / "firmware.elf")
-    assert ram == made.ram_bytes
+    ram, flash = sizes(tmp_path / "out" / "firmware.elf")
+    assert (ram, flash) == (made.ram_bytes, made.flash_bytes)
     left = re.search(r"weights in flash: (\d+) bytes", (tmp_path / "out" / "plan.txt").read_text())
     assert left is not None and int(left[1]) >= 512 * 300
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("board", "weights"),
+    [("nucleo-f446", "flash"), ("nucleo-f446", "ram"), ("nucleo-f303", "auto"), ("frdm-k64f", "auto")],
+)
+def test_the_flash_that_is_reported_is_the_image(
+    board: str, weights: str, network: Path, tmp_path: Path
+) -> None:
+    """What start-up copies lies in the image once, between what stays there: no byte is counted twice."""
+    made = _export(network, board, tmp_path / "out", weights=weights).manifest
+    image = (tmp_path / "out" / "firmware.bin").stat().st_size
+    assert made.flash_bytes["total"] == image == sum(v for k, v in made.flash_bytes.items() if k != "total")
+    gap = 1024 if board == "frdm-k64f" else 64  # the K64's flash configuration lies at 0x400
+    assert made.flash_bytes["padding"] < gap
 
 
 def test_a_library_leaves_its_weights_to_the_linker(network: Path, tmp_path: Path) -> None:

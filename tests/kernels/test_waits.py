@@ -89,6 +89,8 @@ def test_a_flash_of_no_board_costs_what_the_nearest_does() -> None:
     wider = replace(f303, line_bytes=32)
     plain = {"weights_in_ram": False, "code_in_ram": False}
     assert _waits.mix(2, wider, **plain) == _waits.mix(2, f303, **plain)
+    art = boards.load("nucleo-f446").chip.flash_cache
+    assert _waits.mix(5, FlashCache(), **plain) == _waits.mix(5, art, **plain)
     cached = FlashCache(read_bytes=8, prefetch=True, instruction_lines=64, data_lines=8, line_bytes=32)
     assert _waits.mix(4, cached, **plain) == _waits.mix(
         4, boards.load("nucleo-l476").chip.flash_cache, **plain

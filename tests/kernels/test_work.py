@@ -118,8 +118,8 @@ def test_rows_take_the_leading_axes_off() -> None:
 def _gemm(**changed: object) -> GemmParams:
     fields: dict[str, object] = {
         "shift": 13, "signed": False, "low": -128, "high": 127, "tap_pairs": 11, "unroll": 4, "blocks": 2, "rest": 3,
-        "pixel_bytes": 44, "out_step": 8, "channel_step": 1, "eights": 0, "groups": 3, "tail": 0, "two_words": False,
-        "common": "",
+        "inside": True, "pixel_bytes": 44, "out_step": 8, "channel_step": 1, "eights": 0, "groups": 3, "tail": 0,
+        "two_words": False, "common": "",
     }  # fmt: skip
     return GemmParams(**(fields | changed))  # type: ignore[arg-type]
 
@@ -145,6 +145,7 @@ def test_bounds_cost_what_saturation_leaves_open(bounds: tuple[int, int]) -> Non
 PACKED = [
     _gemm(), _gemm(tail=2, groups=2), _gemm(tail=3, groups=0), _gemm(low=-5, high=100), _gemm(signed=True),
     _gemm(common="mc"), _gemm(common="c", two_words=True), _gemm(tap_pairs=3, unroll=3, blocks=1, rest=0),
+    _gemm(inside=False), _gemm(tap_pairs=8, rest=0), _gemm(tap_pairs=8, rest=0, inside=False),
     _gemm(tap_pairs=70, unroll=8, blocks=8, rest=6), _gemm(eights=2, groups=1, tap_pairs=16, unroll=8, rest=0),
 ]  # fmt: skip
 
@@ -162,8 +163,14 @@ def _by_turns(d: GemmParams, pixels: int, *, two: bool) -> Counter[str]:
         for _ in range(turns):
             found["packed.turns"] += 1
             for _ in range(groups):
-                found["packed.pair_taps"] += d.tap_pairs
-                found["packed.pair_loops"] += d.blocks if d.blocks > 1 else 0
+                # Inside the code the taps before the loop come first; of a routine all are alike.
+                first = (d.rest if d.blocks > 1 else d.tap_pairs) if d.inside else 0
+                found["packed.pair_first_taps"] += first
+                found["packed.pair_taps"] += d.tap_pairs - first
+                found["packed.pair_routines"] += not d.inside
+                if d.blocks > 1:
+                    found["packed.pair_loops"] += d.blocks
+                    found["packed.pair_copies"] += d.rest == 0
                 found[f"packed.pair_groups{variant}"] += 1
                 found["packed.bounded"] += 2 * 4 * bound
                 # A turn's code in bytes: what passes a kilobyte of cache is fetched line by line.
@@ -233,6 +240,12 @@ def test_bytes_are_widened_by_sixteens_and_fours() -> None:
         assert _counts(_packed_work.widened(words, runs)) == {
             f"packed.widen_{k}": v for k, v in expected.items() if v
         }
+    for runs in (1, 3, 4, 9):
+        by_four, single = runs // 4, runs % 4
+        expected = {"calls": 1, "four_runs": by_four, "runs": single, "words": single}
+        found = _counts(_packed_work.widened(1, runs, side_by_side=True))
+        assert found == {f"packed.widen_{k}": v for k, v in expected.items() if v}
+        assert _packed_work.widened(3, runs, side_by_side=True) == _packed_work.widened(3, runs)
     assert _counts(_packed_work.widened(4, 3)) == {"packed.widen_calls": 1, "packed.widen_short_runs": 3}
     assert _packed_work.widened(0, 3) == _packed_work.widened(3, 0) == NO_WORK
     assert _packed_work.widened_bytes(20) == _packed_work.widened(5)

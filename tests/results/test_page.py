@@ -300,3 +300,46 @@ def test_operators_of_a_family_look_alike() -> None:
     css = (paths.templates() / "report.css").read_text()
     assert all(f".op-{kind} " in css for kind in FAMILIES)
     assert {op.FAMILY for op in registry.kinds().values()} <= set(FAMILIES)
+
+
+def test_on_a_phone_every_figure_of_a_layer_has_its_title(benchmark_result: Benchmark) -> None:
+    """There the table has no head: a cell says itself what it holds."""
+    first, second = benchmark_result.layers
+    told = dataclasses.replace(
+        benchmark_result,
+        predicted_cycles=110_000,
+        layers=(dataclasses.replace(first, predicted_cycles=45_000, macs=0), second),
+    )
+    for b in (told, dataclasses.replace(benchmark_result, counts=None, count_kind="none")):
+        table = page.render(b, None).partition('<table class="layers stack">')[2].partition("</table>")[0]
+        cells = re.findall(r"<td([^>]*)>(.*?)</td>", table, re.DOTALL)
+        assert len(cells) >= 3 * (len(b.layers) + 1)
+        assert all('data-title="' in attributes for attributes, content in cells if content)
+        empty = [attributes for attributes, content in cells if re.sub(r"<[^>]*>", "", content) == "·"]
+        assert all('class="none"' in attributes for attributes in empty), "what is not there takes no line"
+
+
+@pytest.mark.parametrize(
+    ("percent", "name", "room"),
+    [(100, "front end", ""), (25, "front end", "narrow"), (4, "front end", "thin"), (9, "conv", "narrow"),
+     (25, "a_very_long_name_of_a_layer_that_goes_on", "thin")],
+)  # fmt: skip
+def test_names_stand_in_a_bar_where_they_fit(percent: float, name: str, room: str) -> None:
+    assert page_parts.Slice(name, "1", percent, "op-conv").room == room
+
+
+def test_names_and_sizes_stand_in_tiles_that_hold_them() -> None:
+    def tile(width: float, height: float, name: str = "arm_rfft_fast") -> page_memory.Tile:
+        return page_memory.Tile(
+            pictures.Rectangle(0, 0, width, height), name, "12,345 B, 10.0 %", "flash-code"
+        )
+
+    assert tile(40, 40).named and tile(40, 40).detailed
+    assert tile(8, 40).named and not tile(8, 40).detailed
+    assert not tile(40, 4).named and not tile(4, 40).named
+    assert tile(4, 40, "abc").named, "a short name fits a narrow tile"
+
+
+def test_units_stay_with_their_figures(benchmark_result: Benchmark) -> None:
+    html = page.render(benchmark_result, None)
+    assert "1.50\u00a0ms" in html and "9.77\u00a0KiB" in html and "75.0\u00a0%" in html

@@ -170,6 +170,35 @@ def _shown(show: object, what: object) -> str:
     return text.getvalue()
 
 
+def _coloured(show: object, what: object) -> list[str]:
+    """The words that are not plain or bold, each behind its code: 2 dim, 31 red, 32 green, 33 yellow, 36 a number."""
+    text = io.StringIO()
+    console = Console(file=text, width=130, force_terminal=True, color_system="standard", no_color=False)
+    show(what, console)  # type: ignore[operator]
+    spans = re.findall(r"\x1b\[([\d;]+)m([^\x1b]+)", text.getvalue())
+    return [f"{code} {words.strip()}" for code, words in spans if code not in ("0", "1") and words.strip()]
+
+
+def test_colours_stand_for_something(rich: Benchmark, changed: Benchmark, snapshot: Snapshot) -> None:
+    """Good, bad, what to mind, what is beside the point."""
+    asked = [budgets.parse(text) for text in ("ram=9999", "flash=+100", "accuracy=-10%")]
+    steps = dataclasses.replace(
+        rich,
+        state_bytes=96,
+        notices=("one of 3 clips was kept",),
+        clock_state="hsi_alone",
+        labels_source="2 files",
+    )
+    unlike = comparison.compare(rich, dataclasses.replace(changed, board="nucleo-f411"), asked[:1])
+    shown = [
+        *_coloured(table.show, steps), "", *_coloured(comparison_table.show, unlike), "",
+        *_coloured(comparison_table.show, comparison.compare(rich, changed, asked)), "",
+        *_coloured(comparison_table.show, comparison.compare(rich, rich)),
+    ]  # fmt: skip
+    snapshot("colours", "\n".join(shown) + "\n")
+    assert "96 bytes of RAM are states, which live on from step to step" in _shown(table.show, steps)
+
+
 def test_tables_and_summaries(rich: Benchmark, changed: Benchmark, snapshot: Snapshot) -> None:
     asked = [budgets.parse(text) for text in ("ram=9999", "flash=+100", "accuracy=-10%", "cycles=150024")]
     found = comparison.compare(rich, changed, asked)

@@ -26,10 +26,10 @@ from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.results import summarize as made
 from ascmcu.results import table
-from ascmcu.results.schema import Benchmark
+from ascmcu.results.schema import Benchmark, Symbol
 from ascmcu.results.summarize import summarize
 from ascmcu.runners.base import RunnerFacts
-from ascmcu.toolchain.manifest import Layer, Manifest, TensorSpec
+from ascmcu.toolchain.manifest import Layer, Manifest, Prediction, TensorSpec
 
 SPEC = FeatureSpec(
     sample_rate_hz=16000, clip_samples=16000, n_fft=512, win_length=512, hop_length=256, n_mels=20
@@ -297,6 +297,7 @@ def test_decibels_of_a_mistake_are_of_power() -> None:
     powers = extract.mel_power(np.frombuffer(_sine(3000), "<i2").astype(np.int16), SPEC)
     level_db = 10 * np.log10(np.maximum(made._fewer_frames(powers), 1e-12))
     assert loud.high_db == pytest.approx(level_db.max(), abs=0.01)
+    assert all(value == round(value, 2) for m in mistakes for value in (m.low_db, m.high_db))
     assert loud.low_db == pytest.approx(max(level_db.min(), level_db.max() - 80), abs=0.01)
     expected = np.rint(255 * np.clip((level_db - loud.low_db) / (loud.high_db - loud.low_db), 0, 1)).T
     levels = np.frombuffer(base64.b64decode(loud.levels), np.uint8).reshape(loud.bands, loud.frames)
@@ -305,3 +306,26 @@ def test_decibels_of_a_mistake_are_of_power() -> None:
 
 def _sine(amplitude: int) -> bytes:
     return np.rint(amplitude * np.sin(np.arange(16000) * 0.7)).astype("<i2").tobytes()
+
+
+def test_flash_of_a_layer_is_its_symbols_else_its_weights() -> None:
+    symbols = (
+        Symbol("weights_0", "weights", 0, 33), Symbol("conv2d_0", "code", 0, 500), Symbol("push", "code", None, 9),
+    )  # fmt: skip
+    layers = made._layers(MANIFEST, RESULTS, symbols, predicted=False)
+    assert [x.flash_bytes for x in layers] == [533, 0] and [x.weights_bytes for x in layers] == [40, 0]
+    assert [x.flash_bytes for x in made._layers(MANIFEST, RESULTS, (), predicted=False)] == [40, 0]
+    told = dataclasses.replace(
+        MANIFEST, layers=(dataclasses.replace(LAYERS[0], predicted_cycles=7), LAYERS[1])
+    )
+    for predicted, cycles in ((True, 7), (False, None)):
+        assert made._layers(told, RESULTS, (), predicted=predicted)[0].predicted_cycles == cycles
+
+
+@pytest.mark.parametrize(("wait_states", "told"), [(0, 900), (5, None)])
+def test_a_prediction_is_for_its_wait_states(wait_states: int, told: int | None, tmp_path: Path) -> None:
+    """The run was at none."""
+    manifest = dataclasses.replace(MANIFEST, predicted=Prediction("layers", 900, 5, 100, wait_states))
+    board = boards.load("nucleo-f446")
+    assert summarize(manifest, board, CLIPS, _run(), tmp_path).predicted_cycles == told
+    assert summarize(manifest, board, CLIPS, _run("instructions"), tmp_path).predicted_cycles is None

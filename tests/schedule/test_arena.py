@@ -18,6 +18,8 @@ import pytest
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
+from ascmcu.ir import text
+from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Tensor
 from ascmcu.schedule import LAYERS, ROWS, Buffer, Layer, Plan, make_plan
 from ascmcu.schedule.plan import PUSH, scratch_name, state_name
@@ -148,12 +150,24 @@ def _found() -> Iterator[bytes]:
             yield recipes_flat.make(Recipe.from_row(row))
 
 
+# Two inputs, of which one ends before the other; and one that only the last step reads.
+TWO_INPUTS = """graph "two inputs"
+input %x : i8[1,5,1,2] q(0.05 : 3) t0
+input %z : i8[1,2,1,2] q(0.05 : 3) t1
+%a = concatenation(%z, %x) {axis=1} : i8[1,7,1,2] q(0.05 : 3) ; a 0
+%p = slice(%a) {begin=(0, 2, 0, 0), size=(1, 5, 1, 2), strides=(1, 1, 1, 1)} : i8[1,5,1,2] q(0.05 : 3) ; p 1
+%c = mul(%p, %x) {clamp=(-128, 127)} : i8[1,5,1,2] q(0.1 : -4) ; c 2
+output %c
+"""
+
+
 def _states() -> Iterator[bytes]:
     yield step_models.ring(np.zeros((1, 3, 1, 4), np.int8))
     yield step_models.sums((1, 5, 1, 4), 3)
 
 
-GROUPS: dict[str, Callable[[], Iterable[bytes]]] = {
+GROUPS: dict[str, Callable[[], Iterable[bytes | Graph]]] = {
+    "two inputs": lambda: [text.parse(TWO_INPUTS)],
     "found by fuzzing": _found,
     "with states": _states,
     **{form: lambda form=form: map(recipes_flat.make, kernel_networks.drawn(form, 7, 3))  # type: ignore[misc]
@@ -167,7 +181,8 @@ WITHOUT = {"shape", "reduce_prod"}
 
 @functools.cache
 def _plans(group: str) -> list[Plan]:
-    graphs = [passes.optimize(tflite.parse(data, group)) for data in GROUPS[group]()]
+    found = [x if isinstance(x, Graph) else tflite.parse(x, group) for x in GROUPS[group]()]
+    graphs = [passes.optimize(graph) for graph in found]
     return [make_plan(graph, mode) for graph in graphs if graph.nodes for mode in MODES]
 
 

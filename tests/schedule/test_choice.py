@@ -164,3 +164,9 @@ def test_a_small_peak_keeps_its_scratch() -> None:
     for plan in small:
         alone = room._one_shift(plan.graph, DEFAULT_TUNING)[0]
         assert [_scratch(x) for x in plan.layers] == [_scratch(x) for x in alone]
+
+
+def test_scratch_is_counted_in_words() -> None:
+    layers = [layer for form in FORMS for plan in _plans(form) for layer in plan.layers]
+    assert {_scratch(layer) % 4 for layer in layers} == {0}
+    assert [spare._scratch_bytes(layer) for layer in layers] == [_scratch(layer) for layer in layers]

@@ -57,6 +57,59 @@ def test_sources_are_found_nearest_first(graph: Graph) -> None:
     assert [choice.macs(graph) for choice in found] == sorted(choice.macs(graph) for choice in found)
 
 
+def _two_gates() -> Graph:
+    """Two attentions behind each other, and a sum with what came in."""
+    window = {
+        "kernel": [3, 3],
+        "stride": [1, 1],
+        "same": True,
+        "act": "relu",
+        "dilation": [1, 1],
+        "dead": 0,
+        "groups": 1,
+    }
+    steps = (
+        Step("conv", (0,), {**window, "channels": 4}),
+        Step("mean", (1,), {"axes": [1, 2], "keep": True}),
+        Step("logistic", (2,)),
+        Step("mul", (1, 3), {"act": "none"}),
+        Step("conv", (4,), {**window, "channels": 4}),
+        Step("add", (5, 1), {"act": "none"}),
+        Step("mean", (6,), {"axes": [1, 2], "keep": True}),
+        Step("logistic", (7,)),
+        Step("mul", (6, 8), {"act": "none"}),
+    )  # fmt: skip
+    return passes.optimize(tflite.parse(recipes_flat.make(Recipe(SHAPE, "int8", 6, steps)), "gates"))
+
+
+def _makers(graph: Graph, name: str, ends: set[str]) -> set[str]:
+    """The nodes that make a tensor out of ``ends``; rows that stand alone, such as a gate, are there already."""
+    if name in ends or name in graph.inputs or graph.tensors[name].is_const or graph.tensors[name].rows == 1:
+        return set()
+    node = graph.producer(name)
+    assert node is not None
+    return {node.name}.union(*(_makers(graph, n, ends) for n in node.inputs if n))
+
+
+def test_what_runs_again_is_what_makes_the_stored_tensor() -> None:
+    """Nothing that is not needed, and no gate; any earlier tensor that all ways lead through may be the source."""
+    graph = _two_gates()
+    found = list(recomputations(graph))
+    assert len({choice.node for choice in found}) == 2
+    for choice in found:
+        assert set(choice.again) == _makers(graph, choice.stored, {choice.source})
+        order = [node.name for node in graph.nodes]
+        assert list(choice.again) == sorted(choice.again, key=order.index) and choice.again
+        assert graph.tensors[choice.gate].rows == 1 < graph.tensors[choice.stored].rows
+        nodes = [node for node in graph.nodes if node.name in choice.again]
+        macs = [n.op.macs(graph.input_tensors(n), graph.output_tensor(n)) for n in nodes]
+        assert choice.macs(graph) == sum(macs)
+        again = verify(recompute(graph, choice), "recompute")
+        assert len(again.nodes) == len(graph.nodes) + len(choice.again) + 1
+        for x in chain.input_sets(graph, 3, np.random.default_rng(4)):
+            assert chain.difference(interp.run(graph, x), interp.run(again, x)) is None
+
+
 def test_the_same_bits_in_less_ram(graph: Graph) -> None:
     stored = peak_bytes(graph, ROWS)
     inputs = list(chain.input_sets(graph, 3, np.random.default_rng(2)))

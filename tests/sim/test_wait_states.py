@@ -177,6 +177,44 @@ data:
     assert again - code_only >= 14
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_table_at_an_index_of_the_block_s_own_is_watched(swapped: bool, tmp_path: Path) -> None:
+    """Where it begins says that it lies in flash; each load waits for the address that it really reads."""
+    load = "ldrb r2, [r1, r0]" if swapped else "ldrb r2, [r0, r1]"
+    body = f"""
+    .global reset, first, last
+    .thumb_func
+reset:
+    ldr r0, =data
+    ldr r3, =0x20001000
+    mov r4, #0
+    str r4, [r3]
+    b first
+    .pool
+    .balign 32
+first:
+    ldrb r1, [r3]
+    {load}
+    nop
+    nop
+    uxtb r1, r2
+    {load}
+    nop
+last:
+    b finish
+    .balign 32
+data:
+    .byte 64
+    .space 127
+"""
+    elf = assemble(tmp_path, body)
+    cache = FlashCache(read_bytes=16, instruction_lines=64, data_lines=8)
+    waited = cycles(elf, ("first", "last"), 7, cache) - cycles(elf, ("first", "last"), 0)
+    other = assemble(tmp_path, body.replace("=data", "=0x20002000"))
+    fetched = cycles(other, ("first", "last"), 7, cache) - cycles(other, ("first", "last"), 0)
+    assert waited - fetched >= 2 * 7 - 6
+
+
 def test_the_board_says_how_long_its_flash_takes(tmp_path: Path) -> None:
     elf = assemble(tmp_path, LOOP)
     own = finish(build(elf, "nucleo-f446"))

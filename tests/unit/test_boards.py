@@ -116,6 +116,13 @@ REFUSED = {
     "usart": ("board", "usart = 2", "usart = 4", "serial: no such port"),
     "pin": ("board", '"PA2"', '"PZ2"', "serial: not a pin"),
     "baud": ("board", "baud = 921_600", "baud = 4_000_000", "serial: baud rate not possible"),
+    "baud 3 % off": ("board", "baud = 921_600", "baud = 2_725_000", "serial: baud rate not possible"),
+    "fallback baud": (
+        "board",
+        "fallback_baud = 115_200",
+        "fallback_baud = 921_600",
+        "serial: baud rate not possible",
+    ),
     "stack": ("board", "stack_bytes = 4096", "stack_bytes = 4100", "stack: not a multiple of 8"),
     "name": ("board", 'name = "nucleo-f446"', 'name = "nucleo"', "name: a board is named as its file"),
     "unknown key": ("board", "supply_mv", "suply_mv", "unknown key"),
@@ -139,6 +146,17 @@ def test_a_wrong_description_is_refused_by_the_named_check(case: str, tmp_path: 
     with pytest.raises(BoardError) as caught:
         boards.load(str(tmp_path / "nucleo-f446.toml"))
     assert expected in caught.value.what
+
+
+def test_a_baud_rate_may_be_two_percent_off(tmp_path: Path) -> None:
+    """45 MHz / 16 = 2.8125 MHz: 1.9 % above 2.76, 2.3 % above 2.75."""
+    text = (paths.boards() / "nucleo-f446.toml").read_text().replace('"nucleo-f446"', '"mine"')
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace("baud = 921_600", "baud = 2_760_000"))
+    assert boards.load(str(path)).serial.baud == 2_760_000
+    path.write_text(text.replace("baud = 921_600", "baud = 2_750_000"))
+    with pytest.raises(BoardError, match="baud rate not possible"):
+        boards.load(str(path))
 
 
 def test_an_unknown_board_suggests_near_ones() -> None:
