@@ -3,8 +3,8 @@
 
 The order of the stages is fixed; each field says how one of them is done::
 
-    PCM → channels → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
-        → normalization (before_deltas) → deltas → normalization (after_deltas) → features
+    PCM → channels → pre-emphasis → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
+        → normalization (before_deltas) → deltas → normalization (after_deltas) → stacked frames → features
 """
 
 from __future__ import annotations
