@@ -88,7 +88,7 @@ def _confusion(b: Benchmark) -> Table:
 
 def _counts(b: Benchmark) -> Table:
     assert b.counts is not None
-    cycles = b.count_kind == "cycles" and b.clock_hz > 0
+    cycles = b.count_kind == "cycles" and bool(b.clock_hz)
     columns = [f"{b.count_title} per {b.run_title}", "count"]
     if cycles:
         columns.append(f"ms at {b.clock_hz / 1e6:g} MHz, {b.wait_states} WS")
