@@ -15,6 +15,7 @@ import types
 from pathlib import Path
 from typing import Self
 
+from ascmcu import scratch as scratches
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner
 from ascmcu.toolchain.program import end_group
@@ -32,7 +33,7 @@ class ProcessRunner(Runner):
     def __enter__(self) -> Self:
         self._cleanup = contextlib.ExitStack()
         try:
-            scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ascmcu-")))
+            scratch = self._cleanup.enter_context(scratches.folder())
             self._errors = self._cleanup.enter_context(tempfile.TemporaryFile())
             self._link = self._open_link(scratch)
         except BaseException:
