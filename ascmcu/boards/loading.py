@@ -96,10 +96,8 @@ def _unknown(name: str) -> BoardError:
     for board, raw in described:
         for word in (board, str(raw.get("chip")), *raw.get("aliases", ())):
             known.setdefault(_plain(word), []).append(board)
-    close = [
-        *_kin(_plain(name), {_plain(str(raw.get("chip"))) for _, raw in described}),
-        *difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6),
-    ]
+    chips = {_plain(str(raw.get("chip"))) for _, raw in described}
+    close = [*_kin(_plain(name), chips), *difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)]
     boards = list(dict.fromkeys(board for word in close for board in known[word]))[:3]
     return BoardError(
         "unknown board",
