@@ -178,6 +178,7 @@ def build_firmware(
     """
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
+    version = compiler_version(gcc)  # a compiler that does not even say it is told before it compiles
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     units = _at_level(units, folder, network)
@@ -195,7 +196,7 @@ def build_firmware(
         if moved is not None:
             script.write_text(moved, encoding="utf-8")
         if build_sha256 is None:
-            facts = (compiler_version(gcc), board.name, *_LINK, *flags)
+            facts = (version, board.name, *_LINK, *flags)
             build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
             named = [u for u in _naming(units, build_sha256) if u.source.stem == "protocol"]
             _compile(gcc, named, all_flags, scratch)
