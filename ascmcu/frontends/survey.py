@@ -14,7 +14,7 @@ from typing import Any
 import tflite
 
 from ascmcu.errors import ModelError
-from ascmcu.frontends import variables
+from ascmcu.frontends import arithmetic, loops, variables
 from ascmcu.frontends.flatbuffer import builtin_name
 from ascmcu.ir import registry
 
@@ -159,7 +159,8 @@ def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:
 
 def _use(name: str, dtype: str, places: list[str]) -> OperatorUse:
     layers = tuple(dict.fromkeys(layer for layer in places if layer))[:_MOST_LAYERS]
-    if name in variables.BUILTINS or registry.importer(name, floats=dtype == "float32") is not None:
+    handled = (*variables.BUILTINS, *loops.BUILTINS, *arithmetic.BUILTINS)
+    if name in handled or registry.importer(name, floats=dtype == "float32") is not None:
         return OperatorUse(name, dtype, len(places), layers, True)
     note, hint = _explanation(name, dtype)
     return OperatorUse(name, dtype, len(places), layers, False, note, hint)
