@@ -29,6 +29,8 @@ _MAX_RANK = 5
 _MAX_EXTENT = 1 << 16
 # Converters write about 1e-9 for what is always zero; products and quotients of such scales still fit a float64.
 _SMALLEST_SCALE = 1e-20
+# In 16x8 models, what is always zero has the smallest number there is.
+_SMALLEST_WIDE_SCALE = 1e-46
 _DTYPES = {
     tflite.TensorType.INT8: DType.INT8,
     tflite.TensorType.UINT8: DType.UINT8,
@@ -311,7 +313,8 @@ class Importer:
         if per_axis and len(shape) == 1:
             axis = 0  # There is no other: some converters name the axis of the weights for a bias.
         fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
-        usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
+        smallest = _SMALLEST_WIDE_SCALE if raw.Type() == tflite.TensorType.INT16 else _SMALLEST_SCALE
+        usable = all(s == 0 or smallest < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
             raise ModelError(
                 "tensor has an invalid quantization",
@@ -391,7 +394,8 @@ class Importer:
         if self._computed(builtin, inputs, outputs):
             return
         floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
-        op = registry.importer(builtin, floats=floats)
+        wide = bool(outputs) and outputs[0].dtype is DType.INT16
+        op = registry.importer(builtin, floats=floats, wide=wide)
         between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
         ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw), between)
         if op is None:
