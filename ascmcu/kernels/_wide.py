@@ -32,10 +32,7 @@ def grouped(vectors: Array) -> Array:
 
 
 def scales(requant: WideRequantization) -> tuple[tuple[str, Array], ...]:
-    """A convolution's scales in flash: mantissas and shifts, or what the 64-bit form takes of them."""
-    if requant.narrow:
-        multipliers, shifts = np.array(requant.multipliers, np.int32), np.array(requant.shifts, np.int8)
-        return (("multiplier", multipliers), ("shift", shifts))
+    """A convolution's scales in flash: what the 64-bit form takes of mantissas and shifts."""
     mantissa = np.array(requant.multipliers, np.int64)
     reduced = np.where(mantissa < 0x7FFF0000, (mantissa + (1 << 15)) >> 16, 0x7FFF)
     right = 15 - np.array(requant.shifts, np.int64)

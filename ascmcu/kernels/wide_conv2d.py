@@ -18,17 +18,15 @@ from ascmcu.ops.wide_conv2d import WideConv2D
 @dataclass(frozen=True)
 class Params:
     """Compile-time constants; a pixel's ``taps`` lie in ``quads`` groups of four. ``direct`` says that they lie so in
-    the input; ``narrow`` that scaling is that of 32-bit accumulators."""
+    the input."""
 
     window: WindowParams
     taps: int
     quads: int
     groups: int
     direct: bool
-    narrow: bool
     low: int
     high: int
-    bias_type: str
 
     @property
     def filled(self) -> int:
@@ -54,7 +52,7 @@ def lower(op: WideConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Low
     quads = -(-taps // QUAD)
     direct = window.kernel_h == window.kernel_w == 1 and taps % QUAD == 0 and not any(op.padding)
     groups = -(-window.out_c // _wide.GROUP)
-    params = Params(window, taps, quads, groups, direct, requant.narrow, requant.low, requant.high, "int32_t")
+    params = Params(window, taps, quads, groups, direct, requant.low, requant.high)
     constants = (
         ("weights", _wide.grouped(vectors)),
         ("bias", bias.values.astype("int32")),

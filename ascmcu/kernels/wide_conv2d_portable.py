@@ -25,7 +25,6 @@ class Params:
     window: WindowParams
     depth: int
     width: int
-    narrow: bool
     acc_type: str
     bias_type: str
     low: int
@@ -44,9 +43,8 @@ def lower(op: WideConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Low
         window,
         x.shape[3] // groups,
         window.out_c // groups,
-        requant.narrow,
         "int32_t" if fits else "int64_t",
-        "int32_t" if fits or requant.narrow else "int64_t",
+        "int32_t" if fits else "int64_t",
         requant.low,
         requant.high,
     )

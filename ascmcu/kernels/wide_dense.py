@@ -27,7 +27,6 @@ class Params:
     batch: int
     simd: bool
     direct: bool
-    wraps: bool
     bias_type: str
     low: int
     high: int
@@ -46,10 +45,9 @@ def lower(op: WideFullyConnected, inputs: Inputs, output: Tensor, tuning: Tuning
     mode = op.row_rule(inputs, output).mode
     batch = (x.elements if mode is RowMode.WHOLE else x.row_elements) // depth
     simd = _wide.fits_32_bits(weights.values, bias.values)
-    narrow = simd or bias.dtype is DType.INT32
     params = Params(
-        depth, -(-depth // QUAD), channels, batch, simd, depth % QUAD == 0, not simd and narrow,
-        "int32_t" if narrow else "int64_t", *op.clamp,
+        depth, -(-depth // QUAD), channels, batch, simd, depth % QUAD == 0,
+        "int32_t" if simd else "int64_t", *op.clamp,
     )  # fmt: skip
     stored = _wide.grouped(weights.values) if simd else weights.values
     constants = (

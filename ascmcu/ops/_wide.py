@@ -10,10 +10,9 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _scales
-from ascmcu.ops._fixed import I64, multiply_by_quantized_multiplier, wrap32
+from ascmcu.ops._fixed import I64, wrap32
 
 _MOST_REDUCED = 0x7FFF0000
-_BIAS = (DType.INT32, DType.INT64)
 # MultiplyByQuantizedMultiplier's 64-bit form takes no greater shift.
 _MOST_SCALE = 2.0**7
 
@@ -33,9 +32,13 @@ def require_wide(ctx: ImportContext, *tensors: Tensor | None) -> None:
 
 
 def require_weights(
-    ctx: ImportContext, x: Tensor, weights: Tensor, bias: Tensor | None, channels: int
+    ctx: ImportContext,
+    x: Tensor,
+    weights: Tensor,
+    bias: Tensor | None,
+    channels: int,
 ) -> Tensor:
-    """Weights are constant int8 with usable scales; the bias, int32 or int64 (zeros if there is none).
+    """Weights are constant int8 with usable scales; the bias int64 (zeros if there is none).
 
     Raises:
         ModelError: they are not.
@@ -54,8 +57,13 @@ def require_weights(
     _quant.require_ratio(ctx, x.scale, max(scales), most=_MOST_SCALE)
     if bias is None:
         return ctx.constant(f"{output.name}.bias", np.zeros(channels, np.int64))
-    if bias.dtype not in _BIAS or bias.elements != channels or not bias.is_const:
-        raise ctx.error("bias does not fit", bias, expected=f"constant int64 or int32 [{channels}]")
+    if bias.dtype is not DType.INT64 or bias.elements != channels or not bias.is_const:
+        raise ctx.error(
+            "bias does not fit",
+            bias,
+            expected=f"constant int64 [{channels}]",
+            found=bias.describe(),
+        )
     return bias
 
 
@@ -70,31 +78,24 @@ def multiply64(x: Array, multiplier: Array | int, shift: Array | int) -> I64:
 
 @dataclass(frozen=True)
 class WideRequantization:
-    """From accumulators to int16, per output channel: in 64 bits, or in 32 where the bias is int32."""
+    """From accumulators of 64 bits to int16, per output channel."""
 
     multipliers: tuple[int, ...]
     shifts: tuple[int, ...]
     low: int
     high: int
-    narrow: bool
 
     def apply(self, accumulators: Array) -> Array:
         """Accumulators whose last axis is the channel."""
-        m, s = np.array(self.multipliers), np.array(self.shifts)
-        if self.narrow:
-            scaled = multiply_by_quantized_multiplier(wrap32(accumulators), m, s)
-        else:
-            scaled = multiply64(accumulators, m, s)
+        scaled = multiply64(accumulators, np.array(self.multipliers), np.array(self.shifts))
         return np.clip(scaled, self.low, self.high).astype(np.int16)
 
 
 def requantization(
-    x: Tensor, weights: Tensor, bias: Tensor, output: Tensor, channels: int, clamp: tuple[int, int]
+    x: Tensor, weights: Tensor, output: Tensor, channels: int, clamp: tuple[int, int]
 ) -> WideRequantization:
     """Of a convolution (``PopulateConvolutionQuantizationParams``)."""
     quant = weights.quantization
     scales = quant.scales if quant.per_axis else quant.scales * channels
     fixed = [_scales.double_multiplier(x.scale, w, over=output.scale) for w in scales]
-    return WideRequantization(
-        tuple(m for m, _ in fixed), tuple(s for _, s in fixed), *clamp, narrow=bias.dtype is DType.INT32
-    )
+    return WideRequantization(tuple(m for m, _ in fixed), tuple(s for _, s in fixed), *clamp)

@@ -20,7 +20,7 @@ from ascmcu.ops import _conv, _quant, _wide
 class WideConv2D(_conv.Convolution):
     """y[n,oy,ox,o] = clamp(requant(b[o] + Σ w[o,ky,kx,i] · x[n,iy,ix,g·I+i])); inputs x, w, b.
 
-    x is (1, H, W, C) int16, w (O, kernel_h, kernel_w, C / groups) int8, b int64 or int32 (O)
+    x is (1, H, W, C) int16, w (O, kernel_h, kernel_w, C / groups) int8, b int64 (O)
     (tflite reference_integer_ops::ConvPerChannel).
     """
 
@@ -50,8 +50,8 @@ class WideConv2D(_conv.Convolution):
 
     def requantization(self, inputs: Inputs, output: Tensor) -> _wide.WideRequantization:
         """Accumulator → output."""
-        x, weights, bias = self.operands(inputs)
-        return _wide.requantization(x, weights, bias, output, weights.shape[self.CHANNELS], self.clamp)
+        x, weights, _ = self.operands(inputs)
+        return _wide.requantization(x, weights, output, weights.shape[self.CHANNELS], self.clamp)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""

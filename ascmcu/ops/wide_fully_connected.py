@@ -13,7 +13,7 @@ from ascmcu.ir.op import Inputs, RowMode, RowReads, RowRule, TensorType, present
 from ascmcu.ir.registry import register_wide
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _dense, _quant, _scales, _wide
-from ascmcu.ops._fixed import scale_once, wrap32
+from ascmcu.ops._fixed import scale_once
 
 
 @register_wide("FULLY_CONNECTED")
@@ -21,7 +21,7 @@ from ascmcu.ops._fixed import scale_once, wrap32
 class WideFullyConnected(_dense.Dense):
     """y[…,o] = clamp(round((b[o] + Σ w[o,i] · x[…,i]) × scale)): rounded once, in double precision.
 
-    Inputs x int16, w (O, depth) int8, b int64 or int32 (O) (tflite reference_integer_ops::FullyConnected with scales).
+    Inputs x int16, w (O, depth) int8, b int64 (O) (tflite reference_integer_ops::FullyConnected with scales).
     """
 
     KIND = "wide_fully_connected"
@@ -33,7 +33,7 @@ class WideFullyConnected(_dense.Dense):
         """Emit the layer; a missing bias becomes zeros."""
         x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
-        bias = _wide.require_weights(ctx, x, weights, bias, weights.shape[0])
+        bias = _wide.require_weights(ctx, x, weights, bias, weights.shape[0], (DType.INT64, DType.INT32))
         ctx.emit(cls(output.shape, _quant.import_activation(ctx, output)), (x, weights, bias), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
@@ -61,7 +61,5 @@ class WideFullyConnected(_dense.Dense):
         x, weights, bias = present(arrays)
         sums = x.astype(np.float64).reshape(-1, weights.shape[1]) @ weights.astype(np.float64).T
         acc = sums.astype(np.int64) + bias
-        if bias.dtype == np.int32:
-            acc = wrap32(acc)
         scaled = scale_once(acc, np.array(self.scales(inputs, output)))
         return np.clip(scaled, *self.clamp).astype(np.int16).reshape(output.shape)
