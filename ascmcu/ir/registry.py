@@ -59,7 +59,7 @@ def by_kind(kind: str) -> type[Op] | None:
 
 
 def importer(builtin: str, *, floats: bool = False, wide: bool = False) -> type[Op] | None:
-    """The op that imports the TFLite builtin operator of that name; ``floats`` says that its result is float32, ``wide``
+    """The op that imports the TFLite builtin of that name; ``floats`` says that its result is float32, ``wide``
     that it is int16."""
     found = _FLOAT_IMPORTERS.get(builtin) if floats else _WIDE_IMPORTERS.get(builtin) if wide else None
     return found or _IMPORTERS.get(builtin)
