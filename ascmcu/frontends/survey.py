@@ -36,14 +36,11 @@ _CUSTOM = (
     ("VAR_HANDLE", "a variable of an old converter", "convert the model again with TensorFlow 2.8 or later"),
 )  # fmt: skip
 _BUILTIN_HINTS = {
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "a recurrent layer: LSTM",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "a recurrent layer: bidirectional LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN": "a recurrent layer: simple RNN",
     "BIDIRECTIONAL_SEQUENCE_RNN": "a recurrent layer: bidirectional simple RNN",
     "LSTM": "a recurrent layer: one LSTM step",
     "RNN": "a recurrent layer: one step of a simple RNN",
-    "SVDF": "a streaming layer: SVDF",
-    "WHILE": "a loop over time, as Keras writes LSTM, GRU and RNN",
     "IF": "a branch that is chosen at run time",
     "HASHTABLE": "a table of strings",
     "EMBEDDING_LOOKUP": "an embedding: text, not audio",

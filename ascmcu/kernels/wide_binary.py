@@ -39,8 +39,8 @@ class Params:
 @kernel(WideBinary, cost=Cost(output=45))
 def lower(op: WideBinary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Constant operands go to flash."""
-    scales = [Fixed(*fixed) for fixed in op.operands] or [None, None]
+    a, b = (Fixed(*fixed) for fixed in op.operands) if op.operands else (None, None)
     params = Params(
-        _broadcast.loops(inputs, output), op.function, *scales, Fixed(*op.result), 1 << LEFT_SHIFT, *op.clamp
+        _broadcast.loops(inputs, output), op.function, a, b, Fixed(*op.result), 1 << LEFT_SHIFT, *op.clamp
     )
     return Lowered(params, _broadcast.constant_operands(inputs))

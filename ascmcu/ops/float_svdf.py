@@ -25,6 +25,7 @@ class FloatSvdf(Op):
 
     KIND = "float_svdf"
     FAMILY = "dense"
+    OVERWRITES = True
     memory: int
 
     @classmethod

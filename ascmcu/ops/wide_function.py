@@ -23,7 +23,7 @@ def _table() -> Array:
     (``sigmoid_table_uint16`` of tflite/kernels/internal/common.h, found by its values)."""
     f = 1.0 / (1.0 + np.exp(-np.arange(256) * _STEP))
     bend = f * (1.0 - f) * (2.0 * f - 1.0)
-    found = np.rint(65536.0 * (f + bend * _STEP * _STEP / 16.0)).astype(np.uint16)
+    found: Array = np.rint(65536.0 * (f + bend * _STEP * _STEP / 16.0)).astype(np.uint16)
     found[-1] = 65535
     return found
 

@@ -68,7 +68,7 @@ class WideSoftmax(Elementwise):
         inverse = between(reciprocal_table(), np.clip(shifted - ((1 << 15) + (1 << 16)), _LOW, _HIGH))
         right = 31 - zeros
         found = (exps * inverse + (np.int64(1) << (right - 1))) >> right
-        return np.clip(found, 0, _HIGH).astype(output.dtype.numpy)
+        return np.asarray(np.clip(found, 0, _HIGH), output.dtype.numpy)
 
 
 def between(table: Array, x: Array) -> I64:
@@ -81,7 +81,7 @@ def between(table: Array, x: Array) -> I64:
 
 
 def _rounded(x: Array) -> Array:
-    return np.copysign(np.floor(np.abs(x) + 0.5), x)
+    return np.asarray(np.copysign(np.floor(np.abs(x) + 0.5), x))
 
 
 def _table(function: Callable[[Array], Array], scale: float, zero_point: int) -> Array:
@@ -95,7 +95,7 @@ def _table(function: Callable[[Array], Array], scale: float, zero_point: int) ->
     chord = _rounded((following + _rounded(value)) / 2)
     bias = _rounded((chord - _rounded(middle)) / 2)
     samples = [_rounded(value) - bias, _rounded(function(np.array([last])) * inverse)]
-    return np.clip(np.concatenate(samples), _LOW, _HIGH).astype(np.int16)
+    return np.asarray(np.clip(np.concatenate(samples), _LOW, _HIGH), np.int16)
 
 
 @functools.cache
