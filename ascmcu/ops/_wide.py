@@ -14,7 +14,7 @@ from ascmcu.ops._fixed import I64, wrap32
 
 _MOST_REDUCED = 0x7FFF0000
 # MultiplyByQuantizedMultiplier's 64-bit form takes no greater shift.
-_MOST_SCALE = 2.0**7
+MOST_SCALE = 2.0**7
 
 
 def require_wide(ctx: ImportContext, *tensors: Tensor | None) -> None:
@@ -37,8 +37,10 @@ def require_weights(
     weights: Tensor,
     bias: Tensor | None,
     channels: int,
+    most: float = MOST_SCALE,
 ) -> Tensor:
-    """Weights are constant int8 with usable scales; the bias int64 (zeros if there is none).
+    """Weights are constant int8 with usable scales; the bias int64 (zeros if there is none). A sum is scaled by
+    less than ``most``.
 
     Raises:
         ModelError: they are not.
@@ -54,7 +56,7 @@ def require_weights(
         )
     if x.scale < 0 or output.scale <= 0:
         raise ctx.error("the output's scale must be positive", output, found=output.scale)
-    _quant.require_ratio(ctx, x.scale, max(scales), most=_MOST_SCALE)
+    _quant.require_ratio(ctx, x.scale, max(scales), most=most)
     if bias is None:
         return ctx.constant(f"{output.name}.bias", np.zeros(channels, np.int64))
     if bias.dtype is not DType.INT64 or bias.elements != channels or not bias.is_const:

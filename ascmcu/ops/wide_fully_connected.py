@@ -33,7 +33,7 @@ class WideFullyConnected(_dense.Dense):
         """Emit the layer; a missing bias becomes zeros."""
         x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
-        bias = _wide.require_weights(ctx, x, weights, bias, weights.shape[0])
+        bias = _wide.require_weights(ctx, x, weights, bias, weights.shape[0], _scales.MOST)
         ctx.emit(cls(output.shape, _quant.import_activation(ctx, output)), (x, weights, bias), output)
 
     def infer(self, inputs: Inputs) -> TensorType:
