@@ -39,8 +39,6 @@ def _condition(turns: int | None) -> tuple[Any, ...]:
     return tensors, [OperatorSpec("LESS", compared, [5])], [0, 1, 2, 3], [5]
 
 
-# The rows before and behind the one that a turn makes are none in the first and last.
-_OPEN = (-1, 1, CELLS)
 # Counter, the rows that the loop fills, the hidden state, the input.
 _STATE = (
     ((), "int32"),
@@ -48,6 +46,11 @@ _STATE = (
     ((1, CELLS), "float32"),
     ((TIME, 1, DEPTH), "float32"),
 )
+
+
+def _open(name: str) -> tuple[int, ...]:
+    """The rows before and behind the one that a turn makes are none in the first turn and the last."""
+    return (-1, 1, CELLS) if name in ("first", "behind") else ()
 
 
 def _body() -> tuple[Any, ...]:
@@ -73,7 +76,7 @@ def _body() -> tuple[Any, ...]:
         add(_numbers("shape", 1, 1, CELLS)),
         add(_numbers("corner", 0, 0)),
     )
-    made = {name: add(TensorSpec(name, shape, dtype, signature=_OPEN if name in ("first", "behind") else ())) for name, shape, dtype in (
+    made = {name: add(TensorSpec(name, shape, dtype, signature=_open(name))) for name, shape, dtype in (
         ("next", (), "int32"), ("x", (1, DEPTH), "float32"), ("wx", (1, CELLS), "float32"),
         ("uh", (1, CELLS), "float32"), ("sum", (1, CELLS), "float32"), ("h", (1, CELLS), "float32"),
         ("before", (1,), "int32"), ("upto", (3,), "int32"), ("first", (1, 1, CELLS), "float32"),
