@@ -49,7 +49,7 @@ class Softmax(Elementwise):
         ctx.require_dtype(output, *_quant.QUANTIZED, DType.INT16)
         _quant.require_scales(ctx, output)
         lowest, steps = output.dtype.integer_range[0], 1 << _bits(output)
-        if output.zero_point != lowest or abs(output.scale * steps - 1) > 0.001:
+        if output.zero_point != lowest or abs(output.scale * (1 << _bits(output)) - 1) > 0.001:
             raise ctx.error(
                 "softmax output must cover 0 … 1", output, expected=f"scale 1/{steps}, zero point {lowest}"
             )
