@@ -16,7 +16,7 @@ from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import fit_clip
 from ascmcu.features.spec import FeatureSpec
-from tests.features.signals import VARIANTS, swell, variant
+from tests.features.signals import LOG_MEL, VARIANTS, swell, variant
 
 RATE_HZ = 8000
 SAMPLES = 2000
@@ -99,11 +99,9 @@ def test_refuses(shape: tuple[int, ...], dtype: str, word: str, place: Path) -> 
     assert ran.exit_code != 0 and word in str(ran.exception)
 
 
-@pytest.mark.parametrize("name", [*specs.names()[:4], *list(VARIANTS)[:20]])
+@pytest.mark.parametrize("name", [*LOG_MEL[:4], *list(VARIANTS)[:20]])
 def test_toml_reads_back(name: str, tmp_path: Path) -> None:
-    spec = variant(name) if name in VARIANTS else specs.load(name)
-    if not isinstance(spec, FeatureSpec):
-        return
+    spec = variant(name) if name in VARIANTS else specs.load_log_mel(name)
     path = tmp_path / "spec.toml"
     path.write_text(spec.to_toml())
     assert specs.load(path) == spec
