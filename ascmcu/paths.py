@@ -8,6 +8,7 @@ import functools
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from ascmcu.errors import InputError, why
@@ -112,15 +113,26 @@ def check_output(path: Path, *inputs: Path) -> None:
         raise InputError("the output would replace an input", where=str(path), hint="name another file")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write ``path`` as UTF-8, whole or not at all; what was there before stays until then.
+@contextlib.contextmanager
+def filling(path: Path) -> Iterator[None]:
+    """An ``OSError`` inside that names no file, as that of a full disk does, names this one."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write ``path``, text as UTF-8, whole or not at all; what was there before stays until then.
 
     Raises:
         InputError: it cannot be written.
     """
     part = path.with_name(f".{path.name}.part")
     try:
-        part.write_text(text, encoding="utf-8")
+        part.write_bytes(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     except OSError as error:
         raise InputError("a file cannot be written", where=str(path), found=why(error)) from error

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from ascmcu.benchmark import clips as clip_sources
 from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
 from ascmcu.errors import InputError
-from ascmcu.paths import PathLike, check_output, write_whole
+from ascmcu.paths import PathLike, check_output, filling, write_whole
 from ascmcu.results import plan_text
 from ascmcu.results.schema import Benchmark
 from ascmcu.results.summarize import summarize
@@ -123,10 +124,11 @@ def bench(
     for notice in (*runner.notices, *clips.notices):
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
-    result = bench_run.run(
-        target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, check=check, progress=progress,
-        tell=tell,
-    )  # fmt: skip
+    with filling(folder):
+        result = bench_run.run(
+            target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, check=check, progress=progress,
+            tell=tell,
+        )  # fmt: skip
     if save_outputs is not None:
         _save_outputs(
             Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]
@@ -209,5 +211,6 @@ def outputs_path(path: Path, number: int) -> Path:
 
 def _save_outputs(path: Path, outputs: list[list[npt.NDArray[np.generic]]]) -> None:
     for number in range(len(outputs[0]) if outputs else 0):
-        with outputs_path(path, number).open("wb") as file:
-            np.save(file, np.stack([per_clip[number] for per_clip in outputs]))
+        whole = io.BytesIO()
+        np.save(whole, np.stack([per_clip[number] for per_clip in outputs]))
+        write_whole(outputs_path(path, number), whole.getvalue())

@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import shutil
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ascmcu import boards, paths
+from ascmcu import boards, paths, scratch
 from ascmcu.api.arranging import Arranging, Weights
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
@@ -135,8 +135,8 @@ def build(
     check_folder(folder)
     prediction = Prediction(optimize, target.clock.wait_states, target.chip.flash_cache)
     found = candidates(compiled, schedule, prediction)
-    with scratch_beside(place) as scratch:
-        part = Path(scratch) / "export"
+    with scratch_beside(place) as scratched:
+        part = scratched / "export"
         write = functools.partial(
             _write_first_that_fits, compiled, target, part, optimize, output, weights, max_ram_bytes, progress
         )
@@ -184,23 +184,30 @@ def check_folder(folder: Path) -> None:
         )
 
 
-def scratch_beside(folder: Path) -> tempfile.TemporaryDirectory[str]:
-    """A hidden folder on the same file system, so that the finished export can be renamed into place."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent)
-    except OSError as error:
-        raise InputError(
-            "the output folder cannot be made",
-            where=str(folder),
-            found=error.strerror,
-            hint="choose another with -o",
-        ) from error
+@contextlib.contextmanager
+def scratch_beside(folder: Path) -> Iterator[Path]:
+    """A hidden folder on the same file system, so that the finished export can be renamed into place.
+
+    What a killed export has left there is cleared first.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            place = stack.enter_context(scratch.folder(folder))
+        except OSError as error:
+            raise InputError(
+                "the output folder cannot be made",
+                where=str(folder),
+                found=error.strerror,
+                hint="choose another with -o",
+            ) from error
+        stack.enter_context(paths.filling(folder))
+        yield place
 
 
 def put_in_place(folder: Path, part: Path) -> None:
     """Swap the finished export in; an earlier one is removed only then, and comes back if that fails."""
-    previous = part.parent / "previous"
+    previous = part.parent / scratch.PREVIOUS
     if folder.exists():
         folder.rename(previous)
     try:

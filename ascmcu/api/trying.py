@@ -118,8 +118,8 @@ def try_model(
     boards.load(board)  # what is wrong with it is known before anything is made
     folder, place = Path(folder), paths.real(Path(folder))
     check_folder(folder)
-    with scratch_beside(place) as scratch:
-        part, raw = Path(scratch) / "export", Path(scratch) / "outputs.npy"
+    with scratch_beside(place) as scratched:
+        part, raw = scratched / "export", scratched / "outputs.npy"
         exported = _export(model, board, part, place, features, progress)
         result = bench(
             part, on=on, data=data, split=split, tensors=tensors, limit=limit, save_outputs=raw,

@@ -324,7 +324,8 @@ class Session:
                     f"{self._decoder.bad_frames} damaged frames{self._pace}",
                     hint=self._hint,
                 )
-            self.repairs.asked_again += 1
+            if self.frames:  # before the first answer it may still be starting, which is nothing to mend
+                self.repairs.asked_again += 1
 
     def _speaks_otherwise(self) -> NoAnswer:
         return NoAnswer(

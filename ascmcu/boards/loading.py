@@ -92,10 +92,12 @@ def _plain(name: str) -> str:
 def _unknown(name: str) -> BoardError:
     """With the boards of the nearest name, alias, chip or family."""
     known: dict[str, list[str]] = {}
-    for board, raw in [] if name.endswith(".toml") else _described():
+    described = [] if name.endswith(".toml") else _described()
+    for board, raw in described:
         for word in (board, str(raw.get("chip")), *raw.get("aliases", ())):
             known.setdefault(_plain(word), []).append(board)
-    close = [*_kin(_plain(name), known), *difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)]
+    chips = {_plain(str(raw.get("chip"))) for _, raw in described}
+    close = [*_kin(_plain(name), chips), *difflib.get_close_matches(_plain(name), known, n=6, cutoff=0.6)]
     boards = list(dict.fromkeys(board for word in close for board in known[word]))[:3]
     return BoardError(
         "unknown board",
@@ -105,10 +107,10 @@ def _unknown(name: str) -> BoardError:
     )
 
 
-def _kin(name: str, known: Iterable[str]) -> list[str]:
-    """The known words of the same family as a part's name, the nearest first: they begin alike."""
-    alike = {word: _alike(name, word) for word in known}
-    return sorted((word for word, count in alike.items() if count >= _FAMILY), key=lambda word: -alike[word])
+def _kin(name: str, chips: Iterable[str]) -> list[str]:
+    """The chips of the same family as a part's name, the nearest first: they begin alike."""
+    alike = {chip: _alike(name, chip) for chip in sorted(chips)}
+    return sorted((chip for chip, count in alike.items() if count >= _FAMILY), key=lambda chip: -alike[chip])
 
 
 def _alike(a: str, b: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import importlib
 import importlib.util
 import io
@@ -197,7 +198,8 @@ def main() -> None:
         sys.exit(128 + signal.SIGINT)
     except OSError as error:  # a full disk, a folder without permission, a file that vanished
         where = None if error.filename is None else str(error.filename)
-        _fail(ToolError("a file or device cannot be used", where=where, found=why(error)))
+        hint = "make room, or name another folder" if error.errno in (errno.ENOSPC, errno.EDQUOT) else None
+        _fail(ToolError("a file or device cannot be used", where=where, found=why(error), hint=hint))
     sys.exit(status if isinstance(status, int) else 0)
 
 

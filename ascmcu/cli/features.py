@@ -176,6 +176,44 @@ def check(
     context.exit(0 if all(report.holds for report in both.values()) else 1)
 
 
+@command.command("fit")
+@click.option(
+    "--reference", type=click.Path(path_type=Path, dir_okay=False), metavar="FEATS.npy", required=True,
+    help="Your own features of the recordings, (clips, rows, bins), in their order.",
+)  # fmt: skip
+@click.option(
+    "--data", type=click.Path(path_type=Path), required=True, help="The recordings: a folder, or one file."
+)
+@click.option("--split", help="Use this part of the data, such as test or fold5.")
+@click.option(
+    "--rate",
+    "rate_hz",
+    type=click.IntRange(4000, 96000),
+    help="Rate of the features. [default: the recordings']",
+)
+@click.option(
+    "--duration",
+    "duration_s",
+    type=float,
+    help="Length of a clip in seconds. [default: the longest recording]",
+)
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the specification here."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+@click.pass_context
+def fit(
+    context: click.Context, reference: Path, data: Path, split: str | None, rate_hz: int | None,
+    duration_s: float | None, output: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Find the specification that reproduces your own features, and say what remains."""
+    from ascmcu.cli import reference as own
+
+    context.exit(
+        0 if own.fit(reference, _recordings(data, split, None), rate_hz, duration_s, output, as_json) else 1
+    )
+
+
 def _print(name: str, report: object, first: bool) -> None:
     from ascmcu.benchmark.parity import Parity
 

@@ -6,15 +6,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from ascmcu import scratch as scratches
 from ascmcu.cli.numbers import Real
 from ascmcu.errors import InputError
-from ascmcu.paths import check_output
+from ascmcu.paths import check_output, filling
 
 if TYPE_CHECKING:
     from ascmcu.cli.progress import Staged
@@ -288,8 +288,8 @@ def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:
     """Checked in another place first: what breaks a limit is not left behind."""
     from ascmcu.tune import limits as bounds
 
-    with tempfile.TemporaryDirectory(prefix=f".{target.stem}-", dir=target.parent) as scratch:
-        part = Path(scratch) / target.name
+    with filling(target), scratches.folder(target) as scratch:
+        part = scratch / target.name
         part.write_bytes(model)
         bounds.require(part, limits)
         part.replace(target)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from ascmcu.cli.progress import staged
 from ascmcu.errors import DataError, FeatureError
@@ -62,6 +63,72 @@ def check(
     else:
         _tell(found, array, reference, spec_name or str(model), labels)
     return found.holds and not found.differing
+
+
+def fit(
+    reference: Path,
+    files: Sequence[Path],
+    rate_hz: int | None,
+    duration_s: float | None,
+    output: Path | None,
+    as_json: bool,
+) -> bool:
+    """Search, tell, write; say whether the specification found gives the reference's features."""
+    from ascmcu.benchmark import parity
+    from ascmcu.benchmark.reference import is_near
+    from ascmcu.features import extract, fitting
+    from ascmcu.features import reference as arrays
+    from ascmcu.paths import write_whole
+
+    array = arrays.load(reference)
+    if not np.issubdtype(array.dtype, np.floating):
+        raise DataError(
+            "a search needs features before quantization",
+            where=str(reference),
+            expected="float",
+            found=array.dtype,
+        )
+    if array.ndim < 2 or len(array) != len(files):
+        raise DataError(
+            "the reference has another number of clips than the data",
+            where=str(reference),
+            expected=f"({len(files)}, rows, bins)",
+            found=array.shape,
+        )
+    recordings = [_read(path) for path in files]
+    rate = rate_hz or recordings[0].rate_hz
+    longest = max(len(each.samples) / each.rate_hz for each in recordings)
+    samples = round((duration_s or longest) * rate)
+    q = parity.quantization_for([array.astype(np.float32)])
+    with staged() as say:
+        found = fitting.fit(
+            recordings, array.astype(np.float32), rate, samples, str(reference),
+            lambda x: extract.quantize(x, q.scale, q.zero_point, q.dtype),
+            lambda distance: is_near(distance, False),
+            lambda what, done, total: say(what, "specifications", done, total),
+        )  # fmt: skip
+    holds = is_near(found.distance, False)
+    text = found.spec.to_toml()
+    if output is not None:
+        write_whole(output, text)
+    if as_json:
+        report = {**dataclasses.asdict(found), "spec": found.spec.to_dict(), "holds": holds}
+        click.echo(json.dumps(report, indent=2))
+        return holds
+    order = f" ({found.order})" if found.order else ""
+    click.echo(f"{reference.name}{order}: the nearest of {found.tried} front ends began as {found.start}")
+    click.echo(_sentence(found.distance))
+    click.echo("equal" if holds else "not equal: no option that ascmcu knows explains what remains")
+    click.echo(f"written to {output}" if output is not None else f"\n{text.rstrip()}")
+    return holds
+
+
+def _read(path: Path) -> Recording:
+    from ascmcu.data import audio
+    from ascmcu.features.neighbours import Recording
+
+    sound = audio.read(path)
+    return Recording(path.name, sound.samples, sound.rate_hz)
 
 
 def _network(

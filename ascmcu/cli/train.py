@@ -17,6 +17,7 @@ from ascmcu.cli.progress import counted, staged
 from ascmcu.data import datasets
 from ascmcu.data.scores import Scores
 from ascmcu.errors import InputError, near
+from ascmcu.paths import filling
 from ascmcu.train import folder as folders
 from ascmcu.train import plain
 from ascmcu.train import recipe as recipes
@@ -103,7 +104,7 @@ def command(
     from ascmcu.train.loop import Epoch
 
     console = Console(stderr=True)
-    with staged() as progress:
+    with filling(folder), staged() as progress:
 
         def on_epoch(epoch: Epoch) -> None:
             note = f"loss {epoch.loss:.3f}, {epoch.examples_per_second:.0f} clips/s"

@@ -20,7 +20,8 @@ from ascmcu.jinja import environment, render
 from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
-    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "int32": "int32_t",
+    "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
+    "int64": "int64_t",
     "float32": "float", "float64": "double",
 }  # fmt: skip
 
@@ -211,11 +212,13 @@ def _rows_are_there(view: TensorView, reads: RowReads, index: int, steps: int) -
 
 @dataclass(frozen=True)
 class StreamView:
-    """One entry of the row schedule: a layer, or an alias whose rows are another tensor's rows."""
+    """One entry of the row schedule: a layer, or an alias whose rows are another tensor's rows. Behind a ``cut`` a
+    round may end."""
 
     symbol: str
     rows_done: str
     layer: LayerView | None
+    cut: bool = False
 
 
 @dataclass(frozen=True)
@@ -323,7 +326,8 @@ def _stream_views(plan: Plan, layers: list[LayerView]) -> list[StreamView]:
     for layer in plan.layers:
         output = _tensor_view(plan, layer.node.output)
         if layer.index in by_index:
-            views.append(StreamView(output.symbol, by_index[layer.index].rows_done, by_index[layer.index]))
+            view, cut = by_index[layer.index], layer.index in plan.cuts
+            views.append(StreamView(output.symbol, view.rows_done, view, cut))
             continue
         source = _tensor_view(plan, layer.node.inputs[0])
         rows = f"rows_{source.symbol}"

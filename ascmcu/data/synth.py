@@ -12,9 +12,9 @@ A clip depends on the seed, its scene and its number alone: a larger set begins 
 from __future__ import annotations
 
 import csv
+import io
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
+from ascmcu import paths, scratch
 from ascmcu.errors import DataError
 
 Signal = npt.NDArray[np.float64]
@@ -63,16 +64,14 @@ def write(
     if folder.is_symlink() and not folder.exists():
         raise DataError("the folder is a broken link", where=str(folder), hint="name a new folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        work.chmod(0o755)
+    with paths.filling(folder), scratch.folder(folder) as place:
+        work = place / "made"
+        work.mkdir()
         _write_clips(work, spec, progress)
         (work / "synth.json").write_text(recipe, encoding="utf-8")
         if folder.exists():
             shutil.rmtree(folder)
         work.rename(folder)
-    finally:
-        shutil.rmtree(work, ignore_errors=True)
     return folder
 
 
@@ -88,8 +87,14 @@ def _write_clips(folder: Path, spec: SynthSpec, progress: Callable[[int, int], N
                 fold = number // len(DEVICES) % FOLDS + 1
                 name = f"{scene}-{number:04d}-{device}.wav"
                 pcm = np.round(32767 * clip(scene, number, spec)).astype(np.int16)
-                soundfile.write(folder / "audio" / name, pcm, spec.sample_rate_hz, subtype="PCM_16")
+                _write_wav(folder / "audio" / name, pcm, spec.sample_rate_hz)
                 table.writerow([name, fold, target, scene, device])
+
+
+def _write_wav(path: Path, pcm: npt.NDArray[np.int16], rate_hz: int) -> None:
+    whole = io.BytesIO()  # what libsndfile says of a full disk does not say so
+    soundfile.write(whole, pcm, rate_hz, subtype="PCM_16", format="WAV")
+    path.write_bytes(whole.getvalue())
 
 
 def clip(scene: str, number: int, spec: SynthSpec) -> Signal:

@@ -20,7 +20,7 @@ class ClipSpec:
         sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
         channels: how the audio's channels are heard.
-        resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
+        resampler: how a host brings recordings to ``sample_rate_hz``: soxr with a quality, or as ``torchaudio`` does.
         layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
     """
 

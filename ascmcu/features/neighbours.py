@@ -68,7 +68,7 @@ _PLAIN: dict[str, tuple[Any, ...]] = {
     "normalization_scope": ("channel", "joint"),
     "normalization_ddof": (0, 1),
     "channels": ("mono", "stereo", "mid_side"),
-    "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq"),
+    "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"),
 }
 _FLOORS = (1e-16, 1e-12, 1e-10, 1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 _WINDOWS_S = (0.02, 0.025, 0.03, 0.032, 0.04)
@@ -363,7 +363,7 @@ class Search:
         if spec.n_mfcc is not None or spec.normalization not in ("none", "range"):
             return None
         raw = spec.unnormalized()
-        x, wanted = self._statics(raw)
+        x, wanted = self.statics(raw)
         gain, offset = _line(x.ravel(), wanted.ravel())
         if gain <= 0:
             return None
@@ -377,7 +377,7 @@ class Search:
 
     def _by_band(self, spec: FeatureSpec) -> FeatureSpec:
         """The spec with the ``mean`` and ``std`` that bring its features nearest to the reference."""
-        x, wanted = self._statics(spec, spec.normalized_channels)
+        x, wanted = self.statics(spec, spec.normalized_channels)
         shape = x.shape[2:]
         mean, std = np.zeros(shape), np.ones(shape)
         for band, channel in np.ndindex(*shape):
@@ -387,7 +387,7 @@ class Search:
         rows = [tuple(tuple(float(f"{v:.9g}") for v in row) for row in table.T) for table in (mean, std)]
         return spec.replace(mean=rows[0], std=rows[1])
 
-    def _statics(self, spec: FeatureSpec, channels: int | None = None) -> tuple[Reals, Reals]:
+    def statics(self, spec: FeatureSpec, channels: int | None = None) -> tuple[Reals, Reals]:
         """Features without normalization beside the reference, (clips, time, mel, channel)."""
         count = channels or spec.audio_channels
         raw = spec.unnormalized()

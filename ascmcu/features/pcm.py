@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
 from ascmcu.features.base import ClipSpec
+from ascmcu.features.resample import resample
 
 Pcm = npt.NDArray[np.int16]
 
@@ -48,12 +49,7 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: ClipSpec) -> Pcm:
         raise FeatureError(
             "a stereo front end takes one or two channels", expected="1 or 2", found=audio.shape[1]
         )
-    if rate_hz != spec.sample_rate_hz:
-        import soxr
-
-        audio = soxr.resample(
-            audio, rate_hz, spec.sample_rate_hz, quality=spec.resampler.removeprefix("soxr_").upper()
-        )
+    audio = resample(audio, rate_hz, spec.sample_rate_hz, spec.resampler)
     scaled = np.rint(audio * 32768)
     return np.clip(scaled, -32768, 32767).astype(np.int16)
 

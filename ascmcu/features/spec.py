@@ -3,13 +3,14 @@
 
 The order of the stages is fixed; each field says how one of them is done::
 
-    PCM → channels → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
-        → normalization (before_deltas) → deltas → normalization (after_deltas) → features
+    PCM → channels → pre-emphasis → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
+        → normalization (before_deltas) → deltas → normalization (after_deltas) → stacked frames → features
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -66,7 +67,7 @@ class FeatureSpec(ClipSpec):
         sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
         channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2).
-        resampler: soxr quality with which a host brings recordings to ``sample_rate_hz``.
+        resampler: how a host brings recordings to ``sample_rate_hz``: soxr with a quality, or as ``torchaudio`` does.
         amplitude: samples of ``full_scale`` are 1; or they count as they are, ±32768 (``int16``, Kaldi); or the largest
             sample of the clip is 1 (``clip_max``, TensorFlow's speech_commands and MLPerf). A clip without a positive
             sample stays as it is.
@@ -276,6 +277,16 @@ class FeatureSpec(ClipSpec):
             fields[name] = [list(row) for row in fields[name]]
         return fields
 
+    def to_toml(self) -> str:
+        """The fields that differ from the defaults, and the rate and length always, as TOML; ``load`` reads it."""
+        always = ("sample_rate_hz", "clip_samples", "n_fft", "win_length", "hop_length", "fmax_hz")
+        lines = [
+            f"{field.name} = {_toml_value(getattr(self, field.name))}"
+            for field in dataclasses.fields(self)
+            if field.name in always or getattr(self, field.name) != field.default
+        ]
+        return "\n".join(lines) + "\n"
+
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any], where: str | None = None) -> FeatureSpec:
         """A spec from plain fields; absent ones take their defaults.
@@ -376,6 +387,12 @@ def log_mel(spec: Spec, where: str) -> FeatureSpec:
 
 
 # ---- building from plain fields
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_toml_value(each) for each in value) + "]"
+    return json.dumps(value)
 
 
 def _derive(fields: dict[str, Any]) -> dict[str, Any]:

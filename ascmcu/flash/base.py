@@ -14,11 +14,11 @@ import re
 import shlex
 import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from ascmcu import scratch as scratches
 from ascmcu.boards import Board
 from ascmcu.errors import AscmcuError, InputError, LinkError, ToolError
 from ascmcu.toolchain import program
@@ -133,8 +133,7 @@ class FlashTool(abc.ABC):
             raise ToolError(f"{self.program} is not installed", hint=self.install)
         self._check_probes(job)
         outputs = []
-        with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
-            scratch = Path(scratch_name)
+        with scratches.folder() as scratch:
             self.prepare(job, scratch)
             for command in self.commands(job, scratch):
                 outputs.append(self._run([path, *command[1:]], job))

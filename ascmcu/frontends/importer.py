@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import tflite
 
 from ascmcu.errors import ModelError
+from ascmcu.frontends import arithmetic, loops
 from ascmcu.frontends.flatbuffer import CORRUPT, buffer_of, builtin_name, indices, options_of
 from ascmcu.frontends.operator_context import OperatorContext
 from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
@@ -27,6 +29,8 @@ _MAX_RANK = 5
 _MAX_EXTENT = 1 << 16
 # Converters write about 1e-9 for what is always zero; products and quotients of such scales still fit a float64.
 _SMALLEST_SCALE = 1e-20
+# In 16x8 models, what is always zero has the smallest number there is.
+_SMALLEST_WIDE_SCALE = 1e-46
 _DTYPES = {
     tflite.TensorType.INT8: DType.INT8,
     tflite.TensorType.UINT8: DType.UINT8,
@@ -55,6 +59,14 @@ class Importer:
         self.refused: dict[int, ModelError] = {}
         self.variables = Variables(name)
         self.own_states: list[Carried] = []
+        # Values that are kept as the rows they consist of, by the tensor's index.
+        self.rows: dict[int, loops.Rows] = {}
+        # Of a loop's turn: behind the names of its tensors.
+        self.suffix = ""
+        self.number = subgraph
+        self.constants: dict[tuple[int, int], Tensor] = {}
+        # Computed tensors that depend on an input.
+        self.unknown: set[str] = set()
 
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
@@ -111,6 +123,67 @@ class Importer:
         tensor = self._tensor_at(index, role)
         return self.tensors.get(tensor.name, tensor)
 
+    def value_at(self, index: int, role: str) -> loops.Value:
+        """The same, or the rows it consists of."""
+        return self.rows[index] if index in self.rows else self.tensor_at(index, role)
+
+    def bind(self, index: int, value: loops.Value) -> None:
+        """Let tensor ``index`` stand for a value."""
+        if not 0 <= index < len(self.by_index):
+            raise ModelError("a loop's output is not a tensor of the file", where=self.name, found=index)
+        if isinstance(value, loops.Rows):
+            self.rows[index] = value
+        else:
+            self.by_index[index] = value
+            self.refused.pop(index, None)
+
+    def constant(self, stem: str, value: Array, like: Tensor) -> Tensor:
+        """A new constant of another tensor's type."""
+        made = Tensor(self.fresh(stem), tuple(value.shape), like.dtype, like.quant, value)
+        self.tensors[made.name] = made
+        return made
+
+    def add(
+        self, op: Op, inputs: Sequence[Tensor], like: Tensor, shape: tuple[int, ...], stem: str
+    ) -> Tensor:
+        """Append a node that computes a new tensor of another one's type."""
+        made = Tensor(self.fresh(stem), shape, like.dtype, like.quant)
+        self.tensors[made.name] = made
+        self.nodes.append(Node(made.name, op, tuple(t.name for t in inputs), made.name, -1))
+        return made
+
+    def turn(self, subgraph: int, values: Sequence[loops.Value], number: int) -> list[loops.Value]:
+        """Import another subgraph on these inputs, as a turn of a loop; its outputs.
+
+        Raises:
+            ModelError: there is no such subgraph, or it takes another number of inputs.
+        """
+        if not 0 < subgraph < self.model.SubgraphsLength():
+            raise ModelError("a loop names no subgraph of the file", where=self.name, found=subgraph)
+        inner = Importer(self.model, self.data, self.name, subgraph)
+        inner.tensors, inner.nodes, inner.constants = self.tensors, self.nodes, self.constants
+        inner.own_states, inner.suffix = self.own_states, f"{self.suffix}@{number}"
+        inner.unknown = self.unknown
+        return inner.inlined(values)
+
+    def inlined(self, values: Sequence[loops.Value]) -> list[loops.Value]:
+        """Import all operators on ``values``; the outputs."""
+        sub = self.subgraph
+        if sub.InputsLength() != len(values):
+            raise ModelError(
+                "a loop's subgraph takes another number of values",
+                where=self.name,
+                expected=len(values),
+                found=sub.InputsLength(),
+            )
+        given = {int(sub.Inputs(i)): value for i, value in enumerate(values)}
+        self.by_index = [None if i in given else self._tensor_or_none(i) for i in range(sub.TensorsLength())]
+        for index, value in given.items():
+            self.bind(index, value)
+        for i in indices(sub.OperatorsLength(), self.data):
+            self._operator(i)
+        return [self.value_at(sub.Outputs(i), "a loop's output") for i in range(sub.OutputsLength())]
+
     def initial_values(self, subgraph: int) -> dict[tuple[str, str], Array]:
         """What another subgraph assigns to variables, all of it known at compile time.
 
@@ -136,12 +209,16 @@ class Importer:
         """A constant, or a value that earlier operators compute from constants (shape arithmetic)."""
         if tensor.data is not None:
             return tensor.data
-        node = next((n for n in self.nodes if n.output == tensor.name), None)
+        if tensor.name in self.unknown:
+            return None
+        node = next((n for n in reversed(self.nodes) if n.output == tensor.name), None)
         if node is None:
             return None
         sources = [self.tensors[name] if name else None for name in node.inputs]
         values = [None if t is None else self.fold(t) for t in sources]
         if any(t is not None and v is None for t, v in zip(sources, values, strict=True)):
+            # Whoever asks again, of this tensor or of what comes behind it, follows it no further.
+            self.unknown.add(tensor.name)
             return None
         return node.op.evaluate(values, sources, tensor)
 
@@ -181,6 +258,9 @@ class Importer:
             return None
 
     def _tensor(self, index: int) -> Tensor | None:
+        kept = self.constants.get((self.number, index))
+        if kept is not None:
+            return kept
         raw = self.subgraph.Tensors(index)
         name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
         where = f"{self.name}: tensor {index} '{name}'"
@@ -212,11 +292,14 @@ class Importer:
         constant = self._constant(raw, tensor, where)
         tensor = Tensor(name, shape, dtype, tensor.quant, constant, index)
         self.tensors[name] = tensor
+        if constant is not None and self.suffix:
+            self.constants[self.number, index] = tensor
         return tensor
 
     def _unique_name(self, raw: str, index: int) -> str:
         # Converters chain the names of fused layers with semicolons; the first one says enough.
         name = re.sub(r"[^\w./:\-]", "_", raw.split(";")[0])[:80] or f"tensor_{index}"
+        name += self.suffix
         return name if name not in self.tensors else f"{name}:{index}"
 
     def _quantization(self, raw: Any, shape: tuple[int, ...], where: str) -> Quantization | None:
@@ -230,7 +313,8 @@ class Importer:
         if per_axis and len(shape) == 1:
             axis = 0  # There is no other: some converters name the axis of the weights for a bias.
         fits = not per_axis or (0 <= axis < len(shape) and shape[axis] == len(scales))
-        usable = all(s == 0 or _SMALLEST_SCALE < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
+        smallest = _SMALLEST_WIDE_SCALE if raw.Type() == tflite.TensorType.INT16 else _SMALLEST_SCALE
+        usable = all(s == 0 or smallest < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
             raise ModelError(
                 "tensor has an invalid quantization",
@@ -264,6 +348,10 @@ class Importer:
                 expected=f"< {len(self.by_index)}",
                 found=index,
             )
+        if index in self.rows:
+            where = f"{self.name}: {role}, tensor {index}"
+            self.by_index[index] = loops.joined(self.rows.pop(index), self, f"rows{self.suffix}", where)
+            self.refused.pop(index, None)
         tensor = self.by_index[index]
         if index in self.refused:
             raise self.refused[index]
@@ -289,6 +377,11 @@ class Importer:
         if builtin in VARIABLE_BUILTINS:
             self.variables.operator(builtin, index, raw, options_of(raw), self)
             return
+        if builtin in loops.BUILTINS:
+            loops.operator(builtin, index, raw, options_of(raw), self)
+            return
+        if self._as_rows(builtin, raw):
+            return
         role = f"operator {index} ({builtin})"
         inputs = [
             None if raw.Inputs(i) == -1 else self._tensor_at(raw.Inputs(i), f"an input of {role}")
@@ -298,8 +391,11 @@ class Importer:
             self._tensor_at(raw.Outputs(i), f"an output of {role}")
             for i in indices(raw.OutputsLength(), self.data)
         ]
+        if self._computed(builtin, inputs, outputs):
+            return
         floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
-        op = registry.importer(builtin, floats=floats)
+        wide = bool(outputs) and outputs[0].dtype is DType.INT16
+        op = registry.importer(builtin, floats=floats, wide=wide)
         between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
         ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw), between)
         if op is None:
@@ -307,9 +403,45 @@ class Importer:
             raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
         if not outputs or not inputs:
             raise ctx.error("operator has no inputs or no outputs")
+        before = len(self.nodes)
         try:
             op.import_tflite(ctx)
         except CORRUPT as error:
             raise ctx.error(
                 "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
             ) from error
+        if self.suffix:
+            self._fold_new(before)
+
+    def _as_rows(self, builtin: str, raw: Any) -> bool:
+        """Whether the operator only moves rows of a loop's list."""
+        if not (self.suffix or self.rows) or builtin not in ("SLICE", "CONCATENATION"):
+            return False
+        options = options_of(raw)
+        axis = int(options.Axis()) if builtin == "CONCATENATION" and options is not None else -1
+        return loops.take(builtin, raw, axis, self)
+
+    def _computed(self, builtin: str, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
+        """Compute an operator whose inputs are known, if it is one of counting."""
+        if not outputs or not arithmetic.counts(builtin, outputs[0].dtype):
+            return False
+        values = [None if t is None else self.fold(self.tensors.get(t.name, t)) for t in inputs]
+        known = [v for v in values if v is not None]
+        if not values or len(known) != len(values):
+            return False
+        output = outputs[0]
+        result = arithmetic.evaluate(builtin, known, output.dtype)
+        self.tensors[output.name] = with_tensor(output, data=result)
+        return True
+
+    def _fold_new(self, before: int) -> None:
+        """Counters of a loop become constants at once, so that nobody follows them back through its turns."""
+        for node in self.nodes[before:]:
+            output = self.tensors[node.output]
+            if output.dtype not in (DType.INT32, DType.INT64) or output.quant is not None:
+                return
+            value = self.fold(output)
+            if value is None:
+                return
+            self.tensors[node.output] = with_tensor(output, data=value)
+        del self.nodes[before:]

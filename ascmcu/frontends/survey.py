@@ -14,7 +14,7 @@ from typing import Any
 import tflite
 
 from ascmcu.errors import ModelError
-from ascmcu.frontends import variables
+from ascmcu.frontends import arithmetic, loops, variables
 from ascmcu.frontends.flatbuffer import builtin_name
 from ascmcu.ir import registry
 
@@ -36,14 +36,11 @@ _CUSTOM = (
     ("VAR_HANDLE", "a variable of an old converter", "convert the model again with TensorFlow 2.8 or later"),
 )  # fmt: skip
 _BUILTIN_HINTS = {
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": "a recurrent layer: LSTM",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "a recurrent layer: bidirectional LSTM",
     "UNIDIRECTIONAL_SEQUENCE_RNN": "a recurrent layer: simple RNN",
     "BIDIRECTIONAL_SEQUENCE_RNN": "a recurrent layer: bidirectional simple RNN",
     "LSTM": "a recurrent layer: one LSTM step",
     "RNN": "a recurrent layer: one step of a simple RNN",
-    "SVDF": "a streaming layer: SVDF",
-    "WHILE": "a loop over time, as Keras writes LSTM, GRU and RNN",
     "IF": "a branch that is chosen at run time",
     "HASHTABLE": "a table of strings",
     "EMBEDDING_LOOKUP": "an embedding: text, not audio",
@@ -159,7 +156,11 @@ def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:
 
 def _use(name: str, dtype: str, places: list[str]) -> OperatorUse:
     layers = tuple(dict.fromkeys(layer for layer in places if layer))[:_MOST_LAYERS]
-    if name in variables.BUILTINS or registry.importer(name, floats=dtype == "float32") is not None:
+    handled = (*variables.BUILTINS, *loops.BUILTINS, *arithmetic.BUILTINS)
+    if (
+        name in handled
+        or registry.importer(name, floats=dtype == "float32", wide=dtype == "int16") is not None
+    ):
         return OperatorUse(name, dtype, len(places), layers, True)
     note, hint = _explanation(name, dtype)
     return OperatorUse(name, dtype, len(places), layers, False, note, hint)

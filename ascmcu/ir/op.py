@@ -168,6 +168,8 @@ class Op:
     ELEMENTWISE: ClassVar[bool] = False
     # The output's elements are the input's, in the same order.
     MOVES_NOTHING: ClassVar[bool] = False
+    # The output may lie in the bytes of the first input, which is read ahead of what is written.
+    OVERWRITES: ClassVar[bool] = False
     # The elements of the first input are taken in their order, whatever its shape.
     READS_FLAT: ClassVar[bool] = False
     # The output's numbers are those of the first input, in another shape or type.

@@ -13,6 +13,8 @@ _KINDS: dict[str, type[Op]] = {}
 _IMPORTERS: dict[str, type[Op]] = {}
 # The importers of operators whose result is float32.
 _FLOAT_IMPORTERS: dict[str, type[Op]] = {}
+# Those of operators whose result is int16.
+_WIDE_IMPORTERS: dict[str, type[Op]] = {}
 
 T = TypeVar("T", bound=type[Op])
 
@@ -26,6 +28,11 @@ def register(*tflite_builtins: str) -> Callable[[T], T]:
 def register_float(*tflite_builtins: str) -> Callable[[T], T]:
     """Class decorator: the same, for operators whose result is float32."""
     return lambda op: _registered(op, tflite_builtins, _FLOAT_IMPORTERS)
+
+
+def register_wide(*tflite_builtins: str) -> Callable[[T], T]:
+    """Class decorator: the same, for operators whose result is int16."""
+    return lambda op: _registered(op, tflite_builtins, _WIDE_IMPORTERS)
 
 
 def _registered(op: T, builtins: tuple[str, ...], importers: dict[str, type[Op]]) -> T:
@@ -51,10 +58,16 @@ def by_kind(kind: str) -> type[Op] | None:
     return _KINDS.get(kind)
 
 
-def importer(builtin: str, *, floats: bool = False) -> type[Op] | None:
-    """The op that imports the TFLite builtin operator of that name; ``floats`` says that its result is float32."""
-    found = _FLOAT_IMPORTERS.get(builtin) if floats else None
+def importer(builtin: str, *, floats: bool = False, wide: bool = False) -> type[Op] | None:
+    """The op that imports the TFLite builtin of that name; ``floats`` says that its result is float32, ``wide``
+    that it is int16."""
+    found = _FLOAT_IMPORTERS.get(builtin) if floats else _WIDE_IMPORTERS.get(builtin) if wide else None
     return found or _IMPORTERS.get(builtin)
+
+
+def wide_builtins() -> tuple[str, ...]:
+    """Names of all TFLite operators with an op of their own for int16 results."""
+    return tuple(sorted(_WIDE_IMPORTERS))
 
 
 def supported_builtins(*, floats: bool = False) -> tuple[str, ...]:

@@ -26,14 +26,12 @@ class Fixed:
 
 @dataclass(frozen=True)
 class Gate:
-    """One gate: its place among them, and the scales of its sums; None for what it has not. ``peephole_at`` and
+    """One gate: its place among them, and the scales of what else it has; None for what it has not. ``peephole_at`` and
     ``norm_at`` say where its constants begin."""
 
     name: str
     index: int
     at: int
-    scale: Fixed
-    recurrent: Fixed
     peephole: Fixed | None
     peephole_at: int
     norm: Fixed | None
@@ -79,9 +77,14 @@ class Params:
         return self.widened + self.cell_quads * QUAD
 
     @property
+    def gate_sums(self) -> int:
+        """Sums of all gates."""
+        return len(self.gates) * self.cells
+
+    @property
     def scratch(self) -> int:
         """int16 elements that a step needs."""
-        return self.first_gate + len(self.gates) * self.cells
+        return self.first_gate + self.gate_sums
 
     @property
     def kept(self) -> int:
@@ -92,6 +95,11 @@ class Params:
     def gate_words(self) -> int:
         """Words of one tap quad of a cell."""
         return len(self.gates)
+
+    @property
+    def sigmoids(self) -> int:
+        """Sums in front of the update gate's, of which the logistic function is taken."""
+        return (len(self.gates) - 2) * self.cells
 
     @property
     def before(self) -> tuple[Gate, ...]:
@@ -116,8 +124,10 @@ def lower(op: Lstm, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     constants = [
         ("weights", interleaved(weights, op.gates)),
         ("bias", _transposed(bias, op.gates)),
+        ("scales", np.array(op.scales, np.int32).reshape(-1)),
         ("recurrent", interleaved(recurrent, op.gates)),
         ("recurrent_bias", _transposed(recurrent_bias, op.gates)),
+        ("recurrent_scales", np.array(op.recurrent_scales, np.int32).reshape(-1)),
     ]
     constants += [("initial", state.values.reshape(-1))] if state.is_const else []
     constants += [("peepholes", peepholes)] if peepholes is not None else []
@@ -153,8 +163,6 @@ def _params(op: Lstm, depth: int) -> Params:
                 name,
                 index,
                 index * op.cells,
-                Fixed(*op.scales[index]),
-                Fixed(*op.recurrent_scales[index]),
                 Fixed(*op.peephole_scales[at]) if at >= 0 else None,
                 at * op.cells,
                 Fixed(*norm[:2]) if norm else None,

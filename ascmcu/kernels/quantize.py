@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.ir.op import Inputs
-from ascmcu.ir.types import Tensor
+from ascmcu.ir.op import Inputs, present
+from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops.quantize import Quantize
@@ -34,8 +34,11 @@ class Params:
 
 
 @kernel(Quantize, cost=Cost(output=20))
-def lower(op: Quantize, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-    """The float32 form; the 8-bit one became a lookup."""
+def lower(op: Quantize, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered | None:
+    """From float32 to 8 bits; between 8 bits it became a lookup."""
+    (x,) = present(inputs)
+    if x.dtype is not DType.FLOAT32 or output.dtype.size_bytes != 1:
+        return None
     low, high = output.dtype.integer_range
     factor = float(np.float32(1.0) / np.float32(output.scale))
     params = Params(

@@ -27,6 +27,7 @@ class Params:
     entries: int
     low: int
     high: int
+    y_bits: int
     x_type: str
     y_type: str
 
@@ -43,6 +44,7 @@ def lower(op: Softmax, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowere
         depth,
         len(table),
         *output.dtype.integer_range,
+        8 * output.dtype.size_bytes,
         x.dtype.c_name,
         output.dtype.c_name,
     )

@@ -14,7 +14,7 @@ from ascmcu.ops.svdf_time import SvdfTime
 
 @dataclass(frozen=True)
 class Params:
-    """Constants: ``taps`` entries of memory make one of ``units`` outputs, ``pairs`` of them fill words."""
+    """Compile-time constants: ``taps`` entries of memory make one of ``units`` outputs."""
 
     units: int
     taps: int

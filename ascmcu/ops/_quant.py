@@ -68,6 +68,14 @@ def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
                 found=_kind_of(ctx, tensor),
                 hint=way_to_int8(tensor),
             )
+        require_scales(ctx, tensor)
+
+
+def require_scales(ctx: ImportContext, *tensors: Tensor | None) -> None:
+    """Every tensor has a per-tensor scale; otherwise a ModelError."""
+    for tensor in tensors:
+        if tensor is None:
+            continue
         if tensor.quant is None or tensor.quant.per_axis or tensor.quant.scale <= 0:
             raise ctx.error(
                 "tensor has no usable per-tensor quantization",

@@ -62,6 +62,14 @@ def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
     return _multiplier(double(*factors, over=over))
 
 
+def power_of_two(scale: float) -> int | None:
+    """``CheckedLog2``: the exponent of a power of two, or of what is within a thousandth of one."""
+    if scale <= 0:
+        return None
+    exact = float(np.log2(np.float32(scale)))
+    return round(exact) if abs(exact - round(exact)) < 1e-3 else None
+
+
 def _multiplier(real: float) -> tuple[int, int]:
     if abs(real) >= MOST:
         raise VerifyError("a multiplier is too large", expected=f"below {MOST:.3g}", found=f"{real:.3g}")

@@ -34,7 +34,8 @@ class Dequantize(Elementwise):
             # Half-precision weights: whoever reads them widens them.
             ctx.define(dataclasses.replace(output, dtype=DType.FLOAT16), x.data)
             return
-        _quant.require_quantized(ctx, x)
+        ctx.require_dtype(x, *_quant.QUANTIZED, DType.INT16)
+        _quant.require_scales(ctx, x)
         ctx.require_dtype(output, DType.FLOAT32)
         ctx.emit(cls(), (x,), output)
 
@@ -43,7 +44,7 @@ class Dequantize(Elementwise):
         return DType.FLOAT32
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
-        """The product of a float32 scale and a 9-bit integer, rounded once, is the same in single precision."""
+        """The product of a float32 scale and a 17-bit integer, rounded once, is the same in single precision."""
         x, source = present(arrays)[0], present(inputs)[0]
         centred = (x.astype(np.int32) - source.zero_point).astype(np.float32)
         return centred * np.float32(source.scale)

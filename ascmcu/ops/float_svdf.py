@@ -25,15 +25,16 @@ class FloatSvdf(Op):
 
     KIND = "float_svdf"
     FAMILY = "dense"
+    OVERWRITES = True
     memory: int
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the step of the memory, and what is made of it."""
         operands, output = _svdf.import_operands(ctx), ctx.outputs[0]
-        _float.require_float(ctx, operands.x, operands.state, output)
+        _float.require_float(ctx, operands.x, operands.state, operands.bias, output)
         _float.require_weights(ctx, operands.weights, None, operands.filters)
-        _float.require_weights(ctx, operands.time, operands.bias, operands.filters)
+        _float.require_weights(ctx, operands.time, None, operands.filters)
         name, own = output.name, operands.bias
         weights = ctx.constant(f"{name}.weights", _float.values(operands.weights))
         time = ctx.constant(f"{name}.time", _float.values(operands.time))

@@ -10,7 +10,7 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Op
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops.concatenation import Concatenation
 from ascmcu.ops.reshape import Reshape
@@ -36,7 +36,7 @@ class Gather(Op):
         axis += len(x.shape) if axis < 0 else 0
         if not 0 <= axis < len(x.shape) or not np.all((indices >= 0) & (indices < x.shape[axis])):
             raise ctx.error("an index or the axis is out of range", x, found=indices.reshape(-1)[:8].tolist())
-        if output.dtype.size_bytes > 1:
+        if output.dtype in (DType.INT32, DType.INT64):
             ctx.define(output, np.take(ctx.const(0), indices, axis=axis))
             return
         _quant.require_same(ctx, x, "gathering")

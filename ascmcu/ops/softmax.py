@@ -12,7 +12,7 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import (
@@ -39,16 +39,19 @@ class Softmax(Elementwise):
     PROBABILITIES = True
     FAMILY = "activation"
     beta: float
+    dtype: str = DType.INT8.value
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
         x, output = ctx.needed(0), ctx.outputs[0]
-        _quant.require_quantized(ctx, x, output)
-        lowest = output.dtype.integer_range[0]
-        if output.zero_point != lowest or abs(output.scale * 256 - 1) > 0.001:
+        _quant.require_quantized(ctx, x)
+        ctx.require_dtype(output, *_quant.QUANTIZED, DType.INT16)
+        _quant.require_scales(ctx, output)
+        lowest, steps = output.dtype.integer_range[0], 1 << _bits(output)
+        if output.zero_point != lowest or abs(output.scale * (1 << _bits(output)) - 1) > 0.001:
             raise ctx.error(
-                "softmax output must cover 0 … 1", output, expected=f"scale 1/256, zero point {lowest}"
+                "softmax output must cover 0 … 1", output, expected=f"scale 1/{steps}, zero point {lowest}"
             )
         beta = import_beta(ctx)
         if _scales.double(beta, x.scale, 1 << (31 - _DIFF_INTEGER_BITS)) <= 1:
@@ -60,7 +63,11 @@ class Softmax(Elementwise):
                 found=x.scale,
                 hint="the input never changed in calibration; calibrate with more varied data",
             )
-        ctx.emit(cls(beta), (x,), output)
+        ctx.emit(cls(beta, output.dtype.value), (x,), output)
+
+    def output_dtype(self, x: Tensor) -> DType:
+        """The attribute's."""
+        return DType(self.dtype)
 
     def exponentials(self, x: Tensor) -> I64:
         """exp of −d for d = 0 … as Q0.31, as far as the reference takes it into account."""
@@ -82,12 +89,17 @@ class Softmax(Elementwise):
         total = wrap32(rounding_divide_by_pot(exps, _ACCUMULATION_INTEGER_BITS).sum(axis=-1, keepdims=True))
         headroom = 32 - np.vectorize(lambda v: int(v).bit_length())(total)
         shifted = wrap32((total << headroom) + INT32_MIN)
-        exponent = _ACCUMULATION_INTEGER_BITS - headroom + 31 - 8
+        exponent = _ACCUMULATION_INTEGER_BITS - headroom + 31 - _bits(output)
         unsaturated = rounding_divide_by_pot(
             saturating_rounding_doubling_high_mul(one_over_one_plus_x(shifted), exps), exponent
         )
         low, high = output.dtype.integer_range
         return np.where(counted, np.clip(unsaturated + low, low, high), low).astype(output.dtype.numpy)
+
+
+def _bits(output: Tensor) -> int:
+    """Bits of an output element."""
+    return 8 * output.dtype.size_bytes
 
 
 def import_beta(ctx: ImportContext) -> float:

@@ -31,6 +31,7 @@ class Svdf(Op):
 
     KIND = "svdf"
     FAMILY = "dense"
+    OVERWRITES = True
     memory: int
     multiplier: int
     shift: int

@@ -69,6 +69,7 @@ def render(benchmark: Benchmark, memory_map: str | None) -> str:
         mistakes=page_answers.mistakes(b),
         limits=_limits(b),
         provenance=_provenance(b),
+        mended_means=words.MENDED,
         mended={k.replace("_", " "): v for k, v in b.link.items() if v},
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import math
 from collections.abc import Sequence
@@ -118,8 +119,8 @@ class Picture:
 
 def picture(found: Sequence[Point], x: Metric, y: Metric) -> Picture:
     """Lay the plot out. Names that would cover something are left to the points' titles, the front's last."""
-    low_x, high_x = _range([p.x for p in found], x)
-    low_y, high_y = _range([p.y for p in found], y)
+    low_x, high_x = _range([p.x for p in found], x.fraction)
+    low_y, high_y = _range([p.y for p in found], y.fraction)
 
     def place(a: float, b: float) -> tuple[float, float]:
         across = _LEFT + (a - low_x) / (high_x - low_x) * _WIDTH
@@ -242,15 +243,17 @@ def _write_png(path: Path, drawn: Picture, x: Metric, y: Metric) -> None:
     for label in drawn.labels:
         write(label.left, label.base, label.text, INK if label.best else SOFT)
     write(_LEFT + _WIDTH / 2, _TOP + _HEIGHT + 44, x.title, SOFT, "center")
-    figure.savefig(path, dpi=192)
+    whole = io.BytesIO()
+    figure.savefig(whole, dpi=192)
+    write_whole(path, whole.getvalue())
 
 
-def _range(values: Sequence[float], metric: Metric) -> tuple[float, float]:
+def _range(values: Sequence[float], fraction: bool = False) -> tuple[float, float]:
     """What an axis shows: the values with room around them; of a fraction nothing below 0 % or above 100 %."""
     low, high = min(values), max(values)
-    span = (high - low) or (0.1 if metric.fraction else abs(high) or 1.0)
+    span = (high - low) or (0.1 if fraction else abs(high) or 1.0)
     low, high = low - 0.08 * span, high + 0.12 * span
-    return (max(low, 0.0), min(high, 1.0)) if metric.fraction else (low, high)
+    return (max(low, 0.0), min(high, 1.0)) if fraction else (low, high)
 
 
 def _ticks(low: float, high: float) -> list[float]:

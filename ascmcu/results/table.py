@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from ascmcu.results import words
 from ascmcu.results.pictures import wilson
 from ascmcu.results.schema import Benchmark, clock_warning
 from ascmcu.results.words import digits, short_layer
@@ -63,9 +64,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
         )
     mended = {name: count for name, count in b.link.items() if count}
     if mended:
-        console.print(
-            "link: " + ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in mended.items())
-        )
+        told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in mended.items())
+        console.print(f"link: {told} ({words.MENDED})")
 
 
 def _plain(*columns: str, title: str | None = None) -> Table:
@@ -88,7 +88,7 @@ def _confusion(b: Benchmark) -> Table:
 
 def _counts(b: Benchmark) -> Table:
     assert b.counts is not None
-    cycles = b.count_kind == "cycles" and b.clock_hz > 0
+    cycles = b.count_kind == "cycles" and bool(b.clock_hz)
     columns = [f"{b.count_title} per {b.run_title}", "count"]
     if cycles:
         columns.append(f"ms at {b.clock_hz / 1e6:g} MHz, {b.wait_states} WS")

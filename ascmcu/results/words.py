@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from ascmcu.ir.naming import short as short_layer
 
-__all__ = ["digits", "duration", "kibibytes", "percent", "short_layer", "thousands"]
+__all__ = ["MENDED", "digits", "duration", "kibibytes", "percent", "short_layer", "thousands"]
 
+# What figures of the link mean.
+MENDED = "what came late, damaged or not at all was repeated: no answer is missing"
 _TIMES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 

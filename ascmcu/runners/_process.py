@@ -15,9 +15,10 @@ import types
 from pathlib import Path
 from typing import Self
 
+from ascmcu import scratch as scratches
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import Runner
-from ascmcu.toolchain.program import end_group
+from ascmcu.toolchain.program import bound_to_us, end_group
 
 _EXIT_S = 2.0
 _SAID_BYTES = 2000  # at either end of what a child has printed
@@ -32,7 +33,7 @@ class ProcessRunner(Runner):
     def __enter__(self) -> Self:
         self._cleanup = contextlib.ExitStack()
         try:
-            scratch = Path(self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="ascmcu-")))
+            scratch = self._cleanup.enter_context(scratches.folder())
             self._errors = self._cleanup.enter_context(tempfile.TemporaryFile())
             self._link = self._open_link(scratch)
         except BaseException:
@@ -67,7 +68,7 @@ class ProcessRunner(Runner):
         It ends with the link, and all that it has started with it.
         """
         self._child = subprocess.Popen(
-            command,
+            [*bound_to_us(), *command],
             stdin=stream,
             stdout=stream if output is None else output,
             stderr=self._errors,

@@ -93,7 +93,6 @@ def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan
         bound,
         trace.events,
         trace.order,
-        trace.rounds,
         target=tuning.target,
     )
 

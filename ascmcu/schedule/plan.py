@@ -12,6 +12,7 @@ from ascmcu.ir import naming
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.op import RowRule
 from ascmcu.kernels import DEFAULT_TARGET, Lowered, Target, Work, around, predicted, work
+from ascmcu.schedule.asking import asked, cuts
 
 LAYERS = "layers"
 ROWS = "rows"
@@ -66,8 +67,8 @@ class Plan:
     ``storage`` maps every run-time tensor to the buffer that holds it, which is another tensor's where a reshape
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
     placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in. ``stages`` are the
-    passes that laid the graph out, each with its result: the last is ``graph``. ``rounds`` is how often rows ask all
-    layers whether they can run, where no table says what runs. ``target`` is what cycles are predicted for.
+    passes that laid the graph out, each with its result: the last is ``graph``. ``target`` is what cycles are predicted
+    for.
     """
 
     graph: Graph
@@ -79,7 +80,6 @@ class Plan:
     lower_bound_bytes: int
     events: int
     order: tuple[int, ...]
-    rounds: int = 0
     stages: tuple[tuple[str, Graph], ...] = ()
     target: Target = DEFAULT_TARGET
 
@@ -135,9 +135,15 @@ class Plan:
     def schedule_work(self) -> Work:
         """What runs around the layers: a push of each row, the calls of steps, and the questions whether they can."""
         steps = sum(layer.rule.steps for layer in self.running)
-        asked = self.rounds * len(self.running) if self.mode == ROWS and not self.step_table else 0
+        asks = self.mode == ROWS and not self.step_table
+        questions = asked(self.order, [layer.index for layer in self.running], self.cuts) if asks else 0
         form = "table" if self.step_table else self.mode
-        return work({f"{form}_pushes": self.order.count(PUSH), f"{form}_steps": steps, "asked": asked})
+        return work({f"{form}_pushes": self.order.count(PUSH), f"{form}_steps": steps, "asked": questions})
+
+    @cached_property
+    def cuts(self) -> frozenset[int]:
+        """The layers behind which a round of questions may end (``asking``)."""
+        return cuts(self.graph, {layer.index for layer in self.running})
 
     @cached_property
     def step_table(self) -> tuple[int, ...]:

@@ -32,14 +32,12 @@ class RowLives:
 @dataclass(frozen=True)
 class Trace:
     """What a run of the schedule leaves: lives by tensor, (first, last) event of each layer's accumulators (one pair
-    per group of steps), the events of each layer's steps (counted from one), the number of events, and how often all
-    layers were asked whether they can run."""
+    per group of steps), the events of each layer's steps (counted from one), and the number of events."""
 
     rows: dict[str, RowLives]
     states: dict[int, tuple[tuple[int, int], ...]]
     steps: dict[int, tuple[int, ...]]
     events: int
-    rounds: int = 0
 
     @property
     def order(self) -> tuple[int, ...]:
@@ -141,7 +139,6 @@ class _Simulation:
     def __init__(self, flow: _Flow) -> None:
         self.flow, self.rows = flow, dict(flow.rows)
         self.event = 0
-        self.rounds = 0
         self.done = [0] * len(flow.tasks)
         self.complete = dict.fromkeys(self.rows, 0)
         # Plain lists: a step touches a few rows, where array calls cost more than they save.
@@ -206,7 +203,6 @@ class _Simulation:
         """Layers in order, each one step if it is ready, until nothing moves."""
         progressed = True
         while progressed:
-            self.rounds += 1
             progressed = False
             for index in range(len(self.flow.tasks)):
                 if index in self.waiting:
@@ -224,7 +220,7 @@ class _Simulation:
             read = [self.event + 1] * len(made) if name in self.flow.kept else self.read[name]
             rows[name] = RowLives(_events(made), _events(read))
         states = {k: tuple(v) for k, v in self.states.items()}
-        return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event, self.rounds)
+        return Trace(rows, states, {k: tuple(v) for k, v in self.steps.items()}, self.event)
 
 
 def _events(values: list[int]) -> Events:

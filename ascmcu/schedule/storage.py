@@ -35,13 +35,28 @@ def _states_in_place(
     """A state's next value lies in its own bytes where it begins to be made behind the last reading of the old one."""
     found = {}
     for _, entry, exit_ in graph.carried:
-        readings = [trace.steps[layer.index][-1] for layer in layers if entry in layer.node.inputs]
+        readings = [
+            trace.steps[layer.index][-1]
+            for layer in layers
+            if entry in layer.node.inputs and not _overwrites(layer, entry, exit_)
+        ]
         alone = storage[exit_] == exit_ and list(storage.values()).count(exit_) == 1
         alike = graph.tensors[entry].row_bytes == graph.tensors[exit_].row_bytes
         later = int(trace.rows[exit_].made.min()) > max(readings, default=0)
         if alone and alike and later and exit_ not in graph.inputs and list(graph.outputs).count(exit_) == 1:
             found[exit_] = entry
     return found
+
+
+def _overwrites(layer: Layer, entry: str, exit_: str) -> bool:
+    """Whether the layer itself turns the old state into the new one, in its bytes."""
+    node = layer.node
+    return (
+        node.op.OVERWRITES
+        and node.output == exit_
+        and node.inputs[0] == entry
+        and entry not in node.inputs[1:]
+    )
 
 
 def widened_in_place(

@@ -12,7 +12,6 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -20,6 +19,7 @@ from pathlib import Path
 from elftools.elf.elffile import ELFFile
 
 from ascmcu import __version__, boards, paths
+from ascmcu import scratch as scratches
 from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
 from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
@@ -178,11 +178,11 @@ def build_firmware(
     """
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
+    version = compiler_version(gcc)  # a compiler that does not even say it is told before it compiles
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
     units = _at_level(units, folder, network)
-    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
-        scratch = Path(scratch_name)
+    with scratches.folder() as scratch:
         all_flags = (*flags, *_maps(folder))
         objects, said = _compile(
             gcc, _naming(units, build_sha256 or UNIDENTIFIED), all_flags, scratch, progress
@@ -196,7 +196,7 @@ def build_firmware(
         if moved is not None:
             script.write_text(moved, encoding="utf-8")
         if build_sha256 is None:
-            facts = (compiler_version(gcc), board.name, *_LINK, *flags)
+            facts = (version, board.name, *_LINK, *flags)
             build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
             named = [u for u in _naming(units, build_sha256) if u.source.stem == "protocol"]
             _compile(gcc, named, all_flags, scratch)
@@ -226,7 +226,7 @@ def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optim
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
     units = _units(folder, board.family.parts, frontend=frontend, profile=False, flags=flags)
     own = [unit for unit in units if unit.source == folder / "model.c"]
-    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch:
+    with scratches.folder() as scratch:
         ((compiled,), _) = _compile(gcc, own, (*flags, *_maps(folder)), Path(scratch))
         with compiled.open("rb") as file:
             parts = [s for s in ELFFile(file).iter_sections() if s["sh_flags"] & _ALLOCATED]
@@ -261,8 +261,7 @@ def build_host(
     units = _units(folder, ("host",), frontend=frontend, profile=profile, flags=flags)
     units = _naming(units, build_sha256)
     program = to or folder / "host" / ("firmware-sanitized" if sanitize else "firmware")
-    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch_name:
-        scratch = Path(scratch_name)
+    with scratches.folder() as scratch:
         objects, _ = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
         made = scratch / "firmware"
         _run([gcc, *flags, *map(str, objects), "-lm", "-o", str(made)], "the host's linker failed")

@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ascmcu import api, zoo
+from ascmcu import scratch as scratches
 from ascmcu.data.datasets import Dataset
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.train.recipe import Recipe
@@ -40,8 +40,8 @@ def of(model: Path, board: str, clip: Path | None, folder: Path | None = None) -
     Raises:
         BoardError: it does not fit the board.
     """
-    with tempfile.TemporaryDirectory() as scratch:
-        place = folder or Path(scratch) / "export"
+    with scratches.folder() as scratch:
+        place = folder or scratch / "export"
         manifest = api.export(model, board, place).manifest
         cycles = None
         if clip is not None:

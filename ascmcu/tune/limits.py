@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from ascmcu import api, boards
+from ascmcu import scratch as scratches
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import InputError, LimitError
 from ascmcu.results import limits
@@ -73,7 +73,7 @@ def require_untrained(recipe: Recipe, dataset: Dataset, wanted: Sequence[str]) -
 
     if recipe.fusion.runs:
         return
-    with tempfile.TemporaryDirectory() as scratch:
-        model = Path(scratch) / f"{recipe.name}.tflite"
+    with scratches.folder() as scratch:
+        model = scratch / f"{recipe.name}.tflite"
         model.write_bytes(cost.untrained(recipe, dataset))
         require(model, wanted)

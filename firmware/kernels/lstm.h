@@ -26,17 +26,17 @@ static inline int32_t lstm_divide(int32_t x, int32_t exponent)
     return (x + ((1 << exponent) >> 1) - (x < 0 ? 1 : 0)) >> exponent;
 }
 
-/* exp of a number <= 0 with `bits` integer bits, as Q0.15. */
-static inline int32_t lstm_exp(int32_t a, int32_t bits)
+/* One of the factors by which a power of two multiplies an exponential. */
+#define LSTM_FACTOR(exponent, factor) \
+    if (bits > (exponent) && (rest & (1 << (fraction + (exponent))))) { \
+        result = lstm_mul(result, factor); \
+    }
+
+/* exp of a number <= 0 with `bits` integer bits, as Q0.15. `bits` is a constant where this is inlined. */
+static inline int32_t lstm_exp(int32_t a, const int32_t bits)
 {
     const int32_t fraction = 15 - bits;
     const int32_t quarter = 1 << (fraction - 2);
-    if (a == 0) {
-        return 0x7FFF;
-    }
-    if (bits > 5 && a < -(1 << (fraction + 5))) {
-        return 0;
-    }
     const int32_t within = (a & (quarter - 1)) - quarter; /* in -1/4 ... 0 */
     const int32_t x = within * (1 << bits) + 0x1000; /* around -1/8 */
     const int32_t x2 = lstm_mul(x, x);
@@ -46,48 +46,45 @@ static inline int32_t lstm_exp(int32_t a, int32_t bits)
     int32_t result = lstm_saturate(28918 + lstm_mul(x + tail, 28918));
     /* exp of what was left out, a power of two after the other. */
     const int32_t rest = within - a;
-    const int32_t factors[6] = { 25520, 19875, 12055, 4435, 600, 11 };
-    for (int32_t i = 0; i < 6 && i - 2 < bits; ++i) {
-        if (rest & (quarter << i)) {
-            result = lstm_mul(result, factors[i]);
-        }
-    }
-    if (bits > 4 && (rest & (quarter << 6))) {
+    LSTM_FACTOR(-2, 25520)
+    LSTM_FACTOR(-1, 19875)
+    LSTM_FACTOR(0, 12055)
+    LSTM_FACTOR(1, 4435)
+    LSTM_FACTOR(2, 600)
+    LSTM_FACTOR(3, 11)
+    LSTM_FACTOR(4, 0)
+    if (bits > 5 && a < -(1 << (fraction + 5))) {
         result = 0;
     }
-    return result;
+    return a == 0 ? 0x7FFF : result;
 }
+
+#undef LSTM_FACTOR
 
 /* 2 / (1 + a) as Q2.13, a in Q0.15: three Newton-Raphson steps. */
 static inline int32_t lstm_reciprocal(int32_t a)
 {
     const int32_t half = (a + 0x8000) >> 1;
     int32_t x = 23130 + lstm_mul(half, -15420);
-    for (int32_t step = 0; step < 3; ++step) {
-        x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
-    }
+    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
+    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
+    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
     return x;
 }
 
 /* Q3.12 to Q0.15. */
 static inline int32_t lstm_logistic(int32_t x)
 {
-    if (x == 0) {
-        return 0x4000;
-    }
     const int32_t positive = lstm_saturate(lstm_reciprocal(lstm_exp(x > 0 ? -x : x, 3)) * 2);
-    return x > 0 ? positive : 0x7FFF - positive;
+    return x == 0 ? 0x4000 : (x > 0 ? positive : 0x7FFF - positive);
 }
 
 /* `bits` integer bits to Q0.15. */
-static inline int32_t lstm_tanh(int32_t x, int32_t bits)
+static inline int32_t lstm_tanh(int32_t x, const int32_t bits)
 {
-    if (x == 0) {
-        return 0;
-    }
     /* Doubled by giving its bits to one more integer bit. */
     const int32_t magnitude = lstm_saturate((lstm_reciprocal(lstm_exp(x < 0 ? x : -x, bits + 1)) - 0x2000) * 4);
-    return x < 0 ? -magnitude : magnitude;
+    return x == 0 ? 0 : (x < 0 ? -magnitude : magnitude);
 }
 
 /* 1 / sqrt(value) for a positive value: mantissa in Q0.31, and how far it is shifted right. */

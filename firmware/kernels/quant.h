@@ -73,9 +73,8 @@ static inline int32_t multiply_by_quantized_multiplier(int32_t x, int32_t multip
 
 /* round(acc * scale) in double precision, halves away from zero (reference FULLY_CONNECTED). Beyond int32 the answer
    is INT32_MIN, which is what the conversion gives where the reference runs (x86-64). */
-static inline int32_t scale_once(int32_t acc, double scale)
+static inline int32_t round_once(double real)
 {
-    const double real = (double)acc * scale;
     const double magnitude = real < 0 ? -real : real;
     if (magnitude >= 2147483647.5) {
         return INT32_MIN;
@@ -83,6 +82,23 @@ static inline int32_t scale_once(int32_t acc, double scale)
     const int32_t floor_value = (int32_t)magnitude;
     const int32_t rounded = floor_value + (magnitude - (double)floor_value >= 0.5 ? 1 : 0);
     return real < 0 ? -rounded : rounded;
+}
+
+static inline int32_t scale_once(int32_t acc, double scale)
+{
+    return round_once((double)acc * scale);
+}
+
+/* The same of a 64-bit accumulator below 2^53. */
+static inline int32_t scale_once_i64(int64_t acc, double scale)
+{
+    return round_once((double)acc * scale);
+}
+
+/* MultiplyByQuantizedMultiplier of a 64-bit accumulator: `reduced` is the upper half of the mantissa, right is 1 ... 62. */
+static inline int32_t multiply_by_reduced_multiplier(int64_t acc, int32_t reduced, int32_t right)
+{
+    return (int32_t)((acc * reduced + ((int64_t)1 << (right - 1))) >> right);
 }
 
 /* The sum modulo 2^32, as the reference's machine adds. */

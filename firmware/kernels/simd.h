@@ -19,6 +19,15 @@
 #define ASCMCU_NAKED __attribute__((naked, noipa))
 #endif
 
+/* A function that is worth a call: its loop stays in the cache of the flash. */
+#if defined(__clang__)
+#define ASCMCU_NOINLINE __attribute__((noinline))
+#elif defined(__GNUC__)
+#define ASCMCU_NOINLINE __attribute__((noipa))
+#else
+#define ASCMCU_NOINLINE
+#endif
+
 /* Words of an int16 buffer are read and written through a type that may alias it. */
 #if defined(__GNUC__)
 typedef uint32_t __attribute__((may_alias)) simd_word;

@@ -93,18 +93,21 @@ def test_steps_follow_each_other_within_their_clip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("truth", "labels"),
+    ("truth", "labels", "taken"),
     [
-        (np.array([0, 2, 1, 1, 0]), [0, 2, 1, 1, 0]),
-        (np.array([[0], [2], [1], [1], [0]], np.uint8), [0, 2, 1, 1, 0]),
-        (np.array(["high", "low", "low", "mid", "high"]), [2, 0, 0, 1, 2]),
+        (np.array([0, 2, 1, 1, 0]), [0, 2, 1, 1, 0], [0, 1, 2, 4]),
+        (np.array([[0], [2], [1], [1], [0]], np.uint8), [0, 2, 1, 1, 0], [0, 1, 2, 4]),
+        (np.array(["high", "low", "low", "mid", "high"]), [2, 0, 0, 1, 2], [0, 1, 3, 4]),
     ],
     ids=["numbers", "a column", "names"],
 )
-def test_right_classes_of_an_array(truth: Any, labels: list[int], tmp_path: Path) -> None:
-    found = from_tensors(TENSORS, _saved(tmp_path, ARRAY), 4, truth=_saved(tmp_path, truth, "truth.npy"))
-    assert [c.label for c in found.clips] == labels[:4]
-    assert found.labels == ("low", "mid", "high")
+def test_right_classes_of_an_array(truth: Any, labels: list[int], taken: list[int], tmp_path: Path) -> None:
+    """With a limit each class keeps its share, the first ones what is left over."""
+    array, right = _saved(tmp_path, ARRAY), _saved(tmp_path, truth, "truth.npy")
+    whole = from_tensors(TENSORS, array, None, truth=right)
+    assert [c.label for c in whole.clips] == labels and whole.labels == ("low", "mid", "high")
+    some = from_tensors(TENSORS, array, 4, truth=right)
+    assert [(c.name, c.label) for c in some.clips] == [(str(n), labels[n]) for n in taken]
 
 
 @pytest.mark.parametrize(
@@ -185,11 +188,30 @@ def test_without_a_part_all_are_scored_and_it_is_said(data: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limit", "taken"), [(0, []), (1, [0]), (2, [0, 3]), (4, [0, 1, 3, 4]), (6, range(6)), (7, range(6))]
+    ("limit", "taken"), [(0, []), (1, [0]), (2, [0, 2]), (4, [0, 1, 2, 4]), (6, range(6)), (7, range(6))]
 )
 def test_a_limit_is_spread_over_all_recordings(limit: int, taken: list[int], data: Path) -> None:
     whole = _names(from_data(AUDIO, data, "test", None))
     assert _names(from_data(AUDIO, data, "test", limit)) == [whole[n] for n in taken]
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "shares"),
+    [
+        ([10, 10], 4, [2, 2]), ([30, 10], 4, [3, 1]), ([99, 1], 4, [3, 1]), ([5, 5, 5], 2, [1, 1, 0]),
+        ([5, 5, 5], 4, [2, 1, 1]), ([7, 2, 1], 10, [7, 2, 1]), ([3], 2, [2]), ([4, 4], 0, [0, 0]),
+    ],
+)  # fmt: skip
+def test_shares_are_proportional_and_none_is_empty(sizes: list[int], count: int, shares: list[int]) -> None:
+    assert sources._shares(sizes, count) == shares
+
+
+def test_within_a_class_devices_have_their_shares() -> None:
+    strata = [(label, device) for label in "ab" for device in ("x", "x", "x", "y")]
+    assert sources.sampled(strata, 4) == [0, 3, 4, 7]
+    assert sources.sampled(strata, 2) == [0, 4] and sources.sampled(strata, None) == list(range(8))
+    assert sources.sampled([("a",)] * 6, 3) == [0, 2, 4], "evenly spread where nothing tells them apart"
+    assert sources.sampled([], 3) == []
 
 
 def test_windows_of_a_long_recording_are_clips_of_one(data: Path) -> None:

@@ -170,10 +170,15 @@ def _runs(path: str) -> list[tuple[int, float, int, float]]:
 
 
 def test_boxes_of_the_memory_map_are_as_high_and_as_long_as_buffers_live() -> None:
-    left, top, width, height = 70, 48, 960, 480
+    left, top, width, height = (
+        getattr(memory_map, f"_{name}") for name in ("LEFT", "TOP", "WIDTH", "HEIGHT")
+    )
 
     def check(plan: Plan) -> int:
         per_byte, scale = height / plan.arena_bytes, width / (plan.events + 2)
+        live = memory_map.live_at(plan, memory_map.peak_event(plan))
+        assert sum(b.size_bytes for b in live) == plan.lower_bound_bytes
+        assert f"peak: {plan.lower_bound_bytes:,} bytes, " in memory_map.render_memory_map(plan, "net")
         for buffer in plan.buffers:
             shape = memory_map._shape(plan, buffer, "#fff", per_byte)
             boxes = _runs(shape.path)
@@ -197,9 +202,11 @@ def test_boxes_of_the_memory_map_are_as_high_and_as_long_as_buffers_live() -> No
                 and top - 1e-6 <= tick.y <= top + height
             )
         values = [int(t.text.replace(",", "")) for t in memory_map._ticks(plan.arena_bytes, per_byte)]
-        steps = {b - a for a, b in itertools.pairwise(values)}
-        assert values[0] == 0 and len(steps) <= 1 and len(values) <= 8
+        *below, last = values
+        steps = {b - a for a, b in itertools.pairwise(below)}
+        assert last == plan.arena_bytes and below[0] == 0 and len(steps) <= 1 and len(values) <= 9
         assert all(step & (step - 1) == 0 and step >= 16 for step in steps)
+        assert (last - below[-1]) * per_byte > memory_map._LABEL_HEIGHT
         return len(plan.buffers)
 
     _every(check)
@@ -207,7 +214,13 @@ def test_boxes_of_the_memory_map_are_as_high_and_as_long_as_buffers_live() -> No
 
 @pytest.mark.parametrize(
     ("name", "short"),
-    [("net/conv_1/Relu:0", "conv_1"), ("t3", "t3"), ("a/b", "a"), ("x" * 40, "x" * 24), ("/y", "")],
+    [
+        ("net/conv_1/Relu:0", "conv_1"),
+        ("t3", "t3"),
+        ("a/b", "a"),
+        ("x" * 40, "x" * memory_map._LETTERS),
+        ("/y", ""),
+    ],
 )
 def test_names_in_the_picture(name: str, short: str) -> None:
     assert memory_map._short(name) == short

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import fuzzing
+from tests.support import fuzzing, recipes, recipes_flat, recipes_tensorflow
 from tests.support.recipes import Recipe
 
 FOUND = tomllib.loads((Path(__file__).parent / "found.toml").read_text())["graph"]
@@ -33,3 +33,9 @@ def test_a_row_reads_back() -> None:
     for row in FOUND:
         recipe = Recipe.from_row(row)
         assert Recipe.from_row(tomllib.loads(recipe.row("x"))["graph"][0]) == recipe
+
+
+def test_every_kind_of_layer_is_built() -> None:
+    """A kind that is drawn has a builder of either source; only QUANTIZE within a network is the converter's own."""
+    assert set(recipes_flat._LAYERS) == set(recipes.KINDS)
+    assert set(recipes_tensorflow.KINDS) == set(recipes.KINDS) - {"requantize"}

@@ -40,13 +40,15 @@ def rows(
         if only and case.id.partition(":")[0] != only:
             continue
         graph = passes.optimize(tflite.parse(case.model(), case.id))
-        if len(graph.inputs) != 1 or not graph.nodes:
+        if len(graph.data_inputs) != 1 or not graph.nodes:
             continue
         reference = Reference(case.model(), case.row.get("resolver", "BUILTIN_REF"))
         inputs = case.inputs(SETS)
         names.append(case.id)
         shaped = [chain.shaped(graph, x)[0] for x in inputs]
-        networks.append(Network(graph, (LAYERS, ROWS)[number % 2], shaped))
+        # The sets are the steps of one clip where there are states.
+        every = SETS if graph.states else 1
+        networks.append(Network(graph, (LAYERS, ROWS)[number % 2], shaped, every))
         expected.append([_bytes(reference(x)) for x in inputs])
     elf = on_target.build(tmp_path_factory.mktemp("cases"), networks)
     return elf, names, networks, expected
@@ -78,3 +80,27 @@ def test_published_models(name: str, tmp_path: Path, pytestconfig: pytest.Config
     networks = [Network(g, mode, [chain.shaped(g, x)[0] for x in inputs]) for g, mode in variants]
     found = on_target.on_qemu(on_target.build(tmp_path, networks), networks)
     assert found == [expected] * len(variants)
+
+
+STEPS, CLIP = 50, 20
+
+
+@pytest.mark.parametrize("name", ["tflm_mnist_lstm_int8", "microwakeword_v2_vad", "ambiq_nnid_int16x8"])
+def test_fifty_steps(name: str, tmp_path: Path) -> None:
+    """Published step models, and one of 16x8, begun anew behind every twentieth step: QEMU, cycle model, LiteRT."""
+    path = outside.model(f"{name}.tflite")
+    outside.require(path)
+    data = path.read_bytes()
+    source = tflite.parse(data, name)
+    graph = passes.optimize(source)
+    inputs = list(chain.input_sets(source, STEPS, np.random.default_rng(3)))
+    expected, reference = [], Reference(data)
+    for number, x in enumerate(inputs):
+        reference = Reference(data) if number % CLIP == 0 else reference
+        expected.append(_bytes(reference(x)))
+    networks = [
+        Network(graph, mode, [chain.shaped(graph, x)[0] for x in inputs], CLIP) for mode in (LAYERS, ROWS)
+    ]
+    elf = on_target.build(tmp_path, networks)
+    assert on_target.on_qemu(elf, networks) == [expected] * 2
+    assert on_target.on_sim(elf, networks) == [expected] * 2

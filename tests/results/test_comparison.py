@@ -59,7 +59,12 @@ def test_only_what_differs_is_told(benchmark_result: Benchmark, faster: Benchmar
     assert [x.state for x in gone.layers] == ["changed", "gone"]
     text = markdown.of_comparison([c])
     assert "| flash, bytes | 20,000 | 20,100 | +100 (+0.50 %) |" in text and "-25.00 points" in text
-    assert json.loads(json.dumps(c.to_dict()))["figures"][0]["name"] == "accuracy"
+    told = json.loads(json.dumps(c.to_dict()))
+    assert (told["schema"], told["version"], told["figures"][0]["name"]) == (
+        "ascmcu.comparison",
+        1,
+        "accuracy",
+    )
 
 
 def test_cycles_and_instructions_are_not_compared(benchmark_result: Benchmark) -> None:

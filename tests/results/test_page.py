@@ -161,6 +161,9 @@ def test_bars_are_of_the_largest(benchmark_result: Benchmark) -> None:
     rows = page_layers.rows(b)
     assert [(r.count_bar, r.ram_bar, r.flash_bar) for r in rows] == [(100, 100, 100), (25, 75, 50)]
     assert [(r.fraction, r.per_mac, r.heat) for r in rows] == [(0.8, "4.00", 1.0), (0.2, "2.00", 0.5)]
+    idle = dataclasses.replace(b, layers=(big, empty))
+    assert [(r.fraction, r.count_bar) for r in page_layers.rows(idle)] == [(1.0, 100), (0.0, 0)]
+    assert [s.text for s in page_layers.strip(idle)] == ["50,000", "8", "0"]
     (row,) = page_layers.rows(dataclasses.replace(b, layers=(empty,)))
     assert (row.count_bar, row.ram_bar, row.flash_bar, row.fraction, row.per_mac, row.heat) == (
         0,

@@ -127,6 +127,8 @@ def test_every_key_is_described() -> None:
         ({"layers": [{"name": "x"}]}, "layers[0]"),
         ({"link": []}, "link"),
         ({"provenance": None}, "provenance"),
+        ({"model": 3}, "model"),
+        ({"accuracy": True}, "accuracy"),
         ({"ram_bytes": {"stack": 1}}, "ram_bytes"),
         ({"flash_bytes": {}}, "flash_bytes"),
         ({"recordings": {"files": 1, "long": "never"}}, "recordings"),

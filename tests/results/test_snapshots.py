@@ -293,6 +293,8 @@ def test_ticks_are_round_and_some_five(low: float, high: float, ticks: list[floa
 
 def test_a_range_has_room_at_both_ends() -> None:
     assert pareto._range([2.0, 12.0]) == pytest.approx((1.2, 13.2))
+    assert pareto._range([0.5, 1.0], True) == pytest.approx((0.46, 1.0)), "nothing above 100 %"
+    assert pareto._range([0.0, 0.5], True)[0] == 0.0
     assert pareto._range([5.0]) == pytest.approx((4.6, 5.6))
     assert pareto._range([0.0, 0.0]) == pytest.approx((-0.08, 0.12))
 

@@ -11,7 +11,6 @@ import pytest
 from ascmcu.api.choices import Candidate, better
 from ascmcu.api.levels import network_level
 from ascmcu.kernels import Target
-from ascmcu.results import plan_text
 
 # (cycles, RAM, latency) of whole layers and of rows, and which is taken.
 CHOICES = [
@@ -53,25 +52,3 @@ def test_balanced(cycles: tuple[int, ...], code: tuple[int, ...], taken: str) ->
     assert network_level(plan, "balanced", lambda level: bytes_of[level]) == taken
     for asked in ("cycles", "flash"):
         assert network_level(plan, asked, lambda level: bytes_of[level]) == asked  # type: ignore[arg-type]
-
-
-PLAN = """schedule rows: 1 bytes
-
-layer  op       kernel  predicted cycles
-0      conv2d   packed  1000
-12     softmax  c       50
-
-offset  bytes
-"""
-
-
-def test_measured_cycles_stand_in_the_plan_and_are_replaced() -> None:
-    once = plan_text.with_measured(PLAN, {0: (1100, -0.0909), 12: (50, None)})
-    rows = [line.split() for line in once.splitlines()]
-    assert rows[3][-4:] == ["1000", "1100", "-9.1", "%"]
-    assert rows[4][-2:] == ["50", "50"]
-    again = plan_text.with_measured(once, {0: (1000, 0.0)})
-    assert [line.split() for line in again.splitlines()][3][-4:] == ["1000", "1000", "+0.0", "%"]
-    assert [line.split() for line in again.splitlines()][4][-1] == "50"
-    assert once.splitlines()[-1] == again.splitlines()[-1] == "offset  bytes"
-    assert plan_text.with_measured("no table\n", {}) == "no table\n"

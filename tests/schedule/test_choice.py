@@ -15,6 +15,7 @@ from ascmcu.ir.graph import Graph
 from ascmcu.ir.layout import ROW_MAJOR
 from ascmcu.kernels import DEFAULT_TUNING, Target, around, predicted, work
 from ascmcu.schedule import LAYERS, ROWS, Layer, Plan, make_plan, peak_bytes, plan_as_is, spare
+from ascmcu.schedule.asking import asked
 from ascmcu.schedule.layouts import LaidOut, layouts
 from ascmcu.schedule.plan import PUSH
 from tests.support import kernel_networks, recipes_flat
@@ -103,7 +104,7 @@ def test_cycles_are_those_of_the_layers_and_of_what_runs_around(form: str) -> No
             counts = {
                 f"{form_of}_pushes": sum(layer == PUSH for layer in plan.order),
                 f"{form_of}_steps": sum(layer in {x.index for x in running} for layer in plan.order),
-                "asked": plan.rounds * len(running) if asks else 0,
+                "asked": asked(plan.order, [x.index for x in running], plan.cuts) if asks else 0,
             }
             assert plan.cycles_at(target) == own + around(work(counts), target)
         assert plan.cycles == plan.cycles_at(plan.target)

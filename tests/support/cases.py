@@ -11,9 +11,8 @@ A row names the TFLite operator, its options, its inputs and its outputs::
     output = { shape = [1, 5, 4, 8] }
 
 Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``fill``, with ``axis`` quantized per
-slice of it; ``bias`` int32; ``values`` given int32 constants (axes, shapes); ``const`` a random quantized constant;
-``real`` a random float32 one;
-``none`` an absent one.
+slice of it; ``bias`` int32, ``wide_bias`` int64; ``values`` given int32 constants (axes, shapes); ``const`` a random
+quantized constant; ``real`` a random float32 one; ``none`` an absent one.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
 (tests/support/recurrent.py) in place of inputs and output.
@@ -149,6 +148,10 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         data = rng.integers(-2000, 2000, size=spec["bias"]).astype(np.int32)
         scale = before[0].scales[0] * before[1].scales[0]
         return TensorSpec(name, (spec["bias"],), "int32", (scale,), 0, 0, data)
+    if "wide_bias" in spec:
+        data = rng.integers(-(1 << 24), 1 << 24, size=spec["wide_bias"])
+        scale = before[0].scales[0] * before[1].scales[0]
+        return TensorSpec(name, (spec["wide_bias"],), "int64", (scale,), 0, 0, data)
     if "const" in spec:
         scales, zero = _quantized(spec, 0.031, -5)
         info = np.iinfo(dtype)
@@ -161,7 +164,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
 
 def _output(spec: dict[str, Any], index: int, source: TensorSpec) -> TensorSpec:
     name, dtype, shape = f"out{index}", spec.get("dtype", source.dtype), tuple(spec["shape"])
-    if dtype in ("float32", "int32"):
+    if dtype == "float32" or (dtype == "int32" and "scale" not in spec):
         return TensorSpec(name, shape, dtype)
     if spec.get("like_input"):
         return TensorSpec(name, shape, dtype, source.scales, source.zero_point)

@@ -40,11 +40,13 @@ SECTIONS {
 
 @dataclass(frozen=True)
 class Network:
-    """A graph after all passes, its schedule, and the inputs to run it on, each in the graph's shape."""
+    """A graph after all passes, its schedule, and the inputs to run it on, each in the graph's shape; it begins anew
+    in front of every ``reset_every``-th input."""
 
     graph: Graph
     mode: str
     inputs: Sequence[Array]
+    reset_every: int = 1
 
 
 def build(folder: Path, networks: Sequence[Network], *, jobs: int = 2) -> Path:
@@ -79,7 +81,7 @@ def _listing(networks: Sequence[Network]) -> str:
         "#include <stdbool.h>", "#include <stddef.h>", "#include <stdint.h>",
         "struct network {", "    void (*reset)(void);", "    void *(*input)(void);", "    bool (*push)(void);",
         "    const void *(*output)(unsigned);", "    size_t (*output_bytes)(unsigned);",
-        "    uint32_t rows, row_bytes, outputs, sets;", "    const uint8_t *inputs;", "};",
+        "    uint32_t rows, row_bytes, outputs, sets, reset_every;", "    const uint8_t *inputs;", "};",
     ]  # fmt: skip
     entries = []
     for i, network in enumerate(networks):
@@ -88,7 +90,10 @@ def _listing(networks: Sequence[Network]) -> str:
         lines.append(f"void n{i}_reset(void); void *n{i}_input(void); bool n{i}_push(void);")
         lines.append(f"const void *n{i}_output(unsigned); size_t n{i}_output_bytes(unsigned);")
         lines.append(f"static const uint8_t in{i}[] = {{{','.join(map(str, data))}}};")
-        counts = f"{source.rows}, {source.row_bytes}, {len(network.graph.outputs)}, {len(network.inputs)}"
+        counts = (
+            f"{source.rows}, {source.row_bytes}, {len(network.graph.data_outputs)}, {len(network.inputs)}"
+        )
+        counts += f", {network.reset_every}"
         names = ", ".join(f"n{i}_{name}" for name in ("reset", "input", "push", "output", "output_bytes"))
         entries.append(f"    {{{names}, {counts}, in{i}}},")
     return "\n".join([*lines, "static const struct network networks[] = {", *entries, "};"]) + "\n"

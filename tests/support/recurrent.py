@@ -172,6 +172,38 @@ class _Lstm:
 
 
 @dataclass(frozen=True)
+class Bidirectional:
+    """A bidirectional LSTM layer of float32 with as many cells each way."""
+
+    depth: int
+    cells: int
+    time: int
+    input_gate: bool = True
+    merged: bool = True
+
+    @property
+    def x_shape(self) -> tuple[int, ...]:
+        """Of the input."""
+        return (1, self.time, self.depth)
+
+
+def bidirectional(parts: Parts, spec: Bidirectional, x: int, rng: np.random.Generator) -> list[int]:
+    """Append BIDIRECTIONAL_SEQUENCE_LSTM on tensor ``x``; the outputs' indices."""
+    one = Lstm(spec.depth, spec.cells, spec.time, True, spec.input_gate)
+    inputs, states = [x], []
+    for _ in range(2):
+        make = _Lstm(parts, one, rng)
+        inputs += [*make.weights(spec.depth, 1.0), *make.recurrent(0.0), -1, -1, -1, *make.biases(), -1, -1]
+        states += make.states(0.0, 0)
+    inputs += [*states, *[-1] * 9]
+    width = 2 * spec.cells if spec.merged else spec.cells
+    outputs = [parts.add("y", (1, spec.time, width), "float32") for _ in range(1 if spec.merged else 2)]
+    options = {"fusedActivationFunction": 4, "mergeOutputs": spec.merged, "timeMajor": False}
+    parts.operators.append(OperatorSpec("BIDIRECTIONAL_SEQUENCE_LSTM", inputs, outputs, options))
+    return outputs
+
+
+@dataclass(frozen=True)
 class Svdf:
     """An SVDF layer; ``state`` is the type of its memory."""
 

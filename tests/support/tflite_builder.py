@@ -39,7 +39,7 @@ def schema() -> ModuleType:
 
 @dataclass
 class TensorSpec:
-    """A tensor of the file; ``data`` makes it constant."""
+    """A tensor of the file; ``data`` makes it constant, ``signature`` says with −1 which extents are not known."""
 
     name: str
     shape: tuple[int, ...]
@@ -49,6 +49,7 @@ class TensorSpec:
     axis: int = 0
     data: Array | None = None
     variable: bool = False
+    signature: tuple[int, ...] = ()
 
 
 @dataclass
@@ -92,7 +93,7 @@ _OPTIONS = {
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "L2_NORMALIZATION": "L2NormOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "BidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
-    "REVERSE_V2": "ReverseV2Options",
+    "WHILE": "WhileOptions", "LESS": "LessOptions",
 }  # fmt: skip
 
 
@@ -102,8 +103,10 @@ def build(
     inputs: list[int],
     outputs: list[int],
     variables: Sequence[VariableSpec] = (),
+    others: Sequence[tuple[list[TensorSpec], list[OperatorSpec], list[int], list[int]]] = (),
 ) -> bytes:
-    """The file's bytes; initial values of variables stand in a subgraph of their own, as TensorFlow writes them."""
+    """The file's bytes; initial values of variables stand in a subgraph of their own, as TensorFlow writes them, and
+    ``others`` are further subgraphs: conditions and bodies of loops."""
     s = schema()
     model = s.ModelT()
     model.version = 3
@@ -113,7 +116,7 @@ def build(
     graphs = [(tensors, operators, inputs, outputs)]
     if variables:
         graphs = _with_variables(tensors, operators, inputs, outputs, variables)
-    model.subgraphs = [_subgraph(model, codes, *graph) for graph in graphs]
+    model.subgraphs = [_subgraph(model, codes, *graph) for graph in (*graphs, *others)]
     model.operatorCodes = [_code(name) for name in codes]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -174,6 +177,8 @@ def _tensor(model: Any, spec: TensorSpec) -> Any:
     t = s.TensorT()
     t.name = spec.name.encode()
     t.isVariable = spec.variable
+    if spec.signature:
+        t.shapeSignature = np.array(spec.signature, np.int32)
     t.shape = np.array(spec.shape, np.int32)
     t.type = getattr(s.TensorType, spec.dtype.upper())
     if spec.scales:

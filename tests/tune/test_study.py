@@ -349,6 +349,7 @@ def test_numbers_of_the_front_lie_on_no_other_number(count: int) -> None:
     )
     figure = pareto._drawn(study.Outcome("many", spec, results, ()))
     renderer = figure.canvas.get_renderer()
+    assert len(figure.axes) == 2
     for axes in figure.axes:
         boxes = [text.get_window_extent(renderer) for text in axes.texts]
         assert boxes and not [1 for a, b in itertools.combinations(boxes, 2) if a.overlaps(b)]

@@ -67,7 +67,9 @@ int main(void)
         const uint8_t *row = n->inputs;
         for (uint32_t set = 0; set < n->sets; ++set) {
             bool complete = false;
-            n->reset();
+            if (set % n->reset_every == 0) {
+                n->reset();
+            }
             for (uint32_t r = 0; r < n->rows; ++r, row += n->row_bytes) {
                 memcpy(n->input(), row, n->row_bytes);
                 complete = n->push();

@@ -13,13 +13,22 @@ import numpy as np
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
 from tests.support import chain, native_compilers
-from tests.support.adversary import copying, elementwise, extremes, floating, joined, reducing, tables
+from tests.support.adversary import (
+    copying,
+    elementwise,
+    extremes,
+    floating,
+    joined,
+    recurring,
+    reducing,
+    tables,
+)
 from tests.support.adversary.arithmetic import Draw, Trial
 from tests.support.adversary.families import FAMILIES, Family
 from tests.support.litert import Reference
 
 # Importing them registers the families.
-assert all((copying, elementwise, extremes, floating, joined, reducing, tables))
+assert all((copying, elementwise, extremes, floating, joined, recurring, reducing, tables))
 # Draws that are spent on showing the candidate that was shown least; the last one is taken as it is.
 DRAWS = 40
 
@@ -97,6 +106,8 @@ def check(trial: Trial, *, compiled: bool = True) -> str:
     refused = refusal(trial)
     if refused is not None:
         return refused
+    if tflite.parse(trial.data, "trial").states:
+        return _check_steps(trial, compiled)
     reference = Reference(trial.oracle or trial.data, trial.resolver)
     try:
         chain.check(
@@ -109,6 +120,18 @@ def check(trial: Trial, *, compiled: bool = True) -> str:
         )
     except AssertionError as error:
         return f"{error} ({_agrees(trial, reference)})"
+    return "equal"
+
+
+def _check_steps(trial: Trial, compiled: bool) -> str:
+    """The same for a network with states: as many steps as there are sets, on inputs of its own."""
+    seed = zlib.crc32(trial.data)
+    try:
+        chain.check_steps(
+            trial.data, steps=len(trial.sets), seed=seed, tolerance=trial.tolerance, compiled=compiled
+        )
+    except AssertionError as error:
+        return str(error)
     return "equal"
 
 

@@ -313,6 +313,7 @@ def _measured(copy: Copy, tests: Sequence[str], folder: Path, keep: Path) -> Rea
     unknown = reached.unknown(copy.root, tests)
     if unknown:
         found_in, names, log = folder / "found.json", folder / "names.txt", folder / "measured.txt"
+        folder.mkdir(parents=True, exist_ok=True)
         names.write_text("\n".join(unknown))
 
         def measured() -> None:

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shared code of the 16x8 kernels: weights for SMLAD four channels side by side, and how wide sums become."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ascmcu.ir.types import Array
+from ascmcu.kernels._quads import interleaved
+from ascmcu.ops._wide import WideRequantization
+
+# Output channels whose sums run side by side, so that an input is loaded once for all.
+GROUP = 4
+_MOST_SUM = (1 << 31) - 1
+_LARGEST = 1 << 15
+
+
+def fits_32_bits(vectors: Array, bias: Array) -> bool:
+    """Whether no sum of (channels, taps) weights with int16 inputs leaves 32 bits, bias included."""
+    sums = np.abs(vectors.astype(np.int64)).sum(axis=1) * _LARGEST + np.abs(bias.astype(np.int64))
+    return bool(sums.max(initial=0) <= _MOST_SUM)
+
+
+def grouped(vectors: Array) -> Array:
+    """(channels, taps) as words: group by group, quad by quad, channel by channel; what fills is zero."""
+    channels, taps = vectors.shape
+    groups = -(-channels // GROUP)
+    filled = np.zeros((groups * GROUP, taps), np.int8)
+    filled[:channels] = vectors
+    ordered = filled.reshape(groups, GROUP, taps).transpose(1, 0, 2).reshape(-1, taps)
+    return interleaved(np.ascontiguousarray(ordered), GROUP)
+
+
+def scales(requant: WideRequantization) -> tuple[tuple[str, Array], ...]:
+    """A convolution's scales in flash: what the 64-bit form takes of mantissas and shifts."""
+    mantissa = np.array(requant.multipliers, np.int64)
+    reduced = np.where(mantissa < 0x7FFF0000, (mantissa + (1 << 15)) >> 16, 0x7FFF)
+    right = 15 - np.array(requant.shifts, np.int64)
+    return (("multiplier", reduced.astype(np.int32)), ("shift", right.astype(np.int8)))

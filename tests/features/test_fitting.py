@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``features fit``: features of known making lead to a specification that makes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from click.testing import CliRunner
+
+from ascmcu.cli import cli
+from ascmcu.features import extract
+from ascmcu.features import spec as specs
+from ascmcu.features.pcm import fit_clip
+from ascmcu.features.spec import FeatureSpec
+from tests.features.signals import LOG_MEL, VARIANTS, swell, variant
+
+RATE_HZ = 8000
+SAMPLES = 2000
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    (tmp_path / "one").mkdir()
+    for number in range(2):
+        soundfile.write(
+            tmp_path / "one" / f"{number}.wav",
+            swell(SAMPLES, number + 1) // (3 + number),
+            RATE_HZ,
+            subtype="PCM_16",
+        )
+    return tmp_path
+
+
+def _reference(place: Path, spec: FeatureSpec, transposed: bool = False) -> Path:
+    clips = [soundfile.read(path, dtype="int16")[0] for path in sorted((place / "one").glob("*.wav"))]
+    rows = np.stack([extract.extract(fit_clip(pcm, spec), spec)[:, :, 0] for pcm in clips])
+    path = place / "feats.npy"
+    np.save(path, rows.transpose(0, 2, 1) if transposed else rows)
+    return path
+
+
+MINE = FeatureSpec(
+    sample_rate_hz=RATE_HZ, clip_samples=SAMPLES, n_fft=256, win_length=200, hop_length=80, center=False,
+    window="hamming", window_place="start", pre_emphasis=0.97, n_mels=20, fmax_hz=4000.0, mel_scale="htk",
+    mel_norm="none", mel_triangles="mel", log="ln", log_offset=1e-6,
+)  # fmt: skip
+
+
+def test_the_options_of_features_are_found(place: Path) -> None:
+    reference = _reference(place, MINE, transposed=True)
+    command = [
+        "features",
+        "fit",
+        "--reference",
+        str(reference),
+        "--data",
+        str(place),
+        "-o",
+        str(place / "found.toml"),
+    ]
+    ran = CliRunner().invoke(cli, [*command, "--json"])
+    assert ran.exit_code == 0, ran.output
+    report = json.loads(ran.stdout)
+    assert report["holds"] and report["distance"]["equal_percent"] >= 99.9
+    assert report["order"] == "transposed: clips, bins, rows"
+    found = specs.load_log_mel(place / "found.toml")
+    assert found == FeatureSpec.from_dict(report["spec"])
+    for name in ("n_fft", "win_length", "hop_length", "window", "pre_emphasis", "mel_scale"):
+        assert getattr(found, name) == getattr(MINE, name), name
+
+
+def test_what_no_option_makes_is_not_called_equal(place: Path) -> None:
+    reference = _reference(place, MINE)
+    values = np.load(reference)
+    np.save(reference, values[:, ::-1] ** 2 + np.sin(np.arange(values.shape[2])))
+    ran = CliRunner().invoke(cli, ["features", "fit", "--reference", str(reference), "--data", str(place)])
+    assert ran.exit_code == 1, ran.output
+    assert "not equal" in ran.output and "n_fft = " in ran.output
+
+
+@pytest.mark.parametrize(
+    ("shape", "dtype", "word"),
+    [
+        ((2, 997, 1201), "float32", "no window"),
+        ((3, 30, 20), "float32", "another number of clips"),
+        ((2, 23, 20), "int8", "before"),
+    ],
+)
+def test_refuses(shape: tuple[int, ...], dtype: str, word: str, place: Path) -> None:
+    array = np.random.default_rng(1).normal(0, 30, shape).astype(dtype)
+    np.save(place / "feats.npy", array)
+    ran = CliRunner().invoke(
+        cli, ["features", "fit", "--reference", str(place / "feats.npy"), "--data", str(place)]
+    )
+    assert ran.exit_code != 0 and word in str(ran.exception)
+
+
+@pytest.mark.parametrize("name", [*LOG_MEL[:4], *list(VARIANTS)[:20]])
+def test_toml_reads_back(name: str, tmp_path: Path) -> None:
+    spec = variant(name) if name in VARIANTS else specs.load_log_mel(name)
+    path = tmp_path / "spec.toml"
+    path.write_text(spec.to_toml())
+    assert specs.load(path) == spec
