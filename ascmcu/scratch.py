@@ -20,7 +20,8 @@ try:
 except ImportError:  # Windows: nothing is cleared
     fcntl = None
 
-_SIGN = "-ascmcu-"
+# No other folder has these names: a cache of a user without a home and the tests' own folders begin with ascmcu-.
+_BESIDE, _TEMPORARY = "-ascmcu-", "ascmcu-scratch-"
 # Where ``exporting`` puts what stood in the way of a finished folder.
 PREVIOUS = "previous"
 
@@ -34,7 +35,7 @@ def folder(beside: Path | None = None) -> Iterator[Path]:
             in the system's temporary folder.
     """
     parent = Path(tempfile.gettempdir()) if beside is None else beside.parent
-    prefix = _SIGN.strip("-") + "-" if beside is None else f".{beside.name}{_SIGN}"
+    prefix = _TEMPORARY if beside is None else f".{beside.name}{_BESIDE}"
     clear(parent, prefix, beside)
     made = Path(tempfile.mkdtemp(prefix=".ascmcu.", dir=parent))
     place = parent / f"{prefix}{made.name.removeprefix('.ascmcu.')}"

@@ -58,6 +58,8 @@ ROWS = {
     "third store": Row("str r3, [r0]; str r4, [r1]; str r5, [r1]", 1),
     "store behind a load": Row("ldr r3, [r0]; str r4, [r1]", 0, ("in the load's second cycle",), chained=True),
     "store behind a load of its address": Row("ldr r3, [r0]; str r4, [r3]", 1),
+    "store to what a store wrote back": Row("str r3, [r0], #4; str r4, [r0]", 2, (COMPUTED,), leads=True),
+    "store to what a store multiple wrote back": Row("stm r0!, {r3, r4}; str r5, [r0]", 1),
     "store by index": Row("str r3, [r0, r1]", 2),
     "store by index behind a load": Row("ldr r3, [r0]; str r4, [r1, r2]", 1, ("pipelined",), chained=True),
     "fp store behind an fp store": Row("vstr s0, [r0]; vstr s1, [r1]", 1, ("pipelined",), leads=True),

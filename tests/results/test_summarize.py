@@ -329,3 +329,16 @@ def test_a_prediction_is_for_its_wait_states(wait_states: int, told: int | None,
     board = boards.load("nucleo-f446")
     assert summarize(manifest, board, CLIPS, _run(), tmp_path).predicted_cycles == told
     assert summarize(manifest, board, CLIPS, _run("instructions"), tmp_path).predicted_cycles is None
+
+
+def test_windows_of_a_recording_are_answered_by_their_mean(tmp_path: Path) -> None:
+    """The first window alone would be class 1; the mean of 160, 16 and 70 of 256 is class 0."""
+    windows = tuple(dataclasses.replace(_clip(f"a[{n}/3]", 0, 200, "x"), recording="a") for n in (1, 2, 3))
+    results = tuple(_result(f"a[{n + 1}/3]", 0, high, 1000 + n) for n, high in enumerate((160, 16, 70)))
+    clips = dataclasses.replace(CLIPS, clips=(*windows, CLIPS.clips[2]))
+    b = summarize(MANIFEST, boards.load("nucleo-f446"), clips, _run(results=(*results, RESULTS[2])), tmp_path)
+    first, second = b.clip_results
+    assert (first.name, first.predicted, second.name, second.predicted) == ("a", 0, "c", 1)
+    assert first.probabilities == (round(1 - 82 / 256, 6), round(82 / 256, 6))
+    assert (b.clips, b.accuracy, first.counts.network) == (2, 1.0, 1001)
+    assert results[0].predicted == 1

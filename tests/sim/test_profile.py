@@ -63,6 +63,30 @@ def test_functions_and_paths_add_up(elf: Path) -> None:
     assert (plain.cycles, plain.instructions) == (result.cycles, result.instructions)
 
 
+SKIPPING = r"""
+__attribute__((noinline)) int leaf(int x) { volatile int s = x; for (int i = 0; i < 20; i++) s += i; return s; }
+__attribute__((naked, noinline)) void inner(void) { __asm__ volatile("ldr lr, [sp, #4]\n add sp, #8\n bx lr"); }
+__attribute__((naked, noinline)) void outer(void)
+{ __asm__ volatile("push {r4, lr}\n bl inner\n nop\n pop {r4, pc}"); }
+__attribute__((noinline)) int again(int x) { return leaf(x) + 1; }
+int main(void) { outer(); int r = leaf(1); outer(); return again(r) == 0; }
+"""
+
+
+def test_a_return_across_functions_ends_them_all(tmp_path: Path) -> None:
+    """As longjmp does: inner goes back to who called outer. What comes behind is of main, not of outer."""
+    machine = build(compile_c(tmp_path, SKIPPING, "-O1", "-fno-inline"))
+    machine.engine.profile(s.address for s in machine.image.functions)
+    finish(machine)
+    paths = {
+        p.names[p.names.index("main") :]
+        for p in profile.paths(machine.engine, machine.image)
+        if "main" in p.names
+    }
+    expected = {("main",), ("main", "outer"), ("main", "outer", "inner"), ("main", "leaf"), ("main", "again")}
+    assert paths == expected | {("main", "again", "leaf")}
+
+
 def test_annotation_counts_every_instruction_of_the_function(elf: Path) -> None:
     machine = build(elf)
     machine.engine.profile(s.address for s in machine.image.functions)
