@@ -15,7 +15,7 @@ from ascmcu import kernels, passes
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.types import DType, Tensor
-from ascmcu.kernels import DEFAULT_TUNING, _loops, _packed_work, _pool, _select
+from ascmcu.kernels import DEFAULT_TUNING, _cycles, _loops, _packed_work, _pool, _select
 from ascmcu.kernels._packed_gemm import GemmParams
 from ascmcu.kernels._registry import kernels_of
 from ascmcu.kernels._saturating import Saturating
@@ -323,3 +323,9 @@ def test_the_kernel_that_is_taken_promises_the_fewest_cycles() -> None:
                 assert kernel.name != taken.kernel or repr(promised) == repr(taken)
                 compared += kernel.name != taken.kernel
     assert compared > 50
+
+
+def test_a_part_stands_in_the_section_that_it_names() -> None:
+    assert _cycles.part_of("conv2d_packed", "packed.calls") == ("packed", "calls")
+    assert _cycles.part_of("conv2d_packed", "blocks") == ("conv2d_packed", "blocks")
+    assert _cycles.unmeasured("no_kernel", work({"packed.calls": 1, "rows": 2})) == [_cycles.STEPS, "rows"]

@@ -309,7 +309,7 @@ def test_what_a_class_says_of_all_its_ops(kind: str) -> None:
             a, b = _real(first, drawn.tensors[0]).reshape(-1), _real(before, drawn.output).reshape(-1)
             low, high = (
                 _real(np.array(drawn.output.dtype.integer_range), drawn.output)
-                if (drawn.output.dtype.size_bytes == 1)
+                if (drawn.output.dtype.numpy.kind in "iu")
                 else (-math.inf, math.inf)
             )
             step = drawn.output.scale if drawn.output.quant else 1e-6
@@ -377,13 +377,13 @@ def _products(drawn: Drawn) -> int:
     """Multiplications by a weight, from the shapes alone: each output element is a sum over its window."""
     out = math.prod(drawn.output.shape)
     shapes = [t.shape for t in drawn.tensors if t is not None]
-    match drawn.node.op.kind().removeprefix("float_"):
-        case "conv2d":
-            return out * math.prod(shapes[1][1:])
-        case "depthwise_conv2d":
-            return out * shapes[1][1] * shapes[1][2]
-        case "fully_connected":
-            return out * shapes[1][1]
+    kind = drawn.node.op.kind()
+    if kind.endswith("depthwise_conv2d"):
+        return out * shapes[1][1] * shapes[1][2]
+    if kind.endswith("conv2d"):
+        return out * math.prod(shapes[1][1:])
+    if kind.endswith("fully_connected"):
+        return out * shapes[1][1]
     return 0
 
 

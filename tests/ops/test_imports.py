@@ -14,6 +14,7 @@ from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
 from ascmcu.ops.float_unary import _FUNCTIONS
+from ascmcu.ops.gather import _progressions
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 Q = {"scales": (0.1,), "zero_point": 3}
@@ -152,3 +153,16 @@ def test_float_functions(name: str) -> None:
         (found,) = interp.run(graph, [np.array([VALUES], np.float32)])
     expected = [EXPECTED[name](value) for value in VALUES]
     assert found[0] == pytest.approx(expected, rel=1e-6, abs=ABSOLUTE.get(name, 1e-12), nan_ok=True)
+
+
+@pytest.mark.parametrize(
+    ("indices", "runs"),
+    [
+        ([0, 2, 4, 5, 6], 2), ([3], 1), ([2, 2, 2], 3), ([4, 3, 2, 2], 2), ([0, 5, 10, 1], 2), ([1, 3, 5, 7, 6, 5], 2),
+        ([7, 0], 1), ([0, 1, 2, 3], 1), ([5, 5, 6, 7], 2),
+    ],
+)  # fmt: skip
+def test_indices_are_taken_apart_into_few_slices(indices: list[int], runs: int) -> None:
+    found = _progressions(indices)
+    assert [begin + n * step for begin, step, count in found for n in range(count)] == indices
+    assert len(found) == runs and all(step != 0 and count > 0 for _, step, count in found)

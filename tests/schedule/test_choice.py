@@ -3,21 +3,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
+from collections.abc import Sequence
 
 import pytest
 
 from ascmcu import passes
 from ascmcu import schedule as room
 from ascmcu.frontends import tflite
+from ascmcu.ir import text
 from ascmcu.ir.graph import Graph
-from ascmcu.ir.layout import ROW_MAJOR
+from ascmcu.ir.layout import ROW_MAJOR, Layout, channel_planar, folded_time
+from ascmcu.ir.types import DType
 from ascmcu.kernels import DEFAULT_TUNING, Target, around, predicted, work
 from ascmcu.schedule import LAYERS, ROWS, Layer, Plan, make_plan, peak_bytes, plan_as_is, spare
 from ascmcu.schedule.asking import asked
 from ascmcu.schedule.layouts import LaidOut, layouts
 from ascmcu.schedule.plan import PUSH
+from ascmcu.schedule.shortest import Assignment
 from tests.support import kernel_networks, recipes_flat
 
 MODES = (LAYERS, ROWS)
@@ -171,3 +176,84 @@ def test_scratch_is_counted_in_words() -> None:
     layers = [layer for form in FORMS for plan in _plans(form) for layer in plan.layers]
     assert {_scratch(layer) % 4 for layer in layers} == {0}
     assert [spare._scratch_bytes(layer) for layer in layers] == [_scratch(layer) for layer in layers]
+
+
+def test_an_assignment_names_its_tensors_by_kind() -> None:
+    planes, wide, time = channel_planar(5, 5, 1, 1, 3), Layout(int16=True), folded_time()
+    written = {"p": planes, "w": wide, "t": time, "plain": ROW_MAJOR, "both": folded_time(planar=True)}
+    read = {"n": time, "m": planes, "pair": Layout(row_pairs=True), "alone": Layout(row_pairs=True)}
+    found = Assignment({**written, "pair": Layout(row_pairs=True), "alone": ROW_MAJOR}, read, 1.0)
+    assert found.tensors(planar=True) == {"p", "both"} and found.tensors(int16=True) == {"w"}
+    assert found.tensors() == frozenset() and found.tensors(planar=True, int16=True) == {"p", "both", "w"}
+    assert found.in_time == {"n"} and found.in_pairs == {"pair"}
+
+
+def test_layers_share_the_first_shift_that_needs_the_fewest_kernels() -> None:
+    def kernels(layers: Sequence[Layer]) -> int:
+        kinds = {(type(x.lowered.params), x.lowered.shift) for x in layers if x.lowered.shift is not None}
+        return len(kinds)
+
+    for graph in (graph for form in FORMS for graph in _graphs(form)):
+        tried = [dataclasses.replace(DEFAULT_TUNING, shift=shift) for shift in (13, 12, 14)]
+        counts = [kernels(room._layers(graph, tuning)) for tuning in tried]
+        layers, tuning = room._one_shift(graph, DEFAULT_TUNING)
+        assert tuning == tried[counts.index(min(counts))] and kernels(layers) == min(counts)
+    assert len(tried) == 3
+
+
+def test_whole_layers_may_do_without_time() -> None:
+    graphs = _graphs("time")
+    assert graphs
+    for graph in graphs:
+        found = layouts(graph, LAYERS, room._tunings(graph, DEFAULT_TUNING))
+        assert all(t.layout.time_steps == 1 for t in found[-1].graph.tensors.values())
+    folded = [layouts(g, LAYERS, room._tunings(g, DEFAULT_TUNING))[0].graph for g in graphs]
+    assert any(t.layout.time_steps > 1 for graph in folded for t in graph.tensors.values())
+
+
+def test_the_card_shares_out_all_cycles() -> None:
+    for plan in (plan for form in FORMS for plan in _plans(form)):
+        rows = [cell for row in plan.card().rows for cell in row.cells if cell.endswith(" %")]
+        expected = [f"{100 * x.lowered.cycles / plan.cycles:.1f} %" for x in _running(plan)]
+        assert rows == expected
+    assert rows
+
+
+TURNED = """graph "turned"
+input %x : i8[1,6] q(0.05 : 3) t0
+input %s : i8[1,6] q(0.05 : 3) t1
+state "s" : int8 = [1, 2, 3, 4, 5, 6]
+%n = slice(%s) {begin=(0, 5), size=(1, 6), strides=(1, -1)} : i8[1,6] q(0.05 : 3) ; n 0
+%y = mul(%x, %n) {clamp=(-128, 127)} : i8[1,6] q(0.1 : -4) ; y 1
+output %y
+output %n
+"""
+
+
+def test_a_state_is_not_overwritten_by_the_step_that_reads_it() -> None:
+    for mode in MODES:
+        plan = make_plan(text.parse(TURNED), mode)
+        assert plan.storage["n"] != "s" and plan.state_copies == (("s", "n"),)
+    assert len(MODES) == 2
+
+
+@pytest.mark.parametrize(("bytes_now", "asked"), [(508, None), (512, 256), (1000, 500), (4096, 2048)])
+def test_scratch_is_halved_down_to_what_a_block_is_worth(bytes_now: int, asked: int | None) -> None:
+    layer = next(x for p in _plans("conv") for x in p.layers if x.lowered.scratch is not None)
+
+    def with_scratch(count: int) -> Layer:
+        return dataclasses.replace(
+            layer, lowered=dataclasses.replace(layer.lowered, scratch=(DType.INT8, count))
+        )
+
+    calls: list[tuple[int, int]] = []
+
+    def lower(index: int, size: int) -> Layer:
+        calls.append((index, size))
+        return with_scratch(size)
+
+    found = spare._smaller(with_scratch(bytes_now), lower)
+    assert calls == ([] if asked is None else [(layer.index, asked)])
+    assert (found is None) == (not calls)
+    same = with_scratch(1000)
+    assert spare._smaller(same, lambda index, size: same) is None, "nothing is gained"

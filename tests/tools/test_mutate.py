@@ -26,6 +26,11 @@ def clipped(x: int, low: int = 0) -> int:
     if x < low and not is_odd(x):
         raise ValueError(f"{x} + 1 is low")
     return min(x - 1, LIMIT)
+
+
+def pairs(a, b):
+    """An assertion, and a negative number that may be any."""
+    return zip(a.reshape(7, -8), b, strict=True)
 '''
 C = """
 /* 1 < 2 */
@@ -46,7 +51,7 @@ def _changes(found: list[Edit]) -> set[tuple[str, str]]:
 def test_edits_of_python() -> None:
     assert _changes(edits.of("a.py", PYTHON.encode())) == {
         ("10", "11"), ("0", "1"), ("<", "<="), ("and", "or"), ("not ", ""), ("min", "max"), ("-", "+"), ("1", "2"),
-        ('raise ValueError(f"{x} + 1 is low")', "pass"),
+        ('raise ValueError(f"{x} + 1 is low")', "pass"), ("7", "8"), ("-", ""),
     }  # fmt: skip
 
 

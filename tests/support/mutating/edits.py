@@ -177,7 +177,17 @@ class _Python(ast.NodeVisitor):
             return
         if name in _FUNCTIONS:
             self._add(self._start(node.func), self._end(node.func), _FUNCTIONS[name])
-        self.generic_visit(node)
+        self.visit(node.func)
+        reshapes = isinstance(node.func, ast.Attribute) and node.func.attr == "reshape"
+        for argument in node.args:
+            if reshapes and isinstance(argument, ast.UnaryOp) and isinstance(argument.op, ast.USub):
+                # NumPy takes any negative number for the extent that is left.
+                self._add(self._start(argument), self._start(argument.operand), "")
+            else:
+                self.visit(argument)
+        for keyword in node.keywords:
+            if (name, keyword.arg) != ("zip", "strict"):  # an assertion
+                self.visit(keyword)
 
     def visit_Assert(self, node: ast.Assert) -> None:
         """For type checkers and for us; without effect on what is right."""
