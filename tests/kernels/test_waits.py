@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ascmcu import boards
+from ascmcu import api, boards
 from ascmcu.boards import FlashCache
 from ascmcu.kernels import Target, _waits
 from tests.kernels.test_cycles import MODELS, _same_compiler
@@ -25,7 +25,9 @@ needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason
 
 
 def _points() -> list[tuple[str, int]]:
-    return [(flash.name, states) for flash in cycles_fit.flashes() for states in flash.wait_states]
+    """The flashes that a board fetches the network's code from; the others' is copied."""
+    own = {b.chip.flash_cache for b in map(boards.load, boards.names()) if b.code_memory is None}
+    return [(f.name, states) for f in cycles_fit.flashes() if f.cache in own for states in f.wait_states]
 
 
 def test_every_board_was_measured() -> None:
@@ -58,6 +60,20 @@ def test_made_networks_behind_every_flash(form: str, tmp_path: Path) -> None:
     path = tmp_path / f"{form}.tflite"
     path.write_bytes(recipes_flat.make(recipe))
     _check(path)
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", boards.names())
+def test_exports_of_every_board(name: str, tmp_path: Path) -> None:
+    """Weights and code lie where the export puts them."""
+    _same_compiler()
+    (recipe,) = kernel_networks.drawn(FORMS[boards.names().index(name) % len(FORMS)], SEED, 1)
+    path = tmp_path / "made.tflite"
+    path.write_bytes(recipes_flat.make(recipe))
+    made = api.export(path, name, tmp_path / "out", features=False).manifest
+    counts = api.bench(tmp_path / "out", on="sim", limit=1).counts
+    assert made.predicted is not None and counts is not None
+    assert made.predicted.cycles == pytest.approx(counts.network, rel=BOUND)
 
 
 @pytest.mark.parametrize("weights_in_ram", [False, True])
