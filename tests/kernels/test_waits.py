@@ -16,8 +16,9 @@ from tests.kernels.test_cycles import MODELS, _same_compiler
 from tests.support import kernel_networks, recipes_flat
 from tools import cycles_fit
 
-# How far the prediction of a network may be off, as a fraction of what is counted.
-BOUND = 0.05
+# How far the prediction of a network may be off: as a fraction of what is counted, or by cycles of which no part knows:
+# code that is fetched for the first time.
+BOUND, FIRST_FETCH_CYCLES = 0.05, 5000
 PUBLISHED = ("mlperf_tiny_kws_int8", "mlperf_tiny_sww_int8", "tflm_micro_speech_int8")
 # Drawn as those that the waits were measured on, of another seed.
 FORMS, SEED = ("conv", "separable", "time", "dense"), 2
@@ -41,7 +42,8 @@ def _check(path: Path) -> None:
     _same_compiler()
     for measured in cycles_fit.measure(path, "rows", points=_points()):
         judged = cycles_fit.judge(measured)
-        assert abs(judged.error) <= BOUND, "\n".join(judged.lines(show_all=True))
+        off = abs(judged.whole - measured.cycles)
+        assert off <= max(BOUND * measured.cycles, FIRST_FETCH_CYCLES), "\n".join(judged.lines(show_all=True))
 
 
 @needs_gcc
@@ -73,7 +75,7 @@ def test_exports_of_every_board(name: str, tmp_path: Path) -> None:
     made = api.export(path, name, tmp_path / "out", features=False).manifest
     counts = api.bench(tmp_path / "out", on="sim", limit=1).counts
     assert made.predicted is not None and counts is not None
-    assert made.predicted.cycles == pytest.approx(counts.network, rel=BOUND)
+    assert made.predicted.cycles == pytest.approx(counts.network, rel=BOUND, abs=FIRST_FETCH_CYCLES)
 
 
 @pytest.mark.parametrize("weights_in_ram", [False, True])
