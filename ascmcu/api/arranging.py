@@ -11,7 +11,7 @@ from typing import Literal
 from ascmcu.boards import Board, Memory
 from ascmcu.codegen import placing
 from ascmcu.codegen.board import Copied, linker_script
-from ascmcu.codegen.model import WeightArray
+from ascmcu.codegen.model import WeightArray, weight_arrays
 from ascmcu.codegen.placing import Function, Placement
 from ascmcu.errors import BoardError
 from ascmcu.schedule import Plan
@@ -24,22 +24,23 @@ _ALIGNMENT_BYTES = 16
 class Arranging:
     """Called with a linked image that has everything in flash, it gives the linker script of the final one.
 
-    ``placement`` is what it chose. ``weights`` and ``max_ram_bytes`` as in ``export``.
+    ``placement`` is what it chose of ``arrays``, the plan's constants. ``weights`` and ``max_ram_bytes`` as in
+    ``export``.
     """
 
     def __init__(
         self,
         board: Board,
         plan: Plan,
-        arrays: Sequence[WeightArray],
         weights: Weights,
         max_ram_bytes: int | None,
     ) -> None:
         self._board = board
         self._plan = plan
-        self._arrays = arrays
         self._weights = weights
         self._max_ram_bytes = max_ram_bytes
+        self._free_bytes = 0
+        self.arrays = weight_arrays(plan)
         self.placement = Placement()
 
     def __call__(self, elf: Path, network: Path, second_memory: bool) -> str | None:
@@ -56,7 +57,8 @@ class Arranging:
         board, ram = self._board, self._board.ram
         origin = -(-end_of(elf, ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
         memory = None if second_memory else board.code_memory
-        self.placement = Placement(self._in_ram(ram.end - origin))
+        self._free_bytes = ram.end - origin
+        self.placement = Placement(self._in_ram(self._free_bytes))
         if memory is not None:
             found = [Function(name, size_bytes) for name, size_bytes in functions(network, elf)]
             self.placement = self._with_code(found, memory, origin)
@@ -68,6 +70,16 @@ class Arranging:
             tuple(function.name for function in self.placement.code),
         )
         return linker_script(board, second_memory=second_memory, copied=copied)
+
+    def guessed(self, plan: Plan) -> Plan:
+        """Another plan with its cycles where as much of its constants lies in RAM as would fit there, and its code
+        where this one's does."""
+        arrays = weight_arrays(plan)
+        free_bytes = self._free_bytes + self._plan.arena_bytes - plan.arena_bytes
+        if self._max_ram_bytes is not None:
+            free_bytes = min(free_bytes, self._max_ram_bytes - plan.arena_bytes)
+        chosen = () if self._weights == "flash" else placing.choose(plan, arrays, free_bytes)
+        return placing.placed(plan, arrays, dataclasses.replace(self.placement, weights=chosen))
 
     def _with_code(self, found: Sequence[Function], memory: Memory, origin: int) -> Placement:
         """The placement with code too. In a memory that is part of the first RAM it keeps constants out: whatever is
@@ -84,7 +96,7 @@ class Arranging:
             return plain
         fewer = placing.choose(self._plan, plain.weights, room_bytes)
         candidates = (plain, dataclasses.replace(with_code, weights=fewer))
-        return min(candidates, key=lambda p: placing.placed(self._plan, self._arrays, p).cycles)
+        return min(candidates, key=lambda p: placing.placed(self._plan, self.arrays, p).cycles)
 
     def _in_ram(self, free_bytes: int) -> tuple[WeightArray, ...]:
         if self._weights == "flash":
@@ -93,8 +105,8 @@ class Arranging:
         if self._max_ram_bytes is not None:
             room_bytes = min(room_bytes, self._max_ram_bytes - self._plan.arena_bytes)
         if self._weights == "auto":
-            return placing.choose(self._plan, self._arrays, room_bytes)
-        needed_bytes = placing.needed_bytes(self._arrays)
+            return placing.choose(self._plan, self.arrays, room_bytes)
+        needed_bytes = placing.needed_bytes(self.arrays)
         if needed_bytes > room_bytes:
             limited = room_bytes < free_bytes
             raise BoardError(
@@ -104,4 +116,4 @@ class Arranging:
                 found=f"{needed_bytes} bytes",
                 hint="--weights auto copies those that gain most",
             )
-        return tuple(self._arrays)
+        return tuple(self.arrays)

@@ -17,7 +17,7 @@ from ascmcu.api.arranging import Arranging, Weights
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
-from ascmcu.api.sources import weight_arrays, with_placement, write_library, write_sources
+from ascmcu.api.sources import with_placement, write_library, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
@@ -266,8 +266,7 @@ def _write_first_that_fits(
         if output == "library":
             write_library(compiled, candidate.plan, manifest, part)
             return candidate.plan, _finish(part, manifest), ()
-        arrays = weight_arrays(compiled, candidate.plan)
-        arranging = Arranging(board, candidate.plan, arrays, weights, max_ram_bytes)
+        arranging = Arranging(board, candidate.plan, weights, max_ram_bytes)
         try:
             manifest, warnings = _build(manifest, candidate.plan, board, part, optimize, arranging, progress)
         except BoardError:
@@ -275,7 +274,7 @@ def _write_first_that_fits(
                 raise
             shutil.rmtree(part)
             continue
-        manifest, plan = with_placement(manifest, candidate.plan, fitting, arrays, arranging.placement, part)
+        manifest, plan = with_placement(manifest, candidate.plan, fitting, arranging, part)
         return plan, _finish(part, manifest), warnings
     raise AssertionError("there is always a candidate")
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ascmcu import __version__
+from ascmcu.api.arranging import Arranging
 from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
@@ -18,7 +19,7 @@ from ascmcu.codegen import board as board_code
 from ascmcu.codegen import library, licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
-from ascmcu.codegen.model import ModelSource, WeightArray, render_model
+from ascmcu.codegen.model import ModelSource, render_model
 from ascmcu.codegen.placing import Placement
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.ir import text
@@ -77,31 +78,33 @@ def write_sources(
     return _manifest(compiled, candidate, others, source, board)
 
 
-def weight_arrays(compiled: Compiled, plan: Plan) -> tuple[WeightArray, ...]:
-    """The constants of a plan's C."""
-    return _model_source(compiled, plan).arrays
-
-
 def with_placement(
-    manifest: Manifest,
-    plan: Plan,
-    others: Sequence[Candidate],
-    arrays: Sequence[WeightArray],
-    placement: Placement,
-    folder: Path,
+    manifest: Manifest, plan: Plan, others: Sequence[Candidate], arranging: Arranging, folder: Path
 ) -> tuple[Manifest, Plan]:
-    """The manifest and the plan with the cycles that are predicted where everything lies now; ``plan.txt`` says so."""
-    after = placing.placed(plan, arrays, placement)
-    alternatives = [after if c.plan is plan else c.plan for c in others]
-    text = describe(after, alternatives)
+    """The manifest and the plan with the cycles that are predicted where everything lies now; ``plan.txt`` says so.
+    What is told of other plans is predicted with as much of theirs copied."""
+    placement = arranging.placement
+    after = placing.placed(plan, arranging.arrays, placement)
+    plans = [after if c.plan is plan else arranging.guessed(c.plan) for c in others]
+    text = describe(after, plans)
     if placement.weights or placement.code:
-        text += placing.describe(plan, after, arrays, placement)
-    (folder / "plan.txt").write_text(text, encoding="utf-8")
+        before = placing.placed(plan, arranging.arrays, Placement())
+        text += placing.describe(before, after, arranging.arrays, placement)
+    (folder / "plan.txt").write_text(text)
     cycles = {layer.index: layer.lowered.cycles for layer in after.running}
     layers = tuple(
         dataclasses.replace(layer, predicted_cycles=cycles[layer.code_index]) for layer in manifest.layers
     )
-    return dataclasses.replace(manifest, layers=layers, predicted=_prediction(after)), after
+    runner_up = next((p for p in plans if p is not after), None)
+    return (
+        dataclasses.replace(
+            manifest,
+            layers=layers,
+            predicted=_prediction(after),
+            runner_up=None if runner_up is None else _prediction(runner_up),
+        ),
+        after,
+    )
 
 
 def _model_source(compiled: Compiled, plan: Plan) -> ModelSource:

@@ -290,8 +290,12 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(layers))
 
 
+def weight_arrays(plan: Plan) -> tuple[WeightArray, ...]:
+    """The constants of a plan's layers, each once."""
+    return _weight_arrays(_layer_views(plan))
+
+
 def _weight_arrays(layers: Sequence[LayerView]) -> tuple[WeightArray, ...]:
-    """The constants of layers, each once."""
     readers: dict[str, list[int]] = {}
     sizes = {c.symbol: c.size_bytes for view in layers for c in view.constants}
     for view in layers:
