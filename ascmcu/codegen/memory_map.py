@@ -93,8 +93,17 @@ def render_memory_map(plan: Plan, name: str) -> str:
 
 def peak_event(plan: Plan) -> int:
     """The first event, counted from 1, at which the live buffers are the most bytes: one at which a buffer begins."""
-    starts = sorted({first for buffer in plan.buffers for first, _ in buffer.live})
-    return max(starts, key=lambda event: sum(b.size_bytes for b in live_at(plan, event)), default=0)
+    change: dict[int, int] = {}
+    for buffer in plan.buffers:
+        for first, last in buffer.live:
+            change[first] = change.get(first, 0) + buffer.size_bytes
+            change[last + 1] = change.get(last + 1, 0) - buffer.size_bytes
+    live, most, peak = 0, 0, 0
+    for event in sorted(change):
+        live += change[event]
+        if live > most:
+            most, peak = live, event
+    return peak
 
 
 def live_at(plan: Plan, event: int) -> list[Buffer]:

@@ -110,18 +110,17 @@ def _layers(graph: Graph, tuning: Tuning) -> tuple[Layer, ...]:
 
 def _one_shift(graph: Graph, tuning: Tuning) -> tuple[tuple[Layer, ...], Tuning]:
     """The layers at the shift with which they need the fewest kernels."""
-    best: tuple[tuple[Layer, ...], Tuning] | None = None
-    fewest = 0
-    for shift in _SHIFTS:
-        tried = dataclasses.replace(tuning, shift=shift)
-        layers = _layers(graph, tried)
-        kernels_at_shifts = _shifted_kernels(layers)
-        if best is None or len(kernels_at_shifts) < fewest:
-            best, fewest = (layers, tried), len(kernels_at_shifts)
-        if fewest == len({kernel for kernel, _ in kernels_at_shifts}):
+    chosen = dataclasses.replace(tuning, shift=_SHIFTS[0])
+    layers = _layers(graph, chosen)
+    for shift in _SHIFTS[1:]:
+        taken = _shifted_kernels(layers)
+        if len(taken) == len({kernel for kernel, _ in taken}):
             break  # each kernel is there once: no shift needs fewer
-    assert best is not None
-    return best
+        other = dataclasses.replace(tuning, shift=shift)
+        tried = _layers(graph, other)
+        if len(_shifted_kernels(tried)) < len(taken):
+            layers, chosen = tried, other
+    return layers, chosen
 
 
 def _shifted_kernels(layers: tuple[Layer, ...]) -> set[tuple[type, int]]:
