@@ -377,7 +377,7 @@ def _products(drawn: Drawn) -> int:
     """Multiplications by a weight, from the shapes alone: each output element is a sum over its window."""
     out = math.prod(drawn.output.shape)
     shapes = [t.shape for t in drawn.tensors if t is not None]
-    match drawn.node.op.kind().removeprefix("float_"):
+    match drawn.node.op.kind().removeprefix("float_").removeprefix("wide_"):
         case "conv2d":
             return out * math.prod(shapes[1][1:])
         case "depthwise_conv2d":
