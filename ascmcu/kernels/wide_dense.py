@@ -32,6 +32,11 @@ class Params:
     high: int
 
     @property
+    def group_words(self) -> int:
+        """Words of four channels' weights."""
+        return self.quads * QUAD
+
+    @property
     def filled(self) -> int:
         """Elements of a vector with what fills it."""
         return self.quads * QUAD

@@ -377,13 +377,13 @@ def _products(drawn: Drawn) -> int:
     """Multiplications by a weight, from the shapes alone: each output element is a sum over its window."""
     out = math.prod(drawn.output.shape)
     shapes = [t.shape for t in drawn.tensors if t is not None]
-    kind = drawn.node.op.kind()
-    if kind.endswith("depthwise_conv2d"):
-        return out * shapes[1][1] * shapes[1][2]
-    if kind.endswith("conv2d"):
-        return out * math.prod(shapes[1][1:])
-    if kind.endswith("fully_connected"):
-        return out * shapes[1][1]
+    match drawn.node.op.kind().removeprefix("float_").removeprefix("wide_"):
+        case "conv2d":
+            return out * math.prod(shapes[1][1:])
+        case "depthwise_conv2d":
+            return out * shapes[1][1] * shapes[1][2]
+        case "fully_connected":
+            return out * shapes[1][1]
     return 0
 
 
