@@ -10,13 +10,15 @@ from typing import Any
 
 import numpy as np
 
-from tests.support import cases, recipes_flat
+from tests.support import cases, recipes_flat, recurrent_graphs
 from tests.support.cases import Case
 from tests.support.recipes import Recipe
 from tests.support.step_models import ring, sums
 
 _TESTS = Path(__file__).resolve().parents[1]
 VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "toolchain" / "variants.toml").read_text())
+
+_RECURRENT_SEEDS = range(24)
 
 
 def models() -> Iterator[tuple[str, bytes]]:
@@ -28,6 +30,9 @@ def models() -> Iterator[tuple[str, bytes]]:
     yield "state", ring(np.full((1, 3, 1, 4), -128, np.int8))
     yield "state of many rows", sums((1, 200, 1, 4), 9)
     yield "state with initial values", ring(np.arange(12, dtype=np.int8).reshape(1, 3, 1, 4))
+    for seed in _RECURRENT_SEEDS:
+        yield f"recurrent {seed}", recurrent_graphs.draw(seed).data
+    yield from ((case.id, case.model()) for case in cases.floats() if "LSTM" in case.row["op"])
     for row in VARIANTS["float"]:
         yield from _float_formats(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
 
