@@ -75,7 +75,8 @@ def difference(expected: Sequence[Array], found: Sequence[Array], tolerance: flo
         flat_a, flat_b = a.reshape(-1), b.reshape(-1)
         wrong = np.flatnonzero(flat_a != flat_b)
         if tolerance and a.dtype.kind == "f":
-            allowed = tolerance * float(np.abs(a).max(initial=0.0))
+            # What is below the normal range is zero to some kernels of LiteRT.
+            allowed = max(tolerance * float(np.abs(a).max(initial=0.0)), float(np.finfo(np.float32).tiny))
             wrong = np.flatnonzero(~(np.abs(flat_a - flat_b) <= allowed))
         if a.dtype != b.dtype or len(wrong):
             at = wrong[0] if len(wrong) else 0
