@@ -137,3 +137,15 @@ def test_to_pcm() -> None:
         pcm.to_pcm(np.array([0.0, np.nan]), 16000, mono)
     with pytest.raises(FeatureError, match="number of channels"):
         extract.extract(np.zeros((100, 2), np.int16), mono)
+
+
+def test_a_band_that_never_changes_keeps_its_size() -> None:
+    """One without an FFT bin is the logarithm of the offset in all frames; a deviation of 0 becomes 1."""
+    spec = FeatureSpec(normalization="mean_std", n_mels=8)
+    frames = np.tile(np.arange(8.0, dtype=np.float32)[None, :, None], (5, 1, 1))
+    frames[:, 3, 0] += np.array([0, 1, 2, 3, 4], np.float32)
+    fitted = extract.fit(spec, [frames])
+    expected = [1.0] * 8
+    expected[3] = round(float(np.sqrt(2)), 8)
+    assert fitted.std[0] == pytest.approx(expected, abs=1e-7)
+    assert fitted.mean[0] == pytest.approx([0, 1, 2, 5, 4, 5, 6, 7])
