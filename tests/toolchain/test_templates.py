@@ -50,7 +50,6 @@ UNTAKEN = {
     ("kernels/conv2d_portable.c.j2", "{% if k.groups > 1 %}"): (
         "conv2d_fours takes every convolution of int8 with weights centred on zero, and no other imports"
     ),
-    (_TWO_ROWS, "k.int16_input"): _TWO_ROWS_OF_INT16,
     (_TWO_ROWS, "{% if k.alone %}"): _TWO_ROWS_OF_INT16,
     (_TWO_ROWS, "planes.begin(k, k.row_bytes"): _TWO_ROWS_PLANAR,
     ("kernels/relayout_from_time.c.j2", "{% if k.channels >= 4 %}"): (
