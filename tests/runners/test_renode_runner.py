@@ -285,13 +285,14 @@ def test_the_robot_test_passes(export: Path, tmp_path: Path) -> None:
 
 @needs_cross
 def test_the_robot_test_fails_on_a_wrong_answer(export: Path, tmp_path: Path) -> None:
-    """One weight of the network is another one in a firmware that names the export's build all the same."""
+    """A layer's weights are others in a firmware that names the export's build all the same."""
     folder = tmp_path / "build"
     shutil.copytree(export, folder)
     source = (folder / "model.c").read_text()
-    first = re.search(r"static const int32_t weights_2\[[^=]+= \{\s*(-?\w+),", source)
-    assert first is not None
-    (folder / "model.c").write_text(source[: first.start(1)] + "~" + source[first.start(1) :])
+    weights = re.search(r"static const int32_t weights_2\[[^=]+= \{([^}]+)\}", source)
+    assert weights is not None
+    others = re.sub(r"(?<![\w-])(-?\w+),", r"~\1,", weights[1])
+    (folder / "model.c").write_text(source[: weights.start(1)] + others + source[weights.end(1) :])
     manifest = Manifest.load(folder)
     of_export = manifest.build_sha256
     build_firmware(
