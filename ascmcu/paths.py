@@ -95,6 +95,9 @@ def check_folder(path: Path) -> None:
         raise InputError("the folder is a broken link", where=str(path), hint="name a new folder")
 
 
+_EXPORT_SUFFIXES = (".json", ".c", ".h", ".ld", ".elf", ".bin", ".robot", ".resc", ".repl", ".cfg", ".gdb")
+
+
 def check_output(path: Path, *inputs: Path) -> None:
     """Refuse a file that cannot be written, before the work that would fill it.
 
@@ -103,7 +106,7 @@ def check_output(path: Path, *inputs: Path) -> None:
         inputs: files that are read, and must stay.
 
     Raises:
-        InputError: its folder is none, it is a folder itself, or it is one of ``inputs``.
+        InputError: its folder is none, it is a folder itself, it is one of ``inputs``, or a file of an export.
     """
     if not path.parent.is_dir():
         raise InputError("the output's folder does not exist", where=str(path.parent), hint="create it first")
@@ -111,6 +114,15 @@ def check_output(path: Path, *inputs: Path) -> None:
         raise InputError("the output is a folder", where=str(path), expected="a file")
     if any(real(path) == real(given) for given in inputs):
         raise InputError("the output would replace an input", where=str(path), hint="name another file")
+    if path.is_file() and (path.parent / "manifest.json").is_file() and _is_of_an_export(path):
+        raise InputError(
+            "the output would replace a file of the export", where=str(path), hint="name another file"
+        )
+
+
+def _is_of_an_export(path: Path) -> bool:
+    """Whether a file beside a manifest is one that an export or a benchmark made and other verbs read."""
+    return path.suffix in _EXPORT_SUFFIXES or path.name == "plan.txt"
 
 
 @contextlib.contextmanager
@@ -127,13 +139,20 @@ def filling(path: Path) -> Iterator[None]:
 def write_whole(path: Path, content: str | bytes) -> None:
     """Write ``path``, text as UTF-8, whole or not at all; what was there before stays until then.
 
+    A link stays: what it names is written. A pipe or a device is written to.
+
     Raises:
         InputError: it cannot be written.
     """
-    part = path.with_name(f".{path.name}.part")
+    data = content.encode() if isinstance(content, str) else content
+    target = real(path) if path.is_symlink() else path
+    part = target.with_name(f".{target.name}.part")
     try:
-        part.write_bytes(content.encode() if isinstance(content, str) else content)
-        part.replace(path)
+        if target.exists() and not target.is_file():
+            target.write_bytes(data)
+            return
+        part.write_bytes(data)
+        part.replace(target)
     except OSError as error:
         raise InputError("a file cannot be written", where=str(path), found=why(error)) from error
     finally:

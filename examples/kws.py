@@ -11,11 +11,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 import ascmcu
 from ascmcu.errors import AscmcuError
+
+
+def drawn(shape: tuple[int, ...], dtype: np.dtype[Any]) -> np.ndarray[Any, Any]:
+    """Random values of the network's input: all of an integer type, or a normal distribution."""
+    draw = np.random.default_rng(1)
+    if not np.issubdtype(dtype, np.integer):
+        return draw.normal(0.0, 1.0, shape).astype(dtype)
+    limits = np.iinfo(dtype)
+    return draw.integers(limits.min, limits.max, shape, dtype, endpoint=True)
 
 
 def main(model: Path, folder: Path) -> int:
@@ -24,9 +34,7 @@ def main(model: Path, folder: Path) -> int:
     built = ascmcu.build(compiled, "nucleo-f446", folder)
     inputs = folder / "inputs.npy"
     spec = built.manifest.inputs[0]
-    limits = np.iinfo(spec.dtype)
-    draw = np.random.default_rng(1).integers
-    np.save(inputs, draw(limits.min, limits.max, (5, *spec.shape), spec.dtype, endpoint=True))
+    np.save(inputs, drawn((5, *spec.shape), np.dtype(spec.dtype)))
 
     outputs = {}
     for runner in ("host", "sim"):

@@ -11,7 +11,7 @@ from ascmcu.api.compiling import compile_model
 from ascmcu.errors import InputError
 from ascmcu.frontends import tflite
 from ascmcu.frontends.survey import Survey
-from ascmcu.paths import PathLike, write_whole
+from ascmcu.paths import PathLike, check_output, write_whole
 from ascmcu.results import budgets, comparison, inspection, page, schema
 from ascmcu.results.comparison import Comparison
 from ascmcu.results.inspection import Inspection
@@ -87,6 +87,7 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
     memory_map = page.memory_map_beside(folder) if _is_of(found, folder, asked=export is not None) else None
     text = page.render(found, memory_map)
     target = Path(to or file.with_name("report.html"))
+    check_output(target, file)
     write_whole(target, text)
     return target
 

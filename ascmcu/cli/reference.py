@@ -78,8 +78,10 @@ def fit(
     from ascmcu.benchmark.reference import is_near
     from ascmcu.features import extract, fitting
     from ascmcu.features import reference as arrays
-    from ascmcu.paths import write_whole
+    from ascmcu.paths import check_output, write_whole
 
+    if output is not None:
+        check_output(output, reference, *files)
     array = arrays.load(reference)
     if not np.issubdtype(array.dtype, np.floating):
         raise DataError(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 import webbrowser
 from dataclasses import asdict
@@ -85,6 +86,7 @@ def command(
     table.show(trial.result, Console())
     click.echo(trial.agreement.sentence)
     click.echo(f"report: {trial.page}")
-    click.echo(f"next: ascmcu flash {folder}; ascmcu bench {folder} --serial auto")
+    quoted = shlex.quote(str(folder))
+    click.echo(f"next: ascmcu flash {quoted}; ascmcu bench {quoted} --serial auto")
     if not no_open and sys.stdout.isatty():
         webbrowser.open(trial.page.resolve().as_uri())

@@ -99,6 +99,15 @@ def test_refuses(shape: tuple[int, ...], dtype: str, word: str, place: Path) -> 
     assert ran.exit_code != 0 and word in str(ran.exception)
 
 
+def test_the_reference_is_no_output(place: Path) -> None:
+    reference = _reference(place, MINE)
+    before = reference.read_bytes()
+    ran = CliRunner().invoke(
+        cli, ["features", "fit", "--reference", str(reference), "--data", str(place), "-o", str(reference)]
+    )
+    assert "would replace an input" in str(ran.exception) and reference.read_bytes() == before
+
+
 @pytest.mark.parametrize("name", [*LOG_MEL[:4], *list(VARIANTS)[:20]])
 def test_toml_reads_back(name: str, tmp_path: Path) -> None:
     spec = variant(name) if name in VARIANTS else specs.load_log_mel(name)

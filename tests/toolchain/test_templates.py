@@ -43,7 +43,9 @@ CYCLES = "#include <stdint.h>\n#define MODEL_CYCLES() ((uint32_t)0)\n"
 _TWO_ROWS = "kernels/conv2d_two_rows.c.j2"
 _TWO_ROWS_OF_INT16 = "pairs of rows in int16: 870 random networks have none since costs choose the layouts"
 _TWO_ROWS_PLANAR = "an odd last row and planes: one random network in some 900 has both"
-_CONSTANT_STATE = "passes may make a layer's first state a constant; in networks as converters write them it is carried"
+_CONSTANT_STATE = (
+    "passes may make a layer's first state a constant; in networks as converters write them it is carried"
+)
 UNTAKEN = {
     ("kernels/lstm.c.j2", "else L.c.initial"): _CONSTANT_STATE,
     ("kernels/float_lstm.c.j2", "else L.c.initial"): _CONSTANT_STATE,
