@@ -76,7 +76,7 @@ def test_unsupported_operators_all_at_once() -> None:
     [
         ("ethos-u", "compiled by Vela for an Arm Ethos-U"),
         ("edgetpu-custom-op", "compiled for the Edge TPU"),
-        ("FlexTensorListReserve", "the Flex delegate"),
+        ("FlexErf", "the Flex delegate"),
         ("SignalWindow", "signal library"),
         ("Mine", "an operator of somebody's own"),
     ],
