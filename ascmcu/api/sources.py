@@ -90,7 +90,7 @@ def with_placement(
     if placement.weights or placement.code:
         before = placing.placed(plan, arranging.arrays, Placement())
         text += placing.describe(before, after, arranging.arrays, placement)
-    (folder / "plan.txt").write_text(text)
+    (folder / "plan.txt").write_text(text, encoding="utf-8")
     cycles = {layer.index: layer.lowered.cycles for layer in after.running}
     layers = tuple(
         dataclasses.replace(layer, predicted_cycles=cycles[layer.code_index]) for layer in manifest.layers

@@ -213,7 +213,9 @@ def test_features(place: Path) -> None:
 
 def test_data(place: Path) -> None:
     arguments = ["data", "synth", "scenes", "--clips", "2000"]
-    hint = _interrupted(place, arguments, lambda: len(list(place.glob(".scenes-*/audio/*"))) > 2, waits=False)
+    hint = _interrupted(
+        place, arguments, lambda: len(list(place.glob(".scenes-*/**/audio/*"))) > 2, waits=False
+    )
     assert "nothing half-written" in hint
     assert {p.name for p in place.iterdir()} == {"small.tflite", "in.npy"}
     assert _run(place, *arguments[:-1], "2").returncode == 0

@@ -35,8 +35,8 @@ ROWS = [
     "sim build/firmware.elf --between reset_continue main",
     "doctor",
 ]
-# Training, quantization and search have this in their own tests, where they run anyway.
-ELSEWHERE = {"train", "quantize", "tune"}
+# Training, quantization and searches have this in their own tests, where they run anyway.
+ELSEWHERE = {"train", "quantize", "tune", "features fit"}
 
 
 @pytest.mark.parametrize("row", ROWS)

@@ -73,7 +73,10 @@ def test_families_compete() -> None:
         name for name, family in FAMILIES.items()
         if not set(family.builtins) <= set(BUILTINS) and family.dtypes != ("float32",) and "output" not in name
     }  # fmt: skip
+    # Held against LiteRT alone: no second formula for them is known.
+    alone = {"DEQUANTIZE int16", "SOFTMAX int16", "SVDF int8", "UNIDIRECTIONAL_SEQUENCE_LSTM int8"}
+    assert alone <= set(RECORD["families"])
     idle = [
         n for n, row in RECORD["families"].items() if n.rsplit(" ", 1)[0] in scaling and not row["formulas"]
     ]
-    assert not idle
+    assert set(idle) <= alone

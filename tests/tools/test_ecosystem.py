@@ -92,7 +92,7 @@ def test_generated_code_alone(models: Path, tmp_path: Path, monkeypatch: pytest.
 def test_a_wrong_answer_is_never_equal(models: Path) -> None:
     pytest.importorskip("ai_edge_litert")
     path = models / "net.tflite"
-    task = ecosystem.Task("net", path, ("layers",), ("sim",), (), 1, 1, None)
+    task = ecosystem.Task("net", path, ("layers",), ("sim",), (), 1, 1, None, {})
     compiled = api.compile_model(path, features=False)
     model = ecosystem._Model(task, path.read_bytes(), compiled)
     right = [[y.copy() for y in outputs] for outputs in model.expected]
@@ -103,7 +103,7 @@ def test_a_wrong_answer_is_never_equal(models: Path) -> None:
 
 def test_float_answers_are_close_or_differ(models: Path) -> None:
     path = models / "net.tflite"
-    task = ecosystem.Task("net", path, ("layers",), (), (), 1, 1, None)
+    task = ecosystem.Task("net", path, ("layers",), (), (), 1, 1, None, {})
     model = ecosystem._Model(task, b"", api.compile_model(path, features=False))
     model.in_float, model.expected = True, [[np.float32([1.0, -4.0])]]
     for answer, verdict in (
