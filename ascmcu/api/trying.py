@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import boards, paths
 from ascmcu.api.benching import bench, chosen_clips, outputs_path
 from ascmcu.api.compiling import model_file

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.benchmark.clips import Clip, outputs
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import GeneratedCodeError

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.clips import outputs, tensor_bytes
 from ascmcu.benchmark.session import Session
