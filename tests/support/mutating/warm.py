@@ -82,7 +82,7 @@ class _Loop:
     def pytest_runtestloop(self, session: Any) -> bool | None:
         items = {item.nodeid: item for item in session.items}
         # By type, not isinstance: that asks a dead weak reference for its class.
-    functions = [thing for thing in gc.get_objects() if type(thing) is FunctionType]
+        functions = [thing for thing in gc.get_objects() if type(thing) is FunctionType]
         # A child that looks at every object would copy them all.
         gc.collect()
         gc.freeze()
