@@ -46,9 +46,7 @@ def rows(
         inputs = case.inputs(SETS)
         names.append(case.id)
         shaped = [chain.shaped(graph, x)[0] for x in inputs]
-        # The sets are the steps of one clip where there are states.
-        every = SETS if graph.states else 1
-        networks.append(Network(graph, (LAYERS, ROWS)[number % 2], shaped, every))
+        networks.append(Network(graph, (LAYERS, ROWS)[number % 2], shaped, SETS))
         expected.append([_bytes(reference(x)) for x in inputs])
     elf = on_target.build(tmp_path_factory.mktemp("cases"), networks)
     return elf, names, networks, expected

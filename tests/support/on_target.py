@@ -40,13 +40,18 @@ SECTIONS {
 
 @dataclass(frozen=True)
 class Network:
-    """A graph after all passes, its schedule, and the inputs to run it on, each in the graph's shape; it begins anew
-    in front of every ``reset_every``-th input."""
+    """A graph after all passes, its schedule, and the inputs to run it on, each in the graph's shape; a network with
+    states begins anew in front of every ``clip_steps``-th input, one without in front of each."""
 
     graph: Graph
     mode: str
     inputs: Sequence[Array]
-    reset_every: int = 1
+    clip_steps: int = 1
+
+    @property
+    def reset_every(self) -> int:
+        """Inputs between two resets."""
+        return self.clip_steps if self.graph.states else 1
 
 
 def build(folder: Path, networks: Sequence[Network], *, jobs: int = 2) -> Path:
