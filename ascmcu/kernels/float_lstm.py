@@ -10,6 +10,7 @@ import numpy as np
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._lstm import gate_places
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops.float_lstm import FloatLstm
 
@@ -77,11 +78,9 @@ def lower(op: FloatLstm, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
         None if t is None else t.values for t in inputs[2:]
     )
     assert weights is not None and recurrent is not None and bias is not None
-    names = ("input", "forget", "update", "output")[4 - op.gates :]
-    seeing = [name for name in names if name != "update"] if peepholes is not None else []
     gates = tuple(
-        Gate(name, i * op.cells, seeing.index(name) * op.cells if name in seeing else None)
-        for i, name in enumerate(names)
+        Gate(name, i * op.cells, None if place is None else place * op.cells)
+        for i, (name, place) in enumerate(gate_places(op.gates, peepholes is not None))
     )
     params = Params(
         x.shape[2], op.cells, op.outputs, -(-op.gates * op.cells // _GROUP), -(-op.outputs // _GROUP), gates,

@@ -10,6 +10,7 @@ import numpy as np
 from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
+from ascmcu.kernels._lstm import gate_places
 from ascmcu.kernels._quads import QUAD, interleaved
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._work import work
@@ -152,19 +153,16 @@ def lower(op: Lstm, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
 
 
 def _params(op: Lstm, depth: int) -> Params:
-    names = ("input", "forget", "update", "output")[4 - op.gates :]
-    with_peephole = [name for name in names if name != "update"] if op.peephole_scales else []
     gates = []
-    for index, name in enumerate(names):
-        at = with_peephole.index(name) if name in with_peephole else -1
+    for index, (name, place) in enumerate(gate_places(op.gates, bool(op.peephole_scales))):
         norm = op.norm_scales[index] if op.norm_scales else None
         gates.append(
             Gate(
                 name,
                 index,
                 index * op.cells,
-                Fixed(*op.peephole_scales[at]) if at >= 0 else None,
-                at * op.cells,
+                None if place is None else Fixed(*op.peephole_scales[place]),
+                0 if place is None else place * op.cells,
                 Fixed(*norm[:2]) if norm else None,
                 norm[2] if norm else 0,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Operands of TFLite's full LSTM operator (``lstm_shared.h``): 20 or 24 inputs, most of them optional."""
+"""What the LSTM layers share: operands of TFLite's full operator (``lstm_shared.h``), rows of states, the state."""
 
 from __future__ import annotations
 
@@ -9,12 +9,87 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops.reshape import Reshape
+from ascmcu.ops.slice import Slice
 
 # Input, forget, cell, output: the order of all operands, and of the gates here. CIFG has no input gate.
 _GATES = 4
 CELL = 2
+
+
+@dataclass(frozen=True)
+class StatesOp(Op):
+    """Base of the layers: row t of the output (1, T, cells + outputs) holds the cell state after step t, then the
+    step's output.
+
+    Inputs begin with x (1, T, depth) and the state before the first step (1, 1, cells + outputs), and end with the
+    weights and bias of the projection, if there is one.
+
+    Attributes:
+        cells, outputs: elements of the cell state and of a step's output.
+        input_gate: whether there is one; else it is one minus the forget gate (CIFG).
+    """
+
+    cells: int
+    outputs: int
+    input_gate: bool
+
+    @property
+    def gates(self) -> int:
+        """How many gates there are."""
+        return _GATES if self.input_gate else _GATES - 1
+
+    @property
+    def width(self) -> int:
+        """Elements of a row of states."""
+        return self.cells + self.outputs
+
+    def macs(self, inputs: Inputs, output: Tensor) -> int:
+        """Products with weights."""
+        x, projection = inputs[0], inputs[-2]
+        assert x is not None
+        step = self.gates * self.cells * (x.shape[2] + self.outputs)
+        return x.shape[1] * (step + (self.cells * self.outputs if projection else 0))
+
+    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
+        """One step of time after the other."""
+        state = inputs[1]
+        first = None if state is None or state.is_const else RowReads(0, 0, 1)
+        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), first, *(None,) * (len(inputs) - 2)))
+
+    def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
+        """All but the state."""
+        return (inputs[0], *inputs[2:])
+
+
+def emit_states(
+    ctx: ImportContext,
+    op: StatesOp,
+    like: Tensor,
+    rows: Tensor,
+    constants: Sequence[Tensor | None],
+    initial: Array,
+    name: str,
+) -> Tensor:
+    """Emit a layer whose state is carried from call to call, from ``initial`` on.
+
+    Args:
+        like: type of the states.
+        rows: the input, (1, T, depth).
+        name: what the tensors' names begin with.
+
+    Returns:
+        The states, (1, T, cells + outputs).
+    """
+    entry = ctx.temporary(like, (1, 1, op.width), f"{name}state")
+    states = ctx.temporary(like, (1, rows.shape[1], op.width), f"{name}states")
+    ctx.emit(op, (rows, entry, *constants), states)
+    last = ctx.temporary(like, entry.shape, f"{name}last")
+    ctx.emit(Slice((0, rows.shape[1] - 1, 0), last.shape, (1, 1, 1)), (states,), last)
+    ctx.carry(entry, last, initial)
+    return states
 
 
 @dataclass(frozen=True)

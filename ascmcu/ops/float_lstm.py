@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, TensorType, present
+from ascmcu.ir.op import Inputs, TensorType, present
 from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _float, _lstm
@@ -27,27 +27,19 @@ _VARIANCE_GUARD = 1e-8  # tensor_utils MeanStddevNormalization
 
 @register_float("UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM")
 @dataclass(frozen=True)
-class FloatLstm(Op):
-    """The states after each step: row t of the output (1, T, cells + outputs) holds the cell state, then the output.
+class FloatLstm(_lstm.StatesOp):
+    """The states after each step, float32.
 
-    Inputs: x (1, T, depth); the state before the first step (1, 1, cells + outputs); weights (gates × cells, depth) and
-    recurrent weights (gates × cells, outputs) of the gates below each other, input (unless CIFG), forget, cell, output;
-    bias; peephole weights, normalization coefficients, and projection weights with bias, as far as there are any.
+    Inputs: x; the state; weights (gates × cells, depth) and recurrent weights (gates × cells, outputs) of the gates
+    below each other, input (unless CIFG), forget, cell, output; bias; peephole weights, normalization coefficients, and
+    projection weights with bias, as far as there are any.
     """
 
     KIND = "float_lstm"
     FAMILY = "dense"
-    cells: int
-    outputs: int
-    input_gate: bool
     activation: str
     cell_clip: float
     projection_clip: float
-
-    @property
-    def gates(self) -> int:
-        """How many gates there are."""
-        return 4 if self.input_gate else 3
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
@@ -61,24 +53,7 @@ class FloatLstm(Op):
         """One row of states for each of the input."""
         x = inputs[0]
         assert x is not None
-        return TensorType((1, x.shape[1], self.cells + self.outputs), DType.FLOAT32)
-
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """Products with weights."""
-        x, projection = inputs[0], inputs[7]
-        assert x is not None
-        step = self.gates * self.cells * (x.shape[2] + self.outputs)
-        return x.shape[1] * (step + (self.cells * self.outputs if projection else 0))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """One step of time after the other."""
-        state = inputs[1]
-        first = None if state is None or state.is_const else RowReads(0, 0, 1)
-        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), first, *(None,) * (len(inputs) - 2)))
-
-    def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
-        """All but the state."""
-        return (inputs[0], *inputs[2:])
+        return TensorType((1, x.shape[1], self.width), DType.FLOAT32)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """In float64, states rounded to float32 after each step."""
@@ -187,13 +162,10 @@ def _direction(
     for index in states:
         _float.require_float(ctx, ctx.needed(index))
     op = _operation(ctx, operands)
-    name, width = f"{ctx.outputs[0].name}.{stem}", op.cells + op.outputs
-    entry = ctx.temporary(rows, (1, 1, width), f"{name}state")
-    found = ctx.temporary(rows, (1, rows.shape[1], width), f"{name}states")
-    ctx.emit(op, (rows, entry, *_constants(ctx, operands, name)), found)
-    last = ctx.temporary(rows, entry.shape, f"{name}last")
-    ctx.emit(Slice((0, rows.shape[1] - 1, 0), last.shape, (1, 1, 1)), (found,), last)
-    ctx.carry(entry, last, np.zeros(entry.shape, np.float32))
+    name = f"{ctx.outputs[0].name}.{stem}"
+    constants = _constants(ctx, operands, name)
+    initial = np.zeros((1, 1, op.width), np.float32)
+    found = _lstm.emit_states(ctx, op, rows, rows, constants, initial, name)
     y = ctx.temporary(rows, (1, rows.shape[1], op.outputs), f"{name}y")
     ctx.emit(Slice((0, 0, op.cells), y.shape, (1, 1, 1)), (found,), y)
     return y

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, TensorType, present
+from ascmcu.ir.op import Inputs, TensorType, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ops import _lstm, _quant, _scales
@@ -19,7 +19,6 @@ from ascmcu.ops._fixed16 import ONE, logistic, saturate16, tanh, wrap16
 from ascmcu.ops.lstm_output import LstmOutput
 from ascmcu.ops.reshape import Reshape
 from ascmcu.ops.rsqrt import inverse_root
-from ascmcu.ops.slice import Slice
 
 Fixed = tuple[int, int]
 
@@ -33,18 +32,15 @@ _MOST_CELL_BITS = 6
 
 @register("UNIDIRECTIONAL_SEQUENCE_LSTM")
 @dataclass(frozen=True)
-class Lstm(Op):
-    """The states after each step: row t of the output (1, T, cells + outputs) holds the cell state, then the output.
+class Lstm(_lstm.StatesOp):
+    """The states after each step, int16.
 
-    Arithmetic of LiteRT's ``LstmStepInteger8x8_16``. Inputs: x int8 (1, T, depth); the state before the first step,
-    int16 (1, 1, cells + outputs); weights (gates × cells, depth) and recurrent weights (gates × cells, outputs) of the
-    gates below each other, input (unless CIFG), forget, cell, output; bias and recurrent bias, int32, which hold the
-    zero points' part of the sums; peephole weights int16, normalization coefficients int16 with bias, projection
-    weights with bias, as far as there are any.
+    Arithmetic of LiteRT's ``LstmStepInteger8x8_16``. Inputs: x int8; the state int16; weights (gates × cells, depth)
+    and recurrent weights (gates × cells, outputs) of the gates below each other, input (unless CIFG), forget, cell,
+    output; bias and recurrent bias, int32, which hold the zero points' part of the sums; peephole weights int16,
+    normalization coefficients int16 with bias, projection weights with bias, as far as there are any.
 
     Attributes:
-        cells, outputs: elements of the cell state and of a step's output.
-        input_gate: whether there is one; else it is one minus the forget gate (CIFG).
         scales, recurrent_scales: mantissa and shift of each gate's sums.
         peephole_scales: of the products with the cell state, for all gates but the cell's; empty without peepholes.
         norm_scales: of each gate: mantissa, shift, variance that stands for zero; empty without normalization.
@@ -56,9 +52,6 @@ class Lstm(Op):
 
     KIND = "lstm"
     FAMILY = "dense"
-    cells: int
-    outputs: int
-    input_gate: bool
     scales: tuple[Fixed, ...]
     recurrent_scales: tuple[Fixed, ...]
     peephole_scales: tuple[Fixed, ...]
@@ -69,11 +62,6 @@ class Lstm(Op):
     cell_clip: int
     projection_clip: int
 
-    @property
-    def gates(self) -> int:
-        """How many gates there are."""
-        return 4 if self.input_gate else 3
-
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the layer, what it gives, and its state."""
@@ -83,24 +71,7 @@ class Lstm(Op):
         """One row of states for each of the input."""
         x = inputs[0]
         assert x is not None
-        return TensorType((1, x.shape[1], self.cells + self.outputs), DType.INT16)
-
-    def macs(self, inputs: Inputs, output: Tensor) -> int:
-        """Products with weights."""
-        x = inputs[0]
-        assert x is not None
-        step = self.gates * self.cells * (x.shape[2] + self.outputs)
-        return x.shape[1] * (step + (self.cells * self.outputs if self.projection else 0))
-
-    def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
-        """One step of time after the other."""
-        state = inputs[1]
-        first = None if state is None or state.is_const else RowReads(0, 0, 1)
-        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), first, *(None,) * (len(inputs) - 2)))
-
-    def parameter_inputs(self, inputs: tuple[str, ...]) -> tuple[str, ...]:
-        """All but the state."""
-        return (inputs[0], *inputs[2:])
+        return TensorType((1, x.shape[1], self.width), DType.INT16)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
@@ -197,12 +168,10 @@ def _import(ctx: ImportContext) -> None:
     time_major = bool(ctx.option("TimeMajor", False))
     rows = _lstm.rows_of_time(ctx, x, time_major)
     op = _operation(ctx, operands, x, output, output_state, cell_state)
-    width = op.cells + op.outputs
-    like = Tensor("", (1, 1, width), DType.INT16)
-    entry = ctx.temporary(like, like.shape, f"{output.name}.state")
-    states = ctx.temporary(like, (1, rows.shape[1], width), f"{output.name}.states")
-    ctx.emit(op, (rows, entry, *_constants(ctx, op, operands, x, output_state)), states)
-    ctx.carry(entry, _last(ctx, states), _initial(op, output_state.zero_point))
+    constants = _constants(ctx, op, operands, x, output_state)
+    initial = _initial(op, output_state.zero_point)
+    like = Tensor("", (), DType.INT16)
+    states = _lstm.emit_states(ctx, op, like, rows, constants, initial, f"{output.name}.")
     shape = (1, rows.shape[1], op.outputs)
     if not time_major:
         ctx.emit(LstmOutput(op.cells), (states,), output)
@@ -212,16 +181,8 @@ def _import(ctx: ImportContext) -> None:
     ctx.emit(Reshape(output.shape), (flat,), output)
 
 
-def _last(ctx: ImportContext, states: Tensor) -> Tensor:
-    """The state that the next call begins with."""
-    shape = (1, 1, states.shape[2])
-    last = ctx.temporary(states, shape, f"{states.name}.last")
-    ctx.emit(Slice((0, states.shape[1] - 1, 0), shape, (1, 1, 1)), (states,), last)
-    return last
-
-
 def _initial(op: Lstm, zero_point: int) -> Array:
-    initial = np.zeros((1, 1, op.cells + op.outputs), np.int16)
+    initial = np.zeros((1, 1, op.width), np.int16)
     initial[..., op.cells :] = zero_point
     return initial
 
