@@ -12,6 +12,7 @@ from ascmcu.m4.instruction import Address as Access
 from ascmcu.m4.registers import Core, Fpu, Register
 
 _COMMENT_COLUMN = 40
+_LONGEST_STRING = 4095  # characters that every C compiler takes in one literal (C11 5.2.4.1)
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,20 @@ class Listing:
                 case Line():
                     found.append(_written(entry, numbers, placed))
         return tuple(found)
+
+    @property
+    def parts(self) -> tuple[tuple[str, ...], ...]:
+        """The lines as the strings of one or more assembly statements, each short enough for every C compiler."""
+        found: list[list[str]] = [[]]
+        length = 0
+        for line in self.lines:
+            text = line.split('"')[1].replace("\\n", "\n") if line.startswith('"') else ""
+            if length + len(text) > _LONGEST_STRING:
+                found.append([])
+                length = 0
+            length += len(text)
+            found[-1].append(line)
+        return tuple(tuple(part) for part in found)
 
     @cached_property
     def table(self) -> tuple[str, ...]:

@@ -12,11 +12,22 @@
 #define ASCMCU_DSP 0
 #endif
 
-/* A function that is assembly and nothing else: no prologue, no inlining, no guesses about what it leaves alone. */
-#if defined(__clang__)
-#define ASCMCU_NAKED __attribute__((naked, noinline))
+/* With them a floating-point unit, in whose registers most of the assembly keeps integers. A build for soft floating point
+ * has none, whatever the core has. */
+#if ASCMCU_DSP && defined(__ARM_FP)
+#define ASCMCU_DSP_FPU 1
 #else
-#define ASCMCU_NAKED __attribute__((naked, noipa))
+#define ASCMCU_DSP_FPU 0
+#endif
+
+/* A function that is assembly and nothing else: no prologue, no inlining, no guesses about what it leaves alone. What a build
+ * adds to every function (a canary of the stack, calls of a profiler) would be code without a frame. */
+#if defined(__clang__)
+#define ASCMCU_NAKED __attribute__((naked, noinline, no_instrument_function, no_stack_protector))
+#elif defined(__GNUC__) && __GNUC__ >= 11
+#define ASCMCU_NAKED __attribute__((naked, noipa, no_instrument_function, no_stack_protector))
+#else
+#define ASCMCU_NAKED __attribute__((naked, noipa, no_instrument_function, optimize("no-stack-protector")))
 #endif
 
 /* A function that is worth a call: its loop stays in the cache of the flash. */

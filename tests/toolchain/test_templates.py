@@ -30,11 +30,24 @@ from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 from tests.support import branches, corpus, on_target
 from tests.support.branches import Branch
 
+_CLANG = (
+    "clang",
+    "--target=arm-none-eabi",
+    "-mcpu=cortex-m4",
+    "-mthumb",
+    "-isystem/usr/lib/arm-none-eabi/include",
+)
 COMPILERS = {
     "gcc": ["gcc"],
     "clang": ["clang"],
     "arm": [on_target.GCC, *on_target.CORE],
+    "arm, soft float": [on_target.GCC, "-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=soft"],
+    "arm, Cortex-M0+": [on_target.GCC, "-mcpu=cortex-m0plus", "-mthumb"],
+    "clang for arm": [*_CLANG, "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"],
+    "clang for arm, soft float": [*_CLANG, "-mfloat-abi=soft"],
 }
+# What a stricter house than ours switches on.
+PEDANTIC = ("-Wpedantic", "-fno-common")
 LAYOUTS = (planar_maps, time_to_width, pair_rows, widen_maps)
 LABELS: dict[str, tuple[str, ...]] = {LAYERS: (), ROWS: ("yes", 'the "other"')}
 LEVELS = ("-O1", "-O3")
@@ -155,6 +168,7 @@ def test_all_compile_without_a_warning(name: str, found: Found, tmp_path: Path) 
             level,
             *LANGUAGE,
             *WARNINGS,
+            *PEDANTIC,
             "-Werror",
             *counted,
             f"-I{paths.firmware() / 'kernels'}",

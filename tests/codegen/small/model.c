@@ -190,7 +190,7 @@ static inline int8_t *t7(int32_t row)
 /* CONV_2D 3x3, stride 2x1, 2 -> 4 channels: one output row.
  * Input columns are widened to int16, 3 row(s) deep, 4 pixels at a time, so that each pixel's taps lie in one run;
  * then two pixels by four output channels are summed at a time. */
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
 #ifndef PACKED_GEMM_2X4_9_X12_S13_FROM97_TO127
 #define PACKED_GEMM_2X4_9_X12_S13_FROM97_TO127
 /*
@@ -445,6 +445,8 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "vmov r12, s9\n"                        /* next x, next x */
         "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
         "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
+    );
+    __asm__ volatile(
         "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
@@ -666,14 +668,14 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
         const int32_t count = 4;
         conv2d_packed_0_widen(rows, ky_begin, ky_end, ox * 1 - 1, (count - 1) * 1 + 3, columns);
     if (count >= 2) {
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
     packed_gemm_2x4_9_x12_s13_from97_to127(columns, weights + 0, out, count / 2, &conv2d_packed_0_gemm_2x4_call, weights);
 #else
     packed_gemm_portable(columns, weights + 0, out, 1, 4, 2 * (count / 2), 6, 4, weights, &conv2d_packed_0_gemm_shape);
 #endif
 }
     if (count % 2) {
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
     packed_gemm_1x4_4x_1_s13_from97_to127(columns + (count - 1) * 6, weights + 0, out + (count - 1) * 4, 1, &conv2d_packed_0_gemm_1x4_call, weights);
 #else
     packed_gemm_portable(columns + (count - 1) * 6, weights + 0, out + (count - 1) * 4, 1, 4, 1, 6, 4, weights, &conv2d_packed_0_gemm_shape);
@@ -686,7 +688,7 @@ static void conv2d_packed_0(const int8_t *const *rows, int32_t ky_begin, int32_t
 
 /* DEPTHWISE_CONV_2D 3x3, stride 1x1, 4 channels: one output row, 4 channels at a time.
  * The block's input rows become int16 planes of 6 columns, padding included; each channel then runs along its planes. */
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
 /* `count` channels of one output row. */
 /*
  * r0   plane: columns of the first kernel row that come next
@@ -1031,7 +1033,7 @@ static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
 #define SIMD_WIDEN_COLUMNS
 /* Widens `columns` runs of `words` groups of four int8 to int16 in the order 0, 2, 1, 3. `skip` bytes lie between two runs;
  * the widened ones begin `pitch` int16 apart. All is aligned to words. */
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
 /*
  * r0   from: four elements that come next
  * r1   to: of the words that come next
@@ -1229,7 +1231,7 @@ static void simd_columns(const simd_columns_map *map, const int8_t *const *rows,
 #endif
 
 /* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, widened to int16. */
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
 #ifndef PACKED_GEMM_1X4_2_S12
 #define PACKED_GEMM_1X4_2_S12
 /*
@@ -1356,7 +1358,7 @@ static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const in
     for (int32_t pixel = 0; pixel < 1; ++pixel) {
         /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
         int8_t four[4];
-#if ASCMCU_DSP
+#if ASCMCU_DSP_FPU
     packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, four, 1, &dense_packed_5_gemm_tail_call, weights);
 #else
     packed_gemm_portable(wide + pixel * 0, weights + 0, four, 1, 4, 1, 0, 0, weights, &dense_packed_5_gemm_shape);
