@@ -120,8 +120,17 @@ def _tick(now: Fetch, consumed: int, asked: int) -> Fetch:
     return Fetch(register + taken, queue - taken, asked, now.busy, now.blind)
 
 
-def branch_in_decode(fetch: Fetch, halfwords: int, earliest: int, target: int) -> tuple[int, int, Fetch]:
+def branch_in_decode(
+    fetch: Fetch, halfwords: int, earliest: int, target: int, *, ahead: bool = True
+) -> tuple[int, int, Fetch]:
     """A taken branch that asks for its target while it is being decoded.
+
+    Args:
+        fetch: the queue when the instruction before started.
+        halfwords: the branch's size.
+        earliest: the first cycle in which the execute stage could take it.
+        target: where it goes.
+        ahead: whether it asks as soon as it is decoded; False behind stores, where it asks in the cycle before it starts.
 
     Returns: the cycle in which it starts to execute; how many cycles behind that its target's first halfword is
     there to be decoded; the queue at that moment. Behind a multi-cycle instruction the target may be there
@@ -136,6 +145,7 @@ def branch_in_decode(fetch: Fetch, halfwords: int, earliest: int, target: int) -
     first = WORD_HALFWORDS - target // 2 % 2
     queue, coming, asked = 0, 0, first
     starts = max(cycle + 1, earliest)
+    cycle = cycle if ahead else starts - 1
     while cycle + 1 < starts:  # held in decode: two words of the target fit behind it
         cycle += 1
         queue, coming = queue + coming, asked

@@ -33,6 +33,8 @@ FP_ACCUMULATE_CYCLES = 3
 BUFFERED = frozenset({Kind.STORE, Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE})
 # While one of these executes, the core cannot tell in time whether the next one will move on (CM).
 BLIND = MEMORY | {Kind.DIVIDE, Kind.TABLE_BRANCH}
+# Stores under which the target of a branch is not fetched ahead.
+HOLDING = frozenset({Kind.STORE_MULTIPLE, Kind.STORE_REGISTER_OFFSET})
 LR = 14
 PC = 15
 RAM_ADDRESS = 0x2000_0000
@@ -61,7 +63,8 @@ class State:
     FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
     ``fetch`` is the prefetch queue, None behind an exception's entry or return; ``links``: LR was just written;
     ``buffered`` says that the run of accesses just before is a single store, still in the write buffer;
-    ``literal``: the access just before was a load from beside the code.
+    ``literal``: the access just before was a load from beside the code; ``stores`` says that the instruction just before
+    stored for certain.
     """
 
     fetch: Fetch | None = None
@@ -75,6 +78,7 @@ class State:
     buffered: bool = False
     literal: bool = False
     accumulates: bool = False
+    stores: bool = False
 
 
 REFILLED = State()
@@ -176,7 +180,9 @@ def leave(before: State, instruction: Instruction, target: int) -> tuple[int, St
     halfwords = instruction.size_bytes // 2
     if decides_in_decode(before, instruction):
         queue = before.fetch or at_target(instruction.address)
-        starts, behind, fetch = branch_in_decode(queue, halfwords, queue.busy, target)
+        starts, behind, fetch = branch_in_decode(
+            queue, halfwords, queue.busy, target, ahead=not before.stores
+        )
         cycles = starts - queue.busy + 1 + behind
     else:
         loads = instruction.kind in LOADS or instruction.kind is Kind.TABLE_BRANCH
@@ -351,4 +357,5 @@ def _after(state: State, instruction: Instruction, cycles: int, fetch: Fetch) ->
         fp_busy_cycles=busy,
         literal=is_literal(instruction),
         buffered=kind in BUFFERED and state.previous is Previous.NOTHING,
+        stores=kind in HOLDING and not instruction.conditional,
     )
