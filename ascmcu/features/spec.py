@@ -121,6 +121,8 @@ class FeatureSpec(ClipSpec):
         stack_frames, stack_step: so many frames after each other make one row of the network, band after band, and
             the next row begins ``stack_step`` frames later (0: after the last of them). 1 for rows as they are.
         layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
+        continues: as in ``ClipSpec``; only where a row needs nothing but its own frame and those before it. An export
+            sets it for a network with states.
     """
 
     sample_rate_hz: int = 16000
@@ -180,6 +182,7 @@ class FeatureSpec(ClipSpec):
     stack_frames: int = 1
     stack_step: int = 0
     layout: str = "time_mel"
+    continues: bool = False
 
     def __post_init__(self) -> None:
         for check in _CHECKS:
@@ -207,7 +210,18 @@ class FeatureSpec(ClipSpec):
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
             return 1 + self.clip_samples // self.hop_length
-        return 1 + (self.clip_samples - max(self.span, self.frame_length)) // self.hop_length
+        return 1 + (self.clip_samples - self.frame_samples) // self.hop_length
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples by which frames that are not centred are counted; see ``ClipSpec``."""
+        return max(self.span, self.frame_length)
+
+    @property
+    def can_continue(self) -> bool:
+        """See ``ClipSpec``."""
+        own = not self.center and not self.crop_frames and not self.needs_whole_clip
+        return own and not self.deltas and self.stack_frames == 1 and self.layout == "time_mel"
 
     @property
     def span(self) -> int:
@@ -573,11 +587,7 @@ def _check_clip(spec: FeatureSpec) -> None:
     most = 3600 * spec.sample_rate_hz
     _require(spec.clip_samples <= most, "clip_samples", f"at most an hour, {most}", spec.clip_samples)
     least = (
-        max(spec.span, spec.frame_length)
-        if not spec.center
-        else spec.n_fft // 2 + 1
-        if spec.pad_mode == "reflect"
-        else 1
+        spec.frame_samples if not spec.center else spec.n_fft // 2 + 1 if spec.pad_mode == "reflect" else 1
     )
     _require(
         spec.clip_samples >= least,
@@ -597,6 +607,12 @@ def _check_clip(spec: FeatureSpec) -> None:
         "layout",
         '"time_mel", as frames are stacked',
         spec.layout,
+    )
+    _require(
+        spec.can_continue or not spec.continues,
+        "continues",
+        "false with center, crop_frames, deltas, stacked frames, or figures of the clip",
+        "true",
     )
     enough = spec.rows >= spec.stack_frames
     _require(enough, "stack_frames", f"at most {spec.rows} frames", spec.stack_frames)
