@@ -16,8 +16,10 @@ from ascmcu import passes
 from ascmcu.data import model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
+from ascmcu.features import wakeword
 from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import Spec
+from ascmcu.features.wakeword import Detection
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
@@ -39,6 +41,7 @@ class Compiled:
         features: the feature specification, None where the network takes tensors.
         labels: the classes that the file names, in the order of the first output's values; empty where it names none.
         labels_source: what in the file names them.
+        detection: when the wake word that the network is of counts as heard; None for other networks.
         notices: what was assumed, a sentence each.
     """
 
@@ -51,6 +54,7 @@ class Compiled:
     labels: tuple[str, ...]
     labels_source: str = ""
     notices: tuple[str, ...] = ()
+    detection: Detection | None = None
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))
@@ -65,7 +69,8 @@ def compile_model(
     """Import a ``.tflite`` and run all passes.
 
     Args:
-        model: the file, or the folder of a training run.
+        model: the file, the folder of a training run, or the JSON file of a microWakeWord model. Such a file beside the
+            ``.tflite`` is read too.
         features: a feature specification (name or TOML file) instead of the one in the model; ``False`` compiles
             the network without front end.
         states: ``INPUT:OUTPUT`` by name or number: inputs that take what that output gave in the step before. Where
@@ -75,17 +80,20 @@ def compile_model(
         ModelError: the file is not a model, or it cannot be compiled.
         FeatureError: the feature specification is invalid, or does not fit the network's input.
     """
-    model = model_file(Path(model))
+    given, model = Path(model), model_file(Path(model))
+    word = wakeword.beside(model) if given == model else wakeword.of(given)
     source, data = tflite.load(model)
     source, notices = _with_states(source, states)
     embedded, labels, labels_source = _metadata(data, source, model.name)
+    if embedded is None and word is not None:
+        embedded = word.features
     spec = embedded if features is None else _named(features)
     stages = [("import", source), *passes.run(source, rows_pushed=spec is not None)]
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(
         name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source,
-        notices,
+        notices, None if word is None else word.detection,
     )  # fmt: skip
     if spec is None:
         return compiled
@@ -95,8 +103,10 @@ def compile_model(
 
 
 def _in_rows(spec: Spec, compiled: Compiled) -> Spec:
-    """The spec; samples are cut into the rows that the network takes."""
+    """The spec; samples are cut into the rows that the network takes, and into the steps of one with states."""
     rows = compiled.graph.tensors[compiled.graph.inputs[0]].rows
+    if compiled.graph.states and spec.can_continue:
+        return spec.in_steps(rows)
     fits = isinstance(spec, PcmSpec) and spec.clip_samples % rows == 0
     return spec.replace(rows=rows) if fits else spec
 
@@ -129,7 +139,7 @@ def _named(features: PathLike | Literal[False]) -> Spec | None:
 
 
 def model_file(path: Path) -> Path:
-    """The ``.tflite`` that is meant: of a training run's folder its model.
+    """The ``.tflite`` that is meant: of a training run's folder its model, of a wake word's description what it names.
 
     Raises:
         ModelError: a folder without one, or a model in another form, with the step that converts it.
@@ -144,6 +154,8 @@ def model_file(path: Path) -> Path:
                 hint="name the .tflite file itself",
             )
         return inside
+    if path.suffix.lower() == ".json" and path.is_file():
+        return wakeword.load(path).model
     if path.suffix.lower() in _CONVERTED and path.is_file():
         raise ModelError(
             "not a .tflite file",

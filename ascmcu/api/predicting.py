@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,14 +43,15 @@ def predict(
         model: a ``.tflite``, the folder of a training run, what ``compile`` returned; or an export, or its folder.
         inputs: (N, *input shape) in the input's dtype. For a network with states they are the N steps of one clip.
         audio: int16 (N, samples) or (N, samples, channels) in place of ``inputs``, for a network with a front end:
-            clips of the network's length at its sample rate.
+            clips of the network's length at its sample rate; for a network with states recordings of any length.
         on: a runner, for an export: host, sim, qemu, …
         serial: a board's port instead of a runner, for an export.
         real: ``inputs`` are real numbers, which are quantized as TensorFlow Lite does, and so are the outputs, which
             are dequantized to float32. Without it both are the network's own integers.
 
     Returns:
-        (N, *output shape) in the output's dtype; a tuple of them for a network with several outputs.
+        (N, *output shape) in the output's dtype; a tuple of them for a network with several outputs. Of recordings for
+        a network with states all steps of the first, then all of the next.
 
     Raises:
         DataError: the array does not fit the network.
@@ -74,21 +75,26 @@ def _interpreted(model: Compiled, given: Array, audio: bool, real: bool) -> Arra
     graph = model.source
     x = graph.tensors[graph.data_inputs[0]]
     steps = interp.Steps(graph)
-    found = [steps([value]) for value in _fed(model, x, given, audio, real)]
+    found = []
+    for value, follows in _fed(model, x, given, audio, real):
+        if not follows:
+            steps.reset()
+        found.append(steps([value]))
     outputs = [graph.tensors[name] for name in graph.data_outputs]
     scales = [(1.0, 0) if y.quant is None else (y.scale, y.zero_point) for y in outputs]
     return _together(found, scales, real)
 
 
-def _fed(model: Compiled, x: Tensor, given: Array, audio: bool, real: bool) -> Iterator[Array]:
-    """The network's input for each clip."""
+def _fed(model: Compiled, x: Tensor, given: Array, audio: bool, real: bool) -> Iterator[tuple[Array, bool]]:
+    """The network's input for each clip or step, and whether it is a further step."""
     if audio:
         if model.features is None:
             raise InputError(
                 "the network takes tensors, not audio", where=model.name, hint="give them as inputs"
             )
-        heard: Callable[[npt.NDArray[np.int16]], Array] = answers.listener(model.features, x)
-        yield from (heard(pcm) for pcm in clips.checked_samples(given, model.features))
+        heard = answers.listener(model.features, x)
+        for clip in clips.of_samples(given, model.features):
+            yield heard(np.frombuffer(clip.load(), "<i2"), clip.follows), clip.follows
         return
     dtype = np.dtype(x.dtype.numpy)
     if real:
@@ -104,7 +110,8 @@ def _fed(model: Compiled, x: Tensor, given: Array, audio: bool, real: bool) -> I
             found=f"{given.dtype} {given.shape}",
             hint="real=True quantizes real numbers" if given.dtype.kind == "f" else None,
         )
-    yield from given
+    for number, value in enumerate(given):
+        yield value, number > 0
 
 
 def _ran(

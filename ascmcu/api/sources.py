@@ -151,6 +151,7 @@ def _manifest(
         flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
         predicted=_prediction(plan),
         runner_up=None if runner_up is None else _prediction(runner_up),
+        detection=compiled.detection,
     )
 
 

@@ -165,7 +165,7 @@ def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreem
         return Agreement(0, True, 0.0, f"a network with state takes sequences; {instead}")
     graph = text.load(exported.folder / IMPORTED)
     read = answers.reader(graph, manifest, clips.kind)
-    inputs = (read(clip.load()) for clip in clips.clips)
+    inputs = (read(clip.load(), clip.follows) for clip in clips.clips)
     found = [np.load(outputs_path(raw, number)) for number in range(len(manifest.outputs))]
     worst = 0.0
     try:

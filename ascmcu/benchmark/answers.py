@@ -72,7 +72,7 @@ class FirstAnswers:
         began = time.monotonic()
         if not clip.follows:
             self._steps.reset()
-        expected = self._steps([np.ascontiguousarray(self._read(data))])
+        expected = self._steps([np.ascontiguousarray(self._read(data, clip.follows))])
         for index, (right, found) in enumerate(zip(expected, outputs(self._manifest, answer), strict=True)):
             _compare(
                 right.reshape(-1), found.reshape(-1), f"{self._runner}, clip {clip.name}, output {index}"
@@ -104,29 +104,33 @@ def _compare(right: Array, answer: Array, where: str) -> None:
         )
 
 
-def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes], Array]:
-    """What makes the network's input of the bytes of a clip."""
+def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes, bool], Array]:
+    """What makes the network's input of the bytes of a clip, and of whether it is a step that follows another one."""
     x = graph.tensors[graph.inputs[0]]
     dtype = x.dtype.numpy
     if kind is Kind.TENSOR:
         axes = manifest.inputs[0].permutation
         pushed = tuple(x.shape[axis] for axis in axes)
-        return lambda data: np.frombuffer(data, dtype).reshape(pushed).transpose(np.argsort(axes))
+        return lambda data, follows: np.frombuffer(data, dtype).reshape(pushed).transpose(np.argsort(axes))
     assert manifest.features is not None
     heard = listener(specs.from_dict(manifest.features), x)
-    return lambda data: heard(np.frombuffer(data, "<i2"))
+    return lambda data, follows: heard(np.frombuffer(data, "<i2"), follows)
 
 
-def listener(spec: Spec, x: Tensor) -> Callable[[npt.NDArray[np.int16]], Array]:
-    """The firmware's front end, compiled for this machine: it makes the network's input ``x`` of a clip's samples."""
+def listener(spec: Spec, x: Tensor) -> Callable[[npt.NDArray[np.int16], bool], Array]:
+    """The firmware's front end, compiled for this machine: it makes the network's input ``x`` of a clip's samples.
+
+    They may follow those of the last call.
+    """
     from ascmcu.toolchain.native import NativeFrontend
 
     dtype = x.dtype.numpy
     scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
     frontend = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype=str(dtype))
 
-    def heard(samples: npt.NDArray[np.int16]) -> Array:
-        rows = frontend.rows(samples.reshape(-1, spec.audio_channels))
+    def heard(samples: npt.NDArray[np.int16], follows: bool = False) -> Array:
+        pcm = samples.reshape(-1, spec.audio_channels)
+        rows = frontend.further_rows(pcm) if follows and spec.continues else frontend.rows(pcm)
         return np.asarray(extract.to_input(rows, spec)).reshape(x.shape).astype(dtype)
 
     return heard

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,9 @@ from ascmcu.errors import DataError, InputError, why
 from ascmcu.features.base import ClipSpec
 from ascmcu.features.pcm import Pcm, fit_clip
 from ascmcu.toolchain.manifest import Manifest, TensorSpec
+
+if TYPE_CHECKING:
+    from ascmcu.data.datasets import Dataset
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,8 @@ def from_data(
         together = (
             f"all parts are scored together ({parts}); --split takes one, such as the one not trained on",
         )
+    if spec.continues:
+        return _steps_of_data(manifest, spec, dataset, data, limit, names)
     classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
 
     recordings = dataset.recordings
@@ -133,6 +138,53 @@ def from_data(
         (*classes.notices, *together),
         heard,
     )
+
+
+def _steps_of_data(
+    manifest: Manifest,
+    spec: ClipSpec,
+    dataset: Dataset,
+    data: Path,
+    limit: int | None,
+    names: Path | None,
+) -> Clips:
+    """Every step of the recordings, for a network with states: nobody says which steps are right ones.
+
+    Raises:
+        DataError: recordings that cannot be used, or that are shorter than the first step.
+    """
+    from ascmcu.data import found, intake
+
+    recordings = [
+        dataset.recordings[n] for n in sampled([(r.label, r.device) for r in dataset.recordings], limit)
+    ]
+    told = intake.usable([recording.path for recording in recordings], dataset.root)
+    clips = []
+    for recording, one in zip(recordings, told, strict=True):
+        path = recording.path
+        name = str(path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path)
+        for number, (begin, end) in enumerate(steps(found.samples_at(one, spec.sample_rate_hz), spec)):
+            load = functools.partial(_samples, path, spec, begin, end)
+            clips.append(Clip(f"{name}[{number}]", None, load, recording.device, follows=number > 0))
+    if not clips:
+        raise DataError(
+            "no recording is as long as the network's first step",
+            where=str(data),
+            expected=f"{spec.clip_samples} samples at {spec.sample_rate_hz} Hz",
+        )
+    classes = _classes(manifest, names, ()) if names is not None or manifest.labels else Classes((), "")
+    return Clips(Kind.AUDIO, str(data), classes.labels, tuple(clips), classes.source, (*classes.notices,))
+
+
+def steps(samples: int, spec: ClipSpec) -> list[tuple[int, int]]:
+    """Begin and end of what each step takes of a recording, in samples; what is left at its end makes no step."""
+    ends = list(range(spec.clip_samples, samples + 1, spec.step_samples))
+    return list(zip([0, *ends], ends, strict=False))
+
+
+def _samples(path: Path, spec: ClipSpec, begin: int, end: int) -> bytes:
+    pcm = _whole(path, spec, path.stat().st_mtime_ns)[begin:end]
+    return np.pad(pcm, ((0, end - begin - len(pcm)), (0, 0))).astype("<i2").tobytes()
 
 
 def _audio(path: Path, spec: ClipSpec, start: int) -> Callable[[], bytes]:
@@ -221,7 +273,8 @@ def from_samples(manifest: Manifest, samples: npt.NDArray[Any]) -> Clips:
 
     Args:
         manifest: of the export.
-        samples: int16 (N, samples) or (N, samples, channels), each as long as the network's clip, at its sample rate.
+        samples: int16 (N, samples) or (N, samples, channels), each as long as the network's clip, at its sample rate;
+            for a network with states of any length from its first step on.
 
     Raises:
         InputError: the firmware takes no audio.
@@ -235,26 +288,40 @@ def from_samples(manifest: Manifest, samples: npt.NDArray[Any]) -> Clips:
             where=manifest.model,
             hint="give them as inputs, or export with features",
         )
-    spec = specs.from_dict(manifest.features)
-    clips = [
-        Clip(str(number), None, functools.partial(pcm.astype("<i2").tobytes))
-        for number, pcm in enumerate(checked_samples(samples, spec))
-    ]
-    return Clips(Kind.AUDIO, "the array", manifest.labels, tuple(clips), manifest.labels_source)
+    found = of_samples(samples, specs.from_dict(manifest.features))
+    return Clips(Kind.AUDIO, "the array", manifest.labels, found, manifest.labels_source)
+
+
+def of_samples(samples: npt.NDArray[Any], spec: ClipSpec) -> tuple[Clip, ...]:
+    """The clips of an array, or the steps of its recordings; see ``from_samples``.
+
+    Raises:
+        DataError: an array of another shape or dtype.
+    """
+    clips = []
+    for number, pcm in enumerate(checked_samples(samples, spec)):
+        parts = steps(len(pcm), spec) if spec.continues else [(0, len(pcm))]
+        for step, (begin, end) in enumerate(parts):
+            name = f"{number}[{step}]" if spec.continues else str(number)
+            load = functools.partial(pcm[begin:end].astype("<i2").tobytes)
+            clips.append(Clip(name, None, load, follows=step > 0))
+    return tuple(clips)
 
 
 def checked_samples(samples: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[np.int16]:
-    """The clips as int16 (N, samples, channels).
+    """The clips, or recordings of a network with states, as int16 (N, samples, channels).
 
     Raises:
         DataError: an array of another shape or dtype.
     """
     array = samples[:, :, np.newaxis] if samples.ndim == 2 else samples
-    expected = (spec.clip_samples, spec.audio_channels)
-    if array.ndim != 3 or array.dtype != np.int16 or array.shape[1:] != expected or not len(array):
+    fits = array.ndim == 3 and array.dtype == np.int16 and array.shape[2] == spec.audio_channels
+    long = fits and array.shape[1] >= spec.clip_samples and len(array)
+    if not long or (array.shape[1] != spec.clip_samples and not spec.continues):
+        least = " or more" if spec.continues else ""
         raise DataError(
             "the array does not hold clips of this network",
-            expected=f"int16 (N, {expected[0]}, {expected[1]}), at {spec.sample_rate_hz} Hz",
+            expected=f"int16 (N, {spec.clip_samples}{least}, {spec.audio_channels}), at {spec.sample_rate_hz} Hz",
             found=f"{samples.dtype} {samples.shape}",
         )
     return array

@@ -66,6 +66,7 @@ def files(
         "state_bytes": plan.graph.state_bytes, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
+        "step_samples": features.step_samples if features and features.continues else 0,
     }  # fmt: skip
     if isinstance(features, FeatureSpec):
         found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text(

@@ -22,6 +22,8 @@ class ClipSpec:
         channels: how the audio's channels are heard.
         resampler: how a host brings recordings to ``sample_rate_hz``: soxr with a quality, or as ``torchaudio`` does.
         layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
+        continues: a clip is a step of a network with states, and the next one goes on where it ended: the front end
+            keeps its samples and estimates, and takes ``step_samples`` further ones.
     """
 
     sample_rate_hz: int
@@ -29,6 +31,7 @@ class ClipSpec:
     channels: str
     resampler: str
     layout: str
+    continues: bool = False
 
     @property
     def audio_channels(self) -> int:
@@ -44,6 +47,30 @@ class ClipSpec:
     def shape(self) -> tuple[int, int, int]:
         """(time rows, bands, channels) of one clip's features."""
         raise NotImplementedError
+
+    @property
+    def can_continue(self) -> bool:
+        """Whether the front end could run without end, a step of some rows after the other."""
+        return False
+
+    @property
+    def step_samples(self) -> int:
+        """Sample frames of each further step where the clips continue; the first one has ``clip_samples``."""
+        return self.shape[0] * self.hop_length
+
+    @property
+    def new_samples(self) -> int:
+        """Sample frames of a clip that none before it had."""
+        return self.step_samples if self.continues else self.clip_samples
+
+    @property
+    def frame_samples(self) -> int:
+        """Samples that the first row waits for, where clips can continue."""
+        raise NotImplementedError
+
+    def in_steps(self, rows: int) -> Self:
+        """The spec, if it ``can_continue``, whose clips are steps of so many rows."""
+        return self.replace(clip_samples=self.frame_samples + (rows - 1) * self.hop_length, continues=True)
 
     @property
     def input_shape(self) -> tuple[int, int, int, int]:

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,16 +23,8 @@ from ascmcu.features.spec import FeatureSpec
 # Frames of this length and step are tried for every idiom, in seconds: those of the shipped specifications come too.
 _WINDOWS_S = (0.016, 0.02, 0.025, 0.03, 0.032, 0.04, 0.064, 0.128)
 _STEPS_S = (0.008, 0.01, 0.0125, 0.015, 0.016, 0.02, 0.025, 0.032, 0.064)
-# What libraries do that no shipped specification does: changes to the defaults.
-_DECIBELS = {"log": "db", "log_offset": 0.0, "log_floor": 1e-10}
-_IDIOMS: dict[str, dict[str, Any]] = {
-    "librosa": {**_DECIBELS, "pad_mode": "constant", "top_db": 80.0},
-    "librosa, not centred": {**_DECIBELS, "center": False},
-    "librosa's MFCC": {**_DECIBELS, "pad_mode": "constant", "top_db": 80.0, "n_mfcc": 13, "n_mels": 128},
-    "torchaudio": {**_DECIBELS, "mel_scale": "htk", "mel_norm": "none"},
-    "torchaudio's MFCC": {**_DECIBELS, "mel_scale": "htk", "mel_norm": "none", "top_db": 80.0, "n_mfcc": 13},
-    "a logarithm": {"mel_scale": "htk", "mel_norm": "none", "log_offset": 1e-6, "center": False},
-}
+# What libraries do with their defaults, and no shipped specification does: fields that differ from those of a spec.
+IDIOMS = Path(__file__).resolve().parent / "idioms"
 _MFCC_BANDS = (23, 26, 32, 40, 64, 80, 128)
 # The nearest starts from which a walk is made, and the clips that it hears.
 _WALKS = 4
@@ -180,8 +173,8 @@ def _starts(shape: tuple[int, ...], rate_hz: int, clip_samples: int) -> Iterator
 
 
 def _idioms() -> Iterator[tuple[str, FeatureSpec]]:
-    for name, changes in _IDIOMS.items():
-        yield name, FeatureSpec(**changes)
+    for path in sorted(IDIOMS.glob("*.toml")):
+        yield path.stem, specs.log_mel(specs.load(path), str(path))
     for name in specs.names():
         spec = specs.load(name)
         if isinstance(spec, FeatureSpec) and spec.normalization != "mean_std":

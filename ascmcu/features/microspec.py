@@ -45,6 +45,7 @@ class MicroSpec(ClipSpec):
         mapping: how the unsigned 16-bit features become the network's input. ``micro_speech``, for int8 inputs:
             (256 x + 333) / 666 - 128, as the example and microWakeWord's firmware compute it. ``scaled``: x / 25.6
             in the unit of training, quantized with scale and zero point of the network's input.
+        continues: as in ``ClipSpec``. An export sets it for a network with states.
     """
 
     frontend: Literal["micro"] = "micro"
@@ -67,6 +68,7 @@ class MicroSpec(ClipSpec):
     log: bool = True
     log_shift: Annotated[int, Range(0, 10)] = 6
     mapping: Literal["micro_speech", "scaled"] = "micro_speech"
+    continues: bool = False
 
     channels = "mono"
     layout = "time_mel"
@@ -124,6 +126,16 @@ class MicroSpec(ClipSpec):
     def window_samples(self) -> int:
         """Samples of a frame."""
         return self.window_ms * self.sample_rate_hz // 1000
+
+    @property
+    def can_continue(self) -> bool:
+        """See ``ClipSpec``: frames begin at sample t × hop, and what is kept of earlier ones is the noise estimate."""
+        return True
+
+    @property
+    def frame_samples(self) -> int:
+        """See ``ClipSpec``."""
+        return self.window_samples
 
     @property
     def hop_length(self) -> int:

@@ -167,6 +167,20 @@ class Provenance:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """Where a wake word was heard: name of the recording → seconds from its begin, none where it was not."""
+
+    word: str
+    recordings: dict[str, tuple[float, ...]]
+
+    @property
+    def summary(self) -> str:
+        """A sentence."""
+        count = sum(bool(moments) for moments in self.recordings.values())
+        return f"{self.word!r} is heard in {count} of {len(self.recordings)} recordings"
+
+
+@dataclass(frozen=True)
 class Benchmark:
     """One benchmark with everything that its numbers depend on. ``bench.schema.json`` describes every field.
 
@@ -177,6 +191,7 @@ class Benchmark:
     how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings, or the
     steps of a network with states: ``state_bytes`` live on from one to the next.
     ``predicted_cycles`` are the network's, as the export had them, where it predicted for these wait states.
+    ``heard`` is None for a network that is of no wake word.
     """
 
     model: str
@@ -223,6 +238,7 @@ class Benchmark:
     recordings: Intake | None = None
     state_bytes: int = 0
     predicted_cycles: int | None = None
+    heard: Heard | None = None
 
     def __repr__(self) -> str:
         facts = ", ".join(figure for _, figure in cards.headlines(self))

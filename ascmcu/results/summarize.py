@@ -27,7 +27,7 @@ from ascmcu.boards import Board
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import Spec
-from ascmcu.results import limits
+from ascmcu.results import detections, limits
 from ascmcu.results.schema import (
     Benchmark,
     ClipOutcome,
@@ -88,7 +88,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         clips=len(outcomes),
         resumed=run.resumed,
         source=Path(clips.source).name or clips.source,  # where it lay on this machine is nobody's business
-        clip_seconds=None if spec is None else spec.clip_samples / spec.sample_rate_hz,
+        clip_seconds=None if spec is None else spec.new_samples / spec.sample_rate_hz,
         labels=clips.labels,
         accuracy=_accuracy(confusion),
         macro_accuracy=_macro_accuracy(confusion),
@@ -120,6 +120,7 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         recordings=clips.heard,
         state_bytes=manifest.state_bytes,
         predicted_cycles=None if predicted is None else predicted.cycles,
+        heard=detections.heard(manifest, clips, run.clips),
     )
 
 

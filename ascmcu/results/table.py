@@ -55,6 +55,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
         console.print(
             f"{b.state_bytes:,} bytes of RAM are states, which live on from step to step", highlight=False
         )
+    if b.heard is not None:
+        console.print(escape(b.heard.summary), highlight=False)
     broken = [f"{limit.name} ({'; '.join(limit.exceeded)})" for limit in b.limits if not limit.passed]
     kept = [limit.name for limit in b.limits if limit.passed]
     if b.limits:

@@ -12,6 +12,7 @@ from typing import Any
 
 from ascmcu import tables
 from ascmcu.errors import InputError
+from ascmcu.features.wakeword import Detection
 from ascmcu.ir.figures import Figures
 from ascmcu.toolchain.identity import UNIDENTIFIED
 
@@ -87,7 +88,8 @@ class Manifest:
     ``state_bytes`` live on from one inference to the next: a network that has any is a step model, and one inference
     is a step.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
-    the plan, ``runner_up`` of the best one that was not taken, if there was one.
+    the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
+    as heard, for a network of one.
     """
 
     version: int
@@ -116,6 +118,7 @@ class Manifest:
     state_bytes: int = 0
     predicted: Prediction | None = None
     runner_up: Prediction | None = None
+    detection: Detection | None = None
 
     def __repr__(self) -> str:
         return (

@@ -59,32 +59,44 @@ class NativeFrontend:
             pcm: int16 (samples, channels); what it lacks to a clip is left to ``frontend_finish``.
 
         Returns:
-            ``spec.shape`` in the network's input dtype: (time, band, channel).
+            ``spec.shape`` in the network's input dtype: (time, band, channel). Of a spec that continues as many rows as
+            the samples give.
         """
-        pcm = np.ascontiguousarray(checked(pcm, self.spec))
-        out = np.zeros(self.spec.shape, self.dtype)
         self._library.frontend_reset()
-        count = 0
+        return self.further_rows(pcm, chunk) if self.spec.continues else self._clip(pcm, chunk)
+
+    def further_rows(self, pcm: Pcm, chunk: int = 1024) -> npt.NDArray[Any]:
+        """As ``rows``, of samples that follow those of the last call; for a spec that continues."""
+        return np.array(self._fed(pcm, chunk), self.dtype).reshape(-1, *self.spec.shape[1:])
+
+    def _clip(self, pcm: Pcm, chunk: int) -> npt.NDArray[Any]:
+        found = self._fed(pcm, chunk)
+        self._library.frontend_finish()
+        found += self._due()
+        rows = self.spec.shape[0]
+        if len(found) != rows:
+            what = "lost rows" if len(found) < rows else "made too many rows"
+            raise FeatureError(f"the generated front end {what}", expected=rows, found=len(found))
+        return np.array(found, self.dtype)
+
+    def _fed(self, pcm: Pcm, chunk: int) -> list[npt.NDArray[Any]]:
+        pcm = np.ascontiguousarray(checked(pcm, self.spec))
+        found: list[npt.NDArray[Any]] = []
         at = 0
         while at < len(pcm):
             end = min(at + chunk, len(pcm))
             while at < end:
                 at += self._library.frontend_feed(pcm[at:].ctypes.data, end - at)
-                count = self._take(out, count)
-        self._library.frontend_finish()
-        count = self._take(out, count)
-        if count != len(out):
-            raise FeatureError("the generated front end lost rows", expected=len(out), found=count)
-        return out
+                found += self._due()
+        return found
 
-    def _take(self, out: npt.NDArray[Any], count: int) -> int:
-        row = np.empty(out.shape[1:], out.dtype)
-        while self._library.frontend_next(row.ctypes.data):
-            if count == len(out):
-                raise FeatureError("the generated front end made too many rows", expected=len(out))
-            out[count] = row
-            count += 1
-        return count
+    def _due(self) -> list[npt.NDArray[Any]]:
+        """The rows that are due now; a front end that never ends is stopped at more than a chunk can hold."""
+        found: list[npt.NDArray[Any]] = []
+        row = np.empty(self.spec.shape[1:], self.dtype)
+        while len(found) <= self.spec.shape[0] and self._library.frontend_next(row.ctypes.data):
+            found.append(row.copy())
+        return found
 
 
 def _build(files: dict[str, str], with_dsp: bool) -> Path:

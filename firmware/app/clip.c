@@ -41,14 +41,27 @@ void clip_init(void)
     clip.overhead = least;
 }
 
-uint32_t clip_bytes(enum clip_kind kind)
+#if ASCMCU_FRONTEND
+static uint32_t clip_samples(bool continues)
+{
+#ifdef FRONTEND_STEP_SAMPLES
+    return continues ? FRONTEND_STEP_SAMPLES : FRONTEND_CLIP_SAMPLES;
+#else
+    (void)continues;
+    return FRONTEND_CLIP_SAMPLES;
+#endif
+}
+#endif
+
+uint32_t clip_bytes(enum clip_kind kind, bool continues)
 {
     if (kind == CLIP_TENSOR) {
         return (uint32_t)MODEL_INPUT_ROWS * (uint32_t)MODEL_INPUT_ROW_BYTES;
     }
 #if ASCMCU_FRONTEND
-    return (uint32_t)FRONTEND_CLIP_SAMPLES * (uint32_t)FRONTEND_CHANNELS * (uint32_t)sizeof(int16_t);
+    return clip_samples(continues) * (uint32_t)FRONTEND_CHANNELS * (uint32_t)sizeof(int16_t);
 #else
+    (void)continues;
     return 0;
 #endif
 }
@@ -69,7 +82,13 @@ void clip_begin(enum clip_kind kind, bool continues)
         model_reset();
     }
 #if ASCMCU_FRONTEND
+#ifdef FRONTEND_STEP_SAMPLES
+    if (!continues) {
+        frontend_reset();
+    }
+#else
     frontend_reset();
+#endif
 #endif
 }
 
@@ -134,6 +153,7 @@ static void feed_audio(const int16_t *pcm, size_t frames)
     }
 }
 
+#ifndef FRONTEND_STEP_SAMPLES
 static void finish_audio(void)
 {
     clip.burst_from = clip.total;
@@ -142,6 +162,7 @@ static void finish_audio(void)
     account(&clip.counts.frontend, elapsed(start));
     push_due_rows();
 }
+#endif
 #endif
 
 void clip_feed(const uint8_t *data, size_t size)
@@ -157,7 +178,7 @@ void clip_feed(const uint8_t *data, size_t size)
 
 bool clip_finish(void)
 {
-#if ASCMCU_FRONTEND
+#if ASCMCU_FRONTEND && !defined(FRONTEND_STEP_SAMPLES)
     if (clip.kind == CLIP_AUDIO) {
         finish_audio();
     }

@@ -28,8 +28,9 @@ struct clip_counts {
 /* Counts how long reading the counter takes, to be subtracted from every measurement. */
 void clip_init(void);
 
-/* Bytes of a whole clip of that kind, 0 when this firmware does not take the kind. */
-uint32_t clip_bytes(enum clip_kind kind);
+/* Bytes of a whole clip of that kind, 0 when this firmware does not take the kind. One that continues is the next step
+ * of a network with states: of audio it has what the first step does not. */
+uint32_t clip_bytes(enum clip_kind kind, bool continues);
 
 /* A clip from its start, or the next step of a network with states, behind one that is complete. */
 void clip_begin(enum clip_kind kind, bool continues);

@@ -227,9 +227,9 @@ static void take_begin(uint8_t flags, uint16_t request, const uint8_t *body, siz
         send_error(PROTOCOL_NO_CLIP, request, clip, 0);
         return;
     }
-    if (asked > (uint8_t)CLIP_TENSOR || total == 0 || total != clip_bytes(kind)) {
+    if (asked > (uint8_t)CLIP_TENSOR || total == 0 || total != clip_bytes(kind, continues)) {
         session.state = CLIP_CLOSED;
-        send_error(PROTOCOL_BAD_CLIP, request, clip, clip_bytes(kind));
+        send_error(PROTOCOL_BAD_CLIP, request, clip, clip_bytes(kind, continues));
         return;
     }
     session.state = CLIP_OPEN;

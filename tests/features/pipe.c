@@ -26,7 +26,9 @@ int main(void)
             write_rows();
         }
     }
+#ifndef FRONTEND_STEP_SAMPLES
     frontend_finish();
     write_rows();
+#endif
     return 0;
 }

@@ -14,9 +14,9 @@ from ascmcu.errors import FeatureError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.base import ClipSpec
+from ascmcu.features.checks import CHOICES
 from ascmcu.features.microspec import MicroSpec
 from ascmcu.features.pcm import Pcm, to_pcm
-from ascmcu.features.spec import _CHOICES as CHOICES
 from ascmcu.features.spec import FeatureSpec
 from tests.support import outside
 

@@ -22,6 +22,12 @@ class Reference:
         )
         self._interpreter.allocate_tensors()
 
+    @property
+    def input_quantization(self) -> tuple[float, int]:
+        """Scale and zero point of the first input."""
+        scale, zero_point = self._interpreter.get_input_details()[0]["quantization"]
+        return float(scale), int(zero_point)
+
     def __call__(self, inputs: Sequence[Array]) -> list[Array]:
         """Outputs for one set of inputs."""
         for detail, array in zip(self._interpreter.get_input_details(), inputs, strict=True):

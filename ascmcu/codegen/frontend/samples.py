@@ -22,6 +22,8 @@ class Samples(Stage):
         span: how many samples a frame that is not centred waits for, as the C names it.
         finds_peak: whether the largest sample of the clip is kept.
         last_frame: the frames of a clip without those that are dropped at its end.
+        step_samples: sample frames of each further clip where clips continue, else 0: then there is no end to pad, and
+            all counts may wrap modulo 2³².
     """
 
     TEMPLATE = "samples"
@@ -43,6 +45,7 @@ class Samples(Stage):
     last_frame: int
     crop_frames: int
     static_frames: int
+    step_samples: int
 
     @staticmethod
     def of(spec: FeatureSpec) -> Samples:
@@ -66,6 +69,7 @@ class Samples(Stage):
             last_frame=spec.frames - spec.crop_frames,
             crop_frames=spec.crop_frames,
             static_frames=spec.static_frames,
+            step_samples=spec.step_samples if spec.continues else 0,
         )
 
     @staticmethod
@@ -89,6 +93,7 @@ class Samples(Stage):
             last_frame=spec.rows,
             crop_frames=0,
             static_frames=spec.rows,
+            step_samples=spec.step_samples if spec.continues else 0,
         )
 
     @property
@@ -103,8 +108,9 @@ class Samples(Stage):
         crop = f", {self.crop_frames} frames dropped at either end" if self.crop_frames else ""
         emphasis = f", pre-emphasis {self.pre_emphasis.rstrip('f')}" if self.pre_emphasis else ""
         emphasis += ", the first by the last" if self.wraps else ""
+        length = f"steps of {self.step_samples}" if self.step_samples else f"{self.clip_samples}"
         return (
-            f"{self.rate_hz} Hz {self.kind}, {self.clip_samples} samples{emphasis}; "
+            f"{self.rate_hz} Hz {self.kind}, {length} samples{emphasis}; "
             f"a frame every {self.hop_length}, {ends}{crop}"
         )
 
@@ -133,7 +139,7 @@ class Samples(Stage):
         return (
             field("uint32_t", "received", "sample frames of this clip, with what pads its end"),
             field("uint32_t", "frame", "the next frame of the spectrum"),
-            field("uint32_t", "finished"),
+            *(() if self.step_samples else (field("uint32_t", "finished"),)),
             *((field("int32_t", "largest", "sample of this clip, or 0"),) if self.finds_peak else ()),
             *((self._before,) if self.pre_emphasis else ()),
         )

@@ -23,6 +23,7 @@ class PcmSamples(Stage):
     rows: int
     row_samples: int
     dtype: str
+    step_samples: int = 0
 
     @staticmethod
     def of(spec: PcmSpec, dtype: str) -> PcmSamples:
