@@ -87,7 +87,8 @@ class Manifest:
     ``state_bytes`` live on from one inference to the next: a network that has any is a step model, and one inference
     is a step.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
-    the plan, ``runner_up`` of the best one that was not taken, if there was one.
+    the plan, ``runner_up`` of the best one that was not taken, if there was one. ``files`` are all that the export
+    made, by their paths in its folder: what else lies there is the user's.
     """
 
     version: int
@@ -116,6 +117,7 @@ class Manifest:
     state_bytes: int = 0
     predicted: Prediction | None = None
     runner_up: Prediction | None = None
+    files: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (
