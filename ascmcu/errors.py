@@ -4,6 +4,7 @@
 AscmcuError                 one message with the parts what, where, expected, found, hint
 ├── InputError              an input cannot be used (exit status 2)
 │   ├── ModelError          a model file, or an operator, tensor or shape in it
+│   │   └── DamagedError    a model file that was cut or changed: it contradicts itself
 │   ├── BoardError          a board or chip description
 │   ├── FeatureError        a feature specification
 │   └── DataError           recordings, labels, tensors
@@ -81,6 +82,10 @@ class InputError(AscmcuError):
 
 class ModelError(InputError):
     """A model file, or an operator, tensor or shape in it."""
+
+
+class DamagedError(ModelError):
+    """A model file that was cut or changed: what it says contradicts itself, whatever is supported."""
 
 
 class BoardError(InputError):

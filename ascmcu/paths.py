@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
+import stat
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from ascmcu.errors import InputError, why
@@ -95,34 +97,85 @@ def check_folder(path: Path) -> None:
         raise InputError("the folder is a broken link", where=str(path), hint="name a new folder")
 
 
-_EXPORT_SUFFIXES = (".json", ".c", ".h", ".ld", ".elf", ".bin", ".robot", ".resc", ".repl", ".cfg", ".gdb")
+# What verbs write into an export after it was made, for themselves and for other verbs.
+LATER = ("bench-*.json", "bench-*.jsonl", "report.html", "flame.svg", "host/*", "board/*")
+# What a training run consists of; a finished one holds the first two.
+_RUN = (
+    "recipe.json", "metrics.json", "model.keras", "heads.keras", "model.tflite", "split.csv", "history.csv",
+    "curves.png", "confusion.png",
+)  # fmt: skip
 
 
-def check_output(path: Path, *inputs: Path) -> None:
+def check_output(path: Path, *inputs: Path | None, among: Path | None = None) -> None:
     """Refuse a file that cannot be written, before the work that would fill it.
 
     Args:
         path: the file to write.
-        inputs: files that are read, and must stay.
+        inputs: files that are read, and must stay; None for one that was not given.
+        among: a folder of recordings, or a table of them: nothing in it is replaced.
 
     Raises:
-        InputError: its folder is none, it is a folder itself, it is one of ``inputs``, or a file of an export.
+        InputError: its folder is none, it is a folder itself, it is one of ``inputs`` or lies ``among`` them, or it
+            is a file of an export or of a training run.
     """
     if not path.parent.is_dir():
         raise InputError("the output's folder does not exist", where=str(path.parent), hint="create it first")
     if path.is_dir():
         raise InputError("the output is a folder", where=str(path), expected="a file")
-    if any(real(path) == real(given) for given in inputs):
+    target = real(path)
+    read = any(target == real(given) for given in (*inputs, among) if given is not None)
+    if read or (among is not None and target.is_file() and real(among) in target.parents):
         raise InputError("the output would replace an input", where=str(path), hint="name another file")
-    if path.is_file() and (path.parent / "manifest.json").is_file() and _is_of_an_export(path):
-        raise InputError(
-            "the output would replace a file of the export", where=str(path), hint="name another file"
-        )
+    if not target.is_file():
+        return
+    for kind, owned in (("the export", _is_of_an_export(target)), ("the training run", _is_of_a_run(target))):
+        if owned:
+            raise InputError(
+                f"the output would replace a file of {kind}", where=str(path), hint="name another file"
+            )
 
 
-def _is_of_an_export(path: Path) -> bool:
-    """Whether a file beside a manifest is one that an export or a benchmark made and other verbs read."""
-    return path.suffix in _EXPORT_SUFFIXES or path.name == "plan.txt"
+def owned(folder: Path) -> frozenset[str] | None:
+    """The files that an export made, by their paths in its folder; None where no manifest tells."""
+    try:
+        files = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))["files"]
+        return frozenset({"manifest.json", *files})
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def foreign(folder: Path) -> tuple[str, ...]:
+    """The files in an export's folder that no verb put there, by their paths in it; none where no manifest tells."""
+    own = owned(folder)
+    if own is None:
+        return ()
+    files = (p.relative_to(folder) for p in folder.rglob("*") if p.is_symlink() or not p.is_dir())
+    return tuple(name.as_posix() for name in sorted(files) if not (name.as_posix() in own or _is_later(name)))
+
+
+def _is_later(name: Path) -> bool:
+    return any(_matches(name, pattern) for pattern in LATER)
+
+
+def _matches(name: Path, pattern: str) -> bool:
+    """Whether a relative path is of a pattern; ``folder/*`` takes all below the folder."""
+    if pattern.endswith("/*"):
+        return name.parts[0] == pattern.removesuffix("/*")
+    return len(name.parts) == 1 and name.match(pattern)
+
+
+def _is_of_an_export(file: Path) -> bool:
+    """Whether a file is one that an export or a benchmark made and other verbs read. Pages can be made again."""
+    for folder in file.parents:
+        own = owned(folder)
+        if own is not None:
+            name = file.relative_to(folder)
+            return name.as_posix() in own or (_is_later(name) and name.suffix not in (".html", ".svg"))
+    return False
+
+
+def _is_of_a_run(file: Path) -> bool:
+    return file.name in _RUN and all((file.parent / name).is_file() for name in _RUN[:2])
 
 
 @contextlib.contextmanager
@@ -152,9 +205,27 @@ def write_whole(path: Path, content: str | bytes) -> None:
             target.write_bytes(data)
             return
         part.write_bytes(data)
+        if target.exists():
+            part.chmod(stat.S_IMODE(target.stat().st_mode))
         part.replace(target)
     except OSError as error:
         raise InputError("a file cannot be written", where=str(path), found=why(error)) from error
     finally:
         with contextlib.suppress(OSError):
             part.unlink()
+
+
+def save_whole(path: Path, save: Callable[[Path], object]) -> None:
+    """Write ``path`` by a library that takes a file's name, with the promises of ``write_whole``.
+
+    Args:
+        save: called with a path of the same name in a temporary folder.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="ascmcu-") as scratch:
+        made = Path(scratch) / path.name
+        with filling(path):
+            save(made)
+        write_whole(path, made.read_bytes())

@@ -87,16 +87,17 @@ def bench(
     """
     if data is not None and tensors is not None:
         raise InputError("a benchmark takes either recordings or tensors", found="data and tensors")
-    if save_outputs is not None:
-        read = (
-            given for given in (tensors, *labels) if given is not None and not isinstance(given, np.ndarray)
-        )
-        check_output(Path(save_outputs), *map(Path, read))
     if name is not None and not (name.strip() and name.isprintable()):
         raise InputError("a name must be printable", found=repr(name))
     folder = Path(folder)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
+    if save_outputs is not None:
+        given = (each for each in (tensors, *labels) if each is not None and not isinstance(each, np.ndarray))
+        read = [Path(each) for each in given]
+        for number in range(len(manifest.outputs)):
+            there = outputs_path(Path(save_outputs), number)
+            check_output(there, *read, among=None if data is None else Path(data))
     if wait_states is not None and (on != "sim" or serial is not None):
         raise InputError("only the simulator takes other wait states", found=serial or on, expected="sim")
     if counts is not None and serial is None:

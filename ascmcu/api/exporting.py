@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -206,13 +207,33 @@ def scratch_beside(folder: Path) -> Iterator[Path]:
 
 
 def put_in_place(folder: Path, part: Path) -> None:
-    """Swap the finished export in; an earlier one is removed only then, and comes back if that fails."""
+    """Swap the finished export in; an earlier one is removed only then, and comes back if that fails.
+
+    Files in the earlier one that are the user's come along.
+
+    Raises:
+        InputError: the new export has a file of the same name as one of theirs.
+    """
     previous = part.parent / scratch.PREVIOUS
+    kept = paths.foreign(folder) if folder.exists() else ()
+    for name in kept:
+        if os.path.lexists(part / name):
+            raise InputError(
+                "the export would replace a file that is not its own",
+                where=str(folder / name),
+                hint="move it, or choose another folder with -o",
+            )
     if folder.exists():
         folder.rename(previous)
     try:
+        for name in kept:
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (previous / name).rename(part / name)
         part.rename(folder)
     except BaseException:
+        for name in kept:
+            if os.path.lexists(part / name):
+                (part / name).rename(previous / name)
         if previous.exists():
             previous.rename(folder)
         raise
@@ -312,5 +333,8 @@ def _build(
 
 
 def _finish(part: Path, manifest: Manifest) -> Manifest:
+    """The manifest, which lists all files, is the last of them."""
+    files = sorted(file.relative_to(part).as_posix() for file in part.rglob("*") if file.is_file())
+    manifest = dataclasses.replace(manifest, files=tuple(files))
     (part / "manifest.json").write_text(manifest.to_json(), encoding="utf-8")
     return manifest

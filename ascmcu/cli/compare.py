@@ -44,11 +44,13 @@ def command(
     accuracy, log-loss, cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
     """
     from ascmcu import api
+    from ascmcu.paths import check_output
     from ascmcu.results import budgets, comparison, pareto
 
     bounds = [budgets.parse(text) for text in limits]
     if plot is not None:
         pareto.check_suffix(plot)
+        check_output(plot, *results)
     loaded = [(path, api.result(path)) for path in results]
     called = comparison.told_apart(loaded)
     if plot is not None:

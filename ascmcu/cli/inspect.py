@@ -19,13 +19,16 @@ def command(model: Path, as_json: bool) -> None:
     ascmcu.results.inspection.Inspection.
 
     For a model that cannot be exported, the command shows its operators, which of them are supported, and the reason;
-    --json then has "exportable": false.
+    --json then has "exportable": false. The exit status is 0: what is in the file was shown. It is 2 for a file that is
+    cut or damaged.
     """
     from ascmcu import api
-    from ascmcu.errors import ModelError
+    from ascmcu.errors import DamagedError, ModelError
 
     try:
         inspection = api.inspect(model)
+    except DamagedError:
+        raise
     except ModelError as error:
         _refused(model, str(error), as_json)
         return

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import click
 from ascmcu import scratch as scratches
 from ascmcu.cli.numbers import Real
 from ascmcu.errors import InputError
-from ascmcu.paths import check_output, filling
+from ascmcu.paths import check_output, save_whole, write_whole
 
 if TYPE_CHECKING:
     from ascmcu.cli.progress import Staged
@@ -114,7 +115,8 @@ def command(
 
     bounds.check_names(limits)
     boards.load(board)
-    target = _target(model, format, output)
+    read = [*(data, calibration), *(Path(name) for name in (features, recipe) if name)]
+    target = _target(model, format, output, read)
     zoo.load_tensorflow()
     from ascmcu.quantize import material as materials
     from ascmcu.quantize import qat, routes
@@ -167,23 +169,29 @@ def _unknown_order(material: Material) -> str:
     return f"the model does not name its classes: they are taken in the order of training, {named}"
 
 
-def _target(model: Path, format: str, output: Path | None) -> Path:
-    """Where the result goes, which is tried before anything is computed.
+def _target(model: Path, format: str, output: Path | None, read: Sequence[Path | None]) -> Path:
+    """Where the result goes, which is tried before anything is computed; nothing that is ``read`` is replaced.
 
     Raises:
         InputError: it cannot go there.
     """
+    from ascmcu.tune import formats
+
     inside = model / "model.keras" if (model / "model.keras").is_file() else model
     target = output or (
         inside.parent if format == "all" else inside.with_name(f"{inside.stem}_{format}.tflite")
     )
     folder = target if format == "all" else target.parent
     if format != "all":
-        check_output(target, inside)
+        check_output(target, inside, *read)
+        if target.exists() and not target.is_file():  # a pipe or a device
+            return target
     elif target.exists() and not target.is_dir():
         raise InputError("the output cannot be written", where=str(target), expected="a folder")
     elif folder.parent.is_dir():
         folder.mkdir(exist_ok=True)
+        for name in (*(f"{inside.stem}_{each}.tflite" for each in formats.FORMATS), formats.PAGE):
+            check_output(target / name, inside, *read)
     if not folder.is_dir() or not os.access(folder, os.W_OK):
         raise InputError(
             "the output cannot be written", where=str(target), expected="a folder that can be written"
@@ -206,8 +214,8 @@ def _compare(work: Work, options: Options, folder: Path, file: Path, say: Staged
         made.append(formats.measure(work, format, options, folder / f"{file.stem}_{format}.tflite", on_epoch))
     if work.state:
         work.state.unlink(missing_ok=True)
-    page = folder / "formats.html"
-    page.write_text(formats.html(file.parent.name or file.stem, made), encoding="utf-8")
+    page = folder / formats.PAGE
+    write_whole(page, formats.html(file.parent.name or file.stem, made))
     if as_json:
         click.echo(json.dumps([formats.to_dict(done) for done in made], indent=2))
         return
@@ -277,7 +285,7 @@ def _slimmed(
         states=file.parent,
     )
     target = file.with_name(f"{file.stem}_slim.keras")
-    smaller.save(target)
+    save_whole(target, smaller.save)
     for phase in slim.PHASES:
         slim.state_file(file.parent, phase).unlink(missing_ok=True)
     click.echo(f"{target}  {source.keras.count_params()} → {smaller.count_params()} parameters", err=True)
@@ -288,11 +296,11 @@ def _write(target: Path, model: bytes, limits: tuple[str, ...]) -> None:
     """Checked in another place first: what breaks a limit is not left behind."""
     from ascmcu.tune import limits as bounds
 
-    with filling(target), scratches.folder(target) as scratch:
+    with scratches.folder() as scratch:
         part = scratch / target.name
-        part.write_bytes(model)
+        write_whole(part, model)
         bounds.require(part, limits)
-        part.replace(target)
+    write_whole(target, model)
 
 
 def _sensitivity(

@@ -41,15 +41,17 @@ def command(
     from ascmcu.cli.progress import counted
     from ascmcu.data import datasets, intake
     from ascmcu.errors import LimitError
+    from ascmcu.train import folder as folders
     from ascmcu.tune import pareto, study
 
     loaded = study.load(recipe)
     loaded = study.changed(loaded, trials=trials, board=board, limits=(*loaded.spec.limits, *limits))
     spec = loaded.spec
+    folder = output or Path("runs") / f"tune-{loaded.name}"
+    folders.check(folder, folders.STUDY, "study")
     dataset = datasets.load(data)
     with counted(f"reading {data.name}", "files") as reading:
         intake.usable([recording.path for recording in dataset.recordings], dataset.root, reading)
-    folder = output or Path("runs") / f"tune-{loaded.name}"
     zoo.load_tensorflow()
     console = Console(stderr=True)
     seen = -1

@@ -11,6 +11,7 @@ A clip depends on the seed, its scene and its number alone: a larger set begins 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -59,20 +60,40 @@ def write(
     marker = folder / "synth.json"
     if marker.is_file() and marker.read_text(encoding="utf-8") == recipe:
         return folder
-    if folder.exists() and any(folder.iterdir()) and not marker.is_file():
-        raise DataError("the folder holds other files", where=str(folder), hint="name a new folder")
+    others = _others(folder)
+    if others:
+        found = ", ".join(others[:3])
+        raise DataError(
+            "the folder holds other files", where=str(folder), found=found, hint="name a new folder"
+        )
     if folder.is_symlink() and not folder.exists():
         raise DataError("the folder is a broken link", where=str(folder), hint="name a new folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with paths.filling(folder), scratch.folder(folder) as place:
+    target = paths.real(folder)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with paths.filling(folder), scratch.folder(target) as place:
         work = place / "made"
         work.mkdir()
         _write_clips(work, spec, progress)
         (work / "synth.json").write_text(recipe, encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        work.rename(folder)
+        if target.exists():
+            shutil.rmtree(target)
+        work.rename(target)
     return folder
+
+
+def _others(folder: Path) -> list[str]:
+    """What a folder holds that an earlier call did not write."""
+    if not folder.exists():
+        return []
+    own: set[str] = set()
+    if (folder / "synth.json").is_file():
+        with (
+            contextlib.suppress(OSError, UnicodeDecodeError),
+            (folder / "meta.csv").open(encoding="utf-8") as file,
+        ):
+            own = {"synth.json", "meta.csv", *(f"audio/{line.partition(',')[0]}" for line in file)}
+    files = (path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    return sorted(name for name in files if name not in own)
 
 
 def _write_clips(folder: Path, spec: SynthSpec, progress: Callable[[int, int], None]) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Safe reading of TensorFlow Lite flatbuffers: damaged bytes give a ModelError."""
+"""Safe reading of TensorFlow Lite flatbuffers: damaged bytes give a DamagedError."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import tflite
 from flatbuffers import number_types
 
-from ascmcu.errors import AscmcuError, ModelError
+from ascmcu.errors import AscmcuError, DamagedError
 from ascmcu.ir.types import Array
 
 _IDENTIFIER = b"TFL3"
@@ -35,10 +35,10 @@ def root(data: bytes, name: str) -> Any:
     """The model table of a file.
 
     Raises:
-        ModelError: it is no TensorFlow Lite model.
+        DamagedError: it is no TensorFlow Lite model.
     """
     if len(data) < 16 or data[4:8] != _IDENTIFIER:
-        raise ModelError(
+        raise DamagedError(
             "the file is not a TensorFlow Lite model",
             where=name,
             expected=f"flatbuffer identifier {_IDENTIFIER.decode()}",
@@ -50,13 +50,13 @@ def root(data: bytes, name: str) -> Any:
 
 @contextmanager
 def corruption(name: str) -> Iterator[None]:
-    """What reading a corrupt file raises inside becomes one ModelError."""
+    """What reading a corrupt file raises inside becomes one DamagedError."""
     try:
         yield
     except AscmcuError:
         raise
     except CORRUPT as error:
-        raise ModelError(
+        raise DamagedError(
             "the model file is truncated or corrupt",
             where=name,
             found=f"{type(error).__name__}: {error}"[:200],
@@ -75,10 +75,10 @@ def buffer_of(model: Any, index: int, name: str) -> Array | None:
     """The bytes of a buffer; ``None`` where it has none.
 
     Raises:
-        ModelError: there is no such buffer, or it lies beyond the file.
+        DamagedError: there is no such buffer, or it lies beyond the file.
     """
     if not 0 <= index < model.BuffersLength():
-        raise ModelError(
+        raise DamagedError(
             "buffer index is out of range", where=name, expected=model.BuffersLength(), found=index
         )
     buffer = model.Buffers(index)
@@ -91,7 +91,7 @@ def buffer_of(model: Any, index: int, name: str) -> Array | None:
         return None
     content = model._tab.Bytes
     if start + size > len(content):
-        raise ModelError(
+        raise DamagedError(
             "a buffer lies beyond the end of the file",
             where=name,
             expected=f"≤ {len(content)}",
@@ -115,11 +115,11 @@ def builtin_name(model: Any, raw: Any, where: str) -> str:
     """An operator's name; that of a custom one is ``custom`` and what the file calls it.
 
     Raises:
-        ModelError: the operator's code is not one of the file.
+        DamagedError: the operator's code is not one of the file.
     """
     index = raw.OpcodeIndex()
     if not 0 <= index < model.OperatorCodesLength():
-        raise ModelError("operator code is out of range", where=where, found=index)
+        raise DamagedError("operator code is out of range", where=where, found=index)
     code = model.OperatorCodes(index)
     # schema.fbs: the larger of the old 8-bit field and the new one is valid.
     value = max(code.DeprecatedBuiltinCode(), _new_builtin_code(code))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tflite
 
-from ascmcu.errors import ModelError
+from ascmcu.errors import DamagedError, ModelError
 from ascmcu.frontends import arithmetic, loops
 from ascmcu.frontends.flatbuffer import CORRUPT, buffer_of, builtin_name, indices, options_of
 from ascmcu.frontends.operator_context import OperatorContext
@@ -130,7 +130,7 @@ class Importer:
     def bind(self, index: int, value: loops.Value) -> None:
         """Let tensor ``index`` stand for a value."""
         if not 0 <= index < len(self.by_index):
-            raise ModelError("a loop's output is not a tensor of the file", where=self.name, found=index)
+            raise DamagedError("a loop's output is not a tensor of the file", where=self.name, found=index)
         if isinstance(value, loops.Rows):
             self.rows[index] = value
         else:
@@ -159,7 +159,7 @@ class Importer:
             ModelError: there is no such subgraph, or it takes another number of inputs.
         """
         if not 0 < subgraph < self.model.SubgraphsLength():
-            raise ModelError("a loop names no subgraph of the file", where=self.name, found=subgraph)
+            raise DamagedError("a loop names no subgraph of the file", where=self.name, found=subgraph)
         inner = Importer(self.model, self.data, self.name, subgraph)
         inner.tensors, inner.nodes, inner.constants = self.tensors, self.nodes, self.constants
         inner.own_states, inner.suffix = self.own_states, f"{self.suffix}@{number}"
@@ -170,7 +170,7 @@ class Importer:
         """Import all operators on ``values``; the outputs."""
         sub = self.subgraph
         if sub.InputsLength() != len(values):
-            raise ModelError(
+            raise DamagedError(
                 "a loop's subgraph takes another number of values",
                 where=self.name,
                 expected=len(values),
@@ -191,7 +191,7 @@ class Importer:
             ModelError: there is no such subgraph, or what it assigns is not known.
         """
         if not 0 < subgraph < self.model.SubgraphsLength():
-            raise ModelError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
+            raise DamagedError("CALL_ONCE names no subgraph of the file", where=self.name, found=subgraph)
         other = Importer(self.model, self.data, self.name, subgraph)
         other._operators()
         found = {}
@@ -234,18 +234,18 @@ class Importer:
         for node in graph.nodes:
             for name in node.inputs:
                 if name and name not in known:
-                    raise ModelError(
+                    raise DamagedError(
                         "a tensor is used before any operator computes it",
                         where=f"{self.name}: {node.describe()}, {self.tensors[name].describe()}",
                     )
             if node.output in known:
-                raise ModelError(
+                raise DamagedError(
                     "a tensor is written twice", where=f"{self.name}: {self.tensors[node.output].describe()}"
                 )
             known.add(node.output)
         for name in graph.outputs:
             if name not in known:
-                raise ModelError(
+                raise DamagedError(
                     "an output is never computed", where=f"{self.name}: {self.tensors[name].describe()}"
                 )
 
@@ -275,7 +275,7 @@ class Importer:
             self.dynamic.add(index)
         absurd = any(not 1 <= d <= _MAX_EXTENT for d in shape) or math.prod(shape) > _MAX_ELEMENTS
         if absurd or len(shape) > _MAX_RANK:
-            raise ModelError(
+            raise (DamagedError if any(d < -1 for d in shape) else ModelError)(
                 "tensor has a dynamic or invalid shape",
                 where=where,
                 expected=f"up to {_MAX_RANK} extents of 1 … {_MAX_EXTENT}, at most {_MAX_ELEMENTS} elements",
@@ -316,15 +316,18 @@ class Importer:
         smallest = _SMALLEST_WIDE_SCALE if raw.Type() == tflite.TensorType.INT16 else _SMALLEST_SCALE
         usable = all(s == 0 or smallest < abs(s) < 1 / _SMALLEST_SCALE for s in scales)
         if not fits or not usable or len(zero_points) not in (1, len(scales)):
-            raise ModelError(
+            raise DamagedError(
                 "tensor has an invalid quantization",
                 where=where,
                 expected=f"scales of {_SMALLEST_SCALE:g} … {1 / _SMALLEST_SCALE:g}, one per slice of the axis",
                 found=f"{len(scales)} scales from {min(scales):g}, {len(zero_points)} zero points, axis {axis}, "
                 f"shape {list(shape)}",
             )
-        if any(abs(z) > 1 << 16 for z in zero_points) or len(set(zero_points)) > 1:
-            raise ModelError("tensor has unusable zero points", where=where, found=zero_points[:8])
+        beyond = any(abs(z) > 1 << 16 for z in zero_points)
+        if beyond or len(set(zero_points)) > 1:
+            raise (DamagedError if beyond else ModelError)(
+                "tensor has unusable zero points", where=where, found=sorted(set(zero_points))[:8]
+            )
         return Quantization(scales, (zero_points[0],), axis if per_axis else 0)
 
     def _constant(self, raw: Any, tensor: Tensor, where: str) -> Array | None:
@@ -332,7 +335,7 @@ class Importer:
         if buffer is None:
             return None
         if len(buffer) != tensor.size_bytes:
-            raise ModelError(
+            raise DamagedError(
                 "a constant's buffer does not have the tensor's size",
                 where=where,
                 expected=f"{tensor.size_bytes} bytes",
@@ -342,7 +345,7 @@ class Importer:
 
     def _tensor_at(self, index: int, role: str) -> Tensor:
         if not 0 <= index < len(self.by_index):
-            raise ModelError(
+            raise DamagedError(
                 f"{role} is not a tensor of the file",
                 where=self.name,
                 expected=f"< {len(self.by_index)}",
@@ -402,12 +405,12 @@ class Importer:
             # The survey speaks of the first output's type, which may be one that is not imported.
             raise ctx.error("operator is not supported", outputs[0] if outputs else None, found=builtin)
         if not outputs or not inputs:
-            raise ctx.error("operator has no inputs or no outputs")
+            raise ctx.damage("operator has no inputs or no outputs")
         before = len(self.nodes)
         try:
             op.import_tflite(ctx)
         except CORRUPT as error:
-            raise ctx.error(
+            raise ctx.damage(
                 "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
             ) from error
         if self.suffix:

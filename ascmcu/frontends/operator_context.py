@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from ascmcu.errors import ModelError
+from ascmcu.errors import DamagedError, ModelError
 from ascmcu.ir.graph import Node, with_tensor
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
@@ -68,14 +68,14 @@ class OperatorContext:
         )
         value = default if reader is None else reader()
         if isinstance(value, float) and not math.isfinite(value):
-            raise self.error(f"option {name} is not a number", expected="a finite number", found=str(value))
+            raise self.damage(f"option {name} is not a number", expected="a finite number", found=str(value))
         return value
 
     def needed(self, index: int) -> Tensor:
         """An input that must not be absent."""
         tensor = self.inputs[index]
         if tensor is None:
-            raise self.error("input is missing")
+            raise self.damage("input is missing")
         return tensor
 
     def const(self, index: int) -> Array:
@@ -132,10 +132,15 @@ class OperatorContext:
 
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """An error at this operator."""
+        return ModelError(what, where=self._where(tensor), **context)
+
+    def damage(self, what: str, tensor: Tensor | None = None, **context: Any) -> DamagedError:
+        """The same, where no converter writes such an operator."""
+        return DamagedError(what, where=self._where(tensor), **context)
+
+    def _where(self, tensor: Tensor | None) -> str:
         where = f"{self._graph.name}: {self.builtin}, operator {self._index}"
-        if tensor is not None:
-            where += f", {tensor.describe()}"
-        return ModelError(what, where=where, **context)
+        return where if tensor is None else f"{where}, {tensor.describe()}"
 
     def require_dtype(self, tensor: Tensor, *allowed: DType) -> None:
         """Refuse other element types."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Import a TensorFlow Lite flatbuffer as a Graph; damaged files give a ModelError."""
+"""Import a TensorFlow Lite flatbuffer as a Graph; damaged files give a DamagedError."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def read_survey(path: Path) -> tuple[survey.Survey, bytes]:
     """What a ``.tflite`` file consists of, compilable or not, and the file's bytes.
 
     Raises:
-        ModelError: the file cannot be read, or is no TensorFlow Lite model.
+        ModelError: the file cannot be read, or is no TensorFlow Lite model (``DamagedError``).
     """
     data = _read(path)
     model = root(data, path.name)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from ascmcu.errors import ModelError, VerifyError
+from ascmcu.errors import DamagedError, ModelError, VerifyError
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.layout import ROW_MAJOR
 
@@ -68,7 +68,7 @@ def _verify_node(graph: Graph, node: Node, known: set[str], stage: str) -> None:
             error.where = where
         raise
     if inferred.shape != output.shape or inferred.dtype is not output.dtype:
-        raise ModelError(
+        raise DamagedError(
             "the output tensor does not have the shape or type that the operator computes",
             where=f"{where}, {output.describe()}",
             expected=f"{inferred.dtype.value}{list(inferred.shape)}",

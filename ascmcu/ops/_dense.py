@@ -35,9 +35,11 @@ class Dense(Op):
         """
         channels, depth = weights.shape
         vectors, rest = divmod(x.elements, depth) if depth else (0, 1)
-        expected = vectors * channels
-        if rest or math.prod(self.output_shape) != expected or self.output_shape[-1] != channels:
+        if rest:
             raise _quant.incompatible("input does not fit the weights", f"a multiple of {depth}", x.shape)
+        if math.prod(self.output_shape) != vectors * channels or self.output_shape[-1] != channels:
+            expected = f"{vectors} × {channels}"
+            raise _quant.incompatible("output does not fit input and weights", expected, self.output_shape)
 
     def operands(self, inputs: Inputs) -> Operands:
         """The inputs, none of which may be absent."""

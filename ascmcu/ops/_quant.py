@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ascmcu.errors import ModelError
+from ascmcu.errors import DamagedError
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _activation, _scales
@@ -214,6 +214,6 @@ def zero_bias(channels: int) -> Array:
     return np.zeros(channels, np.int32)
 
 
-def incompatible(what: str, expected: object, found: object) -> ModelError:
+def incompatible(what: str, expected: object, found: object) -> DamagedError:
     """A shape rule's complaint; ``verify`` adds the node."""
-    return ModelError(what, expected=expected, found=found)
+    return DamagedError(what, expected=expected, found=found)

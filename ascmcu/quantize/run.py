@@ -16,6 +16,7 @@ import tensorflow as tf
 from ascmcu import zoo
 from ascmcu.data.scores import Scores, score
 from ascmcu.features import extract
+from ascmcu.paths import write_whole
 from ascmcu.quantize import metadata, ptq
 from ascmcu.train import plots
 from ascmcu.train.run import Run, write_json
@@ -29,7 +30,7 @@ def finish(run: Run) -> tuple[Path, Scores | None]:
     model = ptq.int8(run.model, run.train.examples.x)
     model = metadata.embedded(model, run.features, run.train.dataset.labels)
     path = run.folder / "model.tflite"
-    path.write_bytes(model)
+    write_whole(path, model)
     scores = None
     if run.test:
         scores = score(run.test.dataset, probabilities(model, run.test.examples.x))

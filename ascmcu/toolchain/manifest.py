@@ -90,6 +90,8 @@ class Manifest:
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
     the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
     as heard, for a network of one.
+    the plan, ``runner_up`` of the best one that was not taken, if there was one. ``files`` are all that the export
+    made, by their paths in its folder: what else lies there is the user's.
     """
 
     version: int
@@ -119,6 +121,7 @@ class Manifest:
     predicted: Prediction | None = None
     runner_up: Prediction | None = None
     detection: Detection | None = None
+    files: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         return (

@@ -7,8 +7,8 @@ optimiser (moments, averages, step count), the history so far, and the best weig
 
 from __future__ import annotations
 
+import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.errors import DataError
+from ascmcu.paths import write_whole
 
 Weights = list[npt.NDArray[Any]]
 
@@ -63,10 +64,9 @@ def save(path: Path, run: str, model: keras.Model, state: State, beside: Sequenc
         arrays |= {f"best{i}": value for i, value in enumerate(state.best.weights)}
         about["best"] = {"epoch": state.best.epoch, "score": state.best.score}
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.savez(file, about=np.array(json.dumps(about)), **arrays)
-    os.replace(partial, path)
+    whole = io.BytesIO()
+    np.savez(whole, about=np.array(json.dumps(about)), **arrays)
+    write_whole(path, whole.getvalue())
 
 
 def load(path: Path, run: str, model: keras.Model, beside: Sequence[Any] = ()) -> State:

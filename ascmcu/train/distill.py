@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,10 +109,9 @@ def _kept_answers(teacher: Trained, dataset: Dataset, head: int, on_features: ca
         return np.asarray(np.load(path), np.float32)
     told = loop.probabilities(teacher.model, teacher.inputs(dataset, on_features), head)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    with partial.open("wb") as file:
-        np.save(file, told)
-    partial.replace(path)
+    whole = io.BytesIO()
+    np.save(whole, told)
+    paths.write_whole(path, whole.getvalue())
     return told
 
 

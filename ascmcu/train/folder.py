@@ -3,17 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ascmcu import paths
 from ascmcu.errors import InputError
 
 # A finished run holds the first; one that was cut off holds one of the others.
-_SIGNS = ("recipe.json", "progress.csv", "progress.png", "state*.npz", "split.csv")
+RUN = ("recipe.json", "progress.csv", "progress.png", "state*.npz", "split.csv")
+STUDY = ("study.db", "study.json", "trials")
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, signs: Sequence[str] = RUN, kind: str = "training run") -> None:
     """Refuse a folder that a run would fill and that holds something else, before the training.
+
+    Args:
+        folder: of the run.
+        signs: patterns of files; a run has one of them.
+        kind: what a run is called.
 
     Raises:
         InputError: it is a file, a broken link, or it holds something that is no run.
@@ -22,12 +29,12 @@ def check(folder: Path) -> None:
     place = paths.real(folder)
     if place.is_file() or next((p for p in place.parents if p.exists()), place).is_file():
         raise InputError(
-            "the run's folder cannot be made", where=str(folder), expected="a new or empty folder"
+            f"the folder of the {kind} cannot be made", where=str(folder), expected="a new or empty folder"
         )
-    if place.is_dir() and any(place.iterdir()) and not any(next(place.glob(s), None) for s in _SIGNS):
+    if place.is_dir() and any(place.iterdir()) and not any(next(place.glob(s), None) for s in signs):
         raise InputError(
-            "the output folder holds something that is not a training run",
+            f"the output folder holds something that is not a {kind}",
             where=str(folder),
-            expected="a new or empty folder, or an earlier run",
+            expected=f"a new or empty folder, or an earlier {kind}",
             hint="choose another with -o",
         )

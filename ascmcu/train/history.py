@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ascmcu.paths import write_whole
 from ascmcu.train import loop, plots
 from ascmcu.train.loop import Epoch
 from ascmcu.train.recipe import Training
@@ -43,10 +45,11 @@ class History:
 
     def write(self, path: Path) -> None:
         """A CSV table, a line for each epoch."""
-        with path.open("w", newline="", encoding="utf-8") as file:
-            table = csv.writer(file, lineterminator="\n")
-            table.writerow(field.name for field in dataclasses.fields(Epoch))
-            table.writerows(dataclasses.astuple(epoch) for epoch in self.epochs)
+        text = io.StringIO()
+        table = csv.writer(text, lineterminator="\n")
+        table.writerow(field.name for field in dataclasses.fields(Epoch))
+        table.writerows(dataclasses.astuple(epoch) for epoch in self.epochs)
+        write_whole(path, text.getvalue())
 
 
 class Log:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ascmcu.data.scores import Scores
 from ascmcu.errors import ToolError
+from ascmcu.paths import write_whole
 
 if TYPE_CHECKING:
     from ascmcu.train.history import History
@@ -168,4 +170,6 @@ def _figure(
 
 def _save(figure: Any, path: Path) -> None:
     # Without the date and the version that matplotlib writes otherwise, equal runs give equal files.
-    figure.savefig(path, dpi=110, bbox_inches="tight", metadata={"Software": None})
+    whole = io.BytesIO()
+    figure.savefig(whole, format="png", dpi=110, bbox_inches="tight", metadata={"Software": None})
+    write_whole(path, whole.getvalue())

@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 import ascmcu
-from ascmcu import zoo
+from ascmcu import paths, zoo
 from ascmcu.data import cache, datasets, intake
 from ascmcu.data.datasets import Dataset
 from ascmcu.data.found import Intake
@@ -204,10 +204,12 @@ def _written(
     model = whole
     if len(whole.outputs) > 1:
         model = keras.Model(whole.inputs, whole.outputs[0], name=whole.name)
-        whole.save(folder / "heads.keras")
+        paths.save_whole(folder / "heads.keras", whole.save)
     test = parts.get("test")
     scores = score(test.dataset, loop.probabilities(model, test.examples.x)) if test else None
-    model.save(folder / "model.keras")
+    # A model.tflite of an earlier run is not this network's: none is better until this one is quantized.
+    (folder / "model.tflite").unlink(missing_ok=True)
+    paths.save_whole(folder / "model.keras", model.save)
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
     write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard))
     if history.epochs:
@@ -281,7 +283,7 @@ def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
     """Write indented JSON with a last newline."""
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    paths.write_whole(path, json.dumps(content, indent=2) + "\n")
 
 
 def devices() -> list[str]:

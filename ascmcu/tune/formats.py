@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ascmcu import boards
 from ascmcu.errors import BoardError
+from ascmcu.paths import write_whole
 from ascmcu.results import page, pictures, words
 from ascmcu.tune import cost, limits
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 FLOAT = "float"
 # Titles by the name of the format.
+# What ``quantize --to all`` writes beside the formats.
+PAGE = "formats.html"
 FORMATS = {FLOAT: "float32", "fp16": "fp16", "dynamic": "dynamic", "int8": "int8", "qat": "QAT"}
 CALIBRATORS = {"minmax": "min–max", "percentile": "percentile", "mse": "MSE", "entropy": "entropy"}
 
@@ -127,7 +130,7 @@ def measure(
         model = routes.labelled(source.tflite, source, material)
     else:
         model = routes.convert(source, format, material, options, work.recipe, progress, work.state)
-    target.write_bytes(model)
+    write_whole(target, model)
     answers = routes.measure(source, format, model, material)
     board = boards.load(work.board)
     found = None
@@ -304,9 +307,8 @@ def _memory(title: str, used: int | None, room: int) -> Bar:
 
 def write_json(formats: Sequence[Format], path: Path) -> None:
     """The formats as a list of objects."""
-    path.write_text(
-        json.dumps([to_dict(format) for format in formats], indent=2, ensure_ascii=False) + "\n",
-        encoding="utf-8",
+    write_whole(
+        path, json.dumps([to_dict(format) for format in formats], indent=2, ensure_ascii=False) + "\n"
     )
 
 

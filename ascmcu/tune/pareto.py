@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ascmcu import extras
+from ascmcu.paths import write_whole
 from ascmcu.results import page
 from ascmcu.tune.study import Outcome, Result
 
@@ -31,9 +32,9 @@ def png(outcome: Outcome) -> bytes:
     Raises:
         ToolError: Matplotlib is not installed.
     """
-    buffer = io.BytesIO()
-    _drawn(outcome).savefig(buffer, format="png", dpi=120)
-    return buffer.getvalue()
+    whole = io.BytesIO()
+    _drawn(outcome).savefig(whole, format="png", dpi=120)
+    return whole.getvalue()
 
 
 def _drawn(outcome: Outcome) -> Any:
@@ -133,6 +134,6 @@ def html(outcome: Outcome, picture: bytes) -> str:
 def write(outcome: Outcome, folder: Path) -> tuple[Path, ...]:
     """``pareto.png`` and ``pareto.html`` in ``folder``."""
     picture = png(outcome)
-    (folder / "pareto.png").write_bytes(picture)
-    (folder / "pareto.html").write_text(html(outcome, picture), encoding="utf-8")
+    write_whole(folder / "pareto.png", picture)
+    write_whole(folder / "pareto.html", html(outcome, picture))
     return folder / "pareto.png", folder / "pareto.html"

@@ -355,13 +355,13 @@ def _judged(
     folder.mkdir(parents=True, exist_ok=True)
     model = folder / "model.tflite"
     # The cost hardly depends on what is learned: who exceeds a bound untrained need not be trained.
-    model.write_bytes(cost.untrained(recipe, dataset))
+    paths.write_whole(model, cost.untrained(recipe, dataset))
     _check(spec, model, cost.of(model, spec.board, clip if spec.max_cycles else None))
 
     run = training.train(recipe, dataset, folder, on_epoch=watcher(optuna, spec, trial))
     _, parts = training.prepare(recipe, dataset)
     converted = metadata.embedded(ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels)
-    model.write_bytes(converted)
+    paths.write_whole(model, converted)
     judge = parts["validate"].examples
     accuracy = float((quantize.probabilities(converted, judge.x).argmax(axis=1) == judge.y).mean())
     found = cost.of(model, spec.board, clip if spec.simulates else None)
@@ -440,4 +440,4 @@ def write_json(outcome: Outcome, path: Path) -> None:
         "results": [dataclasses.asdict(result) for result in outcome.results],
         "given_up": [{"number": number, "reason": reason} for number, reason in outcome.given_up],
     }
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    paths.write_whole(path, json.dumps(content, indent=2) + "\n")

@@ -7,6 +7,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ascmcu import api
@@ -99,3 +100,57 @@ def test_model_that_cannot_be_exported(ascmcu: Ascmcu, tmp_path: Path) -> None:
     assert (found["inputs"], found["subgraphs"]) == (["x int8[1x4]"], 1)
     shown = ascmcu("inspect", path).stdout
     assert "ROUND" in shown and "cannot be exported" in shown
+
+
+def _damaged(**changes: object) -> bytes:
+    """One layer of which a tensor or the operator says what cannot be."""
+    weights = np.ones((4, 16), np.int8)
+    tensors = {
+        "x": TensorSpec("x", (1, 16), scales=(0.1,)),
+        "w": TensorSpec("w", (4, 16), scales=(0.01,), data=weights),
+        "y": TensorSpec("y", (1, 4), scales=(0.5,)),
+    }
+    operators, outputs = [OperatorSpec("FULLY_CONNECTED", [0, 1, -1], [2])], [2]
+    if "operators" in changes:
+        operators = changes.pop("operators")  # type: ignore[assignment]
+    if "outputs" in changes:
+        outputs = changes.pop("outputs")  # type: ignore[assignment]
+    for name, change in changes.items():
+        tensors[name] = dataclasses.replace(tensors[name], **change)  # type: ignore[arg-type]
+    return build(list(tensors.values()), operators, [0], outputs)
+
+
+DAMAGED = {
+    "truncated or corrupt": lambda: _damaged()[:200],
+    "not a TensorFlow Lite model": lambda: b"no model, though it is long enough",
+    "invalid quantization": lambda: _damaged(y={"scales": (1e-30,)}),
+    "unusable zero points": lambda: _damaged(y={"zero_point": 1 << 40}),
+    "does not have the tensor's size": lambda: _damaged(w={"data": np.ones((4, 15), np.int8)}),
+    "dynamic or invalid shape": lambda: _damaged(x={"shape": (1, -16)}),
+    "output does not fit input and weights": lambda: _damaged(y={"shape": (1, 5)}),
+    "an output is never computed": lambda: _damaged(operators=[]),
+    "is not a tensor of the file": lambda: _damaged(outputs=[7]),
+    "shape or type that the operator computes": lambda: _damaged(
+        operators=[OperatorSpec("LOGISTIC", [0], [2])]
+    ),
+}
+
+
+@pytest.mark.parametrize("verb", ["inspect", "inspect --json", "export --board nucleo-f446", "try --no-open"])
+@pytest.mark.parametrize("said", DAMAGED)
+def test_a_damaged_file_is_an_error(said: str, verb: str, ascmcu: Ascmcu, tmp_path: Path) -> None:
+    (tmp_path / "net.tflite").write_bytes(DAMAGED[said]())
+    done = ascmcu(*verb.split(), "net.tflite")
+    assert done.status == 2 and said in done.stderr and not done.stdout, done
+    assert done.stderr.startswith("error: ") and [path.name for path in tmp_path.iterdir()] == ["net.tflite"]
+
+
+def test_a_model_that_is_only_not_supported_is_shown(ascmcu: Ascmcu, tmp_path: Path) -> None:
+    """Weights that are computed: TensorFlow Lite allows them."""
+    tensors = [TensorSpec(name, (1, 16), scales=(0.1,)) for name in ("x", "v")]
+    tensors.append(TensorSpec("y", (1, 1), scales=(0.5,)))
+    operators = [OperatorSpec("LOGISTIC", [0], [1]), OperatorSpec("FULLY_CONNECTED", [0, 1, -1], [2])]
+    (tmp_path / "net.tflite").write_bytes(build(tensors, operators, [0], [2]))
+    done = ascmcu("inspect", "net.tflite")
+    assert done.status == 0 and "cannot be exported:" in done.stdout, done
+    assert ascmcu("export", "net.tflite", "--board", "nucleo-f446").status == 2

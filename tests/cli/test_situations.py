@@ -77,11 +77,26 @@ ROWS = [
     Row("try small.tflite --no-open -o foreign", 2, "not an export"),
     Row("train demo --data scenes -o foreign", 2, "not a training run"),
     Row("train scenes -o foreign", 2, "not a training run"),
-    Row("train demo --data scenes -o notes.txt", 2, "the run's folder cannot be made"),
+    Row("train demo --data scenes -o notes.txt", 2, "the folder of the training run cannot be made"),
     Row("data synth foreign", 2, "other files"),
     Row("report result.json -o nowhere/page.html", 2, "does not exist"),
     Row("report result.json -o foreign", 2, "is a folder"),
     Row("compare result.json other.json --pareto plot.gif", 2, ".svg or .png"),
+    # outputs that would destroy what they should not
+    Row("compare result.json other.json --pareto build/memory.svg --y ram", 2, "a file of the export"),
+    Row("profile --flame build/memory.svg", 2, "a file of the export"),
+    Row("report result.json --format json -o result.json", 2, "replace an input"),
+    Row("report result.json --format json -o build/manifest.json", 2, "a file of the export"),
+    Row("bench --on host --tensors in.npy --save-outputs in.npy", 2, "replace an input"),
+    Row("bench --on host --tensors in.npy --save-outputs build/plan.txt", 2, "a file of the export"),
+    Row("bench --on host --data scenes --save-outputs scenes/meta.csv", 2, "replace an input"),
+    Row("quantize net.keras --calibration in.npy -o net.keras", 2, "replace an input"),
+    Row("quantize net.keras --calibration in.npy -o in.npy", 2, "replace an input"),
+    Row("quantize net.keras --calibration in.npy -o build/model.c", 2, "a file of the export"),
+    Row("quantize net.keras --calibration net_int8.tflite --to all -o .", 2, "replace an input"),
+    Row("features fit --data scenes --reference in.npy -o in.npy", 2, "replace an input"),
+    Row("data synth crowded --clips 1", 2, "mine.txt"),
+    Row("sim build/firmware.elf --profile --flame build/firmware.elf", 2, "replace an input"),
     # options that exclude each other, or say nothing
     Row("bench --data scenes --tensors in.npy", 2, "exclude each other"),
     Row("try small.tflite --data scenes --tensors in.npy", 2, "exclude each other"),
@@ -122,6 +137,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "cut.tflite").write_bytes(model[: len(model) // 3])
     (folder / "photo.tflite").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(200)))
     (folder / "empty.tflite").touch()
+    (folder / "net_int8.tflite").touch()
     for name in ("net.keras", "net.h5"):
         (folder / name).write_bytes(b"PK\x03\x04")
     (folder / "notes.txt").write_text("these are notes\n")
@@ -129,6 +145,8 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "foreign" / "thesis.txt").write_text("years of work\n")
     np.save(folder / "in.npy", np.zeros((2, 1, 16), np.int8))
     synth.write(folder / "scenes", synth.SynthSpec(clips_per_scene=2, clip_seconds=0.5))
+    synth.write(folder / "crowded", synth.SynthSpec(clips_per_scene=2, clip_seconds=0.5))
+    (folder / "crowded" / "audio" / "mine.txt").touch()
     api.export(folder / "small.tflite", "nucleo-f446", folder / "build", features=False)
     return folder
 

@@ -64,10 +64,11 @@ DEADLINE_SECONDS = 600.0
 DIES = """
 import os, signal, sys
 from ascmcu.cli import main
+from ascmcu import paths
 from ascmcu.train import checkpoint, loop
 
 where, epochs = sys.argv.pop(1), int(sys.argv.pop(1))
-written, replace, reached = checkpoint.save, os.replace, 0
+written, replace, reached = checkpoint.save, paths.Path.replace, 0
 loop.STATE_SECONDS = 0.0
 
 def die():
@@ -81,11 +82,11 @@ def save(path, run, model, state, beside=()):
         die()
 
 def in_place(partial, path):
-    if where == "within" and reached >= epochs:
+    if where == "within" and reached >= epochs and path.suffix == ".npz":
         die()
-    replace(partial, path)
+    return replace(partial, path)
 
-checkpoint.save, checkpoint.os.replace = save, in_place
+checkpoint.save, paths.Path.replace = save, in_place
 main()
 """
 
