@@ -19,10 +19,17 @@ _WIDE_IMPORTERS: dict[str, type[Op]] = {}
 T = TypeVar("T", bound=type[Op])
 
 
-def register(*tflite_builtins: str) -> Callable[[T], T]:
-    """Class decorator: make an op known by its kind, and as the importer of TFLite builtin operators."""
+def register(*tflite_builtins: str, floats: bool = False) -> Callable[[T], T]:
+    """Class decorator: make an op known by its kind, and as the importer of TFLite builtin operators; with ``floats``
+    also of those whose result is float32."""
 
-    return lambda op: _registered(op, tflite_builtins, _IMPORTERS)
+    def both(op: T) -> T:
+        _registered(op, tflite_builtins, _IMPORTERS)
+        if floats:
+            _FLOAT_IMPORTERS.update(dict.fromkeys(tflite_builtins, op))
+        return op
+
+    return both
 
 
 def register_float(*tflite_builtins: str) -> Callable[[T], T]:

@@ -96,6 +96,7 @@ WITHOUT = {
     "gather",
     "shape",
     "reduce_prod",
+    "transpose_conv",
     "float_lstm",
     "float_svdf",
     "float_svdf_time",

@@ -20,11 +20,15 @@ RECURRENT = {"float_lstm", "float_svdf", "float_svdf_time"}
 LOOSE = {"tanh": 5e-5, "logistic": 5e-5, "gelu": 5e-5}
 
 
+# Operators of any element type.
+MOVING = {"reshape", "depth_to_space"}
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_close_to_litert(case: cases.Case) -> None:
     data = case.model()
     reference, graph = Reference(data), tflite.parse(data, case.id)
-    assert all(node.op.kind().startswith("float_") for node in graph.nodes if node.op.kind() != "reshape")
+    assert all(node.op.kind().startswith("float_") or node.op.kind() in MOVING for node in graph.nodes)
     for inputs in case.inputs(SETS):
         (expected,), (found,) = reference(inputs), interp.run(graph, inputs)
         assert found.dtype == expected.dtype and found.shape == expected.shape
@@ -36,7 +40,7 @@ def test_close_to_litert(case: cases.Case) -> None:
 def test_every_float_operator_has_a_row() -> None:
     known = {kind for kind in registry.kinds() if kind.startswith("float_")} - RECURRENT
     rows = {registry.importer(case.row["op"], floats=True).kind() for case in CASES}  # type: ignore[union-attr]
-    assert rows == known
+    assert {kind for kind in rows if kind.startswith("float_")} == known
 
 
 def test_the_tolerance_is_a_few_roundings() -> None:

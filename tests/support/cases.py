@@ -146,11 +146,11 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         return TensorSpec(name, shape, "int8", scales, 0, spec.get("axis", 0), data)
     if "bias" in spec:
         data = rng.integers(-2000, 2000, size=spec["bias"]).astype(np.int32)
-        scale = before[0].scales[0] * before[1].scales[0]
+        scale = _bias_scale(before)
         return TensorSpec(name, (spec["bias"],), "int32", (scale,), 0, 0, data)
     if "wide_bias" in spec:
         data = rng.integers(-(1 << 24), 1 << 24, size=spec["wide_bias"])
-        scale = before[0].scales[0] * before[1].scales[0]
+        scale = _bias_scale(before)
         return TensorSpec(name, (spec["wide_bias"],), "int64", (scale,), 0, 0, data)
     if "const" in spec:
         scales, zero = _quantized(spec, 0.031, -5)
@@ -160,6 +160,12 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
     data = np.array(spec["values"], np.dtype(spec.get("dtype", "int32")))
     quant = _quantized(spec, 0.047, 3) if data.dtype == np.int8 or "scale" in spec else ((), 0)
     return TensorSpec(name, tuple(data.shape), str(data.dtype), quant[0], quant[1], 0, data)
+
+
+def _bias_scale(before: list[TensorSpec]) -> float:
+    """Of the first two inputs that have one: activations and weights, in either order."""
+    a, b = [tensor.scales[0] for tensor in before if tensor.scales][:2]
+    return a * b
 
 
 def _output(spec: dict[str, Any], index: int, source: TensorSpec) -> TensorSpec:

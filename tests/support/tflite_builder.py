@@ -93,7 +93,7 @@ _OPTIONS = {
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "L2_NORMALIZATION": "L2NormOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "BidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
-    "WHILE": "WhileOptions", "LESS": "LessOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions", "WHILE": "WhileOptions", "LESS": "LessOptions",
 }  # fmt: skip
 
 

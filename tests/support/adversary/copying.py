@@ -17,9 +17,9 @@ from tests.support.adversary.families import family
 
 # ``Op`` kinds whose integers are the input's, or do not come from a tensor at all (SHAPE, REDUCE_PROD of shapes).
 BUILTINS = (
-    "BATCH_TO_SPACE_ND", "CONCATENATION", "EXPAND_DIMS", "GATHER", "MAXIMUM", "MINIMUM", "MIRROR_PAD", "PACK", "PAD",
-    "PADV2", "REDUCE_MAX", "REDUCE_PROD", "RESHAPE", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V",
-    "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
+    "BATCH_TO_SPACE_ND", "CONCATENATION", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MAXIMUM", "MINIMUM",
+    "MIRROR_PAD", "PACK", "PAD", "PADV2", "REDUCE_MAX", "REDUCE_PROD", "RESHAPE", "SHAPE", "SLICE",
+    "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
 )  # fmt: skip
 
 

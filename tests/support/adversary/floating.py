@@ -30,7 +30,7 @@ NOT_IN_REF = ("ELU",)
 BINARY = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 REDUCTIONS = ("MEAN", "REDUCE_MAX", "SUM")
-LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
 def _float(name: str, shape: tuple[int, ...], data: Array | None = None) -> TensorSpec:
@@ -96,6 +96,7 @@ def _layer(builtin: str, dynamic: bool, draw: Draw) -> Trial:
         "CONV_2D": ((1, 6, 8, 4), (5, 3, 3, 4), (1, 6, 8, 5), 0),
         "DEPTHWISE_CONV_2D": ((1, 6, 8, 4), (1, 3, 3, 4), (1, 6, 8, 4), 3),
         "FULLY_CONNECTED": ((1, 24), (6, 24), (1, 6), 0),
+        "TRANSPOSE_CONV": ((1, 4, 5, 4), (5, 3, 3, 4), (1, 8, 10, 5), 0),
     }[builtin]
     # A bound of 1 or 6 hides how large the sums are, to which their rounding is in proportion.
     options: dict[str, int] = {"fusedActivationFunction": draw.pick(ACTIVATIONS["none"], ACTIVATIONS["relu"])}
@@ -103,22 +104,26 @@ def _layer(builtin: str, dynamic: bool, draw: Draw) -> Trial:
         options |= {"strideH": 1, "strideW": 1}
     if builtin == "DEPTHWISE_CONV_2D":
         options |= {"depthMultiplier": 1}
+    leading = []
+    if builtin == "TRANSPOSE_CONV":
+        options |= {"strideH": 2, "strideW": 2}
+        leading = [TensorSpec("shape", (4,), "int32", data=np.array(out, np.int32))]
     channels = out[-1]
     bias = _float("b", (channels,), _values(draw, (channels,)))
     x, y, data = _float("x", shape), _float("y", out), _values(draw, weights)
+
+    def model(kernel: TensorSpec) -> bytes:
+        operands = [*leading, kernel, x, bias] if leading else [x, kernel, bias]
+        return single(builtin, operands, y, **options)
+
     if not dynamic:
-        return _trial(draw, single(builtin, [x, _float("w", weights, data), bias], y, **options), shape)
+        return _trial(draw, model(_float("w", weights, data)), shape)
     scales = tuple(draw.scale(-9, -3) for _ in range(draw.pick(1, channels)))
     raw = draw.rng.integers(-127, 128, size=weights).astype(np.int8)
     along = [len(scales) if i == axis else 1 for i in range(len(weights))]
     expanded = raw.astype(np.float32) * np.array(scales, np.float32).reshape(along)
     stored = TensorSpec("w", weights, "int8", scales, 0, axis, raw)
-    return _trial(
-        draw,
-        single(builtin, [x, stored, bias], y, **options),
-        shape,
-        single(builtin, [x, _float("w", weights, expanded), bias], y, **options),
-    )
+    return _trial(draw, model(stored), shape, model(_float("w", weights, expanded)))
 
 
 for _make, _builtins in ((_unary, UNARY), (_binary, BINARY), (_pool, POOLS), (_reduction, REDUCTIONS)):

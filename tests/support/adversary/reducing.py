@@ -229,7 +229,10 @@ def _layer(
     )
     x = draw.tensor("x", sets[0][0].shape, scale, zero)
     y = draw.tensor("y", shape, out_scale, out_zero)
-    data = single(builtin, [x, weights, stated], y, fusedActivationFunction=ACTIVATIONS[kind], **options)
+    operands = [x, weights, stated]
+    if builtin == "TRANSPOSE_CONV":
+        operands = [TensorSpec("shape", (4,), "int32", data=np.array(shape, np.int32)), weights, x, stated]
+    data = single(builtin, operands, y, fusedActivationFunction=ACTIVATIONS[kind], **options)
     return Trial(data, sets, answers)
 
 
@@ -261,6 +264,35 @@ def depthwise(draw: Draw) -> Trial:
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 3, weights)
     options = {"padding": 0 if same else 1, "strideH": stride, "strideW": stride, "depthMultiplier": 1}
     return _layer(draw, "DEPTHWISE_CONV_2D", sets, spec, sums, zero, "twice", options, sums.shape[1:])
+
+
+def _spread(x: I64, weights: I64, stride: int, same: bool) -> I64:
+    """(sets, 1, H, W, I) by (O, kernel_h, kernel_w, I): each input pixel times all taps, added where they fall."""
+    kernel = weights.shape[1:3]
+    size = [(extent - 1) * stride + k for extent, k in zip(x.shape[2:4], kernel, strict=True)]
+    full = np.zeros((*x.shape[:2], *(max(s, e * stride) for s, e in zip(size, x.shape[2:4], strict=True)),
+                     len(weights)), np.int64)  # fmt: skip
+    for ky, kx in np.ndindex(*kernel):
+        rows = slice(ky, ky + (x.shape[2] - 1) * stride + 1, stride)
+        columns = slice(kx, kx + (x.shape[3] - 1) * stride + 1, stride)
+        full[:, :, rows, columns] += x @ weights[:, ky, kx].T
+    if not same:
+        return full[:, :, : size[0], : size[1]]
+    tops = [max(k - stride, 0) // 2 for k in kernel]
+    ends = [top + extent * stride for top, extent in zip(tops, x.shape[2:4], strict=True)]
+    return full[:, :, tops[0] : ends[0], tops[1] : ends[1]]
+
+
+@family("TRANSPOSE_CONV")
+def transposed(draw: Draw) -> Trial:
+    kernel, stride, same = draw.pick((2, 2), (3, 3), (4, 3), (3, 1)), draw.pick(1, 2, 2, 3), draw.chance(0.5)
+    depth, channels, zero = draw.pick(1, 2, 4, 8), draw.pick(2, 4, 5), draw.zero_point()
+    sets = draw.sets((1, 4, 5, depth))
+    weights = _weights(draw, (channels, *kernel, depth))
+    sums = _spread(flat(sets) - zero, weights.astype(np.int64), stride, same)
+    spec = TensorSpec("w", weights.shape, "int8", (), 0, 0, weights)
+    options = {"padding": 0 if same else 1, "strideH": stride, "strideW": stride}
+    return _layer(draw, "TRANSPOSE_CONV", sets, spec, sums, zero, "twice", options, sums.shape[1:])
 
 
 @family("FULLY_CONNECTED")
