@@ -129,6 +129,32 @@ def test_a_room_of_one_file(checkout: Path, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("asked", "result"),
+    [
+        ("test_toy.py", "killed"), ("test_toy.py::test_double", "killed"), ("test_toy.py::test_down", "survived"),
+        ("test_other.py", "killed"), ("test_other.py::test_nothing", "survived"),
+    ],
+)  # fmt: skip
+def test_an_edit_asks_its_own_tests(checkout: Path, tmp_path: Path, asked: str, result: str) -> None:
+    """By file or by function, of a session that is warm or, where that has not collected them, of another."""
+    (checkout / "test_other.py").write_text(
+        "from ascmcu import toy\n\n\ndef test_double():\n    assert toy.double(1) == 2\n\n\n"
+        "def test_nothing():\n    toy.double(1)\n"
+    )
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+    (edit,) = (
+        e for e in edits.of("ascmcu/toy.py", (copy.root / "ascmcu/toy.py").read_bytes()) if e.before == "*"
+    )
+    verdict = attempts.attempt(edit, [asked], HANG_S)
+    assert (verdict.result, verdict.by != "") == (result, result == "killed")
+    assert verdict.by != "a crash"
+    with pytest.raises(RuntimeError, match=r"no such tests: test_toy\.py::test_gone"):
+        attempts.attempt(edit, ["test_toy.py::test_gone"], HANG_S)
+    attempts.close()
+
+
 def test_only_new_tests_are_measured(checkout: Path, tmp_path: Path) -> None:
     """A file of tests that has changed is new; lines move with the source's."""
     toy, tests = checkout / "ascmcu" / "toy.py", checkout / "test_toy.py"

@@ -38,6 +38,8 @@ STORED = [
     (channel_planar(5, 2, 2, 0, 3), (1, 5, 5, 3), (1, 5, 3, 8)),
     (Layout(int16=True), (1, 5, 6, 4), (1, 5, 6, 4)),
     (folded_time(), (1, 9, 1, 3), (1, 3, 4, 3)),
+    (Layout(2), (1, 9, 1, 3), (1, 5, 2, 3)),
+    (Layout(2, planar=True, width=2), (1, 8, 1, 3), (1, 4, 3, 2)),
     (folded_time(planar=True), (1, 9, 1, 3), (1, 3, 3, 4)),
     (Layout(4, int16=True, pitch=6), (1, 8, 1, 4), (1, 2, 4, 6)),
 ]
@@ -60,6 +62,31 @@ def test_what_is_stored(layout: Layout, shape: tuple[int, ...], stored: tuple[in
     assert layout.problem(shape) is None and Layout.parse(str(layout)) == layout
     graph = Graph("g", {"x": tensor}, (), ("x",), ("x",))
     assert text.parse(text.dump(graph)).tensors["x"].layout == layout
+
+
+KINDS = [
+    (Layout(row_pairs=True, pitch=3), ROW_MAJOR), (channel_planar(6, 6, 1, 1, 3), CHANNEL_PLANAR),
+    (Layout(int16=True, pitch=4), INT16), (folded_time(), TIME_TO_WIDTH), (folded_time(planar=True), TIME_PLANAR),
+    (Layout(4, int16=True, pitch=6), TIME_INT16),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layout", "kind"), KINDS)
+def test_a_layout_without_its_sizes_is_one_of_the_kinds(layout: Layout, kind: Layout) -> None:
+    assert layout.kind == kind and [k for _, k in KINDS].count(kind) == 1
+
+
+@pytest.mark.parametrize("kernel_w", range(1, 5))
+@pytest.mark.parametrize("stride", range(1, 4))
+@pytest.mark.parametrize("left", range(3))
+def test_planes_hold_the_map_and_every_window_by_whole_words(left: int, stride: int, kernel_w: int) -> None:
+    for columns in range(1, 12):
+        for out_columns in range(1, 12):
+            layout = channel_planar(columns, out_columns, stride, left, kernel_w)
+            of_map = {left + i for i in range(columns)}
+            of_windows = {stride * o + tap for o in range(out_columns) for tap in range(kernel_w)}
+            assert layout.width % 4 == 0
+            assert layout.width - 4 <= max(of_map | of_windows) < layout.width
 
 
 def test_order_of_what_is_stored() -> None:

@@ -38,6 +38,8 @@ _OPTIONS = (
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
 )
+# pytest's exit status for names that are not there, and for no test at all: nothing was asked.
+_ASKED_NOTHING = (4, 5)
 # What neither a copy's Python nor its C may change for the others: results that are kept by their content.
 _SHARED_CACHES = ("native", "templates", "cmsis-dsp", "packs")
 
@@ -273,17 +275,27 @@ class Attempts:
     def attempt(self, edit: Edit, tests: Sequence[str], limit_s: float) -> Verdict:
         """Try one edit; the copy is whole again afterwards."""
         began, path = time.monotonic(), self._copy.root / edit.path
-        if self._is_warm(edit):
+        collected = self._collected(tests)
+        if collected and self._is_warm(edit):
             assert self._session is not None
-            status, by = self._session.attempt(path, edit, tests, limit_s)
+            status, by = self._session.attempt(path, edit, collected, limit_s)
         else:
             status, by = self._cold(path, edit, tests, limit_s)
         seconds = round(time.monotonic() - began, 2)
+        if status in _ASKED_NOTHING:
+            raise RuntimeError(f"pytest finds no such tests: {', '.join(tests)}; see {self._log}")
         if status is None:
             return Verdict(edit, "killed", "it does not end", seconds)
         if status == 0:
             return Verdict(edit, "survived", "", seconds)
         return Verdict(edit, "killed", by or "a crash", seconds)
+
+    def _collected(self, tests: Sequence[str]) -> list[str]:
+        """The names of the tests, each a name, a function or a file; empty where one was not collected."""
+        if {*tests} <= {*self.tests}:
+            return [*tests]
+        found = [[n for n in self.tests if n == t or n.startswith((f"{t}::", f"{t}["))] for t in tests]
+        return [name for names in found for name in names] if all(found) else []
 
     def _is_warm(self, edit: Edit) -> bool:
         if self._session is None or self.reached is None or not edit.path.endswith(".py"):
