@@ -16,10 +16,11 @@ from ascmcu import api, boards
 from ascmcu.boards import FlashCache
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import node_macs
+from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, around, part_of, predicted
 from ascmcu.kernels._waits import ASSUMED, FLASHES, TYPICAL, Flash
 from ascmcu.kernels._work import Work
-from ascmcu.schedule import Plan
+from ascmcu.schedule import Plan, make_plan
 from ascmcu.sim import session
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import guessed
@@ -125,14 +126,19 @@ def caches() -> dict[str, FlashCache]:
 
 
 def measure(
-    path: Path, mode: str, levels: Levels = ("cycles",), points: Sequence[tuple[str, int]] = ()
+    path: Path,
+    mode: str,
+    levels: Levels = ("cycles",),
+    points: Sequence[tuple[str, int]] = (),
+    *,
+    kernel: str = "",
 ) -> Iterator[Measured]:
     """One network under one schedule at zero wait states, at some levels of the compiler; at the first also behind
-    flashes, as (name, wait states), with its weights in flash and in RAM."""
+    flashes, as (name, wait states), with its weights in flash and in RAM. ``kernel`` is taken wherever it is exact."""
     compiled = api.compile_model(path, features=False)
     if not compiled.graph.nodes:
         return
-    plan = api.candidates(compiled, mode)[0].plan  # type: ignore[arg-type]
+    plan = _plan(compiled, mode, kernel)
     files = render_model(plan, name=compiled.name, sha256=compiled.sha256).files
     for optimize in levels:
         with tempfile.TemporaryDirectory() as scratch:
@@ -145,6 +151,12 @@ def measure(
                 elf = link_harness(folder, objects, weights).elf
                 for flash, wait_states in (("", 0), *wanted):
                     yield _run(path.stem, plan, elf, optimize, (flash, wait_states), weights)
+
+
+def _plan(compiled: api.Compiled, mode: str, kernel: str) -> Plan:
+    if not kernel:
+        return api.candidates(compiled, mode)[0].plan  # type: ignore[arg-type]
+    return make_plan(compiled.graph, mode, replace(DEFAULT_TUNING, kernel=kernel))  # type: ignore[arg-type]
 
 
 def _run(
@@ -185,10 +197,11 @@ def write(found: Sequence[Measured], path: Path) -> int:
     for section in sorted({section for section, _ in every}):
         lines.append(f"[{section}]")
         if section in errors[0]:
-            off = [(column or errors[0]).get(section, 0.0) for column in errors]
+            off = [column.get(section, errors[0][section]) for column in errors]
             lines.append(f"{ERROR} = [{', '.join(f'{e:.2g}' for e in off)}]")
         for key in (k for k in every if k[0] == section):
-            costs = [(column or columns[0]).get(key, 0.0) for column in columns]
+            # What was not measured at a level takes what it takes at the first.
+            costs = [column.get(key, columns[0].get(key, 0.0)) for column in columns]
             lines.append(f"{key[1]} = [{', '.join(f'{c:.4g}' for c in costs)}]")
         lines.append("")
     path.write_text("\n".join(lines))

@@ -41,7 +41,8 @@ def constant_operands(inputs: Inputs) -> tuple[tuple[str, Array], ...]:
     )
 
 
-def turns(levels: tuple[Loop, ...], output: Tensor) -> dict[str, int]:
-    """What the loops over all rows come to: elements, and how often the innermost loop begins."""
+def turns(levels: tuple[Loop, ...], output: Tensor, function: str = "") -> dict[str, int]:
+    """What the loops over all rows come to: elements, those of each function apart where there are several, and how
+    often the innermost loop begins."""
     inner = levels[-1].extent
-    return {"elements": output.elements, "loops": output.elements // inner}
+    return {f"elements_{function}".strip("_"): output.elements, "loops": output.elements // inner}

@@ -60,7 +60,8 @@ class Tuning:
     kilobyte of instruction cache of an STM32. Two pixels by four channels of at most ``inside`` pairs of taps are
     summed inside the code that requantizes them. ``shift`` is the requantization's that layers take where they can,
     ``pitch`` the distance of widened time steps, for the same reason. ``dense`` says that dense layers are much of the
-    network and may have code of their own. ``target`` is what cycles are predicted for.
+    network and may have code of their own. ``target`` is what cycles are predicted for. ``kernel`` is one that
+    layers take wherever it is exact, whatever others are predicted to cost: for measuring it.
     """
 
     scratch_bytes: int = SCRATCH_BYTES
@@ -70,6 +71,7 @@ class Tuning:
     pitch: int = 0
     dense: bool = False
     target: Target = DEFAULT_TARGET
+    kernel: str = ""
 
 
 DEFAULT_TUNING = Tuning()

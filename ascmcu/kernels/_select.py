@@ -66,8 +66,10 @@ def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered | None:
     inputs, output = operands.inputs, operands.output
     estimates = {k: k.cost.cycles(op, inputs, output) for k in kernels_of(type(op)) if k.fits(inputs, output)}
     best: Lowered | None = None
-    for kernel, estimate in sorted(estimates.items(), key=lambda item: item[1]):
-        if best is not None and estimate > _HOPELESS * best.cycles:
+    for kernel, estimate in sorted(
+        estimates.items(), key=lambda item: (item[0].name != tuning.kernel, item[1])
+    ):
+        if best is not None and (estimate > _HOPELESS * best.cycles or best.kernel == tuning.kernel):
             break
         lowered = kernel.lower(op, inputs, output, tuning)
         if lowered is not None:

@@ -12,6 +12,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast, _float
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.float_binary import FloatBinary
 
 
@@ -29,4 +30,5 @@ def lower(op: FloatBinary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lo
     """Constant operands go to flash as float32."""
     constants = tuple((name, data.astype(np.float32)) for name, data in _broadcast.constant_operands(inputs))
     loops = _broadcast.loops(inputs, output)
-    return Lowered(Params(op.function, loops, _float.clamp(op.activation)), constants)
+    counts = work(_broadcast.turns(loops, output, op.function))
+    return Lowered(Params(op.function, loops, _float.clamp(op.activation)), constants, work=counts)

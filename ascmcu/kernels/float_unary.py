@@ -9,6 +9,7 @@ from ascmcu.ir.op import Inputs
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.float_unary import FloatUnary
 
 
@@ -24,4 +25,5 @@ class Params:
 @kernel(FloatUnary, cost=Cost(output=30))
 def lower(op: FloatUnary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants."""
-    return Lowered(Params(op.function, op.alpha, output.row_elements))
+    params = Params(op.function, op.alpha, output.row_elements)
+    return Lowered(params, work=work({f"outputs_{op.function}": output.elements}))

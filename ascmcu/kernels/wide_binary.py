@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.wide_binary import LEFT_SHIFT, WideBinary
 
 
@@ -43,4 +44,5 @@ def lower(op: WideBinary, inputs: Inputs, output: Tensor, tuning: Tuning) -> Low
     params = Params(
         _broadcast.loops(inputs, output), op.function, a, b, Fixed(*op.result), 1 << LEFT_SHIFT, *op.clamp
     )
-    return Lowered(params, _broadcast.constant_operands(inputs))
+    counts = work(_broadcast.turns(params.loops, output, op.function))
+    return Lowered(params, _broadcast.constant_operands(inputs), work=counts)

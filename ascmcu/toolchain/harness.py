@@ -53,7 +53,7 @@ def build_harness(
 def compile_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) -> tuple[Path, ...]:
     """The objects of ``build_harness``, which do not depend on where the weights lie."""
     home = paths.firmware() / "harness"
-    counting = ('-DMODEL_CYCLES_HEADER="harness_cycles.h"', "-include", str(home / "harness_cycles.h"))
+    counting = ('-DMODEL_CYCLES_HEADER="harness_cycles.h"',)
     includes = [f"-I{p}" for p in (folder, home, paths.firmware() / "kernels")]
     flags = [*FLAGS, level, *strict(), *(counting if profile else ()), *includes]
     objects = []

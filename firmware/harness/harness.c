@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "harness_cycles.h"
 #include "model.h"
 
 extern uint32_t stack_bottom[], stack_top[], bss_start[], bss_end[];
@@ -68,14 +69,7 @@ static uint32_t stack_peak_bytes(void)
     return (uint32_t)(stack_top - at) * 4u;
 }
 
-#ifdef MODEL_CYCLES
 static uint32_t network_cycles; /* of all pushes, without what fills the rows */
-#define PUSH_BEGIN() const uint32_t before_push = MODEL_CYCLES()
-#define PUSH_END() network_cycles += MODEL_CYCLES() - before_push
-#else
-#define PUSH_BEGIN() (void)0
-#define PUSH_END() (void)0
-#endif
 
 static uint32_t run(void)
 {
@@ -92,9 +86,9 @@ static uint32_t run(void)
         if (pushed == MODEL_INPUT_ROWS) {
             bench_last_row();
         }
-        PUSH_BEGIN();
+        const uint32_t before_push = HARNESS_CYCLES();
         complete = model_push();
-        PUSH_END();
+        network_cycles += HARNESS_CYCLES() - before_push;
     }
     bench_end();
     uint32_t sum = 0;
@@ -109,15 +103,13 @@ static uint32_t run(void)
 
 int main(void)
 {
-#ifdef MODEL_CYCLES
     *(volatile uint32_t *)0xE000EDFCu |= 1u << 24; /* DEMCR.TRCENA, ARMv7-M ARM C1.6.5 */
     *(volatile uint32_t *)0xE0001000u |= 1u; /* DWT_CTRL.CYCCNTENA, C1.8.7 */
-#endif
     const uint32_t sum = run();
     print_number("stack ", stack_peak_bytes());
     print_number("outputs ", sum);
-#ifdef MODEL_CYCLES
     print_number("network ", network_cycles);
+#ifdef MODEL_CYCLES
     for (unsigned i = 0; i < MODEL_LAYERS; ++i) {
         print_number("layer ", model_layer_cycles[i]);
     }
