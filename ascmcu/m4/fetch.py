@@ -130,7 +130,8 @@ def branch_in_decode(
         halfwords: the branch's size.
         earliest: the first cycle in which the execute stage could take it.
         target: where it goes.
-        ahead: whether it asks as soon as it is decoded; False behind stores, where it asks in the cycle before it starts.
+        ahead: whether it asks as soon as it is decoded; False behind stores, where it asks in the cycle before it
+            starts.
 
     Returns: the cycle in which it starts to execute; how many cycles behind that its target's first halfword is
     there to be decoded; the queue at that moment. Behind a multi-cycle instruction the target may be there

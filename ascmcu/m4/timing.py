@@ -63,8 +63,8 @@ class State:
     FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
     ``fetch`` is the prefetch queue, None behind an exception's entry or return; ``links``: LR was just written;
     ``buffered`` says that the run of accesses just before is a single store, still in the write buffer;
-    ``literal``: the access just before was a load from beside the code; ``stores`` says that the instruction just before
-    stored for certain.
+    ``literal``: the access just before was a load from beside the code; ``stores`` says that the instruction just
+    before stored for certain.
     """
 
     fetch: Fetch | None = None

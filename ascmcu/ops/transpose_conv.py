@@ -49,9 +49,11 @@ def phases(size: int, out_size: int, kernel: int, stride: int, padding: int) -> 
 @register("TRANSPOSE_CONV", floats=True)
 @dataclass(frozen=True)
 class TransposeConv(Op):
-    """Never a node: each pixel of a stride is a convolution of its own, and all of them are one, whose arithmetic is that
-    of tflite reference_integer_ops::TransposeConv. Inputs are the output's shape, w (O, kernel_h, kernel_w, I), x and,
-    if there is one, b."""
+    """Never a node: each pixel of a stride is a convolution of its own, and all of them are one.
+
+    Its arithmetic is that of tflite reference_integer_ops::TransposeConv. Inputs are the output's shape,
+    w (O, kernel_h, kernel_w, I), x and, if there is one, b.
+    """
 
     KIND = "transpose_conv"
     REWRITTEN = True
