@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import io
+import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -38,13 +39,20 @@ def answers(model: bytes, inputs: Iterable[npt.NDArray[Any]]) -> Iterator[Output
             )
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
-        raise ToolError("LiteRT refuses the model", found=str(error).strip().partition("\n")[0]) from error
+        raise ToolError("LiteRT refuses the model", found=_first(str(error))) from error
     source = interpreter.get_input_details()[0]
     results = interpreter.get_output_details()
     for x in inputs:
         interpreter.set_tensor(source["index"], np.ascontiguousarray(x).reshape(source["shape"]))
         interpreter.invoke()
         yield [interpreter.get_tensor(result["index"]) for result in results]
+
+
+def _first(told: str) -> str:
+    """LiteRT says the same of every tensor, without a space between: the first sentence is enough."""
+    line = told.strip().partition("\n")[0]
+    first, more, _ = re.sub(r"\.(?=[A-Z][a-z])", ".\n", line).partition("\n")
+    return f"{first.removesuffix('.')} …" if more else first
 
 
 def _home() -> Any:

@@ -115,16 +115,18 @@ def command(
     if long != "first" and data is None:
         raise click.UsageError("--long goes with --data")
     from ascmcu import api
+    from ascmcu.cli.notes import Notes
     from ascmcu.cli.progress import counted
 
     # A plain kill must end the emulator too: it is then an exception like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    tell = Notes()
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, tensors=tensors,
             labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
             wait_states=wait_states, name=name, progress=progress,
-            tell=lambda text: click.echo(f"note: {text}", err=True),
+            tell=tell,
         )  # fmt: skip
     duty = duty_options.duty(result, every, idle_ua)
     if as_json:
@@ -134,7 +136,7 @@ def command(
 
     from ascmcu.results import table
 
-    table.show(result, Console())
+    table.show(result, Console(), tell.told)
     duty_options.show(result, duty)
     if repeat > 1:
         from ascmcu.benchmark.journal import repeatability

@@ -119,6 +119,14 @@ def _report(result: Any) -> dict[str, Any]:
     }
 
 
+def _before(manifest: Any) -> str:
+    """The file's parameters, where passes have left some out."""
+    figures = manifest.figures
+    return (
+        "" if figures is None or figures.parameters == manifest.parameters else f" of {figures.parameters:,}"
+    )
+
+
 def _show(result: Any) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -129,6 +137,7 @@ def _show(result: Any) -> None:
     console = Console()
     console.print(
         f"[bold]{m.model}[/] for {board.title}: {len(m.layers)} layers, {m.macs:,} MACs, {m.parameters:,} parameters"
+        + _before(m)
     )
     table = Table("memory", "part", "bytes", "of the board", box=None, header_style="bold", pad_edge=False)
     for name, parts, size in (

@@ -63,13 +63,15 @@ def command(
     if split is not None and data is None:
         raise click.UsageError("--split goes with --data")
     from ascmcu import api
+    from ascmcu.cli.notes import Notes
     from ascmcu.cli.progress import staged
 
+    tell = Notes()
     with staged() as progress:
         trial = api.try_model(
             model, board, folder, features=False if features == "none" else features, data=data, split=split,
             tensors=tensors, limit=limit, on=runner, progress=progress,
-            tell=lambda text: click.echo(f"note: {text}", err=True),
+            tell=tell,
         )  # fmt: skip
     if as_json:
         found = {
@@ -83,7 +85,7 @@ def command(
 
     from ascmcu.results import table
 
-    table.show(trial.result, Console())
+    table.show(trial.result, Console(), tell.told)
     click.echo(trial.agreement.sentence)
     click.echo(f"report: {trial.page}")
     quoted = shlex.quote(str(folder))

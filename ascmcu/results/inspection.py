@@ -50,7 +50,8 @@ class Inspection:
         parameters: elements of all constants that reach a kernel, zeros included, as DCASE counts them.
         parameter_bytes, nonzero_bytes: their bytes (int8 weights 1, int32 biases 4), and those of the non-zero ones.
         macs: multiply–accumulates of one inference of the file as it is.
-        compiled_layers, compiled_macs, compiled_weights_bytes: the same after all passes, with the kernels' tables.
+        compiled_layers, compiled_parameters, compiled_macs, compiled_weights_bytes: the same after all passes, with the
+            kernels' tables, as an export counts them.
         ram_layers_bytes, ram_rows_bytes: peak of the activations with whole layers, and streamed by rows.
         limits: every challenge limit with ``passed``.
         boards: every known board; code, stack and the front end come on top of what is compared.
@@ -67,6 +68,7 @@ class Inspection:
     nonzero_bytes: int
     macs: int
     compiled_layers: int
+    compiled_parameters: int
     compiled_macs: int
     compiled_weights_bytes: int
     ram_layers_bytes: int
@@ -94,7 +96,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         rows_plan: the compiled graph, streamed by rows.
     """
     figures = figures_of(source)
-    weights = sum(data.nbytes for layer in layers_plan.layers for _, data in layer.lowered.constants)
+    weights = sum(data.nbytes for layer in layers_plan.running for _, data in layer.lowered.constants)
     x = source.tensors[source.inputs[0]]
     return Inspection(
         model=name,
@@ -107,7 +109,8 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         parameter_bytes=figures.parameter_bytes,
         nonzero_bytes=figures.nonzero_bytes,
         macs=figures.macs,
-        compiled_layers=len(layers_plan.layers),
+        compiled_layers=len(layers_plan.running),
+        compiled_parameters=layers_plan.graph.parameters,
         compiled_macs=layers_plan.graph.macs,
         compiled_weights_bytes=weights,
         ram_layers_bytes=layers_plan.arena_bytes,

@@ -20,7 +20,7 @@ def show(inspection: Inspection, console: Console) -> None:
         f"{i.nonzero_bytes:,} of them not zero; {i.macs:,} MACs"
     )
     console.print(
-        f"compiled: {i.compiled_layers} layers, {i.compiled_macs:,} MACs, "
+        f"compiled: {i.compiled_layers} layers, {i.compiled_parameters:,} parameters, {i.compiled_macs:,} MACs, "
         f"{i.compiled_weights_bytes:,} bytes of weights and tables"
     )
     console.print(

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -13,8 +15,14 @@ from ascmcu.results.schema import Benchmark, clock_warning
 from ascmcu.results.words import digits, short_layer
 
 
-def show(benchmark: Benchmark, console: Console) -> None:
-    """Print accuracy, confusion, counts, layers, memory and the state of the link."""
+def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> None:
+    """Print accuracy, confusion, counts, layers, memory and the state of the link.
+
+    Args:
+        benchmark: the result.
+        console: where to.
+        told: notices that the user has seen already, while it was made.
+    """
     b = benchmark
     console.print(
         f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} {b.run_title}s of {b.source}"
@@ -23,7 +31,8 @@ def show(benchmark: Benchmark, console: Console) -> None:
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")
-    for line in (*b.notices, *(b.recordings.lines() if b.recordings else ())):
+    unseen = (notice for notice in b.notices if notice not in told)
+    for line in (*unseen, *(b.recordings.lines() if b.recordings else ())):
         console.print(f"[yellow]{escape(line)}[/]", highlight=False)
     if b.accuracy is not None:
         low, high = wilson(round(b.accuracy * b.clips), b.clips)

@@ -8,10 +8,13 @@
 #endif
 
 uint32_t model_layer_cycles[MODEL_LAYERS];
-static _Alignas(4) uint8_t model_row[48];
-static uint32_t model_state;
-static uint32_t model_rows;
-static int8_t model_scores[10];
+/* Where a generated model keeps its activations. */
+#define IN_MODEL __attribute__((section(".bss.model")))
+
+static IN_MODEL _Alignas(4) uint8_t model_row[48];
+static IN_MODEL uint32_t model_state;
+static IN_MODEL uint32_t model_rows;
+static IN_MODEL int8_t model_scores[10];
 
 void model_reset(void)
 {
