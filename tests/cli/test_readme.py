@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import runpy
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +16,12 @@ import click
 import pytest
 
 from ascmcu.cli import cli
+from tests.cli.conftest import Ascmcu
 from tests.docs.test_commands import commands
+from tests.support import outside
 
 ROOT = Path(__file__).resolve().parents[2]
+needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
 COMMANDS = commands(ROOT / "README.md")
 
 
@@ -98,3 +102,46 @@ def test_instructions_are_not_shown_as_cycles(tmp_path: Path) -> None:
     }
     with pytest.raises(SystemExit, match="counts no cycles"):
         tool["table"]([emulated])
+
+
+MEASURED = {
+    "mlperf_tiny_kws": "mlperf_tiny_kws_int8.tflite", "mlperf_tiny_resnet8": "mlperf_tiny_ic_resnet8_int8.tflite",
+}  # fmt: skip
+
+
+@needs_cross
+@pytest.mark.parametrize("name", MEASURED)
+def test_its_figures_are_those_of_today(
+    name: str, ascmcu: Ascmcu, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, update_goldens: bool
+) -> None:
+    """`ascmcu try` gives the stored result, and prints what the README shows; --update-goldens writes both anew."""
+    model = outside.model(MEASURED[name])
+    outside.require(model)
+    stored = ROOT / "docs" / "results" / "bench" / f"{name}.json"
+    tool = runpy.run_path(str(ROOT / "tools" / "readme_tables"))
+    shutil.copy(model, tmp_path / f"{name}.tflite")
+    monkeypatch.setenv("COLUMNS", "96")
+    done = ascmcu("try", f"{name}.tflite", "--board", "nucleo-f446", "--no-open")
+    assert done.status == 0, done.stderr
+    if update_goldens:
+        shutil.copy(tmp_path / "build" / "bench-sim.json", stored)
+        assert tool["main"]() == 0
+    then, now = (json.loads(path.read_text()) for path in (stored, tmp_path / "build" / "bench-sim.json"))
+    if then["compiler"] != now["compiler"]:
+        pytest.skip(f"measured with {then['compiler']}")
+    assert {key: now[key] for key in FIGURES} == {key: then[key] for key in FIGURES}, UPDATE
+    shown = tool["printed"](stored).splitlines()
+    real = [line.rstrip() for line in done.stdout.splitlines()]
+    assert [line for line in real if line in shown] == shown, UPDATE
+    if name == tool["SHOWN"]:
+        assert "\n".join(shown) in (ROOT / "README.md").read_text(), UPDATE
+
+
+FIGURES = ("cycles", "layers", "ram_bytes", "flash_bytes", "schedule", "wait_states", "runner_detail")
+UPDATE = "`tools/test tests/cli/test_readme.py --update-goldens` measures anew"
+
+
+def test_every_result_of_today_is_measured_again() -> None:
+    results = (ROOT / "docs" / "results" / "bench").glob("*.json")
+    current = {path.stem for path in results if json.loads(path.read_text())["provenance"].get("commit")}
+    assert current == set(MEASURED)
