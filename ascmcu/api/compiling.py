@@ -205,24 +205,36 @@ def _metadata(data: bytes, source: Graph, name: str) -> tuple[Spec | None, tuple
 
 
 def _check_features(compiled: Compiled, spec: Spec) -> None:
-    """The network takes the features as they are, or as a vector or without a channel axis: the same bytes."""
-    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
-    expected = spec.input_shape
+    """Refuse features that the network does not take.
+
+    Raises:
+        FeatureError: it does not; the hint names shipped specifications that it takes.
+    """
+    if _takes(compiled, spec):
+        return
     time, mel, channels = spec.shape
-    if shape == expected:
-        return
-    pushed = compiled.graph.tensors[compiled.graph.inputs[0]]
-    if (
-        math.prod(shape) == math.prod(expected)
-        and spec.layout == "time_mel"
-        and pushed.rows == time
-        and pushed.elements == time * mel * channels
-    ):
-        return
+    shipped = ((name, feature_specs.load(name)) for name in feature_specs.names())
+    fitting = [name for name, other in shipped if _takes(compiled, _in_rows(other, compiled))]
+    hint = f"of those that ascmcu ships, by their shape: {', '.join(fitting)}" if fitting else None
     raise FeatureError(
         "the features do not have the shape of the network's input",
         where=compiled.name,
-        expected=f"input {list(expected)} for {time} frames of {mel} bands and {channels} channel(s)",
-        found=f"input {list(shape)}",
-        hint="check clip length, hop_length, n_mels, deltas and layout",
+        expected=f"input {list(spec.input_shape)} for {time} frames of {mel} bands and {channels} channel(s)",
+        found=f"input {list(compiled.source.tensors[compiled.source.inputs[0]].shape)}",
+        hint=hint or "check clip length, hop_length, n_mels, deltas and layout",
+    )
+
+
+def _takes(compiled: Compiled, spec: Spec) -> bool:
+    """Whether the network takes the features as they are, or as a vector or without a channel axis: the same bytes."""
+    shape = compiled.source.tensors[compiled.source.inputs[0]].shape
+    if shape == spec.input_shape:
+        return True
+    time, mel, channels = spec.shape
+    pushed = compiled.graph.tensors[compiled.graph.inputs[0]]
+    return (
+        math.prod(shape) == math.prod(spec.input_shape)
+        and spec.layout == "time_mel"
+        and pushed.rows == time
+        and pushed.elements == time * mel * channels
     )

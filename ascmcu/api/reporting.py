@@ -67,13 +67,20 @@ def result_path(path: Path) -> Path:
     return found[-1]
 
 
-def report(path: PathLike = "build", to: PathLike | None = None, *, export: PathLike | None = None) -> Path:
+def report(
+    path: PathLike = "build",
+    to: PathLike | None = None,
+    *,
+    export: PathLike | None = None,
+    notes: Sequence[str] = (),
+) -> Path:
     """Write a result as one HTML file.
 
     Args:
         path: the result, or the folder of an export.
         to: the page. Default: ``report.html`` beside the result.
         export: folder of the export, for the memory map. Default: the result's folder.
+        notes: sentences below the headline figures, such as those of a duty cycle.
 
     Raises:
         InputError: there is no result or no such export, or the page cannot be written.
@@ -85,7 +92,7 @@ def report(path: PathLike = "build", to: PathLike | None = None, *, export: Path
     found = schema.load(file)
     folder = Path(export or file.parent)
     memory_map = page.memory_map_beside(folder) if _is_of(found, folder, asked=export is not None) else None
-    text = page.render(found, memory_map)
+    text = page.render(found, memory_map, notes)
     target = Path(to or file.with_name("report.html"))
     check_output(target, file)
     write_whole(target, text)

@@ -121,6 +121,11 @@ def fit(
     click.echo(f"{reference.name}{order}: the nearest of {found.tried} front ends began as {found.start}")
     click.echo(_sentence(found.distance))
     click.echo("equal" if holds else "not equal: no option that ascmcu knows explains what remains")
+    if not holds:
+        click.echo(
+            "hint: the device hears int16 samples: compute the reference from the recordings as they are stored,"
+        )
+        click.echo("      or round a resampled one to int16 first: np.round(32768 * x) / 32768")
     click.echo(f"written to {output}" if output is not None else f"\n{text.rstrip()}")
     return holds
 

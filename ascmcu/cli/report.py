@@ -49,10 +49,11 @@ def command(
     verdicts = [budgets.judge(bound, benchmark) for bound in bounds]
     form = "json" if as_json else form
     duty = duty_options.duty(benchmark, every, idle_ua)
-    if duty is not None and form not in ("json", "text"):
-        raise click.UsageError("--every goes with --format text or json")
+    told = [] if duty is None else duty_options.sentences(benchmark, duty)
+    if told and form == "junit":
+        raise click.UsageError("--every goes with every format but junit")
     if form == "html":
-        click.echo(api.report(result, to, export=export))
+        click.echo(api.report(result, to, export=export, notes=told))
     elif form == "text" and to is None:
         from rich.console import Console
 
@@ -63,8 +64,8 @@ def command(
     elif form == "json":
         _put(json.dumps(duty_options.to_dict(benchmark, duty), indent=2) + "\n", to)
     else:
-        told = [] if duty is None else duty_options.sentences(benchmark, duty)
-        _put(_text(form, benchmark, verdicts) + "".join(f"{line}\n" for line in told), to)
+        lines = "".join(f"\n{line}\n" if form == "markdown" else f"{line}\n" for line in told)
+        _put(_text(form, benchmark, verdicts) + lines, to)
     for verdict in verdicts:
         if not verdict.kept:
             click.echo(f"budget broken: {verdict.sentence}", err=True)

@@ -40,12 +40,13 @@ class LimitCard:
     bounds: tuple[Bound, ...]
 
 
-def render(benchmark: Benchmark, memory_map: str | None) -> str:
+def render(benchmark: Benchmark, memory_map: str | None, notes: Sequence[str] = ()) -> str:
     """The page.
 
     Args:
         benchmark: what to show.
         memory_map: the export's ``memory.svg``; without one that section is left out.
+        notes: sentences below the headline figures.
     """
     b = benchmark
     return _environment().get_template("report.html.j2").render(
@@ -53,6 +54,7 @@ def render(benchmark: Benchmark, memory_map: str | None) -> str:
         warning=clock_warning(b.clock_state) if b.count_kind == "cycles" else None,
         sentence=_bound(_sentence(b)),
         facts=[dataclasses.replace(fact, note=_bound(fact.note)) for fact in _facts(b)],
+        notes=notes,
         strip=page_layers.strip(b),
         kinds=page_layers.kinds(b),
         rows=page_layers.rows(b),

