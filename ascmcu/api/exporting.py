@@ -18,7 +18,8 @@ from ascmcu.api.arranging import Arranging, Weights
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
-from ascmcu.api.sources import with_placement, write_library, write_sources
+from ascmcu.api.libraries import Form, write_library
+from ascmcu.api.sources import with_placement, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
@@ -75,6 +76,8 @@ def export(
     max_ram_bytes: int | None = None,
     weights: Weights = "auto",
     states: Sequence[str] = (),
+    prefix: str = "",
+    selftest: bool = False,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -92,6 +95,8 @@ def export(
         weights: where a firmware reads them: ``flash``; ``ram``, all are copied there at start-up; ``auto``, those that
             gain most are, as far as RAM is free. A library's lie where its user's linker script puts them.
         states: as in ``compile_model``.
+        prefix: of a library's symbols, macros, files and CMake target, in place of ``model``.
+        selftest: a library has ``model_selftest()``, by which another build of it proves its bits.
         progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
@@ -100,10 +105,11 @@ def export(
     """
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
+    Form(prefix, selftest).check(output)
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
-        weights=weights, progress=progress,
+        weights=weights, prefix=prefix, selftest=selftest, progress=progress,
     )  # fmt: skip
 
 
@@ -117,6 +123,8 @@ def build(
     output: Format = "firmware",
     max_ram_bytes: int | None = None,
     weights: Weights = "auto",
+    prefix: str = "",
+    selftest: bool = False,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Build a compiled model for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -130,6 +138,8 @@ def build(
             expected="--weights auto or flash",
             hint="their sections are .rodata.weights.*",
         )
+    form = Form(prefix, selftest)
+    form.check(output)
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
@@ -139,7 +149,16 @@ def build(
     with scratch_beside(place) as scratched:
         part = scratched / "export"
         write = functools.partial(
-            _write_first_that_fits, compiled, target, part, optimize, output, weights, max_ram_bytes, progress
+            _write_first_that_fits,
+            compiled,
+            target,
+            part,
+            optimize,
+            output,
+            form,
+            weights,
+            max_ram_bytes,
+            progress,
         )
         try:
             fitting = _fitting(found, max_ram_bytes, target)
@@ -276,6 +295,7 @@ def _write_first_that_fits(
     part: Path,
     optimize: gcc.Optimize,
     output: Format,
+    form: Form,
     weights: Weights,
     max_ram_bytes: int | None,
     progress: Progress,
@@ -285,7 +305,7 @@ def _write_first_that_fits(
         part.mkdir()
         manifest = write_sources(compiled, candidate, fitting, board, part, firmware=output == "firmware")
         if output == "library":
-            write_library(compiled, candidate.plan, manifest, part)
+            manifest = write_library(compiled, candidate.plan, manifest, part, board, optimize, form)
             return candidate.plan, _finish(part, manifest), ()
         arranging = Arranging(board, candidate.plan, weights, max_ram_bytes)
         try:

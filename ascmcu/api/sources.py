@@ -16,7 +16,7 @@ from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
 from ascmcu.codegen import board as board_code
-from ascmcu.codegen import library, licence, placing, renode
+from ascmcu.codegen import licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
@@ -30,7 +30,6 @@ from ascmcu.schedule import Plan
 from ascmcu.schedule.describe import describe
 from ascmcu.schedule.plan import Layer as PlanLayer
 from ascmcu.schedule.plan import scratch_name, state_name
-from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.identity import UNIDENTIFIED
 from ascmcu.toolchain.manifest import DUMPS, MANIFEST_VERSION, Layer, Manifest, Prediction, TensorSpec
 
@@ -218,17 +217,3 @@ def _buffer_bytes(plan: Plan, layer: PlanLayer) -> int:
     """Bytes of the buffers that bear the layer's name: what shares another's bytes is counted there."""
     own = {layer.node.output, state_name(layer), scratch_name(layer)}
     return sum(buffer.size_bytes for buffer in plan.buffers if buffer.name in own)
-
-
-def write_library(compiled: Compiled, plan: Plan, manifest: Manifest, folder: Path) -> None:
-    """Write what makes the sources of ``folder`` stand alone."""
-    ends = (manifest.inputs[0], manifest.outputs)
-    cmsis = (cmsis_dsp.C_FILES, cmsis_dsp.VERSION)
-    weights = manifest.flash_bytes["weights"]
-    sources = [path.read_text(encoding="utf-8") for path in folder.glob("*.[ch]")]
-    made = library.files(
-        compiled.name, compiled.sha256, plan, ends, weights, compiled.features, cmsis, sources
-    )
-    for name, content in made.items():
-        (folder / name).parent.mkdir(exist_ok=True)
-        (folder / name).write_text(content, encoding="utf-8")

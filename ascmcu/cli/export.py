@@ -44,6 +44,15 @@ from ascmcu.cli import names
     help="A firmware image, or a C library for your own firmware.",
 )  # fmt: skip
 @click.option(
+    "--prefix",
+    default="",
+    metavar="NAME",
+    help="Prefix of a library's symbols, macros and files. [default: model]",
+)
+@click.option(
+    "--selftest", is_flag=True, help="Give a library a function that proves its bits in your build."
+)
+@click.option(
     "--state", "states", multiple=True, metavar="IN:OUT",
     help="Input IN takes what output OUT gave in the step before. Names or numbers. Can be repeated.",
 )  # fmt: skip
@@ -67,7 +76,8 @@ from ascmcu.cli import names
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
-    states: tuple[str, ...], max_ram: int | None, weights: Any, limits: tuple[str, ...], as_json: bool,
+    prefix: str, selftest: bool, states: tuple[str, ...], max_ram: int | None, weights: Any, limits: tuple[str, ...],
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
@@ -81,7 +91,7 @@ def command(
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
             optimize=optimize, output=output, max_ram_bytes=max_ram, weights=weights,
-            states=states, progress=progress,
+            states=states, prefix=prefix, selftest=selftest, progress=progress,
         )  # fmt: skip
     for notice in result.notices:
         click.echo(notice, err=True)

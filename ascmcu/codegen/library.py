@@ -37,6 +37,9 @@ def files(
     features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
     sources: Iterable[str],
+    *,
+    prefix: str = "",
+    selftest: bool = False,
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
@@ -49,15 +52,18 @@ def files(
         features: the front end that is part of the library, if any.
         cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
         sources: the generated C, whose headers go into the library.
+        prefix: of its names, which the CMake target then has.
+        selftest: ``selftest.c`` is part of it.
     """
     found = headers(sources)
-    target = re.sub(r"\W", "_", name)
+    target = prefix or re.sub(r"\W", "_", name)
     source, outputs = ends
     transposed = list(source.permutation) != sorted(source.permutation)
     needed = cmsis[0] if isinstance(features, FeatureSpec) else ()
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
+        "selftest": selftest,
         "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs,
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),

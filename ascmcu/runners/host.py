@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ascmcu.codegen import board as board_code
+from ascmcu.codegen.prefix import common_names
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
 from ascmcu.toolchain.gcc import build_host, compiler_version, host_identity
@@ -40,11 +41,17 @@ class HostRunner(ProcessRunner):
         return [str(program)]
 
     def _configure(self, folder: Path) -> None:
-        """Give a library export, which has no board files, the header that the application includes."""
+        """Give a library export, which has no board files, the header that the application includes, and one with a
+        prefix the names that the application knows."""
         if (folder / CONFIG).is_file():
             return
         (folder / "host").mkdir(exist_ok=True)
-        (folder / "host" / CONFIG).write_text(board_code.files(self.target.board)[CONFIG], encoding="utf-8")
+        files = {CONFIG: board_code.files(self.target.board)[CONFIG]}
+        if prefix := self.target.manifest.prefix:
+            headers = {p.name: p.read_text(encoding="utf-8") for p in folder.glob("*.h")}
+            files |= common_names(headers, prefix)
+        for name, text in files.items():
+            (folder / "host" / name).write_text(text, encoding="utf-8")
 
 
 RUNNER = HostRunner

@@ -297,18 +297,23 @@ def _units(
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
-    own = [folder / "model.c"] + ([folder / "frontend.c"] if frontend else [])
+    own = [_own(folder, name) for name in ("model.c", *(("frontend.c",) if frontend else ()))]
     own += sorted((firmware / "app").glob("*.c"))
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
-    if frontend and cmsis_dsp.needed_by((folder / "frontend.h").read_text(encoding="utf-8")):
+    if frontend and cmsis_dsp.needed_by(_own(folder, "frontend.h").read_text(encoding="utf-8")):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.
         units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
     return units
+
+
+def _own(folder: Path, name: str) -> Path:
+    """A file of the network; of a library with a prefix what gives it the common name, which lies in ``host``."""
+    return folder / name if (folder / name).is_file() else folder / "host" / name
 
 
 def _object_name(source: Path) -> str:

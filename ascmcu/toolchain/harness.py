@@ -55,21 +55,35 @@ def compile_harness(folder: Path, *, profile: bool = False, level: str = LEVEL) 
     home = paths.firmware() / "harness"
     counting = ('-DMODEL_CYCLES_HEADER="harness_cycles.h"',)
     includes = [f"-I{p}" for p in (folder, home, paths.firmware() / "kernels")]
-    flags = [*FLAGS, level, *strict(), *(counting if profile else ()), *includes]
-    objects = []
-    for source in (folder / "model.c", home / "harness.c"):
-        objects.append(folder / f"{source.stem}{'-profile' if profile else ''}.o")
-        _run([*flags, "-c", str(source), "-o", str(objects[-1])], folder)
-    return tuple(objects)
+    flags = [*FLAGS, level, *(counting if profile else ()), *includes]
+    suffix = "-profile.o" if profile else ".o"
+    sources = (folder / "model.c", home / "harness.c", home / "start.c")
+    return tuple(compiled(source, flags, folder / f"{source.stem}{suffix}") for source in sources)
 
 
 def link_harness(folder: Path, objects: Sequence[Path], weights: Weights = "flash") -> Harness:
     """The image of compiled objects."""
-    (folder / "weights.ld").write_text(f'REGION_ALIAS("WEIGHTS", {weights})\n', encoding="utf-8")
-    elf = folder / f"{objects[0].stem.replace('model', 'harness')}{'' if weights == 'flash' else '-ram'}.elf"
+    name = f"{objects[0].stem.replace('model', 'harness')}{'' if weights == 'flash' else '-ram'}.elf"
+    return linked(objects, folder / name, weights)
+
+
+def compiled(source: Path, flags: Sequence[str], to: Path) -> Path:
+    """The object file of one source.
+
+    Raises:
+        ToolError: no cross compiler.
+        BuildError: it failed; its output is in the error.
+    """
+    _run([*flags, *strict(), "-c", str(source), "-o", str(to)], source)
+    return to
+
+
+def linked(objects: Sequence[Path], elf: Path, weights: Weights = "flash") -> Harness:
+    """The image of any objects with a start of their own, in a part that is large enough."""
+    (elf.parent / "weights.ld").write_text(f'REGION_ALIAS("WEIGHTS", {weights})\n', encoding="utf-8")
     script = paths.firmware() / "harness" / "harness.ld"
-    linked = [*CORE, *_LINK, *map(str, objects), f"-L{folder}", "-T", str(script), "-o", str(elf)]
-    _run(linked, folder)
+    places = [f"-L{elf.parent}", "-T", str(script), "-o", str(elf)]
+    _run([*CORE, *_LINK, *map(str, objects), *places], elf)
     with elf.open("rb") as file:
         sizes = {s.name: int(s["sh_size"]) for s in ELFFile(file).iter_sections()}
     copied = sizes.get(".data", 0)
@@ -78,10 +92,10 @@ def link_harness(folder: Path, objects: Sequence[Path], weights: Weights = "flas
     return Harness(elf, flash_bytes, copied + sizes.get(".bss", 0))
 
 
-def _run(arguments: Sequence[str], folder: Path) -> None:
+def _run(arguments: Sequence[str], source: Path) -> None:
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     done = subprocess.run(
         [gcc, *arguments], capture_output=True, encoding="utf-8", errors="replace", check=False
     )
     if done.returncode != 0:
-        raise refused(gcc, folder / "model.c", done.stderr)
+        raise refused(gcc, source, done.stderr)

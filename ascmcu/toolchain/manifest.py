@@ -89,9 +89,8 @@ class Manifest:
     is a step.
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
     the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
-    as heard, for a network of one.
-    the plan, ``runner_up`` of the best one that was not taken, if there was one. ``files`` are all that the export
-    made, by their paths in its folder: what else lies there is the user's.
+    as heard, for a network of one. ``files`` are all that the export made, by their paths in its folder: what else lies
+    there is the user's. ``prefix`` is that of a library's names and files.
     """
 
     version: int
@@ -122,6 +121,7 @@ class Manifest:
     runner_up: Prediction | None = None
     detection: Detection | None = None
     files: tuple[str, ...] = ()
+    prefix: str = ""
 
     def __repr__(self) -> str:
         return (

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -15,6 +16,7 @@ from ascmcu.features import spec as feature_specs
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
 from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -46,13 +48,13 @@ int main(void)
 """
 
 
-def _model(folder: Path, shape: tuple[int, ...]) -> Path:
+def _model(folder: Path, shape: tuple[int, ...], units: int = 4) -> Path:
     window = {"kernel": [3, 3], "stride": [2, 1], "same": True, "act": "relu", "dilation": [1, 1]}
     steps = (
         Step("conv", (0,), {**window, "channels": 6, "groups": 1, "dead": 0}),
         Step("depthwise", (1,), {**window, "stride": [1, 1], "multiplier": 1, "dead": 0}),
         Step("mean", (2,), {"axes": [1, 2], "keep": False}),
-        Step("dense", (3,), {"units": 4, "flatten": False, "act": "none", "bias": True, "dead": 0}),
+        Step("dense", (3,), {"units": units, "flatten": False, "act": "none", "bias": True, "dead": 0}),
         Step("softmax", (4,)),
     )
     path = folder / "small-net.tflite"
@@ -118,6 +120,81 @@ def test_the_library_stands_alone_and_says_how_to_use_it(tmp_path: Path) -> None
     assert "frontend.c" not in readme
 
 
+TWO = r"""
+#include <stdio.h>
+#include "one.h"
+#include "one_frontend.h"
+#include "one_selftest.h"
+#include "two.h"
+#include "two_frontend.h"
+#include "two_selftest.h"
+
+_Alignas(8) unsigned char shared[ONE_ARENA_BYTES > TWO_ARENA_BYTES ? ONE_ARENA_BYTES : TWO_ARENA_BYTES];
+
+int main(void)
+{
+    const ONE_INPUT_TYPE shape[ONE_INPUT_RANK] = ONE_INPUT_SHAPE;
+    const bool passed = one_selftest() && two_selftest() && one_frontend_selftest() && two_frontend_selftest()
+        && one_selftest();
+    printf("%d %d %d\n", passed, shape[1], ONE_INPUT_ZERO_POINT);
+    return one_selftest_hash() != two_selftest_hash() ? 0 : 1;
+}
+"""
+
+
+@needs_cmake
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+@pytest.mark.parametrize("shared", [False, True])
+def test_two_with_front_ends_in_one_program(tmp_path: Path, shared: bool) -> None:
+    """Their names are their own, and so are their arenas, or one is enough for both."""
+    model = _model(tmp_path, (1, 49, 40, 1))
+    app, exports = tmp_path / "app", {}
+    for prefix, board in (("one", "nucleo-f446"), ("two", "nucleo-l476")):
+        exports[prefix] = api.export(
+            model, board, app / prefix, output="library", features="micro_speech", prefix=prefix, selftest=True,
+            schedule="rows" if prefix == "one" else "layers",
+        )  # fmt: skip
+        model = _model(tmp_path, (1, 49, 40, 1), units=3)
+        for path in (app / prefix).glob("*.[ch]"):
+            assert path.name.startswith(prefix)
+    lines = [f"target_compile_definitions({p} PRIVATE {p.upper()}_ARENA=shared)" for p in exports if shared]
+    (app / "main.c").write_text(TWO)
+    (app / "CMakeLists.txt").write_text(
+        "cmake_minimum_required(VERSION 3.16)\nproject(app C)\nadd_subdirectory(one)\nadd_subdirectory(two)\n"
+        "add_executable(app main.c)\ntarget_link_libraries(app PRIVATE one two)\n" + "\n".join(lines)
+    )
+    _built(app)
+    done = subprocess.run([app / "out" / "app"], capture_output=True, text=True)
+    zero_point = exports["one"].manifest.inputs[0].zero_point
+    assert (done.returncode, done.stdout) == (0, f"1 49 {zero_point}\n")
+
+
+@pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
+def test_the_self_test_fails_where_a_weight_differs(tmp_path: Path) -> None:
+    """And the header tells what was measured."""
+    model, net = _model(tmp_path, (1, 9, 8, 3)), tmp_path / "net"
+    api.export(model, "nucleo-f446", net, output="library", selftest=True)
+    header = (net / "model.h").read_text()
+    figures = dict(re.findall(r"#define (MODEL_\w+) (\d+)$", header, re.MULTILINE))
+    assert 0 < int(figures["MODEL_STACK_BYTES"]) < 2048 and int(figures["MODEL_PUSH_CYCLES"]) > 1000
+    assert figures["MODEL_MASKS_INTERRUPTS"] == "0" and figures["MODEL_INPUT_ELEMENTS"] == "216"
+    (net / "main.c").write_text(
+        '#include "selftest.h"\nint main(void) { return model_selftest() ? 0 : 1; }\n'
+    )
+    built = ["gcc", *LANGUAGE, *WARNINGS, "-Werror", "-o", str(net / "app")]
+    sources = [str(net / name) for name in ("main.c", "model.c", "selftest.c")]
+    subprocess.run([*built, *sources], check=True)
+    assert subprocess.run([net / "app"]).returncode == 0
+    code = (net / "model.c").read_text()
+    weights = re.search(r"MODEL_SECTION\(\"\.rodata\.weights\.weights_\d+\"\) = \{\n\s+(-?\d+)", code)
+    assert weights is not None
+    (net / "model.c").write_text(
+        f"{code[: weights.start(1)]}{int(weights[1]) + (1 << 20)}{code[weights.end(1) :]}"
+    )
+    subprocess.run([*built, *sources], check=True)
+    assert subprocess.run([net / "app"]).returncode == 1
+
+
 @needs_cmake
 @pytest.mark.skipif(cmsis_dsp.available() is None, reason="CMSIS-DSP was not fetched")
 def test_with_a_front_end(tmp_path: Path) -> None:
@@ -155,10 +232,11 @@ def test_with_the_integer_front_end_and_no_other_library(tmp_path: Path) -> None
 
 
 @pytest.mark.skipif(not shutil.which("gcc"), reason="no gcc")
-def test_its_network_can_be_benched_on_this_machine(tmp_path: Path) -> None:
-    """The application asks for a board's name, which a library's folder does not hold."""
+@pytest.mark.parametrize("prefix", ["", "wake_word"])
+def test_its_network_can_be_benched_on_this_machine(tmp_path: Path, prefix: str) -> None:
+    """The application asks for a board's name, which a library's folder does not hold, and knows no prefix."""
     model = _model(tmp_path, (1, 9, 8, 3))
-    api.export(model, "nucleo-f446", tmp_path / "net", output="library")
+    api.export(model, "nucleo-f446", tmp_path / "net", output="library", prefix=prefix)
     x = np.random.default_rng(4).integers(-128, 128, (2, 1, 9, 8, 3)).astype(np.int8)
     np.save(tmp_path / "x.npy", x)
     result = api.bench(

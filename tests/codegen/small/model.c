@@ -129,7 +129,12 @@ static const int32_t exponentials_6[256] MODEL_SECTION(".rodata.weights.exponent
 
 /* ---- Activations ---- */
 
+#ifdef MODEL_ARENA
+extern uint8_t MODEL_ARENA[]; /* of the caller, aligned to 8 bytes */
+#define arena MODEL_ARENA
+#else
 static _Alignas(8) uint8_t arena[248] MODEL_SECTION(".bss.model");
+#endif
 
 /* t0: i8 1x8x4x2, a ring of 3 rows. */
 static inline int8_t *t0(int32_t row)
