@@ -84,6 +84,7 @@ def compile_model(
     word = wakeword.beside(model) if given == model else wakeword.of(given)
     source, data = tflite.load(model)
     source, notices = _with_states(source, states)
+    notices = (*notices, *_other_signatures(data, model.name))
     embedded, labels, labels_source = _metadata(data, source, model.name)
     if embedded is None and word is not None:
         embedded = word.features
@@ -132,6 +133,15 @@ def _with_states(source: Graph, states: Sequence[str]) -> tuple[Graph, tuple[str
         f"{entry} is state: it takes what output {exit_} gave in the step before" for entry, exit_ in pairs
     )
     return graph, tuple(told)
+
+
+def _other_signatures(data: bytes, name: str) -> tuple[str, ...]:
+    """What is to be said of a file with several networks."""
+    found = tflite.signatures(data, name)
+    if len(found) < 2:
+        return ()
+    others = ", ".join(found[1:])
+    return (f"the file has {len(found)} signatures: {found[0]} is compiled, {others} not",)
 
 
 def _named(features: PathLike | Literal[False]) -> Spec | None:

@@ -30,19 +30,23 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 # Operators that have no other form than this one.
 BUILTINS = (
     "LESS", "LESS_EQUAL", "GREATER", "GREATER_EQUAL", "EQUAL", "NOT_EQUAL", "LOGICAL_AND", "LOGICAL_OR", "LOGICAL_NOT",
-    "FILL", "RANGE",
+    "FILL", "RANGE", "DENSIFY",
 )  # fmt: skip
 
 
 def counts(builtin: str, dtype: DType) -> bool:
     """Whether it is one of these operators, with a result of ``dtype``."""
-    return builtin == "FILL" or (dtype in _COUNTING and (builtin == "RANGE" or builtin in _FUNCTIONS))
+    return builtin in ("FILL", "DENSIFY") or (
+        dtype in _COUNTING and (builtin == "RANGE" or builtin in _FUNCTIONS)
+    )
 
 
 def evaluate(builtin: str, inputs: Sequence[Array], dtype: DType) -> Array:
     """The operator's result of ``dtype``."""
     if builtin == "FILL":
         return np.full([int(n) for n in inputs[0].reshape(-1)], inputs[1].reshape(-1)[0], dtype.numpy)
+    if builtin == "DENSIFY":
+        return inputs[0]
     if builtin == "RANGE":
         return np.arange(*(int(v.reshape(-1)[0]) for v in inputs), dtype=dtype.numpy)
     return np.asarray(_FUNCTIONS[builtin](*inputs), dtype.numpy)

@@ -12,7 +12,7 @@ import numpy as np
 import tflite
 
 from ascmcu.errors import DamagedError, ModelError
-from ascmcu.frontends import arithmetic, loops
+from ascmcu.frontends import arithmetic, loops, packed, unsigned
 from ascmcu.frontends.flatbuffer import CORRUPT, buffer_of, builtin_name, indices, options_of
 from ascmcu.frontends.operator_context import OperatorContext
 from ascmcu.frontends.variables import BUILTINS as VARIABLE_BUILTINS
@@ -41,6 +41,8 @@ _DTYPES = {
     tflite.TensorType.FLOAT16: DType.FLOAT16,
     tflite.TensorType.BOOL: DType.BOOL,
 }
+# 4-bit constants are kept as 8-bit ones.
+_INT4 = 17
 _TYPE_NAMES = {v: k for k, v in vars(tflite.TensorType).items() if k.isupper()}
 
 
@@ -65,6 +67,7 @@ class Importer:
         self.suffix = ""
         self.number = subgraph
         self.constants: dict[tuple[int, int], Tensor] = {}
+        self.signed = unsigned.Signed(self)
         # Computed tensors that depend on an input.
         self.unknown: set[str] = set()
 
@@ -80,6 +83,7 @@ class Importer:
         ]
         if not inputs or not outputs:
             raise ModelError("the model has no input or no output", where=self.name)
+        self._check_batch(inputs)
         for name, value in self.variables.constants().items():
             self.tensors[name] = with_tensor(self.tensors[name], data=value)
         taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
@@ -95,6 +99,17 @@ class Importer:
         )
         self._check_computed(graph)
         return graph.replace()
+
+    def _check_batch(self, inputs: Sequence[Tensor]) -> None:
+        for x in inputs:
+            if len(x.shape) == 4 and x.shape[0] > 1:
+                raise ModelError(
+                    f"the model takes {x.shape[0]} inputs at once",
+                    where=f"{self.name}: {x.describe()}",
+                    expected="a batch of 1",
+                    found=list(x.shape),
+                    hint="convert the model with batch size 1",
+                )
 
     def _operators(self) -> None:
         """Import the tensors, then the operators in file order."""
@@ -163,7 +178,7 @@ class Importer:
         inner = Importer(self.model, self.data, self.name, subgraph)
         inner.tensors, inner.nodes, inner.constants = self.tensors, self.nodes, self.constants
         inner.own_states, inner.suffix = self.own_states, f"{self.suffix}@{number}"
-        inner.unknown = self.unknown
+        inner.unknown, inner.signed = self.unknown, self.signed
         return inner.inlined(values)
 
     def inlined(self, values: Sequence[loops.Value]) -> list[loops.Value]:
@@ -264,7 +279,7 @@ class Importer:
         raw = self.subgraph.Tensors(index)
         name = self._unique_name((raw.Name() or b"").decode("utf-8", "replace"), index)
         where = f"{self.name}: tensor {index} '{name}'"
-        dtype = _DTYPES.get(raw.Type())
+        dtype = DType.INT8 if self._is_int4_constant(raw, where) else _DTYPES.get(raw.Type())
         if dtype is None:
             # Refused only when an operator uses it: string and resource tensors may lie around unused.
             return None
@@ -284,10 +299,6 @@ class Importer:
             )
         if raw.ShapeSignatureLength() > 0 and int(np.min(raw.ShapeSignatureAsNumpy())) < 0:
             self.dynamic.add(index)
-        if raw.Sparsity() is not None:
-            raise ModelError(
-                "sparse tensors are not supported", where=where, hint="convert the model without sparsity"
-            )
         tensor = Tensor(name, shape, dtype, self._quantization(raw, shape, where), None, index)
         constant = self._constant(raw, tensor, where)
         tensor = Tensor(name, shape, dtype, tensor.quant, constant, index)
@@ -334,6 +345,14 @@ class Importer:
         buffer = buffer_of(self.model, raw.Buffer(), where)
         if buffer is None:
             return None
+        try:
+            if raw.Type() == _INT4:
+                buffer = packed.nibbles(buffer, tensor.elements)
+            if raw.Sparsity() is not None:
+                stored = np.frombuffer(buffer.tobytes(), tensor.dtype.numpy)
+                return packed.dense(stored, tensor.shape, raw.Sparsity())
+        except CORRUPT as error:
+            raise DamagedError("a packed constant is damaged", where=where, found=error) from error
         if len(buffer) != tensor.size_bytes:
             raise DamagedError(
                 "a constant's buffer does not have the tensor's size",
@@ -342,6 +361,9 @@ class Importer:
                 found=f"{len(buffer)} bytes",
             )
         return np.frombuffer(buffer.tobytes(), tensor.dtype.numpy).reshape(tensor.shape)
+
+    def _is_int4_constant(self, raw: Any, where: str) -> bool:
+        return raw.Type() == _INT4 and buffer_of(self.model, raw.Buffer(), where) is not None
 
     def _tensor_at(self, index: int, role: str) -> Tensor:
         if not 0 <= index < len(self.by_index):
@@ -400,6 +422,9 @@ class Importer:
         wide = bool(outputs) and outputs[0].dtype is DType.INT16
         op = registry.importer(builtin, floats=floats, wide=wide)
         between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
+        stated, signed = outputs, unsigned.handled(builtin, outputs)
+        if signed:
+            inputs, outputs = self.signed.inputs(builtin, inputs, outputs), self.signed.outputs(outputs)
         ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw), between)
         if op is None:
             # The survey speaks of the first output's type, which may be one that is not imported.
@@ -413,6 +438,8 @@ class Importer:
             raise ctx.damage(
                 "operator is malformed", outputs[0], found=f"{type(error).__name__}: {error}"
             ) from error
+        if signed:
+            self.signed.written(outputs, stated, before)
         if self.suffix:
             self._fold_new(before)
 

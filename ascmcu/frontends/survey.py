@@ -15,11 +15,15 @@ import tflite
 
 from ascmcu.errors import ModelError
 from ascmcu.frontends import arithmetic, loops, variables
-from ascmcu.frontends.flatbuffer import builtin_name
+from ascmcu.frontends.flatbuffer import builtin_name, options_of
 from ascmcu.ir import registry
 
 _TYPE_NAMES = {v: k.lower() for k, v in vars(tflite.TensorType).items() if k.isupper()}
 _MOST_LAYERS = 3
+# The options that name another subgraph.
+_CALLS = (
+    "CondSubgraphIndex", "BodySubgraphIndex", "ThenSubgraphIndex", "ElseSubgraphIndex", "InitSubgraphIndex",
+)  # fmt: skip
 
 _BEHIND_FEATURES = "export the network behind the features, and describe them with --features"
 # Custom operators by the beginning of their name: what they are, and what to do.
@@ -90,7 +94,9 @@ class Survey:
     Attributes:
         inputs, outputs: name, element type and shape of the main subgraph's ends.
         subgraphs: how many there are; loops, branches and initial values have their own.
-        operators: by name and element type, in the order of their first use.
+        signatures: the names under which the file's subgraphs can be called; the first subgraph is the one compiled.
+        operators: of the first subgraph and of those that it calls, by name and element type, in the order of their
+            first use.
         constant_bytes: bytes of all constants.
         macs: multiply–accumulates of one pass through convolutions and dense layers whose shapes are known; loops are
             counted once.
@@ -99,6 +105,7 @@ class Survey:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     subgraphs: int
+    signatures: tuple[str, ...]
     operators: tuple[OperatorUse, ...]
     constant_bytes: int
     macs: int
@@ -118,7 +125,7 @@ def survey(model: Any) -> Survey:
     found: dict[tuple[str, str], list[str]] = {}
     buffers: dict[int, int] = {}
     macs = 0
-    for number in range(model.SubgraphsLength()):
+    for number in reached(model):
         graph = model.Subgraphs(number)
         for index in range(graph.OperatorsLength()):
             raw = graph.Operators(index)
@@ -136,10 +143,36 @@ def survey(model: Any) -> Survey:
         tuple(_describe(main, main.Inputs(i)) for i in range(main.InputsLength())),
         tuple(_describe(main, main.Outputs(i)) for i in range(main.OutputsLength())),
         model.SubgraphsLength(),
+        tuple(signatures(model)),
         tuple(_use(name, dtype, places) for (name, dtype), places in found.items()),
         sum(buffers.values()),
         macs,
     )
+
+
+def reached(model: Any) -> list[int]:
+    """The first subgraph and those that it calls: bodies and conditions of loops, branches, initial values.
+
+    Raises:
+        ModelError: an operator's code is out of range.
+    """
+    found, waiting = [], [0] if model.SubgraphsLength() else []
+    while waiting:
+        number = waiting.pop(0)
+        found.append(number)
+        graph = model.Subgraphs(number)
+        for index in range(graph.OperatorsLength()):
+            options = options_of(graph.Operators(index))
+            called = [int(getattr(options, name)()) for name in _CALLS if hasattr(options, name)]
+            waiting += [n for n in called if 0 < n < model.SubgraphsLength() and n not in (*found, *waiting)]
+    return found
+
+
+def signatures(model: Any) -> list[str]:
+    """The names of the file's signatures, in the order of their subgraphs."""
+    found = [model.SignatureDefs(i) for i in range(model.SignatureDefsLength())]
+    found.sort(key=lambda s: s.SubgraphIndex())
+    return [(s.SignatureKey() or b"").decode("utf-8", "replace") for s in found]
 
 
 def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:

@@ -61,6 +61,13 @@ def read_survey(path: Path) -> tuple[survey.Survey, bytes]:
         return survey.survey(model), data
 
 
+def signatures(data: bytes, name: str) -> tuple[str, ...]:
+    """The names under which the file's networks can be called, that of the first subgraph first."""
+    model = root(data, name)
+    with corruption(name):
+        return tuple(survey.signatures(model))
+
+
 def metadata(data: bytes, name: str) -> dict[str, bytes]:
     """The model's metadata buffers by name."""
     model = root(data, name)

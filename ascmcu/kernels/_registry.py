@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from ascmcu.errors import VerifyError
 from ascmcu.ir.layout import ROW_MAJOR, Layout
 from ascmcu.ir.op import Inputs, Op
-from ascmcu.ir.types import Tensor
+from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 
 # (op, inputs, output, tuning) → the kernel's constants, or None where it would not be exact, does not apply, or has
@@ -44,6 +44,7 @@ class Kernel:
         op: what it does.
         reads: the kinds of layout that its run-time inputs may have.
         writes: those that its output may have.
+        wide_weights: whether it takes int16 weights beside int8 inputs.
         cost: what it takes, as far as that is known before it is lowered.
         lower: its constants for one layer.
     """
@@ -52,13 +53,19 @@ class Kernel:
     op: type[Op]
     reads: tuple[Layout, ...]
     writes: tuple[Layout, ...]
+    wide_weights: bool
     cost: Cost
     lower: Lower
 
     def fits(self, inputs: Inputs, output: Tensor) -> bool:
         """Whether it reads and writes these layouts."""
         read = all(t is None or t.is_const or t.layout.kind in self.reads for t in inputs)
-        return read and output.layout.kind in self.writes
+        wide = len(inputs) > 1 and _is(inputs[0], DType.INT8) and _is(inputs[1], DType.INT16)
+        return read and output.layout.kind in self.writes and (self.wide_weights or not wide)
+
+
+def _is(tensor: Tensor | None, dtype: DType) -> bool:
+    return tensor is not None and tensor.dtype is dtype
 
 
 _KERNELS: dict[type[Op], list[Kernel]] = {}
@@ -69,6 +76,7 @@ def kernel(
     cost: Cost,
     reads: Sequence[Layout] = (ROW_MAJOR,),
     writes: Sequence[Layout] = (ROW_MAJOR,),
+    wide_weights: bool = False,
 ) -> Callable[[L], L]:
     """Decorator of a module's ``lower``: make it known as a kernel of ``ops`` under the module's name."""
 
@@ -78,7 +86,7 @@ def kernel(
             known = _KERNELS.setdefault(op, [])
             if any(k.name == name for k in known):
                 raise VerifyError(f"kernel '{name}' is registered twice", where=op.__name__)
-            known.append(Kernel(name, op, tuple(reads), tuple(writes), cost, lower))
+            known.append(Kernel(name, op, tuple(reads), tuple(writes), wide_weights, cost, lower))
         return lower
 
     return registered

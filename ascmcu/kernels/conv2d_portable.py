@@ -23,6 +23,7 @@ class Params:
     groups: int
     x_zero_point: int
     x_type: str
+    w_type: str
     y_type: str
     requant: RequantParams
 
@@ -37,7 +38,7 @@ class Params:
         return self.window.out_c // self.groups
 
 
-@kernel(Conv2D, cost=Cost(mac=12, output=40))
+@kernel(Conv2D, wide_weights=True, cost=Cost(mac=12, output=40))
 def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Weights stay (O, kernel_h, kernel_w, I)."""
     x, weights, bias = op.operands(inputs)
@@ -48,6 +49,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         groups=op.groups(x, weights),
         x_zero_point=x.zero_point,
         x_type=x.dtype.c_name,
+        w_type=weights.dtype.c_name,
         y_type=output.dtype.c_name,
         requant=requant,
     )

@@ -23,11 +23,12 @@ class Params:
     multiplier: int
     x_zero_point: int
     x_type: str
+    w_type: str
     y_type: str
     requant: RequantParams
 
 
-@kernel(DepthwiseConv2D, cost=Cost(mac=17, output=40))
+@kernel(DepthwiseConv2D, wide_weights=True, cost=Cost(mac=17, output=40))
 def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Weights stay (kernel_h, kernel_w, channels)."""
     x, weights, bias = op.operands(inputs)
@@ -39,6 +40,7 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
         multiplier=weights.shape[3] // x.shape[3],
         x_zero_point=x.zero_point,
         x_type=x.dtype.c_name,
+        w_type=weights.dtype.c_name,
         y_type=output.dtype.c_name,
         requant=requant,
     )

@@ -10,7 +10,7 @@ import numpy as np
 
 from ascmcu.errors import DamagedError
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ops import _activation, _scales
 from ascmcu.ops._fixed import (
     I64,
@@ -139,7 +139,9 @@ def require_weights(
         )  # fmt: skip
     if not weights.is_const:
         raise ctx.error("weights must be constant", weights)
-    if weights.dtype is not DType.INT8 or weights.quant is None:
+    # No file has int16 weights here: they come of ``centred``.
+    kinds = (DType.INT8,) if weights.source_index >= 0 else (DType.INT8, DType.INT16)
+    if weights.dtype not in kinds or weights.quant is None:
         raise ctx.error(
             "weights must be int8",
             weights,
@@ -156,6 +158,23 @@ def require_weights(
         raise ctx.error(
             "bias does not fit", bias, expected=f"constant int32 [{channels}]", found=bias.describe()
         )
+
+
+def centred(ctx: ImportContext, weights: Tensor, *, wide: bool = False) -> Tensor:
+    """Weights without zero point, where 8 bits hold them; with ``wide`` in 16 bits where they do not.
+
+    Kernels are made for weights without one. A dense layer also has kernels that take it off.
+    """
+    if weights.data is None or weights.dtype is not DType.INT8 or weights.zero_point == 0:
+        return weights
+    values = weights.data.astype(np.int16) - np.int16(weights.zero_point)
+    fits = int(values.min()) >= -128 and int(values.max()) <= 127
+    if not (fits or wide):
+        return weights
+    quant = Quantization(weights.quantization.scales, (0,), weights.quantization.axis)
+    dtype = DType.INT8 if fits else DType.INT16
+    like = Tensor(weights.name, weights.shape, dtype, quant)
+    return ctx.constant(f"{weights.name}.centred", values.astype(dtype.numpy), like)
 
 
 def largest_scale(weights: Tensor) -> float:

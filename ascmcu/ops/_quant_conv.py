@@ -13,7 +13,9 @@ from ascmcu.ops import _conv, _quant
 
 @dataclass(frozen=True)
 class QuantizedConvolution(_conv.Convolution):
-    """Base: clamp(requant(bias + Σ weight · (x − zero point))), rounded twice; inputs x, weights int8, bias int32."""
+    """Base: clamp(requant(bias + Σ weight · (x − zero point))), rounded twice; inputs x, weights, bias int32.
+
+    Weights are int8, or int16 where a zero point was taken off and 8 bits do not hold the rest."""
 
     clamp: tuple[int, int]
 
@@ -23,6 +25,7 @@ class QuantizedConvolution(_conv.Convolution):
         x, weights, bias = _conv.import_operands(ctx)
         output, channels = ctx.outputs[0], weights.shape[cls.CHANNELS]
         _quant.require_quantized(ctx, x, output)
+        weights = _quant.centred(ctx, weights, wide=True)
         _quant.require_weights(ctx, x, weights, bias, channels)
         _quant.require_ratio(ctx, x.scale, _quant.largest_scale(weights))
         window = _conv.import_window(ctx, x, weights)

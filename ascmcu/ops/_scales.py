@@ -62,6 +62,23 @@ def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
     return _multiplier(double(*factors, over=over))
 
 
+def as_one_product(a: float, b: float, *, over: float) -> float:
+    """A factor in place of ``b`` with which ``double_multiplier`` gives what a product rounded to float32 gives.
+
+    It is ``b`` but for the product's rounding; the first of its neighbours that gives the same integers is taken.
+    """
+    product = single(a, b)
+    wanted = quantize_multiplier(double(product, over=over))
+    near = product / a
+    for _ in range(4):
+        near = float(np.nextafter(near, 0.0))
+    for _ in range(9):
+        if quantize_multiplier(double(a, near, over=over)) == wanted:
+            return near
+        near = float(np.nextafter(near, np.inf))
+    raise VerifyError("no factor gives the product's multiplier", found=(a, b, over))
+
+
 def power_of_two(scale: float) -> int | None:
     """``CheckedLog2``: the exponent of a power of two, or of what is within a thousandth of one."""
     if scale <= 0:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,14 +24,16 @@ class FullyConnected(_dense.Dense):
     """y[…,o] = clamp(requant(b[o] + Σ (w[o,i] − w zero point) · (x[…,i] − zero point))); inputs x, w, b.
 
     With ``flatten`` all of x is one vector (the shape is (1, O)); else the last axis is the vector and
-    ``keep_dims`` tells whether the leading axes stay. The reference kernel rounds once, in double precision
-    (tflite reference_integer_ops::FullyConnected with scales; CMSIS-NN and the optimised resolver round twice).
+    ``keep_dims`` tells whether the leading axes stay. The reference kernel rounds ``once``, in double precision
+    (tflite reference_integer_ops::FullyConnected with scales; CMSIS-NN and the optimised resolver round twice); that of
+    uint8 layers rounds twice (reference_ops::FullyConnected).
     """
 
     KIND = "fully_connected"
     READS_FLAT = True
     FAMILY = "dense"
     clamp: tuple[int, int]
+    once: bool = True
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
@@ -38,6 +41,7 @@ class FullyConnected(_dense.Dense):
         x, weights, bias = _dense.import_operands(ctx)
         output = ctx.outputs[0]
         _quant.require_quantized(ctx, x, output)
+        weights = _quant.centred(ctx, weights)
         _quant.require_weights(ctx, x, weights, bias, weights.shape[0])
         _quant.require_ratio(ctx, x.scale, _quant.largest_scale(weights))
         if bias is None:
@@ -53,7 +57,7 @@ class FullyConnected(_dense.Dense):
     def requantization(self, inputs: Inputs, output: Tensor) -> _quant.Requantization:
         """Accumulator → output."""
         x, weights, _ = self.operands(inputs)
-        return _quant.requantization(x, weights, output, weights.shape[0], self.clamp, once=True)
+        return _quant.requantization(x, weights, output, weights.shape[0], self.clamp, once=self.once)
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Products are summed in float64, which is exact below 2⁵³."""
@@ -72,7 +76,7 @@ class FullyConnected(_dense.Dense):
             data = weights.values.reshape(-1, *x.shape[1:]).transpose(0, 2, 1, 3)
             return Swapped(self, ((1, np.ascontiguousarray(data).reshape(weights.shape)),))
         if x.shape[3] == weights.shape[1] and len(output.shape) == 4:
-            return Swapped(FullyConnected(swap_pair(self.output_shape), self.clamp))
+            return Swapped(dataclasses.replace(self, output_shape=swap_pair(self.output_shape)))
         return None
 
     def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:

@@ -154,17 +154,6 @@ def test_absurd_shape() -> None:
     assert "tensor 2 'y'" in message and "[1073741824, 1073741824]" in message
 
 
-def test_sparse_tensor() -> None:
-    def edit(s: Any, model: Any) -> None:
-        model.subgraphs[0].tensors[1].sparsity = s.SparsityParametersT()
-
-    assert _message(_edited(edit)) == (
-        "sparse tensors are not supported\n"
-        "  where:    net.tflite: tensor 1 'w'\n"
-        "  hint:     convert the model without sparsity"
-    )
-
-
 @pytest.mark.parametrize("weights", ["int8", "float32"])
 def test_float_activations_compile(weights: str) -> None:
     graph = tflite.parse(_dense("float32", weights), "net.tflite")
