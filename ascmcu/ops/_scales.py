@@ -53,6 +53,20 @@ def rounded_multiplier(*factors: float, over: float) -> tuple[int, int]:
     return _multiplier(single(double(*factors, over=over)))
 
 
+def product(*factors: float, over: float) -> float:
+    """A product formed in float32, over a scale widened to ``double`` (``GetQuantizedConvolutionMultipler``)."""
+    return single(*factors) / over
+
+
+def product_multiplier(*factors: float, over: float) -> tuple[int, int]:
+    """``QuantizeMultiplier`` of ``product``: (mantissa, shift).
+
+    Raises:
+        VerifyError: it is too large: the import let it pass.
+    """
+    return _multiplier(product(*factors, over=over))
+
+
 def double_multiplier(*factors: float, over: float) -> tuple[int, int]:
     """``QuantizeMultiplier`` of a product formed in double precision: (mantissa, shift).
 

@@ -385,6 +385,8 @@ def _products(drawn: Drawn) -> int:
             return out * shapes[1][1] * shapes[1][2]
         case "fully_connected":
             return out * shapes[1][1]
+        case "batch_matmul":
+            return out * shapes[1][-1]
     return 0
 
 

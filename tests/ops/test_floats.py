@@ -21,7 +21,7 @@ LOOSE = {"tanh": 5e-5, "logistic": 5e-5, "gelu": 5e-5}
 
 
 # Operators of any element type.
-MOVING = {"reshape", "depth_to_space"}
+MOVING = {"reshape", "depth_to_space", "transpose"}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

@@ -12,7 +12,7 @@ A row names the TFLite operator, its options, its inputs and its outputs::
 
 Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``fill``, with ``axis`` quantized per
 slice of it; ``bias`` int32, ``wide_bias`` int64; ``values`` given int32 constants (axes, shapes); ``const`` a random
-quantized constant; ``real`` a random float32 one; ``none`` an absent one.
+quantized constant; ``real`` a random float32 one; ``none`` an absent one; ``again`` the input of that number once more.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
 (tests/support/recurrent.py) in place of inputs and output.
@@ -64,6 +64,9 @@ class Case:
         for spec in self.row["inputs"]:
             if spec.get("none"):
                 indices.append(-1)
+                continue
+            if "again" in spec:
+                indices.append(indices[spec["again"]])
                 continue
             indices.append(len(tensors))
             tensors.append(_input(spec, tensors, rng))

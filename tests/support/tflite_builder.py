@@ -93,7 +93,8 @@ _OPTIONS = {
     "RESIZE_NEAREST_NEIGHBOR": "ResizeNearestNeighborOptions", "L2_NORMALIZATION": "L2NormOptions",
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "BidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
-    "TRANSPOSE_CONV": "TransposeConvOptions", "WHILE": "WhileOptions", "LESS": "LessOptions",
+    "TRANSPOSE_CONV": "TransposeConvOptions", "BATCH_MATMUL": "BatchMatMulOptions",
+     "WHILE": "WhileOptions", "LESS": "LessOptions",
 }  # fmt: skip
 
 

@@ -126,6 +126,15 @@ def _layer(builtin: str, dynamic: bool, draw: Draw) -> Trial:
     return _trial(draw, model(stored), shape, model(_float("w", weights, expanded)))
 
 
+@family("BATCH_MATMUL", name="BATCH_MATMUL, float32", dtypes=FLOAT)
+def matmul(draw: Draw) -> Trial:
+    depth, width, across = draw.pick(1, 3, 8, 65), draw.pick(1, 2, 4, 7), draw.chance(0.5)
+    shape = (1, depth, 3) if across else (1, 3, depth)
+    other = _float("b", (depth, width), _values(draw, (depth, width)))
+    data = single("BATCH_MATMUL", [_float("a", shape), other], _float("y", (1, 3, width)), adjX=across)
+    return _trial(draw, data, shape)
+
+
 for _make, _builtins in ((_unary, UNARY), (_binary, BINARY), (_pool, POOLS), (_reduction, REDUCTIONS)):
     for _builtin in _builtins:
         family(_builtin, name=f"{_builtin}, float32", dtypes=FLOAT)(functools.partial(_make, _builtin))

@@ -304,3 +304,25 @@ def dense(draw: Draw) -> Trial:
     sums = (flat(sets) - zero) @ weights.astype(np.int64).T
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 0, weights)
     return _layer(draw, "FULLY_CONNECTED", sets, spec, sums, zero, "double", {}, sums.shape[1:])
+
+
+@family("BATCH_MATMUL")
+def matmul(draw: Draw) -> Trial:
+    """Both operands have zero points; the second one is constant."""
+    depth, width, zero = draw.pick(1, 3, 8, 65), draw.pick(1, 2, 4, 7), draw.zero_point()
+    sets, scale = draw.sets((1, 3, depth)), draw.scale()
+    other = draw.tensor(
+        "b", (1, width, depth), draw.scale(), draw.zero_point(), data=draw.values((1, width, depth))
+    )
+    right = other.data.astype(np.int64) - other.zero_point
+    acc = (flat(sets) - zero) @ right[0].T
+    both = (scale, other.scales[0])
+    out_scale, out_zero = draw.tie(_scales.single(*both), acc), draw.zero_point()
+    answers = competing(
+        lambda f: f(acc, *both, over=out_scale),
+        formulas("float32 product, float64 quotient", "twice", factors=2),
+        clamps("none", out_scale, out_zero, draw.dtype),
+        out_zero,
+    )
+    x, y = draw.tensor("x", (1, 3, depth), scale, zero), draw.tensor("y", (1, 3, width), out_scale, out_zero)
+    return Trial(single("BATCH_MATMUL", [x, other], y, adjY=True), sets, answers)
