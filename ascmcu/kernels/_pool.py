@@ -10,6 +10,7 @@ from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels._work import Work, inside, work
 from ascmcu.ops import _window
 from ascmcu.ops._pool import Pool
+from ascmcu.ops._window import WindowParams
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,39 @@ def params(op: Pool, inputs: Inputs, output: Tensor) -> Params:
 def counted(k: Params, op: Pool, out_rows: int, *, average: bool) -> Work:
     """All rows: taps in the map, four channels or one at a time, then outputs."""
     w = k.window
-    columns = sum(inside(w.out_w, w.kernel_w, w.stride_w, 1, op.padding[2], w.in_w))
-    rows = inside(out_rows, w.kernel_h, w.stride_h, 1, w.pad_top, w.in_h)
+    rows, columns = _inside(w, op.padding[2], out_rows)
     if not k.accumulate:
-        taps = sum(rows) * w.in_c
-        counts = {
-            "outputs": out_rows * w.out_w * w.in_c,
-            "kernel_rows": taps * w.out_w,
-            "taps": taps * columns,
-        }
-        return work(counts)
+        return one_by_one(w, op.padding[2], out_rows)
     fours = k.fours and (average or k.high == _HIGHEST)
     step, outputs = ("fours", w.in_c // 4) if fours else ("ones", w.in_c)
     counts = {
-        "columns": sum(rows) * w.out_w,
-        step: sum(rows) * w.out_w * outputs,
-        f"{step}_taps": sum(rows) * columns * outputs,
+        "columns": rows * w.out_w,
+        step: rows * w.out_w * outputs,
+        f"{step}_taps": rows * columns * outputs,
         "finished": out_rows * w.out_w * w.in_c,
     }
     return work(counts)
+
+
+def one_by_one(w: WindowParams, left: int, out_rows: int) -> Work:
+    """All rows where each output looks at all of its window: outputs, their kernel rows, and taps in the map.
+
+    Args:
+        w: the window.
+        left: columns of padding in front.
+        out_rows: rows of the output.
+    """
+    rows, columns = _inside(w, left, out_rows)
+    counts = {
+        "outputs": out_rows * w.out_w * w.in_c,
+        "kernel_rows": rows * w.in_c * w.out_w,
+        "taps": rows * w.in_c * columns,
+    }
+    return work(counts)
+
+
+def _inside(w: WindowParams, left: int, out_rows: int) -> tuple[int, int]:
+    """Kernel rows of all output rows, and kernel columns of all output columns, that lie in the map."""
+    rows = inside(out_rows, w.kernel_h, w.stride_h, 1, w.pad_top, w.in_h)
+    columns = inside(w.out_w, w.kernel_w, w.stride_w, 1, left, w.in_w)
+    return sum(rows), sum(columns)

@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _float
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import window_loops
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.float_conv2d import FloatConv2D
 
@@ -46,4 +47,5 @@ def lower(op: FloatConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lo
         stored=block.stored,
         clamp=_float.clamp(op.activation),
     )
-    return Lowered(params, block.constants)
+    loops = window_loops(params.window, "float", output.shape[1], op.padding[2], depth)
+    return Lowered(params, block.constants, work=loops)

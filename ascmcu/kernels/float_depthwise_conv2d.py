@@ -13,6 +13,7 @@ from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import _float
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import window_loops
 from ascmcu.ops._float import values
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.float_depthwise_conv2d import FloatDepthwiseConv2D
@@ -75,4 +76,5 @@ def lower(op: FloatDepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuni
         stored=_float.stored(weights),
         clamp=_float.clamp(op.activation),
     )
-    return Lowered(params, tuple(constants))
+    loops = window_loops(params.window, "float", output.shape[1], op.padding[2], 1)
+    return Lowered(params, tuple(constants), work=loops)

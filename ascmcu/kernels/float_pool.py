@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Tensor
-from ascmcu.kernels import _float
+from ascmcu.kernels import _float, _pool
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.ops import _window
@@ -28,4 +28,5 @@ def lower(op: FloatPool, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
     """No constants."""
     (x,) = present(inputs)
     window = _window.params(x, output, op.kernel, op.stride, (1, 1), op.padding)
-    return Lowered(Params(op.maximum, window, _float.clamp(op.activation)))
+    counts = _pool.one_by_one(window, op.padding[2], output.shape[1])
+    return Lowered(Params(op.maximum, window, _float.clamp(op.activation)), work=counts)

@@ -10,13 +10,11 @@ from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.types import Tensor
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.lookup import Lookup
 
-# An element's cycles on the cycle model: of a loop that the compiler unrolls completely, and of one that stays.
+# The longest loop that the compiler unrolls completely.
 _UNROLLED = 16
-_UNROLLED_CYCLES = 4.8
-_LOOP_CYCLES = 6.2
-_STEP_CYCLES = 8
 
 
 @dataclass(frozen=True)
@@ -38,9 +36,8 @@ def lower(op: Lookup, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     """The table goes to flash."""
     x, table = present(inputs)
     elements, steps = output.row_elements, op.row_rule(inputs, output).steps
-    each = _UNROLLED_CYCLES if elements <= _UNROLLED else _LOOP_CYCLES
-    return Lowered(
-        Params(elements, x.dtype.c_name, output.dtype.c_name),
-        (("table", table.values),),
-        cycles=round(steps * (_STEP_CYCLES + each * elements)),
-    )
+    counts = {"unrolled": steps * elements}
+    if elements > _UNROLLED:
+        counts = {"loops": steps, "looped": steps * elements}
+    params = Params(elements, x.dtype.c_name, output.dtype.c_name)
+    return Lowered(params, (("table", table.values),), work=work(counts))

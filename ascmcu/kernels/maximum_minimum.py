@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops._extremum import Extremum
 from ascmcu.ops.maximum import Maximum
 from ascmcu.ops.minimum import Minimum
@@ -28,4 +29,5 @@ class Params:
 def lower(op: Extremum, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Constant operands go to flash."""
     params = Params(_broadcast.loops(inputs, output), output.dtype.c_name, op.LARGER)
-    return Lowered(params, _broadcast.constant_operands(inputs))
+    counts = work(_broadcast.turns(params.loops, output))
+    return Lowered(params, _broadcast.constant_operands(inputs), work=counts)

@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _loops
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.mirror_pad import MirrorPad
 
 
@@ -41,4 +42,5 @@ def lower(op: MirrorPad, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
     axes = tuple(
         Axis(output.shape[i], op.paddings[i][0], x.shape[i], strides[i]) for i in range(first, len(x.shape))
     )
-    return Lowered(Params(axes, int(op.mode == "reflect"), output.dtype.c_name))
+    params = Params(axes, int(op.mode == "reflect"), output.dtype.c_name)
+    return Lowered(params, work=work({"outputs": output.elements}))

@@ -10,6 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
+from ascmcu.kernels._work import work
 from ascmcu.ops.prelu import Prelu
 
 
@@ -45,4 +46,5 @@ def lower(op: Prelu, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
         *output.dtype.integer_range,
         output.dtype.c_name,
     )
-    return Lowered(params, _broadcast.constant_operands(inputs))
+    counts = work(_broadcast.turns(params.loops, output))
+    return Lowered(params, _broadcast.constant_operands(inputs), work=counts)

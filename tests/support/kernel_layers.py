@@ -5,7 +5,7 @@ rows (``tests/support/cases.py``), measured with that kernel wherever it applies
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from tests.support.cases import Case
@@ -13,6 +13,8 @@ from tests.support.cases import Case
 Row = dict[str, Any]
 WIDE: Row = {"dtype": "int16", "zero_point": 0, "scale": 0.0003}
 REAL: Row = {"dtype": "float32"}
+# Extents of windows.
+_SIZES = (1, 2, 3, 3, 5)
 
 
 def _map(rng: random.Random) -> list[int]:
@@ -50,12 +52,18 @@ def _weights(kind: Row, shape: list[int], axis: int) -> Row:
 
 
 def _window(
-    rng: random.Random, op: str, kind: Row, *, own: Callable[[int], tuple[list[int], int, Row]]
+    rng: random.Random,
+    op: str,
+    kind: Row,
+    *,
+    own: Callable[[int], tuple[list[int], int, Row]],
+    widths: Sequence[int] = _SIZES,
 ) -> Row:
     """A layer with a window; ``own`` gives from the channels of the input what stands around the kernel's size in the
     shape of the weights, the channels of the output and further options."""
     shape = _map(rng)
-    size = [min(rng.choice((1, 2, 3, 3, 5)), shape[1]), min(rng.choice((1, 2, 3, 3, 5)), shape[2])]
+    shape[2] = max(shape[2], min(widths))
+    size = [min(rng.choice(choice), d) for choice, d in zip((_SIZES, widths), shape[1:3], strict=True)]
     stride, same = rng.choice((1, 1, 2)), rng.random() < 0.6
     out = [-(-d // stride) if same else (d - k) // stride + 1 for d, k in zip(shape[1:3], size, strict=True)]
     around, channels, more = own(shape[3])
@@ -77,11 +85,12 @@ def _conv(kind: Row) -> Callable[[random.Random], Row]:
     return drawn
 
 
-def _depthwise(kind: Row) -> Callable[[random.Random], Row]:
+def _depthwise(kind: Row, widths: Sequence[int] = _SIZES) -> Callable[[random.Random], Row]:
+    def own(depth: int) -> tuple[list[int], int, Row]:
+        return [1, depth], depth, {"depthMultiplier": 1}
+
     def drawn(rng: random.Random) -> Row:
-        return _window(
-            rng, "DEPTHWISE_CONV_2D", kind, own=lambda depth: ([1, depth], depth, {"depthMultiplier": 1})
-        )
+        return _window(rng, "DEPTHWISE_CONV_2D", kind, own=own, widths=widths)
 
     return drawn
 
@@ -185,7 +194,7 @@ LAYERS: dict[str, Callable[[random.Random], Row]] = {
     "dense_fours": _dense({}),
     "dense_portable": _dense({}),
     "dense_rows": _dense_on_rows,
-    "depthwise_im2row": _depthwise({}),
+    "depthwise_im2row": _depthwise({}, [3]),
     "depthwise_portable": _depthwise({}),
     "float_binary": _of(
         "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", draw=lambda rng, op: _pair(rng, op, REAL)
@@ -230,8 +239,15 @@ def _lookup_output(op: str) -> Row:
     return {"scale": 1 / 256, "zero_point": -128} if op == "LOGISTIC" else {}
 
 
+# Of kernels with many parts it takes more layers to tell what each costs.
+_MANY = (
+    "average_pool2d", "conv2d_fours", "conv2d_portable", "depthwise_im2row", "depthwise_portable", "float_conv2d",
+    "float_depthwise_conv2d", "float_unary", "lookup",
+)  # fmt: skip
+
+
 def drawn(kernel: str, seed: int, count: int) -> Iterator[bytes]:
-    """``count`` models of one layer for a kernel; the same for the same seed."""
+    """``count`` models of one layer for a kernel, twice as many if it has many parts; the same for the same seed."""
     rng = random.Random(f"{kernel} {seed}")
-    for number in range(count):
+    for number in range(2 * count if kernel in _MANY else count):
         yield Case(kernel, str(number), LAYERS[kernel](rng)).model()
