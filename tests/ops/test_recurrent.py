@@ -16,7 +16,6 @@ from ascmcu.ops._float import TOLERANCE
 from tests.support import recurrent
 from tests.support.chain import check_steps
 from tests.support.recurrent import Bidirectional, Lstm, Svdf
-from tests.support.tflite_builder import build
 
 FLOATS: list[Any] = [
     Bidirectional(5, 4, 6),
@@ -48,7 +47,7 @@ def _made(spec: Any, **changes: dict[str, Any]) -> bytes:
         places = [i for i, t in enumerate(parts.tensors) if re.fullmatch(rf"{letter}\d+", t.name)]
         assert places, letter
         parts.tensors[places[0]] = dataclasses.replace(parts.tensors[places[0]], **change)
-    return build(parts.tensors, parts.operators, [x], made if isinstance(made, list) else [made])
+    return recurrent.built(parts, x, *(made if isinstance(made, list) else [made]))
 
 
 @pytest.mark.parametrize("spec", FLOATS, ids=str)
