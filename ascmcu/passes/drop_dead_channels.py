@@ -64,8 +64,6 @@ def _droppable(graph: Graph, ranges: dict[str, Range]) -> dict[str, Mask]:
 def _ignored(graph: Graph, node: Node, name: str, bounds: Range, found: dict[str, Mask]) -> Mask:
     x = graph.tensors[name]
     none = np.zeros(x.shape[-1] if x.shape else 1, bool)
-    if node.inputs.index(name) != 0 or node.inputs.count(name) != 1:
-        return none
     if isinstance(node.op, Conv2D | FullyConnected):
         taps = _taps(graph, node)
         if taps is None:

@@ -93,5 +93,6 @@ def _sources(graph: Graph, node: Node, stored: str, gate: str) -> Iterator[Recom
         again.append(maker.name)
         # Single rows, such as an earlier gate, are kept.
         open_.update(t.name for t in graph.activations(maker) if t.rows > 1)
-    if len(open_) == 1 and open_ <= set(graph.inputs):
+    # Nothing but inputs is left open.
+    if len(open_) == 1:
         yield Recomputation(node.name, stored, gate, open_.pop(), tuple(reversed(again)))

@@ -62,7 +62,7 @@ def _pushes(order: Sequence[int]) -> Iterator[list[set[int]]]:
         if event < 0 and number:
             yield [*rounds, set()]
             rounds = []
-        elif event >= 0 and rounds and event > previous:
+        elif rounds and event > previous:
             rounds[-1].add(event)
         elif event >= 0:
             rounds.append({event})

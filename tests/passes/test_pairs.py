@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each pass on small graphs: ``<pass>/<case>.before.ir`` must become ``<case>.after.ir``, and mean the same.
 
-A first line ``# first: PASS`` runs a pass before the one under test, for what does not stand in a text well (tables).
+A first line ``# first: PASS`` runs a pass before the one under test, for what does not stand in a text well (tables);
+``# chosen: NAMES`` tells the pass which tensors a search has chosen.
 ``pytest tests/passes --update-goldens`` writes the ``.after.ir`` files anew, for review.
 """
 
@@ -30,7 +31,9 @@ def _id(path: Path) -> str:
 @pytest.mark.parametrize("path", BEFORE, ids=_id)
 def test_pair(path: Path, update_goldens: bool) -> None:
     before = verify(_before(path), "before")
-    after = verify(PASSES[path.parent.name](before), path.parent.name)
+    chosen = _head(path).get("chosen")
+    options = {} if chosen is None else {"chosen": chosen.split()}
+    after = verify(PASSES[path.parent.name](before, **options), path.parent.name)
     golden = path.with_name(path.name.replace(".before.", ".after."))
     if update_goldens:
         golden.write_text(text.dump(after))
@@ -39,10 +42,14 @@ def test_pair(path: Path, update_goldens: bool) -> None:
 
 
 def _before(path: Path) -> Graph:
-    content = path.read_text()
-    graph = text.parse(content)
-    head = content.splitlines()[0]
-    return PASSES[head.removeprefix("# first: ")](graph) if head.startswith("# first: ") else graph
+    graph, first = text.parse(path.read_text()), _head(path).get("first")
+    return graph if first is None else PASSES[first](graph)
+
+
+def _head(path: Path) -> dict[str, str]:
+    """What the first line says, if it is a comment."""
+    line = path.read_text().splitlines()[0]
+    return dict([line.removeprefix("# ").split(": ")]) if line.startswith("# ") else {}
 
 
 def _same_results(before: Graph, after: Graph) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 import re
 import zlib
 from html.parser import HTMLParser
@@ -200,15 +201,37 @@ def test_tiles_cover_the_whole_flash(benchmark_result: Benchmark) -> None:
 def test_the_treemap_neither_overlaps_nor_leaves_gaps() -> None:
     sizes = [float(x) for x in (50, 20, 10, 8, 5, 4, 2, 1)]
     boxes = pictures.treemap(sizes, 2.0)
-    grid = np.zeros((400, 400), int)
     for box in boxes:
-        left, right = round(4 * box.left), round(4 * (box.left + box.width))
-        top, bottom = round(4 * box.top), round(4 * (box.top + box.height))
-        grid[top:bottom, left:right] += 1
-    assert (grid == 1).mean() > 0.98 and grid.max() <= 2, "but for the rounding of edges"
+        assert min(box.left, box.top) >= -1e-9 and box.left + box.width <= 100 + 1e-9
+        assert box.top + box.height <= 100 + 1e-9
+    for one, other in itertools.combinations(boxes, 2):
+        across = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+        down = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+        assert min(across, down) <= 1e-9
     areas = [box.width * box.height / 100 for box in boxes]
     assert areas == pytest.approx(sizes)
     assert pictures.treemap([], 2.0) == []
+
+
+@pytest.mark.parametrize(
+    ("used", "board", "state", "share", "free", "free_percent"),
+    [
+        (10_000, 20_000, "", "50.0 % of 19.5 KiB", "9.77 KiB", 50.0),
+        (20_000, 20_000, "", "100.0 % of 19.5 KiB", "0 B", 0.0),
+        (20_001, 20_000, "bad", "100.0 % of 19.5 KiB", "0 B", 0.0),
+        (30_000, 20_000, "bad", "150.0 % of 19.5 KiB", "0 B", 0.0),
+    ],
+)
+def test_a_memory_may_be_full_to_the_byte(
+    benchmark_result: Benchmark, used: int, board: int, state: str, share: str, free: str, free_percent: float
+) -> None:
+    sizes = {"total": used, "activations": used, "stack_peak": 300}
+    b = dataclasses.replace(benchmark_result, ram_bytes=sizes, board_ram_bytes=board)
+    ram, flash = page_memory.facts(b)
+    assert (ram.state, ram.note, flash.state) == (state, share, "")
+    of_use, left = page_memory.parts(sizes, board)
+    assert (left.name, left.text, left.percent) == ("free", free, pytest.approx(free_percent))
+    assert of_use.percent == pytest.approx(100 * used / board)
 
 
 def test_the_treemap_is_the_published_one() -> None:

@@ -7,6 +7,7 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,7 @@ from ascmcu.schedule.shortest import Assignment
 from tests.support import kernel_networks, recipes_flat
 
 MODES = (LAYERS, ROWS)
+TWO_BRANCHES = Path(__file__).parents[1] / "passes" / "input_readers_first" / "two_branches.before.ir"
 FORMS = kernel_networks.FORMS
 # RAM that rows may take for layouts (docs/kernels.md): what is chosen stays within it.
 LAYOUT_BYTES = 5120
@@ -69,6 +71,19 @@ def test_the_fewest_cycles_within_the_ram_are_taken(mode: str) -> None:
         assert all(arenas[id(c)] > most or peak_bytes(c.graph, mode) > most for c in better)
         chosen_of.add("least" if taken is least else "first" if taken is found[0] else "between")
     assert {"least", "first"} & chosen_of and len(chosen_of) > 1
+
+
+def test_by_rows_alone_readers_of_the_input_come_first() -> None:
+    """A pushed row is free as soon as all have read it; whole layers keep the order of the network."""
+    graph = text.parse(TWO_BRANCHES.read_text())
+    names = [node.name for node in graph.nodes]
+    readers = [node.name for node in graph.nodes if node.inputs[0] in graph.inputs]
+    readers_first = [*readers, *(name for name in names if name not in readers)]
+    assert readers_first != names
+    for mode in MODES:
+        for choice in layouts(graph, mode, room._tunings(graph, DEFAULT_TUNING)):
+            order = [node.name for node in choice.graph.nodes if node.name in names]
+            assert order == (names if mode == LAYERS else readers_first)
 
 
 def test_layouts_are_all_others_and_their_stages_lead_to_them() -> None:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.schedule import LAYERS, ROWS, make_plan
 from ascmcu.schedule.describe import describe
-from ascmcu.schedule.place import _first_fit
+from ascmcu.schedule.place import _first_fit, place
+from ascmcu.schedule.plan import Buffer
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -37,6 +39,46 @@ def test_each_lies_at_the_lowest_free_offset(
         neighbours[int(a)].append(int(b))
         neighbours[int(b)].append(int(a))
     assert _first_fit([int(i) for i in order], list(sizes), neighbours) == (list(offsets), top)
+
+
+def _greedy(buffers: list[Buffer]) -> int:
+    """The arena if each buffer, the largest first, lies as low as no other is at the same time: by trying."""
+    placed: list[tuple[int, Buffer]] = []
+    for buffer in sorted(buffers, key=lambda b: -b.size_bytes):
+        others = [
+            (at, other) for at, other in placed
+            if any(a <= d and c <= b for a, b in buffer.live for c, d in other.live)
+        ]  # fmt: skip
+        free = (
+            at for at in range(0, 10**6, 4)
+            if all(at + buffer.size_bytes <= o or o + b.size_bytes <= at for o, b in others)
+        )  # fmt: skip
+        placed.append((next(free), buffer))
+    return max(at + buffer.size_bytes for at, buffer in placed)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_no_two_overlap_and_no_order_is_better_than_what_is_taken(seed: int) -> None:
+    """The arena is never larger than by the first order that is tried, and never below its bound."""
+    rng = np.random.default_rng(seed)
+    buffers = []
+    for number in range(12):
+        begin = int(rng.integers(0, 20))
+        live = [(begin, begin + int(rng.integers(0, 9)))]
+        if rng.random() < 0.3:
+            live.append((live[0][1] + 2, live[0][1] + 4))
+        buffers.append(Buffer(str(number), 1, 4 * int(rng.integers(1, 30)), tuple(live)))
+    placed, size, bound = place(buffers, 40)
+    live_bytes = [sum(b.size_bytes for b in placed if any(a <= t <= z for a, z in b.live)) for t in range(40)]
+    assert bound == max(live_bytes) <= size == max(b.offset + b.size_bytes for b in placed)
+    for one in placed:
+        for other in placed:
+            together = any(a <= d and c <= b for a, b in one.live for c, d in other.live)
+            apart = (
+                one.offset + one.size_bytes <= other.offset or other.offset + other.size_bytes <= one.offset
+            )
+            assert one is other or apart or not together
+    assert size <= _greedy(buffers)
 
 
 def test_the_plan_says_how_far_the_arena_is_above_its_bound() -> None:

@@ -12,7 +12,8 @@ A row names the TFLite operator, its options, its inputs and its outputs::
 
 Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``fill``, with ``axis`` quantized per
 slice of it; ``bias`` int32, ``wide_bias`` int64; ``values`` given int32 constants (axes, shapes); ``const`` a random
-quantized constant; ``real`` a random float32 one; ``none`` an absent one; ``again`` the input of that number once more.
+quantized constant, without a scale where ``unscaled``; ``real`` a random float32 one; ``none`` an absent one;
+``again`` the input of that number once more.
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
 (tests/support/recurrent.py) in place of inputs and output.
@@ -156,7 +157,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
         scale = _bias_scale(before)
         return TensorSpec(name, (spec["wide_bias"],), "int64", (scale,), 0, 0, data)
     if "const" in spec:
-        scales, zero = _quantized(spec, 0.031, -5)
+        scales, zero = ((), 0) if spec.get("unscaled") else _quantized(spec, 0.031, -5)
         info = np.iinfo(dtype)
         data = rng.integers(info.min, info.max + 1, size=tuple(spec["const"])).astype(dtype)
         return TensorSpec(name, tuple(spec["const"]), dtype, scales, zero, 0, data)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.support.tflite_builder import OperatorSpec, TensorSpec
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 _GATES = 4
 _PEEPHOLE_GATES = (0, 1, 3)
@@ -67,6 +67,11 @@ class Parts:
         scales = (scale,) if scale else ()
         self.tensors.append(TensorSpec(f"{name}{len(self.tensors)}", shape, dtype, scales, **more))
         return len(self.tensors) - 1
+
+
+def built(parts: Parts, x: int, *outputs: int) -> bytes:
+    """The file of the parts, from tensor ``x`` to the outputs."""
+    return build(parts.tensors, parts.operators, [x], [*outputs])
 
 
 def lstm(parts: Parts, spec: Lstm, x: int, rng: np.random.Generator) -> int:
