@@ -18,7 +18,7 @@ from ascmcu.codegen.frontend import render_frontend
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.toolchain import cmsis_dsp
-from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
+from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
 
 GCC = "arm-none-eabi-gcc"
 QEMU = "qemu-system-arm"
@@ -27,13 +27,17 @@ needs_qemu = pytest.mark.skipif(shutil.which(QEMU) is None, reason=f"{QEMU} is n
 
 _HERE = Path(__file__).resolve().parent
 _FLAGS = (
-    *("-mcpu=cortex-m4", "-mthumb", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+    *CORE,
     *(*LANGUAGE, "-ffunction-sections", "-fdata-sections"),
 )
 _WARNINGS = (*WARNINGS, "-Werror")
-# The memory of QEMU's mps2-an386: 4 MB of code from 0, 4 MB of data.
+# The memory of QEMU's mps2-an386, and that of a board with its flash's wait states, whose name is that of sim.
+MEMORIES = {
+    "": "code (rx) : ORIGIN = 0, LENGTH = 4M  data (rw) : ORIGIN = 0x20000000, LENGTH = 1M",
+    "nucleo-f446": "code (rx) : ORIGIN = 0x08000000, LENGTH = 512K  data (rw) : ORIGIN = 0x20000000, LENGTH = 128K",
+}
 _SCRIPT = """
-MEMORY { code (rx) : ORIGIN = 0, LENGTH = 4M  data (rw) : ORIGIN = 0x20000000, LENGTH = 1M }
+MEMORY { %s }
 SECTIONS {
   .text : { KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); pcm = .; KEEP(*(.pcm)) pcm_end = .; } > code
   .data : { *(.data*) } > data AT > code
@@ -52,11 +56,12 @@ def build(
     zero_point: int,
     dtype: str,
     level: str = "-O2",
+    board: str = "",
 ) -> Path:
-    """The program for ``spec`` and one clip."""
+    """The program for ``spec`` and one clip, in the memory of ``board``."""
     for name, text in render_frontend(spec, scale, zero_point, dtype).items():
         (folder / name).write_text(text)
-    (folder / "target.ld").write_text(_SCRIPT)
+    (folder / "target.ld").write_text(_SCRIPT % MEMORIES[board])
     np.ascontiguousarray(pcm, "<i2").tofile(folder / "pcm.bin")
     (folder / "pcm.s").write_text(f'.section .pcm, "a"\n.incbin "{folder / "pcm.bin"}"\n')
     fft = isinstance(spec, FeatureSpec)  # the integer one needs no library
@@ -117,11 +122,11 @@ def on_qemu(elf: Path) -> dict[str, int]:
     return parsed(done.stdout + done.stderr)
 
 
-def on_sim(elf: Path) -> dict[str, int]:
+def on_sim(elf: Path, board: str = "", wait_states: int = 0) -> dict[str, int]:
     """What the program prints on the cycle model."""
     from ascmcu.sim import session
 
-    return parsed(session.run(elf).console)
+    return parsed(session.run(elf, board=board or None, wait_states=wait_states).console)
 
 
 def parsed(console: bytes) -> dict[str, int]:
