@@ -232,8 +232,8 @@ def test_an_inspection(snapshot: Snapshot) -> None:
     assert {board.name for board in made.boards} == set(boards.names())
     # What kernels and schedules make of it changes with them.
     shown = dataclasses.replace(
-        made, compiled_layers=3, compiled_parameters=51, compiled_macs=4_556, compiled_weights_bytes=252, ram_layers_bytes=488,
-        ram_rows_bytes=196,
+        made, compiled_layers=3, compiled_parameters=51, compiled_macs=4_556, compiled_weights_bytes=252,
+        ram_layers_bytes=488, ram_rows_bytes=196,
         boards=(
             BoardReport("large", 131_072, 524_288, True, True), BoardReport("rows", 400, 2_048, False, True),
             BoardReport("small", 100, 1_000, False, False),
