@@ -119,7 +119,7 @@ def bench(
             found=f"{repeat} repetitions",
             hint="give the whole sequence several times: --tensors takes (M, N, *input shape)",
         )
-    names, truth = _label_files(labels, tensors is not None)
+    names, truth = label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target, wait_states)
     clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
     for notice in (*runner.notices, *clips.notices):
@@ -154,7 +154,7 @@ def _complete_plan(path: Path, manifest: Manifest, b: Benchmark) -> None:
     write_whole(path, plan_text.with_measured(path.read_text(encoding="utf-8"), measured))
 
 
-def _label_files(
+def label_files(
     labels: Sequence[PathLike | npt.NDArray[Any]], tensors: bool
 ) -> tuple[Path | None, Path | npt.NDArray[Any] | None]:
     """The file of class names and the array of right answers among them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import boards, paths
-from ascmcu.api.benching import bench, chosen_clips, outputs_path
+from ascmcu.api.benching import bench, chosen_clips, label_files, outputs_path
 from ascmcu.api.compiling import model_file
 from ascmcu.api.exporting import Export, check_folder, export, kept_beside, put_in_place, scratch_beside
 from ascmcu.api.reporting import report
@@ -55,6 +55,8 @@ class Agreement:
             return f"not compared with LiteRT: {self.reason}"
         if self.integer:
             return f"outputs equal LiteRT's reference kernels bit for bit on {self.inputs} inputs"
+        if not self.worst:
+            return f"float outputs equal LiteRT's reference kernels on {self.inputs} inputs"
         far = f"{self.worst:.2g} at most on {self.inputs} inputs"
         return f"float outputs differ from LiteRT's reference kernels by {far}"
 
@@ -91,6 +93,7 @@ def try_model(
     data: PathLike | None = None,
     split: str | None = None,
     tensors: PathLike | npt.NDArray[Any] | None = None,
+    labels: Sequence[PathLike] = (),
     limit: int | None = None,
     on: str = "sim",
     progress: Progress = lambda step, unit, done, total: None,
@@ -106,6 +109,7 @@ def try_model(
         data: recordings; with neither these nor tensors, made inputs are taken.
         split: the part of the data to take.
         tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``.
+        labels: as ``bench`` takes them: a file with the network's classes, right answers of tensors.
         limit: at most so many inputs.
         on: the runner.
         progress: called with the step, what it counts, how many are done and how many there are.
@@ -123,10 +127,11 @@ def try_model(
         part, raw = scratched / "export", scratched / "outputs.npy"
         exported = _export(model, board, part, place, features, progress)
         result = bench(
-            part, on=on, data=data, split=split, tensors=tensors, limit=limit, save_outputs=raw,
+            part, on=on, data=data, split=split, tensors=tensors, labels=labels, limit=limit, save_outputs=raw,
             progress=lambda done, total: progress(f"running on {on}", "inputs", done, total), tell=tell,
         )  # fmt: skip
-        clips = chosen_clips(exported.manifest, data, split, tensors, limit)
+        named = label_files(labels, tensors is not None)
+        clips = chosen_clips(exported.manifest, data, split, tensors, limit, *named)
         agreement = _agreement(Path(model), exported, clips, raw)
         page = report(part)
         put_in_place(place, part)

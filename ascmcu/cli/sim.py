@@ -105,7 +105,7 @@ def command(
         machine.image.symbol(function)
     result = session.finish(machine, between or None, limit_cycles or session.DEFAULT_LIMIT_CYCLES)
     console = sys.stderr if as_json else sys.stdout
-    console.write(result.console.decode(errors="replace"))
+    console.write(_readable(result.console))
     console.flush()
     rows = profiles.functions(machine.engine, machine.image) if profile or annotate else []
     hottest = function or (rows[0].name if rows else "")
@@ -121,6 +121,14 @@ def command(
             click.echo(function_table(rows, result.cycles))
         if annotate:
             click.echo(line_table(hottest, lines))
+
+
+def _readable(written: bytes) -> str:
+    """What a program wrote to its serial port; of bytes that are no text their number, which harms no terminal."""
+    text = written.decode(errors="replace")
+    if all(letter.isprintable() or letter.isspace() for letter in text) and "\ufffd" not in text:
+        return text
+    return f"{len(written)} bytes written to the serial port, which are no text\n"
 
 
 def _compare(

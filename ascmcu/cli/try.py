@@ -43,6 +43,10 @@ from ascmcu.cli import names
     "--tensors", type=click.Path(path_type=Path), default=None,
     help="Inputs for the network alone: a .npy of (N, *input shape) in its input dtype.",
 )  # fmt: skip
+@click.option(
+    "--labels", type=click.Path(path_type=Path), multiple=True,
+    help="The network's classes in the order of its outputs, a file as `ascmcu bench --labels` takes it.",
+)  # fmt: skip
 @click.option("--limit", type=click.IntRange(min=1), default=None, help="Use at most N inputs.")
 @click.option(
     "--on", "runner", default="sim", show_default=True, shell_complete=names.RUNNERS,
@@ -52,7 +56,7 @@ from ascmcu.cli import names
 @click.option("--json", "as_json", is_flag=True, help="Report as JSON on standard output.")
 def command(
     model: Path, board: str, folder: Path, features: str | None, data: Path | None, split: str | None,
-    tensors: Path | None, limit: int | None, runner: str, no_open: bool, as_json: bool,
+    tensors: Path | None, labels: tuple[Path, ...], limit: int | None, runner: str, no_open: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Show MODEL's cycles, RAM and flash: export, run, compare with LiteRT, open the report.
 
@@ -62,6 +66,8 @@ def command(
         raise click.UsageError("--data and --tensors exclude each other")
     if split is not None and data is None:
         raise click.UsageError("--split goes with --data")
+    if labels and data is None and tensors is None:
+        raise click.UsageError("--labels goes with --data or --tensors")
     from ascmcu import api
     from ascmcu.cli.notes import Notes
     from ascmcu.cli.progress import staged
@@ -70,7 +76,7 @@ def command(
     with staged() as progress:
         trial = api.try_model(
             model, board, folder, features=False if features == "none" else features, data=data, split=split,
-            tensors=tensors, limit=limit, on=runner, progress=progress,
+            tensors=tensors, labels=labels, limit=limit, on=runner, progress=progress,
             tell=tell,
         )  # fmt: skip
     if as_json:

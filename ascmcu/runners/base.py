@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Self
 
 from ascmcu.boards import Board
-from ascmcu.errors import InputError
+from ascmcu.errors import InputError, near
 from ascmcu.toolchain.manifest import Manifest
 
 # "counts" are of a kind that nobody knows.
@@ -138,6 +138,6 @@ def create(name: str, target: Target) -> Runner:
         InputError: no such runner.
     """
     if name not in names():
-        raise InputError("unknown runner", found=name, expected=", ".join(names()))
+        raise InputError("unknown runner", found=name, expected=", ".join(names()), hint=near(name, names()))
     runner: type[Runner] = importlib.import_module(f"ascmcu.runners.{name}").RUNNER
     return runner(target)

@@ -105,6 +105,9 @@ ROWS = [
     Row("bench --name ''", 2, "printable"),
     Row("bench --name bench --name twice", 2, "given twice"),
     Row("bench --on mars", 2, "unknown runner"),
+    Row("bench --on quemu", 2, "did you mean qemu"),
+    Row("try small.tflite --labels notes.txt", 2, "--labels goes with"),
+    Row("try small.tflite --no-open --limit 1 -o tried", 0, "ascmcu flash tried"),
     Row("bench scenes", 2, "no export found"),
     Row("bench --tensors notes.txt", 2, "not a readable .npy"),
     Row("bench --data scenes", 2, "takes tensors, not audio"),
@@ -122,6 +125,7 @@ ROWS = [
     Row("sim notes.txt", 2, "not a readable ELF"),
     Row("sim build/firmware.elf --limit-cycles 1000", 1, "did not end"),
     Row("sim build/firmware.elf", 0, "ascmcu bench --on sim"),
+    Row("sim build/firmware.elf --limit-cycles 900000000", 0, "which are no text"),
     Row("sim build/firmware.elf --between model_push model_push", 2, "never executed"),
 ]  # fmt: skip
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from ascmcu import api
+from ascmcu.api import trying
 from ascmcu.benchmark import litert, made
 from ascmcu.errors import GeneratedCodeError, ToolError
 from ascmcu.toolchain.manifest import Manifest
@@ -75,3 +76,30 @@ def test_a_network_with_state_is_tried_without_litert(ascmcu: Ascmcu, model: Pat
     done = ascmcu("try", model.parent / "ring.tflite", "--no-open", "--on", "host", "--limit", 3)
     assert done.status == 0, done
     assert "not compared with LiteRT: a network with state" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("inputs", "integer", "worst", "said"),
+    [
+        (3, True, 0.0, "outputs equal LiteRT's reference kernels bit for bit on 3 inputs"),
+        (3, False, 0.0, "float outputs equal LiteRT's reference kernels on 3 inputs"),
+        (3, False, 2e-7, "float outputs differ from LiteRT's reference kernels by 2e-07 at most on 3 inputs"),
+        (0, False, 0.0, "not compared with LiteRT: why"),
+    ],
+)
+def test_what_is_said_of_the_agreement(inputs: int, integer: bool, worst: float, said: str) -> None:
+    assert trying.Agreement(inputs, integer, worst, "why").sentence == said
+
+
+@pytest.mark.parametrize(
+    ("told", "first"),
+    [
+        (
+            "Axis must be 0. Was 3.Tensor 33 is bad.Axis must be 0. Was 3.Tensor 36 is bad.\nmore",
+            "Axis must be 0. Was 3 …",
+        ),
+        ("Unresolved op: FOO v1.2\nNode 3 failed", "Unresolved op: FOO v1.2"),
+    ],
+)
+def test_litert_s_refusal_is_said_once(told: str, first: str) -> None:
+    assert litert._first(told) == first

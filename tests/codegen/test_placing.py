@@ -22,6 +22,7 @@ from ascmcu.kernels import Target
 from ascmcu.schedule import Plan
 from ascmcu.toolchain.size import end_of, sizes
 from tests.cli.conftest import dense
+from tests.support import outside
 
 needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
 
@@ -205,3 +206,15 @@ def test_a_library_leaves_its_weights_to_the_linker(network: Path, tmp_path: Pat
     assert made.ram_bytes["total"] == made.ram_bytes["activations"]
     with pytest.raises(InputError, match="linker script"):
         _export(network, "nucleo-f446", tmp_path / "out", output="library", weights="ram")
+
+
+@needs_gcc
+def test_the_plan_that_is_taken_is_not_beaten_where_ram_is_short(tmp_path: Path) -> None:
+    """What activations leave of a limit holds weights: whole layers are faster until it is known how few."""
+    model = outside.model("mlperf_tiny_kws_int8.tflite")
+    outside.require(model)
+    for limit, schedule in ((30_000, "rows"), (60_000, "layers")):
+        made = _export(model, "nucleo-f446", tmp_path / "build", max_ram_bytes=limit).manifest
+        assert made.predicted is not None and made.runner_up is not None
+        assert (made.schedule, made.predicted.cycles <= made.runner_up.cycles) == (schedule, True)
+        assert made.ram_bytes["activations"] + made.ram_bytes["weights"] <= limit
