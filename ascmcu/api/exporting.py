@@ -332,8 +332,8 @@ def _write_first_that_fits(
             made,
             part,
             functools.partial(
-                _write_first_that_fits, compiled, board, part, optimize, output, weights, max_ram_bytes, progress,
-                [*others, candidate], again=True,
+                _write_first_that_fits, compiled, board, part, optimize, output, form, weights,
+                max_ram_bytes, progress, [*others, candidate], again=True,
             ),
         )  # fmt: skip
     raise AssertionError("there is always a candidate")

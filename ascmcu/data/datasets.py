@@ -104,7 +104,10 @@ class Dataset:
             if meant is not None and meant in (there, folders.part_of(there)):
                 return there
         raise DataError(
-            f"the data set has no part {name!r}", where=str(self.root), expected=", ".join(self.parts)
+            f"the data set has no part {name!r}",
+            where=str(self.root),
+            expected=", ".join(self.parts) or "a data set with parts",
+            hint=None if self.parts else "for a run of `ascmcu train FOLDER`, --data takes its split.csv",
         )
 
     def targets(self) -> list[int]:

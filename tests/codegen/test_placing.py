@@ -161,7 +161,7 @@ def test_no_more_ram_is_taken_than_the_limit_allows(network: Path, tmp_path: Pat
     activations = free.ram_bytes["activations"]
     assert free.ram_bytes["weights"] > 1000
     header = (tmp_path / "free" / "model.h").read_text()
-    assert f"#define MODEL_RAM_BYTES {activations}\n" in header, "the cycle counters are no activations"
+    assert f"#define MODEL_ARENA_BYTES {activations}\n" in header, "the cycle counters are no activations"
     bound = _export(network, "nucleo-f446", tmp_path / "bound", max_ram_bytes=activations + 1000).manifest
     assert bound.ram_bytes["activations"] + bound.ram_bytes["weights"] <= activations + 1000
     with pytest.raises(BoardError, match="do not fit into RAM") as refused:
