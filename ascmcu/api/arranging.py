@@ -61,7 +61,8 @@ class Arranging:
         self.placement = Placement(self._in_ram(self._free_bytes))
         if memory is not None:
             found = [Function(name, size_bytes) for name, size_bytes in functions(network, elf)]
-            self.placement = self._with_code(found, memory, origin)
+            room_bytes = memory.end - end_of(elf, memory)
+            self.placement = self._with_code(found, memory, room_bytes, origin)
         if self.placement == Placement():
             return None
         copied = Copied(
@@ -81,11 +82,13 @@ class Arranging:
         chosen = () if self._weights == "flash" else placing.choose(plan, arrays, free_bytes)
         return placing.placed(plan, arrays, dataclasses.replace(self.placement, weights=chosen))
 
-    def _with_code(self, found: Sequence[Function], memory: Memory, origin: int) -> Placement:
+    def _with_code(
+        self, found: Sequence[Function], memory: Memory, free_bytes: int, origin: int
+    ) -> Placement:
         """The placement with code too. In a memory that is part of the first RAM it keeps constants out: whatever is
         predicted to be faster."""
         plain = self.placement
-        code = placing.code(self._plan, found, memory.size_bytes)
+        code = placing.code(self._plan, found, free_bytes)
         if not code:
             return plain
         with_code = dataclasses.replace(plain, code=code, code_memory=memory.name)

@@ -310,6 +310,12 @@ class Board:
         return max(others, key=lambda m: m.size_bytes, default=None)
 
     @property
+    def stack_memory(self) -> Memory:
+        """Where the stack begins: below it lies no memory, so that an overflow faults."""
+        below = (m for m in self.chip.memory if m.kind != "flash" and m.end == self.ram.origin)
+        return next(below, self.ram)
+
+    @property
     def code_memory(self) -> Memory | None:
         """A RAM that gives code without waiting, beside the first or a part of it by another address; None without."""
         others = [m for m in self.chip.memory if m.code and m.name != self.ram.name]

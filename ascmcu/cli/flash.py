@@ -58,8 +58,10 @@ def command(
     for image in (job.elf, job.bin, job.hex):
         check_image(image, manifest)
     if dry_run:
-        chosen = base.create(tool or base.PREFERENCE[0])
-        click.echo(base.shown(chosen.commands(job, Path("SCRATCH"))))
+        chosen = base.create(tool) if tool else base.preferred(board)
+        if chosen.found() is None:
+            click.echo(f"{chosen.program} is not installed: {chosen.install}", err=True)
+        click.echo(base.shown(chosen.run(job, Path("SCRATCH"))))
         return
     chosen = base.create(tool) if tool else base.choose(board)
     size_bytes = job.bin.stat().st_size

@@ -88,6 +88,7 @@ def linker_script(board: Board, *, second_memory: bool = False, copied: Copied =
         regions=regions,
         flash=board.flash.name,
         ram=board.ram.name,
+        stack=board.stack_memory.name,
         spare=board.spare.name if second_memory and board.spare is not None else "",
         vector_bytes=4 * (CORE_VECTORS + board.family.vectors),
         config_at=f"{board.flash.origin + board.family.config_at:#x}" if board.family.config_at else "",

@@ -110,6 +110,12 @@ class FlashTool(abc.ABC):
     def commands(self, job: Job, scratch: Path) -> list[list[str]]:
         """The command lines that write, verify and reset, in order; pure. ``scratch`` is for files of its own."""
 
+    def run(self, job: Job, scratch: Path) -> list[list[str]]:
+        """The command lines with the program that is installed, where one is."""
+        path = self.found()
+        known = path is not None and Path(path).is_file()
+        return [[path if known and path else line[0], *line[1:]] for line in self.commands(job, scratch)]
+
     def prepare(self, job: Job, scratch: Path) -> None:  # noqa: B027 - most need nothing
         """Write the files that ``commands`` names."""
 
@@ -135,8 +141,8 @@ class FlashTool(abc.ABC):
         outputs = []
         with scratches.folder() as scratch:
             self.prepare(job, scratch)
-            for command in self.commands(job, scratch):
-                outputs.append(self._run([path, *command[1:]], job))
+            for command in self.run(job, scratch):
+                outputs.append(self._run(command, job))
         if not self.proved(outputs):
             raise LinkError("the flash does not hold what was written", where=self.name, details=outputs[-1])
         return f"{self.name} ({path})"
@@ -218,21 +224,26 @@ def create(name: str) -> FlashTool:
     return tool()
 
 
+def preferred(board: Board) -> FlashTool:
+    """The first tool that can write the board, an installed one where there is one."""
+    suitable = [tool for tool in map(create, PREFERENCE) if tool.suits(board)]
+    return next((tool for tool in suitable if tool.found()), suitable[0])
+
+
 def choose(board: Board) -> FlashTool:
     """The first installed tool that can write the board.
 
     Raises:
         ToolError: none is installed.
     """
-    suitable = [tool for tool in map(create, PREFERENCE) if tool.suits(board)]
-    for tool in suitable:
-        if tool.found():
-            return tool
+    tool = preferred(board)
+    if tool.found():
+        return tool
     raise ToolError(
         "no flashing tool is installed",
         where=board.name,
-        expected=" or ".join(tool.program for tool in suitable),
-        hint=suitable[0].install if suitable else None,
+        expected=" or ".join(t.program for t in map(create, PREFERENCE) if t.suits(board)),
+        hint=tool.install,
     )
 
 

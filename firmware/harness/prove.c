@@ -7,9 +7,6 @@
 #include "model.h"
 #include "selftest.h"
 
-#ifdef __cplusplus
-extern "C"
-#endif
 int main(void);
 
 #ifdef PROVE_CYCLES

@@ -10,6 +10,8 @@ extern uint32_t stack_bottom[], stack_top[];
 
 int main(void);
 void reset(void);
+extern int (*const begins_with)(void);
+__attribute__((used)) int (*const begins_with)(void) = main; /* named in assembly alone, it would be lost in link-time optimisation */
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = { stack_top, (const void *)reset };
 
@@ -39,7 +41,8 @@ void paint_stack(void)
 {
     volatile uint32_t *top;
     __asm__ volatile("mov %0, sp" : "=r"(top));
-    for (volatile uint32_t *at = stack_bottom; at < top; ++at) {
+    /* A compiler may save registers behind that line. */
+    for (volatile uint32_t *at = stack_bottom; at < top - 16; ++at) {
         *at = PAINT;
     }
 }
@@ -60,6 +63,32 @@ void end_program(uint32_t status)
     (void)semihost(0x18, (const void *)reason);
 }
 
+/* What builds with canaries on the stack and with a profiler ask for, some behind link-time optimisation. */
+extern uintptr_t __stack_chk_guard;
+__attribute__((used)) uintptr_t __stack_chk_guard = 0x00A5F00Du;
+void __stack_chk_fail(void);
+void __cyg_profile_func_enter(void *function, void *caller);
+void __cyg_profile_func_exit(void *function, void *caller);
+#define UNTRACED __attribute__((used, no_instrument_function))
+
+__attribute__((used)) void __stack_chk_fail(void)
+{
+    (void)semihost(0x04, "stack smashed\n");
+    end_program(1u);
+}
+
+UNTRACED void __cyg_profile_func_enter(void *function, void *caller)
+{
+    (void)function;
+    (void)caller;
+}
+
+UNTRACED void __cyg_profile_func_exit(void *function, void *caller)
+{
+    (void)function;
+    (void)caller;
+}
+
 /* Instructions of ARMv6-M alone, and nothing that a build adds to other functions: there is no stack yet to speak of. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 11
 #define BARE naked, no_instrument_function, optimize("no-stack-protector")
@@ -71,6 +100,7 @@ __attribute__((BARE)) void reset(void)
 {
     /* Paints the stack, clears .bss and fetches the weights before any C code relies on them. */
     __asm__ volatile(
+        ".syntax unified\n"
         "ldr r0, =stack_bottom\n"
         "ldr r1, =stack_top\n"
         "ldr r2, =0xC5C5C5C5\n"

@@ -239,7 +239,9 @@ LINES = {
 
 
 @pytest.mark.parametrize("tool", base.names())
-def test_dry_run_shows_the_command_lines(tool: str, tmp_path: Path) -> None:
+def test_dry_run_shows_the_command_lines(tool: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "nowhere")
+    monkeypatch.setattr(sys, "executable", "nowhere/python")
     target = mixer_target(tmp_path)
     (tmp_path / "manifest.json").write_text(target.manifest.to_json())
     (tmp_path / "firmware.elf").write_bytes(b"")
@@ -247,6 +249,28 @@ def test_dry_run_shows_the_command_lines(tool: str, tmp_path: Path) -> None:
     arguments = ["flash", str(tmp_path), "--with", tool, "--probe", "066", "--dry-run"]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert done.stdout.splitlines() == [line.format(folder=tmp_path, size=1234) for line in LINES[tool]]
+
+
+@pytest.mark.parametrize("installed", ["st-flash", "openocd", None])
+def test_dry_run_shows_what_would_run(
+    installed: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The tool that is installed, by its path; the first that would do where none is, and how to install that."""
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    target = mixer_target(tmp_path)
+    (tmp_path / "manifest.json").write_text(target.manifest.to_json())
+    for name in ("firmware.elf", "firmware.bin"):
+        (tmp_path / name).write_bytes(b"")
+    if installed is not None:
+        (tmp_path / "bin").mkdir()
+        (tmp_path / "bin" / installed).write_text("#!/bin/sh\n")
+        (tmp_path / "bin" / installed).chmod(0o755)
+    done = CliRunner().invoke(cli, ["flash", str(tmp_path), "--dry-run"], catch_exceptions=False)
+    first = done.stdout.split()[0]
+    assert done.exit_code == 0
+    assert (first == str(tmp_path / "bin" / installed)) if installed else (first == "pyocd")
+    assert ("pyocd is not installed: " in done.stderr) == (installed is None)
 
 
 @pytest.mark.parametrize("name", boards.names())

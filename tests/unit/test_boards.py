@@ -159,6 +159,16 @@ def test_a_baud_rate_may_be_two_percent_off(tmp_path: Path) -> None:
         boards.load(str(path))
 
 
+@pytest.mark.parametrize("name", boards.names())
+def test_below_the_stack_is_no_memory(name: str) -> None:
+    """An overflow faults; on the K64F the lower memory ends where the RAM begins."""
+    board = boards.load(name)
+    first = board.stack_memory.origin
+    assert not [m.name for m in board.chip.memory if m.origin < first <= m.end]
+    assert f"__stack_limit == ORIGIN({board.stack_memory.name})" in board_files.linker_script(board)
+    assert (board.stack_memory == board.ram) == (name != "frdm-k64f")
+
+
 def test_an_unknown_board_suggests_near_ones() -> None:
     with pytest.raises(BoardError) as caught:
         boards.load("nucleo-f4466")

@@ -12,7 +12,8 @@ void soc_paint_stack(void)
     volatile uint32_t *top;
 
     __asm volatile("mov %0, sp" : "=r"(top));
-    for (volatile uint32_t *at = __stack_limit; at < top; at++) {
+    /* A compiler may save registers behind that line. */
+    for (volatile uint32_t *at = __stack_limit; at < top - 16; at++) {
         *at = PAINT;
     }
 }

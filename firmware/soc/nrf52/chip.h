@@ -14,6 +14,10 @@
 #define CLOCK_HFCLKSTART REGISTER(0x40000000u)
 #define CLOCK_HFCLKSTARTED REGISTER(0x40000100u)
 
+/* APPROTECT: 4.8.2; in silicon from build code Fxx on, elsewhere nothing is there */
+#define APPROTECT_DISABLE REGISTER(0x40000558u)
+#define APPROTECT_DISABLE_SW_DISABLE 0x5Au
+
 /* NVMC: 4.3 */
 #define NVMC_ICACHECNF REGISTER(0x4001E540u)
 

@@ -3,7 +3,12 @@
 #include "chip.h"
 #include "soc.h"
 
-void soc_first(void) {} /* the watchdog is off until it is started */
+/* The watchdog is off until it is started. The debug port stays open: where UICR.APPROTECT allows it, which erasing the
+ * whole chip and writing it through a probe sees to, each start has to ask for it anew. */
+void soc_first(void)
+{
+    APPROTECT_DISABLE = APPROTECT_DISABLE_SW_DISABLE;
+}
 
 struct soc_clock soc_start_clock(void)
 {
