@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -90,7 +90,7 @@ def try_model(
     features: PathLike | Literal[False] | None = None,
     data: PathLike | None = None,
     split: str | None = None,
-    tensors: PathLike | npt.NDArray[Any] | None = None,
+    tensors: PathLike | npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | None = None,
     limit: int | None = None,
     on: str = "sim",
     progress: Progress = lambda step, unit, done, total: None,
