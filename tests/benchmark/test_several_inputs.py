@@ -155,9 +155,7 @@ def test_manifest(export: Path) -> None:
 def test_library(export: Path, tmp_path: Path) -> None:
     """The self-test fills all inputs and passes; macros and README name each; a prefix renames the functions."""
     network = export.parent / "net.tflite"
-    made = api.export(
-        network, "nucleo-f446", tmp_path / "lib", output="library", prefix="duo", selftest=True
-    )
+    made = api.export(network, "nucleo-f446", tmp_path / "lib", output="library", prefix="duo", selftest=True)
     header, readme = ((made.folder / name).read_text() for name in ("duo.h", "README.md"))
     assert "duo_input_row_bytes(unsigned index)" in header and "DUO_INPUTS 4" in header
     assert "duo_input_at(i)" in readme and "| input 3 |" in readme
