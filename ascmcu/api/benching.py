@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +42,7 @@ def bench(
     data: PathLike | None = None,
     split: str | None = None,
     long: Long = "first",
-    tensors: PathLike | npt.NDArray[Any] | None = None,
+    tensors: PathLike | npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | None = None,
     labels: Sequence[PathLike | npt.NDArray[Any]] = (),
     counts: CountKind | None = None,
     limit: int | None = None,
@@ -64,7 +65,8 @@ def bench(
         split: the part of the data to take.
         long: for recordings longer than the network's clip: ``first`` uses their beginning, ``error`` refuses them,
             ``windows`` uses all of them and averages the scores of the windows.
-        tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``, in place of ``data``. For a
+        tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``, in place of ``data``; of several
+            inputs one array each, or their ``.npz``. For a
             network with states they are the N steps of one clip; (M, N, *input shape) are M clips. With neither
             tensors nor ``data``, made inputs are taken (``ascmcu.benchmark.made``).
         labels: a file: the network's classes in the order of its outputs (one per line, a JSON list, a CSV); with
@@ -93,7 +95,7 @@ def bench(
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
     if save_outputs is not None:
-        given = (each for each in (tensors, *labels) if each is not None and not isinstance(each, np.ndarray))
+        given = (each for each in (tensors, *labels) if isinstance(each, str | os.PathLike))
         read = [Path(each) for each in given]
         for number in range(len(manifest.outputs)):
             there = outputs_path(Path(save_outputs), number)
@@ -190,7 +192,7 @@ def chosen_clips(
     manifest: Manifest,
     data: PathLike | None,
     split: str | None,
-    tensors: PathLike | npt.NDArray[Any] | None,
+    tensors: PathLike | npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | None,
     limit: int | None,
     names: Path | None = None,
     truth: Path | npt.NDArray[Any] | None = None,
@@ -200,7 +202,7 @@ def chosen_clips(
     if data is not None:
         return clip_sources.from_data(manifest, Path(data), split, limit, names, long)
     if tensors is not None:
-        given = tensors if isinstance(tensors, np.ndarray) else Path(tensors)
+        given = Path(tensors) if isinstance(tensors, str | os.PathLike) else tensors
         return clip_sources.from_tensors(manifest, given, limit, names, truth)
     return made.clips(manifest, limit)
 

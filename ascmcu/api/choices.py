@@ -61,7 +61,7 @@ def variants(compiled: Compiled) -> tuple[Variant, ...]:
     shape = compiled.source.tensors[compiled.source.inputs[0]].shape
     as_is = Variant("as-is", graph, tuple(range(len(shape))))
     # An input that is reshaped at once is pushed in its new shape, whose axes a caller's array does not have.
-    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape != shape:
+    if len(x.shape) != 4 or x.shape[0] != 1 or x.shape != shape or len(graph.data_inputs) > 1:
         return (as_is,)
     swapped = Variant("swap-axes", verify(swap_axes(graph), "swap-axes"), SWAP)
     if compiled.features is None:

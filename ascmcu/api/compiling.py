@@ -98,6 +98,13 @@ def compile_model(
     )  # fmt: skip
     if spec is None:
         return compiled
+    if len(source.data_inputs) > 1:
+        raise FeatureError(
+            "a network of several inputs takes tensors, not audio",
+            where=compiled.name,
+            found=", ".join(source.data_inputs),
+            hint="export it without features: `--features none`",
+        )
     spec = _in_rows(spec, compiled)
     _check_features(compiled, spec)
     return dataclasses.replace(compiled, features=spec)
@@ -119,19 +126,15 @@ def _with_states(source: Graph, states: Sequence[str]) -> tuple[Graph, tuple[str
         paired_states.chosen(source, states) if states else paired_states.inferred(source) if several else ()
     )
     graph = paired_states.with_states(source, pairs)
-    if len(graph.data_inputs) != 1:
-        raise ModelError(
-            "the network must have one input",
-            where=source.name,
-            expected="1, beside states",
-            found=", ".join(source.tensors[name].describe() for name in graph.data_inputs),
-            hint="--state INPUT:OUTPUT names an input that takes what an output gave in the step before",
+    told = [
+        f"{entry} is state: it takes what output {exit_} gave in the step before"
+        for entry, exit_ in (() if states else pairs)
+    ]
+    if len(graph.data_inputs) > 1:
+        told.append(
+            f"the network has {len(graph.data_inputs)} inputs: {', '.join(graph.data_inputs)}; "
+            "`--state INPUT:OUTPUT` names one that takes what an output gave in the step before"
         )
-    if states:
-        return graph, ()
-    told = (
-        f"{entry} is state: it takes what output {exit_} gave in the step before" for entry, exit_ in pairs
-    )
     return graph, tuple(told)
 
 

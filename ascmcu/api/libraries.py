@@ -66,7 +66,7 @@ def write_library(
     if form.selftest and proven is not None:
         files |= proven.test.files()
     files |= library.files(
-        compiled.name, compiled.sha256, plan, (manifest.inputs[0], manifest.outputs), manifest.flash_bytes["weights"],
+        compiled.name, compiled.sha256, plan, (manifest.inputs, manifest.outputs), manifest.flash_bytes["weights"],
         compiled.features, (cmsis_dsp.C_FILES, cmsis_dsp.VERSION), files.values(), prefix=form.prefix,
         selftest=form.selftest,
     )  # fmt: skip
@@ -97,7 +97,7 @@ def _contract(manifest: Manifest, plan: Plan, sources: dict[str, str], proven: P
             proven.stack_bytes, proven.frontend_stack_bytes, proven.push_cycles, proven.conditions
         )
     return Contract(
-        source=manifest.inputs[0],
+        inputs=manifest.inputs,
         outputs=manifest.outputs,
         has_states=bool(plan.graph.states),
         code=sources["model.c"] + sources.get("frontend.c", ""),

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,12 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.manifest import Manifest
 
 Array = npt.NDArray[Any]
+Arrays = tuple[Array, ...]
 
 
 def predict(
     model: PathLike | Compiled | Export,
-    inputs: npt.ArrayLike | None = None,
+    inputs: npt.ArrayLike | tuple[npt.ArrayLike, ...] | None = None,
     *,
     audio: npt.ArrayLike | None = None,
     on: str = "host",
@@ -41,7 +42,8 @@ def predict(
 
     Args:
         model: a ``.tflite``, the folder of a training run, what ``compile`` returned; or an export, or its folder.
-        inputs: (N, *input shape) in the input's dtype. For a network with states they are the N steps of one clip.
+        inputs: (N, *input shape) in the input's dtype; a tuple of them for a network with several inputs. For a network
+            with states they are the N steps of one clip.
         audio: int16 (N, samples) or (N, samples, channels) in place of ``inputs``, for a network with a front end:
             clips of the network's length at its sample rate; for a network with states recordings of any length.
         on: a runner, for an export: host, sim, qemu, …
@@ -60,7 +62,8 @@ def predict(
     """
     if (inputs is None) == (audio is None):
         raise InputError("predict takes either inputs or audio", expected="one of them")
-    given = np.asarray(inputs if audio is None else audio)
+    parts = inputs if isinstance(inputs, tuple) else (inputs,)
+    given = tuple(np.asarray(part) for part in (parts if audio is None else (audio,)))
     if isinstance(model, Export):
         return _ran(model.folder, given, audio is not None, on, serial, real)
     if not isinstance(model, Compiled):
@@ -70,32 +73,48 @@ def predict(
     return _interpreted(model, given, audio is not None, real)
 
 
-def _interpreted(model: Compiled, given: Array, audio: bool, real: bool) -> Array | tuple[Array, ...]:
+def _interpreted(model: Compiled, given: Arrays, audio: bool, real: bool) -> Array | tuple[Array, ...]:
     """The integer interpreter's outputs on the graph as it was imported."""
     graph = model.source
-    x = graph.tensors[graph.data_inputs[0]]
+    inputs = tuple(graph.tensors[name] for name in graph.data_inputs)
     steps = interp.Steps(graph)
     found = []
-    for value, follows in _fed(model, x, given, audio, real):
+    for values, follows in _heard(model, inputs[0], given[0]) if audio else _fed(model, inputs, given, real):
         if not follows:
             steps.reset()
-        found.append(steps([value]))
+        found.append(steps(values))
     outputs = [graph.tensors[name] for name in graph.data_outputs]
     scales = [(1.0, 0) if y.quant is None else (y.scale, y.zero_point) for y in outputs]
     return _together(found, scales, real)
 
 
-def _fed(model: Compiled, x: Tensor, given: Array, audio: bool, real: bool) -> Iterator[tuple[Array, bool]]:
-    """The network's input for each clip or step, and whether it is a further step."""
-    if audio:
-        if model.features is None:
-            raise InputError(
-                "the network takes tensors, not audio", where=model.name, hint="give them as inputs"
-            )
-        heard = answers.listener(model.features, x)
-        for clip in clips.of_samples(given, model.features):
-            yield heard(np.frombuffer(clip.load(), "<i2"), clip.follows), clip.follows
-        return
+def _heard(model: Compiled, x: Tensor, samples: Array) -> Iterator[tuple[list[Array], bool]]:
+    """The network's input for each clip or step of recordings, and whether it is a further step."""
+    if model.features is None:
+        raise InputError("the network takes tensors, not audio", where=model.name, hint="give them as inputs")
+    heard = answers.listener(model.features, x)
+    for clip in clips.of_samples(samples, model.features):
+        yield [heard(np.frombuffer(clip.load(), "<i2"), clip.follows)], clip.follows
+
+
+def _fed(
+    model: Compiled, inputs: Sequence[Tensor], given: Arrays, real: bool
+) -> Iterator[tuple[list[Array], bool]]:
+    """The network's inputs for each clip or step, and whether it is a further step."""
+    if len(given) != len(inputs) or len({len(part) for part in given if part.ndim}) > 1:
+        raise DataError(
+            "the arrays are not as many as the network's inputs, or not of one length",
+            where=model.name,
+            expected=f"{len(inputs)}: {', '.join(x.name for x in inputs)}",
+            found=", ".join(str(part.shape) for part in given),
+        )
+    fitted = [_fitted(model, x, part, real) for x, part in zip(inputs, given, strict=True)]
+    for number, values in enumerate(zip(*fitted, strict=True)):
+        yield list(values), number > 0
+
+
+def _fitted(model: Compiled, x: Tensor, given: Array, real: bool) -> Array:
+    """(N, *input shape) of one input."""
     dtype = np.dtype(x.dtype.numpy)
     if real:
         scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
@@ -110,23 +129,22 @@ def _fed(model: Compiled, x: Tensor, given: Array, audio: bool, real: bool) -> I
             found=f"{given.dtype} {given.shape}",
             hint="real=True quantizes real numbers" if given.dtype.kind == "f" else None,
         )
-    for number, value in enumerate(given):
-        yield value, number > 0
+    return given
 
 
 def _ran(
-    folder: Path, given: Array, audio: bool, on: str, serial: str | None, real: bool
+    folder: Path, given: Arrays, audio: bool, on: str, serial: str | None, real: bool
 ) -> Array | tuple[Array, ...]:
     """The outputs of an export on a runner."""
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
     if audio:
-        chosen = clips.from_samples(manifest, given)
+        chosen = clips.from_samples(manifest, given[0])
     else:
-        x = manifest.inputs[0]
-        if real:
-            given = _quantized(given, x.scale, x.zero_point, np.dtype(x.dtype))
-        chosen = clips.from_tensors(manifest, given, None)
+        if real and len(given) == len(manifest.inputs):
+            pairs = zip(given, manifest.inputs, strict=True)
+            given = tuple(_quantized(part, x.scale, x.zero_point, np.dtype(x.dtype)) for part, x in pairs)
+        chosen = clips.from_tensors(manifest, given[0] if len(given) == 1 else given, None)
     runner = SerialRunner(target, serial) if serial is not None else runner_of(on, target)
     check = answers.FirstAnswers(target, chosen.kind, runner.name)
     result = bench_run.run(target, runner, chosen, check=check)

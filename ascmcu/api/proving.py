@@ -79,7 +79,7 @@ def _check(graph: Graph, test: SelfTest, network_hash: int) -> None:
     steps = interp.Steps(graph)
     outputs: list[Array] = []
     for pushed in test.inputs():
-        outputs += steps([pushed.reshape(test.input.shape)])
+        outputs += steps(pushed)
         if not test.has_states:
             steps.reset()
     expected = selftest.hashed(outputs)

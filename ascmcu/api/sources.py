@@ -135,7 +135,7 @@ def _manifest(
         model_sha256=compiled.sha256,
         board=board.name if board is not None else "",
         schedule=plan.mode,
-        inputs=(_input_spec(compiled, candidate.variant),),
+        inputs=_input_specs(compiled, candidate.variant),
         outputs=tuple(_output_spec(compiled.source, name) for name in compiled.source.data_outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
@@ -154,11 +154,17 @@ def _manifest(
     )
 
 
-def _input_spec(compiled: Compiled, variant: Variant) -> TensorSpec:
-    tensor = compiled.source.tensors[compiled.source.inputs[0]]
-    pushed = variant.graph.tensors[variant.graph.inputs[0]]
-    return dataclasses.replace(
-        _tensor_spec(tensor), rows=pushed.rows, row_bytes=pushed.row_bytes, permutation=variant.permutation
+def _input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]:
+    source, pushed = compiled.source, variant.graph
+    specs = []
+    for name, row_name in zip(source.data_inputs, pushed.data_inputs, strict=True):
+        rows = pushed.tensors[row_name]
+        specs.append(
+            dataclasses.replace(_tensor_spec(source.tensors[name]), rows=rows.rows, row_bytes=rows.row_bytes)
+        )
+    # Axes are exchanged only where there is one input.
+    return (
+        tuple(specs) if len(specs) > 1 else (dataclasses.replace(specs[0], permutation=variant.permutation),)
     )
 
 

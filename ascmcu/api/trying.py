@@ -92,7 +92,7 @@ def try_model(
     features: PathLike | Literal[False] | None = None,
     data: PathLike | None = None,
     split: str | None = None,
-    tensors: PathLike | npt.NDArray[Any] | None = None,
+    tensors: PathLike | npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | None = None,
     labels: Sequence[PathLike] = (),
     limit: int | None = None,
     on: str = "sim",

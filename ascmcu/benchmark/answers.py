@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.benchmark.clips import Clip, outputs
+from ascmcu.benchmark.pushes import taken
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.features import extract
@@ -72,7 +73,8 @@ class FirstAnswers:
         began = time.monotonic()
         if not clip.follows:
             self._steps.reset()
-        expected = self._steps([np.ascontiguousarray(self._read(data, clip.follows))])
+        inputs = self._read(data, clip.follows)
+        expected = self._steps([np.ascontiguousarray(x) for x in inputs])
         for index, (right, found) in enumerate(zip(expected, outputs(self._manifest, answer), strict=True)):
             _compare(
                 right.reshape(-1), found.reshape(-1), f"{self._runner}, clip {clip.name}, output {index}"
@@ -104,17 +106,14 @@ def _compare(right: Array, answer: Array, where: str) -> None:
         )
 
 
-def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes, bool], Array]:
-    """What makes the network's input of the bytes of a clip, and of whether it is a step that follows another one."""
-    x = graph.tensors[graph.inputs[0]]
-    dtype = x.dtype.numpy
+def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes, bool], list[Array]]:
+    """What makes the network's inputs of the bytes of a clip, and of whether it is a step that follows another one."""
     if kind is Kind.TENSOR:
-        axes = manifest.inputs[0].permutation
-        pushed = tuple(x.shape[axis] for axis in axes)
-        return lambda data, follows: np.frombuffer(data, dtype).reshape(pushed).transpose(np.argsort(axes))
+        return lambda data, follows: taken(data, manifest.inputs)
+    x = graph.tensors[graph.inputs[0]]
     assert manifest.features is not None
     heard = listener(specs.from_dict(manifest.features), x)
-    return lambda data, follows: heard(np.frombuffer(data, "<i2"), follows)
+    return lambda data, follows: [heard(np.frombuffer(data, "<i2"), follows)]
 
 
 def listener(spec: Spec, x: Tensor) -> Callable[[npt.NDArray[np.int16], bool], Array]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from ascmcu.benchmark.pushes import pushed
 from ascmcu.benchmark.wire import Kind
 from ascmcu.data import labels as classes_of
 from ascmcu.data.found import Intake, Long
@@ -212,19 +213,20 @@ def _classes(manifest: Manifest, names: Path | None, found: Sequence[str]) -> Cl
 
 def from_tensors(
     manifest: Manifest,
-    tensors: Path | npt.NDArray[Any],
+    tensors: Path | npt.NDArray[Any] | Sequence[npt.NDArray[Any]],
     limit: int | None,
     names: Path | None = None,
     truth: Path | npt.NDArray[Any] | None = None,
 ) -> Clips:
-    """The rows of an array (N, *input shape) in the network's input dtype.
+    """The rows of an array (N, *input shape) in the network's input dtype; of several inputs, of one array each.
 
     For a network with states they are the steps of one clip; (M, N, *input shape) holds M clips of N steps, each of
     which begins with the initial states.
 
     Args:
         manifest: of the export.
-        tensors: the array, or its ``.npy``.
+        tensors: the array, or its ``.npy``; of several inputs an array each, or their ``.npz``, which names them as the
+            network does or has them in its order.
         limit: at most so many: of all classes in their shares where ``truth`` says them, else from the front.
         names: a file with the network's classes in the order of its outputs.
         truth: (N,) class numbers or class names, as an array or its ``.npy``.
@@ -232,35 +234,24 @@ def from_tensors(
     Raises:
         DataError: no array, one of another shape or dtype, or a truth that does not fit it or the network.
     """
-    spec = manifest.inputs[0]
-    array, where = _array(tensors)
-    steps = len(array) if array.ndim else 0
-    if manifest.state_bytes and array.ndim == len(spec.shape) + 2:
-        steps = array.shape[1]
-        array = array.reshape(-1, *array.shape[2:])
-    if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
-        array = array[:, np.newaxis]
-    if (
-        not array.ndim
-        or not len(array)
-        or array.shape[1:] != spec.shape
-        or array.dtype != np.dtype(spec.dtype)
-    ):
+    arrays, where = _arrays(tensors, manifest.inputs)
+    steps = 0
+    for number, (spec, array) in enumerate(zip(manifest.inputs, arrays, strict=True)):
+        steps, arrays[number] = _of_input(array, spec, where, clips=bool(manifest.state_bytes))
+    count = len(arrays[0])
+    if any(len(array) != count for array in arrays):
         raise DataError(
-            "the array does not hold inputs of this network",
-            where=where,
-            expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
-            found=f"{array.dtype} {array.shape}",
+            "the inputs are of different numbers", where=where, found=", ".join(str(len(a)) for a in arrays)
         )
-    classes, right = _truth(manifest, names, truth, len(array))
-    numbers: Sequence[int] = range(len(array) if limit is None else min(limit, len(array)))
+    classes, right = _truth(manifest, names, truth, count)
+    numbers: Sequence[int] = range(count if limit is None else min(limit, count))
     if right and not manifest.state_bytes:
         numbers = sampled([(str(label),) for label in right], limit)
     chosen = [
         Clip(
-            f"{i // steps}.{i % steps}" if steps < len(array) else f"{i}",
+            f"{i // steps}.{i % steps}" if steps < count else f"{i}",
             right[i] if right else None,
-            functools.partial(tensor_bytes, array[i], spec),
+            functools.partial(pushed, [array[i] for array in arrays], manifest.inputs),
             follows=bool(manifest.state_bytes and i % steps),
         )
         for i in numbers
@@ -327,6 +318,67 @@ def checked_samples(samples: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[np
     return array
 
 
+def _of_input(
+    array: npt.NDArray[Any], spec: TensorSpec, where: str, *, clips: bool
+) -> tuple[int, npt.NDArray[Any]]:
+    """Steps of a clip, and the array as (N, *input shape); with ``clips`` it may be (M, N, *input shape)."""
+    given, steps = array, len(array) if array.ndim else 0
+    if clips and array.ndim == len(spec.shape) + 2:
+        steps = array.shape[1]
+        array = array.reshape(-1, *array.shape[2:])
+    if array.shape[1:] == spec.shape[1:] and spec.shape[0] == 1:
+        array = array[:, np.newaxis]
+    holds = bool(array.ndim) and len(array) and array.shape[1:] == spec.shape
+    if not holds or array.dtype != np.dtype(spec.dtype):
+        raise DataError(
+            "the array does not hold inputs of this network",
+            where=f"{where}: {spec.name}",
+            expected=f"{spec.dtype} (N, {', '.join(map(str, spec.shape))})",
+            found=f"{given.dtype} {given.shape}",
+        )
+    return steps, array
+
+
+def _arrays(
+    source: Path | npt.NDArray[Any] | Sequence[npt.NDArray[Any]], specs: Sequence[TensorSpec]
+) -> tuple[list[npt.NDArray[Any]], str]:
+    """One array for each input, and what messages call them."""
+    if len(specs) == 1 and isinstance(source, Path | np.ndarray):
+        array, where = _array(source)
+        return [array], where
+    names = [spec.name for spec in specs]
+    found: list[npt.NDArray[Any]] = []
+    where = str(source) if isinstance(source, Path) else "the arrays"
+    if isinstance(source, Path):
+        stored = _stored(source)
+        ordered = (
+            stored.values() if not set(names) & set(stored) else [stored[n] for n in names if n in stored]
+        )
+        found = list(ordered)
+    elif not isinstance(source, np.ndarray):
+        found = [np.asarray(array) for array in source]
+    if len(found) != len(specs):
+        raise DataError(
+            "the network takes several inputs, an array for each",
+            where=where,
+            expected=f"{len(specs)} arrays in a .npz: {', '.join(names)}",
+            found=len(found) or "one array",
+        )
+    return found, where
+
+
+def _stored(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """The arrays of a ``.npz`` by name; none where it is something else."""
+    try:
+        stored = np.load(path)
+        if isinstance(stored, np.ndarray):
+            return {}
+        with stored:
+            return dict(stored)
+    except (OSError, ValueError) as error:
+        raise DataError("not a readable .npz file", where=str(path), found=why(error)) from error
+
+
 def _array(source: Path | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
     """The array, and what messages call it."""
     if isinstance(source, np.ndarray):
@@ -391,12 +443,6 @@ def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:
         np.frombuffer(raw[end - size : end], t).reshape(spec.shape)
         for spec, t, size, end in zip(manifest.outputs, types, sizes, ends, strict=True)
     ]
-
-
-def tensor_bytes(value: npt.NDArray[np.generic], spec: TensorSpec) -> bytes:
-    """An input of the network as the device takes it: row after row in the order in which they are pushed."""
-    pushed = np.ascontiguousarray(np.transpose(value, spec.permutation))
-    return pushed.astype(pushed.dtype.newbyteorder("<")).tobytes()
 
 
 def part_name(split: str, parts: tuple[str, ...]) -> str:

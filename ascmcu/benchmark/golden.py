@@ -10,12 +10,13 @@ import numpy as np
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu.benchmark import wire
-from ascmcu.benchmark.clips import outputs, tensor_bytes
+from ascmcu.benchmark.clips import outputs
+from ascmcu.benchmark.pushes import pushed
 from ascmcu.benchmark.session import Session
 from ascmcu.errors import LinkError
 from ascmcu.ir import interp, text
 from ascmcu.ir.types import Array
-from ascmcu.toolchain.manifest import IMPORTED, Manifest
+from ascmcu.toolchain.manifest import IMPORTED, Manifest, TensorSpec
 
 # Floating-point outputs: the C adds in another order than NumPy does. Integers are equal.
 _FLOAT_TOLERANCE = 1e-4
@@ -36,13 +37,16 @@ def golden(folder: Path, manifest: Manifest) -> Golden:
         InputError: the export's folder does not hold the network.
     """
     graph = text.load(folder / IMPORTED)
-    spec = manifest.inputs[0]
-    rng, dtype = np.random.default_rng(1), np.dtype(spec.dtype)
+    rng = np.random.default_rng(1)
+    values = [_value(spec, rng) for spec in manifest.inputs]
+    return Golden(pushed(values, manifest.inputs), tuple(interp.run(graph, values)))
+
+
+def _value(spec: TensorSpec, rng: np.random.Generator) -> Array:
+    dtype = np.dtype(spec.dtype)
     if dtype.kind == "f":
-        value: Array = rng.uniform(-1.0, 1.0, spec.shape).astype(dtype)
-    else:
-        value = rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, spec.shape, dtype, endpoint=True)
-    return Golden(tensor_bytes(value, spec), tuple(interp.run(graph, [value])))
+        return rng.uniform(-1.0, 1.0, spec.shape).astype(dtype)
+    return rng.integers(np.iinfo(dtype).min, np.iinfo(dtype).max, spec.shape, dtype, endpoint=True)
 
 
 def check(session: Session, manifest: Manifest, wanted: Golden) -> None:

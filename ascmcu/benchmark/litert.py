@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import io
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,12 +21,12 @@ Outputs = list[npt.NDArray[Any]]
 _HOMES = ("ai_edge_litert.interpreter", "tensorflow.lite.python.interpreter")
 
 
-def answers(model: bytes, inputs: Iterable[npt.NDArray[Any]]) -> Iterator[Outputs]:
+def answers(model: bytes, inputs: Iterable[Sequence[npt.NDArray[Any]]]) -> Iterator[Outputs]:
     """All outputs of a ``.tflite`` for each input, with ``BUILTIN_REF``.
 
     Args:
-        model: the file's bytes; one input.
-        inputs: arrays of the input's size and dtype.
+        model: the file's bytes.
+        inputs: for each inference an array for each input, of its size and dtype.
 
     Raises:
         ToolError: LiteRT is not installed, or refuses the model.
@@ -40,10 +40,11 @@ def answers(model: bytes, inputs: Iterable[npt.NDArray[Any]]) -> Iterator[Output
         interpreter.allocate_tensors()
     except (RuntimeError, ValueError) as error:
         raise ToolError("LiteRT refuses the model", found=_first(str(error))) from error
-    source = interpreter.get_input_details()[0]
+    sources = interpreter.get_input_details()
     results = interpreter.get_output_details()
-    for x in inputs:
-        interpreter.set_tensor(source["index"], np.ascontiguousarray(x).reshape(source["shape"]))
+    for values in inputs:
+        for source, x in zip(sources, values, strict=True):
+            interpreter.set_tensor(source["index"], np.ascontiguousarray(x).reshape(source["shape"]))
         interpreter.invoke()
         yield [interpreter.get_tensor(result["index"]) for result in results]
 

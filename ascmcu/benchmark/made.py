@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.benchmark.clips import Clip, Clips, tensor_bytes
+from ascmcu.benchmark.clips import Clip, Clips
+from ascmcu.benchmark.pushes import pushed
 from ascmcu.benchmark.wire import Kind
 from ascmcu.features import spec as specs
 from ascmcu.features.base import ClipSpec
@@ -42,10 +43,10 @@ def clips(manifest: Manifest, limit: int | None = None) -> Clips:
 
 
 def _tensors(manifest: Manifest, count: int) -> Clips:
-    spec = manifest.inputs[0]
-    made = zip(range(count), _values(spec), strict=False)
+    made = zip(*(_values(spec, SEED + i) for i, spec in enumerate(manifest.inputs)), strict=True)
     chosen = tuple(
-        Clip(name, None, functools.partial(tensor_bytes, value, spec)) for _, (name, value) in made
+        Clip(each[0][0], None, functools.partial(pushed, [value for _, value in each], manifest.inputs))
+        for _, each in zip(range(count), made, strict=False)
     )
     return Clips(Kind.TENSOR, _source(), (), chosen, notices=_notices())
 
@@ -58,7 +59,7 @@ def _notices() -> tuple[str, ...]:
     return (f"no --data and no --tensors: {_source()}; they say nothing of the accuracy",)
 
 
-def _values(spec: TensorSpec) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
+def _values(spec: TensorSpec, seed: int) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
     """Extremes of the type, then noise without end. Float inputs: ±1 for the extremes, noise of unit variance."""
     dtype = np.dtype(spec.dtype)
     whole = np.issubdtype(dtype, np.integer)
@@ -68,7 +69,7 @@ def _values(spec: TensorSpec) -> Iterator[tuple[str, npt.NDArray[np.generic]]]:
     yield "largest", np.full(spec.shape, high, dtype)
     yield "zero", np.full(spec.shape, spec.zero_point if whole else 0, dtype)
     yield "alternating", np.where(np.arange(size) % 2, high, low).astype(dtype).reshape(spec.shape)
-    rng = np.random.default_rng(SEED)
+    rng = np.random.default_rng(seed)
     number = 0
     while True:
         number += 1

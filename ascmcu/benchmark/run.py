@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import hashlib
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
@@ -23,11 +23,12 @@ from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.counting import kind_of
 from ascmcu.benchmark.counts import of_repetitions
 from ascmcu.benchmark.journal import ClipResult
+from ascmcu.benchmark.pushes import total_bytes
 from ascmcu.benchmark.session import NoAnswer, Repairs, Session, StepLost
 from ascmcu.errors import LinkError
 from ascmcu.runners.base import CountKind, Runner, RunnerFacts, Target
 from ascmcu.runners.serial import SerialRunner
-from ascmcu.toolchain.manifest import check_image
+from ascmcu.toolchain.manifest import TensorSpec, check_image
 
 _HELLO_S = 5.0
 _LOSSY_FRAMES, _LOSSY_PART = 20, 0.05
@@ -341,8 +342,7 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
         LinkError: another board's firmware, another model's, or another build of it; says all that differs.
     """
     manifest = target.manifest
-    spec = manifest.inputs[0]
-    inputs = (f"{spec.rows} × {spec.row_bytes} bytes", f"{hello.rows} × {hello.row_bytes} bytes")
+    inputs = (_pushed(manifest.inputs), f"{hello.rows} × {hello.row_bytes} bytes")
     facts: list[tuple[str, object, object]] = [
         ("board", manifest.board, hello.board),
         ("model", manifest.model_sha256, hello.model_sha256),
@@ -372,6 +372,12 @@ def check_firmware(hello: wire.Hello, target: Target) -> None:
             found=", ".join(f"{what} {_short(found)}" for what, _, found in differing),
             hint=f"`ascmcu flash {target.folder}` writes this export to the board",
         )
+
+
+def _pushed(inputs: Sequence[TensorSpec]) -> str:
+    """What the firmware says of its inputs: several are one row to it."""
+    rows, row_bytes = (1, total_bytes(inputs)) if len(inputs) > 1 else (inputs[0].rows, inputs[0].row_bytes)
+    return f"{rows} × {row_bytes} bytes"
 
 
 def _without(flags: str, others: str) -> str:

@@ -46,7 +46,8 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,
-    help="Inputs for the network without front end: a .npy of shape (N, *input shape) in its input dtype.",
+    help="Inputs for the network without front end: a .npy of shape (N, *input shape) in its input dtype; of several "
+    "inputs a .npz with an array for each.",
 )  # fmt: skip
 @click.option(
     "--labels", type=click.Path(path_type=Path), multiple=True,

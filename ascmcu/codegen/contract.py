@@ -80,7 +80,7 @@ class End:
         """Its name in the model, and for an input how it is pushed."""
         told = re.sub(r"[^\x20-\x7e]|\*/|/\*|\\|\?\?", "_", self.tensor.name)
         rows = f", pushed as {self.tensor.rows} row(s) of {self.tensor.row_bytes} bytes"
-        return f"'{told}'{rows if self.macro == 'MODEL_INPUT' else ''}"
+        return f"'{told}'{rows if self.macro.startswith('MODEL_INPUT') else ''}"
 
     @property
     def c_type(self) -> str:
@@ -134,13 +134,13 @@ class Contract:
     """What the headers say beside the functions.
 
     Attributes:
-        source, outputs: the input and the outputs as a caller sees them.
+        inputs, outputs: as a caller sees them.
         has_states: whether something in them lives on from one inference to the next.
         code: the generated C, which says what it uses.
         figures: what was measured, None where there was no compiler.
     """
 
-    source: Tensor
+    inputs: Sequence[Tensor]
     outputs: Sequence[Tensor]
     has_states: bool
     code: str
@@ -148,9 +148,11 @@ class Contract:
 
     @property
     def ends(self) -> tuple[End, ...]:
-        """The input, then the outputs."""
+        """The inputs, then the outputs; a number in an input's name tells several apart."""
+        several = len(self.inputs) > 1
+        inputs = (End(f"MODEL_INPUT_{i}" if several else "MODEL_INPUT", x) for i, x in enumerate(self.inputs))
         outputs = (End(f"MODEL_OUTPUT_{i}", output) for i, output in enumerate(self.outputs))
-        return (End("MODEL_INPUT", self.source), *outputs)
+        return (*inputs, *outputs)
 
     @property
     def uses_fpu(self) -> bool:

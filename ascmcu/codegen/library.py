@@ -32,7 +32,7 @@ def files(
     name: str,
     sha256: str,
     plan: Plan,
-    ends: tuple[End, Sequence[End]],
+    ends: tuple[Sequence[End], Sequence[End]],
     weights_bytes: int,
     features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
@@ -47,7 +47,7 @@ def files(
         name: the model's name; its C identifier names the CMake target.
         sha256: of the model file.
         plan: what ``model.c`` was rendered from.
-        ends: the input and the outputs as a caller sees them.
+        ends: the inputs and the outputs as a caller sees them.
         weights_bytes: in flash.
         features: the front end that is part of the library, if any.
         cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
@@ -57,14 +57,14 @@ def files(
     """
     found = headers(sources)
     target = prefix or re.sub(r"\W", "_", name)
-    source, outputs = ends
-    transposed = list(source.permutation) != sorted(source.permutation)
+    inputs, outputs = ends
+    transposed = list(inputs[0].permutation) != sorted(inputs[0].permutation)
     needed = cmsis[0] if isinstance(features, FeatureSpec) else ()
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
         "selftest": selftest,
-        "cmsis_dsp": cmsis[1], "input": source, "outputs": outputs,
+        "cmsis_dsp": cmsis[1], "inputs": inputs, "outputs": outputs,
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,

@@ -255,8 +255,9 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     kernels = _kernels(layers)
     graph = plan.graph
     tensors = {v.symbol: v for layer in layers for v in (*layer.views, layer.y) if v is not None}
-    source, outputs = _tensor_view(plan, graph.inputs[0]), [_tensor_view(plan, n) for n in graph.data_outputs]
-    for view in (source, *outputs, *(v for s in states for v in (s.entry, s.exit) if v is not None)):
+    inputs = [_tensor_view(plan, n) for n in graph.data_inputs]
+    outputs = [_tensor_view(plan, n) for n in graph.data_outputs]
+    for view in (*inputs, *outputs, *(v for s in states for v in (s.entry, s.exit) if v is not None)):
         tensors.setdefault(view.symbol, view)
     pooled = {c.symbol: c for layer in layers for c in layer.constants}
     pooled.update({s.initial.symbol: s.initial for s in states if s.initial is not None})
@@ -273,7 +274,10 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         "tensors": sorted(tensors.values(), key=lambda v: int(v.symbol[1:])),
         "constants": constants,
         "weights_bytes": sum(c.size_bytes for c in constants),
-        "input": source,
+        "inputs": inputs,
+        "pushes": max(v.tensor.rows for v in inputs),
+        "push_bytes": sum(v.tensor.row_bytes for v in inputs),
+        "input_bytes": sum(v.tensor.size_bytes for v in inputs),
         "outputs": outputs,
         "states": states,
         "streaming": plan.mode == ROWS,

@@ -23,19 +23,72 @@ _FNV_OFFSET, _FNV_PRIME = 2166136261, 16777619
 
 
 @dataclass(frozen=True)
+class Source:
+    """An input of the network as it is pushed, and how the templates make its values."""
+
+    tensor: Tensor
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the input is float32."""
+        return self.tensor.dtype.numpy.kind == "f"
+
+    @property
+    def c_type(self) -> str:
+        """Of an element of the input."""
+        return "float" if self.is_float else f"{self.tensor.dtype.numpy}_t"
+
+    @property
+    def row_elements(self) -> int:
+        """Elements of a row as it is pushed."""
+        return self.tensor.row_bytes // self.tensor.dtype.numpy.itemsize
+
+    @property
+    def zero_point(self) -> int:
+        """The input's value that stands for 0."""
+        return self.tensor.zero_point
+
+    @property
+    def low(self) -> str:
+        """The least value of an integer input, in C."""
+        least = int(np.iinfo(self.tensor.dtype.numpy).min)
+        return str(least) if least > -(1 << 31) else "INT32_MIN"
+
+    @property
+    def high(self) -> int:
+        """The greatest value of an integer input, as far as int32 goes."""
+        return min(int(np.iinfo(self.tensor.dtype.numpy).max), (1 << 31) - 1)
+
+    @property
+    def divisor(self) -> int:
+        """What brings the noise into the range of the input's type."""
+        return 1 << max(0, _NOISE_BITS - 8 * self.tensor.dtype.numpy.itemsize)
+
+    def row(self, random: Iterator[int], number: int) -> Array:
+        """The next row of inference ``number``."""
+        bits = np.array([next(random) >> 8 for _ in range(self.row_elements)], np.int64) >> number
+        noise = bits - (0x800000 >> number)
+        if self.is_float:
+            return (noise / 8388608).astype(np.float32)
+        value = self.zero_point + np.trunc(noise / self.divisor).astype(np.int64)
+        least = int(np.iinfo(self.tensor.dtype.numpy).min)
+        return np.clip(value, least, self.high).astype(self.tensor.dtype.numpy)
+
+
+@dataclass(frozen=True)
 class SelfTest:
     """What the templates are told.
 
     Attributes:
         rounds: inferences, each with noise of half the range of the one before.
-        input: the network's input as it is pushed.
+        sources: the network's inputs.
         has_states: the inferences are the steps of one clip.
         frontend: there is a front end to be tested, too.
         network_hash, frontend_hash: FNV-1a of all outputs, and of all rows.
     """
 
     rounds: int
-    input: Tensor
+    sources: tuple[Source, ...]
     has_states: bool
     frontend: bool
     network_hash: int = 0
@@ -44,44 +97,9 @@ class SelfTest:
     @property
     def what(self) -> str:
         """The inputs in words."""
-        noise = "noise around the zero point" if not self.is_float else "noise"
+        integer = not any(source.is_float for source in self.sources)
+        noise = "noise around the zero point" if integer else "noise"
         return f"{noise}, whose range halves each time" + (", steps of one clip" if self.has_states else "")
-
-    @property
-    def is_float(self) -> bool:
-        """Whether the input is float32."""
-        return self.input.dtype.numpy.kind == "f"
-
-    @property
-    def c_type(self) -> str:
-        """Of an element of the input."""
-        return "float" if self.is_float else f"{self.input.dtype.numpy}_t"
-
-    @property
-    def row_elements(self) -> int:
-        """Elements of a row as it is pushed."""
-        return self.input.row_bytes // self.input.dtype.numpy.itemsize
-
-    @property
-    def zero_point(self) -> int:
-        """The input's value that stands for 0."""
-        return self.input.zero_point
-
-    @property
-    def low(self) -> str:
-        """The least value of an integer input, in C."""
-        least = int(np.iinfo(self.input.dtype.numpy).min)
-        return str(least) if least > -(1 << 31) else "INT32_MIN"
-
-    @property
-    def high(self) -> int:
-        """The greatest value of an integer input, as far as int32 goes."""
-        return min(int(np.iinfo(self.input.dtype.numpy).max), (1 << 31) - 1)
-
-    @property
-    def divisor(self) -> int:
-        """What brings the noise into the range of the input's type."""
-        return 1 << max(0, _NOISE_BITS - 8 * self.input.dtype.numpy.itemsize)
 
     def files(self) -> dict[str, str]:
         """The rendered files by name."""
@@ -92,19 +110,17 @@ class SelfTest:
         """The self-test that passes with these results."""
         return dataclasses.replace(self, network_hash=network, frontend_hash=frontend)
 
-    def inputs(self) -> Iterator[Array]:
-        """The inputs as they are pushed, one an inference, each flat."""
+    def inputs(self) -> Iterator[list[Array]]:
+        """The inputs of each inference in the shapes in which they are pushed."""
         random = _generator()
-        elements = self.row_elements * self.input.rows
         for number in range(self.rounds):
-            bits = np.array([next(random) >> 8 for _ in range(elements)], np.int64) >> number
-            noise = bits - (0x800000 >> number)
-            if self.is_float:
-                yield (noise / 8388608).astype(np.float32)
-            else:
-                value = self.zero_point + np.trunc(noise / self.divisor).astype(np.int64)
-                least = int(np.iinfo(self.input.dtype.numpy).min)
-                yield np.clip(value, least, self.high).astype(self.input.dtype.numpy)
+            rows: list[list[Array]] = [[] for _ in self.sources]
+            for push in range(max(source.tensor.rows for source in self.sources)):
+                for made, source in zip(rows, self.sources, strict=True):
+                    if push < source.tensor.rows:
+                        made.append(source.row(random, number))
+            pairs = zip(rows, self.sources, strict=True)
+            yield [np.concatenate(made).reshape(source.tensor.shape) for made, source in pairs]
 
 
 def of_plan(plan: Plan, *, frontend: bool) -> SelfTest:
@@ -112,7 +128,8 @@ def of_plan(plan: Plan, *, frontend: bool) -> SelfTest:
     graph = plan.graph
     has_states = bool(graph.states)
     rounds = next((count for macs, count in _ROUNDS if graph.macs <= macs or has_states), _LEAST_ROUNDS)
-    return SelfTest(rounds, graph.tensors[graph.data_inputs[0]], has_states, frontend)
+    sources = tuple(Source(graph.tensors[name]) for name in graph.data_inputs)
+    return SelfTest(rounds, sources, has_states, frontend)
 
 
 def hashed(arrays: Sequence[npt.NDArray[np.generic]]) -> int:

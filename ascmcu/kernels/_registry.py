@@ -60,12 +60,16 @@ class Kernel:
     def fits(self, inputs: Inputs, output: Tensor) -> bool:
         """Whether it reads and writes these layouts."""
         read = all(t is None or t.is_const or t.layout.kind in self.reads for t in inputs)
-        wide = len(inputs) > 1 and _is(inputs[0], DType.INT8) and _is(inputs[1], DType.INT16)
-        return read and output.layout.kind in self.writes and (self.wide_weights or not wide)
+        return (
+            read and output.layout.kind in self.writes and (self.wide_weights or not _wide(self.op, inputs))
+        )
 
 
-def _is(tensor: Tensor | None, dtype: DType) -> bool:
-    return tensor is not None and tensor.dtype is dtype
+def _wide(op: type[Op], inputs: Inputs) -> bool:
+    """Whether a convolution of int8 has int16 weights."""
+    return op.FAMILY in ("conv", "depthwise") and [t.dtype for t in inputs[:2] if t is not None] == [
+        DType.INT8, DType.INT16,
+    ]  # fmt: skip
 
 
 _KERNELS: dict[type[Op], list[Kernel]] = {}

@@ -8,6 +8,7 @@
 static struct {
     enum clip_kind kind;
     bool complete;
+    unsigned input;
     size_t row_filled;
     uint64_t total;
     uint64_t hop_from;   /* `total` when the last row had been pushed */
@@ -56,7 +57,7 @@ static uint32_t clip_samples(bool continues)
 uint32_t clip_bytes(enum clip_kind kind, bool continues)
 {
     if (kind == CLIP_TENSOR) {
-        return (uint32_t)MODEL_INPUT_ROWS * (uint32_t)MODEL_INPUT_ROW_BYTES;
+        return (uint32_t)MODEL_INPUT_BYTES;
     }
 #if ASCMCU_FRONTEND
     return clip_samples(continues) * (uint32_t)FRONTEND_CHANNELS * (uint32_t)sizeof(int16_t);
@@ -70,6 +71,7 @@ void clip_begin(enum clip_kind kind, bool continues)
 {
     clip.kind = kind;
     clip.complete = false;
+    clip.input = 0;
     clip.row_filled = 0;
     clip.total = 0;
     clip.hop_from = 0;
@@ -107,20 +109,51 @@ static void push_row(void)
     clip.counts.rows++;
 }
 
+#if MODEL_INPUTS == 1
+static void *row_of(unsigned input)
+{
+    (void)input;
+    return model_input();
+}
+
+static size_t row_bytes(unsigned input)
+{
+    return input == 0 ? (size_t)MODEL_INPUT_ROW_BYTES : 0;
+}
+#else
+static void *row_of(unsigned input) { return model_input_at(input); }
+
+static size_t row_bytes(unsigned input) { return model_input_row_bytes(input); }
+#endif
+
+/* The next input, from this one on, that has a row in this push; MODEL_INPUTS when none has. */
+static unsigned with_row(unsigned input)
+{
+    while (input < MODEL_INPUTS && row_bytes(input) == 0) {
+        input++;
+    }
+    return input;
+}
+
 static void feed_tensor(const uint8_t *data, size_t size)
 {
-    while (size > 0) {
-        const size_t room = (size_t)MODEL_INPUT_ROW_BYTES - clip.row_filled;
+    while (size > 0 && clip.input < MODEL_INPUTS) {
+        const size_t room = row_bytes(clip.input) - clip.row_filled;
         const size_t taken = size < room ? size : room;
 
-        memcpy((uint8_t *)model_input() + clip.row_filled, data, taken);
+        memcpy((uint8_t *)row_of(clip.input) + clip.row_filled, data, taken);
         clip.row_filled += taken;
         data += taken;
         size -= taken;
-        if (clip.row_filled == (size_t)MODEL_INPUT_ROW_BYTES) {
-            clip.row_filled = 0;
+        if (clip.row_filled < row_bytes(clip.input)) {
+            continue;
+        }
+        clip.row_filled = 0;
+        clip.input = with_row(clip.input + 1);
+        if (clip.input == MODEL_INPUTS) {
             clip.burst_from = clip.total;
             push_row();
+            clip.input = with_row(0);
         }
     }
 }

@@ -117,8 +117,14 @@ static void send_hello(uint16_t request)
     frame_put_u16(PROTOCOL_CHUNK_BYTES);
     frame_put_u16(PROTOCOL_RECEIVE_BYTES);
     put_sha256(MODEL_SHA256);
+#if MODEL_INPUTS == 1
     frame_put_u32(MODEL_INPUT_ROWS);
     frame_put_u32(MODEL_INPUT_ROW_BYTES);
+#else
+    /* The rows of several inputs differ: to the host they are one. */
+    frame_put_u32(1);
+    frame_put_u32(MODEL_INPUT_BYTES);
+#endif
 #if ASCMCU_FRONTEND
     frame_put_u32(FRONTEND_SAMPLE_RATE_HZ);
     frame_put_u32(FRONTEND_CLIP_SAMPLES);

@@ -12,6 +12,7 @@
 #include "harness.h"
 #include "harness_cycles.h"
 #include "model.h"
+#include "rows.h"
 
 int main(void);
 void bench_begin(void);
@@ -42,11 +43,7 @@ static uint32_t run(void)
     bench_begin();
     model_reset();
     for (int32_t pushed = 1; !complete; ++pushed) {
-        uint8_t *row = model_input();
-        for (size_t i = 0; i < MODEL_INPUT_ROW_BYTES; ++i) {
-            seed = seed * 1664525u + 1013904223u;
-            row[i] = (uint8_t)(seed >> 24);
-        }
+        fill_rows(&seed, 8);
         if (pushed == MODEL_INPUT_ROWS) {
             bench_last_row();
         }

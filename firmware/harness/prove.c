@@ -5,6 +5,7 @@
  */
 #include "harness.h"
 #include "model.h"
+#include "rows.h"
 #include "selftest.h"
 
 int main(void);
@@ -24,11 +25,7 @@ static uint32_t longest_push(void)
             model_reset();
         }
         while (!complete) {
-            uint8_t *row = (uint8_t *)model_input();
-            for (size_t i = 0; i < MODEL_INPUT_ROW_BYTES; ++i) {
-                seed = seed * 1664525u + 1013904223u;
-                row[i] = (uint8_t)(seed >> 25); /* seven bits: a float of them is finite */
-            }
+            fill_rows(&seed, 7); /* seven bits: a float of them is finite */
             const uint32_t before = *(volatile uint32_t *)0xE0001004u; /* DWT_CYCCNT */
             complete = model_push();
             const uint32_t cycles = *(volatile uint32_t *)0xE0001004u - before;

@@ -63,10 +63,12 @@ def test_pair_is_found_by_its_name(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("model", [_model("bias"), _model(y_scale=0.05), _model(next_scale=0.02)])
 def test_nothing_is_guessed(model: bytes, tmp_path: Path) -> None:
-    """An input that is not named like a state, one that two outputs would fit, and one that none fits."""
+    """An input that is not named like a state, one that two outputs would fit, and one that none fits: they stay
+    inputs, and the command says how they become states."""
     (tmp_path / "net.tflite").write_bytes(model)
-    with pytest.raises(ModelError, match="must have one input"):
-        compile_model(tmp_path / "net.tflite")
+    compiled = compile_model(tmp_path / "net.tflite")
+    assert not compiled.source.states and len(compiled.source.data_inputs) == 2
+    assert len(compiled.notices) == 1 and "the network has 2 inputs: x, " in compiled.notices[0]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,10 @@ class HostModel:
         self.native = native
         with tempfile.TemporaryDirectory() as folder:
             self._c = self._built(Path(folder), sanitize)  # what is loaded needs no file
-        self._c.model_input.restype = ctypes.c_void_p
+        self._several = len(graph.data_inputs) > 1
+        name = "model_input_at" if self._several else "model_input"
+        self._input = getattr(self._c, name)
+        self._input.restype = ctypes.c_void_p
         self._c.model_output.restype = ctypes.c_void_p
         self._c.model_push.restype = ctypes.c_bool
 
@@ -53,8 +56,8 @@ class HostModel:
     def __str__(self) -> str:
         return f"host C, {self.native}, {self.plan.mode}"
 
-    def __call__(self, x: Array) -> list[Array]:
-        """Push the rows of ``x`` from the start of a clip and read every output."""
+    def __call__(self, x: Array | Sequence[Array]) -> list[Array]:
+        """Push the rows of ``x``, one array for each input, from the start of a clip and read every output."""
         self.reset()
         return self.step(x)
 
@@ -67,16 +70,30 @@ class HostModel:
         """Begin a clip."""
         self._c.model_reset()
 
-    def step(self, x: Array) -> list[Array]:
+    def step(self, x: Array | Sequence[Array]) -> list[Array]:
         """Push the rows of ``x``, behind those that are there where the network has states, and read every output."""
-        source = self.graph.tensors[self.graph.inputs[0]]
-        rows = np.ascontiguousarray(x).reshape(source.rows, -1)
+        sources = [self.graph.tensors[name] for name in self.graph.data_inputs]
+        given = [x] if isinstance(x, np.ndarray) else x
+        inputs = [
+            np.ascontiguousarray(value).reshape(t.rows, -1) for value, t in zip(given, sources, strict=True)
+        ]
         complete = False
-        for row in rows:
+        for push in range(max(map(len, inputs))):
             assert not complete
-            ctypes.memmove(self._c.model_input(), row.tobytes(), source.row_bytes)
+            self._push(push, inputs)
             complete = self._c.model_push()
         assert complete
+        return self._outputs()
+
+    def _push(self, push: int, inputs: Sequence[Array]) -> None:
+        """Write the rows of one push."""
+        for index, rows in enumerate(inputs):
+            size = self._c.model_input_row_bytes(index) if self._several else rows[0].nbytes
+            assert size == (rows[0].nbytes if push < len(rows) else 0)
+            if size:
+                ctypes.memmove(self._input(index), rows[push].tobytes(), size)
+
+    def _outputs(self) -> list[Array]:
         outputs = []
         for index, name in enumerate(self.graph.data_outputs):
             t = self.graph.tensors[name]
