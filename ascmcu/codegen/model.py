@@ -361,6 +361,8 @@ def _layer_views(plan: Plan) -> list[LayerView]:
 def _constants(layer: Layer, pool: dict[tuple[str, str, bytes], Constant]) -> Iterator[Constant]:
     """A layer that is computed twice has its weights once."""
     for name, values in layer.lowered.constants:
+        if values.dtype == bool:
+            values = values.view(np.uint8)
         key = name, str(values.dtype), values.tobytes()
         yield pool.setdefault(key, Constant(f"{name}_{layer.index}", _C_TYPES[str(values.dtype)], values))
 

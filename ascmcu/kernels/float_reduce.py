@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MEAN, SUM and REDUCE_MAX of float32 over any axes."""
+"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN and REDUCE_PROD of float32 over any axes."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REDUCE_MAX over any axes."""
+"""REDUCE_MAX and REDUCE_MIN over any axes."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from ascmcu.ops.reduce_max import ReduceMax
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants."""
+    """Compile-time constants; ``start`` is what every element replaces."""
 
     geometry: _reduce.Geometry
-    lowest: int
+    smallest: bool
+    start: int
     c_type: str
 
 
 @kernel(ReduceMax, cost=Cost(input=5))
 def lower(op: ReduceMax, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
-    """The output itself holds the running maximum."""
+    """The output itself holds the running extreme."""
     geometry = _reduce.geometry(op, inputs, output)
-    return Lowered(Params(geometry, output.dtype.integer_range[0], output.dtype.c_name))
+    return Lowered(
+        Params(geometry, op.smallest, output.dtype.integer_range[op.smallest], output.dtype.c_name)
+    )

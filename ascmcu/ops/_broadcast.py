@@ -25,14 +25,14 @@ from ascmcu.ops import _quant
 from ascmcu.ops.reshape import Reshape
 
 
-def import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
-    """Both operands with the output's rank, reshaped where theirs is lower."""
+def import_operands(ctx: ImportContext, *, wide: bool = False) -> tuple[Tensor, Tensor]:
+    """Both operands with the output's rank, reshaped where theirs is lower; ``wide`` says that they may be int16."""
     output = ctx.outputs[0]
     operands = []
     for tensor in ctx.inputs[:2]:
-        _quant.require_quantized(ctx, tensor)
+        _quant.require_quantized(ctx, tensor, wide=wide)
         operands.append(ranked(ctx, tensor))
-    _quant.require_quantized(ctx, output)
+    _quant.require_quantized(ctx, output, wide=wide)
     for tensor in operands:
         if tensor.dtype is not output.dtype:
             raise ctx.error(

@@ -24,7 +24,7 @@ class Extremum(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank and equal quantization: the reference compares raw integers."""
-        a, b = _broadcast.import_operands(ctx)
+        a, b = _broadcast.import_operands(ctx, wide=True)
         if not a.quant == b.quant == ctx.outputs[0].quant:
             raise ctx.error(
                 "operands and output must share one quantization", b, expected=a.quant, found=b.quant

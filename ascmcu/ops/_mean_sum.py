@@ -30,7 +30,7 @@ class MeanOrSum(_reduce.Reduction):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized, wide=cls.MEAN)
         op = cls(axes, keep_dims)
         # SUM of int8 becomes an int32 as a float: each of its elements may be 255.
         _quant.require_ratio(ctx, x.scale)

@@ -30,7 +30,7 @@ class Pool(Op):
         """Emit the pooling."""
         x, kernel, stride, padding = _window.import_pool(ctx)
         output = ctx.outputs[0]
-        _quant.require_quantized(ctx, x, output)
+        _quant.require_quantized(ctx, x, output, wide=True)
         _quant.require_same(ctx, x, "pooling")
         ctx.emit(cls(kernel, stride, padding, _quant.import_activation(ctx, output)), (x,), output)
 

@@ -55,12 +55,16 @@ def way_to_int8(tensor: Tensor) -> str:
     return "convert the model with int8 weights and activations, or in float32 and use `ascmcu quantize`"
 
 
-def require_quantized(ctx: ImportContext, *tensors: Tensor | None) -> None:
-    """Every tensor is int8 or uint8 with a per-tensor scale; otherwise a ModelError with the way out."""
+def require_quantized(ctx: ImportContext, *tensors: Tensor | None, wide: bool = False) -> None:
+    """Every tensor is int8 or uint8 with a per-tensor scale, or with ``wide`` int16 without a zero point; otherwise a
+    ModelError with the way out."""
     for tensor in tensors:
         if tensor is None:
             continue
-        if tensor.dtype not in QUANTIZED:
+        if wide and tensor.dtype is DType.INT16:
+            if tensor.zero_point != 0:
+                raise ctx.error("an int16 tensor has one scale and no zero point", tensor)
+        elif tensor.dtype not in QUANTIZED:
             raise ctx.error(
                 "only fully quantized operators can be compiled",
                 tensor,

@@ -31,7 +31,7 @@ Axes = tuple[int, ...]
 
 
 def import_reduction(
-    ctx: ImportContext, require: Callable[[ImportContext, Tensor, Tensor], None]
+    ctx: ImportContext, require: Callable[..., None], **options: bool
 ) -> tuple[Tensor, Axes, bool]:
     """Input, sorted axes without duplicates, and whether reduced axes stay as ones.
 
@@ -39,7 +39,7 @@ def import_reduction(
         ModelError: the input has no such axis, or ``require`` refuses input and output.
     """
     x = ctx.needed(0)
-    require(ctx, x, ctx.outputs[0])
+    require(ctx, x, ctx.outputs[0], **options)
     rank = len(x.shape)
     axes = sorted({int(a) + (rank if a < 0 else 0) for a in ctx.const(1).reshape(-1)})
     if any(not 0 <= a < rank for a in axes):

@@ -23,7 +23,7 @@ from ascmcu.ir.op import (
     whole_rule,
 )
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _quant
 from ascmcu.ops.reshape import Reshape
 
@@ -46,7 +46,7 @@ class Concatenation(Op):
         for t in ctx.inputs:
             if t is None:
                 raise ctx.error("input is missing")
-            if t.dtype in _quant.QUANTIZED and t.quant != output.quant:
+            if t.dtype in (*_quant.QUANTIZED, DType.INT16) and t.quant != output.quant:
                 raise ctx.error(
                     "joined tensors must share one quantization", t, expected=output.quant, found=t.quant
                 )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ADD, SUB, MUL, DIV, MAXIMUM and MINIMUM of float32, with broadcasting."""
+"""ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM and SQUARED_DIFFERENCE of float32, with broadcasting."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ _FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
     "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "squared_difference": lambda a, b: (a - b) * (a - b),
 }
 
 
-@register_float("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM")
+@register_float("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
 @dataclass(frozen=True)
 class FloatBinary(_broadcast.Broadcasting):
     """activation(a function b), rounded once."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MEAN, SUM and REDUCE_MAX of float32 over any axes."""
+"""MEAN, SUM, REDUCE_MAX, REDUCE_MIN and REDUCE_PROD of float32 over any axes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from ascmcu.ir.registry import register_float
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _float, _reduce
 
-_FUNCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max"}
+_FUNCTIONS = {"MEAN": "mean", "SUM": "sum", "REDUCE_MAX": "max", "REDUCE_MIN": "min", "REDUCE_PROD": "prod"}
 
 
 @register_float(*_FUNCTIONS)
 @dataclass(frozen=True)
 class FloatReduce(_reduce.Reduction):
-    """``mean``, ``sum`` or ``max`` over ``axes``."""
+    """``mean``, ``sum``, ``max``, ``min`` or ``prod`` over ``axes``."""
 
     KIND = "float_reduce"
     function: str
@@ -34,8 +34,11 @@ class FloatReduce(_reduce.Reduction):
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Summed in float64, rounded once."""
         x, source = present(arrays)[0], present(inputs)[0]
-        if self.function == "max":
-            return np.asarray(x.max(axis=self.axes)).reshape(output.shape)
+        if self.function in ("max", "min"):
+            return np.asarray(getattr(x, self.function)(axis=self.axes)).reshape(output.shape)
+        if self.function == "prod":
+            product = x.astype(np.float64).prod(axis=self.axes)
+            return np.asarray(product, np.float32).reshape(output.shape)
         total = x.astype(np.float64).sum(axis=self.axes)
         return np.asarray(total / self.divisor(source), np.float32).reshape(output.shape)
 

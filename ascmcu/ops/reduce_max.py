@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REDUCE_MAX over any axes."""
+"""REDUCE_MAX and REDUCE_MIN over any axes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,26 @@ from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _reduce
 
 
-@register("REDUCE_MAX")
+@register("REDUCE_MAX", "REDUCE_MIN")
 @dataclass(frozen=True)
 class ReduceMax(_reduce.Reduction):
-    """The largest raw integer over ``axes`` (tflite reference_ops::ReduceGeneric)."""
+    """The largest raw integer over ``axes``, or the smallest (tflite reference_ops::ReduceGeneric)."""
 
     KIND = "reduce_max"
+    smallest: bool
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction; input and output must share their quantization."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized, wide=True)
         _quant.require_same(ctx, x, "the maximum")
-        ctx.emit(cls(axes, keep_dims), (x,), ctx.outputs[0])
+        ctx.emit(cls(axes, keep_dims, ctx.builtin == "REDUCE_MIN"), (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
         """Bit-exact reference."""
         x = present(arrays)[0]
-        largest: Array = x.max(axis=self.axes)
-        return largest.reshape(output.shape)
+        found: Array = x.min(axis=self.axes) if self.smallest else x.max(axis=self.axes)
+        return found.reshape(output.shape)
 
     def channel_range(self, ranges: Sequence[Range | None], inputs: Inputs, output: Tensor) -> Range | None:
         """The reduction is monotone: its values on constant maps bound it."""

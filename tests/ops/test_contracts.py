@@ -25,7 +25,7 @@ from ascmcu.ir import interp, registry, text
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import RowMode, RowRule, whole_rule
 from ascmcu.ir.ranges import Range, full_range
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.types import Array, DType, Tensor
 from tests.support import cases
 
 # The reference of a huge map takes a while; what it says does not depend on its size.
@@ -67,6 +67,8 @@ class Drawn:
 def _random(tensor: Tensor, rng: np.random.Generator) -> Array:
     if tensor.dtype.numpy.kind == "f":
         return rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
+    if tensor.dtype is DType.BOOL:
+        return rng.random(tensor.shape) < 0.5
     low, high = tensor.dtype.integer_range
     return rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
 
@@ -139,6 +141,8 @@ def _other(array: Array, rng: np.random.Generator) -> Array:
     """Values of the same type, all of them others."""
     if array.dtype.kind == "f":
         return array + rng.normal(1.0, 0.1, array.shape).astype(array.dtype)
+    if array.dtype.kind == "b":
+        return ~array
     width = 1 << (8 * array.dtype.itemsize)
     moved = array.astype(np.int64) + rng.integers(1, min(width, 256), array.shape)
     return moved.astype(array.dtype)  # wraps

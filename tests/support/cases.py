@@ -113,6 +113,8 @@ def floats() -> list[Case]:
 
 def _values(spec: dict[str, Any], number: int, rng: np.random.Generator) -> Array:
     dtype, shape = np.dtype(spec.get("dtype", "int8")), tuple(spec["shape"])
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.5
     if dtype.kind == "f":
         return (rng.normal(size=shape) * [0.0, 1e5, 3.0, 1.0][min(number, 3)]).astype(dtype)
     info = np.iinfo(dtype)
@@ -131,7 +133,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
     index = len(before)
     name, dtype = f"in{index}", spec.get("dtype", "int8")
     if "shape" in spec:
-        if dtype == "float32":
+        if dtype in ("float32", "bool"):
             return TensorSpec(name, tuple(spec["shape"]), dtype)
         scales, zero = _quantized(
             spec, 0.047 + 0.011 * index, (3, -7, 12)[index % 3] + (128 if dtype == "uint8" else 0)
@@ -174,7 +176,7 @@ def _bias_scale(before: list[TensorSpec]) -> float:
 
 def _output(spec: dict[str, Any], index: int, source: TensorSpec) -> TensorSpec:
     name, dtype, shape = f"out{index}", spec.get("dtype", source.dtype), tuple(spec["shape"])
-    if dtype == "float32" or (dtype == "int32" and "scale" not in spec):
+    if dtype in ("float32", "bool") or (dtype == "int32" and "scale" not in spec):
         return TensorSpec(name, shape, dtype)
     if spec.get("like_input"):
         return TensorSpec(name, shape, dtype, source.scales, source.zero_point)

@@ -94,8 +94,16 @@ _OPTIONS = {
     "UNIDIRECTIONAL_SEQUENCE_LSTM": "UnidirectionalSequenceLSTMOptions",
     "BIDIRECTIONAL_SEQUENCE_LSTM": "BidirectionalSequenceLSTMOptions", "SVDF": "SVDFOptions",
     "TRANSPOSE_CONV": "TransposeConvOptions", "BATCH_MATMUL": "BatchMatMulOptions",
+    "RESIZE_BILINEAR": "ResizeBilinearOptions", "BROADCAST_TO": "BroadcastToOptions",
+    "GREATER": "GreaterOptions", "GREATER_EQUAL": "GreaterEqualOptions", "LESS_EQUAL": "LessEqualOptions",
+    "EQUAL": "EqualOptions", "NOT_EQUAL": "NotEqualOptions", "SELECT": "SelectOptions", "SELECT_V2": "SelectV2Options",
+    "REDUCE_MIN": "ReducerOptions",
      "WHILE": "WhileOptions", "LESS": "LessOptions",
 }  # fmt: skip
+
+
+# Of operators whose first version LiteRT never had.
+_VERSIONS = {"BROADCAST_TO": 2}
 
 
 def build(
@@ -202,7 +210,7 @@ def _code(name: str) -> Any:
     value = getattr(s.BuiltinOperator, name)
     code.builtinCode = value
     code.deprecatedBuiltinCode = min(value, 127)
-    code.version = 1
+    code.version = _VERSIONS.get(name, 1)
     return code
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Families of operators that move integers and never scale them: the case rows with scales drawn anew.
+"""Families of operators that move or compare integers and do not scale them: the case rows with scales drawn anew.
 
 Nothing competes. Where input and output differ in scale, LiteRT copies without a look at it; the file is then refused,
 or the integers are equal.
@@ -17,9 +17,11 @@ from tests.support.adversary.families import family
 
 # ``Op`` kinds whose integers are the input's, or do not come from a tensor at all (SHAPE, REDUCE_PROD of shapes).
 BUILTINS = (
-    "BATCH_TO_SPACE_ND", "CONCATENATION", "DEPTH_TO_SPACE", "EXPAND_DIMS", "GATHER", "MAXIMUM", "MINIMUM",
-    "MIRROR_PAD", "PACK", "PAD", "PADV2", "REDUCE_MAX", "REDUCE_PROD", "RESHAPE", "SHAPE", "SLICE",
-    "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TRANSPOSE", "UNPACK",
+    "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "EQUAL", "EXPAND_DIMS", "GATHER",
+    "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MAXIMUM", "MINIMUM", "MIRROR_PAD", "NOT_EQUAL", "PACK",
+    "PAD", "PADV2", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "RESHAPE", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "SELECT", "SELECT_V2", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V",
+    "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 )  # fmt: skip
 
 
@@ -36,7 +38,10 @@ def _copied(builtin: str, draw: Draw) -> Trial:
     quant = {"scale": draw.scale(-14, 6), "zero_point": draw.zero_point()}
     shifted = draw.chance(0.1)
     for spec in [*row["inputs"], *row.get("outputs", [row.get("output", {})])]:
-        if {"shape", "const", "values"} & set(spec) and spec.get("dtype", draw.name) != "float32":
+        if {"shape", "const", "values"} & set(spec) and spec.get("dtype", draw.name) not in (
+            "float32",
+            "bool",
+        ):
             spec |= quant
             if "shape" in spec or "const" in spec:
                 spec["dtype"] = draw.name

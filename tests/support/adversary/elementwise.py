@@ -107,6 +107,33 @@ def _constant(draw: Draw, name: str) -> tuple[TensorSpec, I64]:
     return draw.tensor(name, shape, scale, zero, data=data), data.astype(np.int64) - zero
 
 
+@family("SQUARED_DIFFERENCE", dtypes=("int8",))
+def squared_difference(draw: Draw) -> Trial:
+    """Both operands to a common scale of seven more bits, the square of their difference to the output's."""
+    sets, zero, scale = draw.sets(SHAPE), draw.zero_point(), draw.scale()
+    other, b = _constant(draw, "b")
+    a, scales = flat(sets) - zero, (scale, other.scales[0])
+    largest = 2.0 * max(scales)
+    real = (a * scales[0] - b * scales[1]) ** 2
+    out_scale, out_zero = draw.tie(1.0, real), draw.zero_point()
+    out_scale = float(np.float32(max(out_scale, largest * largest * 2.0**-13)))
+
+    def compute(f: Formula) -> I64:
+        left, right = (f(v << 7, s, over=largest) for v, s in zip((a, b), scales, strict=True))
+        return f((left - right) ** 2, largest, largest, over=(1 << 14) * out_scale)
+
+    answers = competing(
+        compute,
+        formulas("float64", "twice", factors=2),
+        clamps("none", out_scale, out_zero, draw.dtype),
+        out_zero,
+    )
+    direct = scale_once(real, 1.0 / out_scale)
+    answers["the square in double precision"] = np.clip(direct + out_zero, *draw.dtype.integer_range)
+    x, y = draw.tensor("a", SHAPE, scale, zero), draw.tensor("y", SHAPE, out_scale, out_zero)
+    return Trial(single("SQUARED_DIFFERENCE", [x, other], y), sets, answers)
+
+
 @family("MUL")
 def mul(draw: Draw) -> Trial:
     sets, zero, scale = draw.sets(SHAPE), draw.zero_point(), draw.scale()

@@ -27,9 +27,9 @@ UNARY = (
 POSITIVE = ("LOG", "RSQRT", "SQRT")
 # BUILTIN_REF of LiteRT 2.3.0 has none of these.
 NOT_IN_REF = ("ELU",)
-BINARY = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SUB")
+BINARY = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB")
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
-REDUCTIONS = ("MEAN", "REDUCE_MAX", "SUM")
+REDUCTIONS = ("MEAN", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM")
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
 
 
@@ -68,7 +68,7 @@ def _binary(builtin: str, draw: Draw) -> Trial:
         constant = np.where(np.abs(constant) < 1e-3, np.float32(1), constant)
     fused = (
         {}
-        if builtin in ("MAXIMUM", "MINIMUM")
+        if builtin in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
         else {"fusedActivationFunction": draw.pick(*ACTIVATIONS.values())}
     )
     data = single(builtin, [_float("a", SHAPE), _float("b", shape, constant)], _float("y", SHAPE), **fused)
@@ -124,6 +124,16 @@ def _layer(builtin: str, dynamic: bool, draw: Draw) -> Trial:
     expanded = raw.astype(np.float32) * np.array(scales, np.float32).reshape(along)
     stored = TensorSpec("w", weights, "int8", scales, 0, axis, raw)
     return _trial(draw, model(stored), shape, model(_float("w", weights, expanded)))
+
+
+@family("RESIZE_BILINEAR", name="RESIZE_BILINEAR, float32", dtypes=FLOAT)
+def resize(draw: Draw) -> Trial:
+    size = (draw.pick(3, 4, 8, 12), draw.pick(2, 5, 10))
+    option = draw.pick({}, {"alignCorners": True}, {"halfPixelCenters": True})
+    stated = TensorSpec("size", (2,), "int32", data=np.array(size, np.int32))
+    shape = (1, 4, 5, 3)
+    data = single("RESIZE_BILINEAR", [_float("x", shape), stated], _float("y", (1, *size, 3)), **option)
+    return _trial(draw, data, shape)
 
 
 @family("BATCH_MATMUL", name="BATCH_MATMUL, float32", dtypes=FLOAT)

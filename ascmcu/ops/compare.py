@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, EQUAL and NOT_EQUAL of computed tensors, with broadcasting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ascmcu.ir.importing import ImportContext
+from ascmcu.ir.op import Inputs, TensorType, present
+from ascmcu.ir.registry import register
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _broadcast, _quant, _scales
+from ascmcu.ops._fixed import multiply_by_quantized_multiplier
+
+LEFT_SHIFT = 8  # tflite/kernels/comparisons.cc
+_FUNCTIONS: dict[str, Callable[..., Any]] = {
+    "greater": np.greater,
+    "greater_equal": np.greater_equal,
+    "less": np.less,
+    "less_equal": np.less_equal,
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+}
+
+
+@register(*(name.upper() for name in _FUNCTIONS))
+@dataclass(frozen=True)
+class Compare(_broadcast.Broadcasting):
+    """Whether a function b. 8-bit operands are scaled first, in fixed point with 8 more bits, rounded twice
+    (tflite reference_ops::ComparisonWithScaling); float32 are compared as they are."""
+
+    KIND = "compare"
+    function: str
+
+    @classmethod
+    def import_tflite(cls, ctx: ImportContext) -> None:
+        """Emit the op on operands of equal rank."""
+        a, b = (_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2])
+        ctx.require_dtype(a, DType.FLOAT32, *_quant.QUANTIZED)
+        ctx.require_dtype(b, a.dtype)
+        if a.dtype is not DType.FLOAT32:
+            _quant.require_scales(ctx, a, b)
+            if max(a.scale, b.scale) >= 1.0:
+                # The reference shifts by a negative number of bits.
+                raise ctx.error(
+                    "a scale is too large to compare by", a, expected="< 1", found=max(a.scale, b.scale)
+                )
+        ctx.emit(cls(ctx.builtin.lower()), (a, b), ctx.outputs[0])
+
+    def infer(self, inputs: Inputs) -> TensorType:
+        """The broadcast shape, of booleans."""
+        return TensorType(super().infer(inputs).shape, DType.BOOL)
+
+    def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:
+        """Bit-exact reference."""
+        operands = list(present(arrays))
+        for i, tensor in enumerate(present(inputs)):
+            if tensor.dtype is not DType.FLOAT32:
+                shifted = (operands[i].astype(np.int64) - tensor.zero_point) << LEFT_SHIFT
+                operands[i] = multiply_by_quantized_multiplier(shifted, *scaling(tensor))
+        return np.asarray(_FUNCTIONS[self.function](*operands))
+
+
+def scaling(tensor: Tensor) -> tuple[int, int]:
+    """(multiplier, shift) of an 8-bit operand."""
+    return _scales.single_multiplier(tensor.scale, over=1.0)
