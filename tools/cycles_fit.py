@@ -6,9 +6,11 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,7 @@ from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import node_macs
 from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.kernels._cycles import ERROR, SCHEDULE, STEPS, Optimize, Target, around, part_of, predicted
+from ascmcu.kernels._registry import kernel_names
 from ascmcu.kernels._waits import ASSUMED, FLASHES, TYPICAL, Flash
 from ascmcu.kernels._work import Work
 from ascmcu.schedule import Plan, make_plan
@@ -34,6 +37,10 @@ LAYER, NETWORK = 0.05, 0.02
 SMALL, CYCLES = 0.01, 1000
 Levels = tuple[Optimize, ...]
 LEVELS: Levels = ("cycles", "balanced", "flash")
+# How a model is called that was written for a kernel.
+SINGLE = "layer-"
+# The section of the assembly that kernels share.
+PACKED = "packed"
 PLACEMENTS: tuple[Weights, ...] = ("flash", "ram")
 
 HEADER = """# SPDX-License-Identifier: Apache-2.0
@@ -95,6 +102,11 @@ class Measured:
         return Target(
             self.optimize, self.wait_states, caches().get(self.flash, ASSUMED), self.weights == "ram"
         )
+
+    @property
+    def written_for(self) -> str:
+        """The kernel whose layers alone it tells of; empty where it is a network."""
+        return self.model.removeprefix(SINGLE).rpartition("-")[0] if self.model.startswith(SINGLE) else ""
 
     @property
     def around_cycles(self) -> int:
@@ -187,10 +199,18 @@ def _run(
 
 
 def write(found: Sequence[Measured], path: Path) -> int:
-    """Fit the cycles at zero wait states and write the table; the number of parts."""
+    """Fit the cycles at zero wait states and write the table; the number of parts. Kernels and parts that no layer ran
+    keep what the table has of them."""
     columns = [_fitted([m for m in found if m.target == Target(o)]) for o in LEVELS]
     errors = [_errors(found, o, column) for o, column in zip(LEVELS, columns, strict=True)]
     kept = {section for section, _ in columns[0]}
+    for (section, part), costs in _stored(path).items():
+        filled: list[dict[Any, float]] = [*errors] if part == ERROR else [*columns]
+        key = section if part == ERROR else (section, part)
+        if key not in filled[0]:
+            kept.add(section)
+            for column, cost in zip(filled, costs, strict=True):
+                column.setdefault(key, cost or costs[0])
     every = sorted({key for column in columns for key in column if key[0] in kept})
     compiler = gcc.compiler_version(gcc.find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
     lines = [HEADER, f'compiler = "{compiler}"\n']
@@ -208,10 +228,23 @@ def write(found: Sequence[Measured], path: Path) -> int:
     return len(every)
 
 
+def _stored(path: Path) -> dict[Key, Sequence[float]]:
+    """What a table has of kernels that are still there, by part; ``ERROR`` is one. A level at which all of a kernel
+    costs nothing was not measured: it takes the first level's."""
+    table = tomllib.loads(path.read_text()) if path.is_file() else {}
+    found: dict[Key, Sequence[float]] = {}
+    for section in (kernel_names() | {SCHEDULE, PACKED}) & set(table):
+        parts = table[section]
+        costs = [costs for part, costs in parts.items() if part != ERROR]
+        levels = [level if any(c[level] for c in costs) else 0 for level in range(len(LEVELS))]
+        found |= {(section, part): [each[level] for level in levels] for part, each in parts.items()}
+    return found
+
+
 def _fitted(found: Sequence[Measured]) -> dict[Key, float]:
     """The cost of each part; empty without measurements. Kernels of which too few different layers were measured to
     tell their parts apart are left out: their own estimate is better."""
-    layers = [layer for m in found for layer in m.layers]
+    layers = [layer for m in found for layer in m.layers if m.written_for in ("", layer.kernel)]
     different: dict[str, set[object]] = {}
     parts: dict[str, set[str]] = {}
     for layer in layers:
@@ -219,15 +252,19 @@ def _fitted(found: Sequence[Measured]) -> dict[Key, float]:
         parts.setdefault(layer.kernel, {STEPS}).update(part for part, _ in layer.work if "." not in part)
     layers = [x for x in layers if len(different[x.kernel]) >= len(parts[x.kernel])]
     costs = least_squares([(layer.parts, layer.cycles, layer.cycles) for layer in layers])
-    return {**costs, **least_squares([(m.around_parts, m.around_cycles, m.around_cycles) for m in found])}
+    around = [m for m in found if not m.written_for]
+    return {**costs, **least_squares([(m.around_parts, m.around_cycles, m.around_cycles) for m in around])}
 
 
 def _errors(found: Sequence[Measured], optimize: Optimize, costs: Mapping[Key, float]) -> dict[str, float]:
     """By kernel: how far nine in ten of its predictions are off at most, as a fraction; layers that take next to
     nothing do not count."""
+    fitted = {section for section, _ in costs}
     off: dict[str, list[float]] = {}
     for m in (m for m in found if m.target == Target(optimize)):
         for layer in (layer for layer in m.layers if layer.cycles > _LEAST_CYCLES):
+            if m.written_for not in ("", layer.kernel) or layer.kernel not in fitted:
+                continue
             guess = sum(costs.get(key, 0.0) * n for key, n in layer.parts.items())
             off.setdefault(layer.kernel, []).append(abs(guess / layer.cycles - 1))
     return {kernel: float(np.quantile(errors, 0.9)) for kernel, errors in off.items()}

@@ -9,11 +9,15 @@ costs of parts are of one compiler: ``tools/cycles`` measures them anew.
 from __future__ import annotations
 
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
 
-from ascmcu.kernels._cycles import measured_with
+from ascmcu.ir.registry import kinds
+from ascmcu.kernels._cycles import Optimize, measured_with, unmeasured
+from ascmcu.kernels._registry import kernel_names, kernels_of
+from ascmcu.kernels._work import NO_WORK
 from ascmcu.toolchain.gcc import compiler_version, find_tool
 from tests.support import kernel_networks, recipes_flat
 from tools import cycles_fit
@@ -28,6 +32,38 @@ PUBLISHED = (
 FORMS = ("conv", "separable", "time")
 SEED, EACH = 2, 2
 needs_gcc = pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no arm-none-eabi-gcc")
+
+
+def test_where_there_is_a_choice_all_kernels_were_measured() -> None:
+    choices = [kernels_of(op) for op in kinds().values()]
+    chosen = {kernel.name for choice in choices if len(choice) > 1 for kernel in choice}
+    assert len(chosen) > 20 and chosen <= kernel_names()
+    assert not {name for name in chosen if unmeasured(name, NO_WORK)}
+
+
+@needs_gcc
+def test_what_was_not_measured_keeps_its_cost_or_takes_the_first_levels(tmp_path: Path) -> None:
+    def measured(optimize: Optimize, *kernels: str) -> cycles_fit.Measured:
+        layers = [
+            cycles_fit.Layer(k, k, 0, n, [("turns", n * n)], 100 * n + 7 * n * n)
+            for k in kernels
+            for n in (4, 9, 20)
+        ]
+        return cycles_fit.Measured("m", "layers", optimize, 0, [], sum(x.cycles for x in layers), layers)
+
+    path = tmp_path / "cycles.toml"
+    path.write_text("[pad]\nerror = [0.1, 0.2, 0.3]\nseldom = [5, 6, 0]\n[gone]\nsteps = [1, 1, 1]\n")
+    found = [
+        measured("cycles", "everywhere", "once"),
+        measured("balanced", "everywhere"),
+        measured("flash", "everywhere"),
+    ]
+    cycles_fit.write(found, path)
+    table = tomllib.loads(path.read_text())
+    assert table["pad"] == {"error": [0.1, 0.2, 0.3], "seldom": [5, 6, 5]} and "gone" not in table
+    for kernel in ("everywhere", "once"):
+        assert table[kernel]["turns"] == pytest.approx([7, 7, 7], rel=1e-3)
+        assert table[kernel]["steps"] == pytest.approx([100, 100, 100], rel=1e-3)
 
 
 def _same_compiler() -> None:

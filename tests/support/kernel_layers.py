@@ -8,7 +8,10 @@ import random
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import numpy as np
+
 from tests.support.cases import Case
+from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 Row = dict[str, Any]
 WIDE: Row = {"dtype": "int16", "zero_point": 0, "scale": 0.0003}
@@ -149,6 +152,37 @@ def _prelu(rng: random.Random) -> Row:
     return {**row, "inputs": [*row["inputs"], {"const": [1, 1, row["inputs"][0]["shape"][3]]}]}
 
 
+def _depth_to_space(rng: random.Random) -> Row:
+    block, shape = rng.choice((2, 2, 3)), _map(rng)
+    channels = rng.choice((1, 2, 4, 5))
+    x = [*shape[:3], channels * block * block]
+    out = [1, shape[1] * block, shape[2] * block, channels]
+    return _row("DEPTH_TO_SPACE", [{"shape": x}], {"shape": out, "like_input": True}, blockSize=block)
+
+
+def _scale_shift(rng: random.Random) -> bytes:
+    """MUL and ADD with constants of each channel, which become one step."""
+    shape = tuple(_map(rng))
+    channels, values = shape[3], np.random.default_rng(rng.randrange(1 << 30))
+    factor, offset = (
+        TensorSpec(
+            name,
+            (1, 1, 1, channels),
+            "int8",
+            (0.03,),
+            0,
+            0,
+            values.integers(-127, 128, (1, 1, 1, channels)).astype(np.int8),
+        )
+        for name in ("factor", "offset")
+    )
+    tensors = [
+        TensorSpec("x", shape, "int8", (0.05,), 3), factor, TensorSpec("middle", shape, "int8", (0.1,), 5), offset,
+        TensorSpec("y", shape, "int8", (0.12,), -7),
+    ]  # fmt: skip
+    return build(tensors, [OperatorSpec("MUL", [0, 1], [2]), OperatorSpec("ADD", [2, 3], [4])], [0], [4])
+
+
 def _softmax(kind: Row, **output: Any) -> Callable[[random.Random], Row]:
     def drawn(rng: random.Random) -> Row:
         shape = [1, rng.randint(1, 20), rng.randint(2, 40)]
@@ -187,11 +221,13 @@ _FLOAT_UNARY = (
 _UNARY_OPTIONS: dict[str, Row] = {"LEAKY_RELU": {"alpha": 0.1}}
 _UNIT: Row = {"dtype": "int16", "zero_point": 0, "scale": 2.0**-15}
 
-LAYERS: dict[str, Callable[[random.Random], Row]] = {
+LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "average_pool2d": _pool("AVERAGE_POOL_2D", {}),
     "conv2d_fours": _conv({}),
     "conv2d_portable": _conv({}),
     "dense_fours": _dense({}),
+    "depth_to_space": _depth_to_space,
+    "scale_shift": _scale_shift,
     "dense_portable": _dense({}),
     "dense_rows": _dense_on_rows,
     "depthwise_im2row": _depthwise({}, [3]),
@@ -247,7 +283,8 @@ _MANY = (
 
 
 def drawn(kernel: str, seed: int, count: int) -> Iterator[bytes]:
-    """``count`` models of one layer for a kernel, twice as many if it has many parts; the same for the same seed."""
+    """``count`` models of one layer for a kernel, three times as many if it has many parts; the same for the same seed."""
     rng = random.Random(f"{kernel} {seed}")
-    for number in range(2 * count if kernel in _MANY else count):
-        yield Case(kernel, str(number), LAYERS[kernel](rng)).model()
+    for number in range(3 * count if kernel in _MANY else count):
+        made = LAYERS[kernel](rng)
+        yield made if isinstance(made, bytes) else Case(kernel, str(number), made).model()
