@@ -65,6 +65,7 @@ def test_audio_and_tensors_give_the_defined_outputs(name: str, target: Target) -
             assert session.run(pcm, Kind.AUDIO).outputs == mixed(audio_rows(pcm))
         statistics = session.statistics()
         assert (statistics.overruns, statistics.bad_frames) == (0, 0)
+        assert (session.repairs.bad_frames, session.repairs.clips_repeated) == (0, 0)
         # A host that is kept from running for 250 ms is asked again, and then some chunks come twice.
         assert statistics.duplicates == 0 or statistics.rerequests > 0
 
