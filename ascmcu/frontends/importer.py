@@ -83,7 +83,7 @@ class Importer:
         ]
         if not inputs or not outputs:
             raise ModelError("the model has no input or no output", where=self.name)
-        self._check_batch(inputs)
+        self._check_batch(inputs, outputs)
         for name, value in self.variables.constants().items():
             self.tensors[name] = with_tensor(self.tensors[name], data=value)
         taken = {t.name for t in inputs} | {n for n, t in self.tensors.items() if t.is_const}
@@ -100,9 +100,10 @@ class Importer:
         self._check_computed(graph)
         return graph.replace()
 
-    def _check_batch(self, inputs: Sequence[Tensor]) -> None:
+    def _check_batch(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         for x in inputs:
-            if len(x.shape) == 4 and x.shape[0] > 1:
+            whole = all(y.shape[:1] == x.shape[:1] for y in outputs)
+            if len(x.shape) == 4 and x.shape[0] > 1 and whole:
                 raise ModelError(
                     f"the model takes {x.shape[0]} inputs at once",
                     where=f"{self.name}: {x.describe()}",
