@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from ascmcu.m4.instruction import ALWAYS, STORES
 from ascmcu.m4.listing import Label, Line, Listing, Renamed, Routine
-from ascmcu.m4.registers import FLAGS, Core, Fpu, Register
+from ascmcu.m4.registers import Core, Fpu, Register
 
 # What the caller may look at behind a return: a result, and what the AAPCS keeps.
 _AT_RETURN = frozenset(
