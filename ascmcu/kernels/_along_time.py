@@ -102,20 +102,31 @@ def sums(a: Assembly, words: Sequence[Taps], stride: int, lead: int) -> None:
 
     ``OFFSET`` is the channel's in a row, ``CONSTANTS`` points to its own; ``ROWS`` hold the rows' addresses.
     """
-    tried: list[tuple[int, bool]] = []
+    tried: list[tuple[int, bool, list[set[int]]]] = []
     for by_output in (True, False):
-        scratch = Assembly("tried")
-        _Sums(scratch, stride, lead).write(words, by_output)
-        tried.append((scratch.instructions, not by_output))
-    _Sums(a, stride, lead).write(words, not min(tried)[1])
+        whole = _Sums(Assembly("tried"), stride, lead, None)
+        whole.write(words, by_output)
+        lean = _Sums(Assembly("tried"), stride, lead, whole.read)
+        lean.write(words, by_output)
+        tried.append((lean.a.instructions, not by_output, whole.read))
+    _, by_term, read = min(tried)
+    _Sums(a, stride, lead, read).write(words, not by_term)
 
 
 class _Sums:
-    """Writes the instructions; knows which words the registers hold."""
+    """Writes the instructions; knows which words the registers hold.
 
-    def __init__(self, a: Assembly, stride: int, lead: int) -> None:
-        self.a, self.stride, self.lead = a, stride, lead
+    Attributes:
+        wanted: of each word that is loaded, in turn, the halves (0 even, 1 odd) that are read; ``None``: both.
+        read: the same, as it turns out.
+    """
+
+    def __init__(self, a: Assembly, stride: int, lead: int, wanted: Sequence[set[int]] | None) -> None:
+        self.a, self.stride, self.lead, self.wanted = a, stride, lead, wanted
         self.held = [-1, -1]
+        self.read: list[set[int]] = []
+        # Which of the loads the two pairs of registers hold.
+        self.load = [-1, -1]
         self.paired = -1
         self.taps = [_TAPS, _TAPS]
 
@@ -124,7 +135,9 @@ class _Sums:
         for index, taps in enumerate(words):
             products = list(self._products(taps, by_output))
             first = dict.fromkeys(word for _, term, at in products for word in _words(term, at))
-            self._load(list(first)[:2], bias=index == 0)
+            # Of each pair of registers the word that is read first.
+            ahead = {word % 2: word for word in reversed(first)}.values()
+            self._load([word for word in first if word in ahead], bias=index == 0)
             self.taps = [_TAPS, _TAPS]
             if taps.parted:
                 even, odd = Core(11, "even taps", "each times 256"), Core(12, "odd taps", "each times 256")
@@ -164,9 +177,17 @@ class _Sums:
                 a.mov(total, SUMS[0])
 
     def _widen(self, word: int) -> None:
-        self.a.sxtb16(_half(word, 1), _columns(word), 8)
-        self.a.sxtb16(_half(word, 0), _columns(word))
-        self.held[word % 2] = word
+        wanted = {0, 1} if self.wanted is None else self.wanted[len(self.read)]
+        if 1 in wanted:
+            self.a.sxtb16(_half(word, 1), _columns(word), 8)
+        if 0 in wanted:
+            self.a.sxtb16(_half(word, 0), _columns(word))
+        self.held[word % 2], self.load[word % 2] = word, len(self.read)
+        self.read.append(set())
+
+    def _reads(self, word: int, odd: int) -> Core:
+        self.read[self.load[word % 2]].add(odd)
+        return _half(word, odd)
 
     def _product(self, output: int, term: Term, at: int) -> None:
         a = self.a
@@ -176,7 +197,7 @@ class _Sums:
                 a.ldr(_columns(word), _row(word).at(OFFSET))
                 self._widen(word)
         word, moment = divmod(at, TIME_STEPS)
-        x, w, total = _half(word, moment % 2), self.taps[term.register], SUMS[output]
+        x, w, total = self._reads(word, moment % 2), self.taps[term.register], SUMS[output]
         if term.half:
             a.smlaxy(("b" if moment < 2 else "t") + term.half, total, x, w, total)
         elif moment < 2:
@@ -184,7 +205,7 @@ class _Sums:
         else:
             pair = Core(10, f"x{at + 2} x{at}", "the upper half of a word and the lower half of the next")
             if self.paired != at:
-                a.pkhtb(pair, x, _half(word + 1, moment % 2))
+                a.pkhtb(pair, x, self._reads(word + 1, moment % 2))
                 self.paired = at
             a.smladx(total, pair, w, total)
 

@@ -142,18 +142,19 @@ class _Missing:
 
     label: Label
     back: Label
+    words: int
 
     def write(self, a: Assembly, fill: int) -> None:
         a.place(self.label)
         a.mov(_X0, fill)
-        a.mov(_X4, _X0)
-        a.mov(_X8, _X0)
+        for word in (_X4, _X8)[: self.words - 1]:
+            a.mov(word, _X0)
         a.b(self.back)
 
 
 def _block(a: Assembly, k: Shape, count: int, advance: int, *, last: bool) -> list[_Missing]:
     """``count`` outputs; the rows advance by so many bytes behind them."""
-    ahead = []
+    ahead, words = [], _words(count, k.stride)
     if k.blocks:
         a.vmov(_SUMS[0], _F_BIAS)
     for total in _SUMS[1:count]:
@@ -163,11 +164,13 @@ def _block(a: Assembly, k: Shape, count: int, advance: int, *, last: bool) -> li
         missing = None
         if k.may_miss[row]:
             where = "last" if last else "block"
-            missing = _Missing(a.label(f"row {row} of {where} is padding"), a.label(f"row {row} of {where}"))
+            missing = _Missing(
+                a.label(f"row {row} of {where} is padding"), a.label(f"row {row} of {where}"), words
+            )
             a.cmp(_ROW, 0)
             a.b(missing.label, "eq")
             ahead.append(missing)
-        _columns(a, _words(count, k.stride), advance)
+        _columns(a, words, advance)
         a.vmov(_F_ROWS[row], _ROW)
         if missing:
             a.place(missing.back)
@@ -199,8 +202,9 @@ def _unit_stride(a: Assembly, count: int, w02: Core, w1: Core, half: str) -> Non
     pair = Core(1, "x4 x2")
     a.sxtb16(odd, _X0, 8)
     a.sxtb16(even, _X0)
-    if count > 2:
+    if count > 3:
         a.sxtb16(odd_, _X4, 8)
+    if count > 2:
         a.sxtb16(even_, _X4)
     y = _SUMS
     a.smlad(y[0], even, w02, y[0])

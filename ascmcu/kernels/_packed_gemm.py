@@ -479,11 +479,10 @@ def _channel_constants(
             if columns is not None:
                 last = 3 if with_f else 2
                 columns[constant, : last - 1] = 1
-                columns[constant, last - 1] = (requant.apply(bounds[0])[constant] << shift) + (
-                    1 << (shift - 1)
-                )
+                half = 1 << (shift - 1)
+                columns[constant, last - 1] = (requant.apply(bounds[0])[constant] << shift) + half
                 columns[constant, last:] = 0
-                base = (requant.zero_point << shift) + (1 << (shift - 1))
+                base = (requant.zero_point << shift) + half
                 for kept in (columns, constant):
                     kept.setflags(write=False)
                 return ChannelConstants(shift, signed, with_f, dense, base, columns, constant)

@@ -105,7 +105,8 @@ def sums(loop: PairLoop) -> Listing:
 def two_by_four(finish: Finish, inside: PairLoop | None = None) -> Listing:
     """Two pixels by four channels a turn. A routine sums them, or the loop ``inside``."""
     a = Assembly(f"packed_gemm_2x4{f'_{inside.name}' if inside else ''}{finish.name}", enters=_ARGUMENTS)
-    _prologue(a, finish, two=True)
+    loops = inside is None or inside.turns
+    _prologue(a, finish, two=True, loops=loops, calls=inside is None)
     if inside is None:
         back, address = a.label("summed"), Core(10, "back")
         a.adr(address, back)
@@ -134,7 +135,7 @@ def two_by_four(finish: Finish, inside: PairLoop | None = None) -> Listing:
     for channel, (y, y_other) in enumerate(ys):
         a.strb(y_other, other.at(channel * finish.channel_step))
         a.strb(y, out.at(channel * finish.channel_step))
-    _next_turn(a, pixel, group, loops=inside is None or inside.turns)
+    _next_turn(a, pixel, group, loops=loops)
     return a.finish()
 
 
@@ -152,7 +153,7 @@ def one_by_eight(finish: Finish) -> Listing:
 
 def _one(name: str, channels: int, loop: Loop, finish: Finish) -> Listing:
     a = Assembly(name, enters=_ARGUMENTS)
-    _prologue(a, finish, two=False)
+    _prologue(a, finish, two=False, loops=loop.turns, calls=False)
     pixel, group = _turn(a)
     totals = _sums_of(1, channels)
     a.ldm(_WEIGHTS, totals)
@@ -197,8 +198,9 @@ SUMS = Routine(
 # ---- Around the sums ----
 
 
-def _prologue(a: Assembly, finish: Finish, *, two: bool) -> None:
-    """Save the callee's registers; what the call never changes goes to FPU registers."""
+def _prologue(a: Assembly, finish: Finish, *, two: bool, loops: bool, calls: bool) -> None:
+    """Save the callee's registers; what the call never changes goes to FPU registers: the end of the taps where a loop
+    takes them, the routine where one is called."""
     call, common = Core(12, "call"), Core(10, "common")
     a.push((*_SAVED, LR))
     a.ldrd(call, common, a.stack_argument(4))
@@ -217,14 +219,17 @@ def _prologue(a: Assembly, finish: Finish, *, two: bool) -> None:
     fields = [loop_bytes, w_bytes, next_out, next_x, *([out_step, routine] if two else [])]
     a.ldm(call, fields, advance=False)
     x_end, w_end = Core(4, "x end"), Core(5, "w end")
-    a.add(x_end, loop_bytes, _FIRST_X)
+    if loops:
+        a.add(x_end, loop_bytes, _FIRST_X)
     a.add(w_end, w_bytes, _WEIGHTS)
-    kept: list[tuple[Fpu, Core]] = [
-        (_F_X, _FIRST_X), (_F_OUT, _FIRST_OUT), (_F_X_END, x_end), (_F_W_END, w_end), (_F_TURNS, _TURNS),
-        (_F_W_FIRST, _WEIGHTS), (_F_NEXT_OUT, next_out), (_F_NEXT_X, next_x),
+    kept: list[tuple[Fpu, Core, bool]] = [
+        (_F_X, _FIRST_X, True), (_F_OUT, _FIRST_OUT, True), (_F_X_END, x_end, loops), (_F_W_END, w_end, True),
+        (_F_TURNS, _TURNS, True), (_F_W_FIRST, _WEIGHTS, True), (_F_NEXT_OUT, next_out, True),
+        (_F_NEXT_X, next_x, True), (_F_SECOND, out_step, two), (_F_SUMS, routine, calls),
     ]  # fmt: skip
-    for place, value in (*kept, *([(_F_SECOND, out_step), (_F_SUMS, routine)] if two else [])):
-        a.vmov(place, value)
+    for place, value, wanted in kept:
+        if wanted:
+            a.vmov(place, value)
 
 
 def _turn(a: Assembly) -> tuple[Label, Label]:

@@ -70,7 +70,7 @@ def lower_requantization(
 
 def _scaled(requant: Requantization, accumulators: I64) -> I64:
     """Accumulators (channels, …) as the reference scales them, before zero point and clamp."""
-    columns = (-1,) + (1,) * (accumulators.ndim - 1)
+    columns = (len(requant.scales), *[1] * (accumulators.ndim - 1))
     if requant.once:
         return scale_once(accumulators, np.array(requant.scales).reshape(columns))
     multipliers = np.array(requant.multipliers, np.int64).reshape(columns)

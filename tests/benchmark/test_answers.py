@@ -74,8 +74,11 @@ def test_on_the_command_line_that_is_status_2_and_one_message(export: Path) -> N
     assert isinstance(done.exception, GeneratedCodeError) and done.exception.exit_status == 2
 
 
-def test_a_time_that_is_up_leaves_one_clip(export: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(answers, "SECONDS", 0.0)
+@pytest.mark.parametrize("seconds", [0.0, -1.0])
+def test_a_time_that_is_up_leaves_one_clip(
+    seconds: float, export: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "SECONDS", seconds)
     done = api.bench(export, on="host", tensors=export.parent / "in.npy")
     assert "1 of 20 clips held" in done.runner_detail
 

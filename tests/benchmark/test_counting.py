@@ -70,6 +70,24 @@ def test_counts_are_called_what_they_are(case: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("probe", "core", "instructions"),
+    [
+        (Probe(1000, 1030, 3000), False, False), (Probe(1000, 1031, 3000), True, False),
+        (Probe(1000, 1031, 1546), False, False), (Probe(1000, 1031, 1547), True, False),
+        (Probe(1000, 1032, 1548), False, False), (Probe(1000, 1030, 970), False, True),
+        (Probe(1000, 970, 1030), False, True), (Probe(1000, 1031, 1000), False, False),
+        (Probe(1000, 1000, 969), False, False), (Probe(0, 0, 0), False, False), (Probe(1, 1, 1), False, True),
+        (Probe(0, 1, 2), True, False),
+    ],
+)  # fmt: skip
+def test_limits_of_what_counts_as_a_core_or_as_an_instruction(
+    probe: Probe, core: bool, instructions: bool
+) -> None:
+    """3 % more than one count an instruction, and divisions that take more than half as long again as additions."""
+    assert (times_like_a_core(probe), counts_instructions(probe)) == (core, instructions)
+
+
+@pytest.mark.parametrize(
     ("counter", "probe", "asked"),
     [
         (Counter.DWT, EVERY_INSTRUCTION, "cycles"),

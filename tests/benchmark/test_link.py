@@ -10,16 +10,19 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cobs import cobs
 
+from ascmcu.benchmark import run as bench_run
 from ascmcu.benchmark.session import Session
 from ascmcu.benchmark.wire import ClockState, Counter, Kind, Type, begin_body
 from ascmcu.errors import LinkError
 from ascmcu.runners import base
 from ascmcu.runners.base import Runner, Target
 from ascmcu.runners.host import HostRunner
+from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
 from tests.support.patience import HANG_S
@@ -62,6 +65,7 @@ def test_audio_and_tensors_give_the_defined_outputs(name: str, target: Target) -
             assert session.run(pcm, Kind.AUDIO).outputs == mixed(audio_rows(pcm))
         statistics = session.statistics()
         assert (statistics.overruns, statistics.bad_frames) == (0, 0)
+        assert (session.repairs.bad_frames, session.repairs.clips_repeated) == (0, 0)
         # A host that is kept from running for 250 ms is asked again, and then some chunks come twice.
         assert statistics.duplicates == 0 or statistics.rerequests > 0
 
@@ -248,3 +252,36 @@ def test_other_boards_answer_on_their_own_port(board: str, tmp_path: Path) -> No
         session = Session(link, response_s=HANG_S)
         assert session.hello.board == board
         assert session.run(tensor, Kind.TENSOR).outputs == mixed(tensor)
+
+
+@pytest.mark.parametrize(
+    ("bad", "frames", "lossy"),
+    [
+        (19, 20, False),
+        (20, 399, True),
+        (20, 400, False),
+        (21, 400, True),
+        (50, 1000, False),
+        (51, 1000, True),
+    ],
+)
+def test_a_line_is_lossy_by_the_part_of_its_frames(bad: int, frames: int, lossy: bool) -> None:
+    """More than one in twenty, of twenty damaged ones at least."""
+    session = SimpleNamespace(repairs=SimpleNamespace(bad_frames=bad), frames=frames)
+    assert bench_run._damages(session) == lossy  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("port", "baud", "rates"),
+    [
+        ("/dev/ttyX0", 921_600, [115_200]),
+        ("/dev/ttyX0", 115_201, [115_200]),
+        ("/dev/ttyX0", 115_200, []),
+        ("/dev/ttyX0", 9600, []),
+        ("socket://localhost:1", 921_600, []),
+    ],
+)
+def test_a_lower_rate_is_tried_where_the_board_has_one(port: str, baud: int, rates: list[int]) -> None:
+    board = SimpleNamespace(serial=SimpleNamespace(baud=921_600, fallback_baud=115_200))
+    runner = SerialRunner(SimpleNamespace(board=board), port, baud)  # type: ignore[arg-type]
+    assert [slower.baud for slower in bench_run._slower(runner)] == rates  # type: ignore[attr-defined]

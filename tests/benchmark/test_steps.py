@@ -75,6 +75,14 @@ def test_clips_of_steps(runner: str, export: Path, sequences: Path) -> None:
     assert "held against the integer interpreter" in found.runner_detail
 
 
+def test_each_of_the_first_sequences_begins_anew_in_the_interpreter_too(
+    export: Path, sequences: Path, tmp_path: Path
+) -> None:
+    np.save(tmp_path / "in.npy", np.load(sequences)[:2, :3])
+    found = api.bench(export, on="host", tensors=tmp_path / "in.npy")
+    assert "6 of 6 clips held against the integer interpreter" in found.runner_detail
+
+
 def test_one_sequence_is_one_clip(export: Path, sequences: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.load(sequences)[0])
     api.bench(export, on="host", tensors=tmp_path / "in.npy", save_outputs=tmp_path / "out.npy")

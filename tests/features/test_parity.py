@@ -60,7 +60,10 @@ def test_the_measure_sees_an_error() -> None:
     pcm = noise(spec)
     wrong = spec.replace(window="hamming")
     assert not _against(spec, wrong, pcm).holds
-    assert _against(spec, spec, pcm).holds
+    right = _against(spec, spec, pcm)
+    assert right.holds and 99.9 <= right.equal_percent <= 100
+    assert 0 < right.error_db_rms < right.error_db_max <= right.error_db_max_anywhere
+    assert 0 < right.values_above <= right.values and (right.clips, right.inputs) == (1, right.values)
 
 
 def _against(spec: specs.FeatureSpec, other: specs.FeatureSpec, pcm: object) -> parity.Parity:

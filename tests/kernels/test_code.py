@@ -41,6 +41,7 @@ from ascmcu.m4.asm import Assembly
 from ascmcu.m4.listing import Line, Listing
 from ascmcu.m4.registers import Core
 from ascmcu.sim import run
+from tests.kernels.dead_code import dead
 from tests.sim.programs import GCC, assemble, needs_gcc
 
 PLAIN = Finish(13, False, -128, 127, False, "", 1)
@@ -97,10 +98,10 @@ def _im2row(rows: int, stride: int, out_w: int, *, unrolled: bool = True, signed
     return _depthwise_im2row_code.code(shape)
 
 
-def _time(kernel: int, *, signed: bool = False) -> Listing:
+def _time(kernel: int, *, signed: bool = False, stride: int = 1) -> Listing:
     taps, lead = _along_time.tap_words(kernel, 1), _along_time.lead_of(kernel // 2)[1]
-    words = _along_time.words_read(kernel, 1, 1, lead)
-    shape = _depthwise_time_code.Shape(13, signed, -128, 127, 1, lead, words, 64, taps, 1, 64)
+    words = _along_time.words_read(kernel, 1, stride, lead)
+    shape = _depthwise_time_code.Shape(13, signed, -128, 127, stride, lead, words, 64, taps, 1, 64)
     return _depthwise_time_code.code(shape)
 
 
@@ -117,9 +118,9 @@ TURNS: dict[str, tuple[Listing, str, int]] = {
     "im2row 3x3, a pair of many": (_im2row(3, 1, 20, unrolled=False), "pairs", 37),
     "im2row 1x3, a pair of many": (_im2row(1, 1, 20, unrolled=False), "pairs", 23),
     "im2row 3x3, stride 2, four outputs": (_im2row(3, 2, 4), "channels", 94),
-    "along time, 3 taps, four outputs": (_time(3), "channels", 51),
+    "along time, 3 taps, four outputs": (_time(3), "channels", 49),
     "along time, 5 taps, four outputs": (_time(5), "channels", 58),
-    "along time, 10 taps, four outputs": (_time(10), "channels", 83),
+    "along time, 10 taps, four outputs": (_time(10), "channels", 82),
     "along time, 15 taps, four outputs": (_time(15), "channels", 105),
     "along time, 15 taps, four outputs, signed": (_time(15, signed=True), "channels", 114),
     "addition, four elements": (_two_mac_add.code(20), "fours", 29),
@@ -183,6 +184,39 @@ def _one_more(
 def test_bounds_cost_cycles_where_saturation_leaves_them_open(low: int, high: int, cycles: int) -> None:
     y = Core(2, "y")
     assert _stretch(lambda a: saturate(a, Saturating(13, False, low, high), y, y)) == cycles
+
+
+FORMS: list[Listing] = [
+    *(listing for listing, _, _ in TURNS.values()),
+    *(_time(kernel, stride=stride) for kernel in range(1, 17) for stride in (1, 2)),
+    *(_im2row(rows, stride, out_w) for rows in (1, 2, 3) for stride in (1, 2) for out_w in range(1, 6)),
+    *(_planar(stride=stride, width=8 * stride, last=last) for stride in (1, 2) for last in (1, 2, 3, 4)),
+    *(two_by_four(f) for f in FINISHES), *(one_by_eight(f) for f in FINISHES),
+    *(two_by_four(PLAIN, PairLoop(unroll, turns, rest, 16))
+      for unroll, turns, rest in ((8, True, 0), (6, True, 2), (6, False, 0))),
+    *(one_by_four(Loop(unroll, turns, 1), f) for f in FINISHES for unroll, turns in ((2, False), (4, True))),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(FORMS)))
+def test_nothing_is_computed_in_vain(number: int) -> None:
+    """No instruction of a kernel writes what no way behind it reads."""
+    assert dead(FORMS[number]) == []
+
+
+def test_what_is_computed_in_vain_is_found() -> None:
+    def written(*, again: bool) -> Listing:
+        a = Assembly("f", enters=(Core(0, "x"), Core(1, "count")))
+        x, y, left = Core(0, "x"), Core(2, "y"), Core(1, "count")
+        top = a.loop("turns")
+        a.add(y, x, 1)
+        a.add(x, y if again else x, 3)
+        a.subs(left, left, 1)
+        a.b(top, "ne")
+        a.return_()
+        return a.finish()
+
+    assert dead(written(again=True)) == [] and dead(written(again=False)) == ["add.w r2, r0, #1"]
 
 
 @pytest.mark.parametrize("finish", FINISHES, ids=lambda f: f.name)

@@ -25,6 +25,7 @@ def clipped(x: int, low: int = 0) -> int:
     """Not 3 + 4."""
     if x < low and not is_odd(x):
         raise ValueError(f"{x} + 1 is low")
+    listing.note(f"a comment of {5}")
     return min(x - 1, LIMIT)
 
 

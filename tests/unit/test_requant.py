@@ -66,6 +66,20 @@ def test_a_high_word_is_exact_where_it_is_claimed(once: bool) -> None:
 
 
 @pytest.mark.parametrize("once", [False, True], ids=["rounds twice", "rounds once"])
+def test_nothing_is_claimed_where_the_reference_leaves_32_bits(once: bool) -> None:
+    """By the largest scaled accumulator: beyond half of the range, not even a result that the clamp makes constant."""
+    shift, most = np.full(1, 4, np.int64), 1 << 20
+    half = np.int64(1) << (shift - 1)
+    for scale in (2.0**10 * 1.001, 2.0**12, 2.0**20):
+        multiplier, exponent = quantize_multiplier(scale)
+        requant = Requantization((scale,), (multiplier,), (exponent,), 0, -128, 127, once)
+        for low, high in ((-most, 4), (-4, most), (-most, most)):
+            bounds = (np.array([low]), np.array([high]))
+            found = exact_multipliers(requant, bounds, gain=1, shift=shift, offset=half, offset_below=half)
+            assert not found.any()
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["rounds twice", "rounds once"])
 def test_a_wide_multiplier_is_exact_where_it_is_claimed(once: bool) -> None:
     rng = np.random.default_rng(12)
     claimed = 0

@@ -215,14 +215,12 @@ static inline int8_t *t7(int32_t row)
  * lr   H23: 256 w3 + w2 of two taps; w2: of two taps
  * s0   x of the pixel: its first tap
  * s1   out: of the group's first channel
- * s3   x end: behind the taps that the loop takes
  * s4   w end: behind the last group
  * s5   turns: pixels, or pairs of pixels, that are left
  * s6   first w: of the first group
  * s8   next out: from behind the last output to the next pixel's first
  * s9   next x: from a pixel to the next
  * s10  out step: from a pixel's output to its partner's
- * s11  sums: the routine that sums two pixels
  */
 static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((unused)) const int16_t *x,
     __attribute__((unused)) const int32_t *weights, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
@@ -232,18 +230,15 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "push {r4-r11, lr}\n"
         "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
         "ldm.w r12, {r4-r9}\n"                  /* call, loop bytes w bytes next out next x out step sums */
-        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
         "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
         "vmov s0, r0\n"                         /* x of the pixel, first x */
         "vmov s1, r2\n"                         /* out, first out */
-        "vmov s3, r4\n"                         /* x end, x end */
         "vmov s4, r5\n"                         /* w end, w end */
         "vmov s5, r3\n"                         /* turns, turns */
         "vmov s6, r1\n"                         /* first w, w */
         "vmov s8, r6\n"                         /* next out, next out */
         "vmov s9, r7\n"                         /* next x, next x */
         "vmov s10, r8\n"                        /* out step, out step */
-        "vmov s11, r9\n"                        /* sums, sums */
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
@@ -450,11 +445,11 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "vmov r12, s9\n"                        /* next x, next x */
         "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
         "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
-    );
-    __asm__ volatile(
         "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
+    );
+    __asm__ volatile(
         "add.w r2, r2, r3\n"                    /* out, out, next out */
         "vmov s1, r2\n"                         /* out, out */
         "b.w 1b\n"                              /* pixel */
@@ -1254,7 +1249,6 @@ static void simd_columns(const simd_columns_map *map, const int8_t *const *rows,
  * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps
  * s0   x of the pixel: its first tap
  * s1   out: of the group's first channel
- * s3   x end: behind the taps that the loop takes
  * s4   w end: behind the last group
  * s5   turns: pixels, or pairs of pixels, that are left
  * s6   first w: of the first group
@@ -1269,11 +1263,9 @@ static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int
         "push {r4-r11, lr}\n"
         "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
         "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
-        "add.w r4, r4, r0\n"                    /* x end, loop bytes, first x */
         "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
         "vmov s0, r0\n"                         /* x of the pixel, first x */
         "vmov s1, r2\n"                         /* out, first out */
-        "vmov s3, r4\n"                         /* x end, x end */
         "vmov s4, r5\n"                         /* w end, w end */
         "vmov s5, r3\n"                         /* turns, turns */
         "vmov s6, r1\n"                         /* first w, w */

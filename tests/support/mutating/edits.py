@@ -57,6 +57,8 @@ _ARITHMETIC: dict[type[ast.operator], tuple[str, str]] = {
     ast.Mod: ("%", "*"), ast.LShift: ("<<", ">>"), ast.RShift: (">>", "<<"), ast.BitAnd: ("&", "|"),
     ast.BitOr: ("|", "&"), ast.BitXor: ("^", "&"), ast.Pow: ("**", "*"),
 }  # fmt: skip
+# Methods that write a comment into generated code.
+_COMMENTS = ("note",)
 _FUNCTIONS = {"min": "max", "max": "min", "any": "all", "all": "any"}
 # A name in such a condition decides on its own: the condition is turned round as a whole.
 _PLAIN = (ast.Name, ast.Attribute, ast.Call, ast.Subscript)
@@ -144,6 +146,8 @@ class _Python(ast.NodeVisitor):
 
     def visit_Expr(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Call):
+            if isinstance(node.value.func, ast.Attribute) and node.value.func.attr in _COMMENTS:
+                return
             self._add(self._start(node), self._end(node), "pass")
             self.generic_visit(node)
 
