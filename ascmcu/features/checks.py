@@ -85,6 +85,18 @@ def _check_frame(spec: FeatureSpec) -> None:
     _require(placed, "window_place", '"center", as the frames are centred', repr(spec.window_place))
     longer = spec.frame_length == 0 or (spec.frame_length >= spec.span and not spec.center)
     _require(longer, "frame_length", f"0, or {spec.span} or more without center", spec.frame_length)
+    whole = spec.snip_edges or (
+        not spec.center
+        and not spec.frame_length
+        and spec.hop_length <= spec.span
+        and spec.pre_emphasis_before == "zero"
+    )
+    _require(
+        whole,
+        "snip_edges",
+        f'true with center, frame_length, a hop_length above {spec.span}, or pre_emphasis_before = "clip_end"',
+        "false",
+    )
     _require(1 <= spec.hop_length <= 65535, "hop_length", "1 to 65535", spec.hop_length)
     _require(0 <= spec.pre_emphasis <= 1, "pre_emphasis", "0 to 1", spec.pre_emphasis)
     alone = not spec.center and not spec.crop_frames and spec.pre_emphasis_scope == "clip"

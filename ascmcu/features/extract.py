@@ -121,7 +121,7 @@ def _is_librosa(spec: FeatureSpec) -> bool:
     """Whether ``librosa.feature.melspectrogram`` computes such features; else NumPy does, by the same formulas."""
     of_librosa = {
         "window_place": "center", "mel_triangles": "hz", "mel_corners": "exact", "window_symmetric": False,
-        "remove_dc": False, "frame_length": 0, "mfcc_first": "dct", "power_norm": "none", "filters": "mel",
+        "snip_edges": True, "remove_dc": False, "frame_length": 0, "mfcc_first": "dct", "power_norm": "none", "filters": "mel",
     }  # fmt: skip
     in_frames = spec.pre_emphasis and spec.pre_emphasis_scope == "frame"
     return (
@@ -166,10 +166,10 @@ def _cut(audio: _Real, spec: FeatureSpec) -> _Real:
     """The frames before pre-emphasis and window."""
     audio = audio.T
     if spec.center:
-        half = spec.n_fft // 2
-        audio = np.pad(
-            audio, ((0, 0), (half, half)), mode="reflect" if spec.pad_mode == "reflect" else "constant"
-        )
+        ends = (spec.lead, spec.lead)
+        audio = np.pad(audio, ((0, 0), ends), mode="reflect" if spec.pad_mode == "reflect" else "constant")
+    elif not spec.snip_edges:
+        audio = np.pad(audio, ((0, 0), (spec.lead, spec.span)), mode="symmetric")
     skipped = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
     cut = np.lib.stride_tricks.sliding_window_view(audio, spec.span, axis=1)[:, :: spec.hop_length]
     cut = cut[:, : spec.frames]

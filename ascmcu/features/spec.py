@@ -52,6 +52,8 @@ class FeatureSpec(ClipSpec):
             (a parameter behind a colon), or ``povey``. Windows are periodic, or symmetric.
         center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
             (``constant``); without ``center`` frame t begins at sample t × hop.
+        snip_edges: only frames that lie in the clip. False (Kaldi, without ``center``): frame t lies around sample
+            (t + ½) × hop, and the clip is mirrored at its ends, its first and last sample included.
         power: 1 for the magnitude, 2 for the power spectrum.
         power_norm: divide the power by ``n_fft`` or ``win_length`` (a magnitude by its root).
         filters: ``mel``, or ``none``: the bins of the FFT themselves, the lowest ``n_mels`` of them.
@@ -111,6 +113,7 @@ class FeatureSpec(ClipSpec):
     window_place: str = "center"
     center: bool = True
     pad_mode: str = "reflect"
+    snip_edges: bool = True
     power: int = 2
     power_norm: str = "none"
     filters: str = "mel"
@@ -177,7 +180,16 @@ class FeatureSpec(ClipSpec):
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
             return 1 + self.clip_samples // self.hop_length
+        if not self.snip_edges:
+            return (self.clip_samples + self.hop_length // 2) // self.hop_length
         return 1 + (self.clip_samples - self.frame_samples) // self.hop_length
+
+    @property
+    def lead(self) -> int:
+        """Samples by which frame t begins before sample t × hop."""
+        if self.center:
+            return self.n_fft // 2
+        return 0 if self.snip_edges else self.span // 2 - self.hop_length // 2
 
     @property
     def frame_samples(self) -> int:
@@ -187,7 +199,7 @@ class FeatureSpec(ClipSpec):
     @property
     def can_continue(self) -> bool:
         """See ``ClipSpec``."""
-        own = not self.center and not self.crop_frames and not self.needs_whole_clip
+        own = not self.center and self.snip_edges and not self.crop_frames and not self.needs_whole_clip
         return own and not self.deltas and self.stack_frames == 1 and self.layout == "time_mel"
 
     @property

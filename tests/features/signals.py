@@ -82,6 +82,17 @@ VARIANTS: dict[str, dict[str, object]] = {
     "a range in steps": {
         **{"normalization": "range", "range_low": -15.0, "range_high": 5.0, "range_clip": True, "range_steps": 256},
     },
+    "frames beyond the ends": {
+        **{"center": False, "snip_edges": False, "window_place": "start", "win_length": 400, "n_fft": 512},
+        **{"hop_length": 160, "n_mels": 30, "deltas": 1, "delta_edges": "interp"},
+    },
+    "frames beyond the ends, as long as the FFT": {
+        **{"center": False, "snip_edges": False, "channels": "stereo", "pre_emphasis": 0.97, "hop_length": 300},
+        **{"n_fft": 512, "n_mels": 30},
+    },
+    "frames beyond the ends, no overlap": {
+        **{"center": False, "snip_edges": False, "n_fft": 512, "hop_length": 512, "n_mels": 30},
+    },
     "rows of five frames": {"stack_frames": 5, "n_mels": 20},
     "rows of five frames, overlapping": {"stack_frames": 5, "stack_step": 2, "channels": "stereo", "deltas": 1},
     "rows of two frames, with gaps": {"stack_frames": 2, "stack_step": 3, "n_mels": 20},
