@@ -32,8 +32,8 @@ _LINE_HANDICAP = 3.0
 
 _MEL_FIELDS = (
     "sample_rate_hz", "clip_samples", "channels", "resampler", "n_fft", "win_length", "hop_length", "window", "center",
-    "pad_mode", "snip_edges", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude", "window_place",
-    "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope",
+    "pad_mode", "snip_edges", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude",
+    "window_place", "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope",
     "pre_emphasis_before", "remove_dc", "window_symmetric", "frame_length", "mfcc_first",
 )  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {

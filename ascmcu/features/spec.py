@@ -62,7 +62,10 @@ class FeatureSpec(ClipSpec):
         n_mels, fmin_hz, fmax_hz, mel_scale, mel_norm: triangular filters as in ``librosa.filters.mel``.
         mel_triangles: their sides are straight over frequency (``hz``, librosa) or over ``mel`` (TensorFlow).
         log, log_offset, log_floor: log(max(mel + offset, floor)); ``db`` is 10 log10 of a power and 20 log10
-            of a magnitude.
+            of a magnitude; ``none`` leaves the logarithm out; ``pcen`` has an automatic gain for each band instead.
+        pcen_scale, pcen_seconds, pcen_gain, pcen_bias, pcen_power, pcen_eps: ``librosa.pcen`` of mel × scale, with its
+            names: M[t] = (1 - b) M[t - 1] + b mel[t], where b follows from the time constant and M[-1] = 1; then
+            (mel / (eps + M)^gain + bias)^power - bias^power.
         db_reference: ``unit``, or ``clip_max``: the clip's largest value becomes 0 dB.
         top_db, top_db_mode, top_db_peak: with ``db``, values are raised to at least peak - ``top_db``, where
             peak is the largest value of the ``clip`` (librosa), of the frames so far (``running``), or the
@@ -127,6 +130,12 @@ class FeatureSpec(ClipSpec):
     log: str = "ln"
     log_offset: float = 1e-8
     log_floor: float = 0.0
+    pcen_scale: float = 2147483648.0
+    pcen_seconds: float = 0.4
+    pcen_gain: float = 0.98
+    pcen_bias: float = 2.0
+    pcen_power: float = 0.5
+    pcen_eps: float = 1e-6
     db_reference: str = "unit"
     top_db: float | None = None
     top_db_mode: str = "clip"
@@ -206,6 +215,11 @@ class FeatureSpec(ClipSpec):
     def span(self) -> int:
         """Samples from the first to the last of a frame."""
         return self.win_length if self.window_place == "start" else self.n_fft
+
+    @property
+    def is_logarithm(self) -> bool:
+        """Whether the features are logarithms, up to a normalization."""
+        return self.log in ("ln", "log10", "db")
 
     @property
     def static_frames(self) -> int:
