@@ -27,7 +27,7 @@ CHOICES: dict[str, tuple[Any, ...]] = {
     "mel_scale": ("htk", "slaney"),
     "mel_norm": ("none", "slaney"),
     "mel_triangles": ("hz", "mel"),
-    "log": ("ln", "log10", "db"),
+    "log": ("ln", "log10", "db", "none", "pcen"),
     "db_reference": ("unit", "clip_max"),
     "top_db_mode": ("clip", "running", "fixed"),
     "dct_norm": ("ortho", "tensorflow"),
@@ -85,6 +85,18 @@ def _check_frame(spec: FeatureSpec) -> None:
     _require(placed, "window_place", '"center", as the frames are centred', repr(spec.window_place))
     longer = spec.frame_length == 0 or (spec.frame_length >= spec.span and not spec.center)
     _require(longer, "frame_length", f"0, or {spec.span} or more without center", spec.frame_length)
+    whole = spec.snip_edges or (
+        not spec.center
+        and not spec.frame_length
+        and spec.hop_length <= spec.span
+        and spec.pre_emphasis_before == "zero"
+    )
+    _require(
+        whole,
+        "snip_edges",
+        f'true with center, frame_length, a hop_length above {spec.span}, or pre_emphasis_before = "clip_end"',
+        "false",
+    )
     _require(1 <= spec.hop_length <= 65535, "hop_length", "1 to 65535", spec.hop_length)
     _require(0 <= spec.pre_emphasis <= 1, "pre_emphasis", "0 to 1", spec.pre_emphasis)
     alone = not spec.center and not spec.crop_frames and spec.pre_emphasis_scope == "clip"
@@ -143,7 +155,7 @@ def _check_log(spec: FeatureSpec) -> None:
     _require(spec.log_offset >= 0, "log_offset", "0 or more", spec.log_offset)
     _require(spec.log_floor >= 0, "log_floor", "0 or more", spec.log_floor)
     _require(
-        max(spec.log_offset, spec.log_floor) >= 1e-30,
+        not spec.is_logarithm or max(spec.log_offset, spec.log_floor) >= 1e-30,
         "log_offset, log_floor",
         "one of them at least 1e-30, as the logarithm of silence is not finite",
         (spec.log_offset, spec.log_floor),
@@ -163,6 +175,23 @@ def _check_log(spec: FeatureSpec) -> None:
         _require(spec.top_db > 0, "top_db", "a positive number of dB", spec.top_db)
         absolute = spec.db_reference == "unit" or spec.top_db_mode == "clip"
         _require(absolute, "top_db_mode", '"clip", as the clip\'s peak is the reference', spec.top_db_mode)
+
+
+def _check_pcen(spec: FeatureSpec) -> None:
+    for name, least, most in (
+        *(("pcen_scale", 1e-6, 1e12), ("pcen_seconds", 1e-3, 60.0), ("pcen_gain", 0.0, 2.0)),
+        *(("pcen_bias", 0.0, 1e6), ("pcen_power", 0.01, 1.0), ("pcen_eps", 1e-12, 1.0)),
+    ):
+        value = getattr(spec, name)
+        _require(least <= value <= most, name, f"{least:g} to {most:g}", value)
+    if spec.log == "pcen":
+        plain = spec.amplitude != "clip_max" and not spec.crop_frames and not spec.wraps
+        _require(
+            plain and spec.mfcc_first == "dct",
+            "log",
+            'no "pcen" with clip_max, crop_frames, pre_emphasis_before = "clip_end", or an energy as mfcc_first',
+            spec.log,
+        )
 
 
 def _check_deltas(spec: FeatureSpec) -> None:
@@ -242,6 +271,7 @@ _CHECKS: tuple[Callable[[FeatureSpec], None], ...] = (
     _check_frame,
     _check_mel,
     _check_log,
+    _check_pcen,
     _check_deltas,
     _check_normalization,
     _check_clip,

@@ -121,7 +121,8 @@ def _is_librosa(spec: FeatureSpec) -> bool:
     """Whether ``librosa.feature.melspectrogram`` computes such features; else NumPy does, by the same formulas."""
     of_librosa = {
         "window_place": "center", "mel_triangles": "hz", "mel_corners": "exact", "window_symmetric": False,
-        "remove_dc": False, "frame_length": 0, "mfcc_first": "dct", "power_norm": "none", "filters": "mel",
+        "snip_edges": True, "remove_dc": False, "frame_length": 0, "mfcc_first": "dct", "power_norm": "none",
+        "filters": "mel",
     }  # fmt: skip
     in_frames = spec.pre_emphasis and spec.pre_emphasis_scope == "frame"
     return (
@@ -166,10 +167,10 @@ def _cut(audio: _Real, spec: FeatureSpec) -> _Real:
     """The frames before pre-emphasis and window."""
     audio = audio.T
     if spec.center:
-        half = spec.n_fft // 2
-        audio = np.pad(
-            audio, ((0, 0), (half, half)), mode="reflect" if spec.pad_mode == "reflect" else "constant"
-        )
+        ends = (spec.lead, spec.lead)
+        audio = np.pad(audio, ((0, 0), ends), mode="reflect" if spec.pad_mode == "reflect" else "constant")
+    elif not spec.snip_edges:
+        audio = np.pad(audio, ((0, 0), (spec.lead, spec.span)), mode="symmetric")
     skipped = 0 if spec.window_place == "start" else (spec.n_fft - spec.win_length) // 2
     cut = np.lib.stride_tricks.sliding_window_view(audio, spec.span, axis=1)[:, :: spec.hop_length]
     cut = cut[:, : spec.frames]
@@ -329,13 +330,7 @@ def normalize(features: Features, spec: FeatureSpec) -> Features:
 
 
 def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
-    x = np.maximum(mel + spec.log_offset, spec.log_floor)
-    if spec.log == "ln":
-        x = np.log(x)
-    elif spec.log == "log10":
-        x = np.log10(x)
-    else:
-        x = _limit(10 * _decades(spec) * np.log10(x), spec)
+    x = _compressed(mel, spec)
     if spec.n_mfcc is not None:
         energy = x[:, spec.n_mels :]
         dct = extras.load("scipy.fft", "features", _NEED).dct
@@ -346,6 +341,27 @@ def _statics(mel: _Real, spec: FeatureSpec) -> _Real:
         if energy.size:
             x[:, 0] = energy[:, 0]
     return x[spec.crop_frames : len(x) - spec.crop_frames]
+
+
+def _compressed(mel: _Real, spec: FeatureSpec) -> _Real:
+    if spec.log == "pcen":
+        return _pcen(mel, spec)
+    x = np.maximum(mel + spec.log_offset, spec.log_floor)
+    if spec.log == "ln":
+        return np.asarray(np.log(x))
+    if spec.log == "log10":
+        return np.asarray(np.log10(x))
+    return x if spec.log == "none" else _limit(10 * _decades(spec) * np.log10(x), spec)
+
+
+def _pcen(mel: _Real, spec: FeatureSpec) -> _Real:
+    """By librosa, which smooths along the last axis."""
+    made = _librosa().pcen(
+        np.ascontiguousarray(mel.T) * spec.pcen_scale, sr=spec.sample_rate_hz, hop_length=spec.hop_length,
+        gain=spec.pcen_gain, bias=spec.pcen_bias, power=spec.pcen_power, time_constant=spec.pcen_seconds,
+        eps=spec.pcen_eps,
+    )  # fmt: skip
+    return np.asarray(made, np.float64).T
 
 
 def _decades(spec: FeatureSpec) -> int:

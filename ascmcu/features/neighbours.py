@@ -32,13 +32,14 @@ _LINE_HANDICAP = 3.0
 
 _MEL_FIELDS = (
     "sample_rate_hz", "clip_samples", "channels", "resampler", "n_fft", "win_length", "hop_length", "window", "center",
-    "pad_mode", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude", "window_place",
-    "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope",
+    "pad_mode", "snip_edges", "power", "n_mels", "fmin_hz", "fmax_hz", "mel_scale", "mel_norm", "amplitude",
+    "window_place", "mel_triangles", "mel_corners", "filters", "power_norm", "pre_emphasis", "pre_emphasis_scope",
     "pre_emphasis_before", "remove_dc", "window_symmetric", "frame_length", "mfcc_first",
 )  # fmt: skip
 _PLAIN: dict[str, tuple[Any, ...]] = {
     "center": (True, False),
     "pad_mode": ("reflect", "constant"),
+    "snip_edges": (True, False),
     "amplitude": ("full_scale", "clip_max", "int16"),
     "pre_emphasis": (0.0, 0.9, 0.95, 0.96875, 0.97, 0.98),
     "pre_emphasis_scope": ("clip", "frame"),

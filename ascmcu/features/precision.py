@@ -23,7 +23,11 @@ EMPHASIS_FLOOR_DB = -97.0
 
 def log_mel_spec(spec: FeatureSpec) -> FeatureSpec:
     """The spec up to its logarithm: no crop, limit, DCT, deltas or normalization."""
+    # Without a logarithm nobody says which values are silence. These are what rounding to 16 bits leaves in a bin.
+    silence = {"log": "ln", "log_offset": 1e-8 if spec.power == 2 else 1e-4, "log_floor": 0.0}
+    plain = {} if spec.is_logarithm else silence
     return spec.unnormalized().replace(
+        **plain,
         deltas=0,
         stack_frames=1,
         stack_step=0,
@@ -99,7 +103,11 @@ def trusted(
 def in_decibels(spec: FeatureSpec) -> npt.NDArray[np.float64] | None:
     """Decibels in one unit of each feature, (bands, channels); None where features are no decibels of a band."""
     shape = spec.shape[1:]
-    if spec.n_mfcc is not None or spec.normalization in ("clip_zscore", "clip_minmax", "window_zscore"):
+    if (
+        not spec.is_logarithm
+        or spec.n_mfcc is not None
+        or spec.normalization in ("clip_zscore", "clip_minmax", "window_zscore")
+    ):
         return None
     per_unit: npt.NDArray[np.float64] = np.full(shape, decibels(spec))
     if spec.normalization == "range":

@@ -52,6 +52,8 @@ class FeatureSpec(ClipSpec):
             (a parameter behind a colon), or ``povey``. Windows are periodic, or symmetric.
         center, pad_mode: frame t is centred on sample t × hop, the clip's ends padded by ``reflect`` or zeros
             (``constant``); without ``center`` frame t begins at sample t × hop.
+        snip_edges: only frames that lie in the clip. False (Kaldi, without ``center``): frame t lies around sample
+            (t + ½) × hop, and the clip is mirrored at its ends, its first and last sample included.
         power: 1 for the magnitude, 2 for the power spectrum.
         power_norm: divide the power by ``n_fft`` or ``win_length`` (a magnitude by its root).
         filters: ``mel``, or ``none``: the bins of the FFT themselves, the lowest ``n_mels`` of them.
@@ -60,7 +62,10 @@ class FeatureSpec(ClipSpec):
         n_mels, fmin_hz, fmax_hz, mel_scale, mel_norm: triangular filters as in ``librosa.filters.mel``.
         mel_triangles: their sides are straight over frequency (``hz``, librosa) or over ``mel`` (TensorFlow).
         log, log_offset, log_floor: log(max(mel + offset, floor)); ``db`` is 10 log10 of a power and 20 log10
-            of a magnitude.
+            of a magnitude; ``none`` leaves the logarithm out; ``pcen`` has an automatic gain for each band instead.
+        pcen_scale, pcen_seconds, pcen_gain, pcen_bias, pcen_power, pcen_eps: ``librosa.pcen`` of mel × scale, with its
+            names: M[t] = (1 - b) M[t - 1] + b mel[t], where b follows from the time constant and M[-1] = 1; then
+            (mel / (eps + M)^gain + bias)^power - bias^power.
         db_reference: ``unit``, or ``clip_max``: the clip's largest value becomes 0 dB.
         top_db, top_db_mode, top_db_peak: with ``db``, values are raised to at least peak - ``top_db``, where
             peak is the largest value of the ``clip`` (librosa), of the frames so far (``running``), or the
@@ -111,6 +116,7 @@ class FeatureSpec(ClipSpec):
     window_place: str = "center"
     center: bool = True
     pad_mode: str = "reflect"
+    snip_edges: bool = True
     power: int = 2
     power_norm: str = "none"
     filters: str = "mel"
@@ -124,6 +130,12 @@ class FeatureSpec(ClipSpec):
     log: str = "ln"
     log_offset: float = 1e-8
     log_floor: float = 0.0
+    pcen_scale: float = 2147483648.0
+    pcen_seconds: float = 0.4
+    pcen_gain: float = 0.98
+    pcen_bias: float = 2.0
+    pcen_power: float = 0.5
+    pcen_eps: float = 1e-6
     db_reference: str = "unit"
     top_db: float | None = None
     top_db_mode: str = "clip"
@@ -177,7 +189,16 @@ class FeatureSpec(ClipSpec):
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
             return 1 + self.clip_samples // self.hop_length
+        if not self.snip_edges:
+            return (self.clip_samples + self.hop_length // 2) // self.hop_length
         return 1 + (self.clip_samples - self.frame_samples) // self.hop_length
+
+    @property
+    def lead(self) -> int:
+        """Samples by which frame t begins before sample t × hop."""
+        if self.center:
+            return self.n_fft // 2
+        return 0 if self.snip_edges else self.span // 2 - self.hop_length // 2
 
     @property
     def frame_samples(self) -> int:
@@ -187,13 +208,18 @@ class FeatureSpec(ClipSpec):
     @property
     def can_continue(self) -> bool:
         """See ``ClipSpec``."""
-        own = not self.center and not self.crop_frames and not self.needs_whole_clip
+        own = not self.center and self.snip_edges and not self.crop_frames and not self.needs_whole_clip
         return own and not self.deltas and self.stack_frames == 1 and self.layout == "time_mel"
 
     @property
     def span(self) -> int:
         """Samples from the first to the last of a frame."""
         return self.win_length if self.window_place == "start" else self.n_fft
+
+    @property
+    def is_logarithm(self) -> bool:
+        """Whether the features are logarithms, up to a normalization."""
+        return self.log in ("ln", "log10", "db")
 
     @property
     def static_frames(self) -> int:

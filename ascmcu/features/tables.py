@@ -29,6 +29,10 @@ LOG2_POLYNOMIAL = (
 LOG2_ERROR_MAX = 3.7e-7
 
 
+# Coefficients of 2^f = Σ c[n] fⁿ for |f| ≤ ½, relative error 3e-9.
+EXP2_POLYNOMIAL = (1.0, 0.693147206, 0.240226485, 0.0555032904, 0.00961837325, 0.00133998483, 0.000153707048)
+
+
 @dataclass(frozen=True)
 class MelSegments:
     """The triangular filters as what lies between neighbouring corner frequencies.
@@ -146,12 +150,35 @@ def curve_weights(spec: FeatureSpec) -> _Real:
 
 
 def units_per_octave(spec: FeatureSpec) -> float:
-    """How much the logarithm of the spec grows when its argument doubles."""
+    """How much the logarithm of the spec grows when its argument doubles; 1 where there is none."""
+    if not spec.is_logarithm:
+        return 1.0
     if spec.log == "ln":
         return math.log(2)
     if spec.log == "log10":
         return math.log10(2)
     return 10 * (2 if spec.power == 1 else 1) * math.log10(2)
+
+
+def natural_units(spec: FeatureSpec) -> float:
+    """Features without normalization times this are natural logarithms of energies.
+
+    Raises:
+        FeatureError: they are no logarithms.
+    """
+    if not spec.is_logarithm:
+        raise FeatureError(
+            "this needs logarithms of energies", where="log", expected="ln | log10 | db", found=spec.log
+        )
+    # A magnitude's logarithm is half its energy's; 10 log10 has the factor already.
+    unit = {"ln": 1.0, "log10": math.log(10.0), "db": math.log(10.0) / 10.0}[spec.log]
+    return unit * (2.0 if spec.power == 1 and spec.log != "db" else 1.0)
+
+
+def pcen_smoothing(spec: FeatureSpec) -> float:
+    """The share b of a new value in the smoothed one: of ``librosa.pcen``, for a time constant in frames."""
+    frames = spec.pcen_seconds * spec.sample_rate_hz / spec.hop_length
+    return (math.sqrt(1 + 4 * frames**2) - 1) / (2 * frames**2)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.tables import natural_units
 from ascmcu.train.recipe import Augment
 
 Array = npt.NDArray[np.float32]
@@ -28,9 +29,7 @@ class Levels:
     @staticmethod
     def of(spec: FeatureSpec) -> Levels:
         """Those of a fitted specification without deltas whose normalisation is ``mean_std`` or ``none``."""
-        # A magnitude's logarithm is half its energy's; 10 log10 has the factor already.
-        unit = {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 10.0}[spec.log]
-        unit *= 2.0 if spec.power == 1 and spec.log != "db" else 1.0
+        unit = natural_units(spec)
         shape = (spec.bands, spec.output_channels)
         mean = np.array(spec.mean).T if spec.mean else np.zeros(shape)
         std = np.array(spec.std).T if spec.std else np.ones(shape)

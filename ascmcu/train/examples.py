@@ -15,6 +15,7 @@ from ascmcu.data.datasets import Dataset, Recording
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.tables import natural_units
 
 Array = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int64]
@@ -164,7 +165,7 @@ def device_responses(dataset: Dataset, inputs: Inputs, reference: str) -> tuple[
             where=str(dataset.root),
             expected=f"recordings of device {reference} and another, as TAU Mobile names them",
         )
-    base, channels = _log_base(inputs.spec), inputs.spec.audio_channels
+    base, channels = natural_units(inputs.spec), inputs.spec.audio_channels
 
     def spectrum(number: int) -> npt.NDArray[np.float64]:
         clip = inputs.unnormalized(np.array([number]))[0, ..., :channels].astype(np.float64)
@@ -178,12 +179,6 @@ def device_responses(dataset: Dataset, inputs: Inputs, reference: str) -> tuple[
 def _moment(recording: Recording) -> str:
     """TAU's file name without the device at its end."""
     return recording.path.stem.rpartition("-")[0]
-
-
-def _log_base(spec: FeatureSpec) -> float:
-    """Features times this are natural logarithms of energies."""
-    unit = {"ln": 1.0, "log10": float(np.log(10.0)), "db": float(np.log(10.0)) / 10.0}[spec.log]
-    return unit * (2.0 if spec.power == 1 and spec.log != "db" else 1.0)
 
 
 def grouped(labels: Sequence[str], groups: dict[str, tuple[str, ...]]) -> Array:

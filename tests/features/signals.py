@@ -82,6 +82,25 @@ VARIANTS: dict[str, dict[str, object]] = {
     "a range in steps": {
         **{"normalization": "range", "range_low": -15.0, "range_high": 5.0, "range_clip": True, "range_steps": 256},
     },
+    "frames beyond the ends": {
+        **{"center": False, "snip_edges": False, "window_place": "start", "win_length": 400, "n_fft": 512},
+        **{"hop_length": 160, "n_mels": 30, "deltas": 1, "delta_edges": "interp"},
+    },
+    "frames beyond the ends, as long as the FFT": {
+        **{"center": False, "snip_edges": False, "channels": "stereo", "pre_emphasis": 0.97, "hop_length": 300},
+        **{"n_fft": 512, "n_mels": 30},
+    },
+    "frames beyond the ends, no overlap": {
+        **{"center": False, "snip_edges": False, "n_fft": 512, "hop_length": 512, "n_mels": 30},
+    },
+    "PCEN": {"log": "pcen", "power": 1, "mel_norm": "slaney"},
+    "PCEN of powers, without bias, stereo": {
+        **{"log": "pcen", "pcen_bias": 0.0, "pcen_power": 0.25, "pcen_gain": 0.8, "pcen_scale": 1e4},
+        **{"pcen_seconds": 0.1, "channels": "stereo", "deltas": 1, "n_mfcc": 20},
+    },
+    "PCEN with figures of the clip": {"log": "pcen", "normalization": "clip_zscore", "pcen_power": 1.0},
+    "magnitudes without a logarithm": {"log": "none", "power": 1, "log_offset": 0.0},
+    "powers of the clip's largest sample": {"log": "none", "amplitude": "clip_max", "log_floor": 1e-3, "n_mfcc": 10},
     "rows of five frames": {"stack_frames": 5, "n_mels": 20},
     "rows of five frames, overlapping": {"stack_frames": 5, "stack_step": 2, "channels": "stereo", "deltas": 1},
     "rows of two frames, with gaps": {"stack_frames": 2, "stack_step": 3, "n_mels": 20},

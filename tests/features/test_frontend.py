@@ -13,6 +13,7 @@ from ascmcu.codegen.frontend import frontend_cost, render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
+from ascmcu.features.precision import precise, trusted
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.native import NativeFrontend
 from tests.features import target
@@ -29,7 +30,12 @@ def test_every_choice_against_librosa(name: str) -> None:
     samples = noise(spec)
     expected = extract.extract(samples, spec)
     found = NativeFrontend(spec).rows(samples)
-    np.testing.assert_allclose(found, expected, atol=NOISE_ERROR_MAX)
+    heard = np.ones(spec.shape, bool)
+    if spec.filters == "none":  # one bin of noise, other than a band, may be as quiet as it likes
+        mel = extract.mel_energies(samples, spec)
+        heard = trusted(mel, precise(mel, samples, spec), spec)
+        assert np.mean(heard) > 0.99
+    np.testing.assert_allclose(found[heard], expected[heard], atol=NOISE_ERROR_MAX)
     assert expected.std() > 1e-3
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Log: scale, offset and floor of the mel values, then log2 (octaves)."""
+"""Log: scale, offset and floor of the mel values, then log2 (octaves), or nothing where the spec takes no logarithm."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from ascmcu.features.spec import FeatureSpec
 class Log(Stage):
     """``band_norm`` is empty where all bands share ``scale``; ``offset`` and ``floor`` are 0 where there is none.
 
-    ``by_clip``: the clip's own scale comes on top, and the logarithms wait for it.
+    ``by_clip``: the clip's own scale comes on top, and the logarithms wait for it. ``unit``: ``none`` takes none;
+    ``pcen`` leaves the values to its own stage, which needs the logarithm of single values.
     """
 
     TEMPLATE = "log"
@@ -37,11 +38,26 @@ class Log(Stage):
         norm = tuple(tables.mel_segments(spec).norm * scale) if slaney else ()
         if norm and spec.mfcc_first != "dct":
             norm = (*norm, scale)
-        return Log(spec.log, scale, norm, spec.log_offset, spec.log_floor, spec.amplitude == "clip_max")
+        offset, floor = (0.0, 0.0) if spec.log == "pcen" else (spec.log_offset, spec.log_floor)
+        if spec.log == "pcen":
+            norm, scale = tuple(n * spec.pcen_scale for n in norm), scale * spec.pcen_scale
+        return Log(spec.log, scale, norm, offset, floor, spec.amplitude == "clip_max")
+
+    @property
+    def has_octaves(self) -> bool:
+        """Whether the C has log2."""
+        return self.unit != "none"
+
+    @property
+    def result(self) -> str:
+        """C expression of what becomes of a value."""
+        return "energy" if self.unit in ("none", "pcen") else "octaves(energy)"
 
     @property
     def summary(self) -> str:
         """See ``Stage``."""
+        if self.unit == "pcen":
+            return ""
         offset = f" of mel + {self.offset:g}" if self.offset else ""
         return f"{self.unit}{offset}" + (f", floor {self.floor:g}" if self.floor else "")
 

@@ -14,6 +14,7 @@ from ascmcu.codegen.frontend.log import Log
 from ascmcu.codegen.frontend.mel import Mel
 from ascmcu.codegen.frontend.output import Output
 from ascmcu.codegen.frontend.parts import Stages
+from ascmcu.codegen.frontend.pcen import Pcen
 from ascmcu.codegen.frontend.samples import Samples
 from ascmcu.codegen.frontend.spectrum import Spectrum
 from ascmcu.codegen.frontend.stack import Stack
@@ -34,6 +35,7 @@ class LogMel(Stages):
     spectrum: Spectrum
     mel: Mel
     log: Log
+    pcen: Pcen
     limit: Limit
     dct: Dct
     deltas: Deltas
@@ -52,6 +54,7 @@ class LogMel(Stages):
             Spectrum.of(spec, fft),
             Mel.of(spec),
             Log.of(spec),
+            Pcen.of(spec),
             Limit.of(spec),
             Dct.of(spec),
             Deltas.of(spec),

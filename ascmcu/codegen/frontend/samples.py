@@ -41,7 +41,9 @@ class Samples(Stage):
     finds_peak: bool
     hop_length: int
     center: bool
+    lead: int
     reflect: bool
+    symmetric: bool
     last_frame: int
     crop_frames: int
     static_frames: int
@@ -65,7 +67,9 @@ class Samples(Stage):
             finds_peak=spec.amplitude == "clip_max",
             hop_length=spec.hop_length,
             center=spec.center,
+            lead=spec.lead,
             reflect=spec.center and spec.pad_mode == "reflect",
+            symmetric=not spec.center and not spec.snip_edges,
             last_frame=spec.frames - spec.crop_frames,
             crop_frames=spec.crop_frames,
             static_frames=spec.static_frames,
@@ -89,7 +93,9 @@ class Samples(Stage):
             finds_peak=False,
             hop_length=spec.hop_length,
             center=False,
+            lead=0,
             reflect=False,
+            symmetric=False,
             last_frame=spec.rows,
             crop_frames=0,
             static_frames=spec.rows,
@@ -99,12 +105,27 @@ class Samples(Stage):
     @property
     def mirrored(self) -> int:
         """Samples before the clip that ``pad_start`` puts in place. Sample -n_fft / 2 is there in a ring of n_fft."""
+        if self.symmetric:
+            return self.lead
         return self.n_fft // 2 - (1 if self.ring == self.n_fft else 0)
+
+    @property
+    def pads(self) -> bool:
+        """Whether frames reach beyond the clip, which is mirrored there."""
+        return self.reflect or self.symmetric
+
+    @property
+    def origin(self) -> str:
+        """C expression of what is taken from a frame's number times the hop to get its first sample; empty for 0."""
+        if self.center:
+            return "HALF"
+        return f"{self.lead}u" if self.lead else ""
 
     @property
     def summary(self) -> str:
         """See ``Stage``."""
-        ends = "not centred" if not self.center else f"centred ({'reflect' if self.reflect else 'constant'})"
+        ends = "centred and mirrored" if self.symmetric else "not centred"
+        ends = f"centred ({'reflect' if self.reflect else 'constant'})" if self.center else ends
         crop = f", {self.crop_frames} frames dropped at either end" if self.crop_frames else ""
         emphasis = f", pre-emphasis {self.pre_emphasis.rstrip('f')}" if self.pre_emphasis else ""
         emphasis += ", the first by the last" if self.wraps else ""
