@@ -295,8 +295,6 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         elif kind == RECORD_CHAINED:
             bank = _bank(m, address)
             m[record + FIELD_STALL] = int(bank != m[BANK_LAST])
-            if bank != m[BANK_LAST] and m[BANK_START] <= address < m[BANK_END]:
-                m[record + FIELD_STALL] += 1
             extra += m[record + FIELD_STALL]
             m[BANK_LAST] = bank
         elif kind == RECORD_BANK:
