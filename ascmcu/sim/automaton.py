@@ -80,6 +80,8 @@ class Automaton:
         self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
         self._slow_start, self._slow_end = slow_bank
         self._flash = flash
+        spans = words[w.BANK_SPANS : w.BANK_SPANS + 2 * int(words[w.BANK_COUNT]) : 2]
+        self._switches = sum(start >= w.SYSTEM_START for start in spans) > 1
         self.add_node(Block(0, 0, REFILLED, (), (), (), ()))
 
     def edge(self, node: int, target: int, size: int = 0) -> Edge:
@@ -213,7 +215,7 @@ class Automaton:
         records = [(*key, weight, 0) for key, weight in counts.items()]
         if self._flash is not None:
             records += self._flash_records(block)
-        return records + _chain_records(block, opaque)
+        return records + _chain_records(block, opaque, switches=self._switches)
 
     def _flash_records(self, block: Block) -> list[_Record]:
         """What the block wants from the flash, by time: its own code, and loads that may be from there."""
@@ -391,24 +393,30 @@ def _access(kind: int, instruction: Instruction, form: Form, weight: int = 1) ->
     return kind, form.a, form.b, form.shift, form.constant, weight, instruction.address
 
 
-def _chain_records(block: Block, opaque: Sequence[_Seen]) -> list[_Record]:
-    """The accesses that overlap the one before, if both are to one memory; those through one pointer are."""
+def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> list[_Record]:
+    """The accesses that overlap the one before, if both are to one memory; those through one pointer are.
+
+    ``switches``: several memories lie behind the system bus, and an access by itself may go from one to another.
+    """
     forms = {a.instruction.address: a.form for a in block.accesses if not a.instruction.conditional}
     forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque if not i.conditional}
     records: list[_Record] = []
     previous: tuple[Instruction, Form] | None = None
+    last: tuple[int, int] | None = None  # the pointer of the last access
     for instruction, step in zip(block.instructions, block.steps, strict=True):
         form = forms.get(instruction.address)
         if form is None or is_literal(instruction):
             previous = None
             continue
+        moved = (form.a, form.b) != last or form.a < 0
         if step.chained and previous is not None:
-            before, its = previous
-            if (its.a, its.b) != (form.a, form.b) or form.a < 0:
-                if not records or records[-1][-1] != before.address:
-                    records.append(_access(w.RECORD_FIRST, before, its))
+            if moved:
+                if not records or records[-1][-1] != previous[0].address:
+                    records.append(_access(w.RECORD_FIRST, *previous))
                 records.append(_access(w.RECORD_CHAINED, instruction, form))
-        previous = instruction, form
+        elif moved and switches:
+            records.append(_access(w.RECORD_SWITCH, instruction, form))
+        previous, last = (instruction, form), (form.a, form.b)
     return records
 
 

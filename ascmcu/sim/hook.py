@@ -297,6 +297,16 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
             m[record + FIELD_STALL] = int(bank != m[BANK_LAST])
             extra += m[record + FIELD_STALL]
             m[BANK_LAST] = bank
+            if address >= SYSTEM_START:
+                m[SYSTEM_LAST] = bank
+        elif kind == RECORD_SWITCH:
+            m[BANK_LAST] = _bank(m, address)
+            m[record + FIELD_STALL] = 0
+            if address >= SYSTEM_START:
+                if m[BANK_LAST] != m[SYSTEM_LAST] and not m[BANK_START] <= address < m[BANK_END]:
+                    m[record + FIELD_STALL] = 1
+                m[SYSTEM_LAST] = m[BANK_LAST]
+            extra += m[record + FIELD_STALL]
         elif kind == RECORD_BANK:
             if m[BANK_START] <= address < m[BANK_END]:
                 extra += m[record + FIELD_WEIGHT]

@@ -58,7 +58,8 @@ MADE = {
 @pytest.mark.parametrize("made", MADE)
 @pytest.mark.parametrize("there", [SRAM2, CCM])
 def test_a_load_from_another_memory_does_not_overlap(made: str, there: int, tmp_path: Path) -> None:
-    """PT: loads overlap within one memory only; a cycle more, wherever the pointer comes from."""
+    """PT: loads overlap within one memory only; a cycle more, wherever the pointer comes from. A pointer that is loaded
+    from SRAM1 is not in the way: it is the same memory before and behind."""
     makes, loads = MADE[made]
     cycles = {}
     for to in (SRAM1 + 0x100, there):
@@ -67,6 +68,36 @@ def test_a_load_from_another_memory_does_not_overlap(made: str, there: int, tmp_
         elf = assemble(folder, PROGRAM.format(here=SRAM1, there=to, makes=makes, loads=loads))
         cycles[to] = run(elf, between=("first", "last"), board="stm32f4-discovery", wait_states=0).cycles
     assert cycles[there] == cycles[SRAM1 + 0x100] + 1
+
+
+@needs_gcc
+@pytest.mark.parametrize(
+    ("loads", "sram2", "ccm"),
+    [
+        ("ldr.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+        ("ldr.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r1, #4]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+        ("str.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+        ("ldm.w r1, {{r4, r5}}\n mov.w r7, #1\n stm.w r0, {{r4, r5}}", 2, 0),
+        ("ldr.w r4, [r1]\n ldr.w r5, [r0, #8]", 2, 1),
+        ("ldr.w r4, [r0, #8]\n ldr.w r5, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 1),
+    ],
+)
+def test_a_change_of_memory_behind_the_system_bus_costs_a_cycle(
+    loads: str, sram2: int, ccm: int, tmp_path: Path
+) -> None:
+    """V: AES on the STM32F407, its stack in SRAM2 and everything else in SRAM1: two cycles more for each
+    load from the stack. CCM has a bus of its own; there only overlapped loads pay."""
+    cycles = {}
+    for to in (SRAM1 + 0x100, SRAM2, CCM):
+        folder = tmp_path / f"{to:x}"
+        folder.mkdir()
+        text = PROGRAM.format(
+            here=SRAM1, there=to, makes="mov.w r7, #1", loads=f" mov.w r7, #1\n {loads.format()}"
+        )
+        elf = assemble(folder, text)
+        cycles[to] = run(elf, between=("first", "last"), board="stm32f4-discovery", wait_states=0).cycles
+    assert cycles[SRAM2] - cycles[SRAM1 + 0x100] == sram2
+    assert cycles[CCM] - cycles[SRAM1 + 0x100] == ccm
 
 
 @needs_gcc
