@@ -59,8 +59,8 @@ class State:
     """What of the past still matters for the next instruction.
 
     ``computed`` are core registers written by the instruction just before by other means than a load,
-    ``loaded`` those that a load just before wrote (its base included); ``fp_results`` are S registers that
-    FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
+    ``loaded`` those that a load just before wrote too late for an address (``_late``); ``fp_results`` are S registers
+    that FP arithmetic just before wrote. ``fp_busy_cycles`` is what a divide still needs in the background.
     ``fetch`` is the prefetch queue, None behind an exception's entry or return; ``links``: LR was just written;
     ``buffered`` says that the run of accesses just before is a single store, still in the write buffer;
     ``literal``: the access just before was a load from beside the code; ``stores`` says that the instruction just
@@ -284,6 +284,14 @@ def _follows_load(state: State, instruction: Instruction) -> bool:
     return same_bus and state.previous is Previous.LOAD and not state.loaded & instruction.address_registers
 
 
+def _late(state: State, instruction: Instruction) -> int:
+    """What a load leaves too late for an address in the next cycle: its value, and the base that it writes back unless
+    its own address was formed a cycle ahead, over the load before (V: AES encryption, STM32F407; OV, L4R5).
+    """
+    base = instruction.base_writeback
+    return instruction.writes & ~base if _overlaps(state, instruction) else instruction.writes | base
+
+
 def is_literal(instruction: Instruction) -> bool:
     """Whether it loads from beside the code, in flash: over the D-code bus, not the system bus."""
     memory = instruction.memory
@@ -349,7 +357,7 @@ def _after(state: State, instruction: Instruction, cycles: int, fetch: Fetch) ->
         fetch=fetch,
         previous=previous,
         computed=computed,
-        loaded=written if single else 0,
+        loaded=_late(state, instruction) if single else 0,
         fp_results=instruction.fp_writes if arithmetic else (state.fp_results if beside else 0),
         accumulates=kind is Kind.FP_ACCUMULATE,
         narrow=not instruction.wide,

@@ -19,6 +19,7 @@ from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
 from ascmcu.sim.cpu import CORE, Cpu, const
 from ascmcu.sim.decode import decode
 from ascmcu.sim.layout import FlashTiming
+from ascmcu.sim.targets import Targets
 
 # Kind, base, index, shift, constant, weight, address of the instruction: the fields of a record.
 _Record = tuple[int, int, int, int, int, int, int]
@@ -79,6 +80,8 @@ class Automaton:
         self._ahead: dict[tuple[Block, int], tuple[Access, ...]] = {}
         self._slow_start, self._slow_end = slow_bank
         self._flash = flash
+        spans = words[w.BANK_SPANS : w.BANK_SPANS + 2 * int(words[w.BANK_COUNT]) : 2]
+        self._switches = sum(start >= w.SYSTEM_START for start in spans) > 1
         self.add_node(Block(0, 0, REFILLED, (), (), (), ()))
 
     def edge(self, node: int, target: int, size: int = 0) -> Edge:
@@ -212,7 +215,7 @@ class Automaton:
         records = [(*key, weight, 0) for key, weight in counts.items()]
         if self._flash is not None:
             records += self._flash_records(block)
-        return records + _chain_records(block, opaque)
+        return records + _chain_records(block, opaque, switches=self._switches)
 
     def _flash_records(self, block: Block) -> list[_Record]:
         """What the block wants from the flash, by time: its own code, and loads that may be from there."""
@@ -270,51 +273,18 @@ class Automaton:
             self._flash_site(instruction, target)
 
     def _evaluate_opaque(self, block: Block) -> list[_Seen]:
-        """Where accesses through pointers that the block itself loads go, with the memory as it is now; of a table that
-        is read at an index of the block's own, where it begins.
+        """Where accesses through pointers that the block makes itself go the first time.
 
         This is the one place where the first execution speaks for all: those that are aligned now are taken
-        to stay aligned.
+        to stay aligned, and to stay in the same memory.
         """
+        followed = Targets(self.cpu, lambda address: not self._beyond_memory(address))
         found: list[_Seen] = []
-        values: dict[int, int | None] = {n: self.cpu.read(CORE[n]) for n in range(15)}
         for instruction in block.instructions:
-            target = None
-            if instruction.memory is not None and instruction.kind is not Kind.TABLE_BRANCH:
-                target = _concrete(instruction, values)
-            if instruction in block.opaque:
-                seen = self._about(instruction, values) if target is None else target
-                found += [] if seen is None else [(instruction, seen)]
-            self._advance(instruction, target, values)
+            target = followed.step(instruction)
+            if target is not None and instruction in block.opaque:
+                found.append((instruction, target))
         return found
-
-    def _about(self, instruction: Instruction, values: dict[int, int | None]) -> int | None:
-        """Where a table begins that is read at an index which nobody knows beforehand: tables lie in one memory."""
-        memory = instruction.memory
-        if memory is None or memory.index < 0 or memory.base == PC:
-            return None
-        base, index = values[memory.base], values[memory.index]
-        known = base if base is not None else None if index is None else index << memory.shift
-        if known is None:
-            return None
-        address = (known + memory.offset) & 0xFFFFFFFF
-        return None if self._beyond_memory(address) else address
-
-    def _advance(self, instruction: Instruction, target: int | None, values: dict[int, int | None]) -> None:
-        written = instruction.writes | instruction.base_writeback
-        moved = _concrete_move(instruction, values)
-        for register in range(15):
-            if written >> register & 1:
-                values[register] = None
-        if moved is not None and instruction.moves is not None:
-            values[instruction.moves[1]] = moved
-        loads_word = (
-            instruction.kind is Kind.LOAD and instruction.memory and instruction.memory.access_bytes == 4
-        )
-        if loads_word and target is not None and not self._beyond_memory(target):
-            loaded = instruction.writes & ~instruction.base_writeback
-            if loaded:
-                values[loaded.bit_length() - 1] = self.cpu.word(target)
 
     def value(self, form: Form) -> int:
         value = form.constant
@@ -423,24 +393,30 @@ def _access(kind: int, instruction: Instruction, form: Form, weight: int = 1) ->
     return kind, form.a, form.b, form.shift, form.constant, weight, instruction.address
 
 
-def _chain_records(block: Block, opaque: Sequence[_Seen]) -> list[_Record]:
-    """The accesses that overlap the one before, if both are to one memory; those through one pointer are."""
+def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> list[_Record]:
+    """The accesses that overlap the one before, if both are to one memory; those through one pointer are.
+
+    ``switches``: several memories lie behind the system bus, and an access by itself may go from one to another.
+    """
     forms = {a.instruction.address: a.form for a in block.accesses if not a.instruction.conditional}
     forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque if not i.conditional}
     records: list[_Record] = []
     previous: tuple[Instruction, Form] | None = None
+    last: tuple[int, int] | None = None  # the pointer of the last access
     for instruction, step in zip(block.instructions, block.steps, strict=True):
         form = forms.get(instruction.address)
         if form is None or is_literal(instruction):
             previous = None
             continue
+        moved = (form.a, form.b) != last or form.a < 0
         if step.chained and previous is not None:
-            before, its = previous
-            if (its.a, its.b) != (form.a, form.b) or form.a < 0:
-                if not records or records[-1][-1] != before.address:
-                    records.append(_access(w.RECORD_FIRST, before, its))
+            if moved:
+                if not records or records[-1][-1] != previous[0].address:
+                    records.append(_access(w.RECORD_FIRST, *previous))
                 records.append(_access(w.RECORD_CHAINED, instruction, form))
-        previous = instruction, form
+        elif moved and switches:
+            records.append(_access(w.RECORD_SWITCH, instruction, form))
+        previous, last = (instruction, form), (form.a, form.b)
     return records
 
 
@@ -513,40 +489,6 @@ def _divide_operands(instruction: Instruction) -> tuple[int, int]:
     special = {"sb": 9, "sl": 10, "fp": 11, "ip": 12, "sp": 13, "lr": 14}
     numbers = [special[n] if n in special else int(n[1:]) for n in names]
     return (numbers[-2], numbers[-1])
-
-
-def _concrete(instruction: Instruction, values: dict[int, int | None]) -> int | None:
-    memory = instruction.memory
-    if memory is None:
-        return None
-    base = (instruction.address + 4) & ~3 if memory.base == 15 else values[memory.base]
-    if base is None:
-        return None
-    if memory.index >= 0:
-        index = values[memory.index]
-        if index is None:
-            return None
-        base += index << memory.shift
-    return (base + memory.offset) & 0xFFFFFFFF
-
-
-def _concrete_move(instruction: Instruction, values: dict[int, int | None]) -> int | None:
-    if instruction.moves is None or instruction.conditional:
-        return None
-    operation, dest, source, amount, shift = instruction.moves
-    if operation == "constant":
-        return amount & 0xFFFFFFFF
-    value = values.get(dest if operation == "top" else source)
-    if value is None:
-        return None
-    if operation == "top":
-        return (value & 0xFFFF) | amount << 16
-    if operation == "add":
-        return (value + amount) & 0xFFFFFFFF
-    if operation == "shift":
-        return (value << amount) & 0xFFFFFFFF
-    other = values.get(amount)
-    return None if other is None else (value + (other << shift)) & 0xFFFFFFFF
 
 
 def _edge_slot(m: np.ndarray, key: int) -> int:

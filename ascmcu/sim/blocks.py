@@ -41,9 +41,9 @@ class Block:
     """A straight line of code, entered in one pipeline state.
 
     ``steps`` holds one ``Step`` per instruction, all executed and the last one not branching away.
-    ``accesses`` are the loads and stores that ``Form`` describes, ``opaque`` those whose address comes from
-    memory within the block. ``conditional_cycles`` are, by address, what instructions under a condition add when they
-    execute.
+    ``accesses`` are the loads and stores that ``Form`` describes, ``opaque`` those whose address the block itself
+    loads, takes from the FPU or computes otherwise (``targets.py``). ``conditional_cycles`` are, by address, what
+    instructions under a condition add when they execute.
     """
 
     address: int

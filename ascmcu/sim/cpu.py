@@ -20,6 +20,7 @@ reg: Any = importlib.import_module("unicorn.arm_const")
 EmulatorError: Any = _unicorn.UcError
 NAMES = (*(f"r{n}" for n in range(13)), "sp", "lr", "pc")
 CORE: tuple[int, ...] = tuple(getattr(reg, f"UC_ARM_REG_{name.upper()}") for name in NAMES)
+SINGLES: tuple[int, ...] = tuple(getattr(reg, f"UC_ARM_REG_S{n}") for n in range(32))
 UNTIL = 0xFFFFFFFE  # no code can be there: emulation ends otherwise
 
 

@@ -237,9 +237,13 @@ def _moves(insn: Any, stem: str, writeback: int, words: int) -> tuple[str, int, 
     """Simple register arithmetic, for following addresses through a block.
 
     ``("constant", d, 0, value, 0)``, ``("add", d, n, immediate, 0)``, ``("sum", d, n, m, shift)``,
-    ``("shift", d, m, amount, 0)`` or ``("top", d, 0, value, 0)`` for MOVT.
+    ``("shift", d, m, amount, 0)`` or ``("top", d, 0, value, 0)`` for MOVT; between the register files
+    ``("from_fp", d, s, 0, 0)`` and ``("to_fp", s, n, 0, 0)``; ``("near", d, n, 0, 0)`` is Rn and
+    something that is not followed.
     """
     operands = insn.operands
+    if stem == "vmov":
+        return _between_files(operands)
     if writeback:
         base = writeback.bit_length() - 1
         for position, operand in enumerate(operands):
@@ -258,6 +262,24 @@ def _moves(insn: Any, stem: str, writeback: int, words: int) -> tuple[str, int, 
     if dest < 0 or dest == PC:
         return None
     return _arithmetic(stem, insn, dest)
+
+
+def _between_files(operands: Any) -> tuple[str, int, int, int, int] | None:
+    """A VMOV of one register between core and FPU."""
+    if len(operands) != 2 or any(o.type != cs.ARM_OP_REG for o in operands):
+        return None
+    to, source = (o.reg for o in operands)
+    core = _core_register(to) >= 0
+    single = _fp_mask(source if core else to)
+    other = _core_register(to if core else source)
+    if other < 0 or other == PC or single.bit_count() != 1:
+        return None
+    place = single.bit_length() - 1
+    return ("from_fp", other, place, 0, 0) if core else ("to_fp", place, other, 0, 0)
+
+
+# Rn and a byte or halfword of Rm.
+_EXTENDED_SUMS = ("uxtab", "uxtah", "sxtab", "sxtah")
 
 
 def _arithmetic(stem: str, insn: Any, dest: int) -> tuple[str, int, int, int, int] | None:
@@ -283,6 +305,9 @@ def _arithmetic(stem: str, insn: Any, dest: int) -> tuple[str, int, int, int, in
             return ("add", dest, source, -immediate if negative else immediate, 0)
         if register >= 0 and not negative and last.shift.type in (0, cs.ARM_SFT_LSL):
             return ("sum", dest, source, register, last.shift.value if last.shift.type else 0)
+        return ("near", dest, source, 0, 0)
+    if stem in _EXTENDED_SUMS or (stem == "mla" and len(operands) == 4):
+        return ("near", dest, _core_register(operands[3 if stem == "mla" else 1].reg), 0, 0)
     if stem in ("lsl", "lsls") and immediate is not None and len(operands) == 3:
         return ("shift", dest, _core_register(operands[1].reg), immediate, 0)
     return None

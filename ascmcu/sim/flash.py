@@ -130,7 +130,10 @@ def stalls_behind(m: Any, node: int, address: int) -> Any:
     record = ACCESS + start + PROGRAM_HEADER + 2 * m[ACCESS + start + PROGRAM_REGISTERS]
     for _ in range(m[ACCESS + start + PROGRAM_RECORDS]):
         kind = m[record + FIELD_KIND]
-        if kind in (RECORD_AWAIT, RECORD_DATA, RECORD_CHAINED) and m[record + FIELD_ADDRESS] >= address:
+        if (
+            kind in (RECORD_AWAIT, RECORD_DATA, RECORD_CHAINED, RECORD_SWITCH)
+            and m[record + FIELD_ADDRESS] >= address
+        ):
             total += m[record + FIELD_STALL]
         record += RECORD_FIELDS
     return total

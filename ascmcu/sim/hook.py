@@ -295,10 +295,18 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         elif kind == RECORD_CHAINED:
             bank = _bank(m, address)
             m[record + FIELD_STALL] = int(bank != m[BANK_LAST])
-            if bank != m[BANK_LAST] and m[BANK_START] <= address < m[BANK_END]:
-                m[record + FIELD_STALL] += 1
             extra += m[record + FIELD_STALL]
             m[BANK_LAST] = bank
+            if address >= SYSTEM_START:
+                m[SYSTEM_LAST] = bank
+        elif kind == RECORD_SWITCH:
+            m[BANK_LAST] = _bank(m, address)
+            m[record + FIELD_STALL] = 0
+            if address >= SYSTEM_START:
+                if m[BANK_LAST] != m[SYSTEM_LAST] and not m[BANK_START] <= address < m[BANK_END]:
+                    m[record + FIELD_STALL] = 1
+                m[SYSTEM_LAST] = m[BANK_LAST]
+            extra += m[record + FIELD_STALL]
         elif kind == RECORD_BANK:
             if m[BANK_START] <= address < m[BANK_END]:
                 extra += m[record + FIELD_WEIGHT]

@@ -42,6 +42,7 @@ SHADOW_SIZE = 8
 LOG_SIZE = 32
 CACHE_SIZE = 256  # lines that a flash cache may hold
 SERVED_SIZE = 4  # reads of code that may be on their way; a power of two
+SYSTEM_START = 0x2000_0000  # from here on the core uses its system bus
 BANKS = 8  # memories that answer for themselves
 RING_SIZE = 1 << 15  # bytes on their way to a serial receiver
 PORT_COUNT = 8
@@ -84,6 +85,7 @@ RECORD_AWAIT = 8  # an instruction needs it
 RECORD_DATA = 9  # a load that may be from flash
 RECORD_FIRST = 10  # an access behind which another one follows, if it is to the same memory
 RECORD_CHAINED = 11  # that one
+RECORD_SWITCH = 12  # an access by itself, which may change the memory behind the system bus
 
 # ---- A site: an instruction whose cost depends on its operands.
 
@@ -194,6 +196,7 @@ BANK_END = _array.word()
 BANK_COUNT = _array.word()  # memories whose accesses do not overlap with those of another
 BANK_SPANS = _array.words(2 * BANKS)  # as [start, end)
 BANK_LAST = _array.word()  # the one of the access before, in a chain
+SYSTEM_LAST = _array.word()  # of the last access over the system bus
 LOG_COUNT = _array.word()
 LOG = _array.words(2 * LOG_SIZE)  # pairs of address and size
 

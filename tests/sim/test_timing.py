@@ -79,6 +79,10 @@ RULES = {
     "two literals": ("ldr r7, =0x12345678\n ldr r12, =0x12345679", 3, "PT"),
     "dependent loads": ("ldr r7, [r0, #128]\n ldr r7, [r7, #-1]", 4, "TRM: not pipelined"),
     "write-back chain": ("ldr r7, [r0], #4\n ldr r12, [r0], #4", 4, "PT: not on the same base"),
+    "write-back chain of three": ("ldr r7, [r0], #4\n ldr r12, [r0], #4\n ldr r14, [r0], #4", 6, "PT"),
+    "write-back chain behind a load": (
+        "ldr.w r7, [r1]\n ldr r12, [r0], #4\n ldr r14, [r0], #4\n ldr r7, [r0], #4", 5,
+        "V: AES encryption, STM32F407; the base is there when the load itself overlaps"),
     "write-back on two bases": ("ldr r7, [r0], #4\n ldr r12, [r1], #4", 3, "PT"),
     "byte loads": ("ldrb r7, [r0]\n ldrsh r12, [r0, #2]", 3, "TRM"),
     "store": ("str r4, [r0]\n add r7, r4, r5", 2, "TRM: write buffer"),
