@@ -82,8 +82,12 @@ def write(
 
 
 def _others(folder: Path) -> list[str]:
-    """What a folder holds that an earlier call did not write."""
-    if not folder.exists():
+    """What a folder holds that an earlier call did not write.
+
+    Raises:
+        NotADirectoryError: it is a file.
+    """
+    if not folder.exists() or next(folder.iterdir(), None) is None:
         return []
     own: set[str] = set()
     if (folder / "synth.json").is_file():
