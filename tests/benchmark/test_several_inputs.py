@@ -31,7 +31,9 @@ def test_generated_code(seed: int) -> None:
     reference, graph = Reference(data), tflite.parse(data, "net")
     last = passes.optimize(graph)
     hosts = [HostModel(last, mode, sanitize=True) for mode in ("layers", "rows")]
-    for x in chain.input_sets(graph, 4, np.random.default_rng(seed)):
+    inputs = list(chain.input_sets(graph, 4, np.random.default_rng(seed)))
+    assert inputs
+    for x in inputs:
         expected = reference(x)
         assert chain.difference(expected, interp.run(graph, x)) is None
         for host in hosts:
@@ -80,6 +82,7 @@ def test_predict(on: str, export: Path) -> None:
     network = export.parent / "net.tflite" if on == "model" else export
     found = ascmcu.predict(network, tuple(arrays.values()))
     outputs = found if isinstance(found, tuple) else (found,)
+    assert outputs
     for number, output in enumerate(outputs):
         assert np.array_equal(output, np.stack([each[number] for each in _expected(arrays)]))
 

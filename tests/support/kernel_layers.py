@@ -283,7 +283,8 @@ _MANY = (
 
 
 def drawn(kernel: str, seed: int, count: int) -> Iterator[bytes]:
-    """``count`` models of one layer for a kernel, three times as many if it has many parts; the same for the same seed."""
+    """``count`` models of one layer for a kernel, three times as many if it has many parts; a seed gives the same
+    ones."""
     rng = random.Random(f"{kernel} {seed}")
     for number in range(3 * count if kernel in _MANY else count):
         made = LAYERS[kernel](rng)
