@@ -12,7 +12,7 @@ from ascmcu.errors import InputError
 from ascmcu.m4.costs import unaligned_cycles
 from ascmcu.m4.fetch import at_target
 from ascmcu.m4.instruction import LOADS, PC, SP, Address, Instruction, Kind
-from ascmcu.m4.timing import REFILLED, State, is_literal
+from ascmcu.m4.timing import BUFFERED, REFILLED, State, is_literal
 from ascmcu.sim import hook
 from ascmcu.sim import words as w
 from ascmcu.sim.blocks import Access, Block, Form, analyse, stack_drop_bytes
@@ -396,7 +396,8 @@ def _access(kind: int, instruction: Instruction, form: Form, weight: int = 1) ->
 def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> list[_Record]:
     """The accesses that overlap the one before, if both are to one memory; those through one pointer are.
 
-    ``switches``: several memories lie behind the system bus, and an access by itself may go from one to another.
+    ``switches``: several memories lie behind the system bus, and an access by itself may go from one to another. A
+    store passes its wait in the write buffer.
     """
     forms = {a.instruction.address: a.form for a in block.accesses if not a.instruction.conditional}
     forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque if not i.conditional}
@@ -415,7 +416,8 @@ def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> 
                     records.append(_access(w.RECORD_FIRST, *previous))
                 records.append(_access(w.RECORD_CHAINED, instruction, form))
         elif moved and switches:
-            records.append(_access(w.RECORD_SWITCH, instruction, form))
+            waits = int(instruction.kind not in BUFFERED)
+            records.append(_access(w.RECORD_SWITCH, instruction, form, waits))
         previous, last = (instruction, form), (form.a, form.b)
     return records
 

@@ -97,6 +97,7 @@ class Engine:
         m[w.CHAIN_CYCLES] = TAIL_CHAIN_CYCLES
         m[w.FP_CYCLES] = EXCEPTION_FP_CYCLES
         m[w.NATIVE_PORT] = -1
+        m[w.SYSTEM_LAST] = -1
         m[w.SCRATCH] = m.ctypes.data + 8 * w.SCRATCH_WORD
         m[w.BANK_START], m[w.BANK_END] = slow_bank
         m[w.STACK_LIMIT] = stack_limit

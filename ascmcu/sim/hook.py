@@ -303,8 +303,9 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
             m[BANK_LAST] = _bank(m, address)
             m[record + FIELD_STALL] = 0
             if address >= SYSTEM_START:
-                if m[BANK_LAST] != m[SYSTEM_LAST] and not m[BANK_START] <= address < m[BANK_END]:
-                    m[record + FIELD_STALL] = 1
+                changes = m[SYSTEM_LAST] >= 0 and m[BANK_LAST] != m[SYSTEM_LAST]
+                if changes and not m[BANK_START] <= address < m[BANK_END]:
+                    m[record + FIELD_STALL] = m[record + FIELD_WEIGHT]
                 m[SYSTEM_LAST] = m[BANK_LAST]
             extra += m[record + FIELD_STALL]
         elif kind == RECORD_BANK:
