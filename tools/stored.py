@@ -19,6 +19,11 @@ def origin(*results: Path, command: str) -> str:
     return f"By `{command}`, {told} commit {commit} ({date})."
 
 
+def commit() -> str:
+    """The commit of the sources, short."""
+    return _git("log", "-1", "--format=%h")
+
+
 def _git(*words: str) -> str:
     done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True)
     return done.stdout.strip()
