@@ -168,7 +168,7 @@ def measure(
 def _plan(compiled: api.Compiled, mode: str, kernel: str) -> Plan:
     if not kernel:
         return api.candidates(compiled, mode)[0].plan  # type: ignore[arg-type]
-    return make_plan(compiled.graph, mode, replace(DEFAULT_TUNING, kernel=kernel))  # type: ignore[arg-type]
+    return make_plan(compiled.graph, mode, replace(DEFAULT_TUNING, kernel=kernel))
 
 
 def _run(

@@ -52,7 +52,10 @@ def test_what_was_not_measured_keeps_its_cost_or_takes_the_first_levels(tmp_path
         return cycles_fit.Measured("m", "layers", optimize, 0, [], sum(x.cycles for x in layers), layers)
 
     path = tmp_path / "cycles.toml"
-    path.write_text("[pad]\nerror = [0.1, 0.2, 0.3]\nseldom = [5, 6, 0]\n[gone]\nsteps = [1, 1, 1]\n")
+    path.write_text(
+        "[pad]\nerror = [0.1, 0.2, 0.3]\nseldom = [5, 6, 0]\nsteps = [1, 2, 3]\n"
+        "[prelu]\nerror = [0.1, 1, 1]\nsteps = [7, 0, 0]\n[gone]\nsteps = [1, 1, 1]\n"
+    )
     found = [
         measured("cycles", "everywhere", "once"),
         measured("balanced", "everywhere"),
@@ -60,7 +63,8 @@ def test_what_was_not_measured_keeps_its_cost_or_takes_the_first_levels(tmp_path
     ]
     cycles_fit.write(found, path)
     table = tomllib.loads(path.read_text())
-    assert table["pad"] == {"error": [0.1, 0.2, 0.3], "seldom": [5, 6, 5]} and "gone" not in table
+    assert table["pad"] == {"error": [0.1, 0.2, 0.3], "seldom": [5, 6, 5], "steps": [1, 2, 3]}
+    assert table["prelu"] == {"error": [0.1, 0.1, 0.1], "steps": [7, 7, 7]} and "gone" not in table
     for kernel in ("everywhere", "once"):
         assert table[kernel]["turns"] == pytest.approx([7, 7, 7], rel=1e-3)
         assert table[kernel]["steps"] == pytest.approx([100, 100, 100], rel=1e-3)
