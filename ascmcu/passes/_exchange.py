@@ -35,7 +35,9 @@ class Exchange:
         """Emit the node, exchanged if it can be."""
         output = self.graph.output_tensor(node)
         maps = any(is_map(t) for t in (*self.graph.activations(node), output))
-        swap = node.op.swapped(self.graph.input_tensors(node), output) if maps else None
+        # Several pictures are no map: they have no exchanged form.
+        several = len(output.shape) == 4 and output.shape[0] != 1
+        swap = node.op.swapped(self.graph.input_tensors(node), output) if maps and not several else None
         if swap is None:
             self.as_is(node)
         else:

@@ -5,16 +5,16 @@
  * Source     SHA-256 0000000000000000000000000000000000000000000000000000000000000000
  * Network    7 layers, 1740 MACs, 131 parameters
  * Schedule   rows
- * Flash      1608 bytes of weights and tables
+ * Flash      1583 bytes of weights and tables
  * RAM        248 bytes of activations (no placement can need less than 248)
  *
  * Memory map of the arena (bytes):
- *         0 …       8  1 row(s) of 8: t13#scratch
+ *         0 …      12  1 row(s) of 12: t13#scratch
  *         0 …       4  1 row(s) of 3: t14
  *         0 …      72  1 row(s) of 72: t3#scratch
  *         0 …     144  1 row(s) of 144: t6#scratch
- *         8 …      12  1 row(s) of 4: t10
- *        12 …      16  1 row(s) of 3: t13
+ *        12 …      16  1 row(s) of 4: t10
+ *        16 …      20  1 row(s) of 3: t13
  *       144 …     192  3 row(s) of 16: t3
  *       192 …     216  3 row(s) of 8: t0
  *       216 …     232  1 row(s) of 16: t6
@@ -93,9 +93,20 @@ static const int8_t table_2[256] MODEL_SECTION(".rodata.weights.table_2") = {
     -97, -98, -98, -99, -99, -99, -100, -100, -100, -100, -100, -100, -100, -100, -100, -99,
 };
 
-static const int32_t weights_5[16] MODEL_SECTION(".rodata.weights.weights_5") = {
-    24241, -2948943, 13787, 13787, -1089454136, -1966195, 213019814, 6487983, 1389081820, 71680,
-    875304585, 71680, 271738201, 71680, 0, 0,
+static const int8_t weights_5[12] MODEL_SECTION(".rodata.weights.weights_5") = {
+    -56, -90, 16, -78, 64, 109, -65, 13, -115, -81, -31, 98,
+};
+
+static const int32_t bias_5[3] MODEL_SECTION(".rodata.weights.bias_5") = {
+    24241, -11614, 13787,
+};
+
+static const int32_t multiplier_5[3] MODEL_SECTION(".rodata.weights.multiplier_5") = {
+    1389081820, 1750609169, 1086952806,
+};
+
+static const uint8_t shift_5[3] MODEL_SECTION(".rodata.weights.shift_5") = {
+    4, 5, 6,
 };
 
 static const int32_t exponentials_6[256] MODEL_SECTION(".rodata.weights.exponentials_6") = {
@@ -173,14 +184,14 @@ static inline int8_t *t4(int32_t row)
 static inline int8_t *t5(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 8);
+    return (int8_t *)(void *)(arena + 12);
 }
 
 /* t13: i8 1x3. */
 static inline int8_t *t6(int32_t row)
 {
     (void)row;
-    return (int8_t *)(void *)(arena + 12);
+    return (int8_t *)(void *)(arena + 16);
 }
 
 /* t14: i8 1x3. */
@@ -1029,340 +1040,51 @@ static void mean_fours_4_finish(const model_int32 *sums, int8_t *out)
     }
 }
 
-#ifndef SIMD_WIDEN_COLUMNS
-#define SIMD_WIDEN_COLUMNS
-/* Widens `columns` runs of `words` groups of four int8 to int16 in the order 0, 2, 1, 3. `skip` bytes lie between two runs;
- * the widened ones begin `pitch` int16 apart. All is aligned to words. */
-#if ASCMCU_DSP_FPU
-/*
- * r0   from: four elements that come next
- * r1   to: of the words that come next
- * r2   words: groups of four that are left of the run; two runs: bytes, widened
- * r3   runs: that are left
- * r4   x0-3: bytes
- * r6   x4-7: bytes
- * r8   x8-11: bytes
- * r10  x12-15: bytes
- * r11  skip: bytes from a run to the next
- * r12  next to: bytes from a run's end to the next one's begin, widened
- * s0   words: of a run
- */
-static ASCMCU_NAKED void simd_widen_columns(__attribute__((unused)) const int8_t *from,
-    __attribute__((unused)) int16_t *to, __attribute__((unused)) int32_t words, __attribute__((unused)) int32_t columns,
-    __attribute__((unused)) int32_t skip, __attribute__((unused)) int32_t pitch)
+static void dense_fours_5_sums(const int8_t *x, model_int32 *sums, const int8_t *w)
 {
-    __asm__ volatile(
-        "cmp r3, #0\n"                          /* runs */
-        "ble.w 11f\n"                           /* nothing */
-        "push {r4-r11, lr}\n"
-        "ldrd r11, r12, [sp, #36]\n"            /* skip pitch, [sp, #36] */
-        "lsl.w r12, r12, #1\n"                  /* pitch, pitch */
-        "sub.w r12, r12, r2, lsl #3\n"          /* next to, pitch, words */
-        "cmp r2, #4\n"                          /* words */
-        "beq.w 10f\n"                           /* runs of four */
-        "blt.w 7f\n"                            /* fewer than four a run */
-        "1:\n"                                  /* any runs */
-        "vmov s0, r2\n"                         /* words, words */
-        ".p2align 2\n"
-        "2:\n"                                  /* runs */
-        "subs.w r2, r2, #4\n"                   /* words, words */
-        "blt.n 4f\n"                            /* fewer than four */
-        ".p2align 2\n"
-        "3:\n"                                  /* fours */
-        "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
-        "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
-        "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
-        "sxtb16 r7, r6, ror #8\n"               /* x5 x7, x4-7 */
-        "sxtb16 r6, r6\n"                       /* x4 x6, x4-7 */
-        "sxtb16 r9, r8, ror #8\n"               /* x9 x11, x8-11 */
-        "sxtb16 r8, r8\n"                       /* x8 x10, x8-11 */
-        "sxtb16 lr, r10, ror #8\n"              /* x13 x15, x12-15 */
-        "sxtb16 r10, r10\n"                     /* x12 x14, x12-15 */
-        "stm.w r1!, {r4-r10, lr}\n"             /* to, x0 x2 x1 x3 x4 x6 x5 x7 x8 x10 x9 x11 x12 x14 x13 x15 */
-        "subs.w r2, r2, #4\n"                   /* words, words */
-        "bge.n 3b\n"                            /* fours */
-        "4:\n"                                  /* fewer than four */
-        "adds.w r2, r2, #4\n"                   /* words, words */
-        "beq.n 6f\n"                            /* run's end */
-        ".p2align 2\n"
-        "5:\n"                                  /* ones */
-        "ldr r4, [r0], #4\n"                    /* x0-3, [from], #4 */
-        "subs.w r2, r2, #1\n"                   /* words, words */
-        "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
-        "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
-        "strd r4, r5, [r1], #8\n"               /* x0 x2 x1 x3, [to], #8 */
-        "bne.n 5b\n"                            /* ones */
-        "6:\n"                                  /* run's end */
-        "vmov r2, s0\n"                         /* words, words */
-        "add.w r0, r0, r11\n"                   /* from, from, skip */
-        "add.w r1, r1, r12\n"                   /* to, to, next to */
-        "subs.w r3, r3, #1\n"                   /* runs, runs */
-        "bne.n 2b\n"                            /* runs */
-        "pop {r4-r11, pc}\n"
-        "7:\n"                                  /* fewer than four a run */
-        "cmp.w r2, #1\n"                        /* words */
-        "bne.w 1b\n"                            /* fewer than four a run */
-        "cmp.w r11, #0\n"                       /* skip */
-        "bne.w 1b\n"                            /* fewer than four a run */
-        "add.w r2, r12, r12\n"                  /* two runs, next to, next to */
-        "add.w r2, r2, #16\n"                   /* two runs, two runs */
-        "add.w r11, r1, r12\n"                  /* to of the run beside, to, next to */
-        "add.w r11, r11, #8\n"                  /* to of the run beside, to of the run beside */
-        "subs.w r3, r3, #4\n"                   /* runs, runs */
-        "blt.w 9f\n"                            /* fewer than four runs */
-        ".p2align 2\n"
-        "8:\n"                                  /* four runs */
-        "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
-        "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
-        "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
-        "sxtb16 r7, r6, ror #8\n"               /* x5 x7, x4-7 */
-        "sxtb16 r6, r6\n"                       /* x4 x6, x4-7 */
-        "sxtb16 r9, r8, ror #8\n"               /* x9 x11, x8-11 */
-        "sxtb16 r8, r8\n"                       /* x8 x10, x8-11 */
-        "sxtb16 lr, r10, ror #8\n"              /* x13 x15, x12-15 */
-        "sxtb16 r10, r10\n"                     /* x12 x14, x12-15 */
-        "strd r4, r5, [r1]\n"                   /* x0 x2 x1 x3, [to] */
-        "add.w r1, r1, r2\n"                    /* to, to, two runs */
-        "strd r6, r7, [r11]\n"                  /* x4 x6 x5 x7, [to of the run beside] */
-        "add.w r11, r11, r2\n"                  /* to of the run beside, to of the run beside, two runs */
-        "strd r8, r9, [r1]\n"                   /* x8 x10 x9 x11, [to] */
-        "add.w r1, r1, r2\n"                    /* to, to, two runs */
-        "strd r10, lr, [r11]\n"                 /* x12 x14 x13 x15, [to of the run beside] */
-        "add.w r11, r11, r2\n"                  /* to of the run beside, to of the run beside, two runs */
-        "subs.w r3, r3, #4\n"                   /* runs, runs */
-        "bge.w 8b\n"                            /* four runs */
-        "9:\n"                                  /* fewer than four runs */
-        "mov.w r2, #1\n"                        /* words */
-        "mov.w r11, #0\n"                       /* skip */
-        "adds.w r3, r3, #4\n"                   /* runs, runs */
-        "bne.w 1b\n"                            /* fewer than four a run */
-        "pop {r4-r11, pc}\n"
-        ".p2align 2\n"
-        "10:\n"                                 /* runs of four */
-        "ldm.w r0!, {r4, r6, r8, r10}\n"        /* from, x0-3 x4-7 x8-11 x12-15 */
-        "sxtb16 r5, r4, ror #8\n"               /* x1 x3, x0-3 */
-        "sxtb16 r4, r4\n"                       /* x0 x2, x0-3 */
-        "sxtb16 r7, r6, ror #8\n"               /* x5 x7, x4-7 */
-        "sxtb16 r6, r6\n"                       /* x4 x6, x4-7 */
-        "sxtb16 r9, r8, ror #8\n"               /* x9 x11, x8-11 */
-        "sxtb16 r8, r8\n"                       /* x8 x10, x8-11 */
-        "sxtb16 lr, r10, ror #8\n"              /* x13 x15, x12-15 */
-        "sxtb16 r10, r10\n"                     /* x12 x14, x12-15 */
-        "stm.w r1!, {r4-r10, lr}\n"             /* to, x0 x2 x1 x3 x4 x6 x5 x7 x8 x10 x9 x11 x12 x14 x13 x15 */
-        "add.w r0, r0, r11\n"                   /* from, from, skip */
-        "add.w r1, r1, r12\n"                   /* to, to, next to */
-        "subs.w r3, r3, #1\n"                   /* runs, runs */
-        "bne.n 10b\n"                           /* runs of four */
-        "pop {r4-r11, pc}\n"
-        "11:\n"                                 /* nothing */
-        "bx lr\n"                               /* return address */
-    );
+    {
+        const int8_t *from = x;
+        int32_t sum0 = sums[0];
+        int32_t sum1 = sums[1];
+        int32_t sum2 = sums[2];
+#if ASCMCU_DSP
+#pragma GCC unroll 2
+#endif
+        for (int32_t i = 0; i < 1; ++i, from += 4, w += 4 * 3) {
+            uint32_t x_word;
+            uint32_t w0;
+            uint32_t w1;
+            uint32_t w2;
+            memcpy(&x_word, from, sizeof x_word);
+            memcpy(&w0, w + 4 * 0, sizeof w0);
+            memcpy(&w1, w + 4 * 1, sizeof w1);
+            memcpy(&w2, w + 4 * 2, sizeof w2);
+            const uint32_t x_even = simd_even(x_word);
+            const uint32_t x_odd = simd_odd(x_word);
+            sum0 = simd_smlad(simd_even(w0), x_even, sum0);
+            sum0 = simd_smlad(simd_odd(w0), x_odd, sum0);
+            sum1 = simd_smlad(simd_even(w1), x_even, sum1);
+            sum1 = simd_smlad(simd_odd(w1), x_odd, sum1);
+            sum2 = simd_smlad(simd_even(w2), x_even, sum2);
+            sum2 = simd_smlad(simd_odd(w2), x_odd, sum2);
+        }
+        sums[0] = sum0;
+        sums[1] = sum1;
+        sums[2] = sum2;
 }
-#else
-static inline void simd_widen_columns(const int8_t *from, int16_t *to, int32_t words, int32_t columns, int32_t skip,
-    int32_t pitch)
+}
+
+/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, four taps by four channels at a time. */
+static void dense_fours_5(const int8_t *x, int8_t *out, model_int32 *sums, const int8_t *weights, const int32_t *bias,
+    const int32_t *multiplier, const uint8_t *shift)
 {
-    for (; columns > 0; --columns, from += 4 * words + skip, to += pitch) {
-        simd_word *out = (simd_word *)(void *)to;
-        for (int32_t i = 0; i < words; ++i) {
-            uint32_t word;
-            memcpy(&word, from + 4 * i, sizeof word);
-            *out++ = simd_even(word);
-            *out++ = simd_odd(word);
+    for (int32_t vector = 0; vector < 1; ++vector, x += 4) {
+        memcpy(sums, bias, 3 * sizeof *sums);
+        dense_fours_5_sums(x, sums, weights);
+        for (int32_t oc = 0; oc < 3; ++oc) {
+            *out++ = (int8_t)clamp_i32(requantize_high(sums[oc], multiplier[oc], shift[oc]) + 17, -128, 127);
         }
     }
-}
-#endif
-
-static inline void simd_widen4(const int8_t *from, int16_t *to, int32_t words)
-{
-    simd_widen_columns(from, to, words, 1, 0, 0);
-}
-
-/* A map whose columns are widened: `pitch` int16 a column, which holds kernel_h rows of in_c channels, a multiple of 4.
- * `skip` bytes are left out between two columns. */
-typedef struct {
-    int32_t kernel_h;
-    int32_t in_w;
-    int32_t in_c;
-    int32_t pitch;
-    int32_t skip;
-    int32_t zero_point;
-} simd_columns_map;
-
-static inline void simd_fill_columns(const simd_columns_map *map, int16_t *to, int32_t columns)
-{
-    const uint32_t two = ((uint32_t)map->zero_point & 0xFFFFu) | (uint32_t)map->zero_point << 16;
-    for (; columns > 0; --columns, to += map->pitch) {
-        simd_word *out = (simd_word *)(void *)to;
-        for (int32_t words = map->in_c / 2; words > 0; words -= 2) {
-            *out++ = two;
-            *out++ = two;
-        }
-    }
-}
-
-/* Widens `columns` columns from column `first` on; those in the padding hold the zero point. */
-#if defined(__GNUC__)
-__attribute__((noinline, unused))
-#endif
-static void simd_columns(const simd_columns_map *map, const int8_t *const *rows, int32_t ky_begin, int32_t ky_end, int32_t first,
-    int32_t columns, int16_t *to)
-{
-    const int32_t begin = first < 0 ? -first : 0;
-    const int32_t end = map->skip == 0 && first + columns > map->in_w ? map->in_w - first : columns;
-    for (int32_t ky = 0; ky < map->kernel_h; ++ky, to += map->in_c) {
-        if (ky < ky_begin || ky >= ky_end) {
-            simd_fill_columns(map, to, columns);
-            continue;
-        }
-        const int8_t *from = rows[ky] + (first + begin) * map->in_c;
-        int16_t *column = to + begin * map->pitch;
-        if (map->pitch == map->in_c && map->skip == 0) {
-            simd_widen4(from, column, (end - begin) * (map->in_c / 4));
-        } else {
-            simd_widen_columns(from, column, map->in_c / 4, end - begin, map->skip, map->pitch);
-        }
-        simd_fill_columns(map, to, begin);
-        simd_fill_columns(map, to + end * map->pitch, columns - end);
-    }
-}
-
-#endif
-
-/* FULLY_CONNECTED 4 -> 3, 1 vector(s) per row, widened to int16. */
-#if ASCMCU_DSP_FPU
-#ifndef PACKED_GEMM_1X4_2_S12
-#define PACKED_GEMM_1X4_2_S12
-/*
- * r0   x: taps of the pixel that come next
- * r1   w: what comes next of a group: first sums, weights, constants
- * r2   B01: sum of x * w of channels 0 and 1, pixel
- * r3   A01: sum of x * (256 w' + w) of channels 0 and 1, pixel
- * r4   B23: sum of x * w of channels 2 and 3, pixel
- * r5   A23: sum of x * (256 w' + w) of channels 2 and 3, pixel
- * r6   x: two taps
- * r7   x of the next pair: two taps
- * r8   H01: 256 w' + w of two taps; w of H01: of two taps
- * r9   H23: 256 w' + w of two taps; w of H23: of two taps
- * r12  H01 of the next pair: 256 w' + w of two taps; w of H01 of the next pair: of two taps
- * lr   H23 of the next pair: 256 w' + w of two taps; w of H23 of the next pair: of two taps
- * s0   x of the pixel: its first tap
- * s1   out: of the group's first channel
- * s4   w end: behind the last group
- * s5   turns: pixels, or pairs of pixels, that are left
- * s6   first w: of the first group
- * s8   next out: from behind the last output to the next pixel's first
- * s9   next x: from a pixel to the next
- */
-static ASCMCU_NAKED void packed_gemm_1x4_2_s12(__attribute__((unused)) const int16_t *x,
-    __attribute__((unused)) const int32_t *weights, __attribute__((unused)) int8_t *out, __attribute__((unused)) int32_t turns, __attribute__((unused)) const packed_gemm_call *call,
-    __attribute__((unused)) const int32_t *common)
-{
-    __asm__ volatile(
-        "push {r4-r11, lr}\n"
-        "ldrd r12, r10, [sp, #36]\n"            /* call common, [sp, #36] */
-        "ldm.w r12, {r4-r7}\n"                  /* call, loop bytes w bytes next out next x */
-        "add.w r5, r5, r1\n"                    /* w end, w bytes, w */
-        "vmov s0, r0\n"                         /* x of the pixel, first x */
-        "vmov s1, r2\n"                         /* out, first out */
-        "vmov s4, r5\n"                         /* w end, w end */
-        "vmov s5, r3\n"                         /* turns, turns */
-        "vmov s6, r1\n"                         /* first w, w */
-        "vmov s8, r6\n"                         /* next out, next out */
-        "vmov s9, r7\n"                         /* next x, next x */
-        ".p2align 2\n"
-        "1:\n"                                  /* pixel */
-        "2:\n"                                  /* group */
-        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
-        "vmov r0, s0\n"                         /* x, x of the pixel */
-        "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
-        "ldr r6, [r0], #8\n"                    /* x, [x], #8 */
-        "ldr.w r9, [r1, #4]\n"                  /* H23, [w, #4] */
-        "ldr.w r12, [r1, #8]\n"                 /* H01 of the next pair, [w, #8] */
-        "ldr.w lr, [r1, #12]\n"                 /* H23 of the next pair, [w, #12] */
-        "ldr r8, [r1], #16\n"                   /* H01, [w], #16 */
-        "smlad r3, r6, r8, r3\n"                /* A01, x, H01, A01 */
-        "smlad r5, r6, r9, r5\n"                /* A23, x, H23, A23 */
-        "sxtb16 r8, r8\n"                       /* w of H01, H01 */
-        "sxtb16 r9, r9\n"                       /* w of H23, H23 */
-        "smlad r2, r6, r8, r2\n"                /* B01, x, w of H01, B01 */
-        "smlad r4, r6, r9, r4\n"                /* B23, x, w of H23, B23 */
-        "smlad r3, r7, r12, r3\n"               /* A01, x of the next pair, H01 of the next pair, A01 */
-        "smlad r5, r7, lr, r5\n"                /* A23, x of the next pair, H23 of the next pair, A23 */
-        "sxtb16 r12, r12\n"                     /* w of H01 of the next pair, H01 of the next pair */
-        "sxtb16 lr, lr\n"                       /* w of H23 of the next pair, H23 of the next pair */
-        "smlad r2, r7, r12, r2\n"               /* B01, x of the next pair, w of H01 of the next pair, B01 */
-        "smlad r4, r7, lr, r4\n"                /* B23, x of the next pair, w of H23 of the next pair, B23 */
-        "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
-        "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
-        "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
-        "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
-        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
-        "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
-        "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
-        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
-        "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
-        "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
-        "ssat r2, #8, r2, asr #12\n"            /* y0, y0 */
-        "ssat r3, #8, r3, asr #12\n"            /* y1, y1 */
-        "ssat r4, #8, r4, asr #12\n"            /* y2, y2 */
-        "ssat r5, #8, r5, asr #12\n"            /* y3, y3 */
-        "vmov r11, s1\n"                        /* out, out */
-        "strb.w r2, [r11]\n"                    /* y0, [out] */
-        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
-        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
-        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
-        "addw r11, r11, #4\n"                   /* next group's out, out */
-        "vmov s1, r11\n"                        /* out, next group's out */
-        "vmov r10, s4\n"                        /* w end, w end */
-        "cmp.w r1, r10\n"                       /* w, w end */
-        "bne.w 2b\n"                            /* group */
-        /* On to the next pixels. */
-        "vmov r12, s5\n"                        /* turns, turns */
-        "subs.w r12, r12, #1\n"                 /* turns, turns */
-        "beq.w 3f\n"                            /* pixel */
-        "vmov s5, r12\n"                        /* turns, turns */
-        "vmov r1, s6\n"                         /* w, first w */
-        "vmov r12, s9\n"                        /* next x, next x */
-        "vmov r2, s0\n"                         /* x of the pixel, x of the pixel */
-        "add.w r2, r2, r12\n"                   /* x of the pixel, x of the pixel, next x */
-        "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
-        "vmov r2, s1\n"                         /* out, out */
-        "vmov r3, s8\n"                         /* next out, next out */
-        "add.w r2, r2, r3\n"                    /* out, out, next out */
-        "vmov s1, r2\n"                         /* out, out */
-        "b.w 1b\n"                              /* pixel */
-        "3:\n"                                  /* done */
-        "pop {r4-r11, pc}\n"
-    );
-}
-
-#endif
-
-
-static const packed_gemm_call dense_packed_5_gemm_tail_call = { 8, 64, -4, 0, 0, NULL };
-
-#else
-static const packed_gemm_shape dense_packed_5_gemm_shape = { 2, 12, 0, 0, 0, -128, 127, 1 };
-#endif
-
-
-static void dense_packed_5(const int8_t *x, int8_t *out, int16_t *wide, const int32_t *weights)
-{
-    for (int32_t vector = 0; vector < 1; ++vector, x += 4, out += 3) {
-        simd_widen4(x, wide, 4 / 4);
-    for (int32_t pixel = 0; pixel < 1; ++pixel) {
-        /* The last 3 output channel(s): a whole group is computed, its first channels are kept. */
-        int8_t four[4];
-#if ASCMCU_DSP_FPU
-    packed_gemm_1x4_2_s12(wide + pixel * 0, weights + 0, four, 1, &dense_packed_5_gemm_tail_call, weights);
-#else
-    packed_gemm_portable(wide + pixel * 0, weights + 0, four, 1, 4, 1, 0, 0, weights, &dense_packed_5_gemm_shape);
-#endif
-        memcpy(out + pixel * 0 + 0, four, 3);
-    }
-}
 }
 
 /* SOFTMAX over 3 elements, 1 time(s); the table holds exp of minus the difference to the maximum, Q0.31. */
@@ -1482,7 +1204,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    dense_packed_5(t5(step), t6(step), (int16_t *)(void *)(arena + 0), weights_5);
+    dense_fours_5(t5(step), t6(step), (int32_t *)(void *)(arena + 0), weights_5, bias_5, multiplier_5, shift_5);
 
     LAYER_END(5);
 }

@@ -24,7 +24,7 @@
 #define MODEL_LAYERS 7
 #define MODEL_ARENA_BYTES 248
 #define MODEL_STATE_BYTES 0
-#define MODEL_WEIGHTS_BYTES 1608
+#define MODEL_WEIGHTS_BYTES 1583
 
 #ifdef __cplusplus
 extern "C" {
