@@ -14,7 +14,6 @@
 #include "model.h"
 #include "rows.h"
 
-int main(void);
 void bench_begin(void);
 void bench_last_row(void);
 void bench_end(void);
@@ -62,7 +61,7 @@ static uint32_t run(void)
     return sum;
 }
 
-int main(void)
+int program(void)
 {
     *(volatile uint32_t *)0xE000EDFCu |= 1u << 24; /* DEMCR.TRCENA, ARMv7-M ARM C1.6.5 */
     *(volatile uint32_t *)0xE0001000u |= 1u; /* DWT_CTRL.CYCCNTENA, C1.8.7 */

@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+/* What runs behind reset: a name that a free-standing C++ compiler leaves alone, as it does not main(). */
+int program(void);
+
 void print_number(const char *name, uint32_t value);
 
 /* Bytes of the stack that were in use at once since reset, or since paint_stack(). */

@@ -8,7 +8,6 @@
 #include "rows.h"
 #include "selftest.h"
 
-int main(void);
 
 #ifdef PROVE_CYCLES
 /* Two inferences of noise: the most cycles that one push takes. */
@@ -36,7 +35,7 @@ static uint32_t longest_push(void)
 }
 #endif
 
-int main(void)
+int program(void)
 {
     bool passed = true;
     paint_stack();

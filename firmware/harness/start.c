@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From reset to main() on any Cortex-M, and what harness.h declares. */
+/* From reset to program() on any Cortex-M, and what harness.h declares. */
 #include "harness.h"
 
 #include <stddef.h>
@@ -8,10 +8,9 @@ extern uint32_t stack_bottom[], stack_top[];
 
 #define PAINT 0xC5C5C5C5u
 
-int main(void);
 void reset(void);
 extern int (*const begins_with)(void);
-__attribute__((used)) int (*const begins_with)(void) = main; /* named in assembly alone, it would be lost in link-time optimisation */
+__attribute__((used)) int (*const begins_with)(void) = program; /* assembly alone calls it: not lost at link time */
 
 __attribute__((section(".vectors"), used)) static const void *const vectors[] = { stack_top, (const void *)reset };
 
@@ -146,6 +145,7 @@ __attribute__((BARE)) void reset(void)
 #endif
         "dsb\n"
         "isb\n"
-        "bl main\n"
-        "5: b 5b\n");
+        "bl program\n"
+        "5: b 5b\n"
+        ".ltorg\n"); /* its constants lie behind it, not at the end of whatever is compiled with it */
 }

@@ -150,7 +150,9 @@ def _run(elf: Path, core: Core) -> str:
 
 
 def _first_error(text: str) -> str:
-    lines = [line for line in text.splitlines() if "error" in line] or text.splitlines()[:1]
+    lines = [line for line in text.splitlines() if re.search("error|undefined", line)] or text.splitlines()[
+        :1
+    ]
     return lines[0][-200:] if lines else "no message"
 
 

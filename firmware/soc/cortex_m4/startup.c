@@ -87,7 +87,8 @@ __attribute__((naked)) _Noreturn void reset_handler(void)
                    "str r1, [r0]        \n"
                    "dsb                 \n"
                    "isb                 \n"
-                   "b reset_continue    \n");
+                   "b reset_continue    \n"
+                   ".ltorg              \n"); /* its constants lie behind it, whatever else is in its section */
 }
 
 _Noreturn __attribute__((used)) void reset_continue(void);
@@ -117,7 +118,8 @@ __attribute__((naked, used)) void fault_entry(void)
                    "bhs 1f               \n"
                    "ldr r2, =__stack_top \n"
                    "msr msp, r2          \n"
-                   "1: b fault_report    \n");
+                   "1: b fault_report    \n"
+                   ".ltorg              \n");
 }
 
 __attribute__((used)) void fault_report(const uint32_t *frame, uint32_t exc_return)
