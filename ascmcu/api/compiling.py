@@ -20,12 +20,11 @@ from ascmcu.features import wakeword
 from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import Spec
 from ascmcu.features.wakeword import Detection
-from ascmcu.frontends import paired_states, tflite
+from ascmcu.frontends import model_kinds, paired_states, tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
 
 RUN_MODEL = "model.tflite"
-_CONVERTED = (".keras", ".h5")
 
 
 @dataclass(frozen=True)
@@ -169,12 +168,8 @@ def model_file(path: Path) -> Path:
         return inside
     if path.suffix.lower() == ".json" and path.is_file():
         return wakeword.load(path).model
-    if path.suffix.lower() in _CONVERTED and path.is_file():
-        raise ModelError(
-            "not a .tflite file",
-            where=str(path),
-            hint=f"`ascmcu quantize {path} --data …` makes a .tflite of it",
-        )
+    if path.is_file():
+        model_kinds.refuse_others(path)
     return path
 
 
