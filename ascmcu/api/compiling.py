@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import passes
-from ascmcu.data import model_labels
+from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
 from ascmcu.features import wakeword
 from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import Spec
 from ascmcu.features.wakeword import Detection
-from ascmcu.frontends import model_kinds, paired_states, tflite
+from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
 

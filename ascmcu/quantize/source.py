@@ -14,10 +14,9 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ascmcu import zoo
-from ascmcu.data import model_labels
+from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import InputError, ModelError
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.frontends import model_kinds
 from ascmcu.quantize import flatbuffer, metadata, onnx
 from ascmcu.train.recipe import Recipe
 
