@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import passes
-from ascmcu.data import model_labels
+from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
 from ascmcu.features import wakeword
@@ -25,7 +25,6 @@ from ascmcu.ir.graph import Graph
 from ascmcu.paths import PathLike
 
 RUN_MODEL = "model.tflite"
-_CONVERTED = (".keras", ".h5")
 
 
 @dataclass(frozen=True)
@@ -169,12 +168,8 @@ def model_file(path: Path) -> Path:
         return inside
     if path.suffix.lower() == ".json" and path.is_file():
         return wakeword.load(path).model
-    if path.suffix.lower() in _CONVERTED and path.is_file():
-        raise ModelError(
-            "not a .tflite file",
-            where=str(path),
-            hint=f"`ascmcu quantize {path} --data …` makes a .tflite of it",
-        )
+    if path.is_file():
+        model_kinds.refuse_others(path)
     return path
 
 

@@ -97,9 +97,9 @@ def command(
 ) -> None:  # fmt: skip
     """Convert MODEL to a smaller number format and measure the loss.
 
-    MODEL is a .keras, a legacy .h5, a SavedModel folder, a .tflite (float, fp16 or dynamic-range), or the folder of
-    a training run. With --data the result contains its features and labels, as after `ascmcu train`. --to all makes
-    every format and writes a comparison to formats.html.
+    MODEL is a .keras, a legacy .h5, a SavedModel folder, an .onnx, a .tflite (float, fp16 or dynamic-range), or the
+    folder of a training run. With --data the result contains its features and labels, as after `ascmcu train`.
+    --to all makes every format and writes a comparison to formats.html.
     """
     if not model.exists():
         raise InputError("no such model", where=str(model))

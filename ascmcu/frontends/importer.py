@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -116,8 +117,21 @@ class Importer:
         """Import the tensors, then the operators in file order."""
         sub = self.subgraph
         self.by_index = [self._tensor_or_none(i) for i in indices(sub.TensorsLength(), self.data)]
+        errors: list[ModelError] = []
+        # Tensors that what is refused would have computed: whoever reads them may be refused for that alone.
+        missing: set[int] = set()
         for i in indices(sub.OperatorsLength(), self.data):
-            self._operator(i)
+            raw = sub.Operators(i)
+            try:
+                self._operator(i)
+            except DamagedError:
+                raise
+            except ModelError as error:
+                if missing.isdisjoint(raw.Inputs(k) for k in range(raw.InputsLength())):
+                    errors.append(error)
+                missing.update(raw.Outputs(k) for k in range(raw.OutputsLength()))
+        if errors:
+            raise _together(errors, self.name)
 
     def emit(self, op: Op, source: Tensor, output: Tensor, index: int) -> None:
         """Append a node of one input."""
@@ -423,7 +437,7 @@ class Importer:
         wide = bool(outputs) and outputs[0].dtype is DType.INT16
         op = registry.importer(builtin, floats=floats, wide=wide)
         between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
-        stated, signed = outputs, unsigned.handled(builtin, outputs)
+        stated, signed = outputs, unsigned.handled(builtin, inputs, outputs)
         if signed:
             inputs, outputs = self.signed.inputs(builtin, inputs, outputs), self.signed.outputs(outputs)
         ctx = OperatorContext(self, builtin, index, inputs, outputs, options_of(raw), between)
@@ -476,3 +490,22 @@ class Importer:
                 return
             self.tensors[node.output] = with_tensor(output, data=value)
         del self.nodes[before:]
+
+
+def _together(errors: Sequence[ModelError], name: str) -> ModelError:
+    """One message for all operators that are refused."""
+    if len(errors) == 1:
+        return errors[0]
+    whats = Counter(error.what for error in errors)
+    hints = dict.fromkeys(str(error.hint) for error in errors if error.hint)
+    return ModelError(
+        f"{len(errors)} operators cannot be compiled",
+        where=name,
+        found="; ".join(f"{what} × {count}" if count > 1 else what for what, count in whats.items()),
+        hint="; ".join(hints) or None,
+        details="\n".join(f"  {_place(error, name)}: {error.what}" for error in errors),
+    )
+
+
+def _place(error: ModelError, name: str) -> str:
+    return str(error.where).removeprefix(f"{name}: ")

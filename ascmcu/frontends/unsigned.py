@@ -47,8 +47,11 @@ class Building(Protocol):
         """A name that no tensor has."""
 
 
-def handled(builtin: str, outputs: Sequence[Tensor]) -> bool:
-    """Whether the operator is one of those, on uint8."""
+def handled(builtin: str, inputs: Sequence[Tensor | None], outputs: Sequence[Tensor]) -> bool:
+    """Whether the operator is one of those, on uint8; LiteRT reads weights of another type as if they were uint8."""
+    weights = inputs[1] if builtin in WEIGHTED and len(inputs) > 1 else None
+    if weights is not None and weights.dtype is not DType.UINT8:
+        return False
     return (
         builtin in _ALIKE
         and bool(outputs)

@@ -14,10 +14,10 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from ascmcu import zoo
-from ascmcu.data import model_labels
+from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import InputError, ModelError
 from ascmcu.features.spec import FeatureSpec
-from ascmcu.quantize import flatbuffer, metadata
+from ascmcu.quantize import flatbuffer, metadata, onnx
 from ascmcu.train.recipe import Recipe
 
 
@@ -27,7 +27,7 @@ class Source:
 
     Attributes:
         tflite: float32 weights and activations, input shape fixed at batch one.
-        format: what the file held: ``keras``, ``saved_model``, ``float``, ``fp16`` or ``dynamic``.
+        format: what the file held: ``keras``, ``saved_model``, ``onnx``, ``float``, ``fp16`` or ``dynamic``.
         keras: the Keras model, where there is one: what training and slimming need.
         features, labels: what a ``.tflite`` carried; a run's network has the labels of its run.
         per_layer: the weights lie on int8 grids of one scale per layer.
@@ -47,7 +47,7 @@ class Source:
 
 
 def load(path: Path, recipe: Recipe | None = None) -> Source:
-    """Read a ``.keras``, legacy ``.h5``, SavedModel folder or ``.tflite`` (float, fp16 or dynamic-range).
+    """Read a ``.keras``, legacy ``.h5``, SavedModel folder, ``.onnx`` or ``.tflite`` (float, fp16 or dynamic-range).
 
     Args:
         path: the model.
@@ -64,6 +64,9 @@ def load(path: Path, recipe: Recipe | None = None) -> Source:
         return Source(_of_saved_model(path), "saved_model")
     if path.suffix == ".tflite":
         return _of_tflite(path)
+    if path.suffix.lower() == ".onnx":
+        return Source(onnx.to_tflite(path), "onnx")
+    model_kinds.refuse_torch(path)
     return dataclasses.replace(of_keras(load_keras(path, recipe)), labels=_labels_of_run(path))
 
 

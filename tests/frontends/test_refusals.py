@@ -71,6 +71,30 @@ def test_unsupported_operators_all_at_once() -> None:
     )
 
 
+def test_operators_beyond_a_limit_all_at_once() -> None:
+    """Those that read what another one would have computed are not named for that."""
+    x, y, z = (
+        TensorSpec("x", (1, 4), **Q),
+        TensorSpec("y", (1, 4), "int8", (0.01,)),
+        TensorSpec("z", (1, 4), **Q),
+    )
+    data = build(
+        [x, y, z, TensorSpec("t", (1, 4), **Q), TensorSpec("u", (1, 4), "int8", (0.02,))],
+        [
+            OperatorSpec("SOFTMAX", [0], [1], {"beta": 1.0}), OperatorSpec("LOGISTIC", [1], [2]),
+            OperatorSpec("RELU", [0], [3]), OperatorSpec("SOFTMAX", [0], [4], {"beta": 1.0}),
+        ],
+        [0], [2, 3, 4],
+    )  # fmt: skip
+    assert _message(data) == (
+        "2 operators cannot be compiled\n"
+        "  where:    net.tflite\n"
+        "  found:    softmax output must cover 0 … 1 × 2\n"
+        "  SOFTMAX, operator 0, 'y' (i8[1x4], tensor 1): softmax output must cover 0 … 1\n"
+        "  SOFTMAX, operator 3, 'u' (i8[1x4], tensor 4): softmax output must cover 0 … 1"
+    )
+
+
 @pytest.mark.parametrize(
     ("name", "says"),
     [
