@@ -26,8 +26,9 @@ from tests.support.litert import Reference
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 SHAPE = (8, 6, 4)
 SETS = 3
-# What BUILTIN_REF of LiteRT 2.3.0 has not, is tried by itself.
-NOT_IN_REF = ("elu",)
+# BUILTIN_REF of LiteRT 2.3.0 has no ELU, not the version of TILE that the converter names, and reads int8 as uint8 in
+# SUM: these are a network of their own, for its other resolver.
+NOT_IN_REF = ("elu", "repeated pixels", "repeated steps", "unit normalization", "attentive pooling")
 MODES = ("int8", "float", "16x8")
 
 
@@ -60,6 +61,11 @@ def _attentive_pooling(keras: Any, x: Any) -> Any:
     return keras.ops.sum(x * keras.ops.softmax(keras.layers.Dense(1)(x), axis=1), axis=1)
 
 
+def _approximate_gelu(keras: Any, x: Any) -> Any:
+    # Of another tensor than the exact one: the converter finds neither where both share half of it.
+    return keras.activations.gelu(1.25 * x, approximate=True)
+
+
 def _activation(name: str) -> Callable[[Any, Any], Any]:
     return lambda keras, x: keras.layers.Activation(name)(x)
 
@@ -90,12 +96,12 @@ PATTERNS = {
     "selu": Pattern(_activation("selu"), modes=NARROW),
     "elu": Pattern(_activation("elu"), modes=NARROW),
     "gelu": Pattern(_activation("gelu"), modes=NARROW),
-    "approximate gelu": Pattern(lambda keras, x: keras.activations.gelu(x, approximate=True), modes=NARROW),
+    "approximate gelu": Pattern(_approximate_gelu, modes=NARROW),
     "hard sigmoid": Pattern(_activation("hard_sigmoid")),
     "hard silu": Pattern(_activation("hard_silu"), modes=NARROW),
     "leaky relu": Pattern(_layer("LeakyReLU", negative_slope=0.2)),
     "statistics pooling": Pattern(_statistics, True, NARROW),
-    "attentive pooling": Pattern(_attentive_pooling, True),
+    "attentive pooling": Pattern(_attentive_pooling, True, NARROW),
     "squeeze and excite": Pattern(_squeeze_and_excite),
     "multi-head attention": Pattern(lambda keras, x: keras.layers.MultiHeadAttention(2, 4)(x, x), True),
     "attention": Pattern(lambda keras, x: keras.layers.Attention()([x, x]), True),
@@ -202,7 +208,7 @@ def results(request: pytest.FixtureRequest) -> tuple[str, Results]:
     """The patterns of an element type, each with its comparison and the number of its output."""
     mode = request.param
     inside = [n for n, p in PATTERNS.items() if mode in p.modes and n not in NOT_IN_REF]
-    groups = [inside, *([n] for n in NOT_IN_REF if mode in PATTERNS[n].modes)]
+    groups = [inside, [n for n in NOT_IN_REF if mode in PATTERNS[n].modes]]
     found: Results = {}
     for names in groups:
         export = _convert(names, mode)
@@ -220,7 +226,7 @@ def test_pattern(name: str, results: tuple[str, Results]) -> None:
     compared, index = found[name]
     for number, outputs in enumerate(compared.expected):
         expected = outputs[index]
-        assert np.ptp(expected) > 0
+        assert expected.min() < expected.max()
         for link, sets in compared.found.items():
             ours = sets[number][index].reshape(expected.shape)
             if mode == "float":
