@@ -82,7 +82,7 @@ def _window(
 
 def _conv(kind: Row) -> Callable[[random.Random], Row]:
     def drawn(rng: random.Random) -> Row:
-        channels = rng.choice((3, 4, 5, 8, 12, 16))
+        channels = rng.choice((1, 2, 3, 4, 5, 8, 10, 16))
         return _window(rng, "CONV_2D", kind, own=lambda depth: ([channels, depth], channels, {}))
 
     return drawn
