@@ -56,7 +56,7 @@ def fixed_point(centred: I64, out: tuple[int, int], relu: tuple[int, int]) -> I6
 
 def _to_int16(multiplier: int) -> int:
     """``DownScaleInt32ToInt16Multiplier``."""
-    return min((multiplier + (1 << 15)) >> 16, 32767) if multiplier < (1 << 31) - (1 << 15) else 32767
+    return min((multiplier + (1 << 15)) >> 16, 32767)
 
 
 def _high_mul16(a: I64, b: int) -> I64:

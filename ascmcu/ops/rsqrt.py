@@ -62,7 +62,7 @@ def inverse_root(value: int) -> tuple[int, int]:
     pairs = (32 - value.bit_length() - 1) // 2 - 1
     shift -= pairs
     root = _newton(value << (2 * pairs))
-    return (root << -shift, 0) if shift < 0 else (root, shift)
+    return root << max(-shift, 0), max(shift, 0)
 
 
 def _newton(value: int) -> int:

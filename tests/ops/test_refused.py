@@ -30,6 +30,7 @@ def test_refused(case: Case) -> None:
     with pytest.raises(ModelError) as refused:
         _imported(case)
     assert str(refused.value).splitlines()[0] == case.row["says"]
+    assert str(refused.value.found) == case.row.get("found", str(refused.value.found))
     assert "net.tflite" in (refused.value.where or "") or (refused.value.where or "").startswith("import: ")
 
 

@@ -86,7 +86,8 @@ class Reached:
         for source, lines in found.imported.items():
             self.imported.setdefault(source, set()).update(lines)
         for source in self.lines:
-            self.sources[source] = (root / source).read_text()
+            if (root / source).is_file():
+                self.sources[source] = (root / source).read_text()
 
     def move(self, root: Path) -> None:
         """Go by the lines of the sources as they are now; of lines that were edited nothing is known."""

@@ -38,7 +38,8 @@ _OPTIONS = (
     "-W",
     "ignore::pytest.PytestAssertRewriteWarning",
 )
-# pytest's exit status for names that are not there, and for no test at all: nothing was asked.
+# pytest's exit status for names that are not there, and for no test at all: nothing was asked, unless the edit keeps
+# a file of tests from being collected.
 _ASKED_NOTHING = (4, 5)
 # What neither a copy's Python nor its C may change for the others: results that are kept by their content.
 _SHARED_CACHES = ("native", "templates", "cmsis-dsp", "packs")
@@ -282,7 +283,7 @@ class Attempts:
         else:
             status, by = self._cold(path, edit, tests, limit_s)
         seconds = round(time.monotonic() - began, 2)
-        if status in _ASKED_NOTHING:
+        if status in _ASKED_NOTHING and "ERROR collecting" not in self._log.read_text(errors="replace"):
             raise RuntimeError(f"pytest finds no such tests: {', '.join(tests)}; see {self._log}")
         if status is None:
             return Verdict(edit, "killed", "it does not end", seconds)
