@@ -10,6 +10,7 @@ from typing import Any
 from ascmcu import boards
 from ascmcu.ir.figures import computes, figures_of, parameters_of
 from ascmcu.ir.graph import Graph, Node, node_macs
+from ascmcu.ir.types import Tensor
 from ascmcu.results import limits
 from ascmcu.results.limits import LimitReport
 from ascmcu.schedule.plan import Plan
@@ -40,12 +41,21 @@ class BoardReport:
 
 
 @dataclass(frozen=True)
+class InputReport:
+    """An input of the network that a caller gives."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+
+
+@dataclass(frozen=True)
 class Inspection:
     """``--json`` prints these fields.
 
     Attributes:
         model: the file's name without extension; ``sha256`` of its bytes.
-        input_shape, input_dtype, outputs: the network's ends; ``outputs`` are shapes.
+        input_shape, input_dtype, outputs: the network's ends; ``outputs`` are shapes. ``inputs`` are all inputs.
         layers: one per operator of the file, in order.
         parameters: elements of all constants that reach a kernel, zeros included, as DCASE counts them.
         parameter_bytes, nonzero_bytes: their bytes (int8 weights 1, int32 biases 4), and those of the non-zero ones.
@@ -75,6 +85,7 @@ class Inspection:
     ram_rows_bytes: int
     limits: tuple[LimitReport, ...]
     boards: tuple[BoardReport, ...]
+    inputs: tuple[InputReport, ...] = ()
 
     def __repr__(self) -> str:
         facts = f"{len(self.layers)} layers, {self.parameters:,} parameters, {self.macs:,} MACs"
@@ -101,6 +112,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
     return Inspection(
         model=name,
         sha256=sha256,
+        inputs=tuple(_input(source.tensors[name]) for name in source.data_inputs),
         input_shape=x.shape,
         input_dtype=str(x.dtype.numpy),
         outputs=tuple(source.tensors[n].shape for n in source.data_outputs),
@@ -120,6 +132,10 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
             _board(n, weights, layers_plan.arena_bytes, rows_plan.arena_bytes) for n in boards.names()
         ),
     )
+
+
+def _input(tensor: Tensor) -> InputReport:
+    return InputReport(tensor.name, tensor.shape, str(tensor.dtype.numpy))
 
 
 def _layer(graph: Graph, node: Node) -> LayerReport:

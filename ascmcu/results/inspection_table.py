@@ -13,7 +13,8 @@ def show(inspection: Inspection, console: Console) -> None:
     """Print layers, totals, limits and boards."""
     i = inspection
     ends = " , ".join(_dims(shape) for shape in i.outputs)
-    console.print(f"[bold]{i.model}[/]: {_dims(i.input_shape)} {i.input_dtype} -> {ends}")
+    begins = " , ".join(f"{_dims(x.shape)} {x.dtype}" for x in i.inputs)
+    console.print(f"[bold]{i.model}[/]: {begins} -> {ends}")
     console.print(_layers(i))
     console.print(
         f"\n{i.parameters:,} parameters (zeros included), {i.parameter_bytes:,} bytes, "

@@ -164,3 +164,11 @@ def test_library(export: Path, tmp_path: Path) -> None:
     assert "duo_input_at(i)" in readme and "| input 3 |" in readme
     for number, spec in enumerate(Manifest.load(made.folder).inputs):
         assert f"#define DUO_INPUT_{number}_ELEMENTS {np.prod(spec.shape)}\n" in header
+
+
+def test_inspect_names_all_inputs(export: Path) -> None:
+    found = api.inspect(export.parent / "net.tflite")
+    graph = tflite.parse(several.network(SEED), "net")
+    assert [(x.name, x.shape) for x in found.inputs] == [
+        (n, graph.tensors[n].shape) for n in graph.data_inputs
+    ]
