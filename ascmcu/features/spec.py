@@ -3,7 +3,7 @@
 
 The order of the stages is fixed; each field says how one of them is done::
 
-    PCM → channels → pre-emphasis → frames → window → FFT → magnitude or power → mel → log → top_db → DCT → crop
+    PCM → channels → pre-emphasis → frames → window → FFT → magnitude or power → mel → log or PCEN → top_db → DCT → crop
         → normalization (before_deltas) → deltas → normalization (after_deltas) → stacked frames → features
 """
 

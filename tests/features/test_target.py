@@ -22,6 +22,7 @@ from tests.features.signals import (
     needs_esc10,
     noise,
     recordings,
+    swell,
     variant,
 )
 
@@ -71,6 +72,29 @@ def test_extremes_on_qemu(tmp_path: Path) -> None:
     pcm = dict(extremes(spec))
     for signal in ("impulses", "DC", "clipping"):
         _same_bits(tmp_path, spec, pcm[signal], ("qemu",))
+
+
+@target.needs_gcc
+@pytest.mark.parametrize(
+    ("name", "wait_states", "most"),
+    [
+        ("hu2020_streamed", 0, 185_000),
+        ("hu2020_streamed", 5, 220_000),
+        ("micro_speech", 5, 60_000),
+        ("microwakeword", 5, 60_000),
+    ],
+)
+def test_budget_of_a_frame(name: str, wait_states: int, most: int, tmp_path: Path) -> None:
+    """On nucleo-f446, compiled as an export is."""
+    spec = specs.load(name)
+    spec = spec.replace(clip_samples=spec.frame_samples + 8 * spec.hop_length)
+    is_mel = isinstance(spec, FeatureSpec)
+    pcm = noise(spec) if is_mel else swell(spec.clip_samples)[:, None]
+    frames = spec.frames * spec.audio_channels if is_mel else spec.shape[0]
+    elf = target.build(tmp_path, spec, pcm, **QUANTIZATION, level="-O3", board="nucleo-f446")  # type: ignore[arg-type]
+    found = target.on_sim(elf, "nucleo-f446", wait_states)
+    cycles = sum(count for stage, count in found.items() if stage not in ("hash", "rows"))
+    assert 0.5 * most < cycles / frames <= most
 
 
 @target.needs_gcc
