@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ascmcu.api.compiling import Compiled
-from ascmcu.api.proving import Proven, prove
 from ascmcu.boards import Board
 from ascmcu.codegen import library
 from ascmcu.codegen.contract import Contract, Measured
@@ -17,6 +17,9 @@ from ascmcu.errors import InputError, ToolError
 from ascmcu.schedule import Plan
 from ascmcu.toolchain import cmsis_dsp, gcc
 from ascmcu.toolchain.manifest import Manifest
+
+if TYPE_CHECKING:
+    from ascmcu.api.proving import Proven
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,9 @@ def write_library(
 
 def _proven(folder: Path, plan: Plan, board: Board, optimize: gcc.Optimize, form: Form) -> Proven | None:
     """What a run of the self-tests found; nothing without a compiler, which only a self-test needs."""
+    # The simulator takes as long to import as a firmware's export takes as a whole.
+    from ascmcu.api.proving import prove
+
     try:
         return prove(folder, plan, board, optimize)
     except ToolError:
