@@ -496,12 +496,12 @@ def _together(errors: Sequence[ModelError], name: str) -> ModelError:
     """One message for all operators that are refused."""
     if len(errors) == 1:
         return errors[0]
-    whats = Counter(error.what for error in errors)
+    counts = Counter(error.what for error in errors)
     hints = dict.fromkeys(str(error.hint) for error in errors if error.hint)
     return ModelError(
         f"{len(errors)} operators cannot be compiled",
         where=name,
-        found="; ".join(f"{what} × {count}" if count > 1 else what for what, count in whats.items()),
+        found="; ".join(f"{what} × {count}" if count > 1 else what for what, count in counts.items()),
         hint="; ".join(hints) or None,
         details="\n".join(f"  {_place(error, name)}: {error.what}" for error in errors),
     )

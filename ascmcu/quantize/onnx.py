@@ -54,7 +54,7 @@ def _run(place: Path, path: Path, kept: list[str]) -> None:
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     try:
         done = subprocess.run(
-            command, cwd=place, env=quiet, capture_output=True, text=True, errors="replace",
+            command, cwd=place, env=quiet, capture_output=True, encoding="utf-8", errors="replace",
             timeout=_TIMEOUT_S, check=False,
         )  # fmt: skip
     except subprocess.TimeoutExpired as error:

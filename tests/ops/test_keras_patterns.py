@@ -224,6 +224,7 @@ def test_pattern(name: str, results: tuple[str, Results]) -> None:
         assert name not in found, "TensorFlow's converter has no 16x8 form"
         return
     compared, index = found[name]
+    assert compared.expected and compared.found
     for number, outputs in enumerate(compared.expected):
         expected = outputs[index]
         assert expected.min() < expected.max()
