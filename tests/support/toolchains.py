@@ -163,7 +163,7 @@ def _built(library: Path, point: Point, scratch: Path) -> Path:
     includes = [f"-I{library}", f"-I{_HOME}", *(f"-isystem{p}" for p in dsp.include_dirs)]
     core, form = CORES[point.core], FORMS[point.form]
     base = [*_command(point), *LEVELS[point.level], *_LANGUAGE, *core.flags, *includes]
-    base += ["-DPROVE_FRONTEND"] if frontend else []
+    base += ["-DHARNESS_HOOKS", *(["-DPROVE_FRONTEND"] if frontend else [])]
     own = [library / name for name in ("model.c", "frontend.c", "selftest.c") if (library / name).is_file()]
     objects = []
     for source in (*own, _HOME / "start.c", *map(Path, dsp.c_files)):
