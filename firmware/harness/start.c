@@ -62,6 +62,7 @@ void end_program(uint32_t status)
     (void)semihost(0x18, (const void *)reason);
 }
 
+#ifdef HARNESS_HOOKS
 /* What builds with canaries on the stack and with a profiler ask for, some behind link-time optimisation. */
 extern uintptr_t __stack_chk_guard;
 __attribute__((used)) uintptr_t __stack_chk_guard = 0x00A5F00Du;
@@ -87,6 +88,8 @@ UNTRACED void __cyg_profile_func_exit(void *function, void *caller)
     (void)function;
     (void)caller;
 }
+
+#endif
 
 /* Instructions of ARMv6-M alone, and nothing that a build adds to other functions: there is no stack yet to speak of. */
 #if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 11

@@ -163,7 +163,7 @@ def _built(library: Path, point: Point, scratch: Path) -> Path:
     includes = [f"-I{library}", f"-I{_HOME}", *(f"-isystem{p}" for p in dsp.include_dirs)]
     core, form = CORES[point.core], FORMS[point.form]
     base = [*_command(point), *LEVELS[point.level], *_LANGUAGE, *core.flags, *includes]
-    base += ["-DPROVE_FRONTEND"] if frontend else []
+    base += ["-DHARNESS_HOOKS", *(["-DPROVE_FRONTEND"] if frontend else [])]
     own = [library / name for name in ("model.c", "frontend.c", "selftest.c") if (library / name).is_file()]
     objects = []
     for source in (*own, _HOME / "start.c", *map(Path, dsp.c_files)):
@@ -241,7 +241,7 @@ def _lld(clang: str) -> str:
 def _libraries(point: Point) -> list[str]:
     """The C library and the compiler's routines, which GCC's driver finds by itself."""
     if point.compiler.family == "gcc":
-        return []
+        return ["-lm"]
     core = CORES[point.core]
     unit = "+fp" if core.fpu and point.abi != "soft" else ""
     kind = f"thumb/{core.folder}{unit}/{point.abi if unit else 'nofp'}"
@@ -255,7 +255,8 @@ def _libraries(point: Point) -> list[str]:
         if point.libc == "picolibc"
         else Path("/usr/lib/arm-none-eabi/newlib") / kind / "libc_nano.a"
     )
-    return ["--start-group", str(library), routines, "--end-group"]
+    # The log-mel front end takes square roots, by sqrtf where the core has no instruction for them.
+    return ["--start-group", str(library), str(library.with_name("libm.a")), routines, "--end-group"]
 
 
 def _call(command: list[str]) -> None:
