@@ -67,6 +67,8 @@ class AscmcuError(Exception):
 
 def why(error: BaseException) -> str:
     """What an exception says, without number and file name, which stand elsewhere in a message."""
+    if isinstance(error, UnicodeDecodeError):
+        return f"not a text file: byte {error.object[error.start]:#04x} at {error.start} is not UTF-8"
     return getattr(error, "strerror", None) or str(error)
 
 

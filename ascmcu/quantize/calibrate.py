@@ -53,22 +53,36 @@ class Histogram:
         return np.asarray(self.low + step * (np.arange(len(self.counts)) + 0.5), np.float64)
 
 
+def chosen(clips: int, count: int = CLIPS) -> Array:
+    """Indices of at most ``count`` of so many clips, evenly spread."""
+    return np.linspace(0, clips - 1, min(count, clips)).round().astype(int)
+
+
 def evenly(inputs: Any, count: int = CLIPS) -> Array:
     """At most ``count`` clips, evenly chosen."""
-    chosen = np.linspace(0, len(inputs) - 1, min(count, len(inputs))).round().astype(int)
-    return np.asarray(inputs[chosen], np.float32)
+    return np.asarray(inputs[chosen(len(inputs), count)], np.float32)
 
 
 def check(inputs: Array, shape: tuple[int, ...]) -> None:
     """Refuse inputs that the model does not take.
 
     Raises:
-        DataError: there are none, or of another shape.
+        DataError: there are none, of another shape, or with values that are no finite numbers.
     """
-    if len(inputs) == 0 or inputs.shape[1:] != shape:
+    if inputs.shape[1:] != shape:
+        expected = f"({', '.join(('clips', *map(str, shape)))})"
         raise DataError(
-            "the calibration data does not fit the model", expected=f"(clips, {shape})", found=inputs.shape
+            "the calibration data does not fit the model", expected=expected, found=tuple(inputs.shape)
         )
+    if len(inputs) == 0:
+        raise DataError("the calibration data holds no clips", found=tuple(inputs.shape))
+    for number, clip in enumerate(evenly(inputs)):
+        if not np.isfinite(clip).all():
+            raise DataError(
+                "the calibration data holds values that are no finite numbers",
+                where=f"clip {chosen(len(inputs))[number]}",
+                expected="float32 inputs as the network takes them",
+            )
 
 
 def ranges(

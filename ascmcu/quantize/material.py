@@ -16,7 +16,7 @@ import numpy.typing as npt
 from ascmcu.data import cache, datasets, intake
 from ascmcu.data.found import Intake
 from ascmcu.data.labels import listed
-from ascmcu.errors import DataError, InputError
+from ascmcu.errors import DataError, InputError, why
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.train import recipe as recipes
@@ -145,5 +145,5 @@ def of_arrays(path: Path) -> Material:
                 loaded = loaded[loaded.files[0]]
             x = np.asarray(loaded, np.float32)
     except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError("cannot read the calibration data", where=str(path), found=str(error)) from error
+        raise DataError("cannot read the calibration data", where=str(path), found=why(error)) from error
     return Material(x, x, np.zeros(len(x), np.int64))

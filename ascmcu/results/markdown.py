@@ -130,8 +130,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 def _conditions(b: Benchmark) -> str:
     clock = f"{b.clock_hz / 1e6:g} MHz, {b.wait_states} wait states; " if b.clock_hz else ""
     heard = "".join(f"; {_text(line)}" for line in b.recordings.lines()) if b.recordings else ""
+    built = f"; {b.compiler}, `{b.flags}`" if b.compiler else ""  # a library is not built
     return (
-        f"{clock}{b.runner}: {b.runner_detail}; {b.compiler}, `{b.flags}`; schedule {b.schedule}; {b.clips} clips of "
+        f"{clock}{b.runner}: {b.runner_detail}{built}; schedule {b.schedule}; {b.clips} clips of "
         f"{_text(b.source)}{heard}; model SHA-256 `{b.model_sha256[:16]}…`; {b.tool}, "
         f"{b.provenance.measured_at}."
     )

@@ -27,7 +27,7 @@ def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> 
     console.print(
         f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} {b.run_title}s of {b.source}"
     )
-    console.print(f"[dim]{b.runner_detail}; {b.compiler}[/]")
+    console.print(f"[dim]{'; '.join(filter(None, (b.runner_detail, b.compiler)))}[/]")
     warning = clock_warning(b.clock_state)
     if warning and b.count_kind == "cycles":
         console.print(f"[yellow]{warning}[/]")

@@ -22,7 +22,7 @@ from ascmcu import __version__, boards, paths
 from ascmcu import scratch as scratches
 from ascmcu.boards import Board
 from ascmcu.codegen.board import linker_script
-from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError
+from ascmcu.errors import BoardError, BuildError, GeneratedCodeError, ToolError, why
 from ascmcu.kernels import Optimize as Optimize  # re-exported
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.flags import CORE, LANGUAGE, WARNINGS
@@ -108,7 +108,7 @@ def compiler_version(compiler: str) -> str:
             [compiler, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=False
         )
     except OSError as error:
-        raise ToolError(f"{name} cannot be started", where=compiler, found=str(error)) from error
+        raise ToolError(f"{name} cannot be started", where=compiler, found=why(error)) from error
     if done.returncode or not done.stdout:
         raise ToolError(
             f"{name} does not report its version", where=f"{compiler} --version",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -148,11 +149,12 @@ class Manifest:
         try:
             raw = tables.load_json(path)
         except InputError as error:
+            model = shlex.quote(str(folder)) if folder.suffix == ".tflite" else "MODEL.tflite"
             raise InputError(
                 "the export's manifest is not readable" if path.is_file() else "no export found",
                 where=str(path),
                 found=error.found,
-                hint="`ascmcu export MODEL.tflite` writes it",
+                hint=f"`ascmcu export {model} --board BOARD` writes it",
             ) from error
         version = raw.get("version") if isinstance(raw, dict) else None
         if version != MANIFEST_VERSION:

@@ -246,5 +246,7 @@ def _doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
             f"warning: {tested} test recordings: one of them is {100 / tested:.1f} points of accuracy"
         )
     if recipe.training.epochs < _EPOCHS_FEW:
-        doubts.append(f"warning: {recipe.training.epochs} epochs are too few for a network to learn from")
+        epochs = recipe.training.epochs
+        counted = "1 epoch is" if epochs == 1 else f"{epochs} epochs are"
+        doubts.append(f"warning: {counted} too few for a network to learn from")
     return doubts

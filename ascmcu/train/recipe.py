@@ -323,14 +323,28 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
         InputError: there is none, it is no TOML, or its content is wrong.
     """
     path = find(name_or_path)
-    raw = tables.load(path)
+    raw = {"name": path.stem, **tables.load(path)}
     for change in changes:
         section, key, value = _change(change)
         table = raw.setdefault(section, {})
         if not isinstance(table, dict):
             raise InputError("expected a table", where=f"{path}, {section}", found=repr(table))
         table[key] = value
-    return Recipe.from_dict({"name": path.stem, **raw}, str(path))
+    try:
+        return Recipe.from_dict(raw, str(path))
+    except InputError as error:
+        error.where = _origin(error, str(path), changes)
+        raise
+
+
+def _origin(error: InputError, path: str, changes: Sequence[str]) -> str | None:
+    """Where a fault is: in the change that brought it, else in the file."""
+    for change in reversed(changes):
+        section, key, _ = _change(change)
+        unknown = (f"{path}, {section}", key), (path, section)
+        if error.where == f"{path}, {section}, {key}" or (error.where, error.found) in unknown:
+            return f"--set {change}"
+    return error.where
 
 
 def _change(text: str) -> tuple[str, str, Any]:

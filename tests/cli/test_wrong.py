@@ -40,6 +40,8 @@ WRONG = {
         train demo --data scenes --set training.epochs=many
         train demo --data scenes --set nonsense
         train demo --data scenes --set training.bogus=1
+        train demo --data scenes --set bogus.epochs=1
+        train demo --data scenes --set training.epochs=2 --set features.bogus=1
         train demo --data scenes --column colour=x
         train demo --data scenes --epochs 0
         train demo --data scenes --limits dcase1999

@@ -148,6 +148,15 @@ def test_calibration_data_must_fit() -> None:
     plain = source.to_float_tflite(network("dscnn"))
     with pytest.raises(DataError, match="does not fit"):
         calibrate.ranges(plain, np.zeros((2, 3, 4, 1), np.float32))
+    good = np.asarray(clips("dscnn"), np.float32)
+    with pytest.raises(DataError, match="holds no clips"):
+        calibrate.ranges(plain, good[:0])
+    for bad in (np.nan, np.inf):  # the fault is the data's, not a layer's
+        one = good.copy()
+        one.reshape(len(one), -1)[1, 0] = bad
+        with pytest.raises(DataError, match="no finite numbers") as caught:
+            calibrate.ranges(plain, one)
+        assert caught.value.where == "clip 1"
     with pytest.raises(InputError, match="no such calibrator"):
         calibrate.ranges(plain, clips("dscnn"), "guess")
 

@@ -212,6 +212,13 @@ def test_tables_and_summaries(rich: Benchmark, changed: Benchmark, snapshot: Sna
     snapshot("junit", junit.render([("tiny.sim", junit.cases(rich, verdicts)), ("other", [])]))
 
 
+def test_a_library_has_no_compiler_to_name(rich: Benchmark) -> None:
+    library = dataclasses.replace(rich, compiler="", flags="")
+    assert f"{rich.runner_detail}; {rich.compiler}\n" in _shown(table.show, rich)
+    assert f"{rich.runner_detail}\n" in _shown(table.show, library)
+    assert f"{rich.runner_detail}; schedule" in markdown.of_benchmark(library, [])
+
+
 def test_an_inspection(snapshot: Snapshot) -> None:
     from ascmcu import passes
     from ascmcu.frontends import tflite
@@ -240,6 +247,10 @@ def test_an_inspection(snapshot: Snapshot) -> None:
         ),
     )  # fmt: skip
     snapshot("inspection", _shown(inspection_table.show, shown))
+    two = dataclasses.replace(
+        shown, inputs=(*shown.inputs, inspection.InputReport("hour", (1, 3), "float32"))
+    )
+    assert _shown(inspection_table.show, two).startswith("net: 1x9x7x2 int8 , 1x3 float32 -> 1x5\n")
     snapshot("inspection-dict", "\n".join(f"{k}: {v}" for k, v in sorted(shown.to_dict().items())) + "\n")
 
 

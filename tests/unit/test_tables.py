@@ -109,6 +109,7 @@ def test_files_that_are_no_tables(content: bytes, tmp_path: Path) -> None:
         with pytest.raises(InputError, match="not a readable") as caught:
             load(tmp_path / "x")
         assert caught.value.where == str(tmp_path / "x")
+        assert ("not a text file" in str(caught.value.found)) == (content == b"\xff\xfe")
     for path in (tmp_path, tmp_path / "none", tmp_path / "x" / "y", Path("a\0b")):
         with pytest.raises(InputError, match="not a readable TOML file"):
             tables.load(path)
