@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ascmcu.api.choices import candidates
 from ascmcu.api.compiling import compile_model
+from ascmcu.data import model_kinds
 from ascmcu.errors import InputError
 from ascmcu.frontends import tflite
 from ascmcu.frontends.survey import Survey
@@ -37,6 +38,7 @@ def survey(model: PathLike) -> Survey:
     Raises:
         ModelError: the file is no TensorFlow Lite model.
     """
+    model_kinds.refuse_others(Path(model))
     return tflite.read_survey(Path(model))[0]
 
 

@@ -86,7 +86,7 @@ def _described() -> list[tuple[str, dict[str, Any]]]:
 
 
 def _plain(name: str) -> str:
-    return name.casefold().replace("_", "-")
+    return name.casefold().replace("_", "-").replace(" ", "-")
 
 
 def _unknown(name: str) -> BoardError:

@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from ascmcu.cli import names
+from ascmcu.cli.numbers import Bytes
 
 
 @click.command("export")
@@ -58,9 +59,9 @@ from ascmcu.cli import names
 )  # fmt: skip
 @click.option(
     "--max-ram",
-    type=click.IntRange(min=1),
+    type=Bytes(),
     default=None,
-    help="Limit for activations and weights in RAM, in bytes.",
+    help="Limit for activations and weights in RAM, in bytes or as 20k (k = 1,024).",
 )
 @click.option(
     "--weights", type=click.Choice(["auto", "flash", "ram"]), default="auto", show_default=True,

@@ -68,9 +68,11 @@ def list_(as_json: bool) -> None:
 
 @command.command("show")
 @click.argument("name", shell_complete=completion.FEATURES)
-def show(name: str) -> None:
+@click.option("--toml", "as_toml", is_flag=True, help="Print a file to begin your own from.")
+def show(name: str, as_toml: bool) -> None:
     """Print the fields of a specification as JSON. NAME is a name or a .toml file."""
-    click.echo(json.dumps(specs.load(name).to_dict(), indent=2))
+    spec = specs.load(name)
+    click.echo(specs.to_toml(spec).rstrip() if as_toml else json.dumps(spec.to_dict(), indent=2))
 
 
 @command.command("check")

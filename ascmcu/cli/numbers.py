@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import click
@@ -21,3 +22,29 @@ class Real(click.FloatRange):
         if number != number:
             self.fail(f"{value!r} is not a number", param, ctx)
         return number
+
+
+_UNITS_BYTES = {"": 1, "k": 1_024, "m": 1_024**2}
+
+
+class Bytes(click.IntRange):
+    """A number of bytes above zero: ``20000``, ``20k`` or ``5.5 KiB``; k is 1,024."""
+
+    name = "bytes"
+
+    def __init__(self) -> None:
+        super().__init__(min=1)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes, rounded down.
+
+        Raises:
+            click.BadParameter: none, or less than one.
+        """
+        if isinstance(value, int):
+            return value
+        found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([km]?)(?:i?b)?", str(value).strip().casefold())
+        count = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
+        if count < 1:
+            self.fail(f"{value!r} is no number of bytes, such as 20000 or 20k", param, ctx)
+        return count

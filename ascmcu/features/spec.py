@@ -361,7 +361,7 @@ def load(name_or_path: str | Path) -> Spec:
     text = str(name_or_path)
     path = SPECS / f"{text}.toml" if text in names() else Path(text)
     if path.suffix == ".toml" or path.exists():
-        fields = tables.load(path, FeatureError)
+        fields = _fields(path)
         if not fields:
             raise FeatureError("the feature specification is empty", where=str(path))
         return from_dict(fields, where=str(path))
@@ -371,6 +371,15 @@ def load(name_or_path: str | Path) -> Spec:
         expected="a TOML file, or one of " + ", ".join(names()),
         hint=near(text, names(), 3),
     )
+
+
+def _fields(path: Path) -> dict[str, Any]:
+    try:
+        return tables.load(path, FeatureError)
+    except FeatureError as error:
+        if path.is_file() and path.read_bytes()[:1] == b"{":
+            error.hint = "this is JSON; `ascmcu features show NAME --toml` prints a specification as a file"
+        raise
 
 
 def load_log_mel(name_or_path: str | Path) -> FeatureSpec:
@@ -393,11 +402,19 @@ def log_mel(spec: Spec, where: str) -> FeatureSpec:
     raise FeatureError("this needs log-mel features", where=where, found=f'frontend = "{spec.frontend}"')
 
 
+def to_toml(spec: Spec) -> str:
+    """A specification as a file that ``load`` reads."""
+    if isinstance(spec, FeatureSpec):
+        return spec.to_toml()
+    fields = spec.to_dict().items()
+    return "".join(f"{name} = {_toml_value(value)}\n" for name, value in fields if value is not None)
+
+
 # ---- building from plain fields
 
 
 def _toml_value(value: Any) -> str:
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return "[" + ", ".join(_toml_value(each) for each in value) + "]"
     return json.dumps(value)
 

@@ -57,6 +57,7 @@ ROWS = [
     Row("try cut.tflite --no-open", 2, "truncated or corrupt"),
     Row("inspect cut.tflite", 2, "truncated or corrupt"),
     Row("export net.keras --board nucleo-f446", 2, "ascmcu quantize net.keras"),
+    Row("inspect net.keras", 2, "ascmcu quantize net.keras"),
     Row("try net.h5 --no-open", 2, "ascmcu quantize net.h5"),
     Row("export photo.tflite --board nucleo-f446", 2, "photo.tflite"),
     Row("export scenes --board nucleo-f446", 2, "the folder holds no model"),
@@ -64,6 +65,7 @@ ROWS = [
     # boards by other names
     Row("boards show NUCLEO-F446RE", 0, "nucleo-f446"),
     Row("boards show nucleo_f446re", 0, "nucleo-f446"),
+    Row("boards show 'Nucleo F446'", 0, "nucleo-f446"),
     Row("boards show STM32F446RET6", 0, "nucleo-f446"),
     Row("boards show nRF52840-QIAA", 0, "nrf52840-dk"),
     Row("boards show stm32f412", 2, "did you mean nucleo-f411"),

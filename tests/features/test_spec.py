@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,7 @@ def test_stored_specs_come_back(name: str) -> None:
     again = specs.from_dict(json.loads(json.dumps(spec.to_dict())))
     assert again == spec
     assert again.hash() == spec.hash()
+    assert specs.from_dict(tomllib.loads(specs.to_toml(spec))) == spec
     assert len({specs.load(other).hash() for other in specs.names()}) == len(specs.names())
 
 
@@ -236,6 +238,14 @@ def test_takes(changes: dict[str, object]) -> None:
     spec = FeatureSpec.from_dict(changes)
     assert all(getattr(spec, name) == value for name, value in changes.items())
     assert min(spec.shape) >= 1
+
+
+def test_json_is_named_as_such(tmp_path: Path) -> None:
+    """What ``features show`` prints without ``--toml``."""
+    path = tmp_path / "own.toml"
+    path.write_text(json.dumps(specs.load("dsmn").to_dict()))
+    with pytest.raises(FeatureError, match="--toml"):
+        specs.load(path)
 
 
 def test_names_the_file_and_suggests(tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Numbers of the command line: bytes with a unit."""
+
+from __future__ import annotations
+
+import click
+import pytest
+
+from ascmcu.cli.numbers import Bytes
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("1", 1), ("20000", 20_000), ("20k", 20_480), ("20K", 20_480), ("20 kB", 20_480), ("5.5KiB", 5_632),
+        ("1M", 1_048_576), ("0.001k", 1), (" 7b ", 7),
+    ],
+)  # fmt: skip
+def test_bytes(text: str, count: int) -> None:
+    assert Bytes().convert(text, None, None) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.0001k", "-1", "k", "1g", "1 2", "1e3", "nan", "9" * 400, "0x10", "1.k"]
+)
+def test_no_bytes(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="no number of bytes"):
+        Bytes().convert(text, None, None)
