@@ -83,7 +83,17 @@ class InputError(AscmcuError):
 
 
 class ModelError(InputError):
-    """A model file, or an operator, tensor or shape in it."""
+    """A model file, or an operator, tensor or shape in it.
+
+    ``parts`` are the errors that one message tells together, or the error itself.
+    """
+
+    together: tuple[ModelError, ...] = ()
+
+    @property
+    def parts(self) -> tuple[ModelError, ...]:
+        """Each error that the message tells."""
+        return self.together or (self,)
 
 
 class DamagedError(ModelError):

@@ -498,13 +498,15 @@ def _together(errors: Sequence[ModelError], name: str) -> ModelError:
         return errors[0]
     counts = Counter(error.what for error in errors)
     hints = dict.fromkeys(str(error.hint) for error in errors if error.hint)
-    return ModelError(
+    told = ModelError(
         f"{len(errors)} operators cannot be compiled",
         where=name,
         found="; ".join(f"{what} × {count}" if count > 1 else what for what, count in counts.items()),
         hint="; ".join(hints) or None,
         details="\n".join(f"  {_place(error, name)}: {error.what}" for error in errors),
     )
+    told.together = tuple(errors)
+    return told
 
 
 def _place(error: ModelError, name: str) -> str:

@@ -49,8 +49,10 @@ def test_keyword_spotting_gives_the_same_bits_everywhere(
         pytest.skip("another board of its family is tested; --inputs 5 tests all")
     export = api.export(KWS, name, tmp_path / "build", features=False)
     board = boards.load(name)
-    ram, flash = export.manifest.ram_bytes["total"], export.manifest.flash_bytes["total"]
-    assert (ram <= board.ram.size_bytes, flash <= board.flash.size_bytes) == (True, True)
+    ram, flash = export.manifest.ram_bytes, export.manifest.flash_bytes["total"]
+    # Code in a second memory counts, and so does that memory.
+    room = board.ram_room_bytes(ram)
+    assert (ram["total"] <= room, flash <= board.flash.size_bytes) == (True, True)
     target = Target(export.folder, board, export.manifest, False)
     spec = export.manifest.inputs[0]
     tensor = np.random.default_rng(3).integers(-128, 128, spec.rows * spec.row_bytes, np.int8).tobytes()

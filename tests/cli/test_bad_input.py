@@ -149,10 +149,11 @@ def test_a_second_export_replaces_the_first_whole(ascmcu: Ascmcu, model: Path, t
     assert (done.status, done.stderr) == (0, "")
     first = json.loads(done.stdout)
     assert first["fits"] and Path(first["elf"]).is_file() and first["folder"] == "build"
-    (tmp_path / "build" / "stale.txt").touch()
-    assert ascmcu("export", model, "--board", "nucleo-f411", "--json").status == 0
+    (tmp_path / "build" / "notes.txt").touch()
+    assert ascmcu("export", model, "--board", "nucleo-f411", "--format", "library", "--json").status == 0
     assert json.loads((tmp_path / "build" / "manifest.json").read_text())["board"] == "nucleo-f411"
-    assert not (tmp_path / "build" / "stale.txt").exists()
+    assert not Path(first["elf"]).exists(), "the first export's own file is left"
+    assert (tmp_path / "build" / "notes.txt").is_file(), "the user's file is gone"
     assert {p.name for p in tmp_path.iterdir()} == {"build", "small.tflite"}
 
 

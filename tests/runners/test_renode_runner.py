@@ -289,7 +289,7 @@ def test_the_robot_test_fails_on_a_wrong_answer(export: Path, tmp_path: Path) ->
     folder = tmp_path / "build"
     shutil.copytree(export, folder)
     source = (folder / "model.c").read_text()
-    weights = re.search(r"static const int32_t weights_2\[[^=]+= \{([^}]+)\}", source)
+    weights = re.search(r"static const \w+ weights_\d+\[[^=]+= \{([^}]+)\}", source)
     assert weights is not None
     others = re.sub(r"(?<![\w-])(-?\w+),", r"~\1,", weights[1])
     (folder / "model.c").write_text(source[: weights.start(1)] + others + source[weights.end(1) :])
