@@ -84,13 +84,17 @@ def test_a_time_that_is_up_leaves_one_clip(
 
 
 @pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
-def test_a_firmware_whose_weights_are_damaged_is_refused_on_an_emulator_too(export: Path) -> None:
+@pytest.mark.parametrize(("weights", "section"), [("flash", ".weights"), ("ram", ".fast_weights")])
+def test_a_firmware_whose_weights_are_damaged_is_refused_on_an_emulator_too(
+    weights: str, section: str, export: Path
+) -> None:
     """The image's hash is made to fit: a flash that forgets changes the weights and not the firmware's identity."""
+    api.export(export.parent / "net.tflite", "nucleo-f446", export, schedule="rows", weights=weights)
     elf = export / "firmware.elf"
     image = bytearray(elf.read_bytes())
     with elf.open("rb") as file:
-        weights = ELFFile(file).get_section_by_name(".weights")
-        start, size = weights["sh_offset"], weights["sh_size"]
+        found = ELFFile(file).get_section_by_name(section)
+        start, size = found["sh_offset"], found["sh_size"]
     for index in range(start, start + size, 7):
         image[index] ^= 0x55
     elf.write_bytes(image)

@@ -31,7 +31,7 @@ from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain import gcc
 from ascmcu.toolchain.size import sizes
-from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
+from tests.support.mixer import ROW_BYTES, ROWS, changed, mixed, mixer_target
 from tests.support.patience import HANG_S
 
 needs_cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
@@ -278,9 +278,10 @@ def test_a_firmware_that_does_not_fit_says_what_would(tmp_path: Path) -> None:
     target = mixer_target(tmp_path, "nucleo-f401")
     source = target.folder / "model.c"
     large = (
-        "static volatile uint8_t model_huge[100000];\nvoid *model_input(void) { model_huge[model_rows] = 1;"
+        "static IN_MODEL volatile uint8_t model_huge[100000];\n"
+        "void *model_input(void) { model_huge[model_rows] = 1;"
     )
-    source.write_text(source.read_text().replace("void *model_input(void) {", large))
+    changed(source, "void *model_input(void) {", large)
     with pytest.raises(BoardError) as caught:
         gcc.build_firmware(target.folder, target.board, frontend=False)
     error = caught.value

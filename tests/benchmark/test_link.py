@@ -24,7 +24,16 @@ from ascmcu.runners.base import Runner, Target
 from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.gcc import build_firmware
-from tests.support.mixer import CHANNELS, CLIP_SAMPLES, ROW_BYTES, ROWS, audio_rows, mixed, mixer_target
+from tests.support.mixer import (
+    CHANNELS,
+    CLIP_SAMPLES,
+    ROW_BYTES,
+    ROWS,
+    audio_rows,
+    changed,
+    mixed,
+    mixer_target,
+)
 from tests.support.patience import HANG_S
 
 needs_qemu = pytest.mark.skipif(
@@ -226,11 +235,9 @@ static void model_dive(const uint8_t *from)
 def test_a_fault_is_reported_and_the_device_comes_back(case: str, tmp_path: Path) -> None:
     statement, *expected = FAULTS[case]
     target = mixer_target(tmp_path)
-    source = (target.folder / "model.c").read_text()
-    define = f"#define MIXER_FAULT {statement}\n"
     dive = DIVE if "dive" in statement else ""
-    marker = "static uint32_t model_state;"
-    (target.folder / "model.c").write_text(define + source.replace(marker, dive + marker))
+    marker = "void model_reset(void)"
+    changed(target.folder / "model.c", marker, f"#define MIXER_FAULT {statement}\n{dive}\n{marker}")
     build_firmware(target.folder, target.board, frontend=False)
     with base.create("qemu", target) as link:
         session = Session(link, response_s=HANG_S)

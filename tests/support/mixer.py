@@ -51,6 +51,13 @@ def mixer_target(folder: Path, board_name: str = "nucleo-f446", *, frontend: boo
     return Target(folder, board, mixer_manifest(board.name, frontend=frontend), frontend)
 
 
+def changed(source: Path, marker: str, text: str) -> None:
+    """Put a text where the mixer's C has the marker, which is there once."""
+    before, *after = source.read_text().split(marker)
+    assert len(after) == 1, f"{marker!r} is in {source.name} {len(after)} times"
+    source.write_text(before + text + after[0])
+
+
 def mixed(rows: bytes) -> bytes:
     """What the mixer puts out for its input rows (FNV-1a over all bytes)."""
     state = 2166136261
