@@ -43,7 +43,8 @@ class Format:
         title: the format, and the calibrator of ``int8``.
         accuracy: None where the clips' classes are not the network's.
         agreement: share of clips whose label is the float network's.
-        ram_bytes, flash_bytes: of the linked firmware; None where the board does not hold it.
+        ram_bytes, flash_bytes: of the linked firmware; None where the board does not hold it. RAM without the copies of
+            weights and code that start-up makes where RAM is free (``Manifest.needed_ram_bytes``).
         cycles: of the network for one clip on the simulated core; None without recordings.
         exceeded: what breaks the limits that were asked for, with figures.
         board_title, clock_hz, board_ram_bytes, board_flash_bytes: of the board; empty and 0 in stored comparisons that
