@@ -185,17 +185,33 @@ class Listing:
 
     @property
     def parts(self) -> tuple[tuple[str, ...], ...]:
-        """The lines as the strings of one or more assembly statements, each short enough for every C compiler."""
+        """The lines as the strings of one or more assembly statements, each short enough for every C compiler.
+
+        An IT stays with the instruction behind it: Clang assembles each statement by itself.
+        """
         found: list[list[str]] = [[]]
         length = 0
-        for line in self.lines:
-            text = line.split('"')[1].replace("\\n", "\n") if line.startswith('"') else ""
-            if length + len(text) > _LONGEST_STRING:
+        for lines in self._together:
+            characters = sum(_characters(line) for line in lines)
+            if length + characters > _LONGEST_STRING:
                 found.append([])
                 length = 0
-            length += len(text)
-            found[-1].append(line)
+            length += characters
+            found[-1] += lines
         return tuple(tuple(part) for part in found)
+
+    @property
+    def _together(self) -> list[list[str]]:
+        """The lines, those together that one statement must hold."""
+        found: list[list[str]] = []
+        follows = False
+        for line in self.lines:
+            if follows:
+                found[-1].append(line)
+            else:
+                found.append([line])
+            follows = line.startswith('"it ')
+        return found
 
     @cached_property
     def table(self) -> tuple[str, ...]:
@@ -221,6 +237,11 @@ def _named(enters: Sequence[Register], entries: Sequence[Entry]) -> list[Registe
         elif isinstance(entry, Renamed):
             found[entry.new] = None
     return list(found)
+
+
+def _characters(line: str) -> int:
+    """Of the C string of a line; a comment on a line of its own has none."""
+    return len(line.split('"')[1].replace("\\n", "\n")) if line.startswith('"') else 0
 
 
 def _written(line: Line, numbers: dict[str, int], placed: set[str]) -> str:

@@ -187,6 +187,25 @@ def test_clang_makes_the_same_code(tmp_path: Path) -> None:
     assert _assembled(tuple(lines), tmp_path, [GCC, *_CORE]) == _assembled(tuple(lines), tmp_path, clang)
 
 
+@pytest.mark.parametrize("lead", range(4))
+def test_a_statement_ends_on_no_it(lead: int) -> None:
+    """Clang assembles every statement by itself, and wants an IT in front of what it predicates."""
+
+    def write(a: Assembly) -> None:
+        for _ in range(1 + lead):
+            a.cmp(X, 1)
+        for _ in range(400):
+            a.mov_if("lt", X, 5)
+
+    listing = _listing(write)
+    parts = listing.parts
+    texts = [[line.split('"')[1] for line in part] for part in parts]
+    assert len(parts) > 1
+    assert sum(parts, ()) == listing.lines
+    assert not [part[-1] for part in texts if part[-1].startswith("it ")]
+    assert all(sum(len(line) - len("\\n") + 1 for line in part) <= 4095 for part in texts)
+
+
 REFUSED: dict[str, tuple[Callable[[Assembly], object], str]] = {
     "offset too long": (lambda a: a.ldr(X, A.at(4096)), "ldr's offset is out of its encoding's range"),
     "offset too low": (lambda a: a.strb(X, A.at(-256)), "strb's offset is out of its encoding's range"),

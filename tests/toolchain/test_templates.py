@@ -107,7 +107,7 @@ def _is_generated_c(template: str) -> bool:
 def _rendered(taken: set[Branch]) -> Iterator[Rendered]:
     for name, data in corpus.models():
         graph = passes.optimize(tflite.parse(data, name))
-        if not graph.nodes or len(graph.data_inputs) != 1:
+        if not graph.nodes or not graph.data_inputs:
             continue
         for mode in (LAYERS, ROWS):
             for plan in _plans(graph, mode):
