@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from tests.support import cases, recipes_flat, recurrent_graphs, several
+from tests.support import cases, recipes_flat, recurrent_graphs
 from tests.support.cases import Case
 from tests.support.recipes import Recipe
 from tests.support.step_models import ring, sums
@@ -19,7 +19,6 @@ _TESTS = Path(__file__).resolve().parents[1]
 VARIANTS: dict[str, Any] = tomllib.loads((_TESTS / "toolchain" / "variants.toml").read_text())
 
 _RECURRENT_SEEDS = range(24)
-_SEVERAL_SEEDS = range(4)
 
 
 def models() -> Iterator[tuple[str, bytes]]:
@@ -34,10 +33,6 @@ def models() -> Iterator[tuple[str, bytes]]:
     for seed in _RECURRENT_SEEDS:
         yield f"recurrent {seed}", recurrent_graphs.draw(seed).data
     yield from ((case.id, case.model()) for case in cases.floats() if "LSTM" in case.row["op"])
-    for seed in _SEVERAL_SEEDS:
-        yield f"several inputs {seed}", several.network(seed)
-    for row in VARIANTS["case"]:
-        yield f"{row['op']}, {row['name']}", Case("variant", row["name"], row).model()
     for row in VARIANTS["float"]:
         yield from _float_formats(f"{row['op']}, {row['name']}", Case("float", row["name"], row).model())
 
