@@ -6,13 +6,29 @@ from __future__ import annotations
 import numpy as np
 
 from ascmcu.ir.types import Array
-from ascmcu.kernels._quads import interleaved
+from ascmcu.kernels._quads import QUAD, interleaved
 from ascmcu.ops._wide import WideRequantization
 
 # Output channels whose sums run side by side, so that an input is loaded once for all.
 GROUP = 4
 _MOST_SUM = (1 << 31) - 1
 _LARGEST = 1 << 15
+
+
+class InQuads:
+    """Base of parameters whose vectors lie in ``quads`` groups of four taps."""
+
+    quads: int
+
+    @property
+    def group_words(self) -> int:
+        """Words of four channels' weights."""
+        return self.quads * QUAD
+
+    @property
+    def filled(self) -> int:
+        """Elements of a vector with what fills it."""
+        return self.quads * QUAD
 
 
 def fits_32_bits(vectors: Array, bias: Array) -> bool:

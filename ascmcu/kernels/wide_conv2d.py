@@ -16,7 +16,7 @@ from ascmcu.ops.wide_conv2d import WideConv2D
 
 
 @dataclass(frozen=True)
-class Params:
+class Params(_wide.InQuads):
     """Compile-time constants; a pixel's ``taps`` lie in ``quads`` groups of four. ``direct`` says that they lie so in
     the input."""
 
@@ -27,16 +27,6 @@ class Params:
     direct: bool
     low: int
     high: int
-
-    @property
-    def group_words(self) -> int:
-        """Words of four channels' weights."""
-        return self.quads * QUAD
-
-    @property
-    def filled(self) -> int:
-        """Elements of a window with what fills it."""
-        return self.quads * QUAD
 
     @property
     def row_taps(self) -> int:

@@ -17,7 +17,7 @@ from ascmcu.ops.wide_fully_connected import WideFullyConnected
 
 
 @dataclass(frozen=True)
-class Params:
+class Params(_wide.InQuads):
     """Compile-time constants: ``batch`` vectors of ``depth`` elements per step. ``simd`` says that 32 bits hold every
     sum, ``direct`` that vectors are whole quads at whole words."""
 
@@ -30,16 +30,6 @@ class Params:
     bias_type: str
     low: int
     high: int
-
-    @property
-    def group_words(self) -> int:
-        """Words of four channels' weights."""
-        return self.quads * QUAD
-
-    @property
-    def filled(self) -> int:
-        """Elements of a vector with what fills it."""
-        return self.quads * QUAD
 
 
 @kernel(WideFullyConnected, cost=Cost(mac=1.6, output=150))
