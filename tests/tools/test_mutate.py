@@ -180,6 +180,19 @@ def test_only_new_tests_are_measured(checkout: Path, tmp_path: Path) -> None:
     assert now.of(checkout, edit, [*now.seconds]) == ["test_toy.py::test_unseen"]
 
 
+def test_new_lines_are_reached_as_those_around_them(tmp_path: Path) -> None:
+    """Code is edited and its tests are not: what they reach is still known."""
+    source = tmp_path / "a.py"
+    before = "A = 1\n\n\ndef f(x):\n    y = x\n    return y\n\n\ndef g(x):\n    return x\n"
+    lines: dict[int, set[str]] = {1: set(), 4: set(), 5: {"f"}, 6: {"f"}, 9: set(), 10: {"g"}}
+    reached = reaching.Reached(lines={"a.py": lines}, imported={"a.py": {1, 4, 9}}, sources={"a.py": before})
+    source.write_text(before.replace("y = x", "z = -x\n    y = z").replace("A = 1", "A = 1\nB = 2"))
+    reached.move(tmp_path)
+    found = reached.lines["a.py"]
+    assert (found[6], found[7], found[8], found[12]) == ({"f"}, {"f"}, {"f"}, {"g"})
+    assert reached.imported["a.py"] == {1, 2, 5, 11} and not found[2]
+
+
 def test_a_statement_is_without_those_inside_it(tmp_path: Path) -> None:
     """An edit of a long call is reached where any line of the call is."""
     text = "def f(x):\n    if (\n        x\n        > 1\n    ):\n        g(\n            2,\n        )\n"
@@ -201,7 +214,7 @@ def test_rooms_have_files_and_tests(room: runs.Room) -> None:
     for pattern in room.files:
         assert list(ROOT.glob(pattern)), pattern
     for test in room.tests:
-        assert (ROOT / test.partition("::")[0]).exists(), test
+        assert (ROOT / test.removeprefix("--ignore=").partition("::")[0]).exists(), test
 
 
 def test_edits_without_effect_are_of_lines_that_are_there() -> None:

@@ -90,18 +90,25 @@ class Reached:
                 self.sources[source] = (root / source).read_text()
 
     def move(self, root: Path) -> None:
-        """Go by the lines of the sources as they are now; of lines that were edited nothing is known."""
+        """Go by the lines of the sources as they are now. Lines that are new are taken to be reached as what they
+        replace and the lines beside it: their tests need not have changed."""
         for source, text in list(self.sources.items()):
             now = (root / source).read_text() if (root / source).is_file() else ""
-            if now != text:
-                matcher = difflib.SequenceMatcher(None, text.splitlines(), now.splitlines(), autojunk=False)
-                to = {
-                    a + n + 1: b + n + 1 for a, b, size in matcher.get_matching_blocks() for n in range(size)
-                }
-                of, imported = self.lines.get(source, {}), self.imported.get(source, set())
-                self.lines[source] = {to[line]: found for line, found in of.items() if line in to}
-                self.imported[source] = {to[line] for line in imported if line in to}
-                self.sources[source] = now
+            if now == text:
+                continue
+            of, imported = self.lines.get(source, {}), self.imported.get(source, set())
+            lines: dict[int, set[str]] = {}
+            begun: set[int] = set()
+            matcher = difflib.SequenceMatcher(None, text.splitlines(), now.splitlines(), autojunk=False)
+            for tag, first, last, new_first, new_last in matcher.get_opcodes():
+                for new in range(new_first + 1, new_last + 1):
+                    same = new - new_first + first
+                    olds = [same] if tag == "equal" else [*range(first, last + 2)]
+                    if any(old in of for old in olds):
+                        lines[new] = {name for old in olds for name in of.get(old, ())}
+                    if any(old in imported for old in olds) and (tag == "equal" or not lines.get(new)):
+                        begun.add(new)
+            self.lines[source], self.imported[source], self.sources[source] = lines, begun, now
 
     def at_import(self, root: Path, edit: Edit) -> bool:
         """Whether the edit's statement runs before any test does."""
