@@ -76,7 +76,7 @@ def test_every_model_below_a_folder_is_compiled_and_compared(
     assert rows["text.tflite", "rows"]["outcome"] == "refused"
     page = tmp_path / "page.html"
     assert _run(monkeypatch, "--compare", stored, stored, "--html", page) == 0
-    assert "6 rows are the same" in page.read_text()
+    assert "Unchanged: 6 of 6 rows." in page.read_text()
 
 
 def test_generated_code_alone(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -139,4 +139,4 @@ def test_a_comparison_shows_what_changed(change: dict[str, Any], texts: list[str
     )
     _, lines, summary = ecosystem.comparison(before, after)
     assert [[cell.text for cell in line[2:]] for line in lines] == ([] if texts is None else [texts])
-    assert ("1 rows are the same." in summary) == (texts is None)
+    assert ("Unchanged: 1 of 1 rows." in summary) == (texts is None)
