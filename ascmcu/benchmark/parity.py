@@ -147,12 +147,19 @@ def check(
         expected = extract.quantize(extract.extract(pcm, spec), q.scale, q.zero_point, q.dtype)
         steps.append(np.abs(device.rows(pcm).astype(np.float64) - expected).ravel())
     progress(len(clips))
-    error, mask, step = np.concatenate(errors), np.concatenate(above), np.concatenate(steps)
-    heard = error[mask]
+    return _figures(len(clips), np.concatenate(errors), np.concatenate(above), np.concatenate(steps))
+
+
+def _figures(
+    clips: int, error: npt.NDArray[np.float64], above: npt.NDArray[np.bool_], step: npt.NDArray[np.float64]
+) -> Parity:
+    """Of all clips: each value's difference in decibels, whether it is above the floor, and by how many quantization
+    steps each input of the network differs."""
+    heard = error[above]
     return Parity(
-        clips=len(clips),
+        clips=clips,
         values=error.size,
-        values_above=int(mask.sum()),
+        values_above=heard.size,
         error_db_max=float(heard.max(initial=0.0)),
         error_db_rms=float(np.sqrt(np.mean(heard**2))) if heard.size else 0.0,
         error_db_max_anywhere=float(error.max()),

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,6 +27,17 @@ def test_parity_holds_at_its_bounds_and_not_beyond() -> None:
     assert not dataclasses.replace(PARITY, error_db_max=0.0101).holds
     assert not dataclasses.replace(PARITY, equal_percent=99.89).holds
     assert Equality(1, 10, 10).holds and not Equality(1, 10, 9).holds
+
+
+def test_figures_of_parity_by_hand() -> None:
+    """Of four values one is below the floor; of five inputs one is two steps off."""
+    error, above = np.array([0.3, -0.0, 0.4, 9.0]), np.array([True, True, True, False])
+    step = np.array([0.0, 0.0, 2.0, 0.0, 1.0])
+    found = parity._figures(2, error, above, step)
+    assert dataclasses.replace(found, error_db_rms=0.0) == Parity(2, 4, 3, 0.4, 0.0, 9.0, 5, 60.0, 2)
+    assert found.error_db_rms == pytest.approx(0.5 / 3**0.5)
+    silent = parity._figures(1, error, np.zeros(4, bool), step)
+    assert (silent.values_above, silent.error_db_max, silent.error_db_rms) == (0, 0.0, 0.0)
 
 
 def test_near_is_both_or_equal_integers_alone() -> None:
@@ -81,6 +93,40 @@ def test_where_and_by_how_much_features_differ() -> None:
     assert found.equal_percent == pytest.approx(100 * (1 - 2 / (2 * rows * bins)))
     assert by_row == pytest.approx([3 / (2 * bins) if n == 3 else 0 for n in range(rows)], abs=1e-5)
     assert by_bin == pytest.approx([{5: 1.0, 6: 0.5}.get(n, 0) / rows for n in range(bins)], abs=1e-5)
+
+
+@pytest.mark.parametrize("trusted", [0, 1])
+def test_what_is_not_trusted_is_in_no_mean(trusted: int) -> None:
+    """One value of each row and bin, or none at all: no mean of nothing, and none of twice as many."""
+    kept = np.zeros((1, *SPEC.shape), bool)
+    for n in range(trusted * min(SPEC.shape[:2])):
+        kept[0, n, n] = True
+    search = SimpleNamespace(trusted=lambda n, spec: kept[n])
+    made = np.zeros(kept.shape, np.float32)
+    wanted = made + np.float32(2.0)
+    spec = SPEC.replace(log="db", log_offset=0.0, log_floor=1e-10)
+    found, by_row, by_bin, _ = reference._distance(spec, search, made, wanted, made == wanted)  # type: ignore[arg-type]
+    each = 2.0 * trusted
+    assert (found.worst, found.mean) == pytest.approx((each, each)) and found.plain_mean == 2.0
+    rows, bins = kept.any(axis=(0, 2, 3)), kept.any(axis=(0, 1, 3))
+    assert by_row == pytest.approx(each * rows) and by_bin == pytest.approx(each * bins)
+
+
+def test_the_first_clip_says_how_a_square_lies() -> None:
+    """Rows and bins are as many: both orders have the right shape, and other clips are not asked."""
+    spec = SPEC.replace(n_mels=SPEC.shape[0], log="ln", log_offset=1e-6)
+    noise = np.random.default_rng(4).uniform(-0.5, 0.5, (2, spec.clip_samples))
+    recordings = [Recording(str(n), x, 16000) for n, x in enumerate(noise)]
+    search = Search(recordings, np.zeros((2, *spec.shape), np.float32), lambda x: x)
+    upright = np.stack([search.features(n, spec) for n in range(2)])
+    lying = upright.transpose(0, 2, 1, 3)
+    first_upright = np.stack([upright[0], lying[1] + 100])
+    first_lying = np.stack([lying[0], upright[1] - 100])
+    for floats, expected in (([first_upright, first_lying], 0), ([first_lying, first_upright], 1)):
+        assert reference._nearest_order(spec, recordings, floats, lambda x: x) == expected
+    far = [upright + np.array([0.1, 9.0], np.float32)[:, None, None, None], upright + np.float32(0.2)]
+    assert reference._nearest_order(spec, recordings, far, lambda x: x) == 0
+    assert reference._nearest_order(spec, recordings, [lying], lambda x: x) == 0
 
 
 def test_the_range_of_an_input_holds_zero_and_all_values() -> None:

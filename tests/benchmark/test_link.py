@@ -16,6 +16,7 @@ import pytest
 from cobs import cobs
 
 from ascmcu.benchmark import run as bench_run
+from ascmcu.benchmark.clips import Clip, Clips
 from ascmcu.benchmark.session import Session
 from ascmcu.benchmark.wire import ClockState, Counter, Kind, Type, begin_body
 from ascmcu.errors import LinkError
@@ -276,6 +277,36 @@ def test_a_line_is_lossy_by_the_part_of_its_frames(bad: int, frames: int, lossy:
     """More than one in twenty, of twenty damaged ones at least."""
     session = SimpleNamespace(repairs=SimpleNamespace(bad_frames=bad), frames=frames)
     assert bench_run._damages(session) == lossy  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+@pytest.mark.parametrize("lossy", [False, True])
+@pytest.mark.parametrize("last", [False, True])
+def test_a_lossy_line_is_left_where_a_slower_one_remains(
+    last: bool, lossy: bool, fails: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the clip came through or not; what came through is kept."""
+
+    def one(*arguments: object) -> str:
+        if fails:
+            raise LinkError("gone")
+        return "result"
+
+    monkeypatch.setattr(bench_run, "_one", one)
+    monkeypatch.setattr(bench_run, "_damages", lambda session: lossy)
+    monkeypatch.setattr(bench_run.journal, "append", lambda file, result: file.write(result))
+    clips = Clips(Kind.TENSOR, "", (), (Clip("a", None, bytes), Clip("b", None, bytes)))
+    done: dict[str, object] = {}
+    expected = bench_run._Lossy if lossy and not last else LinkError if fails else None
+    with (tmp_path / "journal").open("w+") as file:
+        arguments = None, clips, done, None, file, 1, None, lambda n, of: None
+        if expected is None:
+            bench_run._send(*arguments, last=last)  # type: ignore[arg-type]
+        else:
+            with pytest.raises(expected):
+                bench_run._send(*arguments, last=last)  # type: ignore[arg-type]
+        kept = 0 if fails else 1 if expected else 2
+        assert len(done) == kept and file.tell() == kept * len("result")
 
 
 @pytest.mark.parametrize(

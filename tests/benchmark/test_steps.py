@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ascmcu import api, boards
 from ascmcu.benchmark import run as bench_run
-from ascmcu.benchmark.clips import from_tensors
+from ascmcu.benchmark.clips import Clip, Clips, from_tensors
+from ascmcu.benchmark.session import StepLost
+from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import DataError, InputError, LinkError
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
@@ -114,6 +117,38 @@ def test_interrupted_clip_is_begun_again(export: Path, sequences: Path) -> None:
     assert done.resumed == STEPS
     assert [c.outputs for c in done.clips] == [x.tobytes() for x in _expected(sequences)]
     assert "3 steps of an unfinished clip are run again: its states are gone" in told
+
+
+@pytest.mark.parametrize("losses", range(6))
+def test_a_step_is_given_up_when_it_is_lost_three_times_more(losses: int) -> None:
+    """Clip b has two steps before the lost one; each attempt takes both again, from b's first."""
+    names = ("a0", "a1", "b0", "b1", "b2")
+    steps = tuple(Clip(name, None, name.encode, follows=not name.endswith("0")) for name in names)
+    clips = Clips(Kind.TENSOR, "", (), steps)
+    taken: list[tuple[bytes, bool]] = []
+
+    def answer(data: bytes, kind: Kind, continues: bool) -> SimpleNamespace:
+        taken.append((data, continues))
+        return SimpleNamespace(outputs=data)
+
+    def last(clip: Clip) -> str:
+        taken.append((clip.load(), clip.follows))
+        if sum(data == b"b2" for data, _ in taken) <= losses:
+            raise StepLost(f"lost {len(taken)}")
+        return clip.name
+
+    session, done = (
+        SimpleNamespace(run=answer),
+        {n: SimpleNamespace(outputs=n.encode()) for n in ("b0", "b1")},
+    )
+    arguments = StepLost("first"), session, clips, 4, done, last
+    attempts = min(losses + 1, 3)
+    if losses < 3:
+        assert bench_run._again(*arguments) == "b2"  # type: ignore[arg-type]
+    else:
+        with pytest.raises(StepLost, match="lost 9"):
+            bench_run._again(*arguments)  # type: ignore[arg-type]
+    assert taken == [(b"b0", False), (b"b1", True), (b"b2", True)] * attempts
 
 
 def test_steps_cannot_be_repeated_alone(export: Path, sequences: Path) -> None:
