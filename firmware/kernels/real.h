@@ -102,6 +102,12 @@ static inline float real_exp(float x)
     return sum * real_of_bits((uint32_t)(n + 127) << 23);
 }
 
+/* e^x to the end of float32, and infinite beyond: real_exp is right up to 88. */
+static inline float real_exp_to_infinity(float x)
+{
+    return x > 88.0f ? 0x1.5bf0a8p+1f * real_exp(x - 1.0f) : real_exp(x);
+}
+
 /* Correctly rounded: by the core, or by Newton's method in double precision, which leaves no tie to a float. */
 static inline float real_sqrt(float x)
 {
