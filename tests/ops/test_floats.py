@@ -56,7 +56,14 @@ def test_an_exponential_up_to_the_end_of_float32() -> None:
     graph = tflite.parse(case.model(), case.id)
     model = HostModel(passes.optimize(graph), "layers", sanitize=True)
     shape = graph.tensors[graph.inputs[0]].shape
-    for low, high in ((-104.0, -80.0), (-1.0, 1.0), (80.0, 88.0), (88.0, 88.7228), (88.72, 89.0), (1e3, 1e30)):
+    for low, high in (
+        (-104.0, -80.0),
+        (-1.0, 1.0),
+        (80.0, 88.0),
+        (88.0, 88.7228),
+        (88.72, 89.0),
+        (1e3, 1e30),
+    ):
         x = np.linspace(low, high, int(np.prod(shape)), dtype=np.float32).reshape(shape)
         with np.errstate(over="ignore"):
             expected = np.exp(x.astype(np.float64)).astype(np.float32)
