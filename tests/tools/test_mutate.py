@@ -156,6 +156,22 @@ def test_an_edit_asks_its_own_tests(checkout: Path, tmp_path: Path, asked: str, 
     attempts.close()
 
 
+def test_an_edit_may_give_cases_other_names(checkout: Path, tmp_path: Path) -> None:
+    """The cases are named after what they take from the source: none has its name any more."""
+    (checkout / "test_toy.py").write_text(
+        "import pytest\n\nfrom ascmcu import toy\n\n\n@pytest.mark.parametrize('limit', [toy.LIMIT])\n"
+        "def test_limit(limit):\n    assert limit == 9\n"
+    )
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+    assert attempts.tests == ["test_toy.py::test_limit[9]"]
+    (edit,) = (
+        e for e in edits.of("ascmcu/toy.py", (copy.root / "ascmcu/toy.py").read_bytes()) if e.before == "9"
+    )
+    assert attempts.attempt(edit, attempts.tests, HANG_S).result == "killed"
+    attempts.close()
+
+
 def test_only_new_tests_are_measured(checkout: Path, tmp_path: Path) -> None:
     """A file of tests that has changed is new; lines move with the source's."""
     toy, tests = checkout / "ascmcu" / "toy.py", checkout / "test_toy.py"

@@ -282,14 +282,22 @@ class Attempts:
             status, by = self._session.attempt(path, edit, collected, limit_s)
         else:
             status, by = self._cold(path, edit, tests, limit_s)
+        if self._asked_nothing(status) and {*tests} <= {*self.tests}:
+            # The edit gives cases other names: their files are asked instead.
+            status, by = self._cold(
+                path, edit, [*dict.fromkeys(t.partition("::")[0] for t in tests)], limit_s
+            )
         seconds = round(time.monotonic() - began, 2)
-        if status in _ASKED_NOTHING and "ERROR collecting" not in self._log.read_text(errors="replace"):
+        if self._asked_nothing(status):
             raise RuntimeError(f"pytest finds no such tests: {', '.join(tests)}; see {self._log}")
         if status is None:
             return Verdict(edit, "killed", "it does not end", seconds)
         if status == 0:
             return Verdict(edit, "survived", "", seconds)
         return Verdict(edit, "killed", by or "a crash", seconds)
+
+    def _asked_nothing(self, status: int | None) -> bool:
+        return status in _ASKED_NOTHING and "ERROR collecting" not in self._log.read_text(errors="replace")
 
     def _collected(self, tests: Sequence[str]) -> list[str]:
         """The names of the tests, each a name, a function or a file; empty where one was not collected."""
