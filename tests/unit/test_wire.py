@@ -16,6 +16,7 @@ from ascmcu import paths
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.session import Session
 from ascmcu.errors import LinkError
+from tests.support.device import hello_body
 
 
 @given(st.binary(max_size=2000), st.integers(0, 255), st.integers(0, 0xFFFF))
@@ -59,23 +60,7 @@ def test_numbers_of_requests_are_16_bits_and_none_is_nobody_s() -> None:
 
 
 def _hello(**changes: int) -> wire.Frame:
-    """A device's IS_HELLO with the fields that are judged."""
-    values = {"credits": 1, "chunk": 100, "receive": 200, "layers": 3, **changes}
-    head = (
-        wire.PROTOCOL_VERSION,
-        1,
-        0,
-        5,
-        168_000_000,
-        values["credits"],
-        values["chunk"],
-        values["receive"],
-    )
-    shape = (4, 6, 8000, 10, 2, 1, 14, values["layers"])
-    body = wire._HELLO.pack(*head, bytes(range(32)), *shape, bytes(32), bytes(32), 768, 1024, 3829)
-    texts = ("net", "board", "rows", "1.0", "-O3")
-    body += b"".join(bytes([len(text)]) + text.encode() for text in texts)
-    return wire.Frame(wire.Type.IS_HELLO, 3, 1, body)
+    return wire.Frame(wire.Type.IS_HELLO, 3, 1, hello_body(**changes))
 
 
 def test_hello_is_read_field_by_field() -> None:
