@@ -106,7 +106,7 @@ def step(state: State, instruction: Instruction) -> Step:
     reasons: list[str] = []
     own = _own_cycles(state, instruction, reasons)
     if instruction.kind is Kind.IT and own == 0:
-        return Step(0, replace(state, narrow=True, fetch=_beside(state, instruction)), False, tuple(reasons))
+        return Step(0, replace(state, fetch=_beside(state, instruction)), False, tuple(reasons))
     late = _address_cycles(state, instruction, reasons) + _fp_wait_cycles(state, instruction, reasons)
     # One that overlaps the load or accumulation before starts a cycle before that one ends.
     chained = _overlaps(state, instruction)

@@ -85,6 +85,9 @@ ROWS = {
     "integer behind an accumulation": Row("vfma.f32 s0, s1, s2; add r3, r4, r5", 0, ("beside the accumulation",)),
     "second integer behind it": Row("vfma.f32 s0, s1, s2; add r3, r4, r5; add r3, r4, r5", 1),
     "load behind an accumulation": Row("vfma.f32 s0, s1, s2; ldr r3, [r0]", 2, leads=True),
+    "fp load": Row("vldr s0, [r0]", 2, leads=True),
+    "fp load of two words": Row("vldr d0, [r0]", 3, leads=True),
+    "fp load of two words behind a load": Row("ldr r3, [r0]; vldr d0, [r1]", 2, ("pipelined",), chained=True),
     "double load": Row("ldrd r3, r4, [r0]", 3, leads=True),
     "table branch": Row("tbb [r0, r1]", 3),
     "table branch of a computed index": Row("add r1, r2, r3; tbb [r0, r1]", 4, (COMPUTED,)),
@@ -142,6 +145,45 @@ def test_an_instruction_that_is_not_there_yet_is_waited_for(
         2,
         ("waits for its fetch",),
     )
+
+
+def test_a_skipped_instruction_is_waited_for_too(decoded: dict[str, tuple[Instruction, ...]]) -> None:
+    (add,) = decoded["alu"]
+    split = dataclasses.replace(add, address=add.address + 2)
+    assert (timing.skipped(REFILLED, add).cycles, timing.skipped(REFILLED, split).cycles) == (1, 2)
+
+
+def test_only_a_branch_asks_for_its_target_in_vain(decoded: dict[str, tuple[Instruction, ...]]) -> None:
+    """A conditional branch that is not taken has asked for its target in the place of a word behind it."""
+    (add,) = decoded["alu"]
+
+    def asked(**changes: object) -> tuple[int, ...]:
+        arrival = timing.step(REFILLED, dataclasses.replace(add, **changes)).arrival
+        assert arrival is not None
+        return arrival.asked
+
+    assert asked(condition=0) == asked()
+    beq = {"text": "beq", "kind": Kind.BRANCH, "branches": True}
+    assert asked(**beq, condition=0) == asked()[1:]
+    assert asked(**beq) == asked()
+    cbz = {**beq, "text": "cbz"}
+    assert asked(**cbz, condition=0) == asked(), "it decides when it executes"
+
+
+@pytest.mark.parametrize(
+    ("name", "blind"),
+    [
+        ("alu", [False]), ("load", [True]), ("store", [False]), ("store behind a store", [False, True]),
+        ("store behind a load", [True, True]), ("store by index", [True]), ("fp behind a divide", [False, False]),
+        ("it", [False, False]), ("fp store behind a store", [False, True]),
+    ],
+)  # fmt: skip
+def test_what_keeps_the_core_from_seeing_whether_the_next_moves_on(
+    name: str, blind: list[bool], decoded: dict[str, tuple[Instruction, ...]]
+) -> None:
+    """A store alone is over for certain; an access behind another one may have to wait."""
+    steps = _steps(decoded[name], REFILLED)
+    assert [step.state.fetch.blind for step in steps if step.state.fetch is not None] == blind
 
 
 def test_nothing_folds_behind_a_branch(decoded: dict[str, tuple[Instruction, ...]]) -> None:
