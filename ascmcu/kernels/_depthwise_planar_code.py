@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.kernels._saturating import Constants, Saturating, outputs
@@ -13,7 +14,6 @@ from ascmcu.m4.registers import LR, PC, Core, Fpu
 
 BLOCK = 4
 _ROWS = 3
-_HIGH_BYTES = 0x00FF00FF  # what BIC clears to leave the upper byte of each halfword
 
 _SAVED = tuple(Core(n, f"r{n}") for n in range(4, 12))
 _ARGUMENTS = Core(0, "rows"), Core(1, "first constants"), Core(2, "first out")
@@ -30,6 +30,7 @@ _X0, _X4, _X8 = Core(11, "x0-3", "four columns"), Core(12, "x4-7", "the next fou
 _F_CONSTANTS = Fpu(0, "constants", "of the next channel")
 _F_BIAS = Fpu(1, "bias", "of the channel, times 256")
 _F_M, _F_C, _F_D = Fpu(2, "M"), Fpu(3, "C"), Fpu(4, "D")
+_BIAS = Core(6, "bias", "256 times what the sums begin with")
 _F_W1 = Fpu(5, "w1 row 2", "middle tap of kernel row 2")
 _F_OUT = Fpu(6, "out", "of the channel")
 _F_CHANNELS = Fpu(7, "channels", "that are left")
@@ -90,29 +91,27 @@ def code(k: Shape) -> Listing:
 
 
 def _constants(a: Assembly, k: Shape) -> None:
-    """A channel's weights, each at 256 times its value in a halfword, and what its outputs need."""
+    """A channel's weights, each at 256 times its value in a halfword, and what its outputs need. The bias goes where
+    the last sum will be: the others begin with it."""
     constants = Core(0, "constants")
-    packed = [Core(7 + row, f"weights {row}", "of a kernel row, bytes") for row in range(_ROWS)]
-    bias, m, c, d = Core(10, "bias"), Core(11, "M"), Core(12, "C"), Core(14, "D")
+    m, c, d, w1 = Core(2, "M"), Core(3, "C"), Core(4, "D"), Core(11, "w1 row 2")
     a.vmov(constants, _F_CONSTANTS)
-    a.ldm(constants, (*packed, bias, m, c, *((d,) if k.signed else ())))
+    a.ldm(constants, (m, c, *((d,) if k.signed else ()), _BIAS, *_W02, _W1, w1))
     a.vmov(_F_CONSTANTS, constants)
-    if k.blocks:
-        a.vmov(_F_BIAS, bias)
-    else:
-        a.mov(_SUMS[0], bias)
     a.vmov(_F_M, m)
     a.vmov(_F_C, c)
     if k.signed:
         a.vmov(_F_D, d)
-    w1 = Core(11, "w1 row 2")
-    a.bic(_W1, packed[0], _HIGH_BYTES)
-    a.bic(w1, packed[1], _HIGH_BYTES)
     a.vmov(_F_W1, w1)
-    for word in packed:
-        a.lsl(word, word, 8)
-    for word, w02 in zip(packed, _W02, strict=True):
-        a.bic(w02, word, _HIGH_BYTES)
+    if k.blocks:
+        a.vmov(_F_BIAS, _BIAS)
+    elif k.last < len(_SUMS):
+        a.mov(_bias(k.last), _BIAS)
+
+
+def _bias(count: int) -> Core:
+    """The bias in the register of the last sum."""
+    return Core(_SUMS[count - 1].number, _BIAS.name)
 
 
 def _blocks(a: Assembly, k: Shape) -> list[_Missing]:
@@ -156,9 +155,7 @@ def _block(a: Assembly, k: Shape, count: int, advance: int, *, last: bool) -> li
     """``count`` outputs; the rows advance by so many bytes behind them."""
     ahead, words = [], _words(count, k.stride)
     if k.blocks:
-        a.vmov(_SUMS[0], _F_BIAS)
-    for total in _SUMS[1:count]:
-        a.mov(total, _SUMS[0])
+        a.vmov(_bias(count), _F_BIAS)
     for row in range(_ROWS):
         a.vmov(_ROW, _F_ROWS[row])
         missing = None
@@ -178,7 +175,9 @@ def _block(a: Assembly, k: Shape, count: int, advance: int, *, last: bool) -> li
         if row == 2:
             w1 = Core(10 if last else 6, "w1 row 2")
             a.vmov(w1, _F_W1)
-        (_unit_stride if k.stride == 1 else _stride_of_two)(a, count, _W02[row], w1, "t" if row == 1 else "b")
+        before = _SUMS if row else (_bias(count),) * count
+        rows = _unit_stride if k.stride == 1 else _stride_of_two
+        rows(a, before, count, _W02[row], w1, "t" if row == 1 else "b")
     _store(a, k, count)
     return ahead
 
@@ -196,8 +195,8 @@ def _columns(a: Assembly, words: int, advance: int) -> None:
     a.ldr(_X0, _ROW.post(advance))
 
 
-def _unit_stride(a: Assembly, count: int, w02: Core, w1: Core, half: str) -> None:
-    """One kernel row of up to five neighbouring outputs."""
+def _unit_stride(a: Assembly, before: Sequence[Core], count: int, w02: Core, w1: Core, half: str) -> None:
+    """One kernel row of up to five neighbouring outputs, added to what was before."""
     even, odd, even_, odd_ = Core(11, "x0 x2"), Core(0, "x1 x3"), Core(12, "x4 x6"), Core(14, "x5 x7")
     pair = Core(1, "x4 x2")
     a.sxtb16(odd, _X0, 8)
@@ -207,49 +206,49 @@ def _unit_stride(a: Assembly, count: int, w02: Core, w1: Core, half: str) -> Non
     if count > 2:
         a.sxtb16(even_, _X4)
     y = _SUMS
-    a.smlad(y[0], even, w02, y[0])
+    a.smlad(y[0], even, w02, before[0])
     a.smlaxy(f"b{half}", y[0], odd, w1, y[0])
     if count > 1:
-        a.smlad(y[1], odd, w02, y[1])
+        a.smlad(y[1], odd, w02, before[1])
         a.smlaxy(f"t{half}", y[1], even, w1, y[1])
     if count > 2:
         a.pkhtb(pair, even, even_)
-        a.smladx(y[2], pair, w02, y[2])
+        a.smladx(y[2], pair, w02, before[2])
         a.smlaxy(f"t{half}", y[2], odd, w1, y[2])
     if count > 3:
         pair = Core(1, "x5 x3")
         a.pkhtb(pair, odd, odd_)
-        a.smladx(y[3], pair, w02, y[3])
+        a.smladx(y[3], pair, w02, before[3])
         a.smlaxy(f"b{half}", y[3], even_, w1, y[3])
     if count > 4:
-        a.smlad(y[4], even_, w02, y[4])
+        a.smlad(y[4], even_, w02, before[4])
         a.smlaxy(f"b{half}", y[4], odd_, w1, y[4])
 
 
-def _stride_of_two(a: Assembly, count: int, w02: Core, w1: Core, half: str) -> None:
-    """One kernel row of up to four outputs, two columns apart."""
+def _stride_of_two(a: Assembly, before: Sequence[Core], count: int, w02: Core, w1: Core, half: str) -> None:
+    """One kernel row of up to four outputs, two columns apart, added to what was before."""
     even, odd, even_ = Core(11, "x0 x2"), Core(0, "x1 x3"), Core(1, "x4 x6")
     a.sxtb16(odd, _X0, 8)
     a.sxtb16(even, _X0)
     y = _SUMS
-    a.smlad(y[0], even, w02, y[0])
+    a.smlad(y[0], even, w02, before[0])
     a.smlaxy(f"b{half}", y[0], odd, w1, y[0])
     if count > 1:
         pair = Core(11, "x4 x2")
         a.sxtb16(even_, _X4)
         a.pkhtb(pair, even, even_)
-        a.smladx(y[1], pair, w02, y[1])
+        a.smladx(y[1], pair, w02, before[1])
         a.smlaxy(f"t{half}", y[1], odd, w1, y[1])
     if count > 2:
         odd = Core(0, "x5 x7")
         a.sxtb16(odd, _X4, 8)
-        a.smlad(y[2], even_, w02, y[2])
+        a.smlad(y[2], even_, w02, before[2])
         a.smlaxy(f"b{half}", y[2], odd, w1, y[2])
     if count > 3:
         even, pair = Core(11, "x8 x10"), Core(1, "x8 x6")
         a.sxtb16(even, _X8)
         a.pkhtb(pair, even_, even)
-        a.smladx(y[3], pair, w02, y[3])
+        a.smladx(y[3], pair, w02, before[3])
         a.smlaxy(f"t{half}", y[3], odd, w1, y[3])
 
 

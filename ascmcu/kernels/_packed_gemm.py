@@ -47,7 +47,6 @@ _GROUP = 4  # output channels that one pass computes
 _EIGHT = 8  # of a long vector: twice as many
 _GAIN = 256
 _ONE_UNROLL = 4
-_MOST_ACC = 1 << 23
 _INT32_LIMIT = 1 << 31
 _TURN_CYCLES, _COPIES_CYCLES, _THREE_COLUMNS = 4, 4, 12
 # Pairs of taps fewer in the code beside a long requantization, for both must fit the instruction cache.
@@ -450,32 +449,39 @@ def unrolling(pairs: int, most: int) -> tuple[int, int, int]:
 
 
 def channel_constants(
-    requant: Requantization, bounds: tuple[I64, I64], tuning: Tuning, *, two_words: bool = False
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    tuning: Tuning,
+    *,
+    two_words: bool = False,
+    gain: int = _GAIN,
 ) -> ChannelConstants | None:
     """Channel constants at one shift for which all channels are exact, or ``None``; so too where accumulators may pass
-    the 2²³ that 256 times them has room for. With ``two_words`` F is there where M alone is not exact.
+    what ``gain`` times them has room for. With ``two_words`` F is there where M alone is not exact.
 
     Kernels are compared by what they make of a layer, in several layouts: results are kept.
     """
     columns = np.stack(bounds).astype(np.int64).tobytes()
-    return _channel_constants(requant, columns, tuning.shift, tuning.dense, two_words)
+    return _channel_constants(requant, columns, tuning.shift, tuning.dense, two_words, gain)
 
 
 @functools.lru_cache(maxsize=1024)
 def _channel_constants(
-    requant: Requantization, columns_of_bounds: bytes, preferred: int, dense: bool, two_words: bool
+    requant: Requantization, columns_of_bounds: bytes, preferred: int, dense: bool, two_words: bool, gain: int
 ) -> ChannelConstants | None:
     lowest, highest = np.frombuffer(columns_of_bounds, np.int64).reshape(2, -1)
     bounds = lowest, highest
     constant = _constant(requant, bounds)
     low, high = (np.where(constant, 0, bound) for bound in bounds)
-    if low.min() <= -_MOST_ACC or high.max() >= _MOST_ACC:
+    if gain * low.min() <= -_INT32_LIMIT or gain * high.max() >= _INT32_LIMIT:
         return None
     signed = requant.low < requant.zero_point and not requant.once
-    shifts = _shifts(np.array(requant.scales)[~constant], preferred)
+    shifts = _shifts(np.array(requant.scales)[~constant] / gain, preferred)
     for with_f in (False, True) if two_words else (False,):
         for shift in shifts:
-            columns = _columns(requant, (low, high), shift, constant, signed=signed, two_words=with_f)
+            columns = _columns(
+                requant, (low, high), shift, constant, signed=signed, two_words=with_f, gain=gain
+            )
             if columns is not None:
                 last = 3 if with_f else 2
                 columns[constant, : last - 1] = 1
@@ -501,9 +507,9 @@ def _constant(requant: Requantization, bounds: tuple[I64, I64]) -> Mask:
 
 def _shifts(scales: npt.NDArray[np.float64], preferred: int) -> list[int]:
     """The four finest shifts whose multipliers are below 2³¹, the one first that other layers have: layers with equal
-    shifts share their code."""
-    largest = scales.max(initial=2.0**-30)
-    finest = min(int(np.floor(7 - np.log2(largest) - 1e-9)), 22)
+    shifts share their code. ``scales`` are those of the sums, gain included."""
+    largest = scales.max(initial=2.0**-38)
+    finest = min(int(np.floor(-1 - np.log2(largest) - 1e-9)), 22)
     return sorted(range(max(finest - 3, 9), finest + 1), key=lambda shift: (shift != preferred, -shift))
 
 
@@ -515,6 +521,7 @@ def _columns(
     *,
     signed: bool,
     two_words: bool,
+    gain: int,
 ) -> I64 | None:
     """Each channel's M, perhaps F, C and perhaps D, if all are exact with this shift."""
     early = np.zeros(len(requant.scales), np.int64)
@@ -526,9 +533,9 @@ def _columns(
     half = 1 << (shift - 1)
     offset, below = half + early, half - early if signed else half + early
     found = (
-        exact_wide_multipliers(requant, bounds, gain=_GAIN, shift=shift, offset=offset, offset_below=below)
+        exact_wide_multipliers(requant, bounds, gain=gain, shift=shift, offset=offset, offset_below=below)
         if two_words
-        else _narrow(requant, bounds, shift, offset, below, constant)
+        else _narrow(requant, bounds, shift, offset, below, constant, gain)
     )
     if found is None:
         return None
@@ -537,13 +544,19 @@ def _columns(
 
 
 def _narrow(
-    requant: Requantization, bounds: tuple[I64, I64], shift: int, offset: I64, below: I64, constant: Mask
+    requant: Requantization,
+    bounds: tuple[I64, I64],
+    shift: int,
+    offset: I64,
+    below: I64,
+    constant: Mask,
+    gain: int,
 ) -> tuple[I64] | None:
     """M alone: one for all channels where they have one scale, if there is one."""
     shifts = np.full(len(requant.scales), shift, np.int64)
     for shared in (True, False) if len(set(requant.scales)) == 1 else (False,):
         multipliers = exact_multipliers(
-            requant, bounds, gain=_GAIN, shift=shifts, offset=offset, offset_below=below, shared=shared
+            requant, bounds, gain=gain, shift=shifts, offset=offset, offset_below=below, shared=shared
         )
         if not np.any(multipliers[~constant] == 0):
             return (multipliers,)

@@ -204,14 +204,7 @@ def _prologue(a: Assembly, finish: Finish, *, two: bool, loops: bool, calls: boo
     call, common = Core(12, "call"), Core(10, "common")
     a.push((*_SAVED, LR))
     a.ldrd(call, common, a.stack_argument(4))
-    if finish.common or finish.signed:
-        if finish.common != "mc":
-            a.vldr(_F_BASE if finish.signed else _F_C, common.at())
-        else:
-            a.vldr(_F_M, common.at())
-            if finish.two_words:
-                a.vldr(_F_F, common.at(4))
-            a.vldr(_F_C, common.at(8 if finish.two_words else 4))
+    load_common(a, finish, common)
     loop_bytes, w_bytes, next_out, next_x, out_step, routine = (
         Core(4 + i, name)
         for i, name in enumerate(("loop bytes", "w bytes", "next out", "next x", "out step", "sums"))
@@ -230,6 +223,19 @@ def _prologue(a: Assembly, finish: Finish, *, two: bool, loops: bool, calls: boo
     for place, value, wanted in kept:
         if wanted:
             a.vmov(place, value)
+
+
+def load_common(a: Assembly, finish: Finish, common: Core) -> None:
+    """What all channels have in common, from where a register points, to s13, s14 and s15."""
+    if not finish.common and not finish.signed:
+        return
+    if finish.common != "mc":
+        a.vldr(_F_BASE if finish.signed else _F_C, common.at())
+        return
+    a.vldr(_F_M, common.at())
+    if finish.two_words:
+        a.vldr(_F_F, common.at(4))
+    a.vldr(_F_C, common.at(8 if finish.two_words else 4))
 
 
 def _turn(a: Assembly) -> tuple[Label, Label]:
@@ -407,8 +413,8 @@ def _two_pairs_by_eight(a: Assembly, i: int, pairs: int) -> None:
     w0, w2, w4 = high_then_low(a01, x, h01), high_then_low(a23, x, h23), high_then_low(a45, x, h45)
     for total, low in ((b01, w0), (b23, w2), (b45, w4)):
         a.smlad(total, x, low, total)
-    h67 = word(11, "H67", 3)
     a.ldr(x_, _X.at(4 * (i + 1 - pairs)))
+    h67 = word(11, "H67", 3)
     h01 = word(14, "H01 of the next pair", 4)
     w6, w0 = high_then_low(a67, x, h67), high_then_low(a01, x_, h01)
     a.smlad(b67, x, w6, b67)
@@ -438,7 +444,13 @@ def _requantize(a: Assembly, finish: Finish, channels: _Rows) -> _Rows:
         for p, (low, high) in enumerate(zip(channels[c], channels[c + 1], strict=True)):
             a.sub(sums[c + 1][p], high, low)
             a.lsl(sums[c][p], low, 8)
-    ys = [tuple(_named(r, f"y{c}", p) for p, r in enumerate(row)) for c, row in enumerate(channels)]
+    return outputs(a, finish, sums)
+
+
+def outputs(a: Assembly, finish: Finish, sums: _Rows) -> _Rows:
+    """Each channel's outputs of its sums, a channel's pixels side by side. What channels have of their own is read from
+    the stream of weights; r0, r10, r11, r12 and r14 are lost."""
+    ys = [tuple(_named(r, f"y{c}", p) for p, r in enumerate(row)) for c, row in enumerate(sums)]
     if finish.two_words:
         _two_word_products(a, finish, sums, ys)
     else:

@@ -60,8 +60,8 @@ class Params(Shape):
 
     @property
     def channel_words(self) -> int:
-        """Constants of one channel: three words of weights, bias, M, C and perhaps D."""
-        return 4 + self.scale_words
+        """Constants of one channel: M, C and perhaps D, the bias, and five words of weights."""
+        return self.scale_words + 6
 
 
 @kernel(
@@ -111,7 +111,7 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     )
     words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
     folded = folded_bias(found, taps.T, bias.values, x)
-    constants = np.concatenate([words, folded[:, np.newaxis], found.columns], axis=1)
+    constants = np.concatenate([found.columns, folded[:, np.newaxis], words], axis=1)
     return Lowered(
         params,
         (("constants", wrap32(constants).astype(np.int32)),),
@@ -145,13 +145,10 @@ def _may_miss(op: DepthwiseConv2D, in_h: int, out_h: int) -> tuple[bool, ...]:
 
 
 def _packed(taps: Array) -> I64:
-    """(channels, 9) → (channels, 3) words of bytes; w1 of the first two kernel rows share the first word."""
-    w = taps.astype(np.int64).reshape(-1, 3, 3) & 0xFF
-    zero = np.zeros_like(w[:, 0, 0])
-    words = (
-        (w[:, 0, 0], w[:, 0, 1], w[:, 0, 2], w[:, 1, 1]),
-        (w[:, 1, 0], w[:, 2, 1], w[:, 1, 2], zero),
-        (w[:, 2, 0], zero, w[:, 2, 2], zero),
-    )
-    packed: I64 = np.stack([a | b << 8 | c << 16 | d << 24 for a, b, c, d in words], axis=1)
+    """(channels, 9) → (channels, 5) words, each with two taps times 256: left and right one of each kernel row, the
+    middle ones of the first two, and that of the last."""
+    w = 256 * taps.astype(np.int64).reshape(-1, 3, 3)
+    pairs = [(w[:, row, 0], w[:, row, 2]) for row in range(3)]
+    pairs += [(w[:, 0, 1], w[:, 1, 1]), (w[:, 2, 1], np.zeros_like(w[:, 2, 1]))]
+    packed: I64 = np.stack([(low & 0xFFFF) | (high & 0xFFFF) << 16 for low, high in pairs], axis=1)
     return packed

@@ -24,6 +24,7 @@ from ascmcu.kernels import (
     _packed_gemm_code,
     _two_mac_add,
     _widen_code,
+    _winograd_code,
     lookup_eights,
 )
 from ascmcu.kernels._packed_gemm_code import (
@@ -46,6 +47,7 @@ from tests.sim.programs import GCC, assemble, needs_gcc
 
 PLAIN = Finish(13, False, -128, 127, False, "", 1)
 RELU = dataclasses.replace(PLAIN, low=0)
+VECTORS = _winograd_code.Vectors(8, 3, 0)
 CLAMPED = dataclasses.replace(PLAIN, low=-5)
 SIGNED = dataclasses.replace(PLAIN, signed=True)
 FINISHES = [
@@ -67,6 +69,7 @@ PIECES: dict[str, tuple[Callable[[Assembly, int], object], int, int, int]] = {
     "2x4": (lambda a, pairs: _packed_gemm_code._two_by_four(a, 24, pairs), 1, 16, 15),
     "1x4": (_packed_gemm_code._one_by_four, 2, 16, 19),
     "1x8": (_packed_gemm_code._one_by_eight, 2, 32, 37),
+    "four pairs by two channels": (lambda a, words: _winograd_code._block(a, VECTORS, words), 1, 16, 16),
     "dense fours": (lambda a, words: [_dense_fours._word(a, i, words) for i in range(words)], 1, 16, 25),
 }
 
@@ -107,11 +110,11 @@ def _time(kernel: int, *, signed: bool = False, stride: int = 1) -> Listing:
 
 # Cycles of one more turn of a loop.
 TURNS: dict[str, tuple[Listing, str, int]] = {
-    "planar 3x3, five outputs": (_planar(), "channels", 118),
-    "planar 3x3, five outputs, signed": (_planar(signed=True), "channels", 131),
-    "planar 3x3, stride 2, four outputs": (_planar(stride=2, last=4, width=12), "channels", 114),
-    "planar 3x3, nine outputs": (_planar(blocks=1, width=12), "channels", 204),
-    "planar 3x3, two rows at the border": (_planar(may_miss=(True, False, True)), "channels", 122),
+    "planar 3x3, five outputs": (_planar(), "channels", 107),
+    "planar 3x3, five outputs, signed": (_planar(signed=True), "channels", 120),
+    "planar 3x3, stride 2, four outputs": (_planar(stride=2, last=4, width=12), "channels", 105),
+    "planar 3x3, nine outputs": (_planar(blocks=1, width=12), "channels", 191),
+    "planar 3x3, two rows at the border": (_planar(may_miss=(True, False, True)), "channels", 111),
     "im2row 3x3, two outputs": (_im2row(3, 1, 2), "channels", 57),
     "im2row 3x3, four outputs": (_im2row(3, 1, 4), "channels", 88),
     "im2row 3x3, four outputs, signed": (_im2row(3, 1, 4, signed=True), "channels", 100),
@@ -127,6 +130,11 @@ TURNS: dict[str, tuple[Listing, str, int]] = {
     "product, four elements": (_mul_fours_code.code(Saturating(13, False, -128, 127)), "fours", 30),
     "widening, four groups of four": (_widen_code.code(), "fours", 25),
     "lookup, eight elements": (lookup_eights.code(), "eights", 30),
+    "columns, four channels of four pairs": (
+        _winograd_code.columns(16, (VECTORS, VECTORS)),
+        "quads",
+        110,
+    ),
     "dense, four words by four channels": (_dense_fours.code(), "fours of words", 104),
 }
 
@@ -168,6 +176,14 @@ def _one_more(
     return found[1] - found[0]
 
 
+@pytest.mark.parametrize(("finish", "cycles"), [(PLAIN, 1765), (CLAMPED, 1765 + 16 * 3), (SIGNED, 1805)])
+def test_sixteen_outputs_by_winograd(finish: Finish, cycles: int) -> None:
+    """Two channels of eight outputs: four passes of three turns of eight pairs of taps each, and what is around."""
+    code, routine = _winograd_code.group(finish, 16, (VECTORS, VECTORS)), _winograd_code.sums(VECTORS)
+    found = _one_more(code, "channels", {"taps": 3}, routines={"winograd_sums": routine})
+    assert found == cycles
+
+
 @pytest.mark.parametrize(
     ("low", "high", "cycles"),
     [
@@ -194,6 +210,7 @@ FORMS: list[Listing] = [
     *(two_by_four(f) for f in FINISHES), *(one_by_eight(f) for f in FINISHES),
     *(two_by_four(PLAIN, PairLoop(unroll, turns, rest, 16))
       for unroll, turns, rest in ((8, True, 0), (6, True, 2), (6, False, 0))),
+    *(_winograd_code.group(f, 16, (VECTORS, VECTORS)) for f in FINISHES if f.channel_step == 1),
     *(one_by_four(Loop(unroll, turns, 1), f) for f in FINISHES for unroll, turns in ((2, False), (4, True))),
 ]  # fmt: skip
 

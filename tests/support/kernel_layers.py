@@ -88,6 +88,20 @@ def _conv(kind: Row) -> Callable[[random.Random], Row]:
     return drawn
 
 
+def _winograd(rng: random.Random) -> Row:
+    """Kernels of three columns and more on maps of eight outputs and more a row."""
+    depth, channels = rng.choice((4, 8, 12, 16)), rng.choice((4, 6, 8, 16, 24))
+    kernel_h, kernel_w = rng.choice(((3, 3), (3, 3), (3, 3), (1, 4), (3, 5), (7, 7), (2, 6), (5, 3)))
+    same, stride = rng.random() < 0.6, rng.choice((1, 1, 2))
+    shape = [1, rng.randint(max(kernel_h, 4), 12), rng.randint(8, 24) + (0 if same else kernel_w - 1), depth]
+    out_h = -(-shape[1] // stride) if same else (shape[1] - kernel_h) // stride + 1
+    out = [1, out_h, shape[2] if same else shape[2] - kernel_w + 1, channels]
+    options = {"padding": int(not same), "strideH": stride, "strideW": 1}
+    inputs = [{"shape": shape}, _weights({}, [channels, kernel_h, kernel_w, depth], 0), {"bias": channels}]
+    act = rng.choice((0, 1, 3))
+    return _row("CONV_2D", inputs, {"shape": out}, fusedActivationFunction=act, **options)
+
+
 def _depthwise(kind: Row, widths: Sequence[int] = _SIZES) -> Callable[[random.Random], Row]:
     def own(depth: int) -> tuple[list[int], int, Row]:
         return [1, depth], depth, {"depthMultiplier": 1}
@@ -225,6 +239,7 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "average_pool2d": _pool("AVERAGE_POOL_2D", {}),
     "conv2d_fours": _conv({}),
     "conv2d_portable": _conv({}),
+    "conv2d_winograd": _winograd,
     "dense_fours": _dense({}),
     "depth_to_space": _depth_to_space,
     "scale_shift": _scale_shift,
@@ -277,8 +292,8 @@ def _lookup_output(op: str) -> Row:
 
 # Of kernels with many parts it takes more layers to tell what each costs.
 _MANY = (
-    "average_pool2d", "conv2d_fours", "conv2d_portable", "depthwise_im2row", "depthwise_portable", "float_conv2d",
-    "float_depthwise_conv2d", "float_unary", "lookup",
+    "average_pool2d", "conv2d_fours", "conv2d_portable", "conv2d_winograd", "depthwise_im2row", "depthwise_portable",
+    "float_conv2d", "float_depthwise_conv2d", "float_unary", "lookup",
 )  # fmt: skip
 
 
