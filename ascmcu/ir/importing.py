@@ -68,5 +68,8 @@ class ImportContext(Protocol):
     def error(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
         """A ModelError that names this operator, its index and ``tensor``."""
 
+    def damage(self, what: str, tensor: Tensor | None = None, **context: Any) -> ModelError:
+        """The same, where no converter writes such an operator."""
+
     def require_dtype(self, tensor: Tensor, *allowed: DType) -> None:
         """Raise a ModelError unless the tensor has one of the types."""

@@ -7,6 +7,7 @@ common.cc and quantization_util.cc of LiteRT 2.3.0; gemmlowp fixedpoint/fixedpoi
 
 from __future__ import annotations
 
+import functools
 import math
 from typing import Any
 
@@ -165,6 +166,68 @@ def _newton_reciprocal(half_denominator: I64) -> I64:
 def one_over_one_plus_x(a: I64) -> I64:
     """gemmlowp ``one_over_one_plus_x_for_x_in_0_1`` on Q0.31."""
     return _saturate(_newton_reciprocal(_rounding_half_sum(a, INT32_MAX)) << 1)
+
+
+def _shifted_up(x: I64, exponent: I64) -> I64:
+    """gemmlowp ``SaturatingRoundingMultiplyByPOT`` of an exponent that is not negative."""
+    return _saturate(x << exponent)
+
+
+_QUARTER = 1 << 23  # Q6.25
+_ROOT_OF_HALF, _FOURTH_ROOT_OF_HALF, _LOG_2 = 1518500250, 1805811301, 1488522236
+_ALPHA_N, _ALPHA_D, _ALPHA_I, _ALPHA_F = 117049297, 127690142, 1057819769, 638450708
+
+
+def log_of_sum(z: I64) -> I64:
+    """gemmlowp-style ``log_x_for_x_greater_than_or_equal_to_1``: Q12.19 in, Q5.26 out (tflite common.h)."""
+    zeros = leading_zeros(z)
+    halved = _MUL(z, _ROOT_OF_HALF)
+    headroom = leading_zeros(halved) - 1
+    r = np.minimum(_shifted_up(_MUL(z << (zeros - 1), _ROOT_OF_HALF), np.asarray(1)), _shifted_up(z, headroom))
+    power = np.maximum(((12 - zeros) << 25) + _QUARTER, ((12 - headroom) << 25) - _QUARTER)
+    p = _rounding_half_sum(r, _FOURTH_ROOT_OF_HALF)
+    q = 2 * (r - _FOURTH_ROOT_OF_HALF)
+    square = _MUL(q, q)
+    numerator = _MUL(q, r) + _MUL(_MUL(q, square), _ALPHA_N)
+    denominator = _MUL(p, _ALPHA_I + q + _MUL(square, _ALPHA_D)) + _MUL(q, _ALPHA_F)
+    quotient = _MUL(rounding_divide_by_pot(numerator, 6), one_over_one_plus_x(denominator))
+    return _shifted_up(_MUL(power, _LOG_2) + quotient, np.asarray(1))
+
+
+def leading_zeros(x: I64) -> I64:
+    """Of each non-negative int32."""
+    return np.asarray(np.vectorize(lambda v: 32 - int(v).bit_length(), otypes=[np.int64])(x))
+
+
+@functools.cache
+def inverse_root(value: int) -> tuple[int, int]:
+    """``GetInvSqrtQuantizedMultiplierExp``: mantissa (Q0.31) and right shift of 1 / √value for a positive int32."""
+    if value <= 1:
+        return INT32_MAX, 0
+    shift = 11
+    while value >= 1 << 29:
+        value, shift = value // 4, shift + 1
+    pairs = (32 - value.bit_length() - 1) // 2 - 1
+    shift -= pairs
+    root = _newton_root(value << (2 * pairs))
+    return root << max(-shift, 0), max(shift, 0)
+
+
+def _newton_root(value: int) -> int:
+    """Five steps of Newton's towards 1 / √value in Q3.28, then times √2 / 2."""
+
+    def product(a: int, b: int) -> int:
+        return int(_MUL(np.array(a), b))
+
+    def saturated(x: int) -> int:
+        return max(INT32_MIN, min(INT32_MAX, x))
+
+    half = int(rounding_divide_by_pot(np.array(value >> 1), 1))
+    x = 1 << 28
+    for _ in range(5):
+        cube = saturated(product(product(x, x), x) << 6)
+        x = saturated((product((1 << 28) + (1 << 27), x) - product(half, cube)) << 3)
+    return product(x, _ROOT_OF_HALF)
 
 
 def clamp(x: Any, low: int, high: int) -> Any:

@@ -14,11 +14,16 @@ from ascmcu.ir.op import Inputs, TensorType, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, DType, Quantization, Tensor
 from ascmcu.ops import _lstm, _quant, _scales
-from ascmcu.ops._fixed import I64, multiply_by_quantized_multiplier, rounding_divide_by_pot, wrap32
+from ascmcu.ops._fixed import (
+    I64,
+    inverse_root,
+    multiply_by_quantized_multiplier,
+    rounding_divide_by_pot,
+    wrap32,
+)
 from ascmcu.ops._fixed16 import ONE, logistic, saturate16, tanh, wrap16
 from ascmcu.ops.lstm_output import LstmOutput
 from ascmcu.ops.reshape import Reshape
-from ascmcu.ops.rsqrt import inverse_root
 
 Fixed = tuple[int, int]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SLICE, STRIDED_SLICE, SPLIT, SPLIT_V, UNPACK: parts of a tensor."""
+"""SLICE, STRIDED_SLICE, SPLIT, SPLIT_V, UNPACK: parts of a tensor; REVERSE_V2: all of it backwards."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from ascmcu.ops.reshape import Reshape
 Ints = tuple[int, ...]
 
 
-@register("SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK")
+@register("SLICE", "STRIDED_SLICE", "SPLIT", "SPLIT_V", "UNPACK", "REVERSE_V2")
 @dataclass(frozen=True)
 class Slice(Op):
     """y[i] = x[begin + i × stride] along every axis, ``size`` elements each; strides may be negative."""
@@ -119,21 +119,19 @@ def _import_slice(ctx: ImportContext, x: Tensor) -> list[Part]:
 def _import_strided_slice(ctx: ImportContext, x: Tensor) -> list[Part]:
     begin, end, strides = ([int(v) for v in ctx.const(i).reshape(-1)] for i in (1, 2, 3))
     masks = {name: int(ctx.option(name, 0)) for name in ("BeginMask", "EndMask", "ShrinkAxisMask")}
-    if int(ctx.option("EllipsisMask", 0)) or int(ctx.option("NewAxisMask", 0)):
-        raise ctx.error("ellipsis and new-axis masks are not supported", x)
     begins, sizes, steps = [], [], []
-    for axis, extent in enumerate(x.shape):
-        if axis >= len(begin):
+    for extent, entry in zip(x.shape, _entries(ctx, x, len(begin)), strict=True):
+        if entry is None:
             b, n, s = 0, extent, 1
-        elif masks["ShrinkAxisMask"] >> axis & 1:
-            b, n, s = begin[axis] + (extent if begin[axis] < 0 else 0), 1, 1
+        elif masks["ShrinkAxisMask"] >> entry & 1:
+            b, n, s = begin[entry] + (extent if begin[entry] < 0 else 0), 1, 1
         else:
-            s = strides[axis]
+            s = strides[entry]
             if s == 0:
                 raise ctx.error("stride must not be zero", x, found=strides)
             part = slice(
-                None if masks["BeginMask"] >> axis & 1 else begin[axis],
-                None if masks["EndMask"] >> axis & 1 else end[axis],
+                None if masks["BeginMask"] >> entry & 1 else begin[entry],
+                None if masks["EndMask"] >> entry & 1 else end[entry],
                 s,
             )
             chosen = range(*part.indices(extent))
@@ -142,6 +140,25 @@ def _import_strided_slice(ctx: ImportContext, x: Tensor) -> list[Part]:
         sizes.append(n)
         steps.append(s)
     return [(tuple(begins), tuple(sizes), tuple(steps), ctx.outputs[0])]
+
+
+def _entries(ctx: ImportContext, x: Tensor, count: int) -> list[int | None]:
+    """For each axis of the input, which of the ``count`` entries of begin and end is its own; ``None`` for all of it.
+
+    An ellipsis stands for as many axes as are missing; a new axis is none of the input's.
+    """
+    ellipsis, new = int(ctx.option("EllipsisMask", 0)), int(ctx.option("NewAxisMask", 0))
+    own = [i for i in range(count) if ellipsis >> i & 1 or not new >> i & 1]
+    gaps = [i for i in own if ellipsis >> i & 1]
+    missing = len(x.shape) - (len(own) - len(gaps))
+    if len(gaps) > 1 or missing < 0:
+        raise ctx.damage(
+            "the entries do not fit the axes", x, expected=f"up to {len(x.shape)}, one ellipsis", found=count
+        )
+    entries: list[int | None] = []
+    for i in own:
+        entries += [None] * missing if i in gaps else [i]
+    return entries if gaps else [*entries, *[None] * missing]
 
 
 def _import_split(ctx: ImportContext, x: Tensor) -> list[Part]:
@@ -166,7 +183,16 @@ def _import_unpack(ctx: ImportContext, x: Tensor) -> list[Part]:
     return [_along(x, axis, i, 1, output) for i, output in enumerate(ctx.outputs)]
 
 
+def _import_reverse(ctx: ImportContext, x: Tensor) -> list[Part]:
+    axes = {_axis(ctx, int(v), x) for v in ctx.const(1).reshape(-1)}
+    backwards = [axis in axes for axis in range(len(x.shape))]
+    begin = tuple(extent - 1 if back else 0 for extent, back in zip(x.shape, backwards, strict=True))
+    strides = tuple(-1 if back else 1 for back in backwards)
+    return [(begin, x.shape, strides, ctx.outputs[0])]
+
+
 _IMPORTERS = {
+    "REVERSE_V2": _import_reverse,
     "SLICE": _import_slice,
     "STRIDED_SLICE": _import_strided_slice,
     "SPLIT": _import_split,

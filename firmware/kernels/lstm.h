@@ -87,36 +87,6 @@ static inline int32_t lstm_tanh(int32_t x, const int32_t bits)
     return x == 0 ? 0 : (x < 0 ? -magnitude : magnitude);
 }
 
-/* 1 / sqrt(value) for a positive value: mantissa in Q0.31, and how far it is shifted right. */
-static inline int32_t lstm_inverse_root(int32_t value, int32_t *shift)
-{
-    *shift = 0;
-    if (value <= 1) {
-        return INT32_MAX;
-    }
-    *shift = 11;
-    while (value >= (int32_t)1 << 29) {
-        value /= 4;
-        ++*shift;
-    }
-    const int32_t pairs = (leading_zeros((uint32_t)value) - 1) / 2 - 1;
-    *shift -= pairs;
-    value = (int32_t)((uint32_t)value << (2 * pairs));
-    const int32_t half = rounding_divide_by_pot(value >> 1, 1);
-    int32_t x = (int32_t)1 << 28;
-    for (int32_t step = 0; step < 5; ++step) {
-        const int32_t cube = saturate_i64((int64_t)doubling_high_mul(doubling_high_mul(x, x), x) * 64);
-        const int32_t change = doubling_high_mul((1 << 28) + (1 << 27), x) - doubling_high_mul(half, cube);
-        x = saturate_i64((int64_t)change * 8);
-    }
-    x = doubling_high_mul(x, 1518500250);
-    if (*shift < 0) {
-        x = (int32_t)((uint32_t)x << -*shift);
-        *shift = 0;
-    }
-    return x;
-}
-
 /* A gate's sums to mean 0 and variance 1, times the coefficients, plus the bias; `guard` stands for a variance of 0. */
 static inline void lstm_normalize(int16_t *gate, int32_t cells, const int16_t *coefficients, const int32_t *bias,
     int32_t multiplier, int32_t shift, int32_t guard)
@@ -131,7 +101,7 @@ static inline void lstm_normalize(int16_t *gate, int32_t cells, const int16_t *c
     const int64_t scaled = squares * ((1 << 20) / cells) - (int64_t)mean * mean;
     const int32_t variance = (int32_t)(scaled / (1 << 20));
     int32_t right = 0;
-    const int32_t inverse = lstm_inverse_root(variance < 1 ? guard : variance, &right);
+    const int32_t inverse = inverse_root(variance < 1 ? guard : variance, &right);
     for (int32_t i = 0; i < cells; ++i) {
         const int32_t centred = 1024 * gate[i] - mean;
         const uint32_t rescaled = (uint32_t)multiply_by_quantized_multiplier(centred, inverse, -right);

@@ -112,11 +112,17 @@ static inline int32_t saturate_i64(int64_t value)
     return value > INT32_MAX ? INT32_MAX : (value < INT32_MIN ? INT32_MIN : (int32_t)value);
 }
 
+/* Half of the sum, halves away from zero (gemmlowp RoundingHalfSum). */
+static inline int32_t rounded_half_sum(int32_t a, int32_t b)
+{
+    const int64_t sum = (int64_t)a + b;
+    return (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+}
+
 /* gemmlowp one_over_one_plus_x_for_x_in_0_1 on Q0.31: three Newton-Raphson steps. */
 static inline int32_t one_over_one_plus_x(int32_t a)
 {
-    const int64_t sum = (int64_t)a + INT32_MAX;
-    const int32_t half_denominator = (int32_t)((sum + (sum >= 0 ? 1 : -1)) / 2);
+    const int32_t half_denominator = rounded_half_sum(a, INT32_MAX);
     int32_t x = 1515870810 + doubling_high_mul(half_denominator, -1010580540); /* 48/17 - 32/17 d, Q2.29 */
     for (int32_t step = 0; step < 3; ++step) {
         const int32_t one_minus = ((int32_t)1 << 29) - doubling_high_mul(half_denominator, x);
@@ -133,6 +139,61 @@ static inline int32_t leading_zeros(uint32_t x)
         ++count;
     }
     return count;
+}
+
+/* x 2^exponent, saturated; exponent is 0 ... 31. */
+static inline int32_t shift_up(int32_t x, int32_t exponent)
+{
+    return saturate_i64((int64_t)x * ((int64_t)1 << exponent));
+}
+
+/* The natural logarithm of 1 or more: Q12.19 in, Q5.26 out (tflite log_x_for_x_greater_than_or_equal_to_1). */
+static inline int32_t log_of_sum(int32_t z)
+{
+    const int32_t zeros = leading_zeros((uint32_t)z);
+    const int32_t headroom = leading_zeros((uint32_t)doubling_high_mul(z, 1518500250)) - 1;
+    const int32_t above = shift_up(doubling_high_mul(shift_up(z, zeros - 1), 1518500250), 1);
+    const int32_t r = min_i32(above, shift_up(z, headroom));
+    const int32_t first = (12 - zeros) * (1 << 25) + (1 << 23);
+    const int32_t second = (12 - headroom) * (1 << 25) - (1 << 23);
+    const int32_t p = rounded_half_sum(r, 1805811301);
+    const int32_t q = 2 * (r - 1805811301);
+    const int32_t square = doubling_high_mul(q, q);
+    const int32_t numerator = doubling_high_mul(q, r) + doubling_high_mul(doubling_high_mul(q, square), 117049297);
+    const int32_t denominator =
+        doubling_high_mul(p, 1057819769 + q + doubling_high_mul(square, 127690142)) + doubling_high_mul(q, 638450708);
+    const int32_t quotient = doubling_high_mul(rounding_divide_by_pot(numerator, 6), one_over_one_plus_x(denominator));
+    return shift_up(doubling_high_mul(first > second ? first : second, 1488522236) + quotient, 1);
+}
+
+/* 1 / sqrt(value) for a positive value: mantissa in Q0.31, and how far it is shifted right. */
+static inline int32_t inverse_root(int32_t value, int32_t *shift)
+{
+    *shift = 0;
+    if (value <= 1) {
+        return INT32_MAX;
+    }
+    *shift = 11;
+    while (value >= (int32_t)1 << 29) {
+        value /= 4;
+        ++*shift;
+    }
+    const int32_t pairs = (leading_zeros((uint32_t)value) - 1) / 2 - 1;
+    *shift -= pairs;
+    value = (int32_t)((uint32_t)value << (2 * pairs));
+    const int32_t half = rounding_divide_by_pot(value >> 1, 1);
+    int32_t x = (int32_t)1 << 28;
+    for (int32_t step = 0; step < 5; ++step) {
+        const int32_t cube = saturate_i64((int64_t)doubling_high_mul(doubling_high_mul(x, x), x) * 64);
+        const int32_t change = doubling_high_mul((1 << 28) + (1 << 27), x) - doubling_high_mul(half, cube);
+        x = saturate_i64((int64_t)change * 8);
+    }
+    x = doubling_high_mul(x, 1518500250);
+    if (*shift < 0) {
+        x = (int32_t)((uint32_t)x << -*shift);
+        *shift = 0;
+    }
+    return x;
 }
 
 /* (acc + count / 2) / count with halves away from zero, as AveragePool rounds. */
