@@ -80,6 +80,7 @@ def export(
     states: Sequence[str] = (),
     prefix: str = "",
     selftest: bool = False,
+    instances: bool = False,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -99,6 +100,7 @@ def export(
         states: as in ``compile_model``.
         prefix: of a library's symbols, macros, files and CMake target, in place of ``model``.
         selftest: a library has ``model_selftest()``, by which another build of it proves its bits.
+        instances: what a library remembers lies in structs of the caller's, so that several tasks can run it.
         progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
@@ -107,11 +109,12 @@ def export(
     """
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
-    Form(prefix, selftest).check(output)
+    Form(prefix, selftest, instances).check(output)
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
-        weights=weights, prefix=prefix, selftest=selftest, progress=progress,
+        weights=weights, prefix=prefix, selftest=selftest, instances=instances,
+        progress=progress,
     )  # fmt: skip
 
 
@@ -127,6 +130,7 @@ def build(
     weights: Weights = "auto",
     prefix: str = "",
     selftest: bool = False,
+    instances: bool = False,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Build a compiled model for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -140,7 +144,7 @@ def build(
             expected="--weights auto or flash",
             hint="their sections are .rodata.weights.*",
         )
-    form = Form(prefix, selftest)
+    form = Form(prefix, selftest, instances)
     form.check(output)
     target = boards.load(board)
     folder = Path(folder)

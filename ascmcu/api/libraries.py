@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ascmcu.api.compiling import Compiled
 from ascmcu.boards import Board
-from ascmcu.codegen import library
+from ascmcu.codegen import instances, library
 from ascmcu.codegen.contract import Contract, Measured
 from ascmcu.codegen.prefix import Renaming, checked
 from ascmcu.errors import InputError, ToolError
@@ -29,10 +29,12 @@ class Form:
     Attributes:
         prefix: of its symbols, macros, files and CMake target; empty for ``model``.
         selftest: with ``selftest.c``.
+        instances: what it remembers lies in structs of the caller's, so that tasks can run the same network.
     """
 
     prefix: str = ""
     selftest: bool = False
+    instances: bool = False
 
     def check(self, output: str) -> None:
         """Refuse what the output cannot have.
@@ -40,7 +42,10 @@ class Form:
         Raises:
             InputError: a firmware has no prefix and no self-test; the prefix is no name in C.
         """
-        for option, given in (("--prefix", self.prefix), ("--selftest", self.selftest)):
+        options = {
+            "--prefix": self.prefix, "--selftest": self.selftest, "--instances": self.instances,
+        }  # fmt: skip
+        for option, given in options.items():
             if given and output != "library":
                 raise InputError(
                     f"{option} is for a library", found=f"--format {output}", hint="add --format library"
@@ -63,16 +68,21 @@ def write_library(
     Raises:
         ToolError: a self-test is wanted, and the cross compiler that works it out is missing.
     """
-    proven = _proven(folder, plan, board, optimize, form)
     sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.[ch]")}
-    files = sources | _contract(manifest, plan, sources, proven).in_headers(sources)
+    proven = _proven(sources, plan, board, optimize, form)
+    contract = dataclasses.replace(_contract(manifest, plan, sources, proven), instances=form.instances)
+    files = sources | contract.in_headers(sources)
     if form.selftest and proven is not None:
         files |= proven.test.files()
+    if form.instances:
+        files = instances.in_structs(files)
     files |= library.files(
         compiled.name, compiled.sha256, plan, (manifest.inputs, manifest.outputs), manifest.flash_bytes["weights"],
         compiled.features, (cmsis_dsp.C_FILES, cmsis_dsp.VERSION), files.values(), prefix=form.prefix,
-        selftest=form.selftest,
+        selftest=form.selftest, in_structs=form.instances,
     )  # fmt: skip
+    if form.instances:
+        files["README.md"] = instances.told(files["README.md"], files)
     if form.prefix:
         files = Renaming.of(files, form.prefix).library(files)
     for name in sources:
@@ -80,16 +90,18 @@ def write_library(
     for name, content in files.items():
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).write_text(content, encoding="utf-8")
-    return dataclasses.replace(manifest, prefix=form.prefix)
+    return dataclasses.replace(manifest, prefix=form.prefix, instances=form.instances)
 
 
-def _proven(folder: Path, plan: Plan, board: Board, optimize: gcc.Optimize, form: Form) -> Proven | None:
+def _proven(
+    sources: dict[str, str], plan: Plan, board: Board, optimize: gcc.Optimize, form: Form
+) -> Proven | None:
     """What a run of the self-tests found; nothing without a compiler, which only a self-test needs."""
     # The simulator takes as long to import as a firmware's export takes as a whole.
     from ascmcu.api.proving import prove
 
     try:
-        return prove(folder, plan, board, optimize)
+        return prove(sources, plan, board, optimize, in_structs=form.instances)
     except ToolError:
         if form.selftest:
             raise

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from ascmcu import boards, scratch
-from ascmcu.codegen import selftest
+from ascmcu.codegen import instances, selftest
 from ascmcu.codegen.selftest import SelfTest
 from ascmcu.errors import GeneratedCodeError
 from ascmcu.ir import interp
@@ -41,19 +41,27 @@ class Proven:
     conditions: str
 
 
-def prove(folder: Path, plan: Plan, board: boards.Board, optimize: gcc.Optimize) -> Proven:
-    """Build and run the self-tests of the sources in ``folder``.
+def prove(
+    sources: Mapping[str, str],
+    plan: Plan,
+    board: boards.Board,
+    optimize: gcc.Optimize,
+    *,
+    in_structs: bool = False,
+) -> Proven:
+    """Build and run the self-tests of a library's generated C, by file name.
+
+    ``in_structs``: in its form with instances.
 
     Raises:
         ToolError: no cross compiler.
         GeneratedCodeError: the code does not compile, or an integer network gives other bits than the interpreter.
     """
-    test = selftest.of_plan(plan, frontend=(folder / "frontend.c").is_file())
+    test = selftest.of_plan(plan, frontend="frontend.c" in sources)
     level = gcc.LEVELS[optimize]
+    files = {**sources, **test.files()}
     with scratch.folder() as place:
-        for source in folder.glob("*.[ch]"):
-            (place / source.name).write_bytes(source.read_bytes())
-        for name, text in test.files().items():
+        for name, text in (instances.in_structs(files) if in_structs else files).items():
             (place / name).write_text(text, encoding="utf-8")
         elf = build_proof(place, level).elf
         waits = board.clock.wait_states

@@ -54,6 +54,10 @@ from ascmcu.cli.numbers import Bytes
     "--selftest", is_flag=True, help="Give a library a function that proves its bits in your build."
 )
 @click.option(
+    "--instances", is_flag=True,
+    help="Keep a library's variables in structs of yours, so that several tasks can run the network.",
+)  # fmt: skip
+@click.option(
     "--state", "states", multiple=True, metavar="IN:OUT",
     help="Input IN takes what output OUT gave in the step before. Names or numbers. Can be repeated.",
 )  # fmt: skip
@@ -77,8 +81,8 @@ from ascmcu.cli.numbers import Bytes
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
-    prefix: str, selftest: bool, states: tuple[str, ...], max_ram: int | None, weights: Any, limits: tuple[str, ...],
-    as_json: bool,
+    prefix: str, selftest: bool, instances: bool, states: tuple[str, ...], max_ram: int | None, weights: Any,
+    limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
@@ -92,7 +96,8 @@ def command(
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
             optimize=optimize, output=output, max_ram_bytes=max_ram, weights=weights,
-            states=states, prefix=prefix, selftest=selftest, progress=progress,
+            states=states, prefix=prefix, selftest=selftest, instances=instances,
+        progress=progress,
         )  # fmt: skip
     for notice in result.notices:
         click.echo(notice, err=True)

@@ -138,6 +138,7 @@ class Contract:
         has_states: whether something in them lives on from one inference to the next.
         code: the generated C, which says what it uses.
         figures: what was measured, None where there was no compiler.
+        instances: what the network remembers lies in structs of the caller's.
     """
 
     inputs: Sequence[Tensor]
@@ -145,6 +146,7 @@ class Contract:
     has_states: bool
     code: str
     figures: Measured | None = None
+    instances: bool = False
 
     @property
     def ends(self) -> tuple[End, ...]:

@@ -65,14 +65,19 @@ class Renaming:
                 code = re.sub(f"{_COMMENT}|{_STRING}", " ", text, flags=re.DOTALL)
                 found |= dict.fromkeys(_OWN.findall(code))
         names = {name: _renamed(name, prefix) for name in found if name not in _SHARED}
-        return Renaming(prefix, names, {name: _file(name, prefix) for name in files})
+        return Renaming(prefix, names, {name: file_name(name, prefix) for name in files})
 
     def text(self, text: str) -> str:
         """A text of the library with the new names; what stands in quotes stays, but for names of files."""
         for old, new in self.files.items():
             if old != new:
                 text = re.sub(rf"(?<![\w./-]){re.escape(old)}\b", new, text)
+        text = re.sub(r"\bstruct (model|frontend)\b", lambda found: f"struct {self._struct(found[1])}", text)
         return re.sub(rf"{_STRING}|\b\w+\b", lambda found: self.names.get(found[0], found[0]), text)
+
+    def _struct(self, tag: str) -> str:
+        """An instance of the network has the prefix alone as its name."""
+        return self.prefix if tag == "model" else f"{self.prefix}_{tag}"
 
     def library(self, files: Mapping[str, str]) -> dict[str, str]:
         """All files under their new names."""
@@ -84,9 +89,10 @@ def _renamed(name: str, prefix: str) -> str:
     return f"{begin}_{name}" if name.lower().startswith(_PARTS) else begin + name[len("model") :]
 
 
-def _file(name: str, prefix: str) -> str:
+def file_name(name: str, prefix: str) -> str:
+    """A file of the library under its prefix, if it has one."""
     stem, dot, ending = name.rpartition(".")
-    if ending not in ("c", "h") or "/" in name:
+    if not prefix or ending not in ("c", "h") or "/" in name:
         return name
     return f"{prefix}{dot}{ending}" if stem == "model" else f"{prefix}_{stem}{dot}{ending}"
 
@@ -117,12 +123,14 @@ def common_names(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
     """
     made = {}
     for common in ("model", "frontend"):
-        own = _file(f"{common}.h", prefix)
+        own = file_name(f"{common}.h", prefix)
         if own not in headers:
             continue
-        code = re.sub(f"{_COMMENT}|{_STRING}", " ", headers[own], flags=re.DOTALL)
+        code = re.sub(rf"{_COMMENT}|{_STRING}|\bstruct \w+", " ", headers[own], flags=re.DOTALL)
         capital = prefix.upper()
-        found = dict.fromkeys(re.findall(rf"\b(?:{prefix}_[a-z]\w*|{capital}_[A-Z]\w*)\b", code))
+        found = dict.fromkeys(
+            re.findall(rf"\b(?:{prefix}_[a-z]\w*|{capital}_[A-Z]\w*)\b", code) if prefix else ()
+        )
         lines = [f'#include "../{own}"', ""]
         for name in found:
             rest = name[len(prefix) + 1 :]

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ascmcu.codegen import board as board_code
+from ascmcu.codegen.instances import single
 from ascmcu.codegen.prefix import common_names
 from ascmcu.runners._process import ProcessRunner
 from ascmcu.runners.base import RunnerFacts
@@ -47,9 +48,16 @@ class HostRunner(ProcessRunner):
             return
         (folder / "host").mkdir(exist_ok=True)
         files = {CONFIG: board_code.files(self.target.board)[CONFIG]}
-        if prefix := self.target.manifest.prefix:
+        manifest = self.target.manifest
+        if manifest.prefix or manifest.instances:
             headers = {p.name: p.read_text(encoding="utf-8") for p in folder.glob("*.h")}
-            files |= common_names(headers, prefix)
+            files |= common_names(headers, manifest.prefix)
+            if manifest.instances:
+                one = single(headers, manifest.prefix)
+                files |= {
+                    name: files[name] + one[name] if name in files and name.endswith(".h") else one[name]
+                    for name in one
+                }
         for name, text in files.items():
             (folder / "host" / name).write_text(text, encoding="utf-8")
 

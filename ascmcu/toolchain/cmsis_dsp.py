@@ -55,7 +55,7 @@ NOTHING = CmsisDsp((), (), "none")
 
 def needed_by(header: str) -> bool:
     """Whether a front end is built with CMSIS-DSP, by the text of its ``frontend.h``."""
-    return re.search(r"#define FRONTEND_N_FFT \d+", header) is not None
+    return re.search(r"#define (?:\w+_)?FRONTEND_N_FFT \d+", header) is not None
 
 
 def sources() -> CmsisDsp:

@@ -291,7 +291,7 @@ def _units(
 ) -> list[_Unit]:
     firmware = paths.firmware()
     socs = [firmware / "soc" / part for part in parts]
-    folders = (folder, *((folder / "host",) if "host" in parts else ()), firmware, firmware / "app")
+    folders = (*((folder / "host",) if "host" in parts else ()), folder, firmware, firmware / "app")
     includes = tuple(f"-I{p}" for p in (*folders, firmware / "kernels", *socs))
     common = (*WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
     if profile:
@@ -302,7 +302,8 @@ def _units(
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
-    if frontend and cmsis_dsp.needed_by(_own(folder, "frontend.h").read_text(encoding="utf-8")):
+    headers = [path.read_text(encoding="utf-8") for path in folder.glob("*frontend.h")]
+    if frontend and any(map(cmsis_dsp.needed_by, headers)):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
         units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
@@ -312,8 +313,8 @@ def _units(
 
 
 def _own(folder: Path, name: str) -> Path:
-    """A file of the network; of a library with a prefix what gives it the common name, which lies in ``host``."""
-    return folder / name if (folder / name).is_file() else folder / "host" / name
+    """A file of the network; of a library with a prefix or instances what gives it the common form, in ``host``."""
+    return folder / "host" / name if (folder / "host" / name).is_file() else folder / name
 
 
 def _object_name(source: Path) -> str:

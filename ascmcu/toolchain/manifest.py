@@ -91,7 +91,8 @@ class Manifest:
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
     the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
     as heard, for a network of one. ``files`` are all that the export made, by their paths in its folder: what else lies
-    there is the user's. ``prefix`` is that of a library's names and files.
+    there is the user's. ``prefix`` is that of a library's names and files; with ``instances`` it
+    keeps nothing in static RAM.
     """
 
     version: int
@@ -123,6 +124,7 @@ class Manifest:
     detection: Detection | None = None
     files: tuple[str, ...] = ()
     prefix: str = ""
+    instances: bool = False
 
     def __repr__(self) -> str:
         return (

@@ -2,7 +2,8 @@
 """What tests take from outside the repository: models, recordings, inputs. A test whose file is missing skips.
 
 Models come from the folder that ``ASCMCU_MODELS`` names, else from the cache, where ``tools/fetch_models`` puts them;
-recordings and inputs from the folders that ``ASCMCU_DATASETS`` and ``ASCMCU_CASES`` name.
+recordings and inputs from the folders that ``ASCMCU_DATASETS`` and ``ASCMCU_CASES`` name; the kernel of FreeRTOS from
+the one that ``ASCMCU_FREERTOS`` names, else from the cache.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import pytest
 from ascmcu import paths
 
 MODELS, DATASETS, CASES = "ASCMCU_MODELS", "ASCMCU_DATASETS", "ASCMCU_CASES"
+FREERTOS = "ASCMCU_FREERTOS"
 
 
 def models() -> Path:
@@ -37,12 +39,20 @@ def case(name: str) -> Path:
     return Path(os.environ.get(CASES) or paths.cache() / "cases") / name
 
 
+def freertos() -> Path:
+    """The folder of FreeRTOS's kernel; it need not be there."""
+    return Path(os.environ.get(FREERTOS) or paths.cache() / "freertos")
+
+
 def missing(*wanted: Path) -> str:
     """Why a test that wants these cannot run; empty when all are there."""
     absent = [path for path in wanted if not path.exists()]
     if not absent:
         return ""
     names = ", ".join(sorted(path.name for path in absent))
+    if all(path.is_relative_to(freertos()) for path in absent):
+        fetched = "`tools/fetch_models --list freertos` fetches it"
+        return f"FreeRTOS's {names} is not here: {fetched}, or {FREERTOS} names its folder"
     if all(path.parent == models() for path in absent):
         return f"{names} is not here: tools/fetch_models fetches it, or {MODELS} names its folder"
     variable = DATASETS if absent[0].is_relative_to(dataset("")) else CASES

@@ -16,6 +16,7 @@ from pathlib import Path
 from ascmcu import paths
 from ascmcu.features import spec as feature_specs
 from ascmcu.toolchain import cmsis_dsp
+from ascmcu.toolchain.proof import own_source, write_single
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -26,7 +27,7 @@ _LANGUAGE = ("-ffp-contract=off", "-ffunction-sections", "-fdata-sections", "-fn
 # Debian's newlib, and picolibc, each with a folder for each kind of core.
 _NEWLIB_HEADERS = "/usr/lib/arm-none-eabi/include"
 _PICOLIBC = Path("/usr/lib/picolibc/arm-none-eabi")
-_SCRIPT = """
+SCRIPT = """
 MEMORY {{ code (rx) : ORIGIN = {code}, LENGTH = 4M  data (rw) : ORIGIN = {data}, LENGTH = 3M }}
 SECTIONS {{
   .text : {{ KEEP(*(.vectors)) *(.text*) *(.rodata*) . = ALIGN(4); }} > code
@@ -133,11 +134,11 @@ def check(library: Path, point: Point, scratch: Path) -> str:
         elf = _built(library, point, scratch)
     except subprocess.CalledProcessError as error:
         return f"{Path(error.cmd[0]).name}: {_first_error(error.stderr)}"
-    said = _run(elf, CORES[point.core])
+    said = run(elf, CORES[point.core])
     return "passed" if said.split()[-2:] == ["passed", "1"] else f"QEMU: {said.strip()[-200:] or 'nothing'}"
 
 
-def _run(elf: Path, core: Core) -> str:
+def run(elf: Path, core: Core) -> str:
     command = [
         *(QEMU, "-M", core.machine, "-display", "none", "-monitor", "none", "-serial", "none"),
         *("-semihosting-config", "enable=on,target=native", "-kernel", str(elf)),
@@ -160,11 +161,13 @@ def _built(library: Path, point: Point, scratch: Path) -> Path:
     frontend = (library / "frontend.c").is_file()
     with_dsp = frontend and cmsis_dsp.needed_by((library / "frontend.h").read_text())
     dsp = cmsis_dsp.sources() if with_dsp else cmsis_dsp.NOTHING
-    includes = [f"-I{library}", f"-I{_HOME}", *(f"-isystem{p}" for p in dsp.include_dirs)]
+    one = write_single(library)
+    includes = [f"-I{one}", f"-I{library}", f"-I{_HOME}", *(f"-isystem{p}" for p in dsp.include_dirs)]
     core, form = CORES[point.core], FORMS[point.form]
     base = [*_command(point), *LEVELS[point.level], *_LANGUAGE, *core.flags, *includes]
     base += ["-DHARNESS_HOOKS", *(["-DPROVE_FRONTEND"] if frontend else [])]
-    own = [library / name for name in ("model.c", "frontend.c", "selftest.c") if (library / name).is_file()]
+    names = ("model.c", "frontend.c", "selftest.c")
+    own = [own_source(library, name) for name in names if (library / name).is_file()]
     objects = []
     for source in (*own, _HOME / "start.c", *map(Path, dsp.c_files)):
         objects.append(_compiled([*base, "-std=c11", *form, "-w"], source, scratch))
@@ -172,7 +175,7 @@ def _built(library: Path, point: Point, scratch: Path) -> Path:
     objects.append(
         _compiled([*base, *language, *form, "-Wall", "-Wextra", "-Werror"], _HOME / "prove.c", scratch)
     )
-    (scratch / "link.ld").write_text(_SCRIPT.format(code=core.code, data=core.data))
+    (scratch / "link.ld").write_text(SCRIPT.format(code=core.code, data=core.data))
     elf = scratch / "proof.elf"
     _call(
         [
@@ -292,4 +295,4 @@ def small_network(features: str) -> bytes:
         Step("dense", (2,), {"units": 4, "flatten": False, "act": "none", "bias": True, "dead": 0}),
         Step("softmax", (3,)),
     )
-    return recipes_flat.make(Recipe((1, spec.bands, spec.rows, spec.output_channels), "int8", 5, steps))
+    return recipes_flat.make(Recipe(tuple(spec.input_shape), "int8", 5, steps))

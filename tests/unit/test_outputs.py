@@ -179,6 +179,7 @@ ELSEWHERE = {
                                                        "api/libraries.py", "codegen/new_board.py",
                                                        "data/synth.py"},
     "a scratch folder": {"runners/renode.py", "toolchain/native.py", "toolchain/harness.py", "toolchain/gcc.py",
+                         "toolchain/proof.py",
                          "api/proving.py", "flash/jlink.py", "tune/limits.py"},
     "the user's cache": {"packs.py", "sim/kept.py", "toolchain/cmsis_dsp_fetch.py", "data/cache.py"},
     "an export, below host/": {"runners/host.py"},
