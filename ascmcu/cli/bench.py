@@ -97,7 +97,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
-    long: Literal["first", "error", "windows"], columns: tuple[str, ...], tensors: Path | None, labels: tuple[Path, ...],
+    long: Literal["first", "error", "windows"], columns: tuple[str, ...],
+    tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
     wait_states: int | None, every: str | None, idle_ua: float | None, name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -131,9 +132,8 @@ def command(
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, columns=columns,
-            tensors=tensors, labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
-            wait_states=wait_states, name=name, progress=progress,
-            tell=tell,
+            tensors=tensors, labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up,
+            save_outputs=save_outputs, wait_states=wait_states, name=name, progress=progress, tell=tell,
         )  # fmt: skip
     duty = duty_options.duty(result, every, idle_ua)
     if as_json:

@@ -2,8 +2,8 @@
 """Machine sounds (DCASE Task 2, MIMII, ToyADMOS; MLPerf Tiny's ToyCar): ``MACHINE/train`` and ``MACHINE/test``.
 
 The names tell what is heard: ``section_00_source_train_normal_0000_….wav`` since 2021, ``normal_id_01_00000000.wav`` in
-2020. The classes are ``normal`` and ``anomaly``, the device is the machine, the place its section or number, with the
-domain where there is one.
+2020. The classes are ``normal`` and ``anomaly``. The device is the machine with its section, and domain where there is
+one, or its number: train and test hear the same machines.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from ascmcu.data.listing import Columns, Listing, Recording
 NAME = "machine sounds (DCASE Task 2)"
 _NAMES = (
     re.compile(
-        r"(?P<place>section_\d+_(?:source|target))_(?:train|test)_(?P<label>normal|anomaly)_\d+.*\.wav"
+        r"(?P<source>section_\d+_(?:source|target))_(?:train|test)_(?P<label>normal|anomaly)_\d+.*\.wav"
     ),
-    re.compile(r"(?P<label>normal|anomaly)_(?P<place>id_\d+)_\d+\.wav"),
+    re.compile(r"(?P<label>normal|anomaly)_(?P<source>id_\d+)_\d+\.wav"),
 )
 _PARTS = ("train", "test")
 
@@ -44,8 +44,8 @@ def read(root: Path, columns: Columns) -> Listing:
             folder = machine / part
             for path in sorted(folder.iterdir()) if folder.is_dir() else []:
                 if told := _told(path.name):
-                    place = f"{machine.name} {told['place']}"
-                    recordings.append(Recording(path, told["label"], part, machine.name, place))
+                    device = f"{machine.name} {told['source']}"
+                    recordings.append(Recording(path, told["label"], part, device))
                 elif path.suffix.lower() in folders.SUFFIXES and not folders.is_leftover(path.name):
                     tree.unlabelled.append(path)
     return Listing(NAME, tuple(recordings), tuple(recordings), tree=tree)
