@@ -24,12 +24,8 @@ corresponding = true
 affiliation = { institute = "Institute", department = "Department", location = "City, Country" }
 
 [description]
-decision_making = "maximum likelihood"
-
-[energy_consumption]                    # kWh, measured by codecarbon as the challenge asks
-training = 0.0
-inference = 0.0
-baseline_inference = 0.0
+split_adaptations = ""                  # what differs between the models of the subsets
+system_adaptations = ""                 # what differs between your submissions
 """
 
 
@@ -57,24 +53,15 @@ class Author:
 class Description:
     """The words for the system; an empty one is filled in from the training run where that knows it."""
 
-    embeddings: str = ""
     data_augmentation: str = ""
     acoustic_features: str = ""
     machine_learning_method: str = ""
-    decision_making: str = ""
     external_data_usage: str = ""
     complexity_management: str = ""
     pipeline: str = ""
     framework: str = ""
-
-
-@dataclass(frozen=True)
-class Energy:
-    """kWh of training and of inference, and of the baseline's inference on the same machine."""
-
-    training: float | None = None
-    inference: float | None = None
-    baseline_inference: float | None = None
+    split_adaptations: str = ""
+    system_adaptations: str = ""
 
 
 @dataclass(frozen=True)
@@ -96,7 +83,6 @@ class Info:
     authors: tuple[Author, ...]
     source_code: str = ""
     description: Description = Description()
-    energy_consumption: Energy = Energy()
     external_datasets: tuple[External, ...] = field(default=())
 
 

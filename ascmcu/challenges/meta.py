@@ -31,7 +31,7 @@ def make(
 
     Args:
         recipe: of the run that made the model; None for a model from elsewhere.
-        judged: subset (0 without subsets) → the results on the development set.
+        judged: subset → the results on the development set.
     """
     return {
         "submission": {
@@ -43,13 +43,13 @@ def make(
         "system": {
             "description": _description(info, entrant, recipe),
             "complexity": complexity(entrant),
-            "energy_consumption": dataclasses.asdict(info.energy_consumption),
             "external_datasets": [dataclasses.asdict(one) for one in info.external_datasets],
             "source_code": info.source_code or None,
         },
         "results": {
-            "development_dataset": _results(challenge, judged[max(judged)]),
-            **{f"development_dataset_split_{n}": _results(challenge, judged[n]) for n in judged if n},
+            "development_dataset": {
+                f"split_{subset}": _results(challenge, judged.get(subset)) for subset in challenge.subsets
+            },
         },
     }
 
@@ -76,15 +76,14 @@ def _description(info: Info, entrant: Entrant, recipe: Recipe | None) -> dict[st
     known = {
         "input_sampling_rate": f"{entrant.features.sample_rate_hz / 1000:g}kHz",
         "acoustic_features": "log-mel energies",
-        "embeddings": None,
         "data_augmentation": None,
         "machine_learning_method": None,
-        "ensemble_method_subsystem_count": None,
-        "decision_making": "maximum likelihood",
         "external_data_usage": None,
         "complexity_management": "int8 quantization",
         "pipeline": "training, int8 quantization",
         "framework": "tensorflow",
+        "split_adaptations": None,
+        "system_adaptations": None,
     }
     if recipe is not None:
         known["machine_learning_method"] = recipe.network.name
@@ -98,15 +97,17 @@ def _augmentation(recipe: Recipe) -> list[str]:
     return [words for name, words in _STEPS.items() if getattr(recipe.augment, name)]
 
 
-def _results(challenge: Challenge, judged: Judged) -> dict[str, Any]:
+def _results(challenge: Challenge, judged: Judged | None) -> dict[str, Any]:
+    """One subset's results; ``None`` where there is no model, or no recording of a class or device."""
+    nothing = {"accuracy": None, "logloss": None}
+
     def rows(found: dict[str, Figures], names: tuple[str, ...]) -> dict[str, Any]:
-        nothing = {"accuracy": None, "logloss": None}
-        return {name: _rounded(found[name]) if name in found else nothing for name in names}
+        return {name: _rounded(found[name]) if name in found else dict(nothing) for name in names}
 
     return {
-        "overall": _rounded(judged.overall),
-        "class_wise": rows(judged.class_wise, challenge.classes),
-        "device_wise": rows(judged.device_wise, challenge.devices),
+        "overall": _rounded(judged.overall) if judged else nothing,
+        "class_wise": rows(judged.class_wise if judged else {}, challenge.classes),
+        "device_wise": rows(judged.device_wise if judged else {}, challenge.devices),
     }
 
 

@@ -73,7 +73,7 @@ def evaluation_files(root: Path) -> list[Path]:
 
 
 def entrants(challenge: Challenge, runs: Mapping[str, Path]) -> dict[int, Entrant]:
-    """Subset (0 without subsets) → its model.
+    """Subset → its model.
 
     Args:
         runs: ``split25`` or such → a run's folder or a ``.tflite``; the empty name: the subset that its recipe names.
@@ -126,7 +126,7 @@ def write(
     judged: dict[int, Judged] = {}
     texts: dict[str, str] = {}
     for subset, entrant in models.items():
-        step = f"split{subset}" if subset else "model"
+        step = f"split{subset}"
         scores = _scored(
             challenge,
             entrant,
@@ -170,21 +170,17 @@ def _check_classes(challenge: Challenge, entrant: Entrant) -> None:
 
 def _subset(challenge: Challenge, name: str, path: Path) -> int:
     known = [f"split{share}" for share in challenge.subsets]
-    if not name and known:
+    if not name:
         recipe = _recipe(path)
         trained = set(recipe.data.train) if recipe is not None else set()
         name = next(
-            (one for one in reversed(known) if one in trained), "split100" if "train" in trained else ""
+            (one for one in reversed(known) if one in trained), known[-1] if "train" in trained else ""
         )
-    if not known and not name:
-        return 0
     if name not in known:
         raise InputError(
-            "the model's subset of the training part is not known"
-            if known
-            else "the challenge has no subsets",
+            "the model's subset of the training part is not known",
             where=str(path),
-            expected=" or ".join(f"{one}={path}" for one in known) or str(path),
+            expected=" or ".join(f"{one}={path}" for one in known),
             found=name or None,
         )
     return int(name.removeprefix("split"))

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The challenges that ``ascmcu submit`` writes for: what their submission pages ask of a package.
 
-Sources: the submission and task pages of DCASE 2024 and 2025 task 1 at dcase.community, and the lists of fields in the
-organisers' validator of 2024.
+Sources: the submission and task pages of DCASE 2024 task 1 at dcase.community, and the organisers' validator of
+packages, whose newest version names the fields. DCASE 2025 asks for a Python package that runs the model as well; that
+is not written here.
 """
 
 from __future__ import annotations
@@ -16,13 +17,6 @@ TAU_SCENES = (
     "street_traffic", "tram",
 )  # fmt: skip
 TAU_DEVICES = ("a", "b", "c", "s1", "s2", "s3", "s4", "s5", "s6")
-AUTHOR = ("lastname", "firstname", "email", "affiliation")
-DESCRIPTION = (
-    "input_sampling_rate", "acoustic_features", "embeddings", "data_augmentation", "machine_learning_method",
-    "ensemble_method_subsystem_count", "decision_making", "external_data_usage", "complexity_management", "pipeline",
-    "framework",
-)  # fmt: skip
-COMPLEXITY = ("total_model_size", "total_parameters", "total_parameters_non_zero", "memory_use", "macs")
 
 
 @dataclass(frozen=True)
@@ -35,7 +29,7 @@ class Challenge:
         limit: the name of its limits (``results.limits``).
         classes: in the order of the output's columns.
         devices: of the development set, which results are asked by.
-        subsets: of the training part, in per cent, each with an output of its own; empty where there is one output.
+        subsets: of the training part, in per cent, each with an output of its own.
         clip_s: length of a recording in the evaluation set.
     """
 
@@ -53,13 +47,12 @@ class Challenge:
         return ("filename", "scene_label", *self.classes)
 
     def output_name(self, label: str, subset: int) -> str:
-        """The file of an output; ``subset`` is 0 where the challenge has none."""
-        return f"{label}.output.split_{subset}.csv" if self.subsets else f"{label}.output.csv"
+        """The file of an output."""
+        return f"{label}.output.split_{subset}.csv"
 
 
 CHALLENGES = (
     Challenge("dcase2024-task1", "task1", "dcase2024", TAU_SCENES, TAU_DEVICES, (5, 10, 25, 50, 100), 1.0),
-    Challenge("dcase2025-task1", "task1", "dcase2025", TAU_SCENES, TAU_DEVICES, (), 1.0),
 )
 
 

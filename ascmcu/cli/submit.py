@@ -42,9 +42,9 @@ def command(
 ) -> None:  # fmt: skip
     """Score the evaluation set of CHALLENGE with RUN and write system outputs and meta file.
 
-    CHALLENGE is dcase2024-task1 or dcase2025-task1. RUN is the folder of a training run or a .tflite. DCASE 2024 asks
-    one model for each subset of the training part: `split5=runs/a split25=runs/b`. Without a name, the subset is that
-    of the run's recipe.
+    CHALLENGE is dcase2024-task1. RUN is the folder of a training run or a .tflite. The challenge asks for a model for
+    each subset of the training part: `split5=runs/a split25=runs/b`. Without a name, the subset is that of the run's
+    recipe.
 
     The int8 network runs as generated C on the host: its outputs are the bits of the device.
     """
@@ -79,8 +79,9 @@ def command(
         )
         return
     for subset, judged in written.judged.items():
-        name = f"split{subset}: " if subset else ""
-        click.echo(f"{name}accuracy {judged.overall.accuracy:.2f} %, log loss {judged.overall.logloss:.3f}")
+        click.echo(
+            f"split{subset}: accuracy {judged.overall.accuracy:.2f} %, log loss {judged.overall.logloss:.3f}"
+        )
     for file in written.files:
         click.echo(written.folder / file)
 
