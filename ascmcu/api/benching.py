@@ -42,6 +42,7 @@ def bench(
     data: PathLike | None = None,
     split: str | None = None,
     long: Long = "first",
+    columns: Sequence[str] = (),
     tensors: PathLike | npt.NDArray[Any] | Sequence[npt.NDArray[Any]] | None = None,
     labels: Sequence[PathLike | npt.NDArray[Any]] = (),
     counts: CountKind | None = None,
@@ -65,6 +66,7 @@ def bench(
         split: the part of the data to take.
         long: for recordings longer than the network's clip: ``first`` uses their beginning, ``error`` refuses them,
             ``windows`` uses all of them and averages the scores of the windows.
+        columns: of a table with other columns than usual, as ``field=name``: file, label, part, device or place.
         tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``, in place of ``data``; of several
             inputs one array each, or their ``.npz``. For a
             network with states they are the N steps of one clip; (M, N, *input shape) are M clips. With neither
@@ -123,7 +125,7 @@ def bench(
         )
     names, truth = label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target, wait_states)
-    clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long)
+    clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long, columns)
     for notice in (*runner.notices, *clips.notices):
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
@@ -197,10 +199,11 @@ def chosen_clips(
     names: Path | None = None,
     truth: Path | npt.NDArray[Any] | None = None,
     long: Long = "first",
+    columns: Sequence[str] = (),
 ) -> clip_sources.Clips:
     """Recordings, tensors, or made inputs where neither is given; see ``bench``."""
     if data is not None:
-        return clip_sources.from_data(manifest, Path(data), split, limit, names, long)
+        return clip_sources.from_data(manifest, Path(data), split, limit, names, long, columns)
     if tensors is not None:
         given = Path(tensors) if isinstance(tensors, str | os.PathLike) else tensors
         return clip_sources.from_tensors(manifest, given, limit, names, truth)

@@ -80,6 +80,7 @@ def from_data(
     limit: int | None,
     names: Path | None = None,
     long: Long = "first",
+    columns: Sequence[str] = (),
 ) -> Clips:
     """The recordings of a folder or table, for a firmware with a front end.
 
@@ -88,12 +89,13 @@ def from_data(
         limit: at most so many recordings, of all classes and devices in their shares (``sampled``).
         names: a file with the network's classes in the order of its outputs.
         long: what becomes of recordings that are longer than the clip: their first clip, an error, or every window.
+        columns: of a table, as ``field=name`` (``listing.Columns``).
 
     Raises:
         DataError: nothing there, no such part, a class that the network does not know, recordings that cannot be used.
         InputError: the firmware takes no audio.
     """
-    from ascmcu.data import datasets, intake
+    from ascmcu.data import datasets, intake, words
     from ascmcu.features import spec as specs
 
     if manifest.features is None:
@@ -103,10 +105,10 @@ def from_data(
             hint="export with --features SPEC.toml, or bench with --tensors IN.npy",
         )
     spec = specs.from_dict(manifest.features)
-    dataset = datasets.load(data)
+    dataset = datasets.load(data, datasets.Columns.named(columns))
     together: tuple[str, ...] = ()
     if split is not None:
-        dataset = dataset.only([part_name(split, dataset.parts)])
+        dataset = dataset.only([split if split in dataset.unions else part_name(split, dataset.parts)])
     elif len(dataset.parts) > 1:
         parts = ", ".join(dataset.parts)
         together = (
@@ -114,7 +116,9 @@ def from_data(
         )
     if spec.continues:
         return _steps_of_data(manifest, spec, dataset, data, limit, names)
-    classes = classes_of.matched(_classes(manifest, names, dataset.labels), dataset.labels, str(data))
+    named = _classes(manifest, names, dataset.labels)
+    dataset, as_words = words.of_network(dataset, named.labels)
+    classes = classes_of.matched(named, dataset.labels, str(data))
 
     recordings = dataset.recordings
     strata = [(recording.label, recording.device) for recording in recordings]
@@ -136,7 +140,7 @@ def from_data(
         classes.labels,
         tuple(clips),
         classes.source,
-        (*classes.notices, *together),
+        (*classes.notices, *as_words, *together),
         heard,
     )
 

@@ -37,6 +37,7 @@ VERBS = {
     "profile": "Show where the cycles of one inference go, with a flame graph.",
     "report": "Show a benchmark result as HTML, text, Markdown or JUnit.",
     "compare": "Show the differences between results, check budgets, draw a Pareto plot.",
+    "submit": "Write the package of a DCASE challenge: system outputs and meta file.",
     "boards": "List and show the supported boards, or describe a new one.",
     "sim": "Run any bare-metal Cortex-M4 ELF with cycle counts.",
     "completion": "Print a shell completion script.",
@@ -53,6 +54,7 @@ AFTER_CTRL_C = {
     "data": "nothing half-written is left: repeat `{command}`",
     "features": "nothing was written: repeat `{command}`",
     "report": "an earlier report is unchanged: repeat `{command}`",
+    "submit": "nothing was written: repeat `{command}`",
     "flash": "the board may hold half a firmware: repeat `{command}` to write it completely",
 }
 HELP_OPTIONS = ["-h", "--help"]

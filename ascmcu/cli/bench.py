@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     "them), or windows (use all; the scores are the mean over windows).",
 )  # fmt: skip
 @click.option(
+    "--column", "columns", multiple=True, metavar="FIELD=NAME",
+    help="Name of a column in the table of --data. FIELD is file, label, part, device or place. Can be repeated.",
+)  # fmt: skip
+@click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,
     help="Inputs for the network without front end: a .npy of shape (N, *input shape) in its input dtype; of several "
     "inputs a .npz with an array for each.",
@@ -93,7 +97,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
     folder: Path, runner: str | None, port: str | None, baud: int | None, data: Path | None, split: str | None,
-    long: Literal["first", "error", "windows"], tensors: Path | None, labels: tuple[Path, ...],
+    long: Literal["first", "error", "windows"], columns: tuple[str, ...],
+    tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
     wait_states: int | None, every: str | None, idle_ua: float | None, name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
@@ -115,6 +120,8 @@ def command(
         raise click.UsageError("--split goes with --data")
     if long != "first" and data is None:
         raise click.UsageError("--long goes with --data")
+    if columns and data is None:
+        raise click.UsageError("--column goes with --data")
     from ascmcu import api
     from ascmcu.cli.notes import Notes
     from ascmcu.cli.progress import counted
@@ -124,10 +131,9 @@ def command(
     tell = Notes()
     with counted(f"bench on {port or runner or 'sim'}", "clips") as progress:
         result = api.bench(
-            folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, tensors=tensors,
-            labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up, save_outputs=save_outputs,
-            wait_states=wait_states, name=name, progress=progress,
-            tell=tell,
+            folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, columns=columns,
+            tensors=tensors, labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up,
+            save_outputs=save_outputs, wait_states=wait_states, name=name, progress=progress, tell=tell,
         )  # fmt: skip
     duty = duty_options.duty(result, every, idle_ua)
     if as_json:

@@ -40,6 +40,7 @@ def command() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the counts as JSON.")
 def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
     """Count the recordings of SOURCE by class, part and device."""
+    found = datasets.survey(source, datasets.Columns.named(columns))
     dataset = datasets.load(source, datasets.Columns.named(columns))
     counts = {
         field: dict(
@@ -47,16 +48,25 @@ def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
         )
         for field in ("label", "part", "device", "place")
     }
-    ignored = datasets.survey(source, datasets.Columns.named(columns)).ignored
+    ignored = found.ignored
     if as_json:
-        click.echo(
-            json.dumps({"recordings": len(dataset.recordings), **counts, "ignored": len(ignored)}, indent=2)
-        )
+        told = {"recordings": len(dataset.recordings), "layout": dataset.layout, **counts}
+        told |= {
+            "backgrounds": len(dataset.backgrounds),
+            "unions": dict(dataset.unions),
+            "ignored": len(ignored),
+        }
+        click.echo(json.dumps(told, indent=2))
         return
-    click.echo(f"{len(dataset.recordings)} recordings")
+    click.echo(f"{len(dataset.recordings)} recordings, read as {dataset.layout}")
     for field, values in counts.items():
         if values:
             click.echo(f"by {field}: " + ", ".join(f"{value} {count}" for value, count in values.items()))
+    for name, parts in dataset.unions.items():
+        if len(parts) > 1:
+            click.echo(f"{name} is {' and '.join(parts)}: {len(dataset.only([name]).recordings)}")
+    if dataset.backgrounds:
+        click.echo(f"background noise, to cut silence from: {len(dataset.backgrounds)}")
     if ignored:
         click.echo(f"ignored, as hidden or left behind by an archiver: {len(ignored)}")
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from ascmcu import zoo
 from ascmcu.cli import names
 from ascmcu.cli.progress import counted, staged
-from ascmcu.data import datasets
+from ascmcu.data import datasets, words
 from ascmcu.data.scores import Scores
 from ascmcu.errors import InputError, near
 from ascmcu.paths import filling
@@ -36,6 +36,11 @@ from ascmcu.train import recipe as recipes
     multiple=True,
     metavar="FIELD=NAME",
     help="Name of a column in the table. FIELD is file, label, part, device or place.",
+)
+@click.option(
+    "--classes",
+    metavar="A,B,…",
+    help="Use these classes of the data alone. `unknown` takes all others, `silence` the background noise.",
 )
 @click.option("--seed", type=click.IntRange(0), help="Seed, instead of the recipe's.")
 @click.option("--epochs", type=click.IntRange(1), help="Epochs, instead of the recipe's.")
@@ -59,6 +64,7 @@ def command(
     output: Path | None,
     hold_out: str | None,
     columns: tuple[str, ...],
+    classes: str | None,
     seed: int | None,
     epochs: int | None,
     changes: tuple[str, ...],
@@ -85,10 +91,14 @@ def command(
     if output is not None:
         folders.check(output)
     dataset = datasets.load(data or Path(recipe), datasets.Columns.named(columns))
+    if classes is not None:
+        changes = (*changes, f"data.classes={json.dumps([name.strip() for name in classes.split(',')])}")
+        dataset = words.of_recipe(dataset, [name.strip() for name in classes.split(",")])
     if plain_folder:
         chosen, dataset, folder = _plain(dataset, output, changes)
     else:
         chosen = recipes.load(recipe, changes)
+        dataset = dataset if classes is not None else words.of_recipe(dataset, chosen.data.classes)
         folder = output or Path("runs") / chosen.name
     folders.check(folder)
     if hold_out is not None:

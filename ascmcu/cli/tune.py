@@ -39,7 +39,7 @@ def command(
 
     from ascmcu import zoo
     from ascmcu.cli.progress import counted
-    from ascmcu.data import datasets, intake
+    from ascmcu.data import datasets, intake, words
     from ascmcu.errors import LimitError
     from ascmcu.train import folder as folders
     from ascmcu.tune import pareto, study
@@ -49,7 +49,7 @@ def command(
     spec = loaded.spec
     folder = output or Path("runs") / f"tune-{loaded.name}"
     folders.check(folder, folders.STUDY, "study")
-    dataset = datasets.load(data)
+    dataset = words.of_recipe(datasets.load(data), loaded.raw.get("data", {}).get("classes", ()))
     with counted(f"reading {data.name}", "files") as reading:
         intake.usable([recording.path for recording in dataset.recordings], dataset.root, reading)
     zoo.load_tensorflow()

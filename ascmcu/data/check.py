@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,7 +107,7 @@ def check(
         duplicates=_named(alike, names),
         leaked=_named([same for same in alike if len({r.part for r in same}) > 1], names),
         contradictory=_named([same for same in alike if len({r.label for r in same}) > 1], names),
-        leaks=leaks(recordings),
+        leaks=leaks(recordings, survey.unions),
         unlisted=tuple(_name(p, survey.root) for p in _audio_files(recordings) if p.resolve() not in listed),
         ignored=survey.ignored,
         empty=survey.empty,
@@ -115,12 +115,19 @@ def check(
     )
 
 
-def leaks(recordings: Sequence[Recording]) -> dict[str, tuple[str, ...]]:
-    """Places that more than one part has: what was learned there would be asked there again."""
+def leaks(
+    recordings: Sequence[Recording], unions: Mapping[str, tuple[str, ...]] | None = None
+) -> dict[str, tuple[str, ...]]:
+    """Places that more than one part has: what was learned there would be asked there again.
+
+    Parts that have a name together (``Listing.unions``) are one part here, under the name of the largest.
+    """
+    widest = max((unions or {}).items(), key=lambda union: len(union[1]), default=("", ()))
+    whole = dict.fromkeys(widest[1], widest[0])
     parts: dict[str, set[str]] = defaultdict(set)
     for recording in recordings:
         if recording.place and recording.part:
-            parts[recording.place].add(recording.part)
+            parts[recording.place].add(whole.get(recording.part, recording.part))
     return {place: tuple(sorted(there)) for place, there in sorted(parts.items()) if len(there) > 1}
 
 

@@ -1,81 +1,42 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Labelled recordings and their parts, from the usual layouts of data sets.
+"""Labelled recordings and their parts.
 
-``load`` tells them apart:
-
-* TAU Urban Acoustic Scenes: ``meta.csv`` and the official split in ``evaluation_setup/``; its parts are
-  ``train`` and ``test`` (the files call the latter's labelled list ``evaluate``).
-* a table (``meta.csv`` or ESC-50's ``meta/esc50.csv`` in the folder, or any CSV): one row per recording, with
-  its class and, where it has them, its fold or split, its device and its place. ESC-10, ESC-50 and our synthetic
-  scenes are such.
-* a folder of class folders, with a level of part folders above or below, or none: ``[train/]dog/*.wav``
-  (``folders``).
+``load`` reads a data set in the layout that its makers gave it (``data.layouts``, one file each): TAU Urban Acoustic
+Scenes, UrbanSound8K, Speech Commands, tables such as ESC-50's, Hugging Face's and Edge Impulse's folders, AudioMNIST,
+machine sounds, or a folder per class.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from ascmcu.data import folders
+from ascmcu.data import folders, layouts
 from ascmcu.data.labels import natural_order
-from ascmcu.errors import DataError, why
+from ascmcu.data.listing import Columns, Recording
+from ascmcu.errors import DataError
 
-
-@dataclass(frozen=True)
-class Columns:
-    """The names of a table's columns; of several the first that the table has is taken."""
-
-    file: tuple[str, ...] = ("filename", "file", "path")
-    label: tuple[str, ...] = ("category", "scene_label", "label", "class")
-    part: tuple[str, ...] = ("fold", "split", "part")
-    device: tuple[str, ...] = ("source_label", "device")
-    place: tuple[str, ...] = ("identifier", "location", "src_file")
-
-    @staticmethod
-    def named(fields: Sequence[str]) -> Columns:
-        """The usual names, but for those given as ``field=name``.
-
-        Raises:
-            DataError: there is no such field.
-        """
-        given = {}
-        for text in fields:
-            field, equals, name = text.partition("=")
-            if not equals or field not in Columns.__dataclass_fields__:
-                raise DataError(
-                    "invalid --column",
-                    where=text,
-                    expected="one of " + ", ".join(f"{known}=NAME" for known in Columns.__dataclass_fields__),
-                )
-            given[field] = (name,)
-        return Columns(**given)
-
-
-@dataclass(frozen=True)
-class Recording:
-    """One labelled file; ``part``, ``device`` and ``place`` are empty where the data set does not say."""
-
-    path: Path
-    label: str
-    part: str = ""
-    device: str = ""
-    place: str = ""
+__all__ = ["Columns", "Dataset", "Recording", "Survey", "load", "split", "survey"]
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """Recordings in the data set's own order; ``labels`` are in natural order, their index is the class."""
+    """Recordings in the data set's own order; ``labels`` are in natural order, their index is the class.
+
+    ``unions`` are names of several parts together. ``backgrounds`` are long recordings of noise, examples of no class.
+    """
 
     root: Path
     labels: tuple[str, ...]
     recordings: tuple[Recording, ...]
+    layout: str = ""
+    unions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    backgrounds: tuple[Recording, ...] = ()
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -88,8 +49,19 @@ class Dataset:
         Raises:
             DataError: there is no such part.
         """
-        chosen = [self.part(name) for name in parts]
-        return replace(self, recordings=tuple(r for r in self.recordings if r.part in chosen))
+        chosen = {part for name in parts for part in self.parts_of(name)}
+        kept = tuple(r for r in self.recordings if r.part in chosen)
+        return replace(
+            self, recordings=kept, backgrounds=tuple(r for r in self.backgrounds if r.part in chosen)
+        )
+
+    def parts_of(self, name: str) -> tuple[str, ...]:
+        """The parts that a name means: one, or those of a union.
+
+        Raises:
+            DataError: there is no such part.
+        """
+        return self.unions[name] if name in self.unions else (self.part(name),)
 
     def part(self, name: str) -> str:
         """The part of this name; ``training`` means train, ``fold3`` and ``fold=3`` mean 3, in any case.
@@ -106,7 +78,7 @@ class Dataset:
         raise DataError(
             f"the data set has no part {name!r}",
             where=str(self.root),
-            expected=", ".join(self.parts) or "a data set with parts",
+            expected=", ".join(dict.fromkeys((*self.parts, *self.unions))) or "a data set with parts",
             hint=None if self.parts else "for a run of `ascmcu train FOLDER`, --data takes its split.csv",
         )
 
@@ -131,6 +103,8 @@ class Survey:
         ignored: hidden recordings, and what archivers leave behind.
         empty: class folders without a recording.
         twins: classes whose names differ in nothing but case, Unicode form or spaces around them.
+        layout: the name of the layout that it was read in.
+        unions, backgrounds: as ``Dataset`` has them.
     """
 
     root: Path
@@ -144,6 +118,9 @@ class Survey:
     ignored: tuple[str, ...] = ()
     empty: tuple[str, ...] = ()
     twins: tuple[tuple[str, ...], ...] = ()
+    layout: str = ""
+    unions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    backgrounds: tuple[Recording, ...] = ()
 
 
 def load(source: Path, columns: Columns | None = None) -> Dataset:
@@ -159,7 +136,7 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
     found = survey(source, columns)
     _refuse(found)
     labels = natural_order(recording.label for recording in found.recordings)
-    return Dataset(found.root, labels, found.recordings)
+    return Dataset(found.root, labels, found.recordings, found.layout, found.unions, found.backgrounds)
 
 
 def _refuse(found: Survey) -> None:
@@ -201,27 +178,9 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         raise DataError(
             "the data set cannot be named", where=folders.readable_name(str(source)), found=problem
         )
-    table = _table_of(source)
-    setup = source / "evaluation_setup"
-    if setup.is_dir() and not table:
-        raise DataError(
-            "the data set has no table of its recordings",
-            where=str(source / "meta.csv"),
-            expected="a table of all recordings beside evaluation_setup/",
-        )
-    missing: list[str] = []
-    unknown: list[str] = []
-    tree = folders.Tree() if table else folders.read(source)
-    if table:
-        recordings = _from_table(table, columns or Columns(), missing)
-    else:
-        recordings = [Recording(placed.path, placed.label, placed.part) for placed in tree.placed]
-    listed = recordings
-    repeated = _repeated(recordings)
-    if setup.is_dir():
-        recordings = _officially_split(recordings, setup, set(missing), unknown)
-        repeated = repeated or _repeated(recordings)
-    if not recordings and not missing and not tree.unreachable:
+    listing = layouts.read(source, columns or Columns())
+    tree = listing.tree
+    if not listing.recordings and not listing.missing and not tree.unreachable:
         raise DataError(
             "no recordings found" if not tree.unlabelled else "the recordings lie in no folder of a class",
             where=str(source),
@@ -234,17 +193,20 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
 
     return Survey(
         root,
-        tuple(recordings),
-        tuple(listed),
-        tuple(missing),
-        tuple(unknown),
-        repeated,
+        listing.recordings,
+        listing.listed,
+        listing.missing,
+        listing.unknown,
+        _repeated(listing.listed) or _repeated(listing.recordings),
         unlabelled=names(tree.unlabelled),
         unreachable={names([Path(path)])[0]: why for path, why in tree.unreachable.items()}
-        | _bad_labels(listed),
+        | _bad_labels(listing.listed),
         ignored=names(tree.ignored),
         empty=names(tree.empty),
-        twins=folders.twins([recording.label for recording in listed]),
+        twins=folders.twins([recording.label for recording in listing.listed]),
+        layout=listing.layout,
+        unions=listing.unions,
+        backgrounds=listing.backgrounds,
     )
 
 
@@ -252,13 +214,6 @@ def _bad_labels(listed: Sequence[Recording]) -> dict[str, str]:
     """Classes of a table whose names cannot be written."""
     labels = dict.fromkeys(recording.label for recording in listed)
     return {folders.readable_name(label): why for label in labels if (why := folders.unwritable(label))}
-
-
-def _table_of(source: Path) -> Path | None:
-    """The table itself, or a folder's: ESC-50 has its own in ``meta/``."""
-    if source.is_file():
-        return source
-    return next((p for p in (source / "meta.csv", source / "meta" / "esc50.csv") if p.is_file()), None)
 
 
 def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Dataset:
@@ -298,80 +253,6 @@ def _group(recording: Recording) -> str:
     return recording.place or str(recording.path)
 
 
-def _from_table(table: Path, columns: Columns, missing: list[str]) -> list[Recording]:
-    """The table's recordings that are there; the names of the others join ``missing``."""
-    rows, there = _rows(table)
-    found = {field: next((n for n in names if n in there), None) for field, names in vars(columns).items()}
-    for field in ("file", "label"):
-        if found[field] is None:
-            raise DataError(
-                f"the table has no column for the {field}",
-                where=str(table),
-                expected=" or ".join(getattr(columns, field)),
-                found=", ".join(there),
-            )
-    listed = [_recording(table, number, row, found) for number, row in enumerate(rows, start=2)]
-    recordings = []
-    for recording in listed:
-        if recording.path.is_file():
-            recordings.append(recording)
-        else:
-            missing.append(str(recording.path))
-    return recordings
-
-
-def _rows(
-    table: Path, delimiter: str = "", problem: str = "cannot read the table"
-) -> tuple[list[dict[str, str]], list[str]]:
-    """A table's rows and its columns; tabs or commas unless told."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            head = file.readline()
-            file.seek(0)
-            rows = csv.DictReader(file, delimiter=delimiter or ("\t" if "\t" in head else ","))
-            return list(rows), list(rows.fieldnames or [])
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(problem, where=str(table), found=why(error)) from error
-
-
-def _officially_split(
-    recordings: list[Recording], setup: Path, missing: set[str], unknown: list[str]
-) -> list[Recording]:
-    """The recordings that the official lists name, in the lists' order, each with its part.
-
-    Names that neither meta.csv nor ``missing`` has join ``unknown``.
-    """
-    absent = {f"{Path(path).parent.name}/{Path(path).name}" for path in missing}
-    by_name = {f"{r.path.parent.name}/{r.path.name}": r for r in recordings}
-    dealt = []
-    for part, name in (("train", "fold1_train.csv"), ("test", "fold1_evaluate.csv")):
-        rows, there = _rows(setup / name, "\t", "cannot read the official split")
-        if "filename" not in there:
-            raise DataError(
-                "the official split names no files",
-                where=str(setup / name),
-                expected="a column filename, tabs between columns",
-                found=", ".join(there),
-            )
-        for filename in ((row["filename"] or "").strip() for row in rows):
-            if filename in by_name:
-                dealt.append(replace(by_name[filename], part=part))
-            elif filename not in absent:
-                unknown.append(filename)
-    return dealt
-
-
-def _recording(table: Path, line: int, row: dict[str, str], found: dict[str, str | None]) -> Recording:
-    values = {field: (row.get(name) or "").strip() if name else "" for field, name in found.items()}
-    if not values["file"] or not values["label"]:
-        raise DataError("a row has no file or no label", where=f"{table}:{line}", found=row)
-    # TAU writes audio/… in front of the name; ESC-10 writes none, and ESC-50's table lies in a folder of its own.
-    folders = (table.parent, table.parent / "audio", table.parent.parent / "audio")
-    candidates = [folder / values["file"] for folder in folders]
-    path = next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
-    return Recording(path, values["label"], values["part"], values["device"], values["place"])
-
-
-def _repeated(recordings: list[Recording]) -> tuple[str, ...]:
+def _repeated(recordings: Sequence[Recording]) -> tuple[str, ...]:
     counts = Counter(str(recording.path) for recording in recordings)
     return tuple(f"{path} ({count} times)" for path, count in counts.items() if count > 1)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.data import cache, datasets, intake
+from ascmcu.data import cache, datasets, intake, words
 from ascmcu.data.found import Intake
 from ascmcu.data.labels import listed
 from ascmcu.errors import DataError, InputError, why
@@ -85,7 +85,7 @@ def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Mater
     Raises:
         DataError: the data set lacks a part, has other classes than the network, or recordings cannot be used.
     """
-    dataset = datasets.load(data)
+    dataset = words.of_recipe(datasets.load(data), recipe.data.classes)
     if labels and labels != dataset.labels:
         raise DataError(
             "the data set's classes are not the network's",

@@ -36,6 +36,8 @@ class Parts:
         validate_share: with no ``validate``, this share of the training part's places (recordings, where no
             places are known) is taken out of it, class by class, to validate on.
         split_seed: of that choice.
+        classes: these of the data set's classes alone, with ``unknown`` for all others and ``silence`` cut from its
+            background noise (``data.words``); all where there are none.
     """
 
     train: tuple[str, ...]
@@ -43,6 +45,7 @@ class Parts:
     test: tuple[str, ...] = ()
     validate_share: float = 0.0
     split_seed: int = 1
+    classes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
