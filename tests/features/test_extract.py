@@ -149,3 +149,17 @@ def test_a_band_that_never_changes_keeps_its_size() -> None:
     expected[3] = round(float(np.sqrt(2)), 8)
     assert fitted.std[0] == pytest.approx(expected, abs=1e-7)
     assert fitted.mean[0] == pytest.approx([0, 1, 2, 5, 4, 5, 6, 7])
+
+
+@pytest.mark.parametrize("scope", ["channel", "joint"])
+def test_a_clip_is_normalized_by_the_channel_or_as_a_whole(scope: str) -> None:
+    x = np.random.default_rng(5).normal([3.0, -9.0], [1.0, 4.0], size=(7, 5, 2))
+    parts = [x[..., c] for c in (0, 1)] if scope == "channel" else [x]
+    for kind, expected in (
+        ("clip_zscore", [(part - part.mean()) / part.std() for part in parts]),
+        ("clip_minmax", [(part - part.min()) / (part.max() - part.min()) for part in parts]),
+    ):
+        spec = FeatureSpec(channels="stereo", normalization=kind, normalization_scope=scope)
+        found = extract._normalize(x, spec)
+        whole = np.stack(expected, axis=-1) if scope == "channel" else expected[0]
+        assert np.allclose(found, whole, rtol=1e-6, atol=1e-9), kind

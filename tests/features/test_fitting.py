@@ -12,7 +12,7 @@ import soundfile
 from click.testing import CliRunner
 
 from ascmcu.cli import cli
-from ascmcu.features import extract
+from ascmcu.features import extract, fitting
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import fit_clip
 from ascmcu.features.spec import FeatureSpec
@@ -114,3 +114,21 @@ def test_toml_reads_back(name: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.toml"
     path.write_text(spec.to_toml())
     assert specs.load(path) == spec
+
+
+@pytest.mark.parametrize(
+    ("fmin_hz", "fmax_hz", "rate_hz", "expected"),
+    [
+        (0.0, 8000.0, 22050, (0.0, 11025.0)), (125.0, 7500.0, 16000, (125.0, 7500.0)),
+        (125.0, 7500.0, 8000, (125.0, 4000.0)), (2000.0, 8000.0, 8000, (0.0, 4000.0)),
+        (1999.0, 8000.0, 8000, (1999.0, 4000.0)),
+    ],
+)  # fmt: skip
+def test_a_range_of_frequencies_at_another_rate(
+    fmin_hz: float, fmax_hz: float, rate_hz: int, expected: tuple[float, float]
+) -> None:
+    """All of it stays all of it; what is beyond half the rate is cut off, and a beginning beyond a quarter is none."""
+    idiom = FeatureSpec(fmin_hz=fmin_hz, fmax_hz=fmax_hz)
+    (found,) = fitting._varied(idiom, rate_hz, rate_hz, 512, 512, 256, 40)
+    assert (found.fmin_hz, found.fmax_hz, found.n_mels, found.sample_rate_hz) == (*expected, 40, rate_hz)
+    assert not [*fitting._varied(idiom, rate_hz, 511, 512, 512, 256, 40)], "a clip shorter than a frame"

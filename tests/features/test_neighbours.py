@@ -46,6 +46,7 @@ KINDS = {
         deltas=1, delta_width=3, normalization="mean_std", mean=((1.0,) * 24,) * 2, std=((2.0,) * 24,) * 2
     ),
     "coefficients": SPEC.replace(n_mfcc=13, log="log10", log_offset=1e-6),
+    "coefficients of many bands": SPEC.replace(n_mfcc=20, n_mels=48),
 }
 
 

@@ -7,6 +7,7 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ascmcu.errors import FeatureError
@@ -266,3 +267,31 @@ def test_names_the_file_and_suggests(tmp_path: Path) -> None:
 def test_derived_defaults() -> None:
     spec = FeatureSpec.from_dict({"sample_rate_hz": 44100, "duration_s": 1.5, "n_fft": 2048})
     assert (spec.clip_samples, spec.fmax_hz, spec.win_length) == (66150, 22050.0, 2048)
+
+
+@pytest.mark.parametrize(
+    ("name", "least", "most"),
+    [
+        ("pcen_scale", 1e-6, 1e12), ("pcen_seconds", 1e-3, 60.0), ("pcen_gain", 0.0, 2.0), ("pcen_bias", 0.0, 1e6),
+        ("pcen_power", 0.01, 1.0), ("pcen_eps", 1e-12, 1.0), ("pre_emphasis", 0.0, 1.0),
+        ("sample_rate_hz", 4000, 96000), ("n_fft", 64, 4096), ("lifter", 0.0, None), ("crop_frames", 0, None),
+        ("delta_width", 3, 31), ("log_offset", 0.0, None),
+    ],
+)  # fmt: skip
+def test_a_range_has_its_ends(name: str, least: float, most: float | None) -> None:
+    """The least and the most are taken, the next numbers beyond are not."""
+    base = {"n_fft": 64, "win_length": 32, "n_mels": 8} if name in ("sample_rate_hz", "n_fft") else {"log": "pcen"}
+    for end, direction in ((least, -1), (most, 1)):
+        if end is None:
+            continue
+        changes: dict[str, object] = {**base, name: end}
+        if name == "sample_rate_hz":
+            changes["fmax_hz"] = end / 2
+        FeatureSpec(**changes)  # type: ignore[arg-type]
+        step = 2 if name == "delta_width" else 1
+        beyond = (
+            end + direction * step if isinstance(end, int) else float(np.nextafter(end, direction * np.inf))
+        )
+        with pytest.raises(FeatureError) as refused:
+            FeatureSpec(**{**changes, name: beyond})  # type: ignore[arg-type]
+        assert name in str(refused.value)
