@@ -17,8 +17,9 @@ from click.testing import CliRunner, Result
 
 from ascmcu.benchmark import parity
 from ascmcu.cli import cli
-from ascmcu.errors import AscmcuError
+from ascmcu.errors import AscmcuError, DataError
 from ascmcu.features import extract, neighbours
+from ascmcu.features.reference import check_order
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
@@ -296,3 +297,19 @@ def test_every_neighbour_is_one_option_away() -> None:
     assert len(set(told)) == len(told) and all(told)
     for name in ("pad_mode", "power", "mel_scale", "log", "normalization", "deltas", "n_mfcc", "center"):
         assert any(line.startswith(name) or f", {name}" in line for line in told), name
+
+
+@pytest.mark.parametrize(("alike", "refused"), [(0.9, True), (0.6, True), (0.4, False), (0.1, False)])
+def test_clips_are_recognised_where_half_is_alike(alike: float, refused: bool) -> None:
+    """Exchanged clips whose features resemble those of the others by that much; the rest is noise."""
+    rng = np.random.default_rng(6)
+    features, other = rng.normal(size=(2, 6, 100, 40))
+    reference = alike * features[[1, 0, 2, 4, 5, 3]] + (1 - alike**2) ** 0.5 * other
+    arguments = features.astype(np.float32), reference.astype(np.float32), list("abcdef"), "feats.npy"
+    if not refused:
+        check_order(*arguments)
+        return
+    with pytest.raises(DataError, match="another order") as error:
+        check_order(*arguments)
+    assert "clip 0 is that of b, not of a; clip 1 is that of a, not of b; clip 3" in str(error.value)
+    assert "5 of 6 in all" in str(error.value)

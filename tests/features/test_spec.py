@@ -280,7 +280,11 @@ def test_derived_defaults() -> None:
 )  # fmt: skip
 def test_a_range_has_its_ends(name: str, least: float, most: float | None) -> None:
     """The least and the most are taken, the next numbers beyond are not."""
-    base = {"n_fft": 64, "win_length": 32, "n_mels": 8} if name in ("sample_rate_hz", "n_fft") else {"log": "pcen"}
+    base = (
+        {"n_fft": 64, "win_length": 32, "n_mels": 8}
+        if name in ("sample_rate_hz", "n_fft")
+        else {"log": "pcen"}
+    )
     for end, direction in ((least, -1), (most, 1)):
         if end is None:
             continue
