@@ -210,7 +210,7 @@ FORMS: list[Listing] = [
     *(two_by_four(f) for f in FINISHES), *(one_by_eight(f) for f in FINISHES),
     *(two_by_four(PLAIN, PairLoop(unroll, turns, rest, 16))
       for unroll, turns, rest in ((8, True, 0), (6, True, 2), (6, False, 0))),
-    *(_winograd_code.group(f, 16, (VECTORS, VECTORS)) for f in FINISHES if f.channel_step == 1),
+    *(_winograd_code.group(f, 16, (VECTORS, VECTORS)) for f in FINISHES if not f.two_words and f.channel_step == 1),
     *(one_by_four(Loop(unroll, turns, 1), f) for f in FINISHES for unroll, turns in ((2, False), (4, True))),
 ]  # fmt: skip
 
