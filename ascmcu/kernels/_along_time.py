@@ -35,6 +35,7 @@ OFFSET = Core(0, "offset", "of the channel from the ends of the rows")
 CONSTANTS = Core(1, "constants", "of the channel, those that come next")
 SUMS = tuple(Core(2 + i, f"sum{i}", f"256 times the accumulator of time step {i}") for i in range(TIME_STEPS))
 ROWS = tuple(Fpu(8 + i, f"row {i}", "its end") for i in range(MOST_WORDS))
+_BIAS = Core(SUMS[-1].number, "bias", "256 times what the sums begin with")
 _TAPS = Core(12, "taps", "four bytes, or two in upper bytes")
 
 
@@ -129,6 +130,8 @@ class _Sums:
         self.load = [-1, -1]
         self.paired = -1
         self.taps = [_TAPS, _TAPS]
+        # What the next product of each output is added to: at first the bias, which the last output's register holds.
+        self.before = [_BIAS] * TIME_STEPS
 
     def write(self, words: Sequence[Taps], by_output: bool) -> None:
         a = self.a
@@ -167,14 +170,11 @@ class _Sums:
         for word in reversed(missing):
             a.ldr(_columns(word), _row(word).at(OFFSET))
         if bias:
-            a.ldr(SUMS[0], CONSTANTS.post(8))
+            a.ldr(_BIAS, CONSTANTS.post(8))
         else:
             a.ldr(_TAPS, CONSTANTS.post(4))
         for word in missing:
             self._widen(word)
-        if bias:
-            for total in SUMS[1:]:
-                a.mov(total, SUMS[0])
 
     def _widen(self, word: int) -> None:
         wanted = {0, 1} if self.wanted is None else self.wanted[len(self.read)]
@@ -198,16 +198,17 @@ class _Sums:
                 self._widen(word)
         word, moment = divmod(at, TIME_STEPS)
         x, w, total = self._reads(word, moment % 2), self.taps[term.register], SUMS[output]
+        before, self.before[output] = self.before[output], total
         if term.half:
-            a.smlaxy(("b" if moment < 2 else "t") + term.half, total, x, w, total)
+            a.smlaxy(("b" if moment < 2 else "t") + term.half, total, x, w, before)
         elif moment < 2:
-            a.smlad(total, x, w, total)
+            a.smlad(total, x, w, before)
         else:
             pair = Core(10, f"x{at + 2} x{at}", "the upper half of a word and the lower half of the next")
             if self.paired != at:
                 a.pkhtb(pair, x, self._reads(word + 1, moment % 2))
                 self.paired = at
-            a.smladx(total, pair, w, total)
+            a.smladx(total, pair, w, before)
 
 
 def _even_register(word: int) -> int:

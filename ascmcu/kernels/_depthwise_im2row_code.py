@@ -122,9 +122,8 @@ def _outputs(a: Assembly, k: Shape, pair: int, count: int) -> None:
     """One or both outputs of a pair, which is so many pairs ahead of the pointers."""
     y0, y1 = _SUMS
     x01, x23, x45 = Core(10, "x0 x1", "two columns"), Core(11, "x2 x3", "the next two"), Core(12, "x4 x5")
-    a.vmov(y0, _F_BIAS)
-    if count > 1:
-        a.mov(y1, y0)
+    bias = Core(_SUMS[count - 1].number, "bias")  # in the register of the last sum
+    a.vmov(bias, _F_BIAS)
     for row in range(k.rows):
         w01, w12 = _weights(row)
         at = pair * k.pair_bytes + row * k.plane * 2
@@ -132,13 +131,14 @@ def _outputs(a: Assembly, k: Shape, pair: int, count: int) -> None:
         a.ldr(x23, _PLANE.at(at + 4))
         if count > 1 and k.stride == 2:
             a.ldr(x45, _PLANE.at(at + 8))
-        a.smlad(y0, x01, w01, y0)
+        before = (y0, y1) if row else (bias, bias)
+        a.smlad(y0, x01, w01, before[0])
         a.smlaxy("bt", y0, x23, w12, y0)
         if count > 1 and k.stride == 1:
-            a.smlaxy("tb", y1, x01, w01, y1)
+            a.smlaxy("tb", y1, x01, w01, before[1])
             a.smlad(y1, x23, w12, y1)
         elif count > 1:
-            a.smlad(y1, x23, w01, y1)
+            a.smlad(y1, x23, w01, before[1])
             a.smlaxy("bt", y1, x45, w12, y1)
     m, c, d = Core(12, "M"), Core(14, "C"), Core(10, "D")
     a.vmov(m, _F_M)

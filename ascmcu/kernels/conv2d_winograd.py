@@ -52,9 +52,8 @@ _MOST_SCRATCH = 9 / 4  # of what a row's working set may have
 @dataclass(frozen=True)
 class Params(Saturating):
     """Compile-time constants: ``threes`` times three columns of the kernel, and ``single`` ones that are left; the
-    vectors of P1 and P2 are ``first``, those of P0 and P3 ``last``. Of the requantization, ``two_words`` and ``common``
-    are as in the packed product.
-    The stream of weights has ``words`` words, of which ``header`` are of all channels and ``own_words`` of each."""
+    vectors of P1 and P2 are ``first``, those of P0 and P3 ``last``. Of the requantization, ``common`` is as in the
+    packed product. The stream of weights has ``words`` words, of which ``header`` are of all channels and ``own_words`` of each."""
 
     window: WindowParams
     x_zero_point: int
@@ -64,13 +63,12 @@ class Params(Saturating):
     header: int
     words: int
     own_words: int
-    two_words: bool
     common: str
 
     @property
     def finish(self) -> Finish:
         """What the code behind the sums depends on."""
-        return Finish(self.shift, self.signed, self.low, self.high, self.two_words, self.common, 1)
+        return Finish(self.shift, self.signed, self.low, self.high, False, self.common, 1)
 
     @property
     def common_level(self) -> int:
@@ -179,7 +177,7 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
     growth = channels * sum(2 * v.size_bytes for v in vectors) - weights.elements
     if not code.reaches(vectors, depth, channels) or not _worth(growth, op.macs(inputs, output), tuning):
         return None
-    found = channel_constants(op.requantization(inputs, output), bounds, tuning, two_words=True, gain=_GAIN)
+    found = channel_constants(op.requantization(inputs, output), bounds, tuning, gain=_GAIN)
     if found is None:
         return None
     stream = _stream(weights.values, bias.values, x.zero_point, found)
@@ -197,7 +195,6 @@ def lower(op: Conv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered
         header=len(found.header),
         words=len(stream),
         own_words=found.own.shape[1],
-        two_words=found.two_words,
         common=found.common,
     )
     scratch = params.transformed + -(-params.edge_bytes // 2)
@@ -270,9 +267,7 @@ def _work(k: Params, out_rows: int) -> Work:
     starts = [min(_WIDTH * i, k.last_column) - w.pad_left for i in range(k.groups)]
     edges = kernel_rows * sum(not 0 <= start <= k.inner_columns for start in starts)
     edges += out_rows * k.groups * w.kernel_h - kernel_rows * k.groups
-    variant = (
-        ("_signed" if k.signed else "") + ("_two_words" if k.two_words else "") + f"_{k.common or 'own'}"
-    )
+    variant = ("_signed" if k.signed else "") + f"_{k.common or 'own'}"
     counts = {
         "groups": groups,
         "rows": rows,

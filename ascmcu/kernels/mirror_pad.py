@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ascmcu.ir.op import Inputs, RowMode, present
@@ -26,9 +27,11 @@ class Axis:
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants; ``edge`` is 0 for symmetric (the edge repeats) and 1 for reflect (it does not)."""
+    """Compile-time constants: ``run`` elements lie side by side behind the last of the ``axes`` that has a border.
+    ``edge`` is 0 for symmetric (the edge repeats) and 1 for reflect (it does not)."""
 
     axes: tuple[Axis, ...]
+    run: int
     edge: int
     c_type: str
 
@@ -38,9 +41,10 @@ def lower(op: MirrorPad, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowe
     """Per-axis mirrored indexing."""
     (x,) = present(inputs)
     first = 2 if op.row_rule(inputs, output).mode is RowMode.MAP else 0
+    bordered = [i for i, around in enumerate(op.paddings) if any(around)]
+    end = max([first, *(i + 1 for i in bordered)])
     strides = _loops.contiguous_strides(x.shape)
-    axes = tuple(
-        Axis(output.shape[i], op.paddings[i][0], x.shape[i], strides[i]) for i in range(first, len(x.shape))
-    )
-    params = Params(axes, int(op.mode == "reflect"), output.dtype.c_name)
+    axes = tuple(Axis(output.shape[i], op.paddings[i][0], x.shape[i], strides[i]) for i in range(first, end))
+    run = math.prod(x.shape[end:])
+    params = Params(axes, run, int(op.mode == "reflect"), output.dtype.c_name)
     return Lowered(params, work=work({"outputs": output.elements}))
