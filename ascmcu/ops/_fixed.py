@@ -183,7 +183,9 @@ def log_of_sum(z: I64) -> I64:
     zeros = leading_zeros(z)
     halved = _MUL(z, _ROOT_OF_HALF)
     headroom = leading_zeros(halved) - 1
-    r = np.minimum(_shifted_up(_MUL(z << (zeros - 1), _ROOT_OF_HALF), np.asarray(1)), _shifted_up(z, headroom))
+    r = np.minimum(
+        _shifted_up(_MUL(z << (zeros - 1), _ROOT_OF_HALF), np.asarray(1)), _shifted_up(z, headroom)
+    )
     power = np.maximum(((12 - zeros) << 25) + _QUARTER, ((12 - headroom) << 25) - _QUARTER)
     p = _rounding_half_sum(r, _FOURTH_ROOT_OF_HALF)
     q = 2 * (r - _FOURTH_ROOT_OF_HALF)
