@@ -435,7 +435,8 @@ class Importer:
             return
         floats = bool(outputs) and outputs[0].dtype is DType.FLOAT32
         wide = bool(outputs) and outputs[0].dtype is DType.INT16
-        op = registry.importer(builtin, floats=floats, wide=wide)
+        integers = bool(outputs) and outputs[0].dtype in (DType.INT32, DType.INT64)
+        op = registry.importer(builtin, floats=floats, wide=wide, integers=integers)
         between = [self._intermediate(raw.Intermediates(i)) for i in range(raw.IntermediatesLength())]
         stated, signed = outputs, unsigned.handled(builtin, inputs, outputs)
         if signed:

@@ -190,10 +190,8 @@ def refusal(unsupported: Sequence[OperatorUse], name: str) -> ModelError:
 def _use(name: str, dtype: str, places: list[str]) -> OperatorUse:
     layers = tuple(dict.fromkeys(layer for layer in places if layer))[:_MOST_LAYERS]
     handled = (*variables.BUILTINS, *loops.BUILTINS, *arithmetic.BUILTINS)
-    if (
-        name in handled
-        or registry.importer(name, floats=dtype == "float32", wide=dtype == "int16") is not None
-    ):
+    form = {"floats": dtype == "float32", "wide": dtype == "int16", "integers": dtype in ("int32", "int64")}
+    if name in handled or registry.importer(name, **form) is not None:
         return OperatorUse(name, dtype, len(places), layers, True)
     note, hint = _explanation(name, dtype)
     return OperatorUse(name, dtype, len(places), layers, False, note, hint)

@@ -15,6 +15,8 @@ _IMPORTERS: dict[str, type[Op]] = {}
 _FLOAT_IMPORTERS: dict[str, type[Op]] = {}
 # Those of operators whose result is int16.
 _WIDE_IMPORTERS: dict[str, type[Op]] = {}
+# Those of operators whose result are plain integers: int32 or int64 without a scale.
+_INTEGER_IMPORTERS: dict[str, type[Op]] = {}
 
 T = TypeVar("T", bound=type[Op])
 
@@ -42,8 +44,13 @@ def register_wide(*tflite_builtins: str) -> Callable[[T], T]:
     return lambda op: _registered(op, tflite_builtins, _WIDE_IMPORTERS)
 
 
+def register_integers(*tflite_builtins: str) -> Callable[[T], T]:
+    """Class decorator: the same, for operators whose result is int32 or int64 without a scale."""
+    return lambda op: _registered(op, tflite_builtins, _INTEGER_IMPORTERS)
+
+
 def _registered(op: T, builtins: tuple[str, ...], importers: dict[str, type[Op]]) -> T:
-    if not op.KIND or op.KIND in _KINDS:
+    if not op.KIND or _KINDS.get(op.KIND, op) is not op:
         raise VerifyError(f"op kind '{op.KIND}' is empty or registered twice", where=op.__name__)
     _KINDS[op.KIND] = op
     for builtin in builtins:
@@ -65,16 +72,24 @@ def by_kind(kind: str) -> type[Op] | None:
     return _KINDS.get(kind)
 
 
-def importer(builtin: str, *, floats: bool = False, wide: bool = False) -> type[Op] | None:
+def importer(
+    builtin: str, *, floats: bool = False, wide: bool = False, integers: bool = False
+) -> type[Op] | None:
     """The op that imports the TFLite builtin of that name; ``floats`` says that its result is float32, ``wide``
-    that it is int16."""
-    found = _FLOAT_IMPORTERS.get(builtin) if floats else _WIDE_IMPORTERS.get(builtin) if wide else None
+    that it is int16, ``integers`` that it is int32 or int64 without a scale."""
+    forms = ((floats, _FLOAT_IMPORTERS), (wide, _WIDE_IMPORTERS), (integers, _INTEGER_IMPORTERS))
+    found = next((known.get(builtin) for asked, known in forms if asked), None)
     return found or _IMPORTERS.get(builtin)
 
 
 def wide_builtins() -> tuple[str, ...]:
     """Names of all TFLite operators with an op of their own for int16 results."""
     return tuple(sorted(_WIDE_IMPORTERS))
+
+
+def integer_builtins() -> tuple[str, ...]:
+    """Names of all TFLite operators with an op of their own for plain integers."""
+    return tuple(sorted(_INTEGER_IMPORTERS))
 
 
 def supported_builtins(*, floats: bool = False) -> tuple[str, ...]:

@@ -48,7 +48,9 @@ class DType(enum.Enum):
 
     @property
     def integer_range(self) -> tuple[int, int]:
-        """Lowest and highest value of an integer type."""
+        """Lowest and highest value of an integer type; no and yes."""
+        if self is DType.BOOL:
+            return 0, 1
         info = np.iinfo(self.numpy)
         return int(info.min), int(info.max)
 
@@ -67,8 +69,8 @@ _C_NAMES = {
     DType.INT8: "int8_t",
     DType.UINT8: "uint8_t",
     DType.INT16: "int16_t",
-    DType.INT32: "int32_t",
-    DType.INT64: "int64_t",
+    DType.INT32: "model_int32",
+    DType.INT64: "model_int64",
     DType.FLOAT32: "model_float",
     DType.FLOAT16: "uint16_t",
     DType.BOOL: "uint8_t",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SOFTMAX of float32 over the last axis."""
+"""SOFTMAX and LOG_SOFTMAX of float32 over the last axis."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ class Params:
     vectors: int
     depth: int
     beta: float
+    logarithm: bool
 
 
 @kernel(FloatSoftmax, cost=Cost(output=200))
 def lower(op: FloatSoftmax, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants."""
     depth = output.shape[-1]
-    return Lowered(Params(output.row_elements // depth, depth, op.beta))
+    return Lowered(Params(output.row_elements // depth, depth, op.beta, op.logarithm))

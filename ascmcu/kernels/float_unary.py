@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of one float32 element: RELU and its like, LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, ABS."""
+"""Functions of one float32 element: RELU and its like, LOGISTIC, TANH, HARD_SWISH, LEAKY_RELU, ABS, ROUND, SIN, …"""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REDUCE_MAX and REDUCE_MIN over any axes."""
+"""REDUCE_MAX and REDUCE_MIN over any axes, of booleans too."""
 
 from __future__ import annotations
 

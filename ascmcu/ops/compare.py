@@ -16,6 +16,8 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
+# Compared as they are.
+UNSCALED = (DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL)
 LEFT_SHIFT = 8  # tflite/kernels/comparisons.cc
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "greater": np.greater,
@@ -31,7 +33,7 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 @dataclass(frozen=True)
 class Compare(_broadcast.Broadcasting):
     """Whether a function b. 8-bit operands are scaled first, in fixed point with 8 more bits, rounded twice
-    (tflite reference_ops::ComparisonWithScaling); float32 are compared as they are."""
+    (tflite reference_ops::ComparisonWithScaling); float32 and plain integers are compared as they are."""
 
     KIND = "compare"
     function: str
@@ -40,9 +42,9 @@ class Compare(_broadcast.Broadcasting):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
         a, b = (_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2])
-        ctx.require_dtype(a, DType.FLOAT32, *_quant.QUANTIZED)
+        ctx.require_dtype(a, *UNSCALED, *_quant.QUANTIZED)
         ctx.require_dtype(b, a.dtype)
-        if a.dtype is not DType.FLOAT32:
+        if a.dtype not in UNSCALED:
             _quant.require_scales(ctx, a, b)
             if max(a.scale, b.scale) >= 1.0:
                 # The reference shifts by a negative number of bits.
@@ -59,7 +61,7 @@ class Compare(_broadcast.Broadcasting):
         """Bit-exact reference."""
         operands = list(present(arrays))
         for i, tensor in enumerate(present(inputs)):
-            if tensor.dtype is not DType.FLOAT32:
+            if tensor.dtype not in UNSCALED:
                 shifted = (operands[i].astype(np.int64) - tensor.zero_point) << LEFT_SHIFT
                 operands[i] = multiply_by_quantized_multiplier(shifted, *scaling(tensor))
         return np.asarray(_FUNCTIONS[self.function](*operands))

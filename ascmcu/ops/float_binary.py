@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ADD, SUB, MUL, DIV, MAXIMUM, MINIMUM and SQUARED_DIFFERENCE of float32, with broadcasting."""
+"""ADD, SUB, MUL, DIV, FLOOR_DIV, FLOOR_MOD, MAXIMUM, MINIMUM and SQUARED_DIFFERENCE of float32, with broadcasting."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _float
 from ascmcu.ops._activation import import_activation
 
+
+def _floor_mod(a: Array, b: Array) -> Array:
+    rest = np.fmod(a, b)
+    return np.where((rest != 0) & ((b < 0) != (rest < 0)), rest + b, rest)
+
+
 _FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
     "add": np.add,
     "sub": np.subtract,
@@ -22,11 +28,13 @@ _FUNCTIONS: dict[str, Callable[[Array, Array], Array]] = {
     "div": np.divide,
     "maximum": np.maximum,
     "minimum": np.minimum,
+    "floor_div": lambda a, b: np.floor(a.astype(np.float64) / b.astype(np.float64)),
+    "floor_mod": _floor_mod,
     "squared_difference": lambda a, b: (a - b) * (a - b),
 }
 
 
-@register_float("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
+@register_float(*(name.upper() for name in _FUNCTIONS))
 @dataclass(frozen=True)
 class FloatBinary(_broadcast.Broadcasting):
     """activation(a function b), rounded once."""

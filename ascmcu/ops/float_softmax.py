@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SOFTMAX of float32 over the last axis."""
+"""SOFTMAX and LOG_SOFTMAX of float32 over the last axis."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops.softmax import import_beta
 
 
-@register_float("SOFTMAX")
+@register_float("SOFTMAX", "LOG_SOFTMAX")
 @dataclass(frozen=True)
 class FloatSoftmax(Elementwise):
-    """exp(beta · (x − max)) / Σ exp(beta · (x − max))."""
+    """exp(beta · (x − max)) / Σ exp(beta · (x − max)), or its ``logarithm``."""
 
     KIND = "float_softmax"
-    PROBABILITIES = True
     FAMILY = "activation"
     beta: float
+    logarithm: bool
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op."""
         x, output = ctx.needed(0), ctx.outputs[0]
         _float.require_float(ctx, x, output)
-        ctx.emit(cls(import_beta(ctx)), (x,), output)
+        logarithm = ctx.builtin == "LOG_SOFTMAX"
+        ctx.emit(cls(1.0 if logarithm else import_beta(ctx), logarithm), (x,), output)
 
     def output_dtype(self, x: Tensor) -> DType:
         """float32."""
@@ -43,4 +44,6 @@ class FloatSoftmax(Elementwise):
         x = present(arrays)[0]
         scaled = (x.astype(np.float64) - x.max(axis=-1, keepdims=True)) * self.beta
         exps = np.exp(scaled)
+        if self.logarithm:
+            return np.asarray(scaled - np.log(exps.sum(axis=-1, keepdims=True)), np.float32)
         return np.asarray(exps / exps.sum(axis=-1, keepdims=True), np.float32)

@@ -31,7 +31,13 @@ _FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "rsqrt": lambda x, _: 1.0 / np.sqrt(x),
     "exp": lambda x, _: np.exp(x),
     "log": lambda x, _: np.log(x),
+    "relu_0_to_1": lambda x, _: np.clip(x, 0.0, 1.0),
     "floor": lambda x, _: np.floor(x),
+    "ceil": lambda x, _: np.ceil(x),
+    "round": lambda x, _: np.rint(x),
+    "sign": lambda x, _: np.sign(x),
+    "sin": lambda x, _: np.sin(x),
+    "cos": lambda x, _: np.cos(x),
     "elu": lambda x, _: np.where(x < 0.0, np.expm1(np.minimum(x, 0.0)), x),
     # ``alpha`` tells the approximation by the tangent from the error function.
     "gelu": lambda x, tangent: 0.5 * x * (1.0 + (_by_tangent(x) if tangent else _erf(x / math.sqrt(2.0)))),

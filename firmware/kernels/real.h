@@ -5,6 +5,7 @@
 #define ASCMCU_REAL_H
 
 #include <float.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -167,6 +168,74 @@ static inline float real_floor(float x)
     }
     const float whole = (float)(int32_t)x;
     return whole > x ? whole - 1.0f : whole;
+}
+
+/* The quotient in double precision, cut down to a whole number, then a float. */
+static inline float real_floor_div(float a, float b)
+{
+    const double quotient = (double)a / (double)b;
+    if (!(quotient > -0x1p+52 && quotient < 0x1p+52)) {
+        return (float)quotient;
+    }
+    const int64_t cut = (int64_t)quotient;
+    return (float)((double)cut > quotient ? cut - 1 : cut);
+}
+
+/* The nearest whole number, halves to even. */
+static inline float real_round(float x)
+{
+    const float whole = real_floor(x);
+    const float rest = x - whole;
+    const bool odd = whole - 2.0f * real_floor(0.5f * whole) != 0.0f;
+    return rest > 0.5f || (rest == 0.5f && odd) ? whole + 1.0f : whole;
+}
+
+static inline float real_sign(float x)
+{
+    return x > 0.0f ? 1.0f : (x < 0.0f ? -1.0f : x);
+}
+
+/* The sine of x, or with one quarter the cosine: the angle is brought to at most an eighth of a turn in double
+ * precision, there the Taylor series are exact to a unit in the last place. Beyond 2^30 there is no angle left. */
+static inline float real_sin(float x, int32_t quarters)
+{
+    if (!(x > -0x1p+30f && x < 0x1p+30f)) {
+        return x - x;
+    }
+    const double turns = (double)x * 0x1.45f306dc9c883p-1;
+    const int32_t n = (int32_t)(turns < 0.0 ? turns - 0.5 : turns + 0.5);
+    const float r = (float)((double)x - (double)n * 0x1.921fb54442d18p+0);
+    const float square = r * r;
+    const uint32_t quadrant = (uint32_t)n + (uint32_t)quarters;
+    float value;
+    if (quadrant & 1u) {
+        value = 1.0f + square * (-0.5f + square * (0x1.555556p-5f + square * (-0x1.6c16c2p-10f + square * 0x1.a01a02p-16f)));
+    } else {
+        value = r + r * square * (-0x1.555556p-3f + square * (0x1.111112p-7f + square * (-0x1.a01a02p-13f + square * 0x1.71de3ap-19f)));
+    }
+    return quadrant & 2u ? -value : value;
+}
+
+/* The rest of a / b with the sign of b, exact: b is doubled as far as it fits, and taken off on the way back. */
+static inline float real_floor_mod(float a, float b)
+{
+    float rest = a < 0.0f ? -a : a;
+    const float least = b < 0.0f ? -b : b;
+    if (!(rest <= FLT_MAX && least > 0.0f)) {
+        return rest - rest + least * 0.0f / 0.0f;
+    }
+    float scaled = least;
+    while (scaled <= 0.5f * rest) {
+        scaled *= 2.0f;
+    }
+    while (scaled >= least) {
+        if (rest >= scaled) {
+            rest -= scaled;
+        }
+        scaled *= 0.5f;
+    }
+    const float signed_rest = a < 0.0f ? -rest : rest;
+    return signed_rest != 0.0f && (b < 0.0f) != (signed_rest < 0.0f) ? signed_rest + b : signed_rest;
 }
 
 static inline float real_logistic(float x)

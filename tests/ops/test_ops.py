@@ -82,6 +82,7 @@ def test_stems_match() -> None:
     assert set(kinds) == modules
     # Ops that only passes make are tested with their passes.
     imported = {registry.importer(builtin).kind() for builtin in registry.supported_builtins()}  # type: ignore[union-attr]
+    imported |= {registry.importer(builtin, integers=True).kind() for builtin in registry.integer_builtins()}  # type: ignore[union-attr]
     imported |= {registry.importer(builtin, wide=True).kind() for builtin in registry.wide_builtins()}  # type: ignore[union-attr]
     assert {c.stem for c in CASES} == imported
     templates = {p.name.split(".")[0] for p in (paths.templates() / "kernels").glob("[a-z]*.c.j2")}
@@ -93,4 +94,6 @@ def test_stems_match() -> None:
 
 
 def test_every_importer_has_a_row() -> None:
-    assert {c.row["op"] for c in CASES} == set(registry.supported_builtins())
+    assert {c.row["op"] for c in CASES} == set(registry.supported_builtins()) | set(
+        registry.integer_builtins()
+    )

@@ -34,6 +34,8 @@ from tests.support import recurrent
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
 _UNREAD = (1, 2)
+# Types of tensors that have a scale only where a row gives one.
+_PLAIN = ("float32", "bool", "int32", "int64")
 FOLDER = Path(__file__).resolve().parents[1] / "ops"
 
 
@@ -133,7 +135,7 @@ def _input(spec: dict[str, Any], before: list[TensorSpec], rng: np.random.Genera
     index = len(before)
     name, dtype = f"in{index}", spec.get("dtype", "int8")
     if "shape" in spec:
-        if dtype in ("float32", "bool"):
+        if dtype in _PLAIN and "scale" not in spec:
             return TensorSpec(name, tuple(spec["shape"]), dtype)
         scales, zero = _quantized(
             spec, 0.047 + 0.011 * index, (3, -7, 12)[index % 3] + (128 if dtype == "uint8" else 0)
@@ -176,7 +178,7 @@ def _bias_scale(before: list[TensorSpec]) -> float:
 
 def _output(spec: dict[str, Any], index: int, source: TensorSpec) -> TensorSpec:
     name, dtype, shape = f"out{index}", spec.get("dtype", source.dtype), tuple(spec["shape"])
-    if dtype in ("float32", "bool") or (dtype == "int32" and "scale" not in spec):
+    if dtype in _PLAIN and "scale" not in spec:
         return TensorSpec(name, shape, dtype)
     if spec.get("like_input"):
         return TensorSpec(name, shape, dtype, source.scales, source.zero_point)

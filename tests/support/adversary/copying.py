@@ -20,9 +20,17 @@ BUILTINS = (
     "BATCH_TO_SPACE_ND", "BROADCAST_TO", "CONCATENATION", "DEPTH_TO_SPACE", "EQUAL", "EXPAND_DIMS", "GATHER",
     "GREATER", "GREATER_EQUAL", "LESS", "LESS_EQUAL", "MAXIMUM", "MINIMUM", "MIRROR_PAD", "NOT_EQUAL", "PACK",
     "PAD", "PADV2", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "RESHAPE", "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR", "SELECT", "SELECT_V2", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND", "SPLIT", "SPLIT_V",
-    "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
+    "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SELECT", "SELECT_V2", "SHAPE", "SLICE", "SPACE_TO_BATCH_ND",
+    "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE", "UNPACK",
 )  # fmt: skip
+# Of plain numbers, whose rows are taken as they are.
+PLAIN = (
+    "ARG_MAX", "ARG_MIN", "CAST", "CUMSUM", "FLOOR_DIV", "FLOOR_MOD", "LOGICAL_AND", "LOGICAL_NOT", "LOGICAL_OR",
+    "REDUCE_ALL", "REDUCE_ANY",
+)  # fmt: skip
+
+
+_UNSCALED = ("float32", "bool", "int32", "int64")
 
 
 @functools.cache
@@ -38,10 +46,7 @@ def _copied(builtin: str, draw: Draw) -> Trial:
     quant = {"scale": draw.scale(-14, 6), "zero_point": draw.zero_point()}
     shifted = draw.chance(0.1)
     for spec in [*row["inputs"], *row.get("outputs", [row.get("output", {})])]:
-        if {"shape", "const", "values"} & set(spec) and spec.get("dtype", draw.name) not in (
-            "float32",
-            "bool",
-        ):
+        if {"shape", "const", "values"} & set(spec) and spec.get("dtype", draw.name) not in _UNSCALED:
             spec |= quant
             if "shape" in spec or "const" in spec:
                 spec["dtype"] = draw.name
@@ -52,5 +57,13 @@ def _copied(builtin: str, draw: Draw) -> Trial:
     return Trial(made.model(), made.inputs(3))
 
 
+def _plain(builtin: str, draw: Draw) -> Trial:
+    case = draw.pick(*_rows(builtin))
+    made = cases.Case(case.stem, f"{case.name} {draw.rng.integers(1 << 30)}", case.row)
+    return Trial(made.model(), made.inputs(3))
+
+
 for _builtin in BUILTINS:
     family(_builtin)(functools.partial(_copied, _builtin))
+for _builtin in PLAIN:
+    family(_builtin, dtypes=("int8",))(functools.partial(_plain, _builtin))

@@ -20,14 +20,15 @@ from tests.support.adversary.families import FLOAT, family
 from tests.support.tflite_builder import TensorSpec
 
 UNARY = (
-    "ABS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOG", "LOGISTIC", "NEG", "RELU", "RELU6",
-    "RELU_N1_TO_1", "RSQRT", "SOFTMAX", "SQRT", "SQUARE", "TANH",
+    "ABS", "CEIL", "COS", "ELU", "EXP", "FLOOR", "GELU", "HARD_SWISH", "L2_NORMALIZATION", "LEAKY_RELU", "LOG",
+    "LOGISTIC", "LOG_SOFTMAX", "NEG", "RELU", "RELU6", "RELU_0_TO_1", "RELU_N1_TO_1", "ROUND", "RSQRT", "SIGN", "SIN",
+    "SOFTMAX", "SQRT", "SQUARE", "TANH",
 )  # fmt: skip
 # Of numbers that are positive; LiteRT's results for others are no numbers.
 POSITIVE = ("LOG", "RSQRT", "SQRT")
 # BUILTIN_REF of LiteRT 2.3.0 has none of these.
-NOT_IN_REF = ("ELU",)
-BINARY = ("ADD", "DIV", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB")
+NOT_IN_REF = ("CEIL", "ELU", "ROUND")
+BINARY = ("ADD", "DIV", "FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "MUL", "SQUARED_DIFFERENCE", "SUB")
 POOLS = ("AVERAGE_POOL_2D", "MAX_POOL_2D")
 REDUCTIONS = ("MEAN", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD", "SUM")
 LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "TRANSPOSE_CONV")
@@ -64,11 +65,11 @@ def _unary(builtin: str, draw: Draw) -> Trial:
 def _binary(builtin: str, draw: Draw) -> Trial:
     shape = draw.pick((1, 1, 1, 4), SHAPE, (1, 1, 1, 1))
     constant = _values(draw, shape)
-    if builtin == "DIV":
+    if "DIV" in builtin or "MOD" in builtin:
         constant = np.where(np.abs(constant) < 1e-3, np.float32(1), constant)
     fused = (
         {}
-        if builtin in ("MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
+        if builtin in ("FLOOR_DIV", "FLOOR_MOD", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE")
         else {"fusedActivationFunction": draw.pick(*ACTIVATIONS.values())}
     )
     data = single(builtin, [_float("a", SHAPE), _float("b", shape, constant)], _float("y", SHAPE), **fused)

@@ -269,6 +269,26 @@ def softmax(draw: Draw) -> Trial:
     return Trial(single("SOFTMAX", [source], output, beta=beta), sets, answers)
 
 
+@family("LOG_SOFTMAX", dtypes=("int8", "uint8"))
+def log_softmax(draw: Draw) -> Trial:
+    """The only product is by a power of two."""
+    depth = draw.pick(2, 4, 12, 64)
+    shape = (1, 256 // depth, depth)
+    x = draw.tensor("x", shape, draw.scale(-12, 2), draw.zero_point())
+    y = draw.tensor("y", shape, 1 / 16, draw.dtype.integer_range[1])
+    return Trial(single("LOG_SOFTMAX", [x], y), draw.sets(shape))
+
+
+@family("L2_NORMALIZATION", dtypes=("int8", "uint8"))
+def l2_normalization(draw: Draw) -> Trial:
+    """No scale takes part."""
+    depth = draw.pick(1, 2, 4, 12, 64)
+    shape = (1, 256 // depth, depth)
+    x = draw.tensor("x", shape, draw.scale(-12, 2), draw.zero_point())
+    y = draw.tensor("y", shape, 1 / 128, 128 if draw.name == "uint8" else 0)
+    return Trial(single("L2_NORMALIZATION", [x], y), draw.sets(shape))
+
+
 @family("QUANTIZE", name="QUANTIZE of float32")
 def quantize(draw: Draw) -> Trial:
     """Inputs on halves of the output's scale, and some float32 steps beside them."""
