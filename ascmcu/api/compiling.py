@@ -40,8 +40,9 @@ class Compiled:
         features: the feature specification, None where the network takes tensors.
         labels: the classes that the file names, in the order of the first output's values; empty where it names none.
         labels_source: what in the file names them.
-        detection: when the wake word that the network is of counts as heard; None for other networks.
         notices: what was assumed, a sentence each.
+        detection: when the wake word that the network is of counts as heard; None for other networks.
+        features_in_graph: the features that the file begins with, and how many values of the front end's are equal.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Compiled:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
     detection: Detection | None = None
+    features_in_graph: str = ""
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))
@@ -81,19 +83,27 @@ def compile_model(
     """
     given, model = Path(model), model_file(Path(model))
     word = wakeword.beside(model) if given == model else wakeword.of(given)
-    source, data = tflite.load(model)
-    source, notices = _with_states(source, states)
+    loaded = tflite.load(model)
+    data = loaded.data
+    source, notices = _with_states(loaded.graph, states)
     notices = (*notices, *_other_signatures(data, model.name))
     embedded, labels, labels_source = _metadata(data, source, model.name)
     if embedded is None and word is not None:
         embedded = word.features
+    in_graph = (
+        ""
+        if loaded.front is None
+        else f"features in the graph: {loaded.front.words}; {loaded.front.evidence}"
+    )
+    if loaded.front is not None:
+        embedded, notices = loaded.front.spec, (*notices, in_graph)
     spec = embedded if features is None else _named(features)
     stages = [("import", source), *passes.run(source, rows_pushed=spec is not None)]
     _check_outputs(stages[-1][1], model.name)
     name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(
         name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source,
-        notices, None if word is None else word.detection,
+        notices, None if word is None else word.detection, in_graph,
     )  # fmt: skip
     if spec is None:
         return compiled

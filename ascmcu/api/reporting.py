@@ -29,7 +29,14 @@ def inspect(model: PathLike) -> Inspection:
     """
     compiled = compile_model(model, features=False)
     plans = {c.plan.mode: c.plan for c in candidates(compiled, "auto")}
-    return inspection.make(compiled.name, compiled.sha256, compiled.source, plans[LAYERS], plans[ROWS])
+    return inspection.make(
+        compiled.name,
+        compiled.sha256,
+        compiled.source,
+        plans[LAYERS],
+        plans[ROWS],
+        compiled.features_in_graph,
+    )
 
 
 def survey(model: PathLike) -> Survey:

@@ -90,11 +90,10 @@ def stack(x: npt.NDArray[Any], spec: FeatureSpec) -> npt.NDArray[Any]:
 
 def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     """The mel spectrogram before the logarithm, float64 (frames, ``mel_values``, audio channels)."""
-    librosa = _librosa()
-
     audio = signal(pcm, spec)
     if not _is_librosa(spec):
         return _energies(audio, spec)
+    librosa = _librosa()
     with warnings.catch_warnings():
         # Narrow low bands may lie between two FFT bins; librosa says so on every call.
         warnings.filterwarnings("ignore", message="Empty filters detected")
@@ -194,14 +193,12 @@ def _energies(audio: _Real, spec: FeatureSpec) -> _Real:
 
 def _filters(spec: FeatureSpec) -> _Real:
     """(``n_mels``, bins) weights; with ``mel_triangles`` of ``mel`` by the formula of tf.signal, without DC."""
-    librosa = _librosa()
-
     htk = spec.mel_scale == "htk"
     if spec.mel_corners == "bin":
         return mel_segments(spec).matrix(spec.bins)
     if spec.mel_triangles == "hz":
         return np.asarray(
-            librosa.filters.mel(
+            _librosa().filters.mel(
                 sr=spec.sample_rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz,
                 fmax=spec.fmax_hz, htk=htk, norm="slaney" if spec.mel_norm == "slaney" else None, dtype=np.float64,
             )

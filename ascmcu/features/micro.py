@@ -180,8 +180,12 @@ def scale_logarithm(signal: Ints, spec: MicroSpec) -> Ints:
     """The natural logarithm × 2^``log_shift``, at most 65,535."""
     if not spec.log:
         return np.minimum(signal, 0xFFFF)
-    shift = spec.correction_bits
-    x = (signal << shift) & _U32
+    scaled = logarithm_of((signal << spec.correction_bits) & _U32, 1 << spec.log_shift)
+    return np.minimum(scaled, 0xFFFF)
+
+
+def logarithm_of(x: Ints, unit: int) -> Ints:
+    """The natural logarithm of values below 2³² in steps of 1 / ``unit``; 0 of 0 and 1."""
     octave = np.maximum(_bit_length(x) - 1, 0)
     mantissa = x - (1 << octave)
     fraction = np.where(
@@ -192,8 +196,8 @@ def scale_logarithm(signal: Ints, spec: MicroSpec) -> Ints:
     low, high = table[segment], table[segment + 1]
     log2 = (octave << 16) + fraction + low + ((high - low) * (fraction - (segment << 9)) >> 16)
     natural = tables.LOG_OF_TWO * log2 + (1 << 15) >> 16
-    scaled = (((natural << spec.log_shift) + (1 << 15)) & _U32) >> 16
-    return np.where(x > 1, np.minimum(scaled, 0xFFFF), 0)
+    scaled = ((natural * unit + (1 << 15)) & _U32) >> 16
+    return np.where(x > 1, scaled, 0)
 
 
 # ---- 16-bit arithmetic

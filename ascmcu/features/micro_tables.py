@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer constants of the micro front end, with the roundings of TensorFlow's library.
+"""The integer constants of the micro front end, with the roundings of TensorFlow's libraries.
 
 Source of all formulas: tensorflow/lite/experimental/microfrontend/lib (``*_util.c``) and KISS FFT (``kiss_fft.c``,
-``kiss_fftr.c`` with FIXED_POINT=16). The library computes most of them in single precision, and so does this: each
-function rounds to float32 where the library does, as a weight that lies at a half would come out one higher.
+``kiss_fftr.c`` with FIXED_POINT=16); of those of ``library = "signal"``: tensorflow/tflite-micro,
+python/tflite_micro/signal/ops. The libraries compute most of them in single precision, and so does this: each function
+rounds to float32 where they do, as a weight that lies at a half would come out one higher.
 """
 
 from __future__ import annotations
@@ -31,6 +32,9 @@ LOG_OF_TWO = round(math.log(2) * (1 << LOG_BITS))
 def window(spec: MicroSpec) -> Ints:
     """The Hann window, sampled half a sample late, with 12 fractional bits: int64 (``window_samples``,)."""
     size = spec.window_samples
+    if spec.library == "signal":
+        exact = 0.5 - 0.5 * np.cos(2 * np.pi / size * (np.arange(size) + 0.5))
+        return np.asarray(np.rint(exact * (1 << _WINDOW_BITS)).astype(np.int64))
     step = _Single(math.pi) * _Single(2) / _Single(size)
     phase = step * (np.arange(size, dtype=np.float32) + _Single(0.5))
     weight = _Single(0.5) - _Single(0.5) * np.cos(phase.astype(np.float64)).astype(np.float32)
@@ -41,6 +45,10 @@ def _rounded(values: npt.NDArray[np.float32], bits: int) -> Ints:
     scaled = values * _Single(1 << bits) + _Single(0.5)
     whole: Ints = np.floor(scaled).astype(np.int64)
     return whole
+
+
+def _cut(values: npt.NDArray[np.float32], bits: int) -> Ints:
+    return (values * _Single(1 << bits)).astype(np.int64)
 
 
 def radices(points: int) -> tuple[int, ...]:
@@ -160,7 +168,8 @@ def filters(spec: MicroSpec) -> Filters:
     segment = np.repeat(np.arange(spec.n_mels + 1), bins)
     below = np.concatenate([[low], centers[:-1]]).astype(np.float32)
     weight = (centers[segment] - mels[first : edges[-1]]) / (centers - below)[segment]
-    return Filters(first, bins, _rounded(weight, FILTER_BITS), _rounded(_Single(1) - weight, FILTER_BITS))
+    quantized = _cut if spec.library == "signal" else _rounded
+    return Filters(first, bins, quantized(weight, FILTER_BITS), quantized(_Single(1) - weight, FILTER_BITS))
 
 
 def smoothing(spec: MicroSpec) -> tuple[int, int, int]:

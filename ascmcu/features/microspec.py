@@ -34,6 +34,9 @@ class MicroSpec(ClipSpec):
     Fields, in the order of the stages; the library's names in brackets:
         frontend: always ``micro``; it tells this specification from a ``FeatureSpec``.
         sample_rate_hz, clip_samples, resampler: as in ``FeatureSpec``. The audio is mono.
+        library: whose tables. ``microfrontend``: that library, which micro_speech and microWakeWord were trained with.
+            ``signal``: those that the Python code of the signal library makes for TensorFlow Lite Micro's audio
+            preprocessor: filter weights are cut where the older library rounds them.
         window_ms, step_ms: a frame of the Hann window, and from frame to frame [size_ms, step_size_ms].
         n_mels, fmin_hz, fmax_hz: triangular filters, equidistant in mel
             [num_channels, lower_band_limit, upper_band_limit].
@@ -52,6 +55,7 @@ class MicroSpec(ClipSpec):
     sample_rate_hz: Annotated[int, Range(4000, 48000)] = 16000
     clip_samples: Annotated[int, Range(1, 2**31 - 1)] = 16000
     resampler: Literal["soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"] = "soxr_hq"
+    library: Literal["microfrontend", "signal"] = "microfrontend"
     window_ms: Annotated[int, Range(1, 500)] = 30
     step_ms: Annotated[int, Range(1, 500)] = 20
     n_mels: Annotated[int, Range(2, 128)] = 40

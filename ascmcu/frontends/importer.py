@@ -62,6 +62,8 @@ class Importer:
         self.refused: dict[int, ModelError] = {}
         self.variables = Variables(name)
         self.own_states: list[Carried] = []
+        # Operators that are left out.
+        self.without: frozenset[int] = frozenset()
         # Values that are kept as the rows they consist of, by the tensor's index.
         self.rows: dict[int, loops.Rows] = {}
         # Of a loop's turn: behind the names of its tensors.
@@ -75,10 +77,17 @@ class Importer:
     def run(self) -> Graph:
         """Import tensors, then operators in file order."""
         sub = self.subgraph
+        return self._graph([int(sub.Inputs(i)) for i in indices(sub.InputsLength(), self.data)])
+
+    def run_behind(self, tensor: int, without: frozenset[int]) -> Graph:
+        """Import what takes a tensor, the network's input then, and leave out the operators that make it."""
+        self.without = without
+        return self._graph([tensor])
+
+    def _graph(self, entries: Sequence[int]) -> Graph:
+        sub = self.subgraph
         self._operators()
-        inputs = [
-            self._tensor_at(sub.Inputs(i), "graph input") for i in indices(sub.InputsLength(), self.data)
-        ]
+        inputs = [self._tensor_at(i, "graph input") for i in entries]
         outputs = [
             self._tensor_at(sub.Outputs(i), "graph output") for i in indices(sub.OutputsLength(), self.data)
         ]
@@ -121,6 +130,8 @@ class Importer:
         # Tensors that what is refused would have computed: whoever reads them may be refused for that alone.
         missing: set[int] = set()
         for i in indices(sub.OperatorsLength(), self.data):
+            if i in self.without:
+                continue
             raw = sub.Operators(i)
             try:
                 self._operator(i)

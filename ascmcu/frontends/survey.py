@@ -116,8 +116,11 @@ class Survey:
         return tuple(use for use in self.operators if not use.supported)
 
 
-def survey(model: Any) -> Survey:
+def survey(model: Any, without: frozenset[int] = frozenset()) -> Survey:
     """Read operators and tensors of every subgraph; ``model`` is a ``tflite.Model``.
+
+    Args:
+        without: operators of the first subgraph that do not count.
 
     Raises:
         ModelError: an operator's code is out of range.
@@ -128,6 +131,8 @@ def survey(model: Any) -> Survey:
     for number in reached(model):
         graph = model.Subgraphs(number)
         for index in range(graph.OperatorsLength()):
+            if number == 0 and index in without:
+                continue
             raw = graph.Operators(index)
             name = builtin_name(model, raw, f"operator {index}")
             first = _first_output(graph, raw)

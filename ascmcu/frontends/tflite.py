@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 
 import ascmcu.ops
 from ascmcu.errors import ModelError
-from ascmcu.frontends import survey
+from ascmcu.frontends import ingraph, survey
 from ascmcu.frontends.flatbuffer import buffer_of, corruption, indices, root
 from ascmcu.frontends.importer import Importer
 from ascmcu.ir.graph import Graph
@@ -17,14 +18,38 @@ from ascmcu.ir.verify import verify
 assert ascmcu.ops is not None  # importing it registers the ops
 
 
-def load(path: Path) -> tuple[Graph, bytes]:
-    """The graph of a ``.tflite`` file, and the file's bytes.
+@dataclass(frozen=True)
+class Loaded:
+    """A ``.tflite`` file.
+
+    Attributes:
+        graph: the network; features of audio that the file begins with are not in it.
+        data: the file's bytes.
+        front: those features, and the specification that is equal to them; ``None`` where the file begins with the
+            network.
+    """
+
+    graph: Graph
+    data: bytes
+    front: ingraph.Front | None
+
+
+def load(path: Path) -> Loaded:
+    """Read a ``.tflite`` file.
 
     Raises:
         ModelError: the file cannot be read or is not a model that can be compiled.
     """
     data = _read(path)
-    return parse(data, path.name), data
+    front = front_end(data, path.name)
+    if front is not None and front.alone:
+        raise ModelError(
+            "the file holds a front end and no network",
+            where=path.name,
+            found=front.words,
+            hint=f"export the network with the features {front.known_as}, which are equal ({front.evidence})",
+        )
+    return Loaded(parse(data, path.name, front), data, front)
 
 
 def _read(path: Path) -> bytes:
@@ -34,18 +59,30 @@ def _read(path: Path) -> bytes:
         raise ModelError("the model cannot be read", where=str(path), found=error.strerror) from error
 
 
-def parse(data: bytes, name: str) -> Graph:
-    """The graph of a flatbuffer.
+def front_end(data: bytes, name: str) -> ingraph.Front | None:
+    """The features of audio that a flatbuffer begins with.
+
+    Raises:
+        ModelError: it is no model, is corrupt, or begins with features that no specification is equal to.
+    """
+    model = root(data, name)
+    with corruption(name):
+        return ingraph.find(model, name)
+
+
+def parse(data: bytes, name: str, front: ingraph.Front | None = None) -> Graph:
+    """The graph of a flatbuffer, without the features that it begins with.
 
     Raises:
         ModelError: it is no model, is corrupt, or holds something that cannot be compiled.
     """
     model = root(data, name)
     with corruption(name):
-        missing = survey.survey(model).unsupported
+        missing = survey.survey(model, frozenset() if front is None else front.operators).unsupported
         if missing:
             raise survey.refusal(missing, name)
-        graph = Importer(model, data, name).run()
+        importer = Importer(model, data, name)
+        graph = importer.run() if front is None else importer.run_behind(front.tensor, front.operators)
     return verify(graph, "import")
 
 

@@ -64,6 +64,8 @@ class Inspection:
             kernels' tables, as an export counts them.
         ram_layers_bytes, ram_rows_bytes: peak of the activations with whole layers, and streamed by rows.
         limits: every challenge limit with ``passed``.
+        features_in_graph: the features of audio that the file begins with, which the front end computes in place of
+            these operators; the layers are those behind them. Empty where the file begins with the network.
         boards: every known board; code, stack and the front end come on top of what is compared.
     """
 
@@ -86,6 +88,7 @@ class Inspection:
     limits: tuple[LimitReport, ...]
     boards: tuple[BoardReport, ...]
     inputs: tuple[InputReport, ...] = ()
+    features_in_graph: str = ""
 
     def __repr__(self) -> str:
         facts = f"{len(self.layers)} layers, {self.parameters:,} parameters, {self.macs:,} MACs"
@@ -96,7 +99,9 @@ class Inspection:
         return {"exportable": True, **dataclasses.asdict(self)}
 
 
-def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan) -> Inspection:
+def make(
+    name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan, features_in_graph: str = ""
+) -> Inspection:
     """Count everything.
 
     Args:
@@ -105,6 +110,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         source: the graph as the file has it.
         layers_plan: the compiled graph, whole layers at a time.
         rows_plan: the compiled graph, streamed by rows.
+        features_in_graph: those that the file begins with.
     """
     figures = figures_of(source)
     weights = sum(data.nbytes for layer in layers_plan.running for _, data in layer.lowered.constants)
@@ -131,6 +137,7 @@ def make(name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Pl
         boards=tuple(
             _board(n, weights, layers_plan.arena_bytes, rows_plan.arena_bytes) for n in boards.names()
         ),
+        features_in_graph=features_in_graph,
     )
 
 

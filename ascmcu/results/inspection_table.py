@@ -15,6 +15,8 @@ def show(inspection: Inspection, console: Console) -> None:
     ends = " , ".join(_dims(shape) for shape in i.outputs)
     begins = " , ".join(f"{_dims(x.shape)} {x.dtype}" for x in i.inputs)
     console.print(f"[bold]{i.model}[/]: {begins} -> {ends}")
+    if i.features_in_graph:
+        console.print(f"{i.features_in_graph}; the network behind them:")
     console.print(_layers(i))
     console.print(
         f"\n{i.parameters:,} parameters (zeros included), {i.parameter_bytes:,} bytes, "

@@ -403,3 +403,20 @@ def test_specs_beyond_their_bounds_are_refused(changes: dict[str, Any], where: s
 def test_specs_at_their_bounds_are_taken(changes: dict[str, Any]) -> None:
     spec = MicroSpec(**changes)
     assert spec.rows >= 1 and all(getattr(spec, name) == value for name, value in changes.items())
+
+
+OF_THE_LIBRARY = json.loads(Path(__file__).with_name("signal_library.json").read_text())
+
+
+@pytest.mark.parametrize("row", OF_THE_LIBRARY["rows"], ids=lambda row: f"seed {row['seed']}")
+def test_signal_library(row: dict[str, Any]) -> None:
+    """The audio preprocessor of TensorFlow Lite Micro, as its runtime computes it (tools/signal_goldens)."""
+    pcm = swell(OF_THE_LIBRARY["samples"], row["seed"])
+    spec = specs.load("tflm_audio_preprocessor").replace(clip_samples=len(pcm))
+    assert isinstance(spec, MicroSpec)
+    expected = extract.inputs(pcm, spec, **QUANTIZATION)
+    assert list(expected.shape) == [*row["shape"], 1] and zlib.crc32(expected.tobytes()) == row["crc32"]
+    found = NativeFrontend(spec, **QUANTIZATION).rows(pcm)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.reshape(expected.shape), expected)
+    rounded = extract.inputs(pcm, spec.replace(library="microfrontend"), **QUANTIZATION)
+    assert (rounded != expected).any()

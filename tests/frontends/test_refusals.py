@@ -187,7 +187,7 @@ def test_float_activations_compile(weights: str) -> None:
 def test_published_hybrid_model() -> None:
     path = outside.model("dcase2020_task1b_mobnet_drq.tflite")
     outside.require(path)
-    graph, _ = tflite.load(path)
+    graph = tflite.load(path).graph
     kinds = [node.op.kind() for node in graph.nodes]
     assert kinds.count("float_conv2d") == 42 and kinds.count("float_depthwise_conv2d") == 18
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+from flatbuffers import flexbuffers
 
 from ascmcu.ir.types import Array
 
@@ -55,13 +56,15 @@ class TensorSpec:
 @dataclass
 class OperatorSpec:
     """An operator; ``options`` are fields of its options table by their object-API names; ``intermediates`` are
-    tensors that it only takes quantizations from."""
+    tensors that it only takes quantizations from. ``custom`` are the options of a custom operator, whose name is then
+    ``builtin``."""
 
     builtin: str
     inputs: list[int]
     outputs: list[int]
     options: dict[str, Any] = field(default_factory=dict)
     intermediates: list[int] = field(default_factory=list)
+    custom: dict[str, Any] | None = None
 
 
 @dataclass
@@ -220,7 +223,9 @@ def _tensor(model: Any, spec: TensorSpec) -> Any:
 def _code(name: str) -> Any:
     s = schema()
     code = s.OperatorCodeT()
-    value = getattr(s.BuiltinOperator, name)
+    value = getattr(s.BuiltinOperator, name, s.BuiltinOperator.CUSTOM)
+    if value == s.BuiltinOperator.CUSTOM:
+        code.customCode = name.encode()
     code.builtinCode = value
     code.deprecatedBuiltinCode = min(value, 127)
     code.version = _VERSIONS.get(name, 1)
@@ -234,6 +239,8 @@ def _operator(spec: OperatorSpec, code: int) -> Any:
     op.inputs, op.outputs = np.array(spec.inputs, np.int32), np.array(spec.outputs, np.int32)
     if spec.intermediates:
         op.intermediates = np.array(spec.intermediates, np.int32)
+    if spec.custom is not None:
+        op.customOptions = np.frombuffer(flexbuffers.Dumps(spec.custom), np.uint8)
     class_name = _OPTIONS.get(spec.builtin)
     assert class_name is not None or not spec.options, f"{spec.builtin}: no options table is known here"
     if class_name is not None:

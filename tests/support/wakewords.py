@@ -8,6 +8,8 @@ optimized ones, whose int8 convolutions round otherwise (docs/bit-exactness.md).
 
 from __future__ import annotations
 
+import csv
+import itertools
 import json
 import shutil
 from pathlib import Path
@@ -48,6 +50,8 @@ def described(folder: Path, name: str, cutoff: float = 0.85, window: int = 5) ->
 def write(folder: Path, text: str, voices: int, cut: int, seconds: int = 5) -> int:
     """Write recordings, a folder for each kind: ``text`` by several voices, and the first seconds of ESC-10's.
 
+    Of ESC-10 the classes take turns, so that ``cut`` recordings have as many of each as they can.
+
     Returns:
         how many there are.
     """
@@ -56,12 +60,19 @@ def write(folder: Path, text: str, voices: int, cut: int, seconds: int = 5) -> i
         _store(
             folder / "spoken" / f"{number}.wav", np.concatenate([silence, speech.say(text, voice), silence])
         )
-    files = sorted(RECORDINGS.glob("*.ogg"))
-    for number in range(cut):
-        path = files[number * len(files) // cut]
+    for path in _in_turns(RECORDINGS)[:cut]:
         pcm = to_pcm(*soundfile.read(path, dtype="float64", always_2d=True), specs.load("microwakeword"))
         _store(folder / "other" / f"{path.stem}.wav", pcm[: seconds * RATE_HZ, 0])
     return voices + cut
+
+
+def _in_turns(folder: Path) -> list[Path]:
+    """ESC-10's recordings, one of each class after the other, as ``meta.csv`` beside them tells the classes."""
+    classes: dict[str, list[Path]] = {}
+    for row in csv.DictReader((folder.parent / "meta.csv").read_text().splitlines()):
+        classes.setdefault(row["category"], []).append(folder / row["filename"])
+    turns = itertools.zip_longest(*(sorted(paths) for paths in classes.values()))
+    return [path for turn in turns for path in turn if path is not None]
 
 
 def _store(path: Path, samples: npt.NDArray[np.int16]) -> None:

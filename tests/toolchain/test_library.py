@@ -85,7 +85,7 @@ def test_a_program_around_the_library_gives_the_interpreters_bits(tmp_path: Path
         "add_executable(app main.c)\ntarget_link_libraries(app PRIVATE small_net)\n"
     )
     _built(tmp_path / "app")
-    graph, _ = tflite.load(model)
+    graph = tflite.load(model).graph
     rng = np.random.default_rng(3)
     for _ in range(5):
         x = rng.integers(-128, 128, (1, 9, 8, 3)).astype(np.int8)
@@ -243,6 +243,6 @@ def test_its_network_can_be_benched_on_this_machine(tmp_path: Path, prefix: str)
         tmp_path / "net", on="host", tensors=tmp_path / "x.npy", save_outputs=tmp_path / "y.npy"
     )
     assert result.clips == 2
-    graph, _ = tflite.load(model)
+    graph = tflite.load(model).graph
     for given, found in zip(x, np.load(tmp_path / "y.npy"), strict=True):
         assert np.array_equal(interp.run(graph, [given])[0], found)
