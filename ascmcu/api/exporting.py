@@ -19,6 +19,7 @@ from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
 from ascmcu.api.libraries import Form, write_library
+from ascmcu.api.libraries import Format as Format  # re-exported
 from ascmcu.api.sources import with_placement, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
@@ -28,7 +29,6 @@ from ascmcu.schedule import LAYERS, Plan
 from ascmcu.toolchain import gcc
 from ascmcu.toolchain.manifest import Manifest, image_hashes
 
-Format = Literal["firmware", "library"]
 # What is built: its plan, its manifest, the compiler's warnings.
 Made = tuple[Plan, Manifest, tuple[str, ...]]
 # Step, what it counts, how many are done, how many there are.
@@ -93,7 +93,8 @@ def export(
             about equally fast, what takes less RAM.
         features: as in ``compile``.
         optimize: what kernels are chosen and compiled for.
-        output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt.
+        output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt; ``cmake``, ``zephyr``,
+            ``arduino``, ``platformio``, ``cmsis-pack`` and ``cube`` write the same as a package of that ecosystem.
         max_ram_bytes: a limit on the activations and the weights in RAM, tighter than the board's RAM.
         weights: where a firmware reads them: ``flash``; ``ram``, all are copied there at start-up; ``auto``, those that
             gain most are, as far as RAM is free. A library's lie where its user's linker script puts them.
@@ -109,7 +110,7 @@ def export(
     """
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
-    Form(prefix, selftest, instances).check(output)
+    Form(prefix, selftest, instances, output).check()
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
@@ -137,15 +138,15 @@ def build(
 
     Arguments and errors are those of ``export``.
     """
-    if weights == "ram" and output == "library":
+    if weights == "ram" and output != "firmware":
         raise InputError(
             "the weights of a library lie where its linker script puts them",
             found=f"--weights {weights}",
             expected="--weights auto or flash",
             hint="their sections are .rodata.weights.*",
         )
-    form = Form(prefix, selftest, instances)
-    form.check(output)
+    form = Form(prefix, selftest, instances, output)
+    form.check()
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
@@ -316,7 +317,7 @@ def _write_first_that_fits(
     for candidate in fitting:
         part.mkdir()
         manifest = write_sources(compiled, candidate, fitting, board, part, firmware=output == "firmware")
-        if output == "library":
+        if output != "firmware":
             manifest = write_library(compiled, candidate.plan, manifest, part, board, optimize, form)
             return candidate.plan, _finish(part, manifest), ()
         arranging = Arranging(board, candidate.plan, weights, max_ram_bytes)

@@ -12,6 +12,8 @@ import click
 from ascmcu.cli import names
 from ascmcu.cli.numbers import Bytes
 
+FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "cmsis-pack", "cube")
+
 
 @click.command("export")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -41,8 +43,8 @@ from ascmcu.cli.numbers import Bytes
     help="The fewest cycles, the least flash, or a balance: a kilobyte of flash for 1 % of the network's cycles.",
 )  # fmt: skip
 @click.option(
-    "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,
-    help="A firmware image, or a C library for your own firmware.",
+    "--format", "output", type=click.Choice(FORMATS), default="firmware", show_default=True,
+    help="A firmware image, a C library for your own firmware, or the library as a package.",
 )  # fmt: skip
 @click.option(
     "--prefix",

@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ascmcu import __version__, paths
+from ascmcu.codegen.packaging.cmsis_pack import archive
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.jinja import render
 from ascmcu.schedule.plan import Plan
@@ -41,6 +43,7 @@ def files(
     prefix: str = "",
     selftest: bool = False,
     in_structs: bool = False,
+    output: str = "library",
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
@@ -56,6 +59,7 @@ def files(
         prefix: of its names, which the CMake target then has.
         selftest: ``selftest.c`` is part of it.
         in_structs: what it remembers lies in structs of the caller's.
+        output: ``library``, or the packaging that the files will get.
     """
     found = headers(sources)
     target = prefix or re.sub(r"\W", "_", name)
@@ -76,13 +80,23 @@ def files(
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
         "step_samples": features.step_samples if features and features.continues else 0,
     }  # fmt: skip
-    if isinstance(features, FeatureSpec):
+    if isinstance(features, FeatureSpec) and output == "library":
         found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text(
             encoding="utf-8"
         )
-    found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
-    found["README.md"] = render("README.md.j2", **context)
+    if output == "library":
+        found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
+    found["README.md"] = render(
+        "README.md.j2", **context, output=output, package=_Named(prefix), archive=archive(prefix)
+    )
     return found
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A package as far as its page tells of it."""
+
+    name: str
 
 
 def headers(sources: Iterable[str]) -> dict[str, str]:

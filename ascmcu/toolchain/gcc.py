@@ -302,7 +302,7 @@ def _units(
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
-    headers = [path.read_text(encoding="utf-8") for path in folder.glob("*frontend.h")]
+    headers = [path.read_text(encoding="utf-8") for path in folder.rglob("*frontend.h")]
     if frontend and any(map(cmsis_dsp.needed_by, headers)):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
