@@ -68,7 +68,7 @@ class Export:
 
 def export(
     model: PathLike,
-    board: str,
+    board: str | None = None,
     folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
@@ -87,7 +87,7 @@ def export(
 
     Args:
         model: the file.
-        board: a board's name, or the path of a board's TOML file.
+        board: a board's name, or the path of a board's TOML file; a library needs none, and is then for any Cortex-M4.
         folder: replaced if it is an earlier export; refused if it holds anything else.
         schedule: ``auto`` takes what fits and is predicted to be faster, whole layers or streamed rows; where both are
             about equally fast, what takes less RAM.
@@ -108,9 +108,10 @@ def export(
         InputError: model, board, features or folder cannot be used, or the firmware does not fit.
         ToolError: a compiler or a source is not installed.
     """
+    Form(prefix, selftest, instances, output).check()
+    board = _board_for(board, output)
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
-    Form(prefix, selftest, instances, output).check()
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
@@ -119,9 +120,26 @@ def export(
     )  # fmt: skip
 
 
+def _board_for(board: str | None, output: Format) -> str:
+    """The board, or what stands for none.
+
+    Raises:
+        InputError: a firmware is for one board.
+    """
+    if output != "firmware":
+        return board or boards.GENERIC
+    if board in (None, boards.GENERIC):
+        raise InputError(
+            "a firmware needs a board", found=board, expected="--board NAME or a board's .toml file",
+            hint="`ascmcu boards list` shows them; a library needs none: --format library",
+        )  # fmt: skip
+    assert board is not None
+    return board
+
+
 def build(
     compiled: Compiled,
-    board: str,
+    board: str | None,
     folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
@@ -147,6 +165,7 @@ def build(
         )
     form = Form(prefix, selftest, instances, output)
     form.check()
+    board = _board_for(board, output)
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)

@@ -23,6 +23,7 @@ from ascmcu.errors import InputError, ToolError
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.schedule import Plan
 from ascmcu.toolchain import cmsis_dsp, gcc
+from ascmcu.toolchain.flags import CORE, LANGUAGE
 from ascmcu.toolchain.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ def write_library(
     form = form.named(compiled.name)
     sources = {path.name: path.read_text(encoding="utf-8") for path in folder.glob("*.[ch]")}
     proven = _proven(sources, plan, board, optimize, form)
+    if proven is not None:
+        manifest = dataclasses.replace(
+            manifest, ram_bytes=proven.ram_bytes, flash_bytes=proven.flash_bytes, compiler=proven.compiler,
+            flags=" ".join((*CORE, *LANGUAGE, proven.level)),
+        )  # fmt: skip
     contract = dataclasses.replace(_contract(manifest, plan, sources, proven), instances=form.instances)
     files = sources | contract.in_headers(sources)
     if form.selftest and proven is not None:
@@ -101,7 +107,8 @@ def write_library(
     if form.instances:
         files = instances.in_structs(files)
     files |= library.files(
-        compiled.name, compiled.sha256, plan, (manifest.inputs, manifest.outputs), manifest.flash_bytes["weights"],
+        compiled.name, compiled.sha256, plan, (manifest.inputs, manifest.outputs),
+        (manifest.ram_bytes, manifest.flash_bytes),
         compiled.features, (cmsis_dsp.C_FILES, cmsis_dsp.VERSION), files.values(), prefix=form.prefix,
         selftest=form.selftest, in_structs=form.instances, output=form.output,
     )  # fmt: skip

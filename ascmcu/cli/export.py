@@ -19,9 +19,9 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--board",
-    required=True,
+    default=None,
     shell_complete=names.BOARDS,
-    help="Board name (see `ascmcu boards list`) or a board's TOML file.",
+    help="Board name (see `ascmcu boards list`) or a board's TOML file. A library needs none.",
 )
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build"), show_default=True,
@@ -82,7 +82,7 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
+    model: Path, board: str | None, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
     prefix: str, selftest: bool, instances: bool, states: tuple[str, ...], max_ram: int | None, weights: Any,
     limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +35,7 @@ def files(
     sha256: str,
     plan: Plan,
     ends: tuple[Sequence[End], Sequence[End]],
-    weights_bytes: int,
+    sizes: tuple[Mapping[str, int], Mapping[str, int]],
     features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
     sources: Iterable[str],
@@ -52,7 +52,7 @@ def files(
         sha256: of the model file.
         plan: what ``model.c`` was rendered from.
         ends: the inputs and the outputs as a caller sees them.
-        weights_bytes: in flash.
+        sizes: RAM and flash in bytes by purpose, as the manifest has them.
         features: the front end that is part of the library, if any.
         cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
         sources: the generated C, whose headers go into the library.
@@ -74,7 +74,7 @@ def files(
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
-        "weights_bytes": weights_bytes, "macs": plan.graph.macs,
+        "weights_bytes": sizes[1]["weights"], "ram": sizes[0], "flash": sizes[1], "macs": plan.graph.macs,
         "state_bytes": plan.graph.state_bytes, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
