@@ -26,7 +26,7 @@ from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
-from ascmcu.toolchain import gcc
+from ascmcu.toolchain import gcc, rebuild
 from ascmcu.toolchain.manifest import Manifest, image_hashes
 
 # What is built: its plan, its manifest, the compiler's warnings.
@@ -404,6 +404,9 @@ def _build(
         part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=None, arrange=arrange,
         progress=lambda done, total: progress("compiling", "files", done, total),
     )  # fmt: skip
+    rebuild.write(
+        part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=report.build_sha256
+    )
     built = dataclasses.replace(
         manifest,
         ram_bytes=report.ram_bytes,

@@ -164,7 +164,8 @@ def _show(result: Any) -> None:
     ):
         for part, used in parts.items():
             if used:
-                percent = f"{100 * used / size:.1f} %" if part == "total" else ""
+                shown = part == "total" and board.name != boards.GENERIC
+                percent = f"{100 * used / size:.1f} %" if shown else ""
                 table.add_row(name if part == "total" else "", part, f"{used:,}", percent)
     console.print(table)
     for line in _predictions(m):
