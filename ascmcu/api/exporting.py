@@ -19,16 +19,16 @@ from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
 from ascmcu.api.libraries import Form, write_library
+from ascmcu.api.libraries import Format as Format  # re-exported
 from ascmcu.api.sources import with_placement, write_sources
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, Plan
-from ascmcu.toolchain import gcc
+from ascmcu.toolchain import gcc, rebuild
 from ascmcu.toolchain.manifest import Manifest, image_hashes
 
-Format = Literal["firmware", "library"]
 # What is built: its plan, its manifest, the compiler's warnings.
 Made = tuple[Plan, Manifest, tuple[str, ...]]
 # Step, what it counts, how many are done, how many there are.
@@ -68,7 +68,7 @@ class Export:
 
 def export(
     model: PathLike,
-    board: str,
+    board: str | None = None,
     folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
@@ -87,13 +87,14 @@ def export(
 
     Args:
         model: the file.
-        board: a board's name, or the path of a board's TOML file.
+        board: a board's name, or the path of a board's TOML file; a library needs none, and is then for any Cortex-M4.
         folder: replaced if it is an earlier export; refused if it holds anything else.
         schedule: ``auto`` takes what fits and is predicted to be faster, whole layers or streamed rows; where both are
             about equally fast, what takes less RAM.
         features: as in ``compile``.
         optimize: what kernels are chosen and compiled for.
-        output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt.
+        output: ``firmware`` builds an image; ``library`` writes C sources with a CMakeLists.txt; ``cmake``, ``zephyr``,
+            ``arduino``, ``platformio``, ``cmsis-pack`` and ``cube`` write the same as a package of that ecosystem.
         max_ram_bytes: a limit on the activations and the weights in RAM, tighter than the board's RAM.
         weights: where a firmware reads them: ``flash``; ``ram``, all are copied there at start-up; ``auto``, those that
             gain most are, as far as RAM is free. A library's lie where its user's linker script puts them.
@@ -107,9 +108,10 @@ def export(
         InputError: model, board, features or folder cannot be used, or the firmware does not fit.
         ToolError: a compiler or a source is not installed.
     """
+    Form(prefix, selftest, instances, output).check()
+    board = _board_for(board, output)
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
-    Form(prefix, selftest, instances).check(output)
     compiled = compile_model(model, features=features, states=states)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
@@ -118,9 +120,26 @@ def export(
     )  # fmt: skip
 
 
+def _board_for(board: str | None, output: Format) -> str:
+    """The board, or what stands for none.
+
+    Raises:
+        InputError: a firmware is for one board.
+    """
+    if output != "firmware":
+        return board or boards.GENERIC
+    if board in (None, boards.GENERIC):
+        raise InputError(
+            "a firmware needs a board", found=board, expected="--board NAME or a board's .toml file",
+            hint="`ascmcu boards list` shows them; a library needs none: --format library",
+        )  # fmt: skip
+    assert board is not None
+    return board
+
+
 def build(
     compiled: Compiled,
-    board: str,
+    board: str | None,
     folder: PathLike = "build",
     *,
     schedule: Schedule = "auto",
@@ -137,15 +156,16 @@ def build(
 
     Arguments and errors are those of ``export``.
     """
-    if weights == "ram" and output == "library":
+    if weights == "ram" and output != "firmware":
         raise InputError(
             "the weights of a library lie where its linker script puts them",
             found=f"--weights {weights}",
             expected="--weights auto or flash",
             hint="their sections are .rodata.weights.*",
         )
-    form = Form(prefix, selftest, instances)
-    form.check(output)
+    form = Form(prefix, selftest, instances, output)
+    form.check()
+    board = _board_for(board, output)
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
@@ -316,7 +336,7 @@ def _write_first_that_fits(
     for candidate in fitting:
         part.mkdir()
         manifest = write_sources(compiled, candidate, fitting, board, part, firmware=output == "firmware")
-        if output == "library":
+        if output != "firmware":
             manifest = write_library(compiled, candidate.plan, manifest, part, board, optimize, form)
             return candidate.plan, _finish(part, manifest), ()
         arranging = Arranging(board, candidate.plan, weights, max_ram_bytes)
@@ -384,6 +404,9 @@ def _build(
         part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=None, arrange=arrange,
         progress=lambda done, total: progress("compiling", "files", done, total),
     )  # fmt: skip
+    rebuild.write(
+        part, board, frontend=frontend, optimize=optimize, network=network, build_sha256=report.build_sha256
+    )
     built = dataclasses.replace(
         manifest,
         ram_bytes=report.ram_bytes,

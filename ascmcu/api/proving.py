@@ -31,6 +31,7 @@ class Proven:
         stack_bytes: peak of the network's stack; ``frontend_stack_bytes`` that of the front end, None without one.
         push_cycles: of the longest ``model_push()`` of two inferences, at ``wait_states``.
         conditions: compiler, level and flash of these figures, in words.
+        ram_bytes, flash_bytes: of the library by purpose, without the stack and without what it calls of the C library.
     """
 
     test: SelfTest
@@ -39,6 +40,10 @@ class Proven:
     push_cycles: int
     wait_states: int
     conditions: str
+    compiler: str
+    level: str
+    ram_bytes: dict[str, int]
+    flash_bytes: dict[str, int]
 
 
 def prove(
@@ -63,7 +68,8 @@ def prove(
     with scratch.folder() as place:
         for name, text in (instances.in_structs(files) if in_structs else files).items():
             (place / name).write_text(text, encoding="utf-8")
-        elf = build_proof(place, level).elf
+        proof = build_proof(place, level)
+        elf = proof.image.elf
         waits = board.clock.wait_states
         machine = dataclasses.replace(guessed(Image(elf)), wait_states=waits, cache=board.chip.flash_cache)
         said = session.run(elf, board=machine).console.decode().split()
@@ -77,6 +83,10 @@ def prove(
         found["push"],
         waits,
         f"{compiler} at {level}, on the cycle model of {board.name} at {waits} wait states",
+        compiler,
+        level,
+        proof.ram_bytes,
+        proof.flash_bytes,
     )
 
 

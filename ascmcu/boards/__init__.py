@@ -6,11 +6,12 @@ wherever it is soldered.
 """
 
 from ascmcu.boards.families import FAMILIES, Family, Port
-from ascmcu.boards.loading import keep, load, names, of_export, that_hold
+from ascmcu.boards.loading import GENERIC, keep, load, names, of_export, that_hold
 from ascmcu.boards.records import Board, Chip, Clock, FlashCache, FlashWait, Memory, MemoryKind, Serial
 
 __all__ = [
     "FAMILIES",
+    "GENERIC",
     "Board",
     "Chip",
     "Clock",

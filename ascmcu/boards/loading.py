@@ -16,6 +16,8 @@ from ascmcu.errors import BoardError, near
 
 # In an export: the descriptions of a board that is not one of ours.
 _KEPT = "board"
+# What a library is exported for when no board is named; it is in no list of boards.
+GENERIC = "generic-m4"
 # Letters that a family's name has, as in stm32f4 and nrf5284.
 _FAMILY = 7
 # What keys of a board's table were called before.
@@ -37,6 +39,8 @@ def load(name: str) -> Board:
         BoardError: no such board (near matches are suggested), or a description that breaks a rule.
     """
     path = Path(name) if name.endswith(".toml") else paths.boards() / f"{name}.toml"
+    if name == GENERIC:
+        path = paths.boards() / "library" / f"{name}.toml"
     if not path.is_file() and not name.endswith(".toml"):
         path = paths.boards() / f"{_meant(name)}.toml"
     if not path.is_file():

@@ -12,14 +12,16 @@ import click
 from ascmcu.cli import names
 from ascmcu.cli.numbers import Bytes
 
+FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "cmsis-pack", "cube")
+
 
 @click.command("export")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--board",
-    required=True,
+    default=None,
     shell_complete=names.BOARDS,
-    help="Board name (see `ascmcu boards list`) or a board's TOML file.",
+    help="Board name (see `ascmcu boards list`) or a board's TOML file. A library needs none.",
 )
 @click.option(
     "-o", "--output", "folder", type=click.Path(path_type=Path), default=Path("build"), show_default=True,
@@ -41,8 +43,8 @@ from ascmcu.cli.numbers import Bytes
     help="The fewest cycles, the least flash, or a balance: a kilobyte of flash for 1 % of the network's cycles.",
 )  # fmt: skip
 @click.option(
-    "--format", "output", type=click.Choice(["firmware", "library"]), default="firmware", show_default=True,
-    help="A firmware image, or a C library for your own firmware.",
+    "--format", "output", type=click.Choice(FORMATS), default="firmware", show_default=True,
+    help="A firmware image, a C library for your own firmware, or the library as a package.",
 )  # fmt: skip
 @click.option(
     "--prefix",
@@ -80,7 +82,7 @@ from ascmcu.cli.numbers import Bytes
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    model: Path, board: str, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
+    model: Path, board: str | None, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
     prefix: str, selftest: bool, instances: bool, states: tuple[str, ...], max_ram: int | None, weights: Any,
     limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
@@ -162,7 +164,8 @@ def _show(result: Any) -> None:
     ):
         for part, used in parts.items():
             if used:
-                percent = f"{100 * used / size:.1f} %" if part == "total" else ""
+                shown = part == "total" and board.name != boards.GENERIC
+                percent = f"{100 * used / size:.1f} %" if shown else ""
                 table.add_row(name if part == "total" else "", part, f"{used:,}", percent)
     console.print(table)
     for line in _predictions(m):

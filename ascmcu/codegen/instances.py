@@ -164,17 +164,19 @@ def functions(files: Mapping[str, str]) -> dict[str, frozenset[str]]:
     return found
 
 
-def single(headers: Mapping[str, str], prefix: str = "") -> dict[str, str]:
+def single(headers: Mapping[str, str], prefix: str = "", folder: str = "") -> dict[str, str]:
     """Files for a program that knows no instances: one of each, and macros by which its calls take them.
 
     Args:
         headers: of a library with instances, by file name.
         prefix: of the library.
+        folder: where it lies, below the parent of the folder of these files.
 
     Returns:
         The lines that ``model.h`` and its like need behind the library's own; ``model.c`` and ``frontend.c``, whole.
     """
     taking = functions(headers)
+    place = f"../{folder}/" if folder else "../"
     made = {}
     for common in (*OWNERS, "selftest"):
         own = file_name(f"{common}.h", prefix)
@@ -186,7 +188,7 @@ def single(headers: Mapping[str, str], prefix: str = "") -> dict[str, str]:
         if common in OWNERS:
             source = own.removesuffix(".h") + ".c"
             made[f"{common}.c"] = (
-                f'#include "../{source}"\n#include "{common}.h"\nstruct {tags[common]} the_{common};\n'
+                f'#include "{place}{source}"\n#include "{common}.h"\nstruct {tags[common]} the_{common};\n'
             )
         if common == "model":
             lines.append("#define model_layer_cycles the_model.layer_cycles")

@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ascmcu import __version__, paths
+from ascmcu.codegen.packaging.cmsis_pack import archive
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.jinja import render
 from ascmcu.schedule.plan import Plan
@@ -33,7 +35,7 @@ def files(
     sha256: str,
     plan: Plan,
     ends: tuple[Sequence[End], Sequence[End]],
-    weights_bytes: int,
+    sizes: tuple[Mapping[str, int], Mapping[str, int]],
     features: Spec | None,
     cmsis: tuple[tuple[str, ...], str],
     sources: Iterable[str],
@@ -41,6 +43,7 @@ def files(
     prefix: str = "",
     selftest: bool = False,
     in_structs: bool = False,
+    output: str = "library",
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
@@ -49,13 +52,14 @@ def files(
         sha256: of the model file.
         plan: what ``model.c`` was rendered from.
         ends: the inputs and the outputs as a caller sees them.
-        weights_bytes: in flash.
+        sizes: RAM and flash in bytes by purpose, as the manifest has them.
         features: the front end that is part of the library, if any.
         cmsis: CMSIS-DSP's source files that the front end needs, and the version that was tested.
         sources: the generated C, whose headers go into the library.
         prefix: of its names, which the CMake target then has.
         selftest: ``selftest.c`` is part of it.
         in_structs: what it remembers lies in structs of the caller's.
+        output: ``library``, or the packaging that the files will get.
     """
     found = headers(sources)
     target = prefix or re.sub(r"\W", "_", name)
@@ -70,19 +74,29 @@ def files(
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
-        "weights_bytes": weights_bytes, "macs": plan.graph.macs,
+        "weights_bytes": sizes[1]["weights"], "ram": sizes[0], "flash": sizes[1], "macs": plan.graph.macs,
         "state_bytes": plan.graph.state_bytes, "layers": len(plan.layers), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
         "step_samples": features.step_samples if features and features.continues else 0,
     }  # fmt: skip
-    if isinstance(features, FeatureSpec):
+    if isinstance(features, FeatureSpec) and output == "library":
         found["cmsis/cmsis_compiler.h"] = (paths.firmware() / "dsp" / "cmsis_compiler.h").read_text(
             encoding="utf-8"
         )
-    found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
-    found["README.md"] = render("README.md.j2", **context)
+    if output == "library":
+        found["CMakeLists.txt"] = render("CMakeLists.txt.j2", **context)
+    found["README.md"] = render(
+        "README.md.j2", **context, output=output, package=_Named(prefix), archive=archive(prefix)
+    )
     return found
+
+
+@dataclass(frozen=True)
+class _Named:
+    """A package as far as its page tells of it."""
+
+    name: str
 
 
 def headers(sources: Iterable[str]) -> dict[str, str]:

@@ -113,14 +113,16 @@ def checked(prefix: str) -> str:
     return prefix
 
 
-def common_names(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
+def common_names(headers: Mapping[str, str], prefix: str, folder: str = "") -> dict[str, str]:
     """Files by which a program that knows no prefix uses a library with one: ``model.c``, ``model.h`` and so on, which
     include the library's and give its names their common ones.
 
     Args:
         headers: text of the library's headers by file name.
         prefix: its prefix.
+        folder: where it lies, below the parent of the folder of these files.
     """
+    place = f"../{folder}/" if folder else "../"
     made = {}
     for common in ("model", "frontend"):
         own = file_name(f"{common}.h", prefix)
@@ -131,11 +133,11 @@ def common_names(headers: Mapping[str, str], prefix: str) -> dict[str, str]:
         found = dict.fromkeys(
             re.findall(rf"\b(?:{prefix}_[a-z]\w*|{capital}_[A-Z]\w*)\b", code) if prefix else ()
         )
-        lines = [f'#include "../{own}"', ""]
+        lines = [f'#include "{place}{own}"', ""]
         for name in found:
             rest = name[len(prefix) + 1 :]
             begin = "" if rest.lower().startswith(_PARTS) else "MODEL_" if rest[0].isupper() else "model_"
             lines.append(f"#define {begin}{rest} {name}")
         made[f"{common}.h"] = "\n".join(lines) + "\n"
-        made[f"{common}.c"] = f'#include "../{own.removesuffix(".h")}.c"\n'
+        made[f"{common}.c"] = f'#include "{place}{own.removesuffix(".h")}.c"\n'
     return made

@@ -50,10 +50,10 @@ class HostRunner(ProcessRunner):
         files = {CONFIG: board_code.files(self.target.board)[CONFIG]}
         manifest = self.target.manifest
         if manifest.prefix or manifest.instances:
-            headers = {p.name: p.read_text(encoding="utf-8") for p in folder.glob("*.h")}
-            files |= common_names(headers, manifest.prefix)
+            headers = {p.name: p.read_text(encoding="utf-8") for p in (folder / manifest.code).glob("*.h")}
+            files |= common_names(headers, manifest.prefix, manifest.code)
             if manifest.instances:
-                one = single(headers, manifest.prefix)
+                one = single(headers, manifest.prefix, manifest.code)
                 files |= {
                     name: files[name] + one[name] if name in files and name.endswith(".h") else one[name]
                     for name in one

@@ -42,12 +42,13 @@ _HINT = (
 class CmsisDsp:
     """What a compiler needs: folders for ``-isystem``, files to compile with ``-ffp-contract=off``.
 
-    ``version`` names the origin too, for a manifest.
+    ``version`` names the origin too, for a manifest; ``root`` is the folder of its ``Include`` and ``Source``.
     """
 
     include_dirs: tuple[Path, ...]
     c_files: tuple[Path, ...]
     version: str
+    root: Path = Path()
 
 
 NOTHING = CmsisDsp((), (), "none")
@@ -110,4 +111,4 @@ def _describe(root: Path) -> CmsisDsp:
         json.loads(origin.read_text(encoding="utf-8"))["version"] if origin.is_file() else f"from {root}"
     )
     include_dirs = (paths.firmware() / "dsp", root / "Include", root / "PrivateInclude")
-    return CmsisDsp(include_dirs, tuple(root / name for name in C_FILES), version)
+    return CmsisDsp(include_dirs, tuple(root / name for name in C_FILES), version, root)

@@ -36,7 +36,7 @@ Arrange = Callable[[Path, Path, bool], str | None]
 
 LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
 _LANGUAGE = (*LANGUAGE, "-ffunction-sections", "-fdata-sections", "-g")
-_LINK = (
+LINK = (
     "-nostartfiles",
     "-Wl,--gc-sections",
     "--specs=nano.specs",
@@ -68,7 +68,7 @@ class BuildReport:
 
 
 @dataclass(frozen=True)
-class _Unit:
+class Unit:
     """One C file and what it needs beyond the common flags; ``name`` is its object file."""
 
     source: Path
@@ -130,7 +130,7 @@ def host_identity(folder: Path, *, frontend: bool, sanitize: bool = False, profi
 
 
 def _identity(
-    folder: Path, facts: Sequence[str], units: Sequence[_Unit], files: list[tuple[str, Path]]
+    folder: Path, facts: Sequence[str], units: Sequence[Unit], files: list[tuple[str, Path]]
 ) -> str:
     """Sources, all headers that they may include, and their flags without this machine's paths."""
     roots = (("export", folder), ("firmware", paths.firmware()))
@@ -179,9 +179,9 @@ def build_firmware(
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
     version = compiler_version(gcc)  # a compiler that does not even say it is told before it compiles
-    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
-    units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
-    units = _at_level(units, folder, network)
+    units, flags = firmware_units(
+        folder, board, frontend=frontend, optimize=optimize, network=network, profile=profile
+    )
     with scratches.folder() as scratch:
         all_flags = (*flags, *_maps(folder))
         objects, said = _compile(
@@ -196,7 +196,7 @@ def build_firmware(
         if moved is not None:
             script.write_text(moved, encoding="utf-8")
         if build_sha256 is None:
-            facts = (version, board.name, *_LINK, *flags)
+            facts = (version, board.name, *LINK, *flags)
             build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
             named = [u for u in _naming(units, build_sha256) if u.source.stem == "protocol"]
             _compile(gcc, named, all_flags, scratch)
@@ -213,6 +213,23 @@ def build_firmware(
     return BuildReport(
         folder / "firmware.elf", compiler_version(gcc), told, ram, flash, warnings, build_sha256
     )
+
+
+def firmware_units(
+    folder: Path,
+    board: Board,
+    *,
+    frontend: bool,
+    optimize: Optimize = "balanced",
+    network: Optimize | None = None,
+    profile: bool = True,
+    build_sha256: str = "",
+) -> tuple[list[Unit], tuple[str, ...]]:
+    """What ``build_firmware`` compiles, and the flags of all; with the name of a build where one is given."""
+    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
+    units = _units(folder, board.family.parts, frontend=frontend, profile=profile, flags=flags)
+    units = _at_level(units, folder, network)
+    return (_naming(units, build_sha256) if build_sha256 else units), flags
 
 
 def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optimize) -> int:
@@ -233,7 +250,7 @@ def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optim
             return sum(int(s["sh_size"]) for s in parts if s["sh_type"] == "SHT_PROGBITS")
 
 
-def _at_level(units: Sequence[_Unit], folder: Path, network: Optimize | None) -> list[_Unit]:
+def _at_level(units: Sequence[Unit], folder: Path, network: Optimize | None) -> list[Unit]:
     """``model.c`` at a level of its own."""
     if network is None:
         return list(units)
@@ -275,7 +292,7 @@ def _host_flags(sanitize: bool) -> tuple[str, ...]:
     return (*_LANGUAGE, "-O2", *(_SANITIZE if sanitize else ()))
 
 
-def _naming(units: Sequence[_Unit], build_sha256: str) -> list[_Unit]:
+def _naming(units: Sequence[Unit], build_sha256: str) -> list[Unit]:
     """The units, the one that says hello with the build's name."""
     name = f'-DASCMCU_BUILD_SHA256="{build_sha256}"'
     return [replace(u, flags=(*u.flags, name)) if u.source.stem == "protocol" else u for u in units]
@@ -288,7 +305,7 @@ def _maps(folder: Path) -> tuple[str, ...]:
 
 def _units(
     folder: Path, parts: Sequence[str], *, frontend: bool, profile: bool, flags: Sequence[str]
-) -> list[_Unit]:
+) -> list[Unit]:
     firmware = paths.firmware()
     socs = [firmware / "soc" / part for part in parts]
     folders = (*((folder / "host",) if "host" in parts else ()), folder, firmware, firmware / "app")
@@ -301,14 +318,14 @@ def _units(
     own += sorted((firmware / "app").glob("*.c"))
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
-    units = [_Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
-    headers = [path.read_text(encoding="utf-8") for path in folder.glob("*frontend.h")]
+    units = [Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]
+    headers = [path.read_text(encoding="utf-8") for path in folder.rglob("*frontend.h")]
     if frontend and any(map(cmsis_dsp.needed_by, headers)):
         dsp = cmsis_dsp.sources()
         dsp_includes = tuple(f"-isystem{p}" for p in dsp.include_dirs)
-        units = [_Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
+        units = [Unit(u.source, u.name, u.flags + dsp_includes) for u in units]
         # Third-party code is compiled as its makers do; its warnings are not ours to mend.
-        units += [_Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
+        units += [Unit(Path(c), f"{Path(c).stem}.o", ("-w", *dsp_includes)) for c in dsp.c_files]
     return units
 
 
@@ -323,7 +340,7 @@ def _object_name(source: Path) -> str:
 
 def _compile(
     gcc: str,
-    units: Sequence[_Unit],
+    units: Sequence[Unit],
     flags: Sequence[str],
     scratch: Path,
     progress: Progress = lambda done, total: None,
@@ -331,7 +348,7 @@ def _compile(
     """The objects and what the compilers said; one compiler per core, an interruption ends those that run."""
     running: set[subprocess.Popen[str]] = set()
 
-    def one(unit: _Unit) -> str:
+    def one(unit: Unit) -> str:
         command = [
             gcc,
             *flags,
@@ -400,7 +417,7 @@ def _link(gcc: str, objects: Sequence[Path], script: Path, elf: Path) -> subproc
     command = [
         gcc,
         *CORE,
-        *_LINK,
+        *LINK,
         *strict("-Wl,--fatal-warnings"),
         f"-Wl,-T,{script}",
         *map(str, objects),

@@ -92,7 +92,7 @@ class Manifest:
     the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
     as heard, for a network of one. ``files`` are all that the export made, by their paths in its folder: what else lies
     there is the user's. ``prefix`` is that of a library's names and files; with ``instances`` it
-    keeps nothing in static RAM.
+    keeps nothing in static RAM. ``code`` is the folder of a package's C files.
     """
 
     version: int
@@ -125,6 +125,7 @@ class Manifest:
     files: tuple[str, ...] = ()
     prefix: str = ""
     instances: bool = False
+    code: str = ""
 
     def __repr__(self) -> str:
         return (

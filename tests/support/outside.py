@@ -44,6 +44,16 @@ def freertos() -> Path:
     return Path(os.environ.get(FREERTOS) or paths.cache() / "freertos")
 
 
+def arduino_api() -> Path:
+    """The folder of Arduino's public headers (ArduinoCore-API); it need not be there."""
+    return Path(os.environ.get("ASCMCU_ARDUINO_API") or paths.cache() / "arduino")
+
+
+def pack_schema() -> Path:
+    """The schema of CMSIS-Pack's descriptions; it need not be there."""
+    return Path(os.environ.get("ASCMCU_PACK_SCHEMA") or paths.cache() / "cmsis-pack" / "PACK.xsd")
+
+
 def missing(*wanted: Path) -> str:
     """Why a test that wants these cannot run; empty when all are there."""
     absent = [path for path in wanted if not path.exists()]
@@ -53,6 +63,15 @@ def missing(*wanted: Path) -> str:
     if all(path.is_relative_to(freertos()) for path in absent):
         fetched = "`tools/fetch_models --list freertos` fetches it"
         return f"FreeRTOS's {names} is not here: {fetched}, or {FREERTOS} names its folder"
+    fetched = {
+        arduino_api(): ("arduino", "ASCMCU_ARDUINO_API"),
+        pack_schema().parent: ("cmsis-pack", "ASCMCU_PACK_SCHEMA"),
+    }
+    for folder, (name, variable) in fetched.items():
+        if all(path.is_relative_to(folder) for path in absent):
+            return (
+                f"{names} is not here: `tools/fetch_models --list {name}` fetches it, or {variable} names it"
+            )
     if all(path.parent == models() for path in absent):
         return f"{names} is not here: tools/fetch_models fetches it, or {MODELS} names its folder"
     variable = DATASETS if absent[0].is_relative_to(dataset("")) else CASES
