@@ -22,6 +22,8 @@ from ascmcu.features.spec import Spec
 from ascmcu.features.wakeword import Detection
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
+from ascmcu.listening.decisions import Decisions
+from ascmcu.listening.window import Listening
 from ascmcu.paths import PathLike
 
 RUN_MODEL = "model.tflite"
@@ -42,6 +44,8 @@ class Compiled:
         labels_source: what in the file names them.
         detection: when the wake word that the network is of counts as heard; None for other networks.
         notices: what was assumed, a sentence each.
+        listening: how it hears audio without end; None for a network of clips, and of steps that nobody feeds.
+        decisions: what it decides from its scores then, if anything.
     """
 
     name: str
@@ -54,6 +58,8 @@ class Compiled:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
     detection: Detection | None = None
+    listening: Listening | None = None
+    decisions: Decisions | None = None
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))

@@ -80,6 +80,7 @@ def write_library(
         compiled.name, compiled.sha256, plan, (manifest.inputs, manifest.outputs), manifest.flash_bytes["weights"],
         compiled.features, (cmsis_dsp.C_FILES, cmsis_dsp.VERSION), files.values(), prefix=form.prefix,
         selftest=form.selftest, in_structs=form.instances,
+        listen_files=[n for n in ("listen.c", "decisions.c") if n in sources],
     )  # fmt: skip
     if form.instances:
         files["README.md"] = instances.told(files["README.md"], files)

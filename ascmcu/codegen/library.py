@@ -41,6 +41,7 @@ def files(
     prefix: str = "",
     selftest: bool = False,
     in_structs: bool = False,
+    listen_files: Sequence[str] = (),
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
@@ -56,6 +57,7 @@ def files(
         prefix: of its names, which the CMake target then has.
         selftest: ``selftest.c`` is part of it.
         in_structs: what it remembers lies in structs of the caller's.
+        listen_files: sources of a network that listens.
     """
     found = headers(sources)
     target = prefix or re.sub(r"\W", "_", name)
@@ -65,7 +67,7 @@ def files(
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
-        "selftest": selftest, "instances": in_structs,
+        "selftest": selftest, "instances": in_structs, "listen_files": listen_files,
         "cmsis_dsp": cmsis[1], "inputs": inputs, "outputs": outputs,
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
