@@ -22,6 +22,8 @@ from ascmcu.features.spec import Spec
 from ascmcu.features.wakeword import Detection
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
+from ascmcu.listening.decisions import Decisions
+from ascmcu.listening.window import Listening
 from ascmcu.paths import PathLike
 
 RUN_MODEL = "model.tflite"
@@ -43,6 +45,8 @@ class Compiled:
         notices: what was assumed, a sentence each.
         detection: when the wake word that the network is of counts as heard; None for other networks.
         features_in_graph: the features that the file begins with, and how many values of the front end's are equal.
+        listening: how it hears audio without end; None for a network of clips, and of steps that nobody feeds.
+        decisions: what it decides from its scores then, if anything.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Compiled:
     notices: tuple[str, ...] = ()
     detection: Detection | None = None
     features_in_graph: str = ""
+    listening: Listening | None = None
+    decisions: Decisions | None = None
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))

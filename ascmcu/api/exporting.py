@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import boards, paths, scratch
+from ascmcu.api import listening
 from ascmcu.api.arranging import Arranging, Weights
 from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
@@ -81,6 +82,10 @@ def export(
     prefix: str = "",
     selftest: bool = False,
     instances: bool = False,
+    listen: bool = False,
+    window_s: float | None = None,
+    hop_s: float | None = None,
+    decisions: PathLike | None = None,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -102,6 +107,8 @@ def export(
         prefix: of a library's symbols, macros, files and CMake target, in place of ``model``.
         selftest: a library has ``model_selftest()``, by which another build of it proves its bits.
         instances: what a library remembers lies in structs of the caller's, so that several tasks can run it.
+        listen: for audio without end instead of clips.
+        window_s, hop_s, decisions: of a network that listens, as in ``listening``.
         progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
@@ -113,6 +120,8 @@ def export(
     boards.load(board)  # what is wrong with it is known before the model is read
     check_folder(Path(folder))
     compiled = compile_model(model, features=features, states=states)
+    if listen:
+        compiled = listening.listening(compiled, window_s=window_s, hop_s=hop_s, decisions=decisions)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
         weights=weights, prefix=prefix, selftest=selftest, instances=instances,
@@ -166,12 +175,14 @@ def build(
     form = Form(prefix, selftest, instances, output)
     form.check()
     board = _board_for(board, output)
+    if instances and compiled.listening is not None:
+        raise InputError("a network listens once, not in instances", found="--listen with --instances")
     target = boards.load(board)
     folder = Path(folder)
     place = paths.real(folder)
     check_folder(folder)
     prediction = Prediction(optimize, target.clock.wait_states, target.chip.flash_cache)
-    found = candidates(compiled, schedule, prediction)
+    found = _candidates(compiled, schedule, prediction, max_ram_bytes, target)
     with scratch_beside(place) as scratched:
         part = scratched / "export"
         write = functools.partial(
@@ -202,8 +213,41 @@ def build(
             fitting = [candidate for candidate in fitting if all(candidate is not c for c in found)]
             plan, manifest, warnings = write(fitting)
         boards.keep(board, part)
+        if compiled.listening is not None and output == "firmware":
+            manifest = _with_pace(part, manifest, target, found)
         put_in_place(place, part)
     return Export(folder, manifest, plan, warnings, compiled.notices)
+
+
+def _candidates(
+    compiled: Compiled, schedule: Schedule, prediction: Prediction, limit: int | None, board: Board
+) -> list[Candidate]:
+    if compiled.listening is None or compiled.listening.steps:
+        return candidates(compiled, schedule, prediction)
+    return listening.candidates(compiled, schedule, prediction, _room(limit, board))
+
+
+def _with_pace(part: Path, manifest: Manifest, board: Board, found: Sequence[Candidate]) -> Manifest:
+    """The manifest with what a hop costs."""
+    # The simulator takes as long to import as a firmware's export takes as a whole.
+    from ascmcu.api.pacing import paced
+
+    pace = paced(part, board, manifest, _spared(manifest, found))
+    with (part / "plan.txt").open("a", encoding="utf-8") as plan:
+        plan.write(f"\n{pace.text}\n")
+    return _finish(part, dataclasses.replace(manifest, pace=pace))
+
+
+def _spared(manifest: Manifest, found: Sequence[Candidate]) -> float:
+    """The part of recomputing that the chosen plan does not do, as predicted."""
+    assert manifest.listening is not None
+    if manifest.listening.steps:
+        return 0.0
+    cycles = {(len(c.variant.graph.states), c.plan.mode): c.plan.cycles for c in found}
+    own = cycles[len(manifest.listening.kept), manifest.schedule]
+    return 1 - own / max(
+        cycles[count, mode] for count, mode in cycles if count == 1 and mode == manifest.schedule
+    )
 
 
 def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:
@@ -296,8 +340,12 @@ def _keep(part: Path, folder: Path) -> Path:
     return part.rename(kept)
 
 
+def _room(limit: int | None, board: Board) -> int:
+    return board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
+
+
 def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> list[Candidate]:
-    room = board.ram.size_bytes if limit is None else min(limit, board.ram.size_bytes)
+    room = _room(limit, board)
     fitting = [c for c in found if c.plan.arena_bytes <= room]
     if not fitting:
         smallest = min(c.plan.arena_bytes for c in found)

@@ -111,6 +111,7 @@ def write_library(
         (manifest.ram_bytes, manifest.flash_bytes),
         compiled.features, (cmsis_dsp.C_FILES, cmsis_dsp.VERSION), files.values(), prefix=form.prefix,
         selftest=form.selftest, in_structs=form.instances, output=form.output,
+        listen_files=[n for n in ("listen.c", "decisions.c") if n in sources],
     )  # fmt: skip
     if form.instances:
         files["README.md"] = instances.told(files["README.md"], files)

@@ -18,6 +18,7 @@ from ascmcu.boards import Board
 from ascmcu.codegen import board as board_code
 from ascmcu.codegen import licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
+from ascmcu.codegen.listen import render_listening
 from ascmcu.codegen.memory_map import render_memory_map
 from ascmcu.codegen.model import ModelSource, render_model
 from ascmcu.codegen.placing import Placement
@@ -26,6 +27,7 @@ from ascmcu.ir import text
 from ascmcu.ir.figures import figures_of, gives_probabilities
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.types import DType, Tensor
+from ascmcu.listening.window import Listening
 from ascmcu.schedule import Plan
 from ascmcu.schedule.describe import describe
 from ascmcu.schedule.plan import Layer as PlanLayer
@@ -67,6 +69,12 @@ def write_sources(
         x = compiled.source.tensors[compiled.source.inputs[0]]
         scale, zero_point = (1.0, 0) if x.dtype is DType.FLOAT32 else (x.scale, x.zero_point)
         files.update(render_frontend(compiled.features, scale, zero_point, str(x.dtype.numpy)))
+    if compiled.listening is not None and board is not None and compiled.features is not None:
+        longest_s = plan.latency_cycles / board.clock.sysclk_hz
+        files |= render_listening(
+            compiled.listening, compiled.decisions, name=compiled.name, channels=compiled.features.audio_channels,
+            longest_s=longest_s,
+        )  # fmt: skip
     if board is not None and firmware:
         files.update(board_code.files(board))
         files.update(renode.files(board, compiled.name))
@@ -151,7 +159,17 @@ def _manifest(
         predicted=_prediction(plan),
         runner_up=None if runner_up is None else _prediction(runner_up),
         detection=compiled.detection,
+        listening=_listening(compiled, candidate),
+        decisions=compiled.decisions,
     )
+
+
+def _listening(compiled: Compiled, candidate: Candidate) -> Listening | None:
+    """With what this plan keeps: the states of its graph are the rows of tensors."""
+    heard = compiled.listening
+    if heard is None or heard.steps:
+        return heard
+    return dataclasses.replace(heard, kept=tuple(state.name for state in candidate.variant.graph.states))
 
 
 def _input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]:
@@ -159,9 +177,9 @@ def _input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]
     specs = []
     for name, row_name in zip(source.data_inputs, pushed.data_inputs, strict=True):
         rows = pushed.tensors[row_name]
-        specs.append(
-            dataclasses.replace(_tensor_spec(source.tensors[name]), rows=rows.rows, row_bytes=rows.row_bytes)
-        )
+        # Of a network that listens, a step takes the rows of a hop, not those of a clip.
+        whole = source.tensors[name] if compiled.listening is None else rows
+        specs.append(dataclasses.replace(_tensor_spec(whole), rows=rows.rows, row_bytes=rows.row_bytes))
     # Axes are exchanged only where there is one input.
     return (
         tuple(specs) if len(specs) > 1 else (dataclasses.replace(specs[0], permutation=variant.permutation),)

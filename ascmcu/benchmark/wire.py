@@ -17,6 +17,7 @@ from cobs import cobs
 
 from ascmcu.benchmark.counts import Counts
 from ascmcu.errors import LinkError
+from ascmcu.listening.decisions import Event
 
 PROTOCOL_VERSION = 2
 # Longer than any frame of a sane device; what exceeds it is noise and is dropped without being stored.
@@ -184,7 +185,7 @@ class Ready:
 
 @dataclass(frozen=True)
 class Result:
-    """The outcome of one clip."""
+    """The outcome of one clip; ``events`` are those that begin in it, where the firmware decides."""
 
     clip: int
     input_crc: int
@@ -192,6 +193,7 @@ class Result:
     rows: int
     disturbed: int
     outputs: bytes
+    events: tuple[Event, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,9 @@ Message = Hello | Ready | Result | Layers | Statistics | Refusal | Fault
 _HELLO = struct.Struct("<BBBBIHHH32sIIIIHHII32s32sIII")
 _READY = struct.Struct("<IIH")
 _RESULT = struct.Struct("<IIQQQQII")
+_EVENT = struct.Struct("<HIi")
+# Flag of RESULT: events, and their number, follow the outputs.
+DECIDES = 1
 _LAYERS = struct.Struct("<IHH")
 _STATISTICS = struct.Struct("<10I")
 _ERROR = struct.Struct("<II")
@@ -377,7 +382,12 @@ def _parse_hello(frame: Frame) -> Hello:
 def _parse_result(frame: Frame) -> Result:
     clip, crc, frontend, network, hop, latency, rows, disturbed = _RESULT.unpack_from(frame.body)
     counts = Counts(network, frontend, hop, latency)
-    return Result(clip, crc, counts, rows, disturbed, frame.body[_RESULT.size :])
+    outputs, events = frame.body[_RESULT.size :], tuple[Event, ...]()
+    if frame.flags & DECIDES:
+        size = _EVENT.size * outputs[-1] + 1
+        found = _EVENT.iter_unpack(outputs[-size:-1])
+        outputs, events = outputs[:-size], tuple(Event(rule, hop, score) for rule, hop, score in found)
+    return Result(clip, crc, counts, rows, disturbed, outputs, events)
 
 
 def _parse_layers(frame: Frame) -> Layers:

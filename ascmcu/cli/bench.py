@@ -13,6 +13,7 @@ import click
 
 from ascmcu.cli import every as duty_options
 from ascmcu.cli import names
+from ascmcu.cli.numbers import Real
 
 if TYPE_CHECKING:
     from ascmcu.runners.base import CountKind
@@ -89,6 +90,33 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @duty_options.options
 @click.option(
+    "--stream", type=click.Path(path_type=Path), default=None,
+    help="A long recording for a firmware that listens: false accepts per hour, misses, delay.",
+)  # fmt: skip
+@click.option(
+    "--events", type=click.Path(path_type=Path), default=None,
+    help="With --stream: a table of the events in it, with the columns onset, offset (seconds) and label.",
+)  # fmt: skip
+@click.option(
+    "--false-accepts", type=Real(min=0), default=1.0, show_default=True,
+    help="With --stream: false accepts per hour that a chosen threshold may have.",
+)  # fmt: skip
+@click.option(
+    "--mix", type=click.Path(path_type=Path), default=None,
+    help="With --stream: build the recording and its events first, of these clips over a background.",
+)  # fmt: skip
+@click.option(
+    "--minutes",
+    type=Real(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    help="With --mix: its length.",
+)
+@click.option(
+    "--snr", "snrs", type=Real(min=-60, max=100), multiple=True, metavar="DB",
+    help="With --mix: clip over background in dB. Can be repeated; each clip takes one.  [default: 0, 10, 20]",
+)  # fmt: skip
+@click.option(
     "--name",
     metavar="NAME",
     default=None,
@@ -100,7 +128,9 @@ def command(
     long: Literal["first", "error", "windows"], columns: tuple[str, ...],
     tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: int | None, every: str | None, idle_ua: float | None, name: str | None, as_json: bool,
+    wait_states: int | None, every: str | None, idle_ua: float | None, stream: Path | None,
+    events: Path | None, false_accepts: float, mix: Path | None, minutes: float, snrs: tuple[float, ...],
+    name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
 
@@ -108,6 +138,13 @@ def command(
     """
     if runner is not None and port is not None:
         raise click.UsageError("--on and --serial exclude each other")
+    if (stream is None) != (events is None) or (mix is not None and stream is None):
+        raise click.UsageError("--stream and --events go together, and --mix with them")
+    if stream is not None and events is not None:
+        if data is not None or tensors is not None:
+            raise click.UsageError("--stream excludes --data and --tensors")
+        _stream(folder, runner, port, baud, stream, events, false_accepts, mix, minutes, split, snrs, as_json)
+        return
     if data is not None and tensors is not None:
         raise click.UsageError("--data and --tensors exclude each other")
     if labels and data is None and tensors is None:
@@ -149,3 +186,36 @@ def command(
         from ascmcu.benchmark.journal import repeatability
 
         click.echo(f"{repeat} repetitions of each clip: {repeatability(folder)}")
+
+
+def _stream(
+    folder: Path, runner: str | None, port: str | None, baud: int | None, stream: Path, events: Path,
+    most_per_hour: float, mix: Path | None, minutes: float, split: str | None, snrs: tuple[float, ...], as_json: bool,
+) -> None:  # fmt: skip
+    """A long recording."""
+    from ascmcu.api import streaming
+    from ascmcu.cli.progress import counted
+    from ascmcu.results import streams
+
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    if mix is not None:
+        streaming.mix_stream(
+            mix,
+            stream,
+            events,
+            folder=folder,
+            minutes=minutes,
+            split=split,
+            snrs_db=snrs or streaming.SNRS_DB,
+        )
+    with counted(f"bench on {port or runner or 'sim'}", "hops") as progress:
+        result = streaming.bench_stream(
+            folder, stream, events, on=runner or "sim", serial=port, baud=baud, most_per_hour=most_per_hour,
+            progress=progress,
+        )  # fmt: skip
+    if as_json:
+        click.echo(result.to_json(), nl=False)
+        return
+    for line in streams.summary(result):
+        click.echo(line)
+    click.echo(f"the page is {folder / f'stream-{result.runner}.html'}")

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ascmcu.cli import names
-from ascmcu.cli.numbers import Bytes
+from ascmcu.cli.numbers import Bytes, Seconds
 
 FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "cmsis-pack", "cube")
 
@@ -74,6 +74,27 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
     help="Where a firmware reads the weights. ram: copied there at start. auto: those that save most cycles, "
     "as far as RAM is free. A library leaves them in flash.",
 )  # fmt: skip
+@click.option("--listen", is_flag=True, help="For audio without end: one result for every hop.")
+@click.option(
+    "--window",
+    "window_s",
+    type=Seconds(),
+    default=None,
+    help="With --listen: what the network hears at once, such as 1s. [default: its clip]",
+)
+@click.option(
+    "--hop",
+    "hop_s",
+    type=Seconds(),
+    default=None,
+    help="With --listen: from the start of one window to the next, such as 250ms.",
+)
+@click.option(
+    "--decisions",
+    type=click.Path(path_type=Path),
+    default=None,
+    help="With --listen: a TOML file that says which scores are events.",
+)
 @click.option(
     "--limits",
     multiple=True,
@@ -84,12 +105,15 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
 def command(
     model: Path, board: str | None, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
     prefix: str, selftest: bool, instances: bool, states: tuple[str, ...], max_ram: int | None, weights: Any,
-    limits: tuple[str, ...], as_json: bool,
+    listen: bool, window_s: float | None, hop_s: float | None, decisions: Path | None, limits: tuple[str, ...],
+    as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
     from ascmcu.cli.progress import staged
 
+    if not listen and (window_s, hop_s, decisions) != (None, None, None):
+        raise click.UsageError("--window, --hop and --decisions are for --listen.")
     if limits:
         from ascmcu.tune import limits as bounds
 
@@ -98,8 +122,8 @@ def command(
         result = api.export(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
             optimize=optimize, output=output, max_ram_bytes=max_ram, weights=weights,
-            states=states, prefix=prefix, selftest=selftest, instances=instances,
-        progress=progress,
+            states=states, prefix=prefix, selftest=selftest, instances=instances, listen=listen,
+            window_s=window_s, hop_s=hop_s, decisions=decisions, progress=progress,
         )  # fmt: skip
     for notice in result.notices:
         click.echo(notice, err=True)
@@ -134,6 +158,8 @@ def _report(result: Any) -> dict[str, Any]:
         "predicted": vars(m.predicted) if m.predicted else None,
         "runner_up": vars(m.runner_up) if m.runner_up else None,
         "layers": [vars(layer) for layer in m.layers],
+        "listening": vars(m.listening) if m.listening else None,
+        "pace": {**vars(m.pace), "load": m.pace.load, "spared": m.pace.spared} if m.pace else None,
     }
 
 
@@ -170,6 +196,10 @@ def _show(result: Any) -> None:
     console.print(table)
     for line in _predictions(m):
         console.print(line)
+    if m.listening is not None and not m.listening.steps:
+        console.print(f"listens to windows of {m.listening.window_s:g} s, {m.listening.hop_s:g} s apart")
+    if m.pace is not None:
+        console.print(m.pace.text)
     console.print(f"files in {result.folder}/")
 
 

@@ -48,3 +48,29 @@ class Bytes(click.IntRange):
         if count < 1:
             self.fail(f"{value!r} is no number of bytes, such as 20000 or 20k", param, ctx)
         return count
+
+
+_UNITS_S = {"": 1.0, "s": 1.0, "ms": 1e-3}
+
+
+class Seconds(click.FloatRange):
+    """A duration above zero: ``1s``, ``250ms`` or ``0.25``."""
+
+    name = "duration"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, min_open=True)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number of seconds.
+
+        Raises:
+            click.BadParameter: none, or not above zero.
+        """
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?(ms|s|)", str(value).strip().casefold())
+        seconds = float(found[1]) * _UNITS_S[found[2]] if found else 0.0
+        if seconds <= 0:
+            self.fail(f"{value!r} is no duration, such as 1s or 250ms", param, ctx)
+        return seconds

@@ -44,6 +44,7 @@ def files(
     selftest: bool = False,
     in_structs: bool = False,
     output: str = "library",
+    listen_files: Sequence[str] = (),
 ) -> dict[str, str]:
     """Contents by file name: the kernels' headers that are included, ``CMakeLists.txt`` and ``README.md``.
 
@@ -60,6 +61,7 @@ def files(
         selftest: ``selftest.c`` is part of it.
         in_structs: what it remembers lies in structs of the caller's.
         output: ``library``, or the packaging that the files will get.
+        listen_files: sources of a network that listens.
     """
     found = headers(sources)
     target = prefix or re.sub(r"\W", "_", name)
@@ -69,7 +71,7 @@ def files(
     context = {
         "name": name, "target": target if target[:1].isalpha() else f"model_{target}", "sha256": sha256,
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
-        "selftest": selftest, "instances": in_structs,
+        "selftest": selftest, "instances": in_structs, "listen_files": listen_files,
         "cmsis_dsp": cmsis[1], "inputs": inputs, "outputs": outputs,
         "transposed": transposed, "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A library under another name: its symbols, macros and files, so that several fit into one image.
 
-The generated C owns the identifiers that begin with ``model_``, ``frontend_`` and ``selftest_``, in small and in
-capital letters; all of them are renamed, in the code, in its comments and in what tells of it.
+The generated C owns the identifiers that begin with ``model_``, ``frontend_``, ``selftest_``, ``listen_`` and
+``decisions_``, in small and in capital letters; all of them are renamed, in the code, in its comments and in what tells
+of it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,9 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _CODE = {
     "arm",
     "ascmcu",
+    "decisions",
     "frontend",
+    "listen",
     "lstm",
     "micro",
     "model",
@@ -37,10 +40,12 @@ _HEADERS = {
 _TAKEN = _CODE | _CMAKE | _HEADERS
 # The clock is one for all networks of an image.
 _SHARED = frozenset(("MODEL_CYCLES", "MODEL_CYCLES_HEADER"))
-_OWN = re.compile(r"\b(?:model|frontend|selftest)_[a-z]\w*|\b(?:MODEL|FRONTEND|SELFTEST)_[A-Z]\w*")
+_OWN = re.compile(
+    r"\b(?:model|frontend|selftest|listen|decisions)_[a-z]\w*|\b(?:MODEL|FRONTEND|SELFTEST|LISTEN|DECISIONS)_[A-Z]\w*"
+)
 _STRING = r'"(?:\\.|[^"\\\n])*"'
 _COMMENT = r"/\*.*?\*/"
-_PARTS = ("frontend", "selftest")
+_PARTS = ("frontend", "selftest", "listen", "decisions")
 
 
 @dataclass(frozen=True)

@@ -310,11 +310,18 @@ def _units(
     socs = [firmware / "soc" / part for part in parts]
     folders = (*((folder / "host",) if "host" in parts else ()), folder, firmware, firmware / "app")
     includes = tuple(f"-I{p}" for p in (*folders, firmware / "kernels", *socs))
-    common = (*WARNINGS, *includes, f"-DASCMCU_FRONTEND={int(frontend)}")
+    decides = _own(folder, "decisions.c").is_file()
+    common = (
+        *WARNINGS,
+        *includes,
+        f"-DASCMCU_FRONTEND={int(frontend)}",
+        f"-DASCMCU_DECISIONS={int(decides)}",
+    )
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
-    own = [_own(folder, name) for name in ("model.c", *(("frontend.c",) if frontend else ()))]
+    named = ("model.c", *(("frontend.c",) if frontend else ()), *(("decisions.c",) if decides else ()))
+    own = [_own(folder, name) for name in named]
     own += sorted((firmware / "app").glob("*.c"))
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))

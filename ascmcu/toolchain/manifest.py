@@ -15,6 +15,8 @@ from ascmcu import tables
 from ascmcu.errors import InputError
 from ascmcu.features.wakeword import Detection
 from ascmcu.ir.figures import Figures
+from ascmcu.listening.decisions import Decisions
+from ascmcu.listening.window import Listening, Pace
 from ascmcu.toolchain.identity import UNIDENTIFIED
 
 MANIFEST_VERSION = 4
@@ -91,8 +93,10 @@ class Manifest:
     ``images_sha256``: the SHA-256 of every firmware file (``IMAGES``) as the build wrote it. ``predicted`` is of
     the plan, ``runner_up`` of the best one that was not taken, if there was one. ``detection``: when a wake word counts
     as heard, for a network of one. ``files`` are all that the export made, by their paths in its folder: what else lies
-    there is the user's. ``prefix`` is that of a library's names and files; with ``instances`` it
-    keeps nothing in static RAM. ``code`` is the folder of a package's C files.
+    there is the user's. ``prefix`` is that of a library's names and files; with ``instances`` it keeps nothing in
+    static RAM. ``code`` is the folder of a package's C files. ``listening``: how the network hears audio without end;
+    None where it takes clips. ``pace``: what a hop of such a firmware costs. ``decisions``: what it decides from its
+    scores, if anything.
     """
 
     version: int
@@ -126,6 +130,9 @@ class Manifest:
     prefix: str = ""
     instances: bool = False
     code: str = ""
+    listening: Listening | None = None
+    pace: Pace | None = None
+    decisions: Decisions | None = None
 
     def __repr__(self) -> str:
         return (

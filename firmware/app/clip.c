@@ -15,6 +15,9 @@ static struct {
     uint64_t burst_from; /* `total` when the samples or the row now being worked on were handed over */
     uint64_t last_from;  /* the same for the last row */
     uint32_t overhead;
+#if ASCMCU_DECISIONS
+    uint64_t energy; /* of the samples of this step: the sum of their squares */
+#endif
     struct clip_counts counts;
 } clip IN_PROTOCOL_RAM;
 
@@ -82,7 +85,13 @@ void clip_begin(enum clip_kind kind, bool continues)
         memset(model_layer_cycles, 0, sizeof model_layer_cycles);
     } else {
         model_reset();
+#if ASCMCU_DECISIONS
+        decisions_reset();
+#endif
     }
+#if ASCMCU_DECISIONS
+    clip.energy = 0;
+#endif
 #if ASCMCU_FRONTEND
 #ifdef FRONTEND_STEP_SAMPLES
     if (!continues) {
@@ -180,6 +189,11 @@ static void feed_audio(const int16_t *pcm, size_t frames)
         const uint32_t start = hal_cycles();
         const size_t taken = frontend_feed(pcm, frames);
         account(&clip.counts.frontend, elapsed(start));
+#if ASCMCU_DECISIONS
+        for (size_t i = 0; i < taken * (size_t)FRONTEND_CHANNELS; i++) {
+            clip.energy += (uint32_t)((int32_t)pcm[i] * pcm[i]);
+        }
+#endif
         pcm += taken * (size_t)FRONTEND_CHANNELS;
         frames -= taken;
         push_due_rows();
@@ -217,6 +231,11 @@ bool clip_finish(void)
     }
 #endif
     clip.counts.latency = clip.total - clip.last_from;
+#if ASCMCU_DECISIONS
+    if (clip.complete) {
+        clip.counts.events_count = decisions_take(model_output(0), clip.energy, clip.counts.events);
+    }
+#endif
     return clip.complete;
 }
 

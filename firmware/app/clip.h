@@ -11,6 +11,9 @@
 #if ASCMCU_FRONTEND
 #include "frontend.h"
 #endif
+#if ASCMCU_DECISIONS
+#include "decisions.h"
+#endif
 
 enum clip_kind {
     CLIP_AUDIO = 0,  /* interleaved int16 samples for the front end */
@@ -23,6 +26,10 @@ struct clip_counts {
     uint64_t worst_hop; /* most work between two feature rows, both parts */
     uint64_t latency;   /* from handing over the samples that complete the last row, to the result */
     uint32_t rows;
+#if ASCMCU_DECISIONS
+    size_t events_count;
+    struct decisions_event events[DECISIONS_RULES]; /* those that begin in it */
+#endif
 };
 
 /* Counts how long reading the counter takes, to be subtracted from every measurement. */

@@ -171,7 +171,11 @@ static void send_result(uint16_t request)
 {
     const struct clip_counts *counts = clip_counts();
 
+#if ASCMCU_DECISIONS
+    reply(PROTOCOL_RESULT, (uint8_t)PROTOCOL_DECIDES, request);
+#else
     reply(PROTOCOL_RESULT, 0, request);
+#endif
     frame_put_u32(session.clip);
     frame_put_u32(session.input_crc);
     frame_put_u64(counts->frontend);
@@ -183,6 +187,14 @@ static void send_result(uint16_t request)
     for (unsigned i = 0; i < MODEL_OUTPUTS; i++) {
         frame_put(model_output(i), model_output_bytes(i));
     }
+#if ASCMCU_DECISIONS
+    for (size_t i = 0; i < counts->events_count; i++) {
+        frame_put_u16(counts->events[i].rule);
+        frame_put_u32(counts->events[i].start_hop);
+        frame_put_u32((uint32_t)counts->events[i].score);
+    }
+    frame_put_u8((uint8_t)counts->events_count);
+#endif
     frame_end();
 }
 

@@ -42,6 +42,11 @@ enum protocol_cause {
     PROTOCOL_AGAIN = 2, /* something was lost: send from this offset again */
 };
 
+/* Flags of RESULT. */
+enum protocol_result {
+    PROTOCOL_DECIDES = 1, /* behind the outputs: events (rule u16, first hop u32, score i32), and their number u8 */
+};
+
 /* Flags of IS_HELLO. */
 enum protocol_capability {
     PROTOCOL_HAS_FRONTEND = 1,

@@ -135,6 +135,9 @@ WRONG = {
         export small.tflite --board nucleo-f446 -o loop
         export small.tflite --board nucleo-f446 --features garbage.toml
         export small.tflite --board nucleo-f446 --max-ram -1 --json
+        export small.tflite --board nucleo-f446 --hop 100ms
+        export small.tflite --board nucleo-f446 --listen --hop soon
+        export small.tflite --board nucleo-f446 --listen --hop 100ms
         export small.tflite --board nucleo-f446 --prefix kws
         export small.tflite --board nucleo-f446 --format library --prefix 9-lives
         export small.tflite --board nucleo-f446 --selftest

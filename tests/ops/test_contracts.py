@@ -95,6 +95,7 @@ def _nodes() -> dict[str, list[Drawn]]:
 WITHOUT = {
     "barrier",
     "relayout",
+    "slide",
     "gather",
     "shape",
     "reduce_prod",

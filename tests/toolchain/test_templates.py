@@ -21,13 +21,14 @@ from ascmcu.codegen.model import render_model
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph
 from ascmcu.jinja import environment
+from ascmcu.listening.stepping import stepping, worth_keeping
 from ascmcu.passes.pair_rows import pair_rows
 from ascmcu.passes.planar_maps import planar_maps
 from ascmcu.passes.time_to_width import time_to_width
 from ascmcu.passes.widen_maps import widen_maps
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, plan_as_is
 from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
-from tests.support import branches, corpus, on_target
+from tests.support import branches, corpus, listening, on_target
 from tests.support.branches import Branch
 
 _CLANG = (
@@ -105,8 +106,7 @@ def _is_generated_c(template: str) -> bool:
 
 
 def _rendered(taken: set[Branch]) -> Iterator[Rendered]:
-    for name, data in corpus.models():
-        graph = passes.optimize(tflite.parse(data, name))
+    for name, graph in _graphs():
         if not graph.nodes or not graph.data_inputs:
             continue
         for mode in (LAYERS, ROWS):
@@ -114,6 +114,16 @@ def _rendered(taken: set[Branch]) -> Iterator[Rendered]:
                 taken.clear()
                 source = render_model(plan, name="case", sha256="0" * 64, labels=LABELS[mode])
                 yield Rendered(f"{name}, {mode}", dict(source.files), frozenset(taken))
+
+
+def _graphs() -> Iterator[tuple[str, Graph]]:
+    for name, data in corpus.models():
+        yield name, passes.optimize(tflite.parse(data, name))
+    for channels, bands in ((4, 12), (3, 13)):
+        graph = listening.graph_of(
+            listening.keyword_network(same=True, rows=30, bands=bands, channels=channels)
+        )
+        yield f"listening, {channels} channels", stepping(graph, 4, worth_keeping(graph, 4))
 
 
 def _plans(graph: Graph, mode: str) -> Iterator[Plan]:

@@ -10,8 +10,9 @@ import pytest
 
 FLOW = [
     "errors", "extras", "version", "paths", "scratch", "jinja", "cards", "tables", "boards", "packs", "ir", "ops",
-    "features", "data", "zoo", "train", "quantize", "frontends", "m4", "kernels", "passes", "schedule", "codegen",
-    "toolchain", "flash", "sim", "runners", "benchmark", "results", "api", "tune", "challenges", "cli", "__main__",
+    "features", "data", "zoo", "train", "quantize", "frontends", "m4", "kernels", "passes", "listening", "schedule",
+    "codegen", "toolchain", "flash", "sim", "runners", "benchmark", "results", "api", "tune", "challenges", "cli",
+    "__main__",
 ]  # fmt: skip
 TENSORFLOW_USERS = {"zoo", "train", "quantize"}
 ROOT = Path(__file__).resolve().parents[2] / "ascmcu"

@@ -1,0 +1,100 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A long recording through a firmware that listens, hop after hop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.benchmark import clips
+from ascmcu.benchmark.run import check_firmware, connect
+from ascmcu.benchmark.wire import Kind
+from ascmcu.errors import DataError, GeneratedCodeError, InputError
+from ascmcu.features import spec as specs
+from ascmcu.features.pcm import Pcm
+from ascmcu.listening.decisions import Event
+from ascmcu.listening.judging import Heard, decided
+from ascmcu.runners.base import Runner, Target
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """What came of a recording.
+
+    Attributes:
+        heard: scores of every hop.
+        events: as the firmware reported them, with their hops.
+        samples: sample frames that were sent, in whole hops.
+        overruns: bytes that the device lost.
+        counts: what the next two are, or "nothing".
+        worst_count, mean_count: of a hop, front end and network together.
+    """
+
+    heard: Heard
+    events: tuple[tuple[int, Event], ...]
+    samples: int
+    overruns: int
+    counts: str
+    worst_count: int
+    mean_count: float
+
+
+def stream(
+    target: Target, runner: Runner, pcm: Pcm, progress: Progress = lambda done, total: None
+) -> Streamed:
+    """Send a recording.
+
+    Args:
+        target: an export that listens and decides.
+        runner: not yet entered.
+        pcm: int16 (samples, channels) at the front end's rate.
+        progress: called with hops done and hops in all.
+
+    Raises:
+        InputError: the export does not listen, or does not decide.
+        DataError: the recording is shorter than the first hop.
+        GeneratedCodeError: the firmware decided otherwise than the reference does on its scores.
+        LinkError: the link failed.
+    """
+    manifest = target.manifest
+    if manifest.listening is None or manifest.decisions is None or manifest.features is None:
+        raise InputError(
+            "this export has no events",
+            where=manifest.model,
+            hint="export with --listen --decisions FILE.toml",
+        )
+    spec = specs.from_dict(manifest.features)
+    hops = clips.steps(len(pcm), spec)
+    if not hops:
+        raise DataError("the recording is too short", expected=f"{spec.clip_samples} samples", found=len(pcm))
+    outputs, energies, events, cycles = [], [], [], []
+    with connect(runner) as (link, session):
+        check_firmware(session.hello, target)
+        for number, (begin, end) in enumerate(hops):
+            progress(number, len(hops))
+            part = pcm[begin:end]
+            result = session.run(part.astype("<i2").tobytes(), Kind.AUDIO, continues=number > 0)
+            outputs.append(clips.outputs(manifest, result.outputs)[0].reshape(-1))
+            energies.append(int(np.sum(part.astype(np.int64) ** 2)))
+            events += [(number, event) for event in result.events]
+            cycles.append(result.counts.frontend + result.counts.network)
+        progress(len(hops), len(hops))
+        overruns = session.statistics().overruns
+        counted = link.facts.count_kind
+    ends = tuple(end / spec.sample_rate_hz for _, end in hops)
+    heard = Heard(np.stack(outputs), tuple(energies), ends)
+    expected = decided(heard, manifest.decisions)
+    if expected != events:
+        raise GeneratedCodeError(
+            "the firmware decides otherwise than the reference: a defect of ascmcu or of the compiler",
+            expected=f"{len(expected)} events",
+            found=f"{len(events)} events",
+            hint="report it; attach the export's folder and the recording",
+        )
+    return Streamed(
+        heard, tuple(events), hops[-1][1], overruns, str(counted), max(cycles), float(np.mean(cycles))
+    )
