@@ -57,7 +57,7 @@ def command(
         return
     if not runs or data is None or development is None or info is None:
         raise click.UsageError(
-            "RUN, --data, --development and --info are needed; --template prints an info file"
+            "--data, --development, --info and a RUN are needed; --template prints an info file"
         )
     told = facts.read(info, asked)
     from ascmcu.challenges import package

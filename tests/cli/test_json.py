@@ -36,7 +36,7 @@ ROWS = [
     "doctor",
 ]
 # Training, quantization and searches have this in their own tests, where they run anyway.
-ELSEWHERE = {"train", "quantize", "tune", "features fit"}
+ELSEWHERE = {"train", "quantize", "tune", "features fit", "submit"}
 
 
 @pytest.mark.parametrize("row", ROWS)

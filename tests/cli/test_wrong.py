@@ -51,6 +51,9 @@ WRONG = {
         train demo --data scenes --set training.epochs=1.5
         train demo --data scenes --set data.train=3
         train demo --data scenes --seed -1
+        train demo --data scenes --classes birds,wind,birds
+        train demo --data scenes --classes birds,wnid
+        train demo --data scenes --classes birds,silence
     """,
     "tune": """
         tune
@@ -85,6 +88,15 @@ WRONG = {
         data synth new --clips 99999999999
         data synth new --seed -1
         data synth loop
+    """,
+    "submit": """
+        submit
+        submit dcase2014-task1 small.tflite
+        submit dcase2024-task1
+        submit dcase2024-task1 small.tflite --data scenes --development scenes --info notes.txt
+        submit dcase2024-task1 small.tflite --data scenes --development scenes --info nowhere.toml
+        submit dcase2024-task1 small.tflite --data scenes --development scenes --info number.toml
+        submit dcase2024-task1 --data scenes --development scenes --info number.toml
     """,
     "inspect": """
         inspect

@@ -129,7 +129,7 @@ WRONG: dict[str, tuple[list[str], Callable[[Path], object], str]] = {
     "fact": (["dcase2024-task1", "run"], _changed("email =", "mail ="), "did you mean email?"),
     "subset": (["dcase2024-task1", "split7=run"], _changed("", ""), "split5=run"),
     "no run": (["dcase2024-task1", "nowhere"], _changed("", ""), "nowhere"),
-    "no arguments": (["dcase2024-task1"], _changed("", ""), "RUN, --data, --development and --info are needed"),
+    "no arguments": (["dcase2024-task1"], _changed("", ""), "--data, --development, --info and a RUN are needed"),
 }  # fmt: skip
 
 
