@@ -122,7 +122,11 @@ def _sizes(folder: Path, objects: Sequence[Path]) -> tuple[dict[str, int], dict[
         *(f"-Wl,-u,{r}" for r in (*roots, *instances_of)),
     ]
     done = subprocess.run(
-        [*command, *map(str, objects), "-o", str(whole)], capture_output=True, text=True, check=False
+        [*command, *map(str, objects), "-o", str(whole)],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if done.returncode:
         raise BuildError("the library cannot be linked", where=whole.name, details=done.stderr)
