@@ -107,6 +107,9 @@ WITHOUT = {
 # What runs from row to row: all rows before are read through what it keeps. Their products are counted in their tests.
 RECURRENT = {"lstm"}
 WITH_OTHER_PRODUCTS = {"lstm", "svdf", "svdf_time"}
+# Windows. Some layers have weights of nothing or clamps that hide what is read: one in ten may.
+WINDOWS = {"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d", "float_conv2d", "float_depthwise_conv2d",
+           "float_pool", "wide_conv2d", "wide_depthwise_conv2d", "wide_pool"}
 KINDS = sorted({*registry.kinds()} - WITHOUT)
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -161,7 +164,10 @@ def test_rows_come_from_the_rows_that_are_read(kind: str) -> None:
     """All others may be anything; the first and the last of those that are read matter."""
     tried = 0
     mattered: defaultdict[str, set[bool]] = defaultdict(set)
-    for drawn in _nodes()[kind]:
+    for number, drawn in enumerate(_nodes()[kind]):
+        # A window is as high as it is said to be in each layer, also where it is not cut off; of other kinds some
+        # node shows it.
+        apart = kind in WINDOWS
         rule = drawn.node.op.row_rule(drawn.tensors, drawn.output)
         assert len(rule.reads) == len(drawn.tensors)
         for index, (tensor, reads) in enumerate(zip(drawn.tensors, rule.reads, strict=True)):
@@ -184,8 +190,10 @@ def test_rows_come_from_the_rows_that_are_read(kind: str) -> None:
                     edge = _edge(drawn, rule, i, steps, end, rng)
                     if edge is not None:
                         changed = _rows(drawn({i: edge}), drawn.output)[made]
-                        mattered[f"{i} {end}"].add(not np.array_equal(changed, before[made]))
-    assert all(True in seen for seen in mattered.values()), mattered
+                        of = f"{number}, {len(_read(rule, i, steps, drawn.tensors[i]))} rows, " if apart else ""
+                        mattered[f"{of}{i} {end}"].add(not np.array_equal(changed, before[made]))
+    hidden = [of for of, seen in mattered.items() if True not in seen]
+    assert len(hidden) <= (len(mattered) // 10 if kind in WINDOWS else 0), hidden
     assert tried == 0 or mattered
 
 
