@@ -410,3 +410,24 @@ def test_products_are_counted(kind: str) -> None:
         assert drawn.node.op.macs(drawn.tensors, drawn.output) == _products(drawn)
         named = drawn.node.op.parameter_inputs(drawn.node.inputs)
         assert named == (() if kind == "lookup" else drawn.node.inputs)
+
+
+@each_kind
+def test_what_acts_on_single_elements_says_so(kind: str) -> None:
+    """Each element of the output depends on the input's element at its place, and on nothing else."""
+    for drawn in _nodes()[kind]:
+        before, rng = drawn(), drawn.rng()
+        if drawn.node.op.ELEMENTWISE or drawn.node.op.MOVES_NOTHING:
+            return
+        for i in drawn.computed:
+            array = drawn.arrays[i]
+            assert array is not None
+            if array.shape != before.shape or array.size < 4:
+                return
+            for place in rng.choice(array.size, 4, replace=False):
+                flat = array.copy().reshape(-1)
+                flat[place] = _other(array, rng).reshape(-1)[place]
+                after = drawn({i: flat.reshape(array.shape)})
+                if set(np.flatnonzero(after.reshape(-1) != before.reshape(-1))) - {place}:
+                    return
+    raise AssertionError(f"{kind} is ELEMENTWISE")
