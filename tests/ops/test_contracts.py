@@ -108,8 +108,18 @@ WITHOUT = {
 RECURRENT = {"lstm"}
 WITH_OTHER_PRODUCTS = {"lstm", "svdf", "svdf_time"}
 # Windows. Some layers have weights of nothing or clamps that hide what is read: one in ten may.
-WINDOWS = {"conv2d", "depthwise_conv2d", "average_pool2d", "max_pool2d", "float_conv2d", "float_depthwise_conv2d",
-           "float_pool", "wide_conv2d", "wide_depthwise_conv2d", "wide_pool"}
+WINDOWS = {
+    "conv2d",
+    "depthwise_conv2d",
+    "average_pool2d",
+    "max_pool2d",
+    "float_conv2d",
+    "float_depthwise_conv2d",
+    "float_pool",
+    "wide_conv2d",
+    "wide_depthwise_conv2d",
+    "wide_pool",
+}
 KINDS = sorted({*registry.kinds()} - WITHOUT)
 each_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -190,7 +200,11 @@ def test_rows_come_from_the_rows_that_are_read(kind: str) -> None:
                     edge = _edge(drawn, rule, i, steps, end, rng)
                     if edge is not None:
                         changed = _rows(drawn({i: edge}), drawn.output)[made]
-                        of = f"{number}, {len(_read(rule, i, steps, drawn.tensors[i]))} rows, " if apart else ""
+                        of = (
+                            f"{number}, {len(_read(rule, i, steps, drawn.tensors[i]))} rows, "
+                            if apart
+                            else ""
+                        )
                         mattered[f"{of}{i} {end}"].add(not np.array_equal(changed, before[made]))
     hidden = [of for of, seen in mattered.items() if True not in seen]
     assert len(hidden) <= (len(mattered) // 10 if kind in WINDOWS else 0), hidden

@@ -8,6 +8,7 @@ import functools
 import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -21,7 +22,7 @@ from ascmcu.ir.types import DType
 from ascmcu.kernels import DEFAULT_TUNING, Target, around, predicted, work
 from ascmcu.schedule import LAYERS, ROWS, Layer, Plan, make_plan, peak_bytes, plan_as_is, spare
 from ascmcu.schedule.asking import asked
-from ascmcu.schedule.layouts import LaidOut, layouts
+from ascmcu.schedule.layouts import _ROWS, LaidOut, layouts
 from ascmcu.schedule.plan import PUSH
 from ascmcu.schedule.shortest import Assignment
 from tests.support import kernel_networks, recipes_flat
@@ -231,6 +232,7 @@ def test_the_card_shares_out_all_cycles() -> None:
         rows = [cell for row in plan.card().rows for cell in row.cells if cell.endswith(" %")]
         expected = [f"{100 * x.lowered.cycles / plan.cycles:.1f} %" for x in _running(plan)]
         assert rows == expected
+        assert [f"{row.percent:.1f} %" for row in plan.card().rows] == expected, "the bars too"
     assert rows
 
 
@@ -272,3 +274,58 @@ def test_scratch_is_halved_down_to_what_a_block_is_worth(bytes_now: int, asked: 
     assert (found is None) == (not calls)
     same = with_scratch(1000)
     assert spare._smaller(same, lambda index, size: same) is None, "nothing is gained"
+
+
+@pytest.mark.parametrize(
+    ("macs", "unroll", "inside", "dense"),
+    [
+        # One layer of 1,000: what it may spend, and whether dense layers have code of their own.
+        (19, 4, 0, False), (20, 8, 0, False), (39, 8, 0, False), (40, 16, 0, False), (41, 16, 8, False),
+        (50, 16, 8, False), (51, 16, 8, True), (70, 16, 8, True), (71, 16, 16, True), (150, 16, 16, True),
+        (151, 16, 40, True), (1000, 16, 40, True),
+    ],
+)  # fmt: skip
+def test_what_a_layer_may_spend_by_its_part_of_the_work(
+    macs: int, unroll: int, inside: int, dense: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work_of = {"own": macs, "other": 1000 - macs}
+    nodes = [
+        SimpleNamespace(op=SimpleNamespace(FAMILY="dense" if name == "own" else "conv"), output=name)
+        for name in work_of
+    ]
+    monkeypatch.setattr(room, "node_macs", lambda graph, node: work_of[node.output])
+    monkeypatch.setattr(room, "common_pitches", lambda graph: {"other": 24})
+    tuning = dataclasses.replace(DEFAULT_TUNING, unroll=16)
+    own, other = room._tunings(SimpleNamespace(nodes=nodes), tuning)  # type: ignore[arg-type]
+    assert (own.unroll, own.inside, own.dense, own.pitch) == (unroll, inside, dense, 0)
+    assert (other.dense, other.pitch) == (dense, 24)
+    (least,) = room._tunings(SimpleNamespace(nodes=nodes[:1]), dataclasses.replace(tuning, unroll=2))  # type: ignore[arg-type]
+    assert least.unroll == 2, "never more than it was given"
+
+
+def test_layouts_may_take_as_much_ram_as_is_said_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the byte: a layout that takes exactly that much is taken."""
+    tried = 0
+    for form in FORMS:
+        for graph in _graphs(form):
+            monkeypatch.setattr(room, "_LAYOUT_BYTES", 1 << 20)
+            free, *_, least = (
+                make_plan(graph, ROWS),
+                layouts(graph, ROWS, room._tunings(graph, DEFAULT_TUNING))[-1],
+            )
+            lean = plan_as_is(least.graph, ROWS)
+            more = free.arena_bytes - lean.arena_bytes
+            if more <= 0:
+                continue
+            tried += 1
+            monkeypatch.setattr(room, "_LAYOUT_BYTES", more)
+            assert make_plan(graph, ROWS).arena_bytes == free.arena_bytes
+            monkeypatch.setattr(room, "_LAYOUT_BYTES", more - 1)
+            assert make_plan(graph, ROWS).arena_bytes < free.arena_bytes
+    assert tried
+
+
+def test_rows_try_every_kind_of_layout_and_none() -> None:
+    """Planes, time, pairs of rows, int16: from all of them to none."""
+    tried = ["".join("ptri"[n] for n, may in enumerate(dataclasses.astuple(kinds)) if may) for kinds in _ROWS]
+    assert tried == ["ptri", "ptr", "pti", "pt", "pri", "r", ""]
