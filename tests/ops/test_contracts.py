@@ -429,19 +429,23 @@ def test_products_are_counted(kind: str) -> None:
 @each_kind
 def test_what_acts_on_single_elements_says_so(kind: str) -> None:
     """Each element of the output depends on the input's element at its place, and on nothing else."""
-    for drawn in _nodes()[kind]:
-        before, rng = drawn(), drawn.rng()
-        if drawn.node.op.ELEMENTWISE or drawn.node.op.MOVES_NOTHING:
-            return
-        for i in drawn.computed:
-            array = drawn.arrays[i]
-            assert array is not None
-            if array.shape != before.shape or array.size < 4:
-                return
-            for place in rng.choice(array.size, 4, replace=False):
-                flat = array.copy().reshape(-1)
-                flat[place] = _other(array, rng).reshape(-1)[place]
-                after = drawn({i: flat.reshape(array.shape)})
-                if set(np.flatnonzero(after.reshape(-1) != before.reshape(-1))) - {place}:
-                    return
-    raise AssertionError(f"{kind} is ELEMENTWISE")
+    ops = [drawn.node.op for drawn in _nodes()[kind]]
+    said = any(op.ELEMENTWISE or op.MOVES_NOTHING for op in ops)
+    assert said or any(_acts_on_others(drawn) for drawn in _nodes()[kind]), f"{kind} is ELEMENTWISE"
+
+
+def _acts_on_others(drawn: Drawn) -> bool:
+    """Whether another shape comes out, or some element changes one at another place."""
+    before, rng = drawn(), drawn.rng()
+    for i in drawn.computed:
+        array = drawn.arrays[i]
+        assert array is not None
+        if array.shape != before.shape or array.size < 4:
+            return True
+        for place in rng.choice(array.size, 4, replace=False):
+            flat = array.copy().reshape(-1)
+            flat[place] = _other(array, rng).reshape(-1)[place]
+            after = drawn({i: flat.reshape(array.shape)})
+            if set(np.flatnonzero(after.reshape(-1) != before.reshape(-1))) - {place}:
+                return True
+    return False
