@@ -12,7 +12,10 @@ import pytest
 
 from ascmcu import api, passes
 from ascmcu.frontends import tflite
-from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan
+from ascmcu.ir import text
+from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, plan_as_is
+from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.storage import share, widened_in_place
 from tests.support import chain, recipes_flat, recurrent
 from tests.support.recipes import Recipe, Step
 from tests.support.recurrent import Lstm, Svdf
@@ -93,3 +96,76 @@ def test_a_state_is_written_over_when_it_has_been_read(data: bytes, by_layers: b
         for _, entry, exit_ in plan.graph.carried:
             assert plan.storage[entry] == entry
             assert plan.storage[exit_] == (entry if in_place else exit_)
+
+
+# A sum %a of the input with itself, and what reads it; %k is a constant of the same shape.
+CONSTANT = f"const %k : i8[1,4,2,3] q(0.05 : 3) = [{', '.join(str(7 * i % 50 - 20) for i in range(24))}]\n"
+HEAD = f'graph "g"\ninput %x : i8[1,4,2,3] q(0.05 : 3) t0\n{CONSTANT}'
+BASIC = "{clamp=(-128, 127)} : i8[1,4,2,3] q(0.1 : -4)"
+A = f"%a = add(%x, %x) {BASIC} ; a 0\n"
+B = f"%b = mul(%a, %k) {BASIC} ; b 1\n"
+C = f"%c = add(%a, %b) {BASIC} ; c 2\n"
+FLAT = "%r = reshape(%a) {shape=(1, 24)} : i8[1,24] q(0.1 : -4) ; r 3\n"
+ROOMS = {
+    "the result in the only operand": (A + B, "b", {"b": "a"}),
+    "never in the input": (A, "a", {"a": "a"}),
+    "nor in an output": (A + B, "ba", {"b": "b"}),
+    "nor in what is read later": (A + B + C, "c", {"b": "b", "c": "b"}),
+    "what only gets another shape, where nobody else reads it": (A + FLAT, "r", {"r": "a"}),
+    "and not where somebody does": (A + FLAT + B, "rb", {"r": "r"}),
+    "one after the other": (A + B + f"%d = add(%b, %x) {BASIC} ; d 4\n", "d", {"b": "a", "d": "a"}),
+}
+
+
+@pytest.mark.parametrize("mode", [LAYERS, ROWS])
+@pytest.mark.parametrize("name", ROOMS)
+def test_where_a_result_lies(name: str, mode: str) -> None:
+    code, outputs, expected = ROOMS[name]
+    graph = text.parse(HEAD + code + "".join(f"output %{output}\n" for output in outputs))
+    storage = make_plan(graph, mode).storage
+    assert {result: storage[result] for result in expected} == expected
+
+
+WEIGHTS = (
+    f"const %w : i8[8,16] q(0.02 : 0 @ 0) = [{', '.join(str(37 * i % 200 - 100) for i in range(128))}]\n"
+    f"const %q : i32[8] = [{', '.join(str(9 * i) for i in range(8))}]\n"
+)
+VECTOR = f'graph "g"\ninput %x : i8[1,16] q(0.05 : 3) t0\n{WEIGHTS}'
+SUM = "%a = add(%x, %x) {clamp=(-128, 127)} : i8[1,16] q(0.1 : -4) ; a 0\n"
+DENSE_AS = "{output_shape=(1, 8), clamp=(-128, 127), once=True}"
+DENSE = f"%f = fully_connected(%a, %w, %q) {DENSE_AS} : i8[1,8] q(0.3 : -4) ; f 1\n"
+TWICE = "%b = mul(%a, %x) {clamp=(-128, 127)} : i8[1,16] q(0.1 : -4) ; b 2\n"
+
+
+@pytest.mark.parametrize("mode", [LAYERS, ROWS])
+@pytest.mark.parametrize(
+    ("code", "outputs", "stored", "found"),
+    [
+        (SUM + DENSE, "f", {}, {"f#scratch": "a"}),
+        (SUM + DENSE, "fa", {}, {}),
+        (SUM + DENSE + TWICE, "fb", {}, {}),
+        (SUM + DENSE, "f", {"x": "a"}, {}),
+    ],
+    ids=["alone", "an output", "two readers", "shared"],
+)
+def test_a_vector_is_widened_where_it_lies(
+    code: str, outputs: str, stored: dict[str, str], found: dict[str, str], mode: str
+) -> None:
+    """If nothing else reads it or shares its bytes: the dense layer's scratch is around it."""
+    graph = text.parse(VECTOR + code + "".join(f"output %{output}\n" for output in outputs))
+    plan = plan_as_is(graph, mode)
+    trace = simulate(graph, plan.layers, mode)
+    assert [layer.lowered.widens_in_place for layer in plan.layers][1]
+    storage = {**share(graph, plan.layers, trace), **stored}
+    assert widened_in_place(graph, plan.layers, storage, trace) == found
+
+
+@pytest.mark.parametrize("mode", [LAYERS, ROWS])
+def test_a_map_is_not_widened_where_it_lies(mode: str) -> None:
+    """It comes row by row, and the first half would be written before it is there."""
+    head = f'graph "g"\ninput %x : i8[1,4,2,2] q(0.05 : 3) t0\n{WEIGHTS}'
+    code = (SUM + DENSE).replace("i8[1,16]", "i8[1,4,2,2]")
+    graph = text.parse(head + code + "output %f\n")
+    plan = plan_as_is(graph, mode)
+    assert plan.graph.tensors["a"].rows == 4
+    assert not widened_in_place(graph, plan.layers, plan.storage, simulate(graph, plan.layers, mode))
