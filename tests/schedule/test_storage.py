@@ -106,6 +106,8 @@ A = f"%a = add(%x, %x) {BASIC} ; a 0\n"
 B = f"%b = mul(%a, %k) {BASIC} ; b 1\n"
 C = f"%c = add(%a, %b) {BASIC} ; c 2\n"
 FLAT = "%r = reshape(%a) {shape=(1, 24)} : i8[1,24] q(0.1 : -4) ; r 3\n"
+SHORT = "%m = mean(%a) {axes=(2,), keep_dims=True} : i8[1,4,1,3] q(0.1 : -4) ; m 5\n"
+WIDE = f"%c = add(%a, %m) {BASIC} ; c 2\n"
 ROOMS = {
     "the result in the only operand": (A + B, "b", {"b": "a"}),
     "never in the input": (A, "a", {"a": "a"}),
@@ -113,6 +115,8 @@ ROOMS = {
     "nor in what is read later": (A + B + C, "c", {"b": "b", "c": "b"}),
     "what only gets another shape, where nobody else reads it": (A + FLAT, "r", {"r": "a"}),
     "and not where somebody does": (A + FLAT + B, "rb", {"r": "r"}),
+    "nor in an output that only gets another shape": (A + FLAT, "ra", {"r": "r"}),
+    "nor in less": (A + SHORT + WIDE + f"%d = add(%a, %c) {BASIC} ; d 4\n", "d", {"c": "c"}),
     "one after the other": (A + B + f"%d = add(%b, %x) {BASIC} ; d 4\n", "d", {"b": "a", "d": "a"}),
 }
 
