@@ -53,8 +53,8 @@ _MOST_SCRATCH = 9 / 4  # of what a row's working set may have
 class Params(Saturating):
     """Compile-time constants: ``threes`` times three columns of the kernel, and ``single`` ones that are left; the
     vectors of P1 and P2 are ``first``, those of P0 and P3 ``last``. Of the requantization, ``common`` is as in the
-    packed product. The stream of weights has ``words`` words, of which ``header`` are of all channels and ``own_words``
-    of each."""
+    packed product. The stream of weights has ``words`` words, of which ``header`` are of all channels and
+    ``own_words`` of each."""
 
     window: WindowParams
     x_zero_point: int
@@ -125,6 +125,11 @@ class Params(Saturating):
     def inner_columns(self) -> int:
         """The first input column from which a group does not lie within the map."""
         return self.window.in_w - self.reach
+
+    @property
+    def within(self) -> bool:
+        """Whether the columns under some group may lie within the map."""
+        return self.inner_columns >= 0
 
     @property
     def edge_bytes(self) -> int:

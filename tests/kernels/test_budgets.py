@@ -79,3 +79,10 @@ def test_budget(stored: dict[str, Any], networks: Path) -> None:
     for figure in FIGURES:
         found, budget = getattr(measured, figure), stored[figure] + GROWTH * abs(stored[figure])
         assert found <= budget, f"{figure}: {found} over the budget of {budget:.0f}"
+
+
+@pytest.mark.parametrize("stored", _stored(), ids=lambda r: f"{r['model']}, {r['schedule']}")
+def test_no_layer_is_below_its_bound(stored: dict[str, Any]) -> None:
+    """The page says that no layer with these kernels can take less."""
+    bounds = {layer["name"]: (layer["bound_cycles"], layer["ideal_cycles"]) for layer in stored["layers"]}
+    assert bounds and all(bound <= measured for bound, measured in bounds.values())

@@ -243,10 +243,23 @@ def _window(draw: Draw) -> tuple[tuple[int, int], int, bool]:
 @family("CONV_2D")
 def conv(draw: Draw) -> Trial:
     kernel, stride, same = _window(draw)
-    depth, channels, zero = draw.pick(1, 2, 4, 8), draw.pick(2, 4, 5, 8), draw.zero_point()
-    sets = draw.sets((1, 6, 8, depth))
-    weights = _weights(draw, (channels, *kernel, depth))
-    seen = windows(flat(sets) - zero, kernel, stride, same, 0)
+    depth, channels = draw.pick(1, 2, 4, 8), draw.pick(2, 4, 5, 8)
+    return _convolution(draw, (6, 8, depth), (channels, *kernel, depth), stride, same)
+
+
+@family("CONV_2D", name="CONV_2D of many pixels, kernels of three columns and more", dtypes=("int8",))
+def wide_conv(draw: Draw) -> Trial:
+    kernel, same, width = draw.pick((3, 3), (3, 3), (2, 4), (3, 7)), draw.chance(0.5), draw.pick(8, 16, 24)
+    depth, channels = draw.pick(8, 12, 16), draw.pick(2, 6, 8)
+    columns = width if same else width + kernel[1] - 1
+    return _convolution(draw, (240 // width + 2, columns, depth), (channels, *kernel, depth), 1, same)
+
+
+def _convolution(
+    draw: Draw, shape: tuple[int, int, int], sizes: tuple[int, ...], stride: int, same: bool
+) -> Trial:
+    zero, sets, weights = draw.zero_point(), draw.sets((1, *shape)), _weights(draw, sizes)
+    seen = windows(flat(sets) - zero, sizes[1:3], stride, same, 0)
     sums = np.einsum("snhwcyx,oyxc->snhwo", seen, weights.astype(np.int64))
     spec = TensorSpec("w", weights.shape, "int8", (), 0, 0, weights)
     options = {"padding": 0 if same else 1, "strideH": stride, "strideW": stride}
