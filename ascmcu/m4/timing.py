@@ -233,7 +233,9 @@ def _own_cycles(state: State, instruction: Instruction, reasons: list[str]) -> i
     if kind in (Kind.STORE_REGISTER_OFFSET, Kind.FP_STORE):
         words = instruction.registers if kind is Kind.FP_STORE else 1
         # V (LPC4370): but not at an odd halfword.
-        chained = kind is Kind.FP_STORE and state.previous is Previous.FP_STORE and not instruction.address & 2
+        chained = (
+            kind is Kind.FP_STORE and state.previous is Previous.FP_STORE and not instruction.address & 2
+        )
         if _follows_load(state, instruction) or chained:
             reasons.append("pipelined")
             return words

@@ -72,7 +72,9 @@ SITE_CONDITIONAL = 4  # the hook only sees it when its condition holds
 SITE_MARK = 8
 SITE_WAIT = 16  # WFI
 SITE_FLASH = 32  # a load that may be from flash, where only the instruction itself tells the address
-SITE_MEMORY = 64  # an access under a condition, or behind one: which memory it goes to is looked at in its turn
+SITE_MEMORY = (
+    64  # an access under a condition, or behind one: which memory it goes to is looked at in its turn
+)
 
 RECORD_WORD = 0
 RECORD_HALF = 1

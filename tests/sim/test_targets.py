@@ -102,7 +102,8 @@ def test_a_change_of_memory_behind_the_system_bus_costs_a_cycle(
     assert cycles[CCM] - cycles[SRAM1 + 0x100] == ccm
 
 
-CONDITIONAL = {  # what runs, and the cycles that a stack in SRAM2 adds: where the condition holds, and where it does not
+# What runs, and the cycles that SRAM2 instead of SRAM1 adds where the condition holds, and where it does not.
+CONDITIONAL = {
     "a load": ("it eq\n ldreq.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
     "a load back again": ("ldr.w r4, [r1]\n mov.w r7, #1\n it eq\n ldreq.w r4, [r0, #8]", 2, 1),
     "a multiple load": ("it eq\n ldmeq.w r1, {{r4, r5}}\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
@@ -115,8 +116,8 @@ CONDITIONAL = {  # what runs, and the cycles that a stack in SRAM2 adds: where t
 @needs_gcc
 @pytest.mark.parametrize("case", CONDITIONAL)
 def test_an_access_under_a_condition_goes_to_its_memory_when_it_executes(case: str, tmp_path: Path) -> None:
-    """The rule of the accesses before, decided as the program runs: AES-256 key schedule, STM32F407, whose loop ends in a
-    conditional STM, STR and LDR."""
+    """The rule of the accesses before, decided as the program runs: AES-256 key schedule on an STM32F407, whose
+    loop ends in a conditional STM, STR and LDR."""
     runs, holds, fails = CONDITIONAL[case]
     for compared, expected in (("#1", holds), ("#2", fails)):
         cycles = []
@@ -130,7 +131,9 @@ def test_an_access_under_a_condition_goes_to_its_memory_when_it_executes(case: s
                 loads=f" mov.w r7, #1\n {runs.format()}",
             )
             elf = assemble(folder, text)
-            cycles.append(run(elf, between=("first", "last"), board="stm32f4-discovery", wait_states=0).cycles)
+            cycles.append(
+                run(elf, between=("first", "last"), board="stm32f4-discovery", wait_states=0).cycles
+            )
         assert cycles[1] - cycles[0] == expected, (case, compared)
 
 
