@@ -4,7 +4,7 @@
 Three words are fetched ahead (Arm knowledge base ka8521): the register that feeds the decoder holds one, a queue
 the two others. One word can be asked for per cycle and reaches the decoder two cycles later. A word is
 asked for when it fits, or when it will fit once the instruction in decode has moved on, which the core only
-knows in time while a single-cycle instruction executes that is neither load, store, multiply nor divide.
+knows in time while a single-cycle instruction executes that is neither load, store, divide nor FP.
 
 Branches are resolved where the ETM chapter of the Cortex-M3's manual says (DDI 0337G, table 15-3): B, BL, and
 BX LR unless LR has just been written, ask for their target while they are being decoded; everything else asks

@@ -11,7 +11,7 @@ import numpy as np
 from ascmcu.errors import InputError
 from ascmcu.m4.costs import unaligned_cycles
 from ascmcu.m4.fetch import at_target
-from ascmcu.m4.instruction import LOADS, PC, SP, Address, Instruction, Kind
+from ascmcu.m4.instruction import LOADS, MEMORY, PC, SP, Address, Instruction, Kind
 from ascmcu.m4.timing import BUFFERED, REFILLED, State, is_literal
 from ascmcu.sim import hook
 from ascmcu.sim import words as w
@@ -215,7 +215,7 @@ class Automaton:
         records = [(*key, weight, 0) for key, weight in counts.items()]
         if self._flash is not None:
             records += self._flash_records(block)
-        return records + _chain_records(block, opaque, switches=self._switches)
+        return records + _chain(block, opaque, switches=self._switches)[0]
 
     def _flash_records(self, block: Block) -> list[_Record]:
         """What the block wants from the flash, by time: its own code, and loads that may be from there."""
@@ -271,6 +271,10 @@ class Automaton:
             if memory is not None and target % min(memory.access_bytes, 4):
                 self._align_site(instruction)
             self._flash_site(instruction, target)
+        watched = _chain(block, opaque, switches=self._switches)[1]
+        if self._switches or any(fields[w.SITE_OVERLAPS] for _, fields in watched):
+            for instruction, fields in watched:
+                self.site_at(instruction.address, w.SITE_MEMORY, fields)
 
     def _evaluate_opaque(self, block: Block) -> list[_Seen]:
         """Where accesses through pointers that the block makes itself go the first time.
@@ -393,19 +397,36 @@ def _access(kind: int, instruction: Instruction, form: Form, weight: int = 1) ->
     return kind, form.a, form.b, form.shift, form.constant, weight, instruction.address
 
 
-def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> list[_Record]:
+def _chain(
+    block: Block, opaque: Sequence[_Seen], *, switches: bool
+) -> tuple[list[_Record], list[tuple[Instruction, dict[int, int]]]]:
     """The accesses that overlap the one before, if both are to one memory; those through one pointer are.
+
+    From the first access under a condition on, which memory was used last shows only as they execute: these are watched
+    one by one, each with its site's fields.
 
     ``switches``: several memories lie behind the system bus, and an access by itself may go from one to another. A
     store passes its wait in the write buffer.
     """
-    forms = {a.instruction.address: a.form for a in block.accesses if not a.instruction.conditional}
-    forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque if not i.conditional}
+    forms = {a.instruction.address: a.form for a in block.accesses}
+    forms |= {i.address: Form(-1, -1, 0, target) for i, target in opaque}
     records: list[_Record] = []
+    watched: list[tuple[Instruction, dict[int, int]]] = []
     previous: tuple[Instruction, Form] | None = None
     last: tuple[int, int] | None = None  # the pointer of the last access
+    behind = -1  # where the last access under a condition is
     for instruction, step in zip(block.instructions, block.steps, strict=True):
         form = forms.get(instruction.address)
+        memory = instruction.memory if instruction.kind in MEMORY else None
+        waits = int(instruction.kind not in BUFFERED)
+        if memory is not None and memory.base != PC and (instruction.conditional or behind >= 0):
+            if behind < 0 and step.chained and previous is not None:
+                records.append(_access(w.RECORD_FIRST, *previous))
+            behind = instruction.address if instruction.conditional else behind
+            leads = int(step.leads_group and instruction.conditional)
+            fields = {w.SITE_OVERLAPS: int(step.chained), w.SITE_WAITS: waits, w.SITE_LEADS: leads}
+            watched.append((instruction, {**_site_fields(memory), w.SITE_BEHIND: behind, **fields}))
+            continue
         if form is None or is_literal(instruction):
             previous = None
             continue
@@ -416,10 +437,9 @@ def _chain_records(block: Block, opaque: Sequence[_Seen], *, switches: bool) -> 
                     records.append(_access(w.RECORD_FIRST, *previous))
                 records.append(_access(w.RECORD_CHAINED, instruction, form))
         elif moved and switches:
-            waits = int(instruction.kind not in BUFFERED)
             records.append(_access(w.RECORD_SWITCH, instruction, form, waits))
         previous, last = (instruction, form), (form.a, form.b)
-    return records
+    return records, watched
 
 
 def _site_fields(memory: Address) -> dict[int, int]:

@@ -77,6 +77,30 @@ def _bank(m: Any, address: int) -> Any:
 
 
 @inlined
+def _overlapped(m: Any, address: int) -> Any:
+    """Cycles of an access that would overlap the one before, and does if both are to one memory."""
+    bank = _bank(m, address)
+    cycles = int(bank != m[BANK_LAST])
+    m[BANK_LAST] = bank
+    if address >= SYSTEM_START:
+        m[SYSTEM_LAST] = bank
+    return cycles
+
+
+@inlined
+def _switched(m: Any, address: int, waits: int) -> Any:
+    """Cycles of an access by itself: ``waits`` when the one before over the system bus went to another memory."""
+    m[BANK_LAST] = _bank(m, address)
+    cycles = 0
+    if address >= SYSTEM_START:
+        changes = m[SYSTEM_LAST] >= 0 and m[BANK_LAST] != m[SYSTEM_LAST]
+        if changes and not m[BANK_START] <= address < m[BANK_END]:
+            cycles = waits
+        m[SYSTEM_LAST] = m[BANK_LAST]
+    return cycles
+
+
+@inlined
 def _log_and_stop(m: Any, engine: int, address: int, size: int) -> None:
     count = m[LOG_COUNT]
     if count < LOG_SIZE:
@@ -293,20 +317,10 @@ def _accesses(m: Any, engine: int, node: int, start: int) -> Any:
         elif kind == RECORD_FIRST:
             m[BANK_LAST] = _bank(m, address)
         elif kind == RECORD_CHAINED:
-            bank = _bank(m, address)
-            m[record + FIELD_STALL] = int(bank != m[BANK_LAST])
+            m[record + FIELD_STALL] = _overlapped(m, address)
             extra += m[record + FIELD_STALL]
-            m[BANK_LAST] = bank
-            if address >= SYSTEM_START:
-                m[SYSTEM_LAST] = bank
         elif kind == RECORD_SWITCH:
-            m[BANK_LAST] = _bank(m, address)
-            m[record + FIELD_STALL] = 0
-            if address >= SYSTEM_START:
-                changes = m[SYSTEM_LAST] >= 0 and m[BANK_LAST] != m[SYSTEM_LAST]
-                if changes and not m[BANK_START] <= address < m[BANK_END]:
-                    m[record + FIELD_STALL] = m[record + FIELD_WEIGHT]
-                m[SYSTEM_LAST] = m[BANK_LAST]
+            m[record + FIELD_STALL] = _switched(m, address, m[record + FIELD_WEIGHT])
             extra += m[record + FIELD_STALL]
         elif kind == RECORD_BANK:
             if m[BANK_START] <= address < m[BANK_END]:
@@ -470,7 +484,7 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
         if divisor == 0 and m[DIVIDE_TRAP]:
             m[REASON] = REASON_DIVIDE
             call_stop(m[EMU_STOP], engine)
-    if kinds & (SITE_ALIGN | SITE_FLASH):
+    if kinds & (SITE_ALIGN | SITE_FLASH | SITE_MEMORY):
         target = _core(m, engine, m[site + SITE_BASE]) + m[site + SITE_OFFSET]
         if m[site + SITE_INDEX] >= 0:
             target += _core(m, engine, m[site + SITE_INDEX]) << m[site + SITE_SHIFT]
@@ -479,6 +493,13 @@ def site_hook(engine: int, address: int, size: int, user: int) -> None:
             extra += _unaligned_cycles(target, m[site + SITE_BYTES])
         if kinds & SITE_FLASH:
             extra += load_data(m, target, m[CYCLES])
+        if kinds & SITE_MEMORY and m[NODE_ADDRESS + m[NODE]] <= m[site + SITE_BEHIND]:
+            if m[site + SITE_OVERLAPS]:
+                extra += _overlapped(m, target)
+            else:
+                extra += _switched(m, target, m[site + SITE_WAITS])
+            if m[site + SITE_LEADS] and m[BANK_START] <= target < m[BANK_END]:
+                extra += 1
     m[CYCLES] += extra
     m[site + SITE_EXTRA] += m[COUNTING] * extra
     if kinds & SITE_WAIT and m[NATIVE_ALLOWED] and _sleep(m):

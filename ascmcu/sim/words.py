@@ -31,7 +31,7 @@ NODES = 1 << 16
 EDGES = 1 << 18
 TABLE_BITS = 19  # of the index of the hash table of edges
 TABLE = 1 << TABLE_BITS
-SITE_BITS = 13
+SITE_BITS = 14
 SITES = 1 << SITE_BITS
 WORDS = 1 << 19  # of all access programs
 CONTEXTS = 1 << 15
@@ -72,6 +72,9 @@ SITE_CONDITIONAL = 4  # the hook only sees it when its condition holds
 SITE_MARK = 8
 SITE_WAIT = 16  # WFI
 SITE_FLASH = 32  # a load that may be from flash, where only the instruction itself tells the address
+SITE_MEMORY = (
+    64  # an access under a condition, or behind one: which memory it goes to is looked at in its turn
+)
 
 RECORD_WORD = 0
 RECORD_HALF = 1
@@ -101,6 +104,10 @@ SITE_OFFSET = _site.word()
 SITE_BYTES = _site.word()
 SITE_MORE = _site.word()  # cycles beyond those of a failed condition
 SITE_WHICH = _site.word()  # which mark
+SITE_BEHIND = _site.word()  # the access under a condition: a block that begins behind it has records instead
+SITE_OVERLAPS = _site.word()  # 1: it overlaps the access before, if both are to one memory
+SITE_WAITS = _site.word()  # cycles when it changes the memory behind the system bus by itself
+SITE_LEADS = _site.word()  # 1: it is where a group of accesses waits for slow RAM
 SITE_EXTRA = _site.word()  # the extra cycles, summed
 SITE_FIELDS = _site.size
 

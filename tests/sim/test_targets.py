@@ -102,6 +102,41 @@ def test_a_change_of_memory_behind_the_system_bus_costs_a_cycle(
     assert cycles[CCM] - cycles[SRAM1 + 0x100] == ccm
 
 
+# What runs, and the cycles that SRAM2 instead of SRAM1 adds where the condition holds, and where it does not.
+CONDITIONAL = {
+    "a load": ("it eq\n ldreq.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+    "a load back again": ("ldr.w r4, [r1]\n mov.w r7, #1\n it eq\n ldreq.w r4, [r0, #8]", 2, 1),
+    "a multiple load": ("it eq\n ldmeq.w r1, {{r4, r5}}\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+    "a store, then a load": ("it eq\n streq.w r4, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 1, 0),
+    "one of two": ("ite eq\n ldreq.w r4, [r1]\n ldrne.w r4, [r0, #4]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+    "overlapped": ("ldr.w r4, [r0, #4]\n it eq\n ldreq.w r5, [r1]\n mov.w r7, #1\n ldr.w r4, [r0, #8]", 2, 0),
+}  # fmt: skip
+
+
+@needs_gcc
+@pytest.mark.parametrize("case", CONDITIONAL)
+def test_an_access_under_a_condition_goes_to_its_memory_when_it_executes(case: str, tmp_path: Path) -> None:
+    """The rule of the accesses before, decided as the program runs: AES-256 key schedule on an STM32F407, whose
+    loop ends in a conditional STM, STR and LDR."""
+    runs, holds, fails = CONDITIONAL[case]
+    for compared, expected in (("#1", holds), ("#2", fails)):
+        cycles = []
+        for to in (SRAM1 + 0x100, SRAM2):
+            folder = tmp_path / f"{to:x}{compared[1]}"
+            folder.mkdir()
+            text = PROGRAM.format(
+                here=SRAM1,
+                there=to,
+                makes=f"mov.w r7, #1\n cmp r2, {compared}\n nop",
+                loads=f" mov.w r7, #1\n {runs.format()}",
+            )
+            elf = assemble(folder, text)
+            cycles.append(
+                run(elf, between=("first", "last"), board="stm32f4-discovery", wait_states=0).cycles
+            )
+        assert cycles[1] - cycles[0] == expected, (case, compared)
+
+
 @needs_gcc
 def test_a_small_number_beside_something_unknown_is_no_pointer(tmp_path: Path) -> None:
     """Flash answers at address 0 as well; an index that is known is not where the table is."""

@@ -144,6 +144,10 @@ RULES = {
     "unaligned additions": ("nop\n" + " add.w r7, r4, r5\n" * 8 + " nop", 10, "CM: fetched ahead"),
     "wide aligned": ("smlad.w r7, r4, r5, r7\n smlad.w r12, r4, r5, r12\n smlad.w r14, r4, r5, r14", 3, "i0"),
     "fp": ("vadd.f32 s4, s0, s1\n vmul.f32 s5, s2, s3", 2, "TRM"),
+    "aligned fp": (" vadd.f32 s4, s0, s1\n" * 12, 12, "ka006138: only at odd halfwords"),
+    "unaligned fp": ("nop\n" + " vadd.f32 s4, s0, s1\n" * 12 + " nop", 17, "ka006138: a stall for every three"),
+    "unaligned fp of every kind": (
+        "nop\n" + " vadd.f32 s4, s0, s1\n vmov s5, r4\n vcmp.f32 s0, s1\n" * 4 + " nop", 17, "ka006138"),
     "fp result used": ("vadd.f32 s4, s0, s1\n vmul.f32 s5, s4, s3", 3, "TRM: one more when consumed at once"),
     "fp result used later": ("vadd.f32 s4, s0, s1\n mov r7, r4\n vmul.f32 s5, s4, s3", 3, "TRM"),
     "fp accumulate": ("vfma.f32 s4, s0, s1", 3, "TRM"),
@@ -153,7 +157,9 @@ RULES = {
     "fp divide beside integers": ("vdiv.f32 s4, s0, s1\n" + " add r7, r4, r5\n" * 13, 14, "TRM: integer code goes on"),
     "fp load": ("vldr s4, [r0]\n vldr s5, [r0, #4]", 3, "TRM: pipelines like LDR"),
     "fp store": ("vstr s0, [r0]\n nop", 3, "TRM"),
-    "two fp stores": ("vstr s0, [r0]\n vstr s1, [r0, #4]", 3, "V: LPC4370, four in a row cost five"),
+    "two fp stores": ("vstr s0, [r0]\n vstr s1, [r0, #4]", 3, "V: LPC4370"),
+    "two unaligned fp stores": (
+        "nop\n vstr s0, [r0]\n vstr s1, [r0, #4]\n nop", 6, "TRM: may not pipeline; V: LPC4370, four take eight"),
     "fp store of a result": ("vadd.f32 s4, s0, s1\n vstr s4, [r0]", 3, "V: LPC4370; the data is read a cycle later"),
     "integer behind accumulate": ("vfma.f32 s4, s0, s1\n add r7, r4, r5", 3, "V: LPC4370; runs beside the addition"),
     "two integers behind accumulate": ("vfma.f32 s4, s0, s1\n add r7, r4, r5\n add r7, r4, r5", 4, "V: LPC4370"),
