@@ -244,7 +244,7 @@ def _material(
     if data is None:
         return None
     if features is not None:
-        return materials.of_features(specs.load_log_mel(features), data, source.labels)
+        return materials.of_features(specs.learned(specs.load(features), features), data, source.labels)
     if recipe is not None:
         return materials.of_recipe(recipe, data, source.labels)
     if source.features is not None:

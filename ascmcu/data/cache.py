@@ -28,7 +28,7 @@ from ascmcu.data.datasets import Dataset
 from ascmcu.data.variation import Variation
 from ascmcu.features import extract as extractor
 from ascmcu.features import pcm
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 
 # Below this, starting worker processes (each imports librosa) costs more than they save.
 PARALLEL_FROM_CLIPS = 500
@@ -36,12 +36,12 @@ CHUNK_CLIPS = 64
 
 Progress = Callable[[int, int], None]
 _Varied = tuple[Variation, int] | None
-_Work = tuple[list[str], FeatureSpec, _Varied]
+_Work = tuple[list[str], Learned, _Varied]
 
 
 def features(
     dataset: Dataset,
-    spec: FeatureSpec,
+    spec: Learned,
     progress: Progress = lambda done, total: None,
     *,
     variation: Variation | None = None,
@@ -84,7 +84,7 @@ def features(
     return np.load(folder / "features.npy", mmap_mode="r")  # type: ignore[no-any-return]
 
 
-def one(path: str, spec: FeatureSpec) -> npt.NDArray[np.float32]:
+def one(path: str, spec: Learned) -> npt.NDArray[np.float32]:
     """The features of one file as the device hears it, float32 ``spec.shape``.
 
     Raises:
@@ -93,7 +93,7 @@ def one(path: str, spec: FeatureSpec) -> npt.NDArray[np.float32]:
     return extractor.extract(audio.load_pcm(Path(path), spec), spec)
 
 
-def one_varied(path: str, spec: FeatureSpec, variation: Variation, version: int) -> npt.NDArray[np.float32]:
+def one_varied(path: str, spec: Learned, variation: Variation, version: int) -> npt.NDArray[np.float32]:
     """The features of a version of one file, float32 ``spec.shape``.
 
     Raises:
@@ -139,7 +139,7 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-def _key(dataset: Dataset, spec: FeatureSpec, varied: _Varied) -> str:
+def _key(dataset: Dataset, spec: Learned, varied: _Varied) -> str:
     digest = hashlib.sha256(spec.hash().encode())
     digest.update(repr(varied).encode() if varied else b"")
     for module in (extractor, pcm, audio, found, containers, *((variations,) if varied else ())):

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from ascmcu import extras
 from ascmcu.features.pcm import Pcm
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 
 Signal = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ class Variation:
     seed: int = 1
 
 
-def varied(pcm: Pcm, spec: FeatureSpec, variation: Variation, version: int, name: str) -> Pcm:
+def varied(pcm: Pcm, spec: Learned, variation: Variation, version: int, name: str) -> Pcm:
     """One version of a clip, int16 (``spec.clip_samples``, channels).
 
     Args:
@@ -71,7 +71,7 @@ def _factor(widest: float, rng: np.random.Generator) -> float:
     return float(widest ** rng.uniform(-1.0, 1.0))
 
 
-def _played_at(audio: Signal, factor: float, spec: FeatureSpec) -> Signal:
+def _played_at(audio: Signal, factor: float, spec: Learned) -> Signal:
     import soxr
 
     rate_hz = spec.sample_rate_hz
@@ -84,7 +84,7 @@ def _stretched(audio: Signal, factor: float) -> Signal:
     return np.asarray(librosa.effects.time_stretch(audio, rate=factor), np.float64)
 
 
-def _shifted(audio: Signal, semitones: float, spec: FeatureSpec) -> Signal:
+def _shifted(audio: Signal, semitones: float, spec: Learned) -> Signal:
     librosa: Any = extras.load("librosa", "features", "this variation needs librosa")
 
     shifted = librosa.effects.pitch_shift(

@@ -22,7 +22,7 @@ from ascmcu.features.base import ClipSpec
 from ascmcu.features.microspec import UNIT, MicroSpec
 from ascmcu.features.pcm import Pcm, fit_clip
 from ascmcu.features.pcmspec import PcmSpec
-from ascmcu.features.spec import FeatureSpec, Spec
+from ascmcu.features.spec import FeatureSpec, Learned, Spec
 from ascmcu.features.tables import lifter, mel_segments, power_factor
 
 Features = npt.NDArray[np.float32]
@@ -283,13 +283,13 @@ def inputs(pcm: Pcm, spec: Spec, scale: float, zero_point: int, dtype: str) -> n
     return quantize(extract(pcm, spec), scale, zero_point, dtype)
 
 
-def fit(spec: FeatureSpec, clips: Iterable[Features]) -> FeatureSpec:
+def fit(spec: Learned, clips: Iterable[Features]) -> FeatureSpec:
     """The spec with ``mean`` and ``std`` over clips of ``extract(pcm, spec.unnormalized())``.
 
     Raises:
         FeatureError: the spec has another normalization, or there is no clip.
     """
-    if spec.normalization != "mean_std":
+    if not isinstance(spec, FeatureSpec) or spec.normalization != "mean_std":
         raise FeatureError(
             "nothing to fit", where="normalization", expected="mean_std", found=spec.normalization
         )
@@ -309,11 +309,13 @@ def fit(spec: FeatureSpec, clips: Iterable[Features]) -> FeatureSpec:
     return dataclasses.replace(spec, mean=rows[0], std=rows[1])
 
 
-def normalize(features: Features, spec: FeatureSpec) -> Features:
+def normalize(features: Features, spec: Learned) -> Features:
     """Normalize what ``extract(pcm, spec.unnormalized())`` gave, by a fitted ``mean_std`` spec.
 
     Equal to ``extract(pcm, spec)`` but for rounding; for training, which extracts once and fits then.
     """
+    if not isinstance(spec, FeatureSpec):
+        return features
     if spec.normalization_stage == "after_deltas":
         return _normalize(features.astype(np.float64), spec).astype(np.float32)
     statics = spec.audio_channels

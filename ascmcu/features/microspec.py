@@ -76,6 +76,12 @@ class MicroSpec(ClipSpec):
 
     channels = "mono"
     layout = "time_mel"
+    # What a FeatureSpec may choose: its noise reduction and gain control stand in the place of a normalization.
+    normalization = "none"
+    normalization_stage = "after_deltas"
+    deltas = 0
+    n_mfcc = None
+    output_channels = 1
 
     def __post_init__(self) -> None:
         nyquist = self.sample_rate_hz / 2
@@ -125,6 +131,15 @@ class MicroSpec(ClipSpec):
             FeatureError: an unknown field, a value of the wrong type or out of range.
         """
         return tables.build(cls, clip_length(fields, cls.sample_rate_hz), "", FeatureError)
+
+    def unnormalized(self) -> MicroSpec:
+        """Itself: there is nothing to fit."""
+        return self
+
+    @property
+    def bands(self) -> int:
+        """Values per frame."""
+        return self.n_mels
 
     @property
     def window_samples(self) -> int:

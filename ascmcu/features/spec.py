@@ -316,6 +316,8 @@ class FeatureSpec(ClipSpec):
 
 
 Spec = FeatureSpec | MicroSpec | PcmSpec
+# What networks are trained on, and quantized with.
+Learned = FeatureSpec | MicroSpec
 
 # Specifications by what ``frontend`` says; without it, it is a ``FeatureSpec``.
 _KINDS: dict[str, type[MicroSpec] | type[PcmSpec]] = {"micro": MicroSpec, "pcm": PcmSpec}
@@ -400,6 +402,20 @@ def log_mel(spec: Spec, where: str) -> FeatureSpec:
     if isinstance(spec, FeatureSpec):
         return spec
     raise FeatureError("this needs log-mel features", where=where, found=f'frontend = "{spec.frontend}"')
+
+
+def learned(spec: Spec, where: str) -> Learned:
+    """The spec, if networks can be trained on it; one of integers in the unit of training, which a network's own scale
+    quantizes.
+
+    Raises:
+        FeatureError: it is of raw samples.
+    """
+    if isinstance(spec, PcmSpec):
+        raise FeatureError(
+            "this needs features of a spectrum", where=where, found=f'frontend = "{spec.frontend}"'
+        )
+    return spec if isinstance(spec, FeatureSpec) else spec.replace(mapping="scaled")
 
 
 def to_toml(spec: Spec) -> str:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ascmcu.errors import FeatureError
 from ascmcu.features import mel_scale, windows
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Learned
 
 _Real = npt.NDArray[np.float64]
 
@@ -160,15 +160,20 @@ def units_per_octave(spec: FeatureSpec) -> float:
     return 10 * (2 if spec.power == 1 else 1) * math.log10(2)
 
 
-def natural_units(spec: FeatureSpec) -> float:
+def natural_units(spec: Learned) -> float:
     """Features without normalization times this are natural logarithms of energies.
 
     Raises:
         FeatureError: they are no logarithms.
     """
-    if not spec.is_logarithm:
+    if not isinstance(spec, FeatureSpec) or not spec.is_logarithm:
         raise FeatureError(
-            "this needs logarithms of energies", where="log", expected="ln | log10 | db", found=spec.log
+            "this needs logarithms of energies",
+            where="log",
+            expected="ln | log10 | db",
+            found=spec.log
+            if isinstance(spec, FeatureSpec)
+            else "the micro front end's, with its noise taken off",
         )
     # A magnitude's logarithm is half its energy's; 10 log10 has the factor already.
     unit = {"ln": 1.0, "log10": math.log(10.0), "db": math.log(10.0) / 10.0}[spec.log]

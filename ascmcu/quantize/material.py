@@ -18,7 +18,7 @@ from ascmcu.data.found import Intake
 from ascmcu.data.labels import listed
 from ascmcu.errors import DataError, InputError, why
 from ascmcu.features import extract
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 from ascmcu.train import recipe as recipes
 from ascmcu.train import run as training
 from ascmcu.train.recipe import Recipe
@@ -44,7 +44,7 @@ class Material:
     train: Any
     test: Any
     targets: npt.NDArray[np.int64]
-    features: FeatureSpec | None = None
+    features: Learned | None = None
     labels: tuple[str, ...] = ()
     labelled: bool = False
     held_out: bool = False
@@ -105,7 +105,7 @@ def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Mater
     return Material(train.x, test.x, test.y, features, dataset.labels, True, "test" in parts, train, heard)
 
 
-def of_features(spec: FeatureSpec, data: Path, labels: tuple[str, ...] = ()) -> Material:
+def of_features(spec: Learned, data: Path, labels: tuple[str, ...] = ()) -> Material:
     """All recordings.
 
     Args:

@@ -14,13 +14,14 @@ from tensorflow.lite.python import schema_py_generated as schema
 from tensorflow.lite.tools import flatbuffer_utils
 
 from ascmcu.errors import ModelError
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features import spec as specs
+from ascmcu.features.spec import Learned
 
 NAME = "ascmcu"
 VERSION = 1
 
 
-def embedded(model: bytes, features: FeatureSpec | None, labels: Sequence[str]) -> bytes:
+def embedded(model: bytes, features: Learned | None, labels: Sequence[str]) -> bytes:
     """The model with this metadata; what it had under the name is replaced.
 
     Raises:
@@ -39,7 +40,7 @@ def embedded(model: bytes, features: FeatureSpec | None, labels: Sequence[str]) 
     return bytes(flatbuffer_utils.convert_object_to_bytearray(tree))
 
 
-def read(model: bytes) -> tuple[FeatureSpec | None, tuple[str, ...]] | None:
+def read(model: bytes) -> tuple[Learned | None, tuple[str, ...]] | None:
     """The specification and labels in a model; None without them.
 
     Raises:
@@ -57,7 +58,8 @@ def read(model: bytes) -> tuple[FeatureSpec | None, tuple[str, ...]] | None:
                     found=content.get("version"),
                 )
             features = content["features"]
-            return None if features is None else FeatureSpec.from_dict(features), tuple(content["labels"])
+            spec = None if features is None else specs.learned(specs.from_dict(features), NAME)
+            return spec, tuple(content["labels"])
     return None
 
 

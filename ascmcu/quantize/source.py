@@ -16,7 +16,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from ascmcu import zoo
 from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import InputError, ModelError
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 from ascmcu.quantize import flatbuffer, metadata, onnx
 from ascmcu.train.recipe import Recipe
 
@@ -36,7 +36,7 @@ class Source:
     tflite: bytes
     format: str
     keras: keras.Model | None = None
-    features: FeatureSpec | None = None
+    features: Learned | None = None
     labels: tuple[str, ...] = ()
     per_layer: bool = False
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Learned
 from ascmcu.features.tables import natural_units
 from ascmcu.train.recipe import Augment
 
@@ -27,9 +27,10 @@ class Levels:
     offset: Array
 
     @staticmethod
-    def of(spec: FeatureSpec) -> Levels:
+    def of(spec: Learned) -> Levels:
         """Those of a fitted specification without deltas whose normalisation is ``mean_std`` or ``none``."""
         unit = natural_units(spec)
+        assert isinstance(spec, FeatureSpec), "natural_units refuses others"
         shape = (spec.bands, spec.output_channels)
         mean = np.array(spec.mean).T if spec.mean else np.zeros(shape)
         std = np.array(spec.std).T if spec.std else np.ones(shape)

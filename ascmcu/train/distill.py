@@ -17,7 +17,7 @@ from ascmcu import paths, zoo
 from ascmcu.data import cache
 from ascmcu.data.datasets import Dataset
 from ascmcu.errors import DataError, InputError
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 from ascmcu.train import examples, loop
 from ascmcu.train.examples import Array, Inputs
 from ascmcu.train.recipe import Recipe
@@ -29,7 +29,7 @@ class Trained:
 
     folder: Path
     model: keras.Model
-    features: FeatureSpec
+    features: Learned
     labels: tuple[str, ...]
 
     def inputs(self, dataset: Dataset, on_features: cache.Progress = lambda done, total: None) -> Inputs:

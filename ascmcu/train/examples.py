@@ -14,7 +14,7 @@ import numpy.typing as npt
 from ascmcu.data.datasets import Dataset, Recording
 from ascmcu.errors import DataError
 from ascmcu.features import extract
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Learned
 from ascmcu.features.tables import natural_units
 
 Array = npt.NDArray[np.float32]
@@ -32,7 +32,7 @@ class Inputs:
 
     raw: Array
     rows: Rows
-    spec: FeatureSpec
+    spec: Learned
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,9 +60,13 @@ class Inputs:
         return np.asarray(self.raw[self.rows[rows]])
 
 
-def normalized(raw: Array, spec: FeatureSpec) -> Array:
+def normalized(raw: Array, spec: Learned) -> Array:
     """Clips (clips, time, mel, channel) as the specification has them; ``raw`` is what ``cached`` gave."""
-    if spec.normalization == "mean_std" and spec.normalization_stage == "after_deltas":
+    if (
+        isinstance(spec, FeatureSpec)
+        and spec.normalization == "mean_std"
+        and spec.normalization_stage == "after_deltas"
+    ):
         mean, std = (np.array(table, np.float32).T for table in (spec.mean, spec.std))
         return np.asarray((raw - mean) / std, np.float32)
     if cached(spec) == spec:
@@ -70,13 +74,13 @@ def normalized(raw: Array, spec: FeatureSpec) -> Array:
     return np.stack([extract.normalize(clip, spec) for clip in raw])
 
 
-def cached(spec: FeatureSpec) -> FeatureSpec:
+def cached(spec: Learned) -> Learned:
     """The form in which features lie in the cache: without what is fitted, or undone by an augmentation."""
     per_clip = spec.normalization == "clip_zscore" and spec.normalization_stage == "after_deltas"
     return spec.unnormalized() if spec.normalization == "mean_std" or per_clip else spec
 
 
-def to_input(x: Array, spec: FeatureSpec) -> Array:
+def to_input(x: Array, spec: Learned) -> Array:
     """The network's layout, contiguous."""
     return np.ascontiguousarray(extract.to_input(x, spec), np.float32)
 
@@ -109,7 +113,7 @@ class Examples:
         return self.inputs
 
     @property
-    def spec(self) -> FeatureSpec | None:
+    def spec(self) -> Learned | None:
         """What the inputs are, where that is known."""
         return self.inputs.spec if isinstance(self.inputs, Inputs) else None
 

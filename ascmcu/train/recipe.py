@@ -22,7 +22,7 @@ from ascmcu import paths, tables
 from ascmcu.data.variation import Variation
 from ascmcu.errors import InputError, near
 from ascmcu.features import spec as specs
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 from ascmcu.train.recipe_checks import CHECKS
 
 
@@ -229,7 +229,7 @@ class Recipe:
     name: str
     description: str
     data: Parts
-    features: FeatureSpec
+    features: Learned
     network: Network
     variation: Variation
     augment: Augment
@@ -361,14 +361,15 @@ def _change(text: str) -> tuple[str, str, Any]:
         return section, key, value.strip()
 
 
-def _features(raw: object, where: str) -> FeatureSpec:
+def _features(raw: object, where: str) -> Learned:
     """The fields as they stand, or those that differ from the specification that ``spec`` names."""
     if not isinstance(raw, dict):
         raise InputError("expected a table", where=where, found=repr(raw))
     fields = dict(raw)
     name = fields.pop("spec", None)
-    base = {} if name is None else specs.load_log_mel(tables.convert(str, name, f"{where}, spec")).to_dict()
-    return FeatureSpec.from_dict({**base, **fields}, where)
+    named = None if name is None else specs.load(tables.convert(str, name, f"{where}, spec"))
+    base = {} if named is None else named.to_dict()
+    return specs.learned(specs.from_dict({**base, **fields}, where), where)
 
 
 def _network(raw: object, where: str) -> Network:

@@ -59,7 +59,10 @@ def _check_training(recipe: Recipe, where: str) -> None:
 def _check_augment(recipe: Recipe, where: str) -> None:
     spec, augment = recipe.features, recipe.augment
     if augment.mixup_energy and (
-        spec.deltas or spec.n_mfcc or spec.normalization not in ("none", "mean_std")
+        not isinstance(spec, FeatureSpec)
+        or spec.deltas
+        or spec.n_mfcc
+        or spec.normalization not in ("none", "mean_std")
     ):
         raise InputError(
             "mixing as sounds needs log energies",
@@ -68,7 +71,7 @@ def _check_augment(recipe: Recipe, where: str) -> None:
         )
     if augment.swap_stereo and spec.audio_channels != 2:
         raise InputError("a mono recording has no channels to exchange", where=f"{where}: swap_stereo")
-    if augment.device_shift and (spec.n_mfcc or not _keeps_shifts(spec)):
+    if augment.device_shift and (not isinstance(spec, FeatureSpec) or spec.n_mfcc or not _keeps_shifts(spec)):
         raise InputError(
             "a device's response can only be added to log-mel features",
             where=f"{where}: device_shift",

@@ -25,7 +25,7 @@ from ascmcu.data.found import Intake
 from ascmcu.data.scores import Scores, score
 from ascmcu.errors import DataError
 from ascmcu.features import extract
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import Learned
 from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, loop, plots
 from ascmcu.train.examples import Examples, Inputs
 from ascmcu.train.history import History, Log
@@ -43,7 +43,7 @@ class Run:
 
     folder: Path
     model: keras.Model
-    features: FeatureSpec
+    features: Learned
     train: Part
     test: Part | None
     scores: Scores | None
@@ -114,7 +114,7 @@ def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
 @dataclass(frozen=True)
 class _Job:
     recipe: Recipe
-    features: FeatureSpec
+    features: Learned
     dataset: Dataset
     parts: dict[str, Part]
     folder: Path
@@ -190,7 +190,7 @@ def _objectives(job: _Job) -> list[Objective]:
 
 def _written(
     recipe: Recipe,
-    features: FeatureSpec,
+    features: Learned,
     dataset: Dataset,
     parts: dict[str, Part],
     folder: Path,
@@ -224,7 +224,7 @@ def _written(
 
 def prepare(
     recipe: Recipe, dataset: Dataset, on_features: cache.Progress = lambda done, total: None
-) -> tuple[FeatureSpec, dict[str, Part]]:
+) -> tuple[Learned, dict[str, Part]]:
     """The fitted feature specification and the parts train, validate, test, as far as the recipe has them."""
     chosen = _dealt(recipe.data, dataset)
     used = _used(recipe, dataset)

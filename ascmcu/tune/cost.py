@@ -11,7 +11,7 @@ import numpy as np
 from ascmcu import api, zoo
 from ascmcu import scratch as scratches
 from ascmcu.data.datasets import Dataset
-from ascmcu.features.spec import FeatureSpec
+from ascmcu.features.spec import FeatureSpec, Learned
 from ascmcu.train.recipe import Recipe
 
 # Inputs that stand for real ones when an untrained network is quantized: its cost hardly depends on them.
@@ -66,9 +66,9 @@ def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
     return metadata.embedded(converted, spec, dataset.labels)
 
 
-def _stand_in(spec: FeatureSpec) -> FeatureSpec:
+def _stand_in(spec: Learned) -> Learned:
     """A specification whose statistics are still to be measured, with plain ones: tables have the same size."""
-    if spec.normalization != "mean_std" or spec.is_fitted:
+    if not isinstance(spec, FeatureSpec) or spec.normalization != "mean_std" or spec.is_fitted:
         return spec
     rows = tuple(tuple(0.0 for _ in range(spec.bands)) for _ in range(spec.normalized_channels))
     ones = tuple(tuple(1.0 for _ in row) for row in rows)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -96,5 +97,12 @@ def test_list_and_show() -> None:
     runner = CliRunner()
     rows = json.loads(runner.invoke(cli, ["features", "list", "--json"]).output)
     assert {row["name"] for row in rows} == set(specs.names())
+    stored = json.loads((Path(__file__).parents[2] / "docs" / "results" / "frontends.json").read_text())
+    by_name = {row["spec"]: row for row in stored}
+    assert set(by_name) == set(specs.names())
+    for row in rows:
+        known = by_name[row["name"]]
+        assert row["equals"] == known["against"] and row["equal_percent"] == round(known["equal_percent"], 3)
+        assert [row["cycles"], row["cycles_at_5_wait_states"]] == (known["cycles"] or [None, None])
     shown = json.loads(runner.invoke(cli, ["features", "show", "dsmn"]).output)
     assert specs.FeatureSpec.from_dict(shown) == specs.load_log_mel("dsmn")

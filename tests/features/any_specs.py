@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Specifications of any rate, window and FFT, and how near the generated C comes to their definition."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.benchmark import parity
+from ascmcu.errors import FeatureError
+from ascmcu.features import extract
+from ascmcu.features.spec import FeatureSpec
+from tests.features.signals import any_spec, fitted, noise
+
+# Those of scipy.signal.get_window that are their own mirror images, with a parameter where they need one.
+WINDOWS = (
+    "barthann", "bartlett", "blackman", "blackmanharris", "bohman", "boxcar", "chebwin:100", "cosine", "exponential",
+    "flattop", "gaussian:60", "general_hamming:0.6", "hamming", "hann", "kaiser:8.6", "lanczos", "nuttall", "parzen",
+    "povey", "taylor", "triang", "tukey:0.3",
+)  # fmt: skip
+EQUAL_LEAST_PERCENT = 99.9
+
+
+@dataclass(frozen=True)
+class Found:
+    """Quantized values in all, those that differ, and by how many steps at most."""
+
+    values: int
+    differ: int
+    worst_step: int
+
+
+def draw(rng: random.Random) -> FeatureSpec:
+    """A specification, fitted where it needs figures."""
+    while True:
+        rate = rng.choice(
+            (rng.randint(4000, 96000), rng.choice((4000, 8000, 11025, 16000, 22050, 44100, 48000, 96000)))
+        )
+        n_fft = 2 * rng.choice((rng.randint(32, 2048), rng.randint(32, 512)))
+        length = rng.choice((n_fft, rng.randint(max(2, n_fft // 2), n_fft)))
+        try:
+            spec = any_spec(rng).replace(
+                sample_rate_hz=rate, n_fft=n_fft, win_length=length, hop_length=rng.randint(n_fft // 4, n_fft),
+                fmin_hz=0.0, fmax_hz=rate / 2, window=rng.choice(WINDOWS), clip_samples=n_fft * rng.randint(6, 12),
+                frame_length=0,
+            )  # fmt: skip
+            return fitted(spec)
+        except FeatureError:
+            continue
+
+
+def compared(spec: FeatureSpec) -> Found:
+    """The generated C on noise that swells and fades, against the definition."""
+    return against(spec, spec)
+
+
+def against(device: FeatureSpec, definition: FeatureSpec) -> Found:
+    """The same, where the C may be another specification's."""
+    pcm = noise(definition)
+    wanted = extract.extract(pcm, definition)
+    q = parity.quantization_for([wanted])
+    found = parity.NativeFrontend(device, scale=q.scale, zero_point=q.zero_point, dtype=q.dtype).rows(pcm)
+    integers = extract.quantize(wanted, q.scale, q.zero_point, q.dtype)
+    steps = np.abs(found.astype(int).reshape(integers.shape) - integers)
+    return Found(steps.size, int(np.sum(steps > 0)), int(steps.max()))
+
+
+def holds(found: Found) -> bool:
+    """Whether so many values are equal; of few values, one may differ."""
+    return found.worst_step <= 1 and found.differ <= max(1, found.values * (1 - EQUAL_LEAST_PERCENT / 100))

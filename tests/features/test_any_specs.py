@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Specifications of any rate, window and FFT hold: a slice of what tools/fuzz_specs does."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ascmcu.features import windows
+from tests.features import any_specs
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_generated_c_is_the_definition(seed: int) -> None:
+    spec = any_specs.draw(random.Random(seed))
+    found = any_specs.compared(spec)
+    assert any_specs.holds(found), f"{spec.to_toml()}\n{found}"
+
+
+def test_a_wrong_window_does_not_hold() -> None:
+    spec = any_specs.draw(random.Random(1)).replace(window="hann")
+    found = any_specs.compared(spec)
+    assert any_specs.holds(found)
+    wrong = any_specs.against(spec.replace(window="boxcar"), spec)
+    assert not any_specs.holds(wrong)
+
+
+def test_every_window_of_scipy_is_there_or_refused() -> None:
+    """The names are those of SciPy's module; what is left out has no mirror image or needs several parameters."""
+    import scipy.signal.windows as module
+
+    left_out = {"dpss", "general_cosine", "general_gaussian", "kaiser_bessel_derived"}
+    named = {name.partition(":")[0] for name in any_specs.WINDOWS}
+    assert {name for name in module.__all__ if name not in ("get_window",)} - left_out <= named
+    for name in any_specs.WINDOWS:
+        assert len(windows.values(name, 64, False)) == 64
