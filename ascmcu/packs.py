@@ -24,6 +24,8 @@ _FAMILIES = {
     r"STM32F4\w+": "stm32f4",
     r"STM32G4\w+": "stm32g4",
     r"STM32L4\w+": "stm32l4",
+    r"STM32WB55\w+": "stm32wb",
+    r"ATSAM[DE]5\w+": "samd5",
     r"nRF52840\w*": "nrf52",
     r"MK6[46]F?N\w+": "kinetis_k",
 }

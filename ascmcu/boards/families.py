@@ -71,6 +71,12 @@ def _kinetis_rate(clock_hz: int, baud: int) -> float:
     return 2 * clock_hz / ticks if ticks >= 32 else 0.0
 
 
+def _sercom_rate(clock_hz: int, baud: int) -> float:
+    """A SAM D5x SERCOM, 16 samples per bit by an accumulator of 16 bits: DS60001507 34.6.2.3."""
+    part = round(65536 * 16 * baud / clock_hz)
+    return clock_hz * part / (16 * 65536) if 0 < part < 65536 else 0.0
+
+
 _STM32_PINS = r"P(?P<port>[A-I])(?P<pin>\d|1[0-5])"
 
 
@@ -112,6 +118,19 @@ FAMILIES: dict[str, Family] = {
         vectors=95,
         ports=_STM32_LG_PORTS,
         pins=_STM32_PINS,
+    ),
+    "stm32wb": Family(
+        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32wb"),
+        vectors=63,
+        ports={n: port for n, port in _STM32_LG_PORTS.items() if n < 2},
+        pins=_STM32_PINS,
+    ),
+    "samd5": Family(
+        parts=("cortex_m4", "systick", "samd5"),
+        vectors=137,
+        # The number is the SERCOM's; its clock is the core's by the first divider.
+        ports={n: Port(f"SERCOM{n}", "apb1", _sercom_rate) for n in range(6)},
+        pins=r"P(?P<port>[A-D])(?P<pin>\d\d)",
     ),
     "nrf52": Family(
         parts=("cortex_m4", "nrf52"),

@@ -21,6 +21,8 @@ FAMILIES = {
     "stm32f4": 0x57755A57,
     "stm32g4": 0x4C71240A,
     "stm32l4": 0x00FF6919,
+    "stm32wb": 0x70D16653,
+    "samd5": 0x55114460,
     "nrf52": 0xADA52840,
 }
 _BLOCK = struct.Struct("<8I476sI")

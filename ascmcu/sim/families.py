@@ -11,9 +11,12 @@ from ascmcu.sim.devices import Device
 from ascmcu.sim.kinetis import kinetis_devices
 from ascmcu.sim.mps2 import mps2_devices
 from ascmcu.sim.nrf52 import nrf52_devices
-from ascmcu.sim.stm32 import Usart, f3_devices, f4_devices, g4_devices, l4_devices
+from ascmcu.sim.samd5 import samd5_devices
+from ascmcu.sim.stm32 import Usart, f3_devices, f4_devices, g4_devices, l4_devices, wb_devices
 
-_STM32 = {"stm32f3": f3_devices, "stm32f4": f4_devices, "stm32g4": g4_devices, "stm32l4": l4_devices}
+_STM32 = {
+    "stm32f3": f3_devices, "stm32f4": f4_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices,
+}  # fmt: skip
 
 
 def devices(
@@ -34,6 +37,8 @@ def devices(
         return nrf52_devices(nvic, words, cpu)
     if family == "kinetis_k":
         return kinetis_devices(nvic, words)
+    if family == "samd5":
+        return samd5_devices(nvic, words)
     if family == "mps2":
         return mps2_devices(console), {}
     return [], {}

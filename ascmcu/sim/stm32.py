@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The STM32 peripherals that start-up code and serial firmware touch, for the F3, F4, G4 and L4 families.
+"""The STM32 peripherals that start-up code and serial firmware touch, for the F3, F4, G4, L4 and WB families.
 
-Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+).
+Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+), RM0434 (WB).
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class RccF3(Rcc):
 class RccL4(Rcc):
     """0x40021000; the G4's agrees but for the oscillator that it starts on."""
 
-    def __init__(self, starts_on_hsi: bool = False) -> None:
+    def __init__(self, starts_on_hsi: bool = False, base: int = 0x40021000) -> None:
         reset = {0x00: 0x63, 0x0C: 0x1000, 0x94: 0x0C000600}
         if starts_on_hsi:
             reset = {0x00: 0x500, 0x08: 0x5, 0x0C: 0x1000}
@@ -95,7 +95,7 @@ class RccL4(Rcc):
             (0x90, 0, 0x90, 1, 1),
             (0x98, 0, 0x98, 1, 1),
         )
-        super().__init__("RCC", 0x40021000, 0x400, reset, follows)
+        super().__init__("RCC", base, 0x400, reset, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
         return _divisor(self.values.get(0x08, 0) >> (8 if bus == 1 else 11))
@@ -503,6 +503,25 @@ def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("EXTI", 0x40010400, 0x400),
         RandomNumbers("RNG", 0x50060800, *_RNG_L4),
         *_ports(0x48000000, "ABCDEFG"),
+    ]
+    return [*devices, *usarts.values()], usarts
+
+
+def wb_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
+    """An STM32WB's devices as its first core sees them (RM0434); LPUART1 is number 0."""
+    rcc = RccL4(base=0x58000000)
+    chip = Chip(rcc, nvic, words)
+    usarts: dict[int, Usart] = {
+        0: Lpuart("LPUART1", 0x40008000, 37, 1, chip, 0),
+        1: UsartL4("USART1", 0x40013800, 36, 2, chip, 1),
+    }
+    devices: list[Device] = [
+        rcc,
+        Registers("PWR", 0x58000400, 0x400, {0x00: 0x200}),
+        Registers("FLASH", 0x58004000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
+        Registers("SYSCFG", 0x40010000, 0x400),
+        Registers("EXTI", 0x58000800, 0x400),
+        *_ports(0x48000000, "ABCDEFGH"),
     ]
     return [*devices, *usarts.values()], usarts
 

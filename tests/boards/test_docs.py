@@ -59,7 +59,7 @@ def test_the_table_of_boards_is_the_boards() -> None:
     for name, chip, mhz, flash, ram in rows:
         board = boards.load(name)
         figures = (
-            board.clock.sysclk_hz // 1_000_000,
+            round(board.clock.sysclk_hz / 1_000_000),
             board.flash.size_bytes // 1024,
             board.ram.size_bytes // 1024,
         )

@@ -19,7 +19,7 @@ static bool set_flash(uint32_t wait_states)
 
 static bool set_regulator(void)
 {
-    RCC_APB1ENR1 |= RCC_APB1ENR1_PWR;
+    RCC_APB1ENR1 |= CHIP_PWR_ENABLE;
     (void)RCC_APB1ENR1;
     PWR_CR1 = (PWR_CR1 & ~PWR_CR1_VOS) | ((uint32_t)BOARD_VOS << 9);
 #if BOARD_OVER_DRIVE /* "range 1 boost" in these families */
@@ -31,13 +31,14 @@ static bool set_regulator(void)
 static void configure_pll(bool external, uint32_t m)
 {
     RCC_PLLCFGR = (external ? RCC_PLLCFGR_SRC_HSE : RCC_PLLCFGR_SRC_HSI) | ((m - 1u) << 4) | (BOARD_PLL_N << 8) |
-                  ((BOARD_PLL_P / 2u - 1u) << 25) | RCC_PLLCFGR_REN;
+                  CHIP_PLL_R(BOARD_PLL_P) | CHIP_PLL_REN;
     RCC_CR |= RCC_CR_PLLON;
 }
 
 /* Above 80 or 150 MHz the bus clock may only rise in two steps. */
 static bool switch_to_pll(void)
 {
+    chip_prepare_clock();
     RCC_CFGR = (RCC_CFGR & 0xFu) | (BOARD_APB1_CODE << 8) | (BOARD_APB2_CODE << 11) |
                (BOARD_OVER_DRIVE ? RCC_CFGR_AHB_HALF : 0u);
     if (!switch_to(RCC_CFGR_SW_PLL)) {

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The serial port: pins, rate, receive interrupt (34.6). */
+#include "chip.h"
+#include "soc.h"
+
+static void start_pin(uint32_t group, uint32_t pin, uint32_t more)
+{
+    const uint32_t shift = pin % 2u * 4u;
+
+    PORT_OUTSET(group) = BIT(pin); /* the pull is up: an open line idles high */
+    PORT_PMUX(group, pin) =
+        (uint8_t)((PORT_PMUX(group, pin) & ~(0xFu << shift)) | ((uint32_t)BOARD_ALTERNATE << shift));
+    PORT_PINCFG(group, pin) = (uint8_t)(PORT_PINCFG_PMUXEN | more);
+}
+
+void soc_start_port(uint32_t port_hz, uint32_t baud)
+{
+    /* 65536 · (1 − 16 · baud / clock), rounded: 34.6.2.3 */
+    const uint64_t part = (65536ull * 16u * baud + port_hz / 2u) / port_hz;
+
+    CHIP_SERIAL_ENABLE |= BIT(CHIP_SERIAL_ENABLE_BIT);
+    GCLK_PCHCTRL(CHIP_SERIAL_CHANNEL) = 2u | GCLK_PCHCTRL_CHEN; /* the generator of the port: clock.c */
+    (void)soc_wait_for(&GCLK_PCHCTRL(CHIP_SERIAL_CHANNEL), GCLK_PCHCTRL_CHEN, GCLK_PCHCTRL_CHEN);
+    start_pin(BOARD_TX_PORT, BOARD_TX_PIN, 0);
+    start_pin(BOARD_RX_PORT, BOARD_RX_PIN, PORT_PINCFG_INEN | PORT_PINCFG_PULLEN);
+    USART_CTRLA = USART_CTRLA_SWRST;
+    (void)soc_wait_for(&USART_SYNCBUSY, BIT(0), 0);
+    USART_CTRLA = USART_CTRLA_INTERNAL | USART_CTRLA_RX_PAD1 | USART_CTRLA_LSB_FIRST;
+    USART_BAUD = (uint16_t)(65536u - (uint32_t)part);
+    USART_CTRLB = USART_CTRLB_TXEN | USART_CTRLB_RXEN;
+    (void)soc_wait_for(&USART_SYNCBUSY, BIT(2), 0);
+    USART_INTENSET = USART_INT_RXC;
+    USART_CTRLA |= USART_CTRLA_ENABLE;
+    (void)soc_wait_for(&USART_SYNCBUSY, BIT(1), 0);
+    core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
+}
+
+static bool take_byte(void)
+{
+    if ((USART_INTFLAG & USART_INT_RXC) == 0u) {
+        return false;
+    }
+    const uint16_t status = USART_STATUS; /* of the byte that is read next: 34.8.11 */
+    const uint8_t byte = (uint8_t)USART_DATA;
+
+    if ((status & (USART_STATUS_BUFOVF | USART_STATUS_FERR)) != 0u) {
+        USART_STATUS = USART_STATUS_BUFOVF | USART_STATUS_FERR; /* written ones clear */
+        if ((status & USART_STATUS_BUFOVF) != 0u) {
+            soc_overrun();
+        }
+        if ((status & USART_STATUS_FERR) != 0u) {
+            soc_line_error();
+        }
+    }
+    soc_received(byte);
+    return true;
+}
+
+void soc_serial_handler(void)
+{
+    for (uint32_t i = 0; i < SOC_BURST_BYTES && take_byte(); i++) {
+    }
+}
+
+bool soc_send(const uint8_t *from, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        uint32_t polls = 0;
+
+        while ((USART_INTFLAG & USART_INT_DRE) == 0u) {
+            if (++polls == SOC_SEND_POLLS) {
+                return false;
+            }
+        }
+        USART_DATA = from[i];
+    }
+    return true;
+}
