@@ -47,6 +47,7 @@ class Compiled:
         features_in_graph: the features that the file begins with, and how many values of the front end's are equal.
         listening: how it hears audio without end; None for a network of clips, and of steps that nobody feeds.
         decisions: what it decides from its scores then, if anything.
+        microphone: what it hears them through, where that is not the serial port.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Compiled:
     features_in_graph: str = ""
     listening: Listening | None = None
     decisions: Decisions | None = None
+    microphone: str = ""
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))

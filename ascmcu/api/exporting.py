@@ -86,6 +86,7 @@ def export(
     window_s: float | None = None,
     hop_s: float | None = None,
     decisions: PathLike | None = None,
+    microphone: str | None = None,
     progress: Progress = lambda step, unit, done, total: None,
 ) -> Export:
     """Compile a ``.tflite`` for a board into ``folder``. If it fails, ``folder`` is unchanged.
@@ -109,6 +110,7 @@ def export(
         instances: what a library remembers lies in structs of the caller's, so that several tasks can run it.
         listen: for audio without end instead of clips.
         window_s, hop_s, decisions: of a network that listens, as in ``listening``.
+        microphone: ``i2s`` builds ``listen.elf`` too, which listens to a microphone instead of the serial port.
         progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
@@ -122,6 +124,8 @@ def export(
     compiled = compile_model(model, features=features, states=states)
     if listen:
         compiled = listening.listening(compiled, window_s=window_s, hop_s=hop_s, decisions=decisions)
+    if microphone is not None:
+        compiled = listening.with_microphone(compiled, microphone, output)
     return build(
         compiled, board, folder, schedule=schedule, optimize=optimize, output=output, max_ram_bytes=max_ram_bytes,
         weights=weights, prefix=prefix, selftest=selftest, instances=instances,
@@ -215,6 +219,9 @@ def build(
         boards.keep(board, part)
         if compiled.listening is not None and output == "firmware":
             manifest = _with_pace(part, manifest, target, found)
+            if manifest.microphone:
+                warnings = (*warnings, *gcc.build_listener(part, target, optimize=optimize))
+                manifest = _finish(part, manifest)
         put_in_place(place, part)
     return Export(folder, manifest, plan, warnings, compiled.notices)
 

@@ -20,6 +20,8 @@ from ascmcu.listening.window import Listening
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, ROWS, make_plan, peak_bytes
 
+MICROPHONES = ("i2s",)
+
 
 def listening(
     compiled: Compiled,
@@ -63,6 +65,25 @@ def listening(
         notices=(*compiled.notices, *notices),
     )
     return _deciding(made, heard, decisions)
+
+
+def with_microphone(compiled: Compiled, microphone: str, output: str) -> Compiled:
+    """The compiled network for a firmware with a microphone.
+
+    Raises:
+        InputError: it does not listen or decide, a library is wanted, or there is no such microphone.
+    """
+    if microphone not in MICROPHONES:
+        raise InputError(
+            "no such microphone", where="--microphone", expected=", ".join(MICROPHONES), found=microphone
+        )
+    if compiled.listening is None or compiled.decisions is None or output != "firmware":
+        raise InputError(
+            "a microphone is for a firmware that listens and decides",
+            where="--microphone",
+            hint="add --listen and --decisions FILE.toml",
+        )
+    return dataclasses.replace(compiled, microphone=microphone)
 
 
 def _deciding(compiled: Compiled, heard: Listening, given: PathLike | DecisionSpec | None) -> Compiled:

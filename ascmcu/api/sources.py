@@ -20,6 +20,7 @@ from ascmcu.codegen import licence, placing, renode
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.codegen.listen import render_listening
 from ascmcu.codegen.memory_map import render_memory_map
+from ascmcu.codegen.microphone import render_microphone
 from ascmcu.codegen.model import ModelSource, render_model
 from ascmcu.codegen.placing import Placement
 from ascmcu.features.spec import FeatureSpec
@@ -75,6 +76,9 @@ def write_sources(
             compiled.listening, compiled.decisions, name=compiled.name, channels=compiled.features.audio_channels,
             longest_s=longest_s,
         )  # fmt: skip
+    if compiled.microphone and board is not None and compiled.features is not None:
+        spec = compiled.features
+        files |= render_microphone(board, spec.sample_rate_hz, spec.audio_channels)
     if board is not None and firmware:
         files.update(board_code.files(board))
         files.update(renode.files(board, compiled.name))
@@ -161,6 +165,7 @@ def _manifest(
         detection=compiled.detection,
         listening=_listening(compiled, candidate),
         decisions=compiled.decisions,
+        microphone=compiled.microphone,
     )
 
 

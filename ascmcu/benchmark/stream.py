@@ -30,7 +30,7 @@ class Streamed:
         events: as the firmware reported them, with their hops.
         samples: sample frames that were sent, in whole hops.
         overruns: bytes that the device lost.
-        counts: what the next two are, or "nothing".
+        counts: what the next two are, or "none".
         worst_count, mean_count: of a hop, front end and network together.
     """
 

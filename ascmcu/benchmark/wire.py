@@ -250,6 +250,8 @@ _HELLO = struct.Struct("<BBBBIHHH32sIIIIHHII32s32sIII")
 _READY = struct.Struct("<IIH")
 _RESULT = struct.Struct("<IIQQQQII")
 _EVENT = struct.Struct("<HIi")
+# The type of what a firmware with a microphone says of every hop, unasked.
+HEARD = 0x88
 # Flag of RESULT: events, and their number, follow the outputs.
 DECIDES = 1
 _LAYERS = struct.Struct("<IHH")

@@ -96,6 +96,12 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
     help="With --listen: a TOML file that says which scores are events.",
 )
 @click.option(
+    "--microphone",
+    type=click.Choice(["i2s"]),
+    default=None,
+    help="With --decisions: also build listen.elf, which listens to this microphone.",
+)
+@click.option(
     "--limits",
     multiple=True,
     metavar="NAME",
@@ -105,8 +111,8 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
 def command(
     model: Path, board: str | None, folder: Path, schedule: Any, features: str | None, optimize: Any, output: Any,
     prefix: str, selftest: bool, instances: bool, states: tuple[str, ...], max_ram: int | None, weights: Any,
-    listen: bool, window_s: float | None, hop_s: float | None, decisions: Path | None, limits: tuple[str, ...],
-    as_json: bool,
+    listen: bool, window_s: float | None, hop_s: float | None, decisions: Path | None, microphone: str | None,
+    limits: tuple[str, ...], as_json: bool,
 ) -> None:  # fmt: skip
     """Compile MODEL (a .tflite) to C and to firmware for a board."""
     from ascmcu import api
@@ -123,7 +129,8 @@ def command(
             model, board, folder, schedule=schedule, features=False if features == "none" else features,
             optimize=optimize, output=output, max_ram_bytes=max_ram, weights=weights,
             states=states, prefix=prefix, selftest=selftest, instances=instances, listen=listen,
-            window_s=window_s, hop_s=hop_s, decisions=decisions, progress=progress,
+            window_s=window_s, hop_s=hop_s, decisions=decisions, microphone=microphone,
+            progress=progress,
         )  # fmt: skip
     for notice in result.notices:
         click.echo(notice, err=True)

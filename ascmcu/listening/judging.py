@@ -134,9 +134,10 @@ def judge(
 
 
 def with_threshold(decisions: Decisions, rule: int, on: int) -> Decisions:
-    """The decisions with another threshold of one rule; its hysteresis stays as wide."""
+    """The decisions with another threshold of one rule; where its event ends stays the same part of it."""
     before = decisions.rules[rule]
-    after: IntegerRule = dataclasses.replace(before, on=on, off=before.off + on - before.on)
+    off = on * before.off // before.on if before.on > 0 and on > 0 else on + before.off - before.on
+    after: IntegerRule = dataclasses.replace(before, on=on, off=off)
     rules = (*decisions.rules[:rule], after, *decisions.rules[rule + 1 :])
     return dataclasses.replace(decisions, rules=rules)
 
@@ -171,8 +172,11 @@ def det(
 
 def operating_point(points: Sequence[Point], most_per_hour: float) -> Point:
     """The threshold with the fewest misses among those with few enough false accepts; where none has, the one with
-    the fewest of them. Of equal ones the highest."""
+    the fewest of them. Of equal ones the middle one, which is farthest from where it gets worse."""
     allowed = [p for p in points if p.false_accepts_per_hour <= most_per_hour]
-    if allowed:
-        return min(allowed, key=lambda p: (p.miss_rate, -p.threshold))
-    return min(points, key=lambda p: (p.false_accepts_per_hour, p.miss_rate, -p.threshold))
+    if not allowed:
+        least = min(p.false_accepts_per_hour for p in points)
+        allowed = [p for p in points if p.false_accepts_per_hour == least]
+    best = min(p.miss_rate for p in allowed)
+    equal = sorted((p for p in allowed if p.miss_rate == best), key=lambda p: p.threshold)
+    return equal[len(equal) // 2]

@@ -50,7 +50,7 @@ class StreamResult:
         most_per_hour: false accepts that were allowed when the thresholds were chosen.
         tolerance_s: behind the end of a true event.
         lost_samples: that the firmware did not take.
-        counts: what ``worst_count`` and ``mean_count`` are: cycles, instructions, or nothing.
+        counts: what ``worst_count`` and ``mean_count`` are: cycles, instructions, or none.
         worst_count, mean_count: of a hop.
         truths: the true events.
         rules: one for each rule of the export.

@@ -9,14 +9,13 @@ from ascmcu.sim.core import Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device
 from ascmcu.sim.kinetis import kinetis_devices
+from ascmcu.sim.microphones import f4_microphone
 from ascmcu.sim.mps2 import mps2_devices
 from ascmcu.sim.nrf52 import nrf52_devices
 from ascmcu.sim.samd5 import samd5_devices
-from ascmcu.sim.stm32 import Usart, f3_devices, f4_devices, g4_devices, l4_devices, wb_devices
+from ascmcu.sim.stm32 import RccF4, Usart, f3_devices, f4_devices, g4_devices, l4_devices, wb_devices
 
-_STM32 = {
-    "stm32f3": f3_devices, "stm32f4": f4_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices,
-}  # fmt: skip
+_STM32 = {"stm32f3": f3_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices}
 
 
 def devices(
@@ -31,6 +30,10 @@ def devices(
         console: where ports without a rate put what is sent.
         cpu: the memory, for devices that read and write it by themselves.
     """
+    if family == "stm32f4":
+        found, ports = f4_devices(nvic, words)
+        rcc = next(device for device in found if isinstance(device, RccF4))
+        return [*found, *f4_microphone(nvic, cpu, rcc)], ports
     if family in _STM32:
         return _STM32[family](nvic, words)
     if family == "nrf52":

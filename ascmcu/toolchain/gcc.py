@@ -232,6 +232,38 @@ def firmware_units(
     return (_naming(units, build_sha256) if build_sha256 else units), flags
 
 
+def build_listener(folder: Path, board: Board, *, optimize: Optimize = "balanced") -> tuple[str, ...]:
+    """Compile and link the firmware that listens to a microphone: ``listen.elf``, ``.bin`` and ``.hex`` beside
+    ``firmware.elf``. Start-up copies nothing out of the flash.
+
+    Returns:
+        the compiler's and the linker's warnings.
+
+    Raises:
+        ToolError: the cross compiler is missing.
+        GeneratedCodeError: it refuses our C.
+        BuildError: it failed otherwise; its output is in the error.
+        BoardError: the firmware does not fit.
+    """
+    gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
+    objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
+    flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
+    units = _units(folder, board.family.parts, frontend=True, profile=False, flags=flags, microphone=True)
+    with scratches.folder() as scratch:
+        objects, said = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
+        elf = scratch / "listen.elf"
+        script = scratch / "listen.ld"
+        script.write_text(linker_script(board), encoding="utf-8")
+        script = _link_or_explain(gcc, objects, script, elf, board)
+        linked = _link(gcc, objects, script, elf)
+        for ending, form in ((".bin", "binary"), (".hex", "ihex")):
+            _run([objcopy, "-O", form, str(elf), str(elf.with_suffix(ending))], "objcopy failed")
+        for ending in (".elf", ".bin", ".hex"):
+            shutil.copyfile(elf.with_suffix(ending), folder / f"listen{ending}")
+        shutil.copyfile(script, folder / "listen.ld")
+    return _warnings(said + linked.stderr)
+
+
 def network_bytes(folder: Path, board: Board, *, frontend: bool, optimize: Optimize) -> int:
     """Flash that ``model.c`` takes at a level, its constants included.
 
@@ -304,8 +336,15 @@ def _maps(folder: Path) -> tuple[str, ...]:
 
 
 def _units(
-    folder: Path, parts: Sequence[str], *, frontend: bool, profile: bool, flags: Sequence[str]
+    folder: Path,
+    parts: Sequence[str],
+    *,
+    frontend: bool,
+    profile: bool,
+    flags: Sequence[str],
+    microphone: bool = False,
 ) -> list[Unit]:
+    """What is compiled; with a microphone the application that listens, in place of the benchmark's."""
     firmware = paths.firmware()
     socs = [firmware / "soc" / part for part in parts]
     folders = (*((folder / "host",) if "host" in parts else ()), folder, firmware, firmware / "app")
@@ -317,12 +356,20 @@ def _units(
         f"-DASCMCU_FRONTEND={int(frontend)}",
         f"-DASCMCU_DECISIONS={int(decides)}",
     )
+    common += (f"-DASCMCU_MICROPHONE={int(microphone)}",)
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
     named = ("model.c", *(("frontend.c",) if frontend else ()), *(("decisions.c",) if decides else ()))
     own = [_own(folder, name) for name in named]
-    own += sorted((firmware / "app").glob("*.c"))
+    if microphone:
+        own += [
+            folder / "listen.c",
+            firmware / "app" / "frame.c",
+            *sorted((firmware / "microphones").glob("*.c")),
+        ]
+    else:
+        own += sorted((firmware / "app").glob("*.c"))
     own += [c for soc in socs for c in sorted(soc.glob("*.c"))]
     own += sorted((firmware / "kernels").rglob("*.c"))
     units = [Unit(s, _object_name(s), common + (about if s.stem == "protocol" else ())) for s in own]

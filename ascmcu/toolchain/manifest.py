@@ -96,7 +96,7 @@ class Manifest:
     there is the user's. ``prefix`` is that of a library's names and files; with ``instances`` it keeps nothing in
     static RAM. ``code`` is the folder of a package's C files. ``listening``: how the network hears audio without end;
     None where it takes clips. ``pace``: what a hop of such a firmware costs. ``decisions``: what it decides from its
-    scores, if anything.
+    scores, if anything. ``microphone``: what ``listen.elf`` hears through, where there is one.
     """
 
     version: int
@@ -133,6 +133,7 @@ class Manifest:
     listening: Listening | None = None
     pace: Pace | None = None
     decisions: Decisions | None = None
+    microphone: str = ""
 
     def __repr__(self) -> str:
         return (

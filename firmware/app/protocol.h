@@ -28,6 +28,7 @@ enum protocol_type {
     PROTOCOL_IS_STATISTICS = 0x85,
     PROTOCOL_ERROR = 0x86,
     PROTOCOL_FAULT = 0x87,
+    PROTOCOL_HEARD = 0x88, /* of a firmware with a microphone, unasked: one hop */
 };
 
 /* Flags of BEGIN beside the kind of clip. */

@@ -53,9 +53,10 @@ def test_rates() -> None:
 
 def test_the_operating_point() -> None:
     points = [Point(0.9, 0, 0.5), Point(0.8, 0.9, 0.2), Point(0.7, 1.0, 0.2), Point(0.6, 4, 0.1)]
-    assert operating_point(points, 1.0).threshold == 0.8
+    assert operating_point(points, 1.0).threshold == 0.8  # the middle of two is the higher one
     assert operating_point(points, 10).threshold == 0.6
     assert operating_point(points[3:], 1.0).threshold == 0.6
+    assert operating_point([Point(t / 10, 0, 0.1) for t in range(2, 9)], 1.0).threshold == 0.5
 
 
 def _decisions() -> Decisions:
@@ -85,10 +86,10 @@ def test_a_lower_threshold_finds_more_and_more_that_is_not_there() -> None:
         assert point.false_accepts_per_hour == 180 * ((threshold <= 180) + (threshold <= 60))
 
 
-def test_a_changed_threshold_keeps_its_hysteresis() -> None:
+def test_a_changed_threshold_keeps_its_hysteresis_in_proportion() -> None:
     changed = judging.with_threshold(_decisions(), 0, 50 * 256)
     rule, before = changed.rules[0], _decisions().rules[0]
-    assert rule.on - rule.off == before.on - before.off and rule.on == 50 * 256
+    assert (rule.on, rule.off) == (50 * 256, 50 * 256 * before.off // before.on)
     assert dataclasses.replace(rule, on=before.on, off=before.off) == before
 
 

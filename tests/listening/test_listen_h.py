@@ -117,3 +117,32 @@ def test_the_sources_compile_without_a_warning(compiler: str, exports: Path, tmp
         command = [compiler, *core, *LANGUAGE, *WARNINGS, "-Wpedantic", "-Werror", "-O2", "-c", str(source)]
         done = subprocess.run([*command, "-o", str(tmp_path / "x.o")], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
+
+
+# The calls of FreeRTOS that the example makes, as its headers declare them.
+FREERTOS = {
+    "FreeRTOS.h": """#pragma once
+typedef long BaseType_t;
+#define pdFALSE ((BaseType_t)0)
+#define pdTRUE ((BaseType_t)1)
+#define portMAX_DELAY 0xffffffffUL
+#define portYIELD_FROM_ISR(x) ((void)(x))
+""",
+    "task.h": """#pragma once
+typedef struct tskTaskControlBlock *TaskHandle_t;
+TaskHandle_t xTaskGetCurrentTaskHandle(void);
+void vTaskNotifyGiveFromISR(TaskHandle_t task, BaseType_t *woken);
+unsigned long ulTaskNotifyTake(BaseType_t clear, unsigned long ticks);
+""",
+}
+
+
+@pytest.mark.parametrize("name", ["bare_metal.c", "freertos.c"])
+def test_examples_compile_for_the_core(name: str, exports: Path, tmp_path: Path) -> None:
+    for header, text in FREERTOS.items():
+        (tmp_path / header).write_text(text)
+    source = Path(__file__).resolve().parents[2] / "examples" / "listen" / name
+    command = ["arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", *LANGUAGE, *WARNINGS, "-Werror", "-O2"]
+    command += [f"-I{exports / 'library'}", f"-I{tmp_path}", "-c", str(source), "-o", str(tmp_path / "x.o")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -47,6 +47,7 @@ void soc_start_ticks(uint32_t core_hz);
 void soc_stop_ticks(void);
 
 void soc_serial_handler(void);
+void soc_microphone_handler(void); /* of a firmware with a microphone; its number is below the serial port's */
 void soc_tick_handler(void);
 
 /* ---- the common part ---- */

@@ -42,7 +42,13 @@ __attribute__((used, section(".vectors"))) static const struct {
     .core = {reset_handler, fault_entry, fault_entry, fault_entry, fault_entry, fault_entry, 0, 0, 0, 0,
              spare_handler, spare_handler, 0, spare_handler, CORE_TICK},
     .chip = {
+#if ASCMCU_MICROPHONE
+        [0 ... CHIP_MICROPHONE_INTERRUPT - 1] = spare_handler,
+        [CHIP_MICROPHONE_INTERRUPT] = soc_microphone_handler,
+        [CHIP_MICROPHONE_INTERRUPT + 1 ... CHIP_SERIAL_INTERRUPT - 1] = spare_handler,
+#else
         [0 ... CHIP_SERIAL_INTERRUPT - 1] = spare_handler,
+#endif
         [CHIP_SERIAL_INTERRUPT] = soc_serial_handler,
 #ifdef CHIP_TICK_INTERRUPT
         [CHIP_SERIAL_INTERRUPT + 1 ... CHIP_TICK_INTERRUPT - 1] = spare_handler,

@@ -8,6 +8,7 @@
 
 #define CHIP_VECTORS 97 /* RM0390 10.2, table 38: the F446 has most of the family */
 #define CHIP_USART_SPLIT 0
+#define CHIP_MICROPHONE_INTERRUPT 14 /* DMA1 stream 3: RM0390 table 38 */
 
 /* Reset and clock control: RM0390 6.3 */
 #define RCC_CR REGISTER(0x40023800u)

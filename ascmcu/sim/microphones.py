@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A digital microphone on an STM32F4: SPI2 as I2S master, whose data DMA1 puts into memory.
+
+RM0390: 9 (DMA), 26.6 and 26.7 (I2S), 6.3.22 and 6.3.25 (its clock). A frame has two slots; the microphone answers in
+the left one and leaves the right one at 0. Frames come at the rate that the registers say, whether or not anybody
+takes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from ascmcu.sim.core import FIRST_IRQ, Nvic
+from ascmcu.sim.cpu import Cpu
+from ascmcu.sim.devices import Device, Registers
+from ascmcu.sim.engine import NEVER
+
+_HSI_HZ = 16_000_000
+# Interrupt numbers of DMA1's streams (RM0390 table 38), and where the flags of a stream lie in LISR and HISR.
+_STREAM_IRQS = (11, 12, 13, 14, 15, 16, 17, 47)
+_FLAG_SHIFTS = (0, 6, 16, 22)
+_HALF, _COMPLETE = 1 << 4, 1 << 5
+_STREAM, _CHANNEL = 3, 0  # SPI2_RX: RM0390 table 28
+_CR, _NDTR, _M0AR = 0x00, 0x04, 0x0C
+_EN, _CIRC = 1 << 0, 1 << 8
+_HTIE, _TCIE = 1 << 3, 1 << 4
+
+
+class Dma(Device):
+    """DMA1, as far as half-words from a peripheral go round in a buffer."""
+
+    def __init__(self, nvic: Nvic, cpu: Cpu) -> None:
+        super().__init__("DMA1", 0x4002_6000, 0x400)
+        self._nvic, self._cpu = nvic, cpu
+        self._values: dict[int, int] = {}
+        self._flags = [0, 0]
+        self._length = [0] * len(_STREAM_IRQS)
+
+    def _at(self, stream: int, register: int) -> int:
+        return self._values.get(0x10 + 0x18 * stream + register, 0)
+
+    def runs(self, stream: int, channel: int) -> bool:
+        """Whether the stream takes requests of the channel."""
+        control = self._at(stream, _CR)
+        return bool(control & _EN) and control >> 25 & 7 == channel
+
+    def until_flag(self, stream: int) -> int:
+        """Half-words until half of the buffer, or all of it, is full."""
+        left, length = self._at(stream, _NDTR), self._length[stream]
+        half = length - length // 2
+        return left - half if left > half else left
+
+    def put(self, stream: int, data: bytes) -> None:
+        """Half-words that the peripheral has, no more than ``until_flag``."""
+        left, length = self._at(stream, _NDTR), self._length[stream]
+        self._cpu.store(self._at(stream, _M0AR) + 2 * (length - left), data)
+        left -= len(data) // 2
+        if left == length - length // 2:
+            self._flag(stream, _HALF)
+        if left == 0:
+            self._flag(stream, _COMPLETE)
+            control = self._at(stream, _CR)
+            left = length if control & _CIRC else 0
+            if not control & _CIRC:
+                self._values[0x10 + 0x18 * stream + _CR] = control & ~_EN
+        self._values[0x10 + 0x18 * stream + _NDTR] = left
+        self._update(stream)
+
+    def _flag(self, stream: int, flag: int) -> None:
+        self._flags[stream // 4] |= flag << _FLAG_SHIFTS[stream % 4]
+
+    def _update(self, stream: int) -> None:
+        flags = self._flags[stream // 4] >> _FLAG_SHIFTS[stream % 4]
+        control = self._at(stream, _CR)
+        level = (flags & _HALF and control & _HTIE) or (flags & _COMPLETE and control & _TCIE)
+        self._nvic.set_line(FIRST_IRQ + _STREAM_IRQS[stream], bool(level))
+
+    def read(self, offset: int, cycle: int) -> int:
+        return self._flags[offset // 4] if offset < 8 else self._values.get(offset, 0)
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        if offset in (8, 12):
+            self._flags[offset // 4 - 2] &= ~value
+            for stream in range(4 * (offset // 4 - 2), 4 * (offset // 4 - 1)):
+                self._update(stream)
+            return
+        self._values[offset] = value
+        stream, register = divmod(offset - 0x10, 0x18)
+        if register == _NDTR and 0 <= stream < len(self._length):
+            self._length[stream] = value & 0xFFFF
+
+
+class I2s(Device):
+    """SPI2 as I2S master that receives 16 bits in slots of 32; a microphone is on its data line.
+
+    Attributes:
+        taken: frames that the DMA took.
+        missed: frames for which there was no DMA.
+        source_hz: what clocks the PLL where it is not the internal oscillator.
+        core_hz: of the core, in whose cycles time is counted.
+    """
+
+    timed = True
+
+    def __init__(self, rcc: Registers, dma: Dma) -> None:
+        super().__init__("SPI2", 0x4000_3800, 0x400)
+        self._rcc, self._dma = rcc, dma
+        self._values: dict[int, int] = {0x08: 2, 0x20: 2}
+        self._pcm: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self._began: int | None = None
+        self._frames = 0  # since it began
+        self.taken = self.missed = 0
+        self.source_hz = 8_000_000
+        self.core_hz = 0
+
+    def hear(self, pcm: Sequence[int] | npt.NDArray[np.int16]) -> None:
+        """What sounds from the first frame on; silence follows it."""
+        self._pcm = np.asarray(pcm, np.int16)
+
+    @property
+    def clock_hz(self) -> tuple[int, int]:
+        """PLLI2S as a fraction of hertz: numerator and denominator."""
+        pll, of_main = self._rcc.values.get(0x84, 0), self._rcc.values.get(0x04, 0)
+        source = self.source_hz if of_main >> 22 & 1 else _HSI_HZ
+        return source * (pll >> 6 & 0x1FF), max(pll & 0x3F, 1) * max(pll >> 28 & 7, 1)
+
+    @property
+    def rate_hz(self) -> tuple[int, int]:
+        """Frames a second as a fraction: two slots of 32 bits (RM0390 26.6.5)."""
+        divider = self._values.get(0x20, 2)
+        numerator, denominator = self.clock_hz
+        bits = 64 if self._values.get(0x1C, 0) & 1 else 32
+        return numerator, denominator * bits * max(2 * (divider & 0xFF) + (divider >> 8 & 1), 1)
+
+    @property
+    def _runs(self) -> bool:
+        control = self._values.get(0x1C, 0)
+        receives = control >> 11 & 1 and control >> 8 & 3 == 3 and control >> 10 & 1
+        return bool(receives) and bool(self._rcc.values.get(0x00, 0) >> 26 & 1)
+
+    def _due(self, cycle: int) -> int:
+        numerator, denominator = self.rate_hz
+        return (cycle - (self._began or 0)) * numerator // (denominator * self.core_hz)
+
+    def next_event(self) -> int:
+        if self._began is None or not self._listened:
+            return NEVER
+        frame = self._frames + -(-self._dma.until_flag(_STREAM) // 2)
+        numerator, denominator = self.rate_hz
+        return self._began - (-frame * denominator * self.core_hz // numerator)
+
+    @property
+    def _listened(self) -> bool:
+        return bool(self._values.get(0x04, 0) & 1) and self._dma.runs(_STREAM, _CHANNEL)
+
+    def advance(self, cycle: int) -> None:
+        if self._began is None:
+            return
+        due = self._due(cycle)
+        while self._frames < due:
+            if not self._listened:
+                self.missed += due - self._frames
+                self._frames = due
+                return
+            count = min(due - self._frames, -(-self._dma.until_flag(_STREAM) // 2))
+            frames = np.zeros((count, 2), "<i2")
+            heard = self._pcm[self._frames : self._frames + count]
+            frames[: len(heard), 0] = heard
+            self._dma.put(_STREAM, frames.tobytes())
+            self._frames += count
+            self.taken += count
+
+    def read(self, offset: int, cycle: int) -> int:
+        self.advance(cycle)
+        return self._values.get(offset, 0)
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        self.advance(cycle)
+        self._values[offset] = value
+        if self._began is None and self._runs:
+            self._began, self._frames = cycle, 0
+        elif not self._runs:
+            self._began = None
+
+
+def f4_microphone(nvic: Nvic, cpu: Cpu, rcc: Registers) -> list[Device]:
+    """The DMA and the I2S of an STM32F4."""
+    dma = Dma(nvic, cpu)
+    return [dma, I2s(rcc, dma)]
