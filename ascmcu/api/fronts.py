@@ -100,14 +100,11 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
 def decides(plan: Plan) -> str:
     """What lies in RAM when most does: the largest buffers, in words."""
     live = liveness(plan.buffers, plan.events)
-    sizes = np.array([b.size_bytes for b in plan.buffers])
-    at = int((sizes @ live).argmax())
-    there = sorted(
-        (b for b, lives in zip(plan.buffers, live[:, at], strict=True) if lives),
-        key=lambda b: -b.size_bytes,
-    )
-    named = [f"'{naming.short(b.name)}' ({b.size_bytes:,} bytes)" for b in there[:2]]
-    return " and ".join(named)
+    tops = np.array([b.end for b in plan.buffers])[:, None] * live
+    at = int(tops.max(axis=0).argmax())
+    there = [b for b, lives in zip(plan.buffers, live[:, at], strict=True) if lives]
+    there.sort(key=lambda b: -b.size_bytes)
+    return " and ".join(f"'{naming.short(b.name)}' ({b.size_bytes:,} bytes)" for b in there[:2])
 
 
 def _points(compiled: Compiled, target: Target) -> list[tuple[Variant, Point]]:

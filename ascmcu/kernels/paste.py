@@ -14,11 +14,10 @@ from ascmcu.ops.paste import Paste
 
 @dataclass(frozen=True)
 class Params:
-    """Where the strip begins in a row of the map, its elements in a row, and those of the map."""
+    """Where the strip begins in a row of the map, and its elements in a row."""
 
     first: int
     elements: int
-    row_elements: int
     c_type: str
 
 
@@ -27,4 +26,4 @@ def lower(op: Paste, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """A copy of each row; the map's other columns are there, since the planner overwrites the second input."""
     strip = present(inputs)[0]
     first = op.begin * strip.shape[3]
-    return Lowered(Params(first, strip.row_elements, output.row_elements, output.dtype.c_name))
+    return Lowered(Params(first, strip.row_elements, output.dtype.c_name))

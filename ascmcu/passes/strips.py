@@ -2,10 +2,10 @@
 """Run parts of a network one after the other, and each of them strip by strip across the columns.
 
 Streamed through a whole network, rows of all its layers are in RAM at once. Where a tensor is held until it is
-complete, the layers behind it begin when those before it have ended, and have their bytes. A part of the network between two held
-tensors can run over a few columns of its result at a time: each strip is a narrower network, with the columns that
-its windows reach beyond the strip's own computed once more. Windows at the map's edges keep their padding, so every element
-is computed from the same numbers as before.
+complete, the layers behind it begin when those before it have ended, and have their bytes. A part between two held
+tensors can run over a few columns of its result at a time. Each strip is a narrower network; the columns that its
+windows reach beyond it are computed once more. Windows at the map's edges keep their padding, so every element is
+computed from the same numbers as before.
 """
 
 from __future__ import annotations

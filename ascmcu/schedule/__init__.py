@@ -19,7 +19,7 @@ from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.spare import ENOUGH_BYTES, spare_scratch
-from ascmcu.schedule.storage import buffers, share, widened_in_place
+from ascmcu.schedule.storage import buffers, rolls, share, widened_in_place
 
 __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "layers_of", "make_plan", "peak_bytes", "plan_as_is"]
 
@@ -95,7 +95,8 @@ def plan_as_is(
     apart, together = (buffers(graph, layers, s, trace) for s in (storage, shared))
     if _peak(together, trace.events) < _peak(apart, trace.events):
         storage, apart = shared, together
-    placed, size, bound = place(apart, trace.events)
+    rolling = rolls(graph, storage, apart, trace) if mode == ROWS else {}
+    placed, size, bound = place(apart, trace.events, rolling)
     return Plan(
         graph,
         mode,

@@ -23,7 +23,7 @@ from ascmcu.passes.strips import Part, Strip, cuts, region
 from ascmcu.schedule.place import liveness
 from ascmcu.schedule.plan import ROWS, Layer
 from ascmcu.schedule.simulate import simulate
-from ascmcu.schedule.storage import buffers, share
+from ascmcu.schedule.storage import behind, buffers, share
 
 # In how many strips a part may run.
 _STRIPS = (2, 3, 4, 6, 9, 12, 18, 24, 36)
@@ -103,10 +103,11 @@ class _Costs:
         return {pair: self._single(Part(*pair)) for pair in pairs}
 
     def least_bytes(self, single: Mapping[tuple[str, str], Point]) -> int:
-        """What every plan takes at least: of each layer, the ends of the part around it that holds least."""
+        """What every plan takes at least: of each layer, what the part around it takes that holds least."""
         least: dict[str, int] = {}
         for (source, target), point in single.items():
-            held = self._held(point.parts[0])
+            # In one strip a part may have less than its ends: its target has bytes of its source.
+            held = min(self._held(point.parts[0]), point.ram_bytes)
             for node in region(self.graph, Part(source, target)):
                 least[node.output] = min(least.get(node.output, held), held)
         return max(least.values(), default=0)
@@ -135,6 +136,8 @@ class _Costs:
         without = (part.target,) if part.source in self.graph.inputs else (part.source, part.target)
         graph = Graph(part.target, dict(self.graph.tensors), nodes, (part.source,), ()).replace()
         ram = self._held(part) + self._peak(graph, whole, without=without)
+        if part.source not in self.graph.inputs and len(self.graph.tensors[part.target].shape) == 4:
+            ram -= self._rolled(part, graph, whole)
         return Point((part,), ram, sum(self.layers[node.output].lowered.cycles for node in nodes))
 
     def _striped(self, part: Part) -> Point | None:
@@ -171,6 +174,14 @@ class _Costs:
             found += _COPY_CYCLES * x.size_bytes * strip.columns_of(x.name) / x.shape[2]
             found += _STEP_CYCLES * x.shape[1]
         return found
+
+    def _rolled(self, part: Part, graph: Graph, whole: Mapping[str, str]) -> int:
+        """Bytes that the target may have of its source's, row by row."""
+        layers = [self._layer(graph, index, whole[node.output]) for index, node in enumerate(graph.nodes)]
+        rows = simulate(graph, layers, ROWS).rows
+        source, target = (self.graph.tensors[name] for name in (part.source, part.target))
+        apart = behind(rows[target.name], rows[source.name], target.row_bytes, source.row_bytes)
+        return max(target.size_bytes - apart, 0)
 
     def _peak(self, graph: Graph, whole: Mapping[str, str], *, without: tuple[str, ...] = ()) -> int:
         """The largest sum of live bytes but those of some tensors."""
