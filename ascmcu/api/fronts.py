@@ -22,8 +22,8 @@ from ascmcu.schedule.place import liveness
 
 # Scratch with which parts are compared: a plan gives its layers more where there is room.
 _SCRATCH_BYTES = 1024
-# Plans that are made of a front at most, and by how much each takes less RAM than the one before.
-_MOST_PLANS = 24
+# Ways to cut a network that are planned at most, and by how much each takes less RAM than the one before.
+_MOST_PLANS = 12
 _STEP = 0.03
 # What an estimate may be above what its plan takes.
 _DOUBT = 1.25
@@ -69,11 +69,9 @@ def front(
     chosen = _thinned(_points(compiled, target))
     for number, (variant, point) in enumerate(chosen):
         progress(number, len(chosen))
-        # Layouts that spare cycles may have what lies between a plan and the next faster one.
+        # As small as it can be, and with layouts that take what lies between it and the next faster one.
         before = chosen[number - 1][1].ram_bytes if number else point.ram_bytes + _LAYOUT_BYTES
-        found.append(_planned(variant, point, target, before - 1))
-    if chosen:
-        found.append(_planned(*chosen[-1], target, 0))
+        found += [_planned(variant, point, target, room) for room in (0, before - 1)]
     return Front(tuple(_pareto(found)))
 
 

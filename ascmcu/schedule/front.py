@@ -181,7 +181,7 @@ class _Costs:
         rows = simulate(graph, layers, ROWS).rows
         source, target = (self.graph.tensors[name] for name in (part.source, part.target))
         apart = behind(rows[target.name], rows[source.name], target.row_bytes, source.row_bytes)
-        return max(target.size_bytes - apart, 0)
+        return min(max(target.size_bytes - apart, 0), source.size_bytes)
 
     def _peak(self, graph: Graph, whole: Mapping[str, str], *, without: tuple[str, ...] = ()) -> int:
         """The largest sum of live bytes but those of some tensors."""

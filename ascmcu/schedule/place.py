@@ -42,7 +42,8 @@ def place(
     places = {b.name: i for i, b in enumerate(buffers)}
     rolls = {(places[a], places[b]): behind for (a, b), behind in rolling.items()}
     for (first, second), behind in rolls.items():
-        sums = sums - (live[first] & live[second]) * max(int(sizes[first]) - behind, 0)
+        common = min(max(int(sizes[first]) - behind, 0), int(sizes[second]))
+        sums = sums - (live[first] & live[second]) * common
     bound = int(sums.max(initial=0))
     conflicts: Matrix = (live.astype(np.float32) @ live.T.astype(np.float32)) > 0
     offsets, size = _best(sizes, live, conflicts, bound, rolls)
