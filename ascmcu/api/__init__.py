@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ascmcu.api.choices import Candidate, Schedule, Variant, candidates, recomputed, variants
     from ascmcu.api.compiling import Compiled, compile_model
     from ascmcu.api.exporting import Export, Format, build, check_folder, export
+    from ascmcu.api.fronts import Front, front
     from ascmcu.api.predicting import predict
     from ascmcu.api.profiling import Profile, profile
     from ascmcu.api.reporting import compare, inspect, report, result, result_path, survey
@@ -26,6 +27,7 @@ __all__ = [
     "Compiled",
     "Export",
     "Format",
+    "Front",
     "Profile",
     "Schedule",
     "Trial",
@@ -37,6 +39,7 @@ __all__ = [
     "compare",
     "compile_model",
     "export",
+    "front",
     "inspect",
     "predict",
     "profile",
@@ -55,6 +58,7 @@ _NAMES_OF = {
     "choices": ("Candidate", "Schedule", "Variant", "candidates", "recomputed", "variants"),
     "compiling": ("Compiled", "compile_model"),
     "exporting": ("Export", "Format", "build", "check_folder", "export"),
+    "fronts": ("Front", "front"),
     "predicting": ("predict",),
     "profiling": ("Profile", "profile"),
     "reporting": ("compare", "inspect", "report", "result", "result_path", "survey"),

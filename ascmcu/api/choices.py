@@ -15,6 +15,7 @@ from ascmcu.ir.op import SWAP
 from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target, Tuning
 from ascmcu.passes.recompute import recomputations, recompute
+from ascmcu.passes.strips import Part, Sweeps
 from ascmcu.passes.swap_axes import swap_axes, transpose_input
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, peak_bytes
 
@@ -35,11 +36,15 @@ class Variant:
         name: ``as-is``, or what was done to the axes.
         graph: the graph to schedule.
         permutation: axes by which the caller's input array is transposed before it is cut into rows.
+        parts: what the network is cut into, where it runs part by part.
+        sweeps: how the caller pushes the input several times, where it does.
     """
 
     name: str
     graph: Graph
     permutation: tuple[int, ...]
+    parts: tuple[Part, ...] = ()
+    sweeps: Sweeps | None = None
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import boards, paths, scratch
-from ascmcu.api import listening
+from ascmcu.api import fronts, listening
 from ascmcu.api.arranging import Arranging, Weights
-from ascmcu.api.choices import Candidate, Schedule, candidates, recomputed
+from ascmcu.api.choices import Candidate, Schedule, better, candidates, recomputed
 from ascmcu.api.compiling import Compiled, compile_model
 from ascmcu.api.levels import network_level
 from ascmcu.api.libraries import Form, write_library
@@ -209,7 +209,7 @@ def build(
             raise
         except BoardError:
             streamed = [c for c in found if c.plan.mode != LAYERS]
-            smaller = _smaller(streamed[-1], progress) if streamed else []
+            smaller = _smaller(compiled, streamed[-1], target, max_ram_bytes, progress) if streamed else []
             if not smaller:
                 raise
             shutil.rmtree(part, ignore_errors=True)
@@ -257,9 +257,14 @@ def _spared(manifest: Manifest, found: Sequence[Candidate]) -> float:
     )
 
 
-def _smaller(candidate: Candidate, progress: Progress) -> list[Candidate]:
+def _smaller(
+    compiled: Compiled, rows: Candidate, board: Board, limit: int | None, progress: Progress
+) -> list[Candidate]:
+    """Plans that make rows or columns a second time, or run the network part by part, the best first."""
     tell = functools.partial(progress, "searching for a schedule that fits", "schedules")
-    return list(recomputed(candidate, tell))
+    again = list(recomputed(rows, tell))
+    parted = fronts.within(compiled, _room(limit, board), rows.plan.target)
+    return better([*again, *parted])
 
 
 def check_folder(folder: Path) -> None:
@@ -355,7 +360,8 @@ def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> lis
     room = _room(limit, board)
     fitting = [c for c in found if c.plan.arena_bytes <= room]
     if not fitting:
-        smallest = min(c.plan.arena_bytes for c in found)
+        least = min((c.plan for c in found), key=lambda plan: plan.arena_bytes)
+        smallest = least.arena_bytes
         others = boards.that_hold(0, smallest)
         hint = f"their size alone fits {', '.join(others)}" if others else "no known board is large enough"
         if smallest <= board.ram.size_bytes:
@@ -364,7 +370,7 @@ def _fitting(found: Sequence[Candidate], limit: int | None, board: Board) -> lis
             "the network's activations do not fit",
             where=board.name if limit is None else f"{board.name}, --max-ram {limit}",
             expected=f"≤ {room} bytes",
-            found="; ".join(f"{c.plan.arena_bytes} bytes with --schedule {c.plan.mode}" for c in found),
+            found=f"{smallest} bytes at least: at the peak lie {fronts.decides(least)}",
             hint=hint,
         )
     return fitting

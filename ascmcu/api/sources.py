@@ -185,9 +185,13 @@ def _input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]
         # Of a network that listens, a step takes the rows of a hop, not those of a clip.
         whole = source.tensors[name] if compiled.listening is None else rows
         specs.append(dataclasses.replace(_tensor_spec(whole), rows=rows.rows, row_bytes=rows.row_bytes))
-    # Axes are exchanged only where there is one input.
+    # Axes are exchanged, and an input is pushed several times, only where there is one.
+    if len(specs) > 1:
+        return tuple(specs)
+    swept = variant.sweeps
+    begins, columns = ((), 0) if swept is None else (swept.begins, swept.columns)
     return (
-        tuple(specs) if len(specs) > 1 else (dataclasses.replace(specs[0], permutation=variant.permutation),)
+        dataclasses.replace(specs[0], permutation=variant.permutation, sweeps=begins, sweep_columns=columns),
     )
 
 

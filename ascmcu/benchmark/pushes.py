@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bytes of an inference, as a device takes them: push after push, each with the next row of every input.
 
-An input whose rows are all there has none in the pushes that are left.
+An input whose rows are all there has none in the pushes that are left. One that the network takes in strips is pushed
+once for each, the columns of that strip alone.
 """
 
 from __future__ import annotations
@@ -46,7 +47,10 @@ def total_bytes(specs: Sequence[TensorSpec]) -> int:
 
 
 def _rows(value: Array, spec: TensorSpec) -> list[bytes]:
-    turned = np.ascontiguousarray(np.transpose(value, spec.permutation))
+    turned = np.transpose(value, spec.permutation)
+    if spec.sweeps:
+        turned = np.concatenate([turned[:, :, b : b + spec.sweep_columns] for b in spec.sweeps], axis=1)
+    turned = np.ascontiguousarray(turned)
     data = turned.astype(turned.dtype.newbyteorder("<")).tobytes()
     return [data[i * spec.row_bytes : (i + 1) * spec.row_bytes] for i in range(spec.rows)]
 
@@ -54,5 +58,14 @@ def _rows(value: Array, spec: TensorSpec) -> list[bytes]:
 def _value(data: bytes, spec: TensorSpec) -> Array:
     dtype = np.dtype(spec.dtype).newbyteorder("<")
     turned = tuple(spec.shape[axis] for axis in spec.permutation)
-    assert len(data) == math.prod(turned) * dtype.itemsize
-    return np.frombuffer(data, dtype).reshape(turned).transpose(np.argsort(spec.permutation))
+    found = np.zeros(turned, dtype)
+    if spec.sweeps:
+        rows = turned[1]
+        pushed = np.frombuffer(data, dtype).reshape(1, -1, spec.sweep_columns, turned[3])
+        for number, begin in enumerate(spec.sweeps):
+            part = pushed[:, number * rows : (number + 1) * rows]
+            found[:, :, begin : begin + spec.sweep_columns] = part
+    else:
+        assert len(data) == math.prod(turned) * dtype.itemsize
+        found = np.frombuffer(data, dtype).reshape(turned)
+    return found.transpose(np.argsort(spec.permutation))

@@ -31,6 +31,7 @@ VERBS = {
     "tune": "Search networks and features by accuracy and compiled cost.",
     "inspect": "Show layers, parameters, MACs and memory of a model, and which limits it meets.",
     "features": "Compare the firmware's audio features with librosa's, or with your own.",
+    "plan": "Show a model's plans: less RAM for more cycles, down to the least RAM.",
     "export": "Compile a .tflite to C and firmware for a board.",
     "flash": "Write an export to a connected board.",
     "bench": "Run recordings or tensors through a firmware: accuracy, cycles, RAM, flash.",

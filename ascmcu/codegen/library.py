@@ -29,6 +29,14 @@ class End(Protocol):
     def permutation(self) -> Sequence[int]:
         """Axes by which a caller's array is transposed before it is cut into rows."""
 
+    @property
+    def sweeps(self) -> Sequence[int]:
+        """Where the columns begin that are pushed each time, for an input that is pushed several times."""
+
+    @property
+    def sweep_columns(self) -> int:
+        """How many columns are pushed each time."""
+
 
 def files(
     name: str,

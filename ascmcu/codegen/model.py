@@ -294,6 +294,11 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(layers))
 
 
+def weights_bytes(plan: Plan) -> int:
+    """Bytes of a plan's weights and tables in flash."""
+    return sum(array.size_bytes for array in weight_arrays(plan))
+
+
 def weight_arrays(plan: Plan) -> tuple[WeightArray, ...]:
     """The constants of a plan's layers, each once."""
     return _weight_arrays(_layer_views(plan))

@@ -42,11 +42,15 @@ class RowMode(enum.Enum):
 
 @dataclass(frozen=True)
 class RowReads:
-    """Rows of one input that step s reads: ``count`` rows from ``s × stride + first``, clipped to the tensor."""
+    """Rows of one input that step s reads: ``count`` rows from ``s × stride + first``, clipped to the tensor.
+
+    A step that ``waits`` needs them to have been made, and does not look at them: their bytes may be others' by then.
+    """
 
     stride: int
     first: int
     count: int
+    waits: bool = False
 
     def span(self, step: int, rows: int) -> tuple[int, int]:
         """The clipped half-open range of rows that ``step`` reads of a tensor with ``rows`` rows."""
@@ -142,6 +146,25 @@ class Swapped:
     constants: tuple[tuple[int, Array], ...] = ()
 
 
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """An op that computes some columns of its output alone.
+
+    Attributes:
+        op: its form for them.
+        reads: by input, the half-open range of columns that are left of it; ``None`` where it is taken as it is. Of a
+            constant the columns are cut out.
+        kept: the inputs that it still has, by number.
+    """
+
+    op: Op
+    reads: tuple[Span | None, ...]
+    kept: tuple[int, ...]
+
+
 @dataclass(frozen=True)
 class Permuted:
     """An op on inputs whose axes are in another order, and the transpose that gives its old output."""
@@ -212,6 +235,11 @@ class Op:
         """
         return None
 
+    def in_columns(self, inputs: Inputs, output: Tensor, span: Span) -> Columns | None:
+        """The op for the columns ``span`` of a map (1, H, W, C) alone, bit for bit what it computes there; ``None`` if
+        it has no such form."""
+        return elementwise_columns(self, inputs, output, span) if self.ELEMENTWISE else None
+
     def is_identity(self, x: Tensor, output: Tensor) -> bool:
         """Whether y = x where the types and shapes of both are equal; ``x`` is the first input."""
         return self.MOVES_NOTHING
@@ -252,3 +280,30 @@ class Op:
     def attributes(self) -> tuple[tuple[str, object], ...]:
         """Attribute names and values in declaration order."""
         return tuple((f.name, getattr(self, f.name)) for f in dataclasses.fields(self))
+
+
+def elementwise_columns(op: Op, inputs: Inputs, output: Tensor, span: Span) -> Columns:
+    """The same columns of every input that has as many, and all of what is broadcast along them or has none."""
+    reads: list[Span | None] = []
+    for index, t in enumerate(inputs):
+        follows = t is not None and op.has_axes(index) and len(t.shape) == 4 and t.shape[2] == output.shape[2]
+        reads.append(span if follows else None)
+    return Columns(op, tuple(reads), tuple(range(len(inputs))))
+
+
+def window_columns(
+    width: int, kernel: int, stride: int, dilation: int, before: int, span: Span
+) -> tuple[Span, Span] | None:
+    """Of a window along the columns: those that ``span`` is computed from, and the padding left and right of them;
+    ``None`` where a window lies in the padding alone.
+
+    Args:
+        width: columns of the input.
+        kernel, stride, dilation: of the window, along the columns.
+        before: columns of padding in front.
+        span: of the output.
+    """
+    low = span[0] * stride - before
+    high = (span[1] - 1) * stride - before + (kernel - 1) * dilation + 1
+    begin, end = max(low, 0), min(high, width)
+    return None if begin >= end else ((begin, end), (begin - low, high - end))

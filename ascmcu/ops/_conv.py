@@ -10,7 +10,18 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowRule, Swapped, present, swap_constants
+from ascmcu.ir.op import (
+    Columns,
+    Inputs,
+    Op,
+    RowMode,
+    RowRule,
+    Span,
+    Swapped,
+    present,
+    swap_constants,
+    window_columns,
+)
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _quant, _window
 
@@ -57,6 +68,17 @@ class Convolution(Op):
         weights = self.operands(inputs).weights
         reads = _window.window_reads(weights.shape[1], self.stride[0], self.dilation[0], self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads, None, None))
+
+    def in_columns(self, inputs: Inputs, output: Tensor, span: Span) -> Columns | None:
+        """The columns under the windows, with the padding that is beside them."""
+        x, weights, _ = self.operands(inputs)
+        window = (weights.shape[2], self.stride[1], self.dilation[1], self.padding[2])
+        found = window_columns(x.shape[2], *window, span)
+        if found is None:
+            return None
+        read, beside = found
+        op = dataclasses.replace(self, padding=(*self.padding[:2], *beside))
+        return Columns(op, (read, None, None), (0, 1, 2))
 
     def output_shape(self, x: Tensor, weights: Tensor) -> tuple[int, ...]:
         """(1, out_h, out_w, output channels)."""

@@ -10,7 +10,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.ir.importing import ImportContext
-from ascmcu.ir.op import Inputs, Op, RowMode, RowReads, RowRule, Swapped, TensorType, accumulate_rule, present
+from ascmcu.ir.op import (
+    Columns,
+    Inputs,
+    Op,
+    RowMode,
+    RowReads,
+    RowRule,
+    Span,
+    Swapped,
+    TensorType,
+    accumulate_rule,
+    present,
+    window_columns,
+)
 from ascmcu.ir.ranges import Range
 from ascmcu.ir.types import Tensor
 from ascmcu.ops import _quant, _window
@@ -66,6 +79,15 @@ class Pool(Op):
             return accumulate_rule(output.rows * kernel, kernel, (RowReads(1, 0, 1),))
         reads = _window.window_reads(kernel, self.stride[0], 1, self.padding[0])
         return RowRule(RowMode.MAP, output.rows, (reads,))
+
+    def in_columns(self, inputs: Inputs, output: Tensor, span: Span) -> Columns | None:
+        """The columns under the windows, with the padding that is beside them."""
+        (x,) = present(inputs)
+        found = window_columns(x.shape[2], self.kernel[1], self.stride[1], 1, self.padding[2], span)
+        if found is None:
+            return None
+        read, beside = found
+        return Columns(dataclasses.replace(self, padding=(*self.padding[:2], *beside)), (read,), (0,))
 
     def keeps_channels(self, x: Tensor) -> bool:
         """Channel by channel."""

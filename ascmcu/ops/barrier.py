@@ -35,4 +35,6 @@ class Barrier(Op):
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Row by row, behind the whole second operand."""
         awaited = present(inputs)[1]
-        return RowRule(RowMode.MAP, output.rows, (RowReads(1, 0, 1), RowReads(0, 0, awaited.rows)))
+        return RowRule(
+            RowMode.MAP, output.rows, (RowReads(1, 0, 1), RowReads(0, 0, awaited.rows, waits=True))
+        )

@@ -10,14 +10,17 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
+    Columns,
     Inputs,
     Op,
     Permuted,
     RowMode,
     RowReads,
     RowRule,
+    Span,
     Swapped,
     TensorType,
+    elementwise_columns,
     present,
     swap_constants,
     whole_rule,
@@ -81,6 +84,19 @@ class Concatenation(Op):
         """The axis follows."""
         axis = {1: 2, 2: 1}.get(self.axis, self.axis) if len(output.shape) == 4 else self.axis
         return Swapped(Concatenation(axis), swap_constants(inputs))
+
+    def in_columns(self, inputs: Inputs, output: Tensor, span: Span) -> Columns | None:
+        """The same columns of all; of inputs that lie side by side, those that have some of them."""
+        if self.axis != 2:
+            return elementwise_columns(self, inputs, output, span)
+        reads: list[Span | None] = []
+        kept, start = [], 0
+        for index, t in enumerate(present(inputs)):
+            begin, end = max(span[0] - start, 0), min(span[1] - start, t.shape[2])
+            reads.append((begin, end))
+            kept += [index] if begin < end else []
+            start += t.shape[2]
+        return Columns(self, tuple(reads), tuple(kept))
 
     def by_row(self, output: Tensor) -> bool:
         """Whether each output row comes from one input."""

@@ -10,11 +10,13 @@ import numpy as np
 
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import (
+    Columns,
     Inputs,
     Op,
     RowMode,
     RowReads,
     RowRule,
+    Span,
     Swapped,
     TensorType,
     present,
@@ -74,6 +76,16 @@ class Slice(Op):
     def swapped(self, inputs: Inputs, output: Tensor) -> Swapped:
         """Per-axis attributes exchanged."""
         return Swapped(Slice(swap_pair(self.begin), swap_pair(self.size), swap_pair(self.strides)))
+
+    def in_columns(self, inputs: Inputs, output: Tensor, span: Span) -> Columns | None:
+        """From the first column that is taken to the last."""
+        begin, stride = self.begin[2], self.strides[2]
+        if stride < 0:
+            return None
+        read = (begin + span[0] * stride, begin + (span[1] - 1) * stride + 1)
+        begins = (*self.begin[:2], 0, *self.begin[3:])
+        sizes = (*self.size[:2], span[1] - span[0], *self.size[3:])
+        return Columns(Slice(begins, sizes, self.strides), (read,), (0,))
 
     def row_rule(self, inputs: Inputs, output: Tensor) -> RowRule:
         """Output row s is input row begin + s × stride."""

@@ -18,10 +18,10 @@ from ascmcu.schedule.layouts import layouts
 from ascmcu.schedule.place import liveness, place
 from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
 from ascmcu.schedule.simulate import simulate
-from ascmcu.schedule.spare import spare_scratch
-from ascmcu.schedule.storage import buffers, share, widened_in_place
+from ascmcu.schedule.spare import ENOUGH_BYTES, spare_scratch
+from ascmcu.schedule.storage import buffers, rolls, share, widened_in_place
 
-__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "make_plan", "peak_bytes", "plan_as_is"]
+__all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "layers_of", "make_plan", "peak_bytes", "plan_as_is"]
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
@@ -36,22 +36,29 @@ _SHORT_LOOPS = ((0.02, 4), (0.04, 8))
 _SUMS_INSIDE = ((0.15, 40), (0.07, 16), (0.04, 8))
 
 
-def make_plan(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
+def make_plan(
+    graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING, room_bytes: int | None = None
+) -> Plan:
     """Lay out, schedule and place a graph.
 
     Args:
         graph: after the pipeline of passes, for one choice of the axes.
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
+        room_bytes: RAM that activations may take: layouts and scratch that spare cycles have what is left of it, and
+            none where nothing is left. By default, layouts may take some more than the least, and scratch what it does
+            on the smallest board.
     """
     *choices, least = layouts(graph, mode, _tunings(graph, tuning))
-    lean = plan_as_is(least.graph, mode, tuning)
-    chosen, plan, most = least, lean, lean.arena_bytes + _LAYOUT_BYTES
+    enough = ENOUGH_BYTES if room_bytes is None else room_bytes
+    lean = plan_as_is(least.graph, mode, tuning, enough)
+    most = lean.arena_bytes + _LAYOUT_BYTES if room_bytes is None else max(lean.arena_bytes, room_bytes)
+    chosen, plan = least, lean
     cycles = {choice: _cycles(choice.graph, tuning) for choice in (*choices, least)}
     for choice in sorted((c for c in choices if cycles[c] < cycles[least]), key=lambda c: cycles[c]):
         # A placement takes longer than this bound, which scratch that gives way may still lower.
         if peak_bytes(choice.graph, mode, tuning) <= most + tuning.scratch_bytes:
-            found = plan_as_is(choice.graph, mode, tuning)
+            found = plan_as_is(choice.graph, mode, tuning, enough)
             if found.arena_bytes <= most:
                 chosen, plan = choice, found
                 break
@@ -71,18 +78,25 @@ def _peak(found: Sequence[Buffer], events: int) -> int:
     return int((np.array([b.size_bytes for b in found]) @ liveness(found, events)).max(initial=0))
 
 
-def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan:
-    """Schedule and place a graph in the layouts and the order that it has; arguments are those of ``make_plan``."""
+def plan_as_is(
+    graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING, enough_bytes: int = ENOUGH_BYTES
+) -> Plan:
+    """Schedule and place a graph in the layouts and the order that it has; arguments are those of ``make_plan``.
+
+    ``enough_bytes``: scratch shrinks where the peak is above.
+    """
     layers, tuning = _one_shift(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
     if mode == ROWS:
-        layers = spare_scratch(graph, layers, storage, trace, functools.partial(_relowered, graph, tuning))
+        lower = functools.partial(_relowered, graph, tuning)
+        layers = spare_scratch(graph, layers, storage, trace, lower, enough_bytes)
     shared = {**storage, **widened_in_place(graph, layers, storage, trace)}
     apart, together = (buffers(graph, layers, s, trace) for s in (storage, shared))
     if _peak(together, trace.events) < _peak(apart, trace.events):
         storage, apart = shared, together
-    placed, size, bound = place(apart, trace.events)
+    rolling = rolls(graph, storage, apart, trace) if mode == ROWS else {}
+    placed, size, bound = place(apart, trace.events, rolling)
     return Plan(
         graph,
         mode,
@@ -95,6 +109,11 @@ def plan_as_is(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> Plan
         trace.order,
         target=tuning.target,
     )
+
+
+def layers_of(graph: Graph, tuning: Tuning = DEFAULT_TUNING) -> tuple[Layer, ...]:
+    """Every node of a graph with its kernel."""
+    return _layers(graph, tuning)
 
 
 def _cycles(graph: Graph, tuning: Tuning) -> float:

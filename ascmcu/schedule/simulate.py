@@ -180,6 +180,8 @@ class _Simulation:
         self.steps[index].append(self.event)
         task, step = self.flow.tasks[index], self.done[index]
         for name, reads in task.reads:
+            if reads.waits:
+                continue
             low, high = reads.span(step, self.rows[name])
             self.read[name][low:high] = [self.event] * (high - low)
         closes = (step + 1) % task.rule.group == 0

@@ -17,13 +17,18 @@ from ascmcu.schedule.storage import buffers
 LEAST_BYTES = 256
 _ROUNDS = 8
 # A peak below this is no one's trouble, on the smallest board neither.
-_ENOUGH_BYTES = 20_480
+ENOUGH_BYTES = 20_480
 
 Lower = Callable[[int, int], Layer]
 
 
 def spare_scratch(
-    graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace, lower: Lower
+    graph: Graph,
+    layers: Sequence[Layer],
+    storage: Mapping[str, str],
+    trace: Trace,
+    lower: Lower,
+    enough_bytes: int,
 ) -> tuple[Layer, ...]:
     """``layers`` with less scratch for those that are at work when most bytes are live, while that lowers the peak.
 
@@ -33,6 +38,7 @@ def spare_scratch(
         storage: which tensor lies in which one's bytes.
         trace: the schedule, which scratch does not change.
         lower: (index, scratch bytes) → the layer within that budget, as far as it can.
+        enough_bytes: a peak at which nothing has to give way.
     """
     chosen, found = list(layers), buffers(graph, layers, storage, trace)
     live, sizes = liveness(found, trace.events), np.array([b.size_bytes for b in found])
@@ -42,7 +48,7 @@ def spare_scratch(
     ]
     for _ in range(_ROUNDS):
         sums = sizes @ live
-        if sums.max() <= _ENOUGH_BYTES:
+        if sums.max() <= enough_bytes:
             break
         peak = live[:, sums == sums.max()]
         busy = [(index, place) for index, place in with_scratch if peak[place].any()]

@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import RowMode, RowReads
+from ascmcu.ops.hold import Hold
+from ascmcu.ops.paste import Paste
 from ascmcu.schedule.plan import Buffer, Interval, Layer, scratch_name, state_name
 from ascmcu.schedule.simulate import RowLives, Trace
 
@@ -26,6 +29,8 @@ def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]
         source = _shared_input(graph, layer, readers, trace)
         if source is not None:
             storage[layer.node.output] = storage[source]
+        elif isinstance(layer.node.op, Paste) and len(layer.node.inputs) > 1:
+            raise VerifyError("a strip is put into a map that is still read", where=layer.node.describe())
     return storage | _states_in_place(graph, layers, storage, trace)
 
 
@@ -133,6 +138,47 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
             live = tuple((event, event) for event in trace.steps[layer.index])
             found.append(Buffer(scratch_name(layer), 1, dtype.size_bytes * count, live))
     return found
+
+
+def rolls(
+    graph: Graph, storage: Mapping[str, str], found: Sequence[Buffer], trace: Trace
+) -> dict[tuple[str, str], int]:
+    """Held tensors that may lie in each other's bytes: by the buffers of one that is made and of one that is read
+    meanwhile, how far the second has to begin behind the first.
+
+    Row r of the first then ends before the first row of the second that is still to be read when r is made.
+    """
+    held = {storage[node.output] for node in graph.nodes if isinstance(node.op, Hold)}
+    held |= {storage[name] for name in graph.outputs} & {b.name for b in found} if held else set()
+    whole = {b.name: b for b in found if b.name in held and b.ring_rows == graph.tensors[b.name].rows > 1}
+    lives = {
+        owner: _together([trace.rows[name] for name, of in storage.items() if of == owner]) for owner in whole
+    }
+    pairs = {}
+    for made, first in whole.items():
+        for read, second in whole.items():
+            if made != read and lives[read].made.max() < lives[made].made.min() <= lives[read].read.max():
+                apart = behind(lives[made], lives[read], first.row_bytes, second.row_bytes)
+                if apart < first.size_bytes:
+                    pairs[made, read] = apart
+    return pairs
+
+
+def behind(made: RowLives, read: RowLives, made_bytes: int, read_bytes: int) -> int:
+    """How far a tensor has to begin behind one that is made while it is read, to lie in its bytes.
+
+    Args:
+        made, read: the lives of their rows.
+        made_bytes, read_bytes: of a row.
+
+    Returns:
+        bytes, in whole words.
+    """
+    last = np.maximum.accumulate(read.read)
+    ends = (np.arange(len(made.made)) + 1) * made_bytes
+    needed = np.searchsorted(last, made.made)
+    begins = np.where(needed < len(last), needed * read_bytes, np.iinfo(np.int64).max // 2)
+    return -(-int(max((ends - begins).max(), 0)) // 4) * 4
 
 
 def _together_rows(layers: Sequence[Layer]) -> dict[str, int]:

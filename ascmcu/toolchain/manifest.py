@@ -32,8 +32,9 @@ class TensorSpec:
 
     ``rows`` × ``row_bytes`` is how an input is pushed (row axis first, C order within a row); an output
     has one row. ``permutation`` gives the axes by which a caller's array of the ``.tflite``'s shape must be
-    transposed before it is cut into rows (identity unless the streaming axis was W). ``probabilities``: its values
-    are a distribution, as behind a softmax.
+    transposed before it is cut into rows (identity unless the streaming axis was W). An input that is pushed several
+    times has ``sweeps``: of the transposed array, the first of ``sweep_columns`` columns that are pushed each time, row
+    by row. ``probabilities``: its values are a distribution, as behind a softmax.
     """
 
     name: str
@@ -45,6 +46,8 @@ class TensorSpec:
     row_bytes: int
     permutation: tuple[int, ...]
     probabilities: bool = False
+    sweeps: tuple[int, ...] = ()
+    sweep_columns: int = 0
 
 
 @dataclass(frozen=True)

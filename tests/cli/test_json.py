@@ -22,6 +22,8 @@ ROWS = [
     "features list",
     "features check --spec default --data scenes --limit 1",
     "inspect small.tflite",
+    "plan small.tflite",
+    "plan small.tflite --board nucleo-f411",
     "export small.tflite --board nucleo-f411 -o again",
     "export small.tflite --board nucleo-f411 -o library --format library",
     "flash --list",

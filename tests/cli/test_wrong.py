@@ -108,6 +108,14 @@ WRONG = {
         inspect loop
         inspect half.tflite --json
     """,
+    "plan": """
+        plan
+        plan missing.tflite
+        plan notes.txt
+        plan half.tflite
+        plan small.tflite --board nope
+        plan small.tflite --features nope
+    """,
     "features": """
         features
         features check --data scenes

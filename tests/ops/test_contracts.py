@@ -94,6 +94,9 @@ def _nodes() -> dict[str, list[Drawn]]:
 # Ops that passes make for layouts and for memory, and what an import emits as something else or works out.
 WITHOUT = {
     "barrier",
+    "crop",
+    "hold",
+    "paste",
     "relayout",
     "slide",
     "gather",
@@ -241,6 +244,49 @@ def _edge(
     row = read[0 if end == "first" else -1]
     changed[row] = _rows(_other(array, rng), tensor)[row]
     return changed.reshape(array.shape)
+
+
+# Ops with a form for some columns of their output.
+IN_COLUMNS = {
+    "add", "average_pool2d", "concatenation", "conv2d", "depthwise_conv2d", "lookup", "max_pool2d", "mul",
+    "scale_shift", "slice", "sub",
+}  # fmt: skip
+
+
+@each_kind
+def test_some_columns_are_what_the_whole_has_there(kind: str) -> None:
+    tried = 0
+    for drawn in _nodes()[kind]:
+        y = drawn.output
+        if len(y.shape) != 4 or y.shape[0] != 1:
+            continue
+        width = y.shape[2]
+        for span in sorted(
+            {(0, width), (0, -(-width // 2)), (width // 2, width), (width // 3, width // 3 + 1)}
+        ):
+            tried += _tried_in_columns(drawn, span)
+    assert tried or kind not in IN_COLUMNS
+
+
+def _tried_in_columns(drawn: Drawn, span: tuple[int, int]) -> bool:
+    """Whether the op has a form for these columns, which then gives them."""
+    form = drawn.node.op.in_columns(drawn.tensors, drawn.output, span)
+    if form is None:
+        return False
+    arrays, tensors = [], []
+    for index in form.kept:
+        array, tensor, read = drawn.arrays[index], drawn.tensors[index], form.reads[index]
+        if array is not None and tensor is not None and read is not None:
+            array = array[:, :, read[0] : read[1]]
+            data = None if tensor.data is None else array.copy()
+            tensor = with_tensor(tensor, shape=array.shape, **({} if data is None else {"data": data}))
+        arrays.append(array)
+        tensors.append(tensor)
+    expected = drawn()[:, :, span[0] : span[1]]
+    output = with_tensor(drawn.output, shape=expected.shape)
+    assert form.op.infer(tensors).shape == expected.shape
+    assert np.array_equal(form.op.evaluate(arrays, tensors, output), expected)
+    return True
 
 
 @each_kind

@@ -38,7 +38,7 @@ def test_each_lies_at_the_lowest_free_offset(
     for a, b in conflicts:
         neighbours[int(a)].append(int(b))
         neighbours[int(b)].append(int(a))
-    assert _first_fit([int(i) for i in order], list(sizes), neighbours) == (list(offsets), top)
+    assert _first_fit([int(i) for i in order], list(sizes), neighbours, {}) == (list(offsets), top)
 
 
 def _greedy(buffers: list[Buffer]) -> int:

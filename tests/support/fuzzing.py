@@ -115,7 +115,12 @@ def batch(
     return verdicts, None
 
 
-def drawn(number: int, graphs: int) -> list[Recipe]:
+def drawn(
+    number: int,
+    graphs: int,
+    kinds: Sequence[str] = OTHER_KINDS,
+    interfaces: Sequence[str] = INTERFACES,
+) -> list[Recipe]:
     """``graphs`` networks or somewhat fewer, all different, as ``batch`` draws them from this seed."""
     found: dict[str, Recipe] = {}
 
@@ -124,7 +129,7 @@ def drawn(number: int, graphs: int) -> list[Recipe]:
         max_examples=graphs, database=None, deadline=None, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
-    @given(recipes.recipes(kinds=OTHER_KINDS, interfaces=INTERFACES))
+    @given(recipes.recipes(kinds=tuple(kinds), interfaces=tuple(interfaces)))
     def run(recipe: Recipe) -> None:
         found.setdefault(f"{recipe.shape}{recipe.steps}", recipe)
 

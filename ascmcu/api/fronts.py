@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The front of a model's plans, RAM against cycles: whole layers, rows, and rows part by part, strip by strip."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.api.choices import Candidate, Variant, candidates, recomputed, variants
+from ascmcu.api.compiling import Compiled
+from ascmcu.ir import naming
+from ascmcu.ir.verify import verify
+from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
+from ascmcu.passes.drop_identities import drop_identities
+from ascmcu.passes.strips import in_parts
+from ascmcu.schedule import LAYERS, ROWS, Plan, layers_of, make_plan
+from ascmcu.schedule.front import Point, points
+from ascmcu.schedule.place import liveness
+
+# Scratch with which parts are compared: a plan gives its layers more where there is room.
+_SCRATCH_BYTES = 1024
+# Ways to cut a network that are planned at most, and by how much each takes less RAM than the one before.
+_MOST_PLANS = 12
+_STEP = 0.03
+# What an estimate may be above what its plan takes.
+_DOUBT = 1.25
+# Plans within a limit that are compared.
+_ENOUGH = 4
+# RAM that the fastest of them may take for layouts.
+_LAYOUT_BYTES = 5120
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Front:
+    """Plans to which no other is better in both RAM and cycles, the fastest first."""
+
+    plans: tuple[Candidate, ...]
+
+    @property
+    def least(self) -> Candidate:
+        """The plan with the least RAM."""
+        return self.plans[-1]
+
+    @property
+    def decides(self) -> str:
+        """What no plan can do without, in words."""
+        return decides(self.least.plan)
+
+
+def front(
+    compiled: Compiled,
+    target: Target = DEFAULT_TARGET,
+    progress: Progress = lambda done, total: None,
+) -> Front:
+    """The front of a model.
+
+    Args:
+        compiled: the model. With a front end its rows come once, in time: strips begin behind held tensors alone.
+        target: what cycles are predicted for.
+        progress: called with the number of plans made and to be made.
+    """
+    found = candidates(compiled, "auto", target)
+    streamed = [c for c in found if c.plan.mode != LAYERS]
+    found += recomputed(streamed[-1])
+    chosen = _thinned(_points(compiled, target))
+    for number, (variant, point) in enumerate(chosen):
+        progress(number, len(chosen))
+        # As small as it can be, and with layouts that take what lies between it and the next faster one.
+        before = chosen[number - 1][1].ram_bytes if number else point.ram_bytes + _LAYOUT_BYTES
+        found += [_planned(variant, point, target, room) for room in (0, before - 1)]
+    return Front(tuple(_pareto(found)))
+
+
+def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET) -> list[Candidate]:
+    """Plans in parts whose activations take no more than a limit, the fastest first; where there is none, the one that
+    takes the least.
+
+    Args:
+        compiled: the model.
+        limit_bytes: of activations.
+        target: what cycles are predicted for.
+    """
+    known = _points(compiled, target)
+    fitting: list[Candidate] = []
+    for variant, point in known:
+        if point.ram_bytes <= _DOUBT * limit_bytes and len(fitting) < _ENOUGH:
+            made = _planned(variant, point, target, limit_bytes)
+            fitting += [made] if made.plan.arena_bytes <= limit_bytes else []
+    if not fitting and known:
+        return [_planned(*min(known, key=lambda pair: pair[1].ram_bytes), target, 0)]
+    return sorted(fitting, key=lambda c: c.plan.cycles)
+
+
+def decides(plan: Plan) -> str:
+    """What lies in RAM when most does: the largest buffers, in words."""
+    live = liveness(plan.buffers, plan.events)
+    tops = np.array([b.end for b in plan.buffers])[:, None] * live
+    at = int(tops.max(axis=0).argmax())
+    there = [b for b, lives in zip(plan.buffers, live[:, at], strict=True) if lives]
+    there.sort(key=lambda b: -b.size_bytes)
+    return " and ".join(f"'{naming.short(b.name)}' ({b.size_bytes:,} bytes)" for b in there[:2])
+
+
+def _points(compiled: Compiled, target: Target) -> list[tuple[Variant, Point]]:
+    """The estimated front over all choices of the axes."""
+    tuning = dataclasses.replace(DEFAULT_TUNING, target=target, scratch_bytes=_SCRATCH_BYTES)
+    found = [
+        (variant, point)
+        for variant in variants(compiled)
+        for point in points(variant.graph, layers_of(variant.graph, tuning), sweeps=compiled.features is None)
+    ]
+    kept: list[tuple[Variant, Point]] = []
+    for variant, point in sorted(found, key=lambda pair: (pair[1].cycles, pair[1].ram_bytes)):
+        if not kept or point.ram_bytes < kept[-1][1].ram_bytes:
+            kept.append((variant, point))
+    return kept
+
+
+def _thinned(found: Sequence[tuple[Variant, Point]]) -> list[tuple[Variant, Point]]:
+    """Those that are worth a plan: each with some less RAM than the one before, and the last."""
+    kept: list[tuple[Variant, Point]] = []
+    for pair in found:
+        if not kept or pair[1].ram_bytes <= (1 - _STEP) * kept[-1][1].ram_bytes or pair is found[-1]:
+            kept.append(pair)
+    step = max(1, -(-len(kept) // _MOST_PLANS))
+    return [*kept[:-1:step], *kept[-1:]]
+
+
+def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate:
+    graph, sweeps = in_parts(variant.graph, point.parts)
+    graph = verify(drop_identities(graph), "strips")
+    changed = Variant(f"{variant.name}-parts", graph, variant.permutation, point.parts, sweeps)
+    tuning = dataclasses.replace(DEFAULT_TUNING, target=target)
+    return Candidate(changed, make_plan(graph, ROWS, tuning, room_bytes))
+
+
+def _pareto(found: Iterable[Candidate]) -> Iterator[Candidate]:
+    least: int | None = None
+    for candidate in sorted(found, key=lambda c: (c.plan.cycles, c.plan.arena_bytes)):
+        if least is None or candidate.plan.arena_bytes < least:
+            least = candidate.plan.arena_bytes
+            yield candidate

@@ -1,0 +1,217 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which parts a network is cut into, and in how many strips each of them runs: the front of RAM against cycles.
+
+Between two held tensors a part's RAM is that of the two and of the widest strip's rings; its cycles are those of its
+strips. Neither depends on how the network is cut elsewhere, so the best sequences of parts are found exactly, from the
+input to the output, of all parts that are looked at: those whose ends are no larger than the cuts before and behind
+them, in some numbers of strips. What a part costs is estimated: the kernels are those of the whole layers, and their
+cycles are taken to grow with the columns. The plans that come of it are made, and measured by themselves.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ascmcu.errors import VerifyError
+from ascmcu.ir.graph import Graph, node_macs
+from ascmcu.kernels import Lowered
+from ascmcu.passes.strips import Part, Strip, cuts, region
+from ascmcu.schedule.place import liveness
+from ascmcu.schedule.plan import ROWS, Layer
+from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.storage import behind, buffers, share
+
+# In how many strips a part may run.
+_STRIPS = (2, 3, 4, 6, 9, 12, 18, 24, 36)
+# A part in strips with more than so many times its own work is not looked at.
+_MOST_WORK = 2.5
+# Cycles of a step beside its columns: the call, and what a kernel sets up for a row.
+_STEP_CYCLES = 150
+# Cycles that a byte costs which is copied into a strip or out of it.
+_COPY_CYCLES = 0.5
+
+
+@dataclass(frozen=True)
+class Point:
+    """Parts of a network, the bytes of its activations and the cycles of an inference, both estimated."""
+
+    parts: tuple[Part, ...]
+    ram_bytes: int
+    cycles: float
+
+
+def points(graph: Graph, layers: Sequence[Layer], *, sweeps: bool) -> list[Point]:
+    """The front: each point takes more cycles than the one before, and fewer bytes.
+
+    Args:
+        graph: no layout of which is assigned yet.
+        layers: its nodes with their kernels.
+        sweeps: whether the caller may push the input several times.
+    """
+    if len(graph.data_inputs) > 1 or graph.states or len(graph.outputs) > 1:
+        return []
+    costs, ends = _Costs(graph, layers), _ends(graph)
+    single = costs.singles(ends)
+    enough = costs.least_bytes(single)
+    fronts: dict[str, list[Point]] = {ends[0]: [Point((), 0, 0.0)]}
+    for at, target in enumerate(ends[1:], 1):
+        found = []
+        for source in ends[:at]:
+            in_strips = target != ends[-1] and (sweeps or source != ends[0])
+            for cost in costs.of(single[source, target], enough, in_strips=in_strips):
+                for before in fronts[source]:
+                    ram = max(before.ram_bytes, cost.ram_bytes)
+                    found.append(Point((*before.parts, *cost.parts), ram, before.cycles + cost.cycles))
+        fronts[target] = pareto(found)
+    return fronts[ends[-1]]
+
+
+def pareto(found: Iterable[Point]) -> list[Point]:
+    """Those to which no other is better in both, the fastest first."""
+    front: list[Point] = []
+    for point in sorted(found, key=lambda p: (p.cycles, p.ram_bytes, len(p.parts))):
+        if not front or point.ram_bytes < front[-1].ram_bytes:
+            front.append(point)
+    return front
+
+
+def _ends(graph: Graph) -> list[str]:
+    """The cuts that a part may end at: maps no larger than the cuts beside them; the input and the output."""
+    found = [name for name in cuts(graph) if len(graph.tensors[name].shape) == 4]
+    sizes = [graph.tensors[name].size_bytes for name in found]
+    inner = [
+        found[i]
+        for i in range(1, len(found))
+        if found[i] not in graph.outputs
+        and sizes[i] <= min(sizes[i - 1], sizes[i + 1] if i + 1 < len(sizes) else sizes[i])
+    ]
+    return [graph.inputs[0], *inner, graph.outputs[0]]
+
+
+class _Costs:
+    def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
+        self.graph = graph
+        self.layers = {layer.node.output: layer for layer in layers}
+
+    def singles(self, ends: Sequence[str]) -> dict[tuple[str, str], Point]:
+        """Every part in one strip, by its ends."""
+        pairs = ((source, target) for at, target in enumerate(ends) for source in ends[:at])
+        return {pair: self._single(Part(*pair)) for pair in pairs}
+
+    def least_bytes(self, single: Mapping[tuple[str, str], Point]) -> int:
+        """What every plan takes at least: of each layer, what the part around it takes that holds least."""
+        least: dict[str, int] = {}
+        for (source, target), point in single.items():
+            # In one strip a part may have less than its ends: its target has bytes of its source.
+            held = min(self._held(point.parts[0]), point.ram_bytes)
+            for node in region(self.graph, Part(source, target)):
+                least[node.output] = min(least.get(node.output, held), held)
+        return max(least.values(), default=0)
+
+    def of(self, single: Point, enough: int, *, in_strips: bool) -> list[Point]:
+        """A part in one strip, and in several while that takes fewer bytes, and it takes more than ``enough``."""
+        (part,) = single.parts
+        found = [single]
+        numbers = iter(_STRIPS if in_strips else ())
+        while found[-1].ram_bytes > enough and (number := next(numbers, None)) is not None:
+            point = self._striped(dataclasses.replace(part, strips=number))
+            if point is None:
+                break
+            if point.ram_bytes < found[-1].ram_bytes:
+                found.append(point)
+        return found
+
+    def _held(self, part: Part) -> int:
+        """Bytes of the ends that are not streamed."""
+        ends = [part.target] if part.source in self.graph.inputs else [part.source, part.target]
+        return sum(_words(self.graph.tensors[name].size_bytes) for name in ends)
+
+    def _single(self, part: Part) -> Point:
+        nodes = region(self.graph, part)
+        whole = {node.output: node.output for node in nodes}
+        without = (part.target,) if part.source in self.graph.inputs else (part.source, part.target)
+        graph = Graph(part.target, dict(self.graph.tensors), nodes, (part.source,), ()).replace()
+        ram = self._held(part) + self._peak(graph, whole, without=without)
+        if part.source not in self.graph.inputs and len(self.graph.tensors[part.target].shape) == 4:
+            ram -= self._rolled(part, graph, whole)
+        return Point((part,), ram, sum(self.layers[node.output].lowered.cycles for node in nodes))
+
+    def _striped(self, part: Part) -> Point | None:
+        """Several strips of a part; None where it cannot run so, or the work is not worth it."""
+        nodes = region(self.graph, part)
+        source, target = (self.graph.tensors[name] for name in (part.source, part.target))
+        if len(target.shape) != 4 or target.shape[2] < part.strips:
+            return None
+        try:
+            strips = [Strip(self.graph, part, nodes, n) for n in range(part.strips)]
+        except VerifyError:
+            return None
+        work = sum(strip.columns_work for strip in strips)
+        if work > _MOST_WORK * max(sum(node_macs(self.graph, node) for node in nodes), 1):
+            return None
+        widest = max(strips, key=lambda strip: strip.columns_of(part.source))
+        ram = self._strip_peak(widest)
+        if part.source in self.graph.inputs:
+            ram += _words(widest.columns_of(part.source) * source.shape[3] * source.dtype.size_bytes)
+        return Point((part,), self._held(part) + ram, sum(self._strip_cycles(strip) for strip in strips))
+
+    def _strip_peak(self, strip: Strip) -> int:
+        graph, whole = strip.alone()
+        return self._peak(graph, whole)
+
+    def _strip_cycles(self, strip: Strip) -> float:
+        """Of its layers, and of the copies at its ends."""
+        found, part = 0.0, strip.part
+        for node, _, _ in strip.forms:
+            y = self.graph.output_tensor(node)
+            share_of = strip.columns_of(y.name) / y.shape[2]
+            found += self.layers[y.name].lowered.cycles * share_of + _STEP_CYCLES * y.shape[1]
+        for x in (self.graph.tensors[part.source], self.graph.tensors[part.target]):
+            found += _COPY_CYCLES * x.size_bytes * strip.columns_of(x.name) / x.shape[2]
+            found += _STEP_CYCLES * x.shape[1]
+        return found
+
+    def _rolled(self, part: Part, graph: Graph, whole: Mapping[str, str]) -> int:
+        """Bytes that the target may have of its source's, row by row."""
+        layers = [self._layer(graph, index, whole[node.output]) for index, node in enumerate(graph.nodes)]
+        rows = simulate(graph, layers, ROWS).rows
+        source, target = (self.graph.tensors[name] for name in (part.source, part.target))
+        apart = behind(rows[target.name], rows[source.name], target.row_bytes, source.row_bytes)
+        return min(max(target.size_bytes - apart, 0), source.size_bytes)
+
+    def _peak(self, graph: Graph, whole: Mapping[str, str], *, without: tuple[str, ...] = ()) -> int:
+        """The largest sum of live bytes but those of some tensors."""
+        layers = [
+            self._layer(graph, index, whole.get(node.output, "")) for index, node in enumerate(graph.nodes)
+        ]
+        trace = simulate(graph, layers, ROWS)
+        found = buffers(graph, layers, share(graph, layers, trace), trace)
+        found = [b for b in found if b.name not in without]
+        sizes = np.array([b.size_bytes for b in found])
+        return int((sizes @ liveness(found, trace.events)).max(initial=0))
+
+    def _layer(self, graph: Graph, index: int, whole: str) -> Layer:
+        node = graph.nodes[index]
+        y = graph.output_tensor(node)
+        rule = node.op.row_rule(graph.input_tensors(node), y)
+        full = self.layers.get(whole)
+        if full is None:
+            return Layer(index, node, rule, _COPY)
+        lowered = full.lowered
+        if lowered.state is not None and not lowered.holds_state:
+            dtype, count = lowered.state
+            part = y.row_elements / self.graph.output_tensor(full.node).row_elements
+            lowered = dataclasses.replace(lowered, state=(dtype, round(count * part)))
+        return Layer(index, node, rule, lowered)
+
+
+# A layer that copies.
+_COPY = Lowered(None)
+
+
+def _words(size_bytes: int) -> int:
+    return -(-size_bytes // 4) * 4
