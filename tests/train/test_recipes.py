@@ -94,6 +94,7 @@ CASES = {
         recipe="dsmn",
         variant={"filters": [24, 128, 128, 128, 128], "hidden": 64},
     ),
+    "cp_mobile": Case("mobile-2022", 1.0, {"base": 8, "multiplier": 1.0}, mels=64, least_rate=0.02, epochs=8),
     "tmsic": Case("two scenes", 1.0, TAUGHT),
     "tmsic-teacher": Case("two scenes", 1.0, TAUGHT),
     "tmsic-response": Case("two scenes", 1.0, TAUGHT, ("tmsic-teacher",)),

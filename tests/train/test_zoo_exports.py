@@ -38,6 +38,7 @@ CASES: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str, str]] = {
         "dcase2023",
         "nucleo-f446",
     ),
+    "cp_mobile": ("cp_mobile", (65, 256, 1), 10, {}, "dcase2024", "nucleo-f446"),
     "zhao": ("zhao", (128, 423, 3), 10, {"groups": 0}, "dcase2021-1a", "nucleo-f446"),
     "mobnet": ("mobnet", (128, 461, 6), 3, {}, "dcase2020-1b", "nucleo-f446"),
     "small_fcnn": ("small_fcnn", (128, 461, 6), 3, {}, "dcase2020-1b", "nucleo-f446"),
@@ -51,7 +52,7 @@ CASES: dict[str, tuple[str, tuple[int, ...], int, dict[str, Any], str, str]] = {
     ),
     "bupt": ("bupt", (280, 256, 2), 3, {"widths": [36, 72]}, "dcase2020-1b", "nucleo-f446"),
 }
-QUICK = ("tmsic", "ascmcu-net", "zhao", "small_fcnn", "bupt")
+QUICK = ("tmsic", "ascmcu-net", "cp_mobile", "zhao", "small_fcnn", "bupt")
 long = pytest.mark.skipif("ASCMCU_LONG_TESTS" not in os.environ, reason="minutes: set ASCMCU_LONG_TESTS")
 
 
