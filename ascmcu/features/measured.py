@@ -34,5 +34,5 @@ class Measured:
 @functools.cache
 def of(name: str) -> Measured | None:
     """What was measured of a shipped specification; ``None`` where nothing was."""
-    row = tomllib.loads(_FILE.read_text()).get(name)
+    row = tomllib.loads(_FILE.read_text(encoding="utf-8")).get(name)
     return None if row is None else Measured(**row)

@@ -90,10 +90,9 @@ def test_tables_that_are_none(table: str, message: str, tmp_path: Path) -> None:
 
 
 def test_tables_of_events_as_they_are_found(tmp_path: Path) -> None:
-    rows = {
-        "a.csv": "onset,offset,label\n3,4,b\n1,2,a\n",
-        "b.tsv": "filename\tonset\toffset\tevent_label\nx\t1\t2\ta\nx\t3\t4\tb\n",
-    }
-    for name, text in rows.items():
+    for name, text in (
+        ("a.csv", "onset,offset,label\n3,4,b\n1,2,a\n"),
+        ("b.tsv", "filename\tonset\toffset\tevent_label\nx\t1\t2\ta\nx\t3\t4\tb\n"),
+    ):
         (tmp_path / name).write_text(text)
         assert [t.label for t in streaming.read_events(tmp_path / name)] == ["a", "b"]
