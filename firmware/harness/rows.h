@@ -19,12 +19,13 @@ static inline void fill_row(uint32_t *seed, unsigned bits, uint8_t *row, size_t 
 
 static inline void fill_rows(uint32_t *seed, unsigned bits)
 {
-#if MODEL_INPUTS == 1
-    fill_row(seed, bits, (uint8_t *)model_input(), MODEL_INPUT_ROW_BYTES);
-#else
+    /* The C of earlier versions, which tools/before_after runs too, has one input and no MODEL_INPUTS. */
+#if defined(MODEL_INPUTS) && MODEL_INPUTS > 1
     for (unsigned input = 0; input < MODEL_INPUTS; ++input) {
         fill_row(seed, bits, (uint8_t *)model_input_at(input), model_input_row_bytes(input));
     }
+#else
+    fill_row(seed, bits, (uint8_t *)model_input(), MODEL_INPUT_ROW_BYTES);
 #endif
 }
 
