@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ascmcu.sim.profile import FunctionRow, LineRow
 
 _ROWS = 25
+_LEAST_TIMED = 1_000_000  # of fewer instructions, start-up is most of the time
 
 
 @click.command()
@@ -44,7 +45,12 @@ _ROWS = 25
     default=None,
     help="Flash wait states. [default: those that the board's clock needs; without --board none]",
 )
-@click.option("--limit-cycles", type=click.IntRange(1, 10**15), help="Stop after N cycles.")
+@click.option(
+    "--limit-cycles",
+    metavar="N",
+    type=click.IntRange(1, 10**15),
+    help="Stop after N cycles.  [default: 20 billion]",
+)
 @click.option("--profile", is_flag=True, help="Show cycles by function, without and with its callees.")
 @click.option(
     "--annotate", is_flag=True, help="Show cycles by instruction for the function with the most cycles."
@@ -127,7 +133,7 @@ def _readable(written: bytes) -> str:
     """What a program wrote to its serial port; of bytes that are no text their number, which harms no terminal."""
     text = written.decode(errors="replace")
     if all(letter.isprintable() or letter.isspace() for letter in text) and "\ufffd" not in text:
-        return text
+        return text if text.endswith("\n") or not text else f"{text}\n"
     return f"{len(written)} bytes written to the serial port, which are no text\n"
 
 
@@ -219,14 +225,14 @@ def line_rows(function: str, lines: Sequence[LineRow]) -> dict[str, Any]:
 def _text(result: Result) -> str:
     per = result.cycles / result.instructions if result.instructions else 0.0
     speed = result.instructions_per_host_second / 1e6
-    return "\n".join(
-        [
-            f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
-            f"{result.machine}; flash: {result.flash}",
-            f"ended: {result.ended} (exit code {result.exit_code})",
-            f"simulated {speed:.3g} million instructions per second",
-        ]
-    )
+    lines = [
+        f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
+        f"{result.machine}; flash: {result.flash}",
+        f"ended: {result.ended} (exit code {result.exit_code})",
+    ]
+    if result.total_instructions >= _LEAST_TIMED:
+        lines.append(f"simulated {speed:.3g} million instructions per second")
+    return "\n".join(lines)
 
 
 def function_table(rows: Sequence[FunctionRow], total_cycles: int) -> str:

@@ -11,9 +11,9 @@ from ascmcu.sim.devices import Device
 from ascmcu.sim.kinetis import kinetis_devices
 from ascmcu.sim.microphones import f4_microphone
 from ascmcu.sim.mps2 import mps2_devices
-from ascmcu.sim.nrf52 import nrf52_devices
+from ascmcu.sim.nrf52 import nrf52_devices, nrf52_factory
 from ascmcu.sim.samd5 import samd5_devices
-from ascmcu.sim.stm32 import RccF4, Usart, f3_devices, f4_devices, g4_devices, l4_devices, wb_devices
+from ascmcu.sim.stm32 import RccF4, Usart, f3_devices, f4_devices, g4_devices, l4_devices, signature, wb_devices
 
 _STM32 = {"stm32f3": f3_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices}
 
@@ -45,3 +45,8 @@ def devices(
     if family == "mps2":
         return mps2_devices(console), {}
     return [], {}
+
+
+def factory(family: str, flash_bytes: int) -> list[Device]:
+    """A part's factory data, outside of the range of peripherals; none for a family that is not known."""
+    return nrf52_factory() if family == "nrf52" else signature(family, flash_bytes)

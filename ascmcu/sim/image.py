@@ -19,6 +19,10 @@ from ascmcu.toolchain.elf import BROKEN, reading
 
 _EXECUTABLE = 1
 _WRITABLE = 2
+_MAGIC = b"\x7fELF"
+# Values of build attributes (Arm, "Addenda to, and Errata in, the ABI", 3.3.5 and 3.3.6).
+_ARMV7E_M = 13
+_SINGLE_ONLY = 1
 
 
 @dataclass(frozen=True)
@@ -64,13 +68,23 @@ class Image:
     def __init__(self, path: Path) -> None:
         self.path = path
         with reading(path):
-            self._elf = ELFFile(io.BytesIO(path.read_bytes()))
+            content = path.read_bytes()
+        if not content.startswith(_MAGIC):
+            raise InputError(
+                "not a readable ELF file",
+                where=str(path),
+                found=f"it begins with {content[:4].hex(' ')}" if content else "an empty file",
+                hint="give the .elf or .axf that the linker wrote, not a .bin or .hex made of it",
+            )
+        with reading(path):
+            self._elf = ELFFile(io.BytesIO(content))
             header = self._elf.header
         if header["e_machine"] != "EM_ARM" or self._elf.elfclass != 32 or not self._elf.little_endian:
+            order = "little" if self._elf.little_endian else "big"
             raise InputError(
                 "not a program for a Cortex-M4",
                 where=str(path),
-                found=header["e_machine"],
+                found=f"{self._elf.elfclass}-bit {order}-endian {str(header['e_machine']).removeprefix('EM_')}",
                 expected="32-bit little-endian Arm",
             )
         if header["e_type"] != "ET_EXEC":
@@ -100,6 +114,23 @@ class Image:
             for s in self._elf.iter_segments()
             if s["p_type"] == "PT_LOAD" and s["p_memsz"]
         )
+
+    @cached_property
+    def built_for(self) -> str | None:
+        """What the file's build attributes say it needs beyond a Cortex-M4 (Arm's ABI addenda, 3.3); None: nothing."""
+        section = self._elf.get_section_by_name(".ARM.attributes")
+        if section is None:
+            return None
+        tags: dict[str, int] = {}
+        with contextlib.suppress(*BROKEN):
+            for part in section.iter_subsections():
+                for scope in part.iter_subsubsections():
+                    tags |= {a.tag: a.value for a in scope.iter_attributes() if isinstance(a.value, int)}
+        if tags.get("TAG_CPU_ARCH", 0) > _ARMV7E_M:
+            return "Armv8-M or another architecture than Armv7E-M"
+        if tags.get("TAG_FP_ARCH", 0) and tags.get("TAG_ABI_HARDFP_USE", 0) != _SINGLE_ONLY:
+            return "an FPU with double precision"
+        return None
 
     @cached_property
     def vector_table(self) -> int | None:

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from dataclasses import dataclass, replace
 
 from ascmcu import boards
 from ascmcu.boards import Board, FlashCache
-from ascmcu.errors import InputError
+from ascmcu.errors import BoardError, InputError
 from ascmcu.sim.image import Image
 
 KIB = 1024
@@ -126,7 +127,6 @@ _MPS2 = Layout(
 )
 NAMED = {
     "stm32l4r5": _L4R5,
-    "nucleo-l4r5zi": replace(_L4R5, name="nucleo-l4r5zi"),
     "mps2-an386": _MPS2,
 }
 # Parts with RAM that is slower than the rest.
@@ -178,9 +178,11 @@ def named(name: str) -> Layout:
         InputError: neither.
     """
     if name in NAMED:
-        return NAMED[name]
+        return replace(NAMED[name], waits_from="assumed: the name of a part says no clock")
     if name.endswith(".toml") or name in boards.names():
         return of_board(boards.load(name))
+    with contextlib.suppress(BoardError):
+        return of_board(boards.load(name))  # another name of a board, or its chip's
     known = sorted([*NAMED, *boards.names()])
     near = difflib.get_close_matches(name, known, n=3)
     raise InputError(

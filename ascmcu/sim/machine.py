@@ -19,7 +19,7 @@ from ascmcu.sim.engine import NEVER, Engine
 from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
-from ascmcu.sim.stm32 import PACED, Usart, signature
+from ascmcu.sim.stm32 import PACED, Usart
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
 PRIVATE = (0xE000_0000, 0xE010_0000)
@@ -64,6 +64,7 @@ class Machine:
         self.end: End | None = None
         self.idle = ""
         self._interrupts = 0
+        self._woken = (0, 0)  # where a WFE last returned, and behind how many instructions
         self._slept_cycles = 0
         self._buffers: list[mmap.mmap] = []
         self._error: BaseException | None = None
@@ -140,7 +141,7 @@ class Machine:
             self.layout.family, self.nvic, self.engine.words, self.console, self.cpu
         )
         flash = next((r.size_bytes for r in self.layout.regions if not r.writable), 0)
-        devices += [*family, *signature(self.layout.family, flash)]
+        devices += [*family, *families.factory(self.layout.family, flash)]
         self.devices = devices
         self._pages: dict[int, Device] = {}
         for device in devices:
@@ -168,8 +169,7 @@ class Machine:
 
     def _register_ranges(self) -> tuple[tuple[int, int], ...]:
         """Address ranges that are not memory; whole pages."""
-        factory = signature(self.layout.family, 0)
-        pages = {device.base // _PAGE * _PAGE for device in factory}
+        pages = {device.base // _PAGE * _PAGE for device in families.factory(self.layout.family, 0)}
         return (PERIPHERALS, PRIVATE, *((page, page + _PAGE) for page in pages))
 
     def _hook(self) -> None:
@@ -621,6 +621,13 @@ class Machine:
             # Unicorn has no event register; WFE that returns at once is always allowed.
             self.pc = pc + 2
             return
+        if error.errno == const.UC_ERR_INSN_INVALID and self._half(pc - 2) == _WFE:
+            # Where it begins a block, Unicorn stops behind it. If nothing runs from there, that is what is invalid.
+            address, ran = self._woken
+            self._woken = pc, self.engine.instructions
+            if pc != address or self.engine.instructions > ran + 1:
+                self.pc = pc
+                return
         invalid, self._invalid = self._invalid, None
         if invalid is not None and error.errno != const.UC_ERR_INSN_INVALID:
             access, address, size = invalid
@@ -633,7 +640,13 @@ class Machine:
             action = kinds.get(access, "access to")
             raise self._fault(f"bus fault: {action} {address:#010x} ({size} bytes), where no memory is", pc)
         if error.errno == const.UC_ERR_INSN_INVALID:
-            raise self._fault(f"undefined instruction {code:04x} {self._half(pc + 2):04x}", pc)
+            beyond = self.image.built_for
+            hint = (
+                f"the file is built for {beyond}; build it with -mcpu=cortex-m4 -mfpu=fpv4-sp-d16"
+                if beyond
+                else None
+            )
+            raise self._fault(f"undefined instruction {code:04x} {self._half(pc + 2):04x}", pc, hint)
         raise self._fault(f"the emulator stopped: {error}", pc)
 
     def interrupt_number(self, exception: int) -> int:

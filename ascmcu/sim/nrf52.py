@@ -21,6 +21,17 @@ _INTEN, _INTENSET, _INTENCLR = 0x300, 0x304, 0x308
 _BAUDRATE = 0x524
 _CORE_PER_16_MHZ = 4
 _FIFO_BYTES = 4  # what the receiver holds while no transfer is started: 6.34.4
+_UART, _UARTE = 4, 8  # values of ENABLE: byte by byte, or by DMA
+_TXD, _TXDRDY = 0x51C, 0x11C
+# Factory data, 4.4: page and flash size, an identifier, the part; from the last two Nordic's start-up code tells part
+# and revision, whose errata it works around.
+_FICR = {
+    0x010: 4096, 0x014: 256, 0x060: 0x61736370, 0x064: 0x6D637531, 0x100: 0x52840, 0x104: 0x41414630, 0x108: 0x2004,
+    0x10C: 256, 0x110: 1024, 0x130: 8, 0x134: 5,
+}  # fmt: skip
+# User data, 4.5: the reset pin as on a development kit, and the NFC pins as GPIO: start-up code would write these, and
+# then reset.
+_UICR = {0x200: 18, 0x204: 18, 0x20C: 0xFFFFFFFE}
 
 
 class Clock(Rcc):
@@ -33,8 +44,18 @@ class Clock(Rcc):
         return 1
 
 
+class Factory(Registers):
+    """Words that were written before; the rest is erased flash."""
+
+    def read(self, offset: int, cycle: int) -> int:
+        return self.values.get(offset, 0xFFFFFFFF)
+
+
 class Uarte(Usart):
-    """UARTE, 6.34: bytes go to and come from RAM by themselves. Native code has no part in it."""
+    """UARTE, 6.34: bytes go to and come from RAM by themselves. Native code has no part in it.
+
+    As UART, 6.33, it sends byte by byte; receiving so is not modelled.
+    """
 
     def __init__(self, name: str, base: int, irq: int, chip: Chip, index: int, cpu: Cpu) -> None:
         self._queue = bytearray()
@@ -57,7 +78,7 @@ class Uarte(Usart):
         return FRAME_BITS * _CORE_PER_16_MHZ * max(1, round((1 << 32) / max(1, code)))
 
     def _configure(self) -> None:
-        enabled = int(self.values.get(0x500, 0) == 8)
+        enabled = int(self.values.get(0x500, 0) == _UARTE)
         self._set_line()
         self._set(w.LISTENS, enabled and self._started)
 
@@ -65,7 +86,7 @@ class Uarte(Usart):
         enabled = self.values.get(_INTEN, 0)
         level = any(
             enabled >> bit & 1 and self.values.get(event, 0)
-            for bit, event in ((4, _ENDRX), (8, _ENDTX), (9, _ERROR))
+            for bit, event in ((4, _ENDRX), (7, _TXDRDY), (8, _ENDTX), (9, _ERROR))
         )
         self._chip.nvic.set_line(self.exception, level)
 
@@ -88,7 +109,9 @@ class Uarte(Usart):
             hook.port_advance(self._words, self._at, cycle)
         if self._busy and not self.sending:
             self._busy = False
-            self.values[_ENDTX] = 1
+            self.values[_TXDRDY] = 1
+            if self.values.get(0x500, 0) == _UARTE:
+                self.values[_ENDTX] = 1
         self._update_line()
 
     _busy = False
@@ -127,7 +150,11 @@ class Uarte(Usart):
             self._armed = self._started = True
             self._at_memory, self._room = self.values.get(0x534, 0), self.values.get(0x538, 0)
             self._deliver()
-        elif offset == 0x008 and value & 1:
+        elif offset == _TXD and self.values.get(0x500, 0) == _UART:
+            self._queue.append(value & 0xFF)
+            self._busy = True
+            self._refill_sender(cycle)
+        elif offset == 0x008 and value & 1 and self.values.get(0x500, 0) == _UARTE:
             count = self.values.get(0x548, 0)
             self._queue += self._cpu.load(self.values.get(0x544, 0), count)
             self._busy = True
@@ -144,7 +171,7 @@ class Uarte(Usart):
 
 
 class Timer(Registers):
-    """TIMER, 6.30, as far as compare register 0 with its shortcut to CLEAR goes."""
+    """TIMER, 6.30: compare register 0 with its shortcut to CLEAR, and capturing what it has counted."""
 
     timed = True
 
@@ -154,6 +181,12 @@ class Timer(Registers):
         self._nvic = nvic
         self._due = NEVER
         self._running = False
+        self._counted, self._since = 0, 0  # core cycles up to the last start or stop, and when that was
+
+    def _count(self, cycle: int) -> int:
+        cycles = self._counted + (cycle - self._since if self._running else 0)
+        counter = cycles // _CORE_PER_16_MHZ >> (self.values.get(0x510, 4) & 15)
+        return counter & ((1 << (16, 8, 24, 32)[self.values.get(0x508, 0) & 3]) - 1)
 
     def _period_cycles(self) -> int:
         return (self.values.get(0x540, 0) << (self.values.get(0x510, 4) & 15)) * _CORE_PER_16_MHZ
@@ -176,11 +209,16 @@ class Timer(Registers):
     def write(self, offset: int, value: int, cycle: int) -> None:
         self.advance(cycle)
         if offset == 0x000 and value & 1:
+            self._since = self._since if self._running else cycle
             self._running = True
             self._due = cycle + self._period_cycles() if self._period_cycles() else NEVER
         elif offset == 0x004 and value & 1:
+            self._counted += cycle - self._since if self._running else 0
             self._running, self._due = False, NEVER
+        elif 0x040 <= offset < 0x058 and value & 1:
+            self.values[0x540 + offset - 0x040] = self._count(cycle)
         elif offset == 0x00C and value & 1:
+            self._counted, self._since = 0, cycle
             self._due = cycle + self._period_cycles() if self._running and self._period_cycles() else NEVER
         elif offset == _INTENSET:
             self.values[_INTEN] = self.values.get(_INTEN, 0) | value
@@ -191,6 +229,11 @@ class Timer(Registers):
         self.advance(cycle)
 
 
+def nrf52_factory() -> list[Device]:
+    """What lies in the part before a program comes."""
+    return [Factory("FICR", 0x10000000, 0x1000, _FICR), Factory("UICR", 0x10001000, 0x1000, _UICR)]
+
+
 def nrf52_devices(nvic: Nvic, words: np.ndarray, cpu: Cpu) -> tuple[list[Device], dict[int, Usart]]:
     """An nRF52840's devices."""
     clock = Clock()
@@ -198,9 +241,20 @@ def nrf52_devices(nvic: Nvic, words: np.ndarray, cpu: Cpu) -> tuple[list[Device]
     port = Uarte("UARTE0", 0x40002000, 2, chip, 0, cpu)
     devices: list[Device] = [
         clock,
-        Timer("TIMER0", 0x40008000, 8, nvic),
+        *(
+            Timer(f"TIMER{number}", base, irq, nvic)
+            for number, base, irq in (
+                (0, 0x40008000, 8),
+                (1, 0x40009000, 9),
+                (2, 0x4000A000, 10),
+                (3, 0x4001A000, 26),
+                (4, 0x4001B000, 27),
+            )
+        ),
         Following("NVMC", 0x4001E000, 0x1000, {0x400: 1}, ()),
         Registers("GPIO", 0x50000000, 0x1000),
+        Registers("TEMP", 0x4000C000, 0x1000),  # trim values: start-up code copies them from the factory's
+        Registers("CCM", 0x4000F000, 0x1000),
         port,
     ]
     return devices, {0: port}

@@ -13,7 +13,7 @@ from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout, guessed, named, with_wait_states
 from ascmcu.sim.machine import End, Machine
 
-DEFAULT_LIMIT_CYCLES = 1_000_000_000_000
+DEFAULT_LIMIT_CYCLES = 20_000_000_000  # two minutes at 168 MHz
 GRACE_CYCLES = 200_000_000  # for what a program still prints behind the measured stretch
 # A program that sleeps so much of so many such stretches, and says nothing, waits for what does not come.
 _ASLEEP, _WAITED = 0.99, 3
@@ -115,8 +115,9 @@ def finish(
         raise LimitError(
             "the program did not end",
             where=machine.image.place(machine.pc),
-            expected=f"an end within {limit_cycles} cycles",
-            found=f"{engine.cycles} cycles",
+            expected=f"an end within {limit_cycles:,} cycles",
+            found=f"{engine.cycles:,} cycles",
+            hint="allow more with --limit-cycles, or measure a stretch of it with --between",
         )
     began, ended = Mark(0, 0), Mark(engine.cycles, engine.instructions)
     if between is not None:

@@ -29,4 +29,5 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except BROKEN as error:
-        raise InputError("not a readable ELF file", where=str(path), found=why(error)) from error
+        hint = "the file is cut short; copy or build it again" if "past EOF" in str(error) else None
+        raise InputError("not a readable ELF file", where=str(path), found=why(error), hint=hint) from error

@@ -75,7 +75,7 @@ def assemble(folder: Path, body: str) -> Path:
     return link(folder, {"start.S": START, "body.S": "    .syntax unified\n    .thumb\n    .text\n" + body})
 
 
-def compile_c(folder: Path, code: str, *flags: str) -> Path:
+def compile_c(folder: Path, code: str, *flags: str, script: str = LINKER_SCRIPT) -> Path:
     """A program of C with a ``main``; its value is the exit code."""
     entry = """
     .syntax unified
@@ -110,7 +110,7 @@ reset:
     .pool
     .comm exit_block, 8, 4
 """
-    return link(folder, {"start.S": START, "entry.S": entry, "main.c": code}, *flags)
+    return link(folder, {"start.S": START, "entry.S": entry, "main.c": code}, *flags, script=script)
 
 
 def link(folder: Path, sources: dict[str, str], *flags: str, script: str = LINKER_SCRIPT) -> Path:
