@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import ARMAttributesSection, SymbolTableSection
 
 from ascmcu.errors import InputError
 from ascmcu.toolchain.elf import BROKEN, reading
@@ -119,7 +119,7 @@ class Image:
     def built_for(self) -> str | None:
         """What the file's build attributes say it needs beyond a Cortex-M4 (Arm's ABI addenda, 3.3); None: nothing."""
         section = self._elf.get_section_by_name(".ARM.attributes")
-        if section is None:
+        if not isinstance(section, ARMAttributesSection):
             return None
         tags: dict[str, int] = {}
         with contextlib.suppress(*BROKEN):
