@@ -11,6 +11,8 @@ import difflib
 import json
 import re
 import tempfile
+import xml.etree.ElementTree
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,15 +140,109 @@ def find(name: str, index: dict[str, Any]) -> Part:
     return _part(key, index[key])
 
 
-def _part(name: str, raw: dict[str, Any]) -> Part:
+def family_of(name: str) -> str:
+    """The family of a part's name.
+
+    Raises:
+        BoardError: no firmware here is for it; says what it would take.
+    """
     family = next((f for pattern, f in _FAMILIES.items() if re.fullmatch(pattern, name, re.IGNORECASE)), None)
-    core = raw["processors"][0] if raw.get("processors") else {}
     if family is None:
         raise BoardError(
             "no firmware for this part's family",
             found=name,
             expected=", ".join(sorted(set(_FAMILIES.values()))),
+            hint="a new family takes clock and serial port in C, about 250 lines, and an entry in a table: "
+            "docs/add-a-board.md; --format library needs no board",
         )
+    return family
+
+
+def told(name: str, flash_bytes: int, ram_bytes: int) -> Part:
+    """A part whose memories the user says, at the family's usual addresses.
+
+    Raises:
+        BoardError: no firmware here is for its family.
+    """
+    family = family_of(name)
+    flash_at, ram_at = (0x0800_0000 if family.startswith("stm32") else 0, 0x2000_0000)
+    memories = (
+        PartMemory("flash", "flash", flash_at, flash_bytes),
+        PartMemory("sram", "ram", ram_at, ram_bytes),
+    )
+    return Part(name, family, "cortex-m4f", memories, (), "what was answered")
+
+
+def read_pack(path: Path, name: str) -> Part:
+    """A part of a pack on disk: a ``.pack``, or its ``.pdsc`` alone.
+
+    Raises:
+        InputError: the file is no pack.
+        BoardError: it has no such part, or one that no firmware here is for.
+    """
+    try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                inner = next((n for n in archive.namelist() if n.endswith(".pdsc") and "/" not in n), None)
+                if inner is None:
+                    raise InputError(
+                        "the archive is no CMSIS pack", where=str(path), expected="a .pdsc in it"
+                    )
+                text = archive.read(inner)
+        else:
+            text = path.read_bytes()
+        root = xml.etree.ElementTree.fromstring(text)
+    except (OSError, xml.etree.ElementTree.ParseError) as error:
+        raise InputError("not a CMSIS pack", where=str(path), found=str(error)) from error
+    return find(name, _index(root))
+
+
+def _index(root: xml.etree.ElementTree.Element) -> dict[str, Any]:
+    """The devices of a description, as cmsis-pack-manager lists them."""
+    release = root.find("releases/release")
+    origin = {
+        "vendor": root.findtext("vendor", ""),
+        "pack": root.findtext("name", ""),
+        "version": "" if release is None else release.get("version", ""),
+    }
+    found: dict[str, Any] = {}
+    for family in root.iterfind("devices/family"):
+        for sub in (family, *family.iterfind("subFamily")):
+            for device in sub.iterfind("device"):
+                for variant in (device, *device.iterfind("variant")):
+                    chain = [family] if sub is family else [family, sub]
+                    chain += [device] if variant is device else [device, variant]
+                    name = variant.get("Dname") or variant.get("Dvariant") or ""
+                    found[name] = {**_device(chain), "from_pack": origin}
+    return found
+
+
+def _device(chain: list[xml.etree.ElementTree.Element]) -> dict[str, Any]:
+    """What a device and what it is part of say: the inner ones add and replace."""
+    core: dict[str, str] = {}
+    memories: dict[str, Any] = {}
+    algorithms: list[dict[str, str]] = []
+    for element in chain:
+        for processor in element.iterfind("processor"):
+            core |= processor.attrib
+        for memory in element.iterfind("memory"):
+            name = memory.get("id") or memory.get("name") or ""
+            access = memory.get("access") or ("rx" if name.startswith("IROM") else "rwx")
+            memories[name] = {
+                "access": {"read": "r" in access, "write": "w" in access, "execute": "x" in access},
+                "start": int(memory.get("start", "0"), 0),
+                "size": int(memory.get("size", "0"), 0),
+            }
+        algorithms += [{"file_name": a.get("name", "")} for a in element.iterfind("algorithm")]
+    fpu = core.get("Dfpu", "0")
+    single = fpu in ("1", "SP_FPU", "FPU")
+    kind = {"core": core.get("Dcore", "").replace("-", ""), "fpu": "SP" if single else None}
+    return {"processors": [kind], "memories": memories, "algorithms": algorithms}
+
+
+def _part(name: str, raw: dict[str, Any]) -> Part:
+    family = family_of(name)
+    core = raw["processors"][0] if raw.get("processors") else {}
     if core.get("core") != "CortexM4" or core.get("fpu") in (None, "None"):
         raise BoardError(
             "not a Cortex-M4 with a floating-point unit",

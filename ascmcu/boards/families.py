@@ -34,6 +34,17 @@ class Family:
     pins: str
     config_at: int = 0
 
+    def port(self, name: str) -> int:
+        """The number of the port that the manual calls so.
+
+        Raises:
+            ValueError: there is none.
+        """
+        for number, port in self.ports.items():
+            if port.name.casefold() == name.strip().casefold():
+                return number
+        raise ValueError(name)
+
     def pin(self, text: str) -> tuple[int, int]:
         """Port and pin number of a pin as the manual writes it.
 

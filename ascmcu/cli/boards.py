@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ascmcu.cli import names
+from ascmcu.cli.numbers import Bytes, Megahertz
 
 
 @click.group("boards")
@@ -94,19 +96,89 @@ def show_board(name: str, as_json: bool) -> None:
 )  # fmt: skip
 @click.option("--index", "source", default=None, help="URL of an index of CMSIS packs, or an index.json.")
 @click.option("--update", is_flag=True, help="Download the index again.")
-def new_board(part: str, name: str | None, folder: Path, source: str | None, update: bool) -> None:
-    """Write a board description for PART (such as STM32F407VGTx) from its vendor's CMSIS pack."""
+@click.option(
+    "--pack", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=None,
+    help="Read a CMSIS pack on disk (.pack or .pdsc) instead.",
+)  # fmt: skip
+@click.option("--ask", is_flag=True, help="Use no pack: ask for what the options below do not say.")
+@click.option("--flash", "flash_bytes", type=Bytes(), default=None, help="Size of the flash, such as 512k.")
+@click.option("--ram", "ram_bytes", type=Bytes(), default=None, help="Size of the RAM, such as 128k.")
+@click.option(
+    "--crystal", type=Megahertz(), default=None, help="Crystal in MHz; 0 for the chip's own oscillator."
+)
+@click.option("--clock", type=Megahertz(), default=None, help="Clock of the core in MHz.")
+@click.option("--port", default=None, help="Serial port, such as USART1.")
+@click.option("--tx", default=None, help="Its pin for sending.")
+@click.option("--rx", default=None, help="Its pin for receiving.")
+@click.option("--alternate", type=click.IntRange(0, 15), default=None, help="Function number of both pins.")
+def new_board(
+    part: str, name: str | None, folder: Path, source: str | None, update: bool, pack: Path | None, ask: bool,
+    flash_bytes: int | None, ram_bytes: int | None, crystal: int | None, clock: int | None, port: str | None,
+    tx: str | None, rx: str | None, alternate: int | None,
+) -> None:  # fmt: skip
+    """Write a board description for PART, such as STM32F407VGTx.
+
+    Memories come from its vendor's CMSIS pack, or from --flash and --ram. Needs a PART of a known family.
+    """
     from ascmcu import boards, packs
     from ascmcu.codegen import new_board as descriptions
+    from ascmcu.codegen.new_board import Answers
+    from ascmcu.errors import InputError
 
-    found = packs.find(part, packs.load_index(source, update=update))
+    answers = Answers(crystal, clock, port, tx, rx, alternate)
+    if pack is not None:
+        found = packs.read_pack(pack, part)
+    elif ask or flash_bytes is not None or ram_bytes is not None:
+        base = descriptions.nearest(packs.told(part, 0, 0))
+        if ask:
+            flash_bytes, ram_bytes, answers = _asked(base, flash_bytes, ram_bytes, answers)
+        if flash_bytes is None or ram_bytes is None:
+            raise InputError(
+                "a board without a pack needs both sizes",
+                expected="--flash and --ram",
+                hint="or --ask, which asks",
+            )
+        found = packs.told(part, flash_bytes, ram_bytes)
+    else:
+        found = packs.find(part, packs.load_index(source, update=update))
     base = descriptions.nearest(found)
-    paths = descriptions.write(found, name or found.name.lower(), folder)
+    paths = descriptions.write(found, name or found.name.lower(), folder, answers)
     board = boards.load(str(paths[0]))
     for path in paths:
         click.echo(f"written: {path}")
     for memory in board.chip.memory:
         click.echo(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
-    click.echo(f"  flash algorithms: {', '.join(found.algorithms) or 'none'} ({found.pack})")
-    click.echo(f"  to be checked: clock and pins, taken from {base.name}")
+    if found.algorithms:
+        click.echo(f"  flash algorithms: {', '.join(found.algorithms)} ({found.pack})")
+    said = answers != Answers()
+    click.echo(
+        f"  {board.clock.sysclk_hz / 1e6:g} MHz from {board.clock.source}, {board.clock.wait_states} wait states; "
+        f"{board.port_name} on {board.serial.tx}, {board.serial.rx} at {board.serial.baud} baud"
+    )
+    click.echo(
+        f"  to be checked: {'what you did not say' if said else 'clock and pins'}, taken from {base.name}"
+    )
     click.echo(f"next: ascmcu export MODEL.tflite --board {paths[0]}")
+
+
+def _asked(base: Any, flash_bytes: int | None, ram_bytes: int | None, answers: Any) -> tuple[int, int, Any]:
+    """Ask for what the options do not say; Enter takes the value of the most similar board."""
+    from ascmcu.codegen.new_board import Answers
+
+    def of(given: Any, question: str, default: Any, kind: Any = str) -> Any:
+        return click.prompt(question, default=default, type=kind) if given is None else given
+
+    clock, serial = base.clock, base.serial
+    source = clock.source_hz / 1e6 if clock.source != "hsi" else 0
+    return (
+        of(flash_bytes, "size of the flash", f"{base.flash.size_bytes // 1024}k", Bytes()),
+        of(ram_bytes, "size of the RAM", f"{base.ram.size_bytes // 1024}k", Bytes()),
+        Answers(
+            of(answers.crystal_hz, "crystal in MHz, 0 for none", f"{source:g}", Megahertz()),
+            of(answers.sysclk_hz, "clock of the core in MHz", f"{clock.sysclk_hz / 1e6:g}", Megahertz()),
+            of(answers.port, "serial port", base.port_name),
+            of(answers.tx, "its pin for sending", serial.tx),
+            of(answers.rx, "its pin for receiving", serial.rx),
+            of(answers.alternate, "function number of both pins", serial.alternate, int),
+        ),
+    )

@@ -74,3 +74,25 @@ class Seconds(click.FloatRange):
         if seconds <= 0:
             self.fail(f"{value!r} is no duration, such as 1s or 250ms", param, ctx)
         return seconds
+
+
+class Megahertz(click.IntRange):
+    """A frequency in MHz, as a number of hertz: ``25`` or ``32.768e-3``."""
+
+    name = "megahertz"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The frequency in hertz.
+
+        Raises:
+            click.BadParameter: none, or one that no microcontroller has.
+        """
+        if isinstance(value, int):
+            return value
+        try:
+            hertz = round(float(str(value)) * 1e6)
+        except (ValueError, OverflowError):
+            hertz = -1
+        if not 0 <= hertz <= 1_000_000_000:
+            self.fail(f"{value!r} is no frequency in MHz, such as 25", param, ctx)
+        return hertz

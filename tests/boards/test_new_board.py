@@ -8,15 +8,17 @@ import http.server
 import json
 import shutil
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 
 from ascmcu import boards, packs
+from ascmcu.boards import solving
 from ascmcu.cli import cli
-from ascmcu.errors import BoardError, InputError, ToolError
+from ascmcu.errors import AscmcuError, BoardError, InputError, ToolError
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import mixer_target
 
@@ -145,3 +147,90 @@ def test_what_cannot_be_is_said(server: str, tmp_path: Path) -> None:
     (tmp_path / "x.json").write_text("[]")
     with pytest.raises(InputError, match="not an index"):
         packs.load_index(str(tmp_path / "x.json"))
+
+
+def _new(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["boards", "new", *arguments])
+
+
+def test_a_pack_on_disk_gives_what_the_index_gives(server: str, tmp_path: Path) -> None:
+    """Its description alone, or in its archive; cmsis-pack-manager reads the same."""
+    index = packs.load_index(server)
+    for name, pack in (("STM32F407VGTx", "STM32F4xx_DFP"), ("STM32L412KBUx", "STM32L4xx_DFP")):
+        description = tmp_path / "served" / f"Keil.{pack}.pdsc"
+        archive = tmp_path / f"Keil.{pack}.pack"
+        with zipfile.ZipFile(archive, "w") as made:
+            made.write(description, description.name)
+        expected = packs.find(name, index)
+        for path in (description, archive):
+            found = packs.read_pack(path, name)
+            assert (found.memories, found.algorithms, found.pack) == (
+                expected.memories, expected.algorithms, expected.pack,
+            )  # fmt: skip
+    with pytest.raises(BoardError, match="not a Cortex-M4"):
+        packs.read_pack(tmp_path / "Keil.STM32L4xx_DFP.pack", "STM32L496XXTx")
+    (tmp_path / "x.pack").write_text("no pack")
+    with pytest.raises(InputError, match="not a CMSIS pack"):
+        packs.read_pack(tmp_path / "x.pack", "STM32F407VGTx")
+
+
+SIZES = ("--flash", "512k", "--ram", "128k")
+PILL = (*SIZES, "--crystal", "25", "--clock", "100", "--port", "USART1", "--tx", "PA9", "--rx", "PA10")
+
+
+def test_answers_alone_make_a_board(tmp_path: Path) -> None:
+    done = _new("STM32F411CEUx", "--name", "mine", "-o", str(tmp_path), *PILL)
+    assert done.exit_code == 0, done.output
+    board, ours = boards.load(str(tmp_path / "mine.toml")), boards.load("blackpill-f411")
+    assert (board.clock.source, board.clock.source_hz) == ("hse-crystal", 25_000_000)
+    assert (board.clock.sysclk_hz, board.clock.wait_states) == (100_000_000, 3)
+    assert (board.flash.size_bytes, board.ram.size_bytes) == (ours.flash.size_bytes, ours.ram.size_bytes)
+    assert board.chip.flash_cache == ours.chip.flash_cache
+    # A second board with the same chip finds its description there.
+    again = _new("STM32F411CEUx", "--name", "other", "-o", str(tmp_path), *SIZES)
+    assert again.exit_code == 0 and (tmp_path / "other.toml").is_file()
+
+
+def test_questions_take_what_is_typed_and_else_the_nearest_board(tmp_path: Path) -> None:
+    typed = "\n\n8\n96\nUSART6\nPA11\nPA12\n8\n"
+    arguments = ["boards", "new", "STM32F411CEUx", "--ask", "--name", "asked", "-o", str(tmp_path)]
+    done = CliRunner().invoke(cli, arguments, input=typed)
+    assert done.exit_code == 0, done.output
+    board = boards.load(str(tmp_path / "asked.toml"))
+    assert (board.clock.source_hz, board.clock.sysclk_hz, board.port_name) == (
+        8_000_000,
+        96_000_000,
+        "USART6",
+    )
+    assert (board.serial.tx, board.serial.alternate) == ("PA11", 8)
+    assert board.flash.size_bytes == 512 << 10
+
+
+@pytest.mark.parametrize(
+    ("part", "more", "says"),
+    [
+        ("LPC1768", SIZES, "no firmware for this part's family"),
+        ("STM32F411CEUx", SIZES[:2], "needs both sizes"),
+        ("STM32F411CEUx", (*SIZES, "--clock", "120"), "does not run as fast"),
+        ("STM32F411CEUx", (*SIZES, "--crystal", "25", "--clock", "99.997"), "no factors of the PLL"),
+        ("STM32F411CEUx", (*SIZES, "--port", "UART9"), "no such port"),
+        ("STM32F411CEUx", (*SIZES, "--tx", "A9", "--rx", "PA10"), "not a pin"),
+    ],
+)
+def test_an_answer_that_cannot_be_is_refused(
+    part: str, more: tuple[str, ...], says: str, tmp_path: Path
+) -> None:
+    done = _new(part, "--name", "x", "-o", str(tmp_path), *more)
+    assert isinstance(done.exception, AscmcuError) and says in str(done.exception)
+    assert not list(tmp_path.rglob("*.toml"))
+    if part == "LPC1768":
+        assert "docs/add-a-board.md" in str(done.exception)
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_every_board_of_ours_could_have_been_answered(name: str) -> None:
+    """Its clock is one that its oscillator gives, and its wait states are those that follow."""
+    board = boards.load(name)
+    tree = solving.tree(board.chip, board.clock.source_hz, board.clock.sysclk_hz, board.supply_mv)
+    assert (tree.wait_states, tree.over_drive) == (board.clock.wait_states, board.clock.over_drive)
+    assert board.clock.source_hz * tree.pll.n == board.clock.sysclk_hz * tree.pll.m * tree.pll.p

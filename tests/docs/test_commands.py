@@ -6,6 +6,7 @@ What a test cannot do is replaced, in one table with its reason; nothing else is
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -198,6 +199,16 @@ def test_the_three_jobs(tools: dict[str, str], recordings: Path, tmp_path: Path)
     for line, status in (("ascmcu try after.tflite -o build-larger --no-open", 0), (compare, 1)):
         done = subprocess.run(["bash", "-c", line], cwd=tmp_path, env=tools, capture_output=True, text=True)
         assert done.returncode == status, f"{line}: an exceeded budget fails a CI\n{done.stdout}{done.stderr}"
+
+
+def test_a_blackpill_from_nothing(tools: dict[str, str], tmp_path: Path) -> None:
+    """Five commands, without a network: the pack index of a proxy that refuses is never asked."""
+    _own_model(tmp_path)
+    offline = {**tools, "HTTPS_PROXY": "http://127.0.0.1:9", "HTTP_PROXY": "http://127.0.0.1:9"}
+    ran = _run(ROOT / "docs" / "blackpill.md", tmp_path, offline)
+    assert len(ran) == 5 and all(line.startswith("ascmcu ") for line in ran)
+    result = json.loads((tmp_path / "build" / "bench-sim.json").read_text())
+    assert result["board"] == "my-pill" and result["clock_hz"] == 100_000_000 and result["wait_states"] == 3
 
 
 @pytest.mark.parametrize("page", ["from-tflm.md", "from-st-edge-ai.md"])
