@@ -54,7 +54,8 @@ class Taps:
     def name(self) -> str:
         """Its part of a kernel's name (docs/kernels.md, Names)."""
         rest = f"_{self.rest}" if self.rest else ""
-        return f"{self.unroll}x{self.turns}{rest}_x{self.pixel_bytes}"
+        apart = f"_x{self.pixel_bytes}" if self.pixel_bytes else ""
+        return f"{self.unroll}x{self.turns}{rest}{apart}"
 
 
 @dataclass(frozen=True)
