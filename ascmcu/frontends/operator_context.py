@@ -78,10 +78,15 @@ class OperatorContext:
             raise self.damage("input is missing")
         return tensor
 
+    def known(self, index: int) -> Array | None:
+        """The value of an input that is known while importing."""
+        tensor = self.inputs[index] if index < len(self.inputs) else None
+        return None if tensor is None else self._graph.fold(tensor)
+
     def const(self, index: int) -> Array:
         """The value of a constant input."""
         tensor = self.inputs[index] if index < len(self.inputs) else None
-        value = None if tensor is None else self._graph.fold(tensor)
+        value = self.known(index)
         if value is None:
             raise self.error(
                 "operand must be constant", tensor, expected="a constant", found="a computed tensor"

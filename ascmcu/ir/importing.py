@@ -40,6 +40,9 @@ class ImportContext(Protocol):
             ModelError: it is.
         """
 
+    def known(self, index: int) -> Array | None:
+        """The value of input ``index``, ``None`` where it is absent or computed at run time."""
+
     def const(self, index: int) -> Array:
         """The value of input ``index``, which must be constant.
 

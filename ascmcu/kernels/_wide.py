@@ -7,6 +7,7 @@ import numpy as np
 
 from ascmcu.ir.types import Array
 from ascmcu.kernels._quads import QUAD, interleaved
+from ascmcu.ops._fixed import I64
 from ascmcu.ops._wide import WideRequantization
 
 # Output channels whose sums run side by side, so that an input is loaded once for all.
@@ -31,10 +32,16 @@ class InQuads:
         return self.quads * QUAD
 
 
+def bounds(vectors: Array, bias: Array) -> tuple[I64, I64]:
+    """Lowest and highest sum of each channel of (channels, taps) weights with int16 inputs, bias included."""
+    reach = np.abs(vectors.astype(np.int64)).sum(axis=1) * _LARGEST
+    return bias - reach, bias + reach
+
+
 def fits_32_bits(vectors: Array, bias: Array) -> bool:
     """Whether no sum of (channels, taps) weights with int16 inputs leaves 32 bits, bias included."""
-    sums = np.abs(vectors.astype(np.int64)).sum(axis=1) * _LARGEST + np.abs(bias.astype(np.int64))
-    return bool(sums.max(initial=0) <= _MOST_SUM)
+    low, high = bounds(vectors, bias)
+    return bool(low.min(initial=0) >= -_MOST_SUM and high.max(initial=0) <= _MOST_SUM)
 
 
 def grouped(vectors: Array) -> Array:
@@ -45,6 +52,18 @@ def grouped(vectors: Array) -> Array:
     filled[:channels] = vectors
     ordered = filled.reshape(groups, GROUP, taps).transpose(1, 0, 2).reshape(-1, taps)
     return interleaved(np.ascontiguousarray(ordered), GROUP)
+
+
+def in_pairs(vectors: Array, group: int) -> Array:
+    """(channels, taps) as words, (groups, words): group by group of channels, by pairs of taps; two channels' weights
+    of two taps make a word, tap by tap. What fills is zero."""
+    channels, taps = vectors.shape
+    groups, pairs = -(-channels // group), -(-taps // 2)
+    filled = np.zeros((groups * group, 2 * pairs), np.int8)
+    filled[:channels, :taps] = vectors
+    ordered = filled.reshape(groups, group // 2, 2, pairs, 2).transpose(0, 3, 1, 4, 2)
+    words: Array = np.ascontiguousarray(ordered).reshape(-1, 4).view("<i4").astype(np.int32)
+    return words.reshape(groups, -1)
 
 
 def scales(requant: WideRequantization) -> tuple[tuple[str, Array], ...]:

@@ -65,7 +65,9 @@ class TransposeConv(Op):
         bias = ctx.inputs[3] if len(ctx.inputs) > 3 else None
         if len(weights.shape) != 4 or len(x.shape) != 4:
             raise ctx.error("input and weights must have four dimensions", x)
-        shape = tuple(int(d) for d in ctx.const(0).reshape(-1))
+        told = ctx.known(0)
+        # Where the shape is an input of the network, the file's own statement of the output holds.
+        shape = output.shape if told is None else tuple(int(d) for d in told.reshape(-1))
         if len(shape) != 4 or shape[0] != x.shape[0] or shape[3] != weights.shape[0]:
             raise ctx.error("the stated output does not fit the weights", output, found=shape)
         if weights.shape[3] != x.shape[3]:

@@ -95,6 +95,14 @@ static inline int32_t scale_once_i64(int64_t acc, double scale)
     return round_once((double)acc * scale);
 }
 
+/* acc times a scale's 62 bits (`lower` is signed), 2^(32 + shift) times as large, rounded once: export proved that this gives
+ * round(acc * scale) in double precision for every accumulator that can occur. shift is 1 ... 30. */
+static inline int32_t scale_by_62_bits(int32_t acc, int32_t upper, int32_t lower, int32_t shift)
+{
+    const int64_t product = (int64_t)acc * upper + (((int64_t)acc * lower) >> 32);
+    return ((int32_t)(product >> 32) + ((int32_t)1 << (shift - 1))) >> shift;
+}
+
 /* MultiplyByQuantizedMultiplier of a 64-bit accumulator: `reduced` is the upper half of the mantissa, right is 1 ... 62. */
 static inline int32_t multiply_by_reduced_multiplier(int64_t acc, int32_t reduced, int32_t right)
 {

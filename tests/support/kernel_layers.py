@@ -279,8 +279,10 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "svdf_time": _recurrent("SVDF", real=False),
     "wide_binary": _of("ADD", "SUB", "MUL", draw=lambda rng, op: _pair(rng, op, WIDE)),
     "wide_conv2d": _conv(WIDE),
+    "wide_conv2d_pairs": _conv(WIDE),
     "wide_conv2d_portable": _conv(WIDE),
     "wide_dense": _dense(WIDE),
+    "wide_dense_eights": _dense(WIDE),
     "wide_function": _of("LOGISTIC", "TANH", draw=lambda rng, op: _like(rng, op, WIDE, _UNIT)),
     "wide_softmax": _softmax(WIDE, scale=2.0**-15),
 }
