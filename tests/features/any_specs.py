@@ -11,6 +11,7 @@ import numpy as np
 from ascmcu.benchmark import parity
 from ascmcu.errors import FeatureError
 from ascmcu.features import extract
+from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import FeatureSpec
 from tests.features.signals import any_spec, fitted, noise
 
@@ -61,9 +62,9 @@ def compared(spec: FeatureSpec) -> Found:
     return against(spec, spec)
 
 
-def against(device: FeatureSpec, definition: FeatureSpec) -> Found:
-    """The same, where the C may be another specification's."""
-    pcm = noise(definition)
+def against(device: FeatureSpec, definition: FeatureSpec, pcm: Pcm | None = None) -> Found:
+    """The same, where the C may be another specification's, and the signal another one."""
+    pcm = noise(definition) if pcm is None else pcm
     wanted = extract.extract(pcm, definition)
     q = parity.quantization_for([wanted])
     found = parity.NativeFrontend(device, scale=q.scale, zero_point=q.zero_point, dtype=q.dtype).rows(pcm)
