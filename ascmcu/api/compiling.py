@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Literal
 
 from ascmcu import passes
+from ascmcu.codegen.frontend import frontend_cost
 from ascmcu.data import model_kinds, model_labels
 from ascmcu.errors import FeatureError, ModelError
 from ascmcu.features import spec as feature_specs
-from ascmcu.features import wakeword
+from ascmcu.features import streaming, wakeword
 from ascmcu.features.pcmspec import PcmSpec
-from ascmcu.features.spec import Spec
+from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.features.wakeword import Detection
 from ascmcu.frontends import paired_states, tflite
 from ascmcu.ir.graph import Graph
@@ -124,7 +125,20 @@ def compile_model(
         )
     spec = _in_rows(spec, compiled)
     _check_features(compiled, spec)
-    return dataclasses.replace(compiled, features=spec)
+    return dataclasses.replace(compiled, features=spec, notices=(*compiled.notices, *_holding_the_clip(spec)))
+
+
+def _holding_the_clip(spec: Spec) -> tuple[str, ...]:
+    """What features cost that need the clip's last sample for their first row."""
+    fields = streaming.changes(spec)
+    if not fields or not isinstance(spec, FeatureSpec):
+        return ()
+    held = f"the features hold the clip ({', '.join(fields)}): {frontend_cost(spec).ram_bytes:,} bytes of RAM"
+    streamed = streaming.counterpart(spec)
+    if streamed is None:
+        return (held,)
+    others = ", ".join(f'{name} = "{value}"' for name, value in fields.items())
+    return (f"{held}; a network trained with {others} would need {frontend_cost(streamed).ram_bytes:,}",)
 
 
 def _in_rows(spec: Spec, compiled: Compiled) -> Spec:

@@ -153,8 +153,16 @@ def check(
     if model is not None:
         context.exit(0 if _check_model(model, files, as_json) else 1)
     from ascmcu.benchmark import parity
+    from ascmcu.errors import FeatureError
     from ascmcu.features import extract
 
+    for name in names:
+        if Path(name).is_dir() or Path(name).suffix == ".tflite":
+            raise FeatureError(
+                "a model is no feature specification",
+                where=name,
+                hint=f"check the one inside it: ascmcu features check --model {_model_in(Path(name))} --data {data}",
+            )
     wanted = specs.names() if "all" in names else names
     reports: dict[str, parity.Parity] = {}
     exact: dict[str, parity.Equality] = {}
@@ -226,6 +234,11 @@ def fit(
     context.exit(
         0 if own.fit(reference, _recordings(data, split, None), rate_hz, duration_s, output, as_json) else 1
     )
+
+
+def _model_in(path: Path) -> Path:
+    """A run's folder stands for the model in it."""
+    return path / "model.tflite" if path.is_dir() else path
 
 
 def _print(name: str, report: object, first: bool) -> None:

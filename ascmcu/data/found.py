@@ -43,7 +43,8 @@ KINDS = {
     "too_short": Kind("refused", "shorter than 10 ms"),
     "not_finite": Kind("refused", "with NaN or infinite samples"),
     "integer_scaled": Kind("refused", "with float samples that are not scaled to ±1"),
-    "too_many_channels": Kind("refused", "with more channels than a stereo front end can take"),
+    "too_many_channels": Kind("refused", "with more channels than the front end takes"),
+    "too_few_channels": Kind("refused", "with fewer channels than the front end has microphones"),
     "too_long": Kind("refused", "longer than the clip (--long error)"),
     "truncated": Kind("fault", "truncated: fewer samples than the header states"),
     "cancels": Kind("fault", "whose channels cancel each other when mixed"),
@@ -207,7 +208,8 @@ def in_clip(found: Found, spec: ClipSpec, long: Long = "first") -> tuple[Finding
         kind = "mixed" if spec.audio_channels == 1 else "too_many_channels"
         findings.append(Finding(kind, f"{found.channels} for {spec.audio_channels}"))
     elif found.channels < spec.audio_channels:
-        findings.append(Finding("doubled"))
+        of_microphones = Finding("too_few_channels", f"{found.channels} for {spec.audio_channels}")
+        findings.append(Finding("doubled") if spec.audio_channels == 2 else of_microphones)
     if found.rate_hz != spec.sample_rate_hz:
         rates = f"{found.rate_hz} Hz for {spec.sample_rate_hz} Hz"
         findings.append(Finding("upsampled" if found.rate_hz < spec.sample_rate_hz else "resampled", rates))

@@ -19,7 +19,7 @@ class ClipSpec:
     Attributes:
         sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
-        channels: how the audio's channels are heard.
+        channels: how the audio's channels are heard; a number is that of microphones, each on its own.
         resampler: how a host brings recordings to ``sample_rate_hz``: soxr with a quality, or as ``torchaudio`` does.
         layout: the network's input is (1, time, mel, channel) or (1, mel, time, channel).
         continues: a clip is a step of a network with states, and the next one goes on where it ended: the front end
@@ -36,7 +36,7 @@ class ClipSpec:
     @property
     def audio_channels(self) -> int:
         """Interleaved channels of the PCM."""
-        return 1 if self.channels == "mono" else 2
+        return {"mono": 1, "stereo": 2, "mid_side": 2}.get(self.channels) or int(self.channels)
 
     @property
     def hop_length(self) -> int:

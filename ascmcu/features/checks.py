@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from ascmcu.features.spec import FeatureSpec
 
 CHOICES: dict[str, tuple[Any, ...]] = {
-    "channels": ("mono", "stereo", "mid_side"),
+    "channels": ("mono", "stereo", "mid_side", "3", "4", "5", "6", "7", "8"),
     "resampler": ("soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"),
     "amplitude": ("full_scale", "int16", "clip_max"),
     "pre_emphasis_scope": ("clip", "frame"),

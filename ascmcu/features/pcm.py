@@ -25,7 +25,7 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: ClipSpec) -> Pcm:
 
     Returns:
         int16 (samples, ``spec.audio_channels``). A mono front end takes the mean of all channels; a
-        two-channel one hears a mono recording on both.
+        two-channel one hears a mono recording on both; one of more channels takes as many.
 
     Raises:
         FeatureError: samples that are no audio.
@@ -43,11 +43,13 @@ def to_pcm(samples: npt.NDArray[Any], rate_hz: int, spec: ClipSpec) -> Pcm:
     audio = audio[:, None] if audio.ndim == 1 else audio
     if spec.audio_channels == 1:
         audio = audio.mean(axis=1, keepdims=True)
-    elif audio.shape[1] == 1:
+    elif audio.shape[1] == 1 and spec.audio_channels == 2:
         audio = np.repeat(audio, 2, axis=1)
-    elif audio.shape[1] != 2:
+    elif audio.shape[1] != spec.audio_channels:
         raise FeatureError(
-            "a stereo front end takes one or two channels", expected="1 or 2", found=audio.shape[1]
+            "the recording has another number of channels than the front end",
+            expected="1 or 2" if spec.audio_channels == 2 else spec.audio_channels,
+            found=audio.shape[1],
         )
     audio = resample(audio, rate_hz, spec.sample_rate_hz, spec.resampler)
     scaled = np.rint(audio * 32768)

@@ -20,7 +20,7 @@ class PcmSpec(ClipSpec):
     Fields:
         frontend: always ``pcm``; it tells this specification from others.
         sample_rate_hz, clip_samples, resampler: as in ``FeatureSpec``.
-        channels: ``mono``, or ``stereo`` (left, right).
+        channels: ``mono``, ``stereo`` (left, right), or ``3`` to ``8`` microphones.
         amplitude: full scale is 1 (``full_scale``), or the samples count as they are, ±32768 (``int16``).
         rows: the clip is cut into so many rows; a network along time takes a sample (or a few) per row. ``export``
             sets it to the rows that the network takes.
@@ -30,7 +30,7 @@ class PcmSpec(ClipSpec):
     sample_rate_hz: Annotated[int, Range(4000, 96000)] = 16000
     clip_samples: Annotated[int, Range(1, 2**31 - 1)] = 16000
     resampler: Literal["soxr_qq", "soxr_lq", "soxr_mq", "soxr_hq", "soxr_vhq", "torchaudio"] = "soxr_hq"
-    channels: Literal["mono", "stereo"] = "mono"
+    channels: Literal["mono", "stereo", "3", "4", "5", "6", "7", "8"] = "mono"
     amplitude: Literal["full_scale", "int16"] = "full_scale"
     rows: Annotated[int, Range(1, 2**31 - 1)] = 1
 

@@ -34,7 +34,8 @@ class FeatureSpec(ClipSpec):
     Fields, in the order of the stages:
         sample_rate_hz: the rate the front end works at; recordings of another rate are resampled to it.
         clip_samples: sample frames of one clip at ``sample_rate_hz``.
-        channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2).
+        channels: ``mono`` | ``stereo`` (left, right) | ``mid_side`` ((l + r) / 2, (l - r) / 2), or ``3`` to ``8``:
+            so many microphones, in the order of the recording's channels.
         resampler: how a host brings recordings to ``sample_rate_hz``: soxr with a quality, or as ``torchaudio`` does.
         amplitude: samples of ``full_scale`` are 1; or they count as they are, ±32768 (``int16``, Kaldi); or the largest
             sample of the clip is 1 (``clip_max``, TensorFlow's speech_commands and MLPerf). A clip without a positive

@@ -30,7 +30,14 @@
 /* On the wire: the payload, a code byte for each 254 bytes of it and one more, a delimiter at either end. */
 #define FRAME_BYTES(payload) ((payload) + FRAME_CRC_BYTES + ((payload) + FRAME_CRC_BYTES) / 254u + 1u + 2u)
 
-_Static_assert(PROTOCOL_CHUNK_BYTES % 4 == 0, "a chunk holds whole sample frames of one or two channels");
+/* A chunk holds whole sample frames, and whole numbers of any type. */
+#if ASCMCU_FRONTEND
+#define CHUNK_UNIT_BYTES (4 * FRONTEND_CHANNELS)
+#else
+#define CHUNK_UNIT_BYTES 4
+#endif
+#define CHUNK_BYTES (PROTOCOL_CHUNK_BYTES / CHUNK_UNIT_BYTES * CHUNK_UNIT_BYTES)
+_Static_assert(CHUNK_BYTES > 0, "a sample frame fits a chunk");
 _Static_assert(DATA_AT_BYTES % 4 == 0, "samples and rows are read where they lie");
 _Static_assert(PROTOCOL_CREDITS * FRAME_BYTES(DATA_AT_BYTES + PROTOCOL_CHUNK_BYTES) + PROTOCOL_SPARE_BYTES <=
                    PROTOCOL_RECEIVE_BYTES,
@@ -114,7 +121,7 @@ static void send_hello(uint16_t request)
     frame_put_u8(status.wait_states);
     frame_put_u32(status.clock_hz);
     frame_put_u16(PROTOCOL_CREDITS);
-    frame_put_u16(PROTOCOL_CHUNK_BYTES);
+    frame_put_u16(CHUNK_BYTES);
     frame_put_u16(PROTOCOL_RECEIVE_BYTES);
     put_sha256(MODEL_SHA256);
 #if MODEL_INPUTS == 1

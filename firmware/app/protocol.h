@@ -10,7 +10,7 @@
 #define PROTOCOL_VERSION 2
 #define PROTOCOL_RECEIVE_BYTES 1536 /* room for what is under way: encoded frames that nobody has looked at yet */
 #define PROTOCOL_SPARE_BYTES 96     /* of it: for requests beside the data (HELLO asked again, "where are you?") */
-#define PROTOCOL_CHUNK_BYTES 1408   /* most data bytes in one DATA frame; a multiple of 4 */
+#define PROTOCOL_CHUNK_BYTES 1408   /* room for data in one DATA frame; HELLO says what is used of it */
 #define PROTOCOL_CREDITS 1          /* DATA frames that may be under way; 1 keeps measurements free of interrupts */
 #define PROTOCOL_IDLE_MS 250        /* silence after which an unfinished exchange is asked for again */
 #define PROTOCOL_IDLE_ROUNDS 40     /* how often, before the clip is given up */
