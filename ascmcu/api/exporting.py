@@ -109,7 +109,9 @@ def export(
         selftest: a library has ``model_selftest()``, by which another build of it proves its bits.
         instances: what a library remembers lies in structs of the caller's, so that several tasks can run it.
         listen: for audio without end instead of clips.
-        window_s, hop_s, decisions: of a network that listens, as in ``listening``.
+        window_s: seconds that a network that listens hears at once; its clip's length by default.
+        hop_s: seconds from one window to the next.
+        decisions: a TOML file that says which scores are events.
         microphone: ``i2s`` builds ``listen.elf`` too, which listens to a microphone instead of the serial port.
         progress: called with the name of the step, its unit, the finished number and the total.
 

@@ -35,6 +35,7 @@ VERBS = {
     "export": "Compile a .tflite to C and firmware for a board.",
     "flash": "Write an export to a connected board.",
     "bench": "Run recordings or tensors through a firmware: accuracy, cycles, RAM, flash.",
+    "monitor": "Show what a firmware with a microphone hears: events, load, lost samples.",
     "profile": "Show where the cycles of one inference go, with a flame graph.",
     "report": "Show a benchmark result as HTML, text, Markdown or JUnit.",
     "compare": "Show the differences between results, check budgets, draw a Pareto plot.",

@@ -38,7 +38,7 @@ ROWS = [
     "doctor",
 ]
 # Training, quantization and searches have this in their own tests, where they run anyway.
-ELSEWHERE = {"train", "quantize", "tune", "features fit", "submit"}
+ELSEWHERE = {"train", "quantize", "tune", "features fit", "submit", "monitor"}
 
 
 @pytest.mark.parametrize("row", ROWS)

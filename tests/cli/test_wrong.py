@@ -89,6 +89,13 @@ WRONG = {
         data synth new --seed -1
         data synth loop
     """,
+    "monitor": """
+        monitor
+        monitor nowhere --input in.npy
+        monitor build
+        monitor build --input nowhere.wav
+        monitor build --input notes.txt --json
+    """,
     "submit": """
         submit
         submit dcase2014-task1 small.tflite

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
+from click.testing import CliRunner
 
 from ascmcu import api, boards
 from ascmcu.api.monitoring import Listened, listen_on_sim
+from ascmcu.cli import monitor
 from ascmcu.codegen.microphone import i2s_clock, render_microphone
 from ascmcu.errors import BoardError, InputError
 from ascmcu.listening.decisions import Decider, Event
@@ -56,7 +60,7 @@ def test_scores_and_events_are_those_of_the_host(export: Path, heard: tuple[np.n
     pcm, found = heard
     right = np.asarray(api.predict(export, audio=pcm[None]))
     assert len(right) > 25
-    assert [hop.scores for hop in found.hops[: len(right)]] == [row.tobytes() for row in right]
+    assert [hop.scores for hop in found.hops] == [row.tobytes() for row in right]
     decisions = Manifest.load(export).decisions
     assert decisions is not None
     decider, expected, at = Decider(decisions), list[Event](), 0
@@ -64,7 +68,24 @@ def test_scores_and_events_are_those_of_the_host(export: Path, heard: tuple[np.n
         end = 400 + 1440 + 1600 * hop
         expected += decider(row, int(np.sum(pcm[at:end].astype(np.int64) ** 2)))
         at = end
-    assert [event for hop in found.hops[: len(right)] for event in hop.events] == expected
+    assert [event for hop in found.hops for event in hop.events] == expected
+
+
+def test_monitor_shows_events_and_what_was_lost(export: Path, heard: tuple[np.ndarray, Listened]) -> None:
+    pcm, found = heard
+    soundfile.write(export.parent / "street.wav", pcm[:24000], 16000, subtype="PCM_16")
+    asked = [str(export), "--input", str(export.parent / "street.wav")]
+    told = CliRunner().invoke(monitor.command, asked, catch_exceptions=False)
+    assert told.exit_code == 0 and "0 samples lost" in told.stdout
+    as_json = json.loads(
+        CliRunner().invoke(monitor.command, [*asked, "--json"], catch_exceptions=False).stdout
+    )
+    assert as_json["lost_samples"] == 0 and len(as_json["hops"]) == 14
+    for hop, known in zip(as_json["hops"], found.hops, strict=False):
+        assert bytes(hop["scores"]) == known.scores
+        assert len(hop["events"]) == len(known.events)
+    shown = [line for line in told.stdout.splitlines() if line.startswith(" ")]
+    assert len(shown) == sum(len(hop["events"]) for hop in as_json["hops"])
 
 
 @pytest.mark.parametrize("rate_hz", [8000, 16000, 22050, 32000, 44100, 48000])
