@@ -39,7 +39,11 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class Front:
-    """Plans to which no other is better in both RAM and cycles, the fastest first."""
+    """What RAM costs in cycles.
+
+    Attributes:
+        plans: those to which no other is better in both, the fastest first.
+    """
 
     plans: tuple[Candidate, ...]
 
