@@ -14,6 +14,7 @@ from ascmcu.api.compiling import Compiled
 from ascmcu.ir import naming
 from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
+from ascmcu.passes.channel_groups import channel_groups, wide
 from ascmcu.passes.drop_identities import drop_identities
 from ascmcu.passes.strips import in_parts
 from ascmcu.schedule import LAYERS, ROWS, Plan, layers_of, make_plan
@@ -31,12 +32,18 @@ _DOUBT = 1.25
 _ENOUGH = 4
 # RAM that the fastest of them may take for layouts.
 _LAYOUT_BYTES = 5120
+# Of the channels of a wide convolution.
+_GROUPS = 8
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class Front:
-    """Plans to which no other is better in both RAM and cycles, the fastest first."""
+    """What RAM costs in cycles.
+
+    Attributes:
+        plans: those to which no other is better in both, the fastest first.
+    """
 
     plans: tuple[Candidate, ...]
 
@@ -110,7 +117,7 @@ def _points(compiled: Compiled, target: Target) -> list[tuple[Variant, Point]]:
     tuning = dataclasses.replace(DEFAULT_TUNING, target=target, scratch_bytes=_SCRATCH_BYTES)
     found = [
         (variant, point)
-        for variant in variants(compiled)
+        for variant in map(_in_groups, variants(compiled))
         for point in points(variant.graph, layers_of(variant.graph, tuning), sweeps=compiled.features is None)
     ]
     kept: list[tuple[Variant, Point]] = []
@@ -118,6 +125,15 @@ def _points(compiled: Compiled, target: Target) -> list[tuple[Variant, Point]]:
         if not kept or point.ram_bytes < kept[-1][1].ram_bytes:
             kept.append((variant, point))
     return kept
+
+
+def _in_groups(variant: Variant) -> Variant:
+    """The variant with wide convolutions in groups: they cost next to nothing."""
+    names = wide(variant.graph)
+    if not names:
+        return variant
+    graph = verify(channel_groups(variant.graph, names, _GROUPS), "channel-groups")
+    return dataclasses.replace(variant, graph=graph)
 
 
 def _thinned(found: Sequence[tuple[Variant, Point]]) -> list[tuple[Variant, Point]]:

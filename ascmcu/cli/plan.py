@@ -48,7 +48,7 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
     with staged() as progress:
         found = api.front(compiled, target, lambda done, total: progress("planning", "plans", done, total))
     room = None if chosen is None else chosen.ram.size_bytes
-    rows = [_row(candidate, room) for candidate in found.plans]
+    rows = [row(candidate, room) for candidate in found.plans]
     if as_json:
         result = {
             "model": compiled.name,
@@ -64,7 +64,8 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
     click.echo(f"no plan takes less than {least:,} bytes: at its peak lie {found.decides}")
 
 
-def _row(candidate: Candidate, room_bytes: int | None) -> dict[str, Any]:
+def row(candidate: Candidate, room_bytes: int | None) -> dict[str, Any]:
+    """A plan for JSON; ``room_bytes`` is a board's RAM, None without one."""
     from ascmcu.codegen.model import weights_bytes
 
     plan, variant = candidate.plan, candidate.variant
