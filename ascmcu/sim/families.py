@@ -13,7 +13,16 @@ from ascmcu.sim.microphones import f4_microphone
 from ascmcu.sim.mps2 import mps2_devices
 from ascmcu.sim.nrf52 import nrf52_devices, nrf52_factory
 from ascmcu.sim.samd5 import samd5_devices
-from ascmcu.sim.stm32 import RccF4, Usart, f3_devices, f4_devices, g4_devices, l4_devices, signature, wb_devices
+from ascmcu.sim.stm32 import (
+    RccF4,
+    Usart,
+    f3_devices,
+    f4_devices,
+    g4_devices,
+    l4_devices,
+    signature,
+    wb_devices,
+)
 
 _STM32 = {"stm32f3": f3_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices}
 
