@@ -177,6 +177,7 @@ def pair_text(pair: Pair) -> str:
         sizes = f"{run.flash_bytes:,} bytes loaded, {run.ram_bytes:,} bytes of static RAM"
         lines += [f"{run.name}: {sizes}", *(f"  {line}" for line in _text(run.result).splitlines())]
     lines.append(f"{pair.second.name} takes {pair.ratio:.3f} times the cycles of {pair.first.name}")
+    lines.append("(the model's fetch rules leave up to 4 % open in compiled code: see docs/timing-model.md)")
     names = (pair.first.name, pair.second.name)
     lines += ["", f"{names[0][-16:]:>16} {names[1][-16:]:>16}  function, cycles without its callees"]
     told = [["–" if c is None else f"{c:,}" for c in row.cycles] for row in pair.rows[:_ROWS]]
