@@ -108,7 +108,7 @@ TYPES = [
 @pytest.mark.parametrize(("dtype", "name", "size", "low", "high"), TYPES)
 def test_types(dtype: DType, name: str, size: int, low: int, high: int) -> None:
     assert (dtype.numpy, dtype.size_bytes, dtype.integer_range) == (np.dtype(name), size, (low, high))
-    assert dtype.c_name == f"{name}_t"
+    assert dtype.c_name == ("model_int32" if dtype is DType.INT32 else f"{name}_t")
     found = full_range(Tensor("t", (2, 3), dtype))
     assert found.low.tolist() == [low] * 3 and found.high.tolist() == [high] * 3
     assert not found.constant.any() and len(full_range(Tensor("t", (), dtype)).low) == 1
