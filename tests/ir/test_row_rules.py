@@ -24,6 +24,8 @@ from ascmcu.ir.op import (
 )
 from ascmcu.ir.ranges import full_range
 from ascmcu.ir.types import DType, Quantization, Tensor
+from ascmcu.ops.average_pool2d import AveragePool2D
+from ascmcu.ops.max_pool2d import MaxPool2D
 
 SMALL = range(-3, 4)
 
@@ -106,7 +108,7 @@ TYPES = [
 @pytest.mark.parametrize(("dtype", "name", "size", "low", "high"), TYPES)
 def test_types(dtype: DType, name: str, size: int, low: int, high: int) -> None:
     assert (dtype.numpy, dtype.size_bytes, dtype.integer_range) == (np.dtype(name), size, (low, high))
-    assert dtype.c_name == f"{name}_t"
+    assert dtype.c_name == ("model_int32" if dtype is DType.INT32 else f"{name}_t")
     found = full_range(Tensor("t", (2, 3), dtype))
     assert found.low.tolist() == [low] * 3 and found.high.tolist() == [high] * 3
     assert not found.constant.any() and len(full_range(Tensor("t", (), dtype)).low) == 1
@@ -161,3 +163,36 @@ def test_what_a_tensor_is_to_whoever_computes_with_it() -> None:
         with pytest.raises(VerifyError):
             getattr(made(), broken)
     assert made().zero_point == 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "kernel", "stride", "width", "padding", "accumulates"),
+    [
+        # Maxima leave nothing but the output row; sums take four bytes an element, against rows of one byte each.
+        (MaxPool2D, 2, 2, 1, (0, 0), True), (MaxPool2D, 1, 1, 1, (0, 0), False), (MaxPool2D, 2, 1, 1, (0, 0), False),
+        (MaxPool2D, 2, 2, 1, (1, 0), False), (MaxPool2D, 2, 2, 1, (0, 1), False), (MaxPool2D, 4, 1, 1, (0, 0), True),
+        (AveragePool2D, 4, 4, 1, (0, 0), False), (AveragePool2D, 4, 4, 2, (0, 0), False),
+        (AveragePool2D, 2, 2, 3, (0, 0), False),
+    ],
+)  # fmt: skip
+def test_a_pool_takes_rows_one_by_one_where_less_lives_on(
+    kind: type, kernel: int, stride: int, width: int, padding: tuple[int, int], accumulates: bool
+) -> None:
+    quant = Quantization((0.1,), (0,))
+    rows = (4 + sum(padding) - kernel) // stride + 1
+    x, y = (
+        Tensor("x", (1, 4, width, 1), DType.INT8, quant),
+        Tensor("y", (1, rows, width, 1), DType.INT8, quant),
+    )
+    op = kind((kernel, 1), (stride, 1), (*padding, 0, 0), (-128, 127))
+    assert op.accumulates([x], y) == accumulates
+
+
+def test_sums_are_kept_where_they_are_less_than_rows() -> None:
+    """Six rows of one byte live on otherwise: more than the four bytes of a sum."""
+    quant = Quantization((0.1,), (0,))
+    for kernel, accumulates in ((5, False), (6, True)):
+        x, y = Tensor("x", (1, kernel, 1, 1), DType.INT8, quant), Tensor("y", (1, 1, 1, 1), DType.INT8, quant)
+        assert (
+            AveragePool2D((kernel, 1), (1, 1), (0, 0, 0, 0), (-128, 127)).accumulates([x], y) == accumulates
+        )

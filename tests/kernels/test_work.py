@@ -270,21 +270,25 @@ def test_loops_of_pools() -> None:
         )
         for average in (False, True):
             k = _pool.params(op, [x], y)
-            w, found = k.window, Counter[str]()
+            w, found, single = k.window, Counter[str](), Counter[str]()
             fours = k.fours and (average or op.clamp[1] == 127)
             step, at_once = ("fours", 4) if fours else ("ones", 1)
             for oy, ox in itertools.product(range(y.shape[1]), range(w.out_w)):
                 rows = [r for r in range(w.kernel_h) if oy * w.stride_h - w.pad_top + r in range(w.in_h)]
                 columns = [c for c in range(w.kernel_w) if ox * w.stride_w - w.pad_left + c in range(w.in_w)]
+                single["outputs"] += w.in_c
+                single["kernel_rows"] += len(rows) * w.in_c
+                single["taps"] += len(rows) * len(columns) * w.in_c
                 if k.accumulate:
                     found["columns"] += len(rows)
                     found[step] += len(rows) * (w.in_c // at_once)
                     found[f"{step}_taps"] += len(rows) * len(columns) * (w.in_c // at_once)
                     found["finished"] += w.in_c
                 else:
-                    found["outputs"] += w.in_c
-                    found["kernel_rows"] += len(rows) * w.in_c
-                    found["taps"] += len(rows) * len(columns) * w.in_c
+                    found = single
+            assert _counts(_pool.one_by_one(w, w.pad_left, y.shape[1])) == {
+                n: c for n, c in single.items() if c
+            }
             assert _counts(_pool.counted(k, op, y.shape[1], average=average)) == {
                 n: c for n, c in found.items() if c
             }

@@ -174,7 +174,7 @@ def test_only_a_branch_asks_for_its_target_in_vain(decoded: dict[str, tuple[Inst
     ("name", "blind"),
     [
         ("alu", [False]), ("load", [True]), ("store", [False]), ("store behind a store", [False, True]),
-        ("store behind a load", [True, True]), ("store by index", [True]), ("fp behind a divide", [False, False]),
+        ("store behind a load", [True, True]), ("store by index", [True]), ("fp behind a divide", [False, True]),
         ("it", [False, False]), ("fp store behind a store", [False, True]),
     ],
 )  # fmt: skip

@@ -26,6 +26,10 @@ FLOATS: list[Any] = [
     Lstm(4, 3, 5, real=True),
     Lstm(4, 3, 5, real=True, time_major=True),
     Lstm(4, 6, 3, real=True, projected=2, projection_bias=True, cell_clip=0.4, projection_clip=0.1),
+    Lstm(4, 3, 5, real=True, peephole=True),
+    Lstm(4, 5, 3, real=True, peephole=True, input_gate=False),
+    Lstm(4, 3, 5, real=True, norm=True),
+    Lstm(5, 6, 4, real=True, norm=True, peephole=True, projected=3),
     Svdf(4, 3, 5, real=True),
     Svdf(4, 3, 5, rank=2, bias=False, real=True),
 ]
@@ -52,7 +56,7 @@ def _made(spec: Any, **changes: dict[str, Any]) -> bytes:
 
 @pytest.mark.parametrize("spec", FLOATS, ids=str)
 def test_floats_step_by_step(spec: Any) -> None:
-    check_steps(_made(spec), steps=4, seed=3, tolerance=TOLERANCE, compiled=False)
+    check_steps(_made(spec), steps=4, seed=3, tolerance=TOLERANCE)
 
 
 LSTM, NORMED = Lstm(4, 3, 5), Lstm(4, 3, 5, norm=True)

@@ -163,13 +163,11 @@ def _scratch(layer: Layer) -> int:
 
 
 @pytest.mark.parametrize("form", ["conv", "separable"])
-def test_scratch_gives_way_where_it_lowers_the_peak(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scratch_gives_way_where_it_lowers_the_peak(form: str) -> None:
     lower = 0
     for graph in _graphs(form):
-        monkeypatch.setattr(spare, "_ENOUGH_BYTES", 1 << 30)
-        all_of_it = plan_as_is(graph, ROWS)
-        monkeypatch.setattr(spare, "_ENOUGH_BYTES", 0)
-        less = plan_as_is(graph, ROWS)
+        all_of_it = plan_as_is(graph, ROWS, enough_bytes=1 << 30)
+        less = plan_as_is(graph, ROWS, enough_bytes=0)
         assert less.lower_bound_bytes <= all_of_it.lower_bound_bytes
         given = [(_scratch(a), _scratch(b)) for a, b in zip(all_of_it.layers, less.layers, strict=True)]
         assert all(b <= a for a, b in given)

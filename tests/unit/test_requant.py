@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import bisect
 import itertools
+import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -246,3 +248,37 @@ def test_bounds_of_accumulators_are_met(dtype: DType) -> None:
         values = [v - zero_point for v in dtype.integer_range] + [0]
         sums = np.array([weights.astype(int) @ taps + bias for taps in itertools.product(values, repeat=3)])
         assert np.array_equal(low, sums.min(axis=0)) and np.array_equal(high, sums.max(axis=0))
+
+
+@pytest.mark.parametrize("once", [False, True], ids=["rounds twice", "rounds once"])
+def test_a_wide_multiplier_is_taken_exactly_where_it_is_exact(once: bool) -> None:
+    """The scale in 2^-64 of the product's unit, cut into words; then every accumulator decides, not only the steps."""
+    rng = np.random.default_rng(17)
+    taken = left = 0
+    for number in range(130):
+        # The low word shows where accumulators are large: a few, since each is tried.
+        reach = REACH if number < 120 else 1 << 20
+        scale = float(rng.uniform(0.3, 0.5) * 2.0 ** -int(rng.integers(0, 12) if number < 120 else 12))
+        multiplier, exponent = quantize_multiplier(scale)
+        zero_point = int(rng.integers(-9, 9))
+        requant = Requantization((scale,), (multiplier,), (exponent,), zero_point, -128, 127, once)
+        low, high = np.sort(rng.integers(-reach, reach + 1, size=2))
+        shift, gain = int(rng.integers(6, 10)), int(rng.choice([1, 256])) if number < 120 else 256
+        half = np.full(1, (1 << (shift - 1)) - int(rng.integers(0, 2)), np.int64)
+        bounds = (np.array([low]), np.array([high]))
+        found = exact_wide_multipliers(
+            requant, bounds, gain=gain, shift=shift, offset=half, offset_below=half
+        )
+        exact = Fraction(scale) if once else Fraction(multiplier, 1 << 31) * Fraction(2) ** exponent
+        whole = math.floor(exact * 2 ** (64 + shift) / gain + Fraction(1, 2))
+        m = (whole + (1 << 31)) >> 32
+        f = whole - (m << 32)
+        acc = np.arange(low, high + 1)
+        got = ((gain * acc * m + ((gain * acc * f) >> 32)) >> 32) + half[0] >> shift
+        right = np.array_equal(
+            np.clip(got + zero_point, -128, 127), requant.apply(acc[:, np.newaxis])[:, 0]
+        ) and 0 < m < 1 << 31  # fmt: skip
+        taken, left = taken + right, left + (not right)
+        assert (found is not None) == right
+        assert found is None or (found[0][0], found[1][0]) == (m, f)
+    assert taken > 15 and left > 5

@@ -48,12 +48,13 @@ _SHARED_CACHES = ("native", "templates", "cmsis-dsp", "packs")
 @dataclass(frozen=True)
 class Room:
     """Files by pattern, and the tests to ask, both as paths below the root. ``reached``: whether a first run tells
-    which of them reach a line; else all are asked."""
+    which of them reach a line; else all are asked. ``budget_s``: an edit is given so many seconds of tests at least."""
 
     name: str
     files: tuple[str, ...]
     tests: tuple[str, ...]
     reached: bool = True
+    budget_s: float = 0.0
 
 
 def rooms(path: Path = HERE / "rooms.toml") -> dict[str, Room]:
@@ -65,6 +66,7 @@ def rooms(path: Path = HERE / "rooms.toml") -> dict[str, Room]:
             tuple(room["files"]),
             tuple(test for suite in room["tests"] for test in table["tests"][suite]),
             room.get("reached", True),
+            room.get("budget_s", 0.0),
         )
         for name, room in table["room"].items()
     }
