@@ -181,7 +181,7 @@ def test_only_a_branch_asks_for_its_target_in_vain(decoded: dict[str, tuple[Inst
 def test_what_keeps_the_core_from_seeing_whether_the_next_moves_on(
     name: str, blind: list[bool], decoded: dict[str, tuple[Instruction, ...]]
 ) -> None:
-    """A store alone is over for certain; an access behind another one may have to wait."""
+    """A store alone is over for certain; an access behind another one may have to wait. FP: Arm ka006138."""
     steps = _steps(decoded[name], REFILLED)
     assert [step.state.fetch.blind for step in steps if step.state.fetch is not None] == blind
 
