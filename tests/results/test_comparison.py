@@ -74,6 +74,16 @@ def test_cycles_and_instructions_are_not_compared(benchmark_result: Benchmark) -
     assert all(d.change is None for d in c.figures) and not c.layers
 
 
+def test_counts_of_an_unknown_kind_are_not_compared(benchmark_result: Benchmark, faster: Benchmark) -> None:
+    """Not even with one another: nobody knows what either counts."""
+    known = comparison.compare(benchmark_result, faster)
+    a, b = (dataclasses.replace(x, count_kind="counts", energy=None) for x in (benchmark_result, faster))
+    unknown = comparison.compare(a, b)
+    assert any(d.change is not None for d in known.figures if d.name in ("cycles", "network"))
+    assert all(d.change is None for d in unknown.figures if d.name in ("counts", "network", "latency"))
+    assert not any(f.name == "count" for layer in unknown.layers for f in layer.figures)
+
+
 def test_layers_alone_may_differ(benchmark_result: Benchmark) -> None:
     """Nothing of the whole does, but two layers have exchanged their work."""
     first, second = benchmark_result.layers

@@ -179,6 +179,16 @@ def test_a_network_without_softmax_gets_one(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("level", [-2000.0, 0.0, 2000.0])
+def test_scores_of_any_size_have_probabilities(level: float) -> None:
+    """Their exponentials alone are beyond all numbers, or all nothing."""
+    output = TensorSpec("y", (1, 2), "float32", 1.0, 0, 1, 8, (0, 1))
+    manifest = dataclasses.replace(MANIFEST, outputs=(output,))
+    raw = np.array([level, level + 1], np.float32).tobytes()
+    found = made._scores(manifest, dataclasses.replace(_result("a", 1, 192, 100), outputs=raw))
+    assert tuple(found) == pytest.approx((1 / (1 + math.e), math.e / (1 + math.e)))
+
+
 @pytest.mark.parametrize("kind", [("int8", 1 / 256, -128), ("float32", 1.0, 0)])
 def test_behind_a_softmax_answers_are_probabilities(kind: tuple[str, float, int]) -> None:
     output = TensorSpec("y", (1, 2), *kind, 1, 8, (0, 1), probabilities=True)
