@@ -52,9 +52,18 @@ def parse(model: bytes, name: str = "model") -> schema.ModelT:
         raise ModelError("the .tflite is truncated or corrupt", where=name, found=str(error)[:200]) from error
     if len(tree.subgraphs) != 1:
         raise ModelError(
-            "the model must have one subgraph", where=name, expected=1, found=len(tree.subgraphs)
+            "a model with loops or variables cannot be quantized",
+            where=name,
+            expected="one subgraph",
+            found=len(tree.subgraphs),
+            hint="quantize the .keras, whose recurrent layers are unrolled, or convert with unroll=True",
         )
     return tree
+
+
+def subgraphs(model: bytes) -> int:
+    """How many graphs a ``.tflite`` has: loops, branches and initial values of variables have their own."""
+    return int(schema.Model.GetRootAs(model, 0).SubgraphsLength())
 
 
 def content(tree: schema.ModelT) -> bytes:

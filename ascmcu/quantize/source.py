@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -142,7 +144,24 @@ def to_float_tflite(model: keras.Model) -> bytes:
         ModelError: TensorFlow Lite has no such operator.
     """
     shape = tuple(model.input_shape[1:])
-    return _convert(forward(model, shape))
+    made = _convert(forward(model, shape))
+    if flatbuffer.subgraphs(made) == 1:
+        return made
+    with _unrolled(model):
+        return _convert(forward(model, shape))
+
+
+@contextlib.contextmanager
+def _unrolled(model: keras.Model) -> Iterator[None]:
+    """Recurrent layers are written turn by turn: the values inside a loop cannot be calibrated."""
+    layers = [layer for layer in model._flatten_layers() if getattr(layer, "unroll", True) is False]
+    for layer in layers:
+        layer.unroll = True
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.unroll = False
 
 
 def forward(model: keras.Model, shape: tuple[int, ...]) -> tf.types.experimental.ConcreteFunction:
