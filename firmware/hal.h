@@ -34,17 +34,13 @@ struct hal_probe {
     uint32_t divisions;
 };
 
-struct hal_status {
-    struct hal_probe probe;
-    uint32_t clock_hz;
-    uint32_t stack_bytes;    /* reserved, 0 where the host's system owns the stack */
-    uint32_t received_bytes; /* taken by the receive interrupt since start-up, wraps */
-    uint32_t overruns;       /* bytes lost in the receiver, or because the buffer was full */
-    uint32_t line_errors;    /* framing, noise */
-    uint32_t send_timeouts;  /* frames given up because the transmitter did not empty */
-    uint8_t wait_states;
-    uint8_t counter; /* enum hal_counter */
-    uint8_t clock;   /* enum hal_clock */
+/* Why the chip started. */
+enum hal_reset {
+    HAL_RESET_UNKNOWN = 0,
+    HAL_RESET_POWER = 1, /* power came, or was short */
+    HAL_RESET_PIN = 2,
+    HAL_RESET_SOFTWARE = 3, /* also the end of a fault's report */
+    HAL_RESET_WATCHDOG = 4,
 };
 
 struct hal_fault {
@@ -57,7 +53,23 @@ struct hal_fault {
     uint32_t bfar;
 };
 
-/* Clock, counter, serial port. Never fails: whatever does not answer in time is done without. Received bytes go into
+struct hal_status {
+    struct hal_probe probe;
+    struct hal_fault last_fault; /* since power came, kept over resets; exception 0: none */
+    uint32_t clock_hz;
+    uint32_t stack_bytes;    /* reserved, 0 where the host's system owns the stack */
+    uint32_t received_bytes; /* taken by the receive interrupt since start-up, wraps */
+    uint32_t overruns;       /* bytes lost in the receiver, or because the buffer was full */
+    uint32_t line_errors;    /* framing, noise */
+    uint32_t send_timeouts;  /* frames given up because the transmitter did not empty */
+    uint8_t wait_states;
+    uint8_t counter; /* enum hal_counter */
+    uint8_t clock;   /* enum hal_clock */
+    uint8_t reset;   /* enum hal_reset */
+};
+
+/* Clock, counter, serial port, watchdog. Whoever then calls none of hal_wait(), hal_write() and hal_quiet() for some ten
+ * seconds has hung, and the chip is reset. Never fails: whatever does not answer in time is done without. Received bytes go into
  * `buffer`, one behind the other; those that come when its `size` bytes are full are lost and counted. */
 void hal_init(uint8_t *buffer, size_t size);
 

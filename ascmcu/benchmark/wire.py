@@ -10,8 +10,8 @@ from __future__ import annotations
 import enum
 import struct
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from cobs import cobs
 
@@ -19,7 +19,7 @@ from ascmcu.benchmark.counts import Counts
 from ascmcu.errors import LinkError
 from ascmcu.listening.decisions import Event
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 # Longer than any frame of a sane device; what exceeds it is noise and is dropped without being stored.
 MAX_FRAME_BYTES = 1 << 17
 # LAYERS asks with 16 bits.
@@ -97,6 +97,16 @@ class ClockState(enum.IntEnum):
     HSI_ALONE = 2
 
 
+class Reset(enum.IntEnum):
+    """Why the device started."""
+
+    UNKNOWN = 0
+    POWER = 1
+    PIN = 2
+    SOFTWARE = 3
+    WATCHDOG = 4
+
+
 @dataclass(frozen=True)
 class Frame:
     """A payload whose CRC was right."""
@@ -122,6 +132,7 @@ class Hello:
 
     ``build_sha256`` names the build (``ascmcu.toolchain.identity``), ``features_sha256`` the front end's specification;
     64 zeros where there is none. ``receive_bytes``: so many encoded bytes may be under way at any time, at any pace.
+    ``last_fault``: since power came; its stack peak is not known any more.
     """
 
     version: int
@@ -150,6 +161,8 @@ class Hello:
     schedule: str
     tool_version: str
     build_flags: str
+    reset: Reset = Reset.UNKNOWN
+    last_fault: Fault | None = None
 
     @property
     def identity(self) -> tuple[str, ...]:
@@ -247,6 +260,8 @@ class Fault:
 Message = Hello | Ready | Result | Layers | Statistics | Refusal | Fault
 
 _HELLO = struct.Struct("<BBBBIHHH32sIIIIHHII32s32sIII")
+# Behind the hello's texts: why the device started, and its last fault.
+_STARTED = struct.Struct("<BB6I")
 _READY = struct.Struct("<IIH")
 _RESULT = struct.Struct("<IIQQQQII")
 _EVENT = struct.Struct("<HIi")
@@ -378,7 +393,15 @@ def _parse_hello(frame: Frame) -> Hello:
     head = (version, Capability(frame.flags), Counter(counter), ClockState(clock), wait_states, clock_hz)
     of_build = [build.hex(), features.hex(), Probe(instructions, additions, divisions)]
     flow = (credits_, chunk_bytes, receive_bytes)
-    return Hello(*head, *flow, sha.hex(), *shape, *of_build, *texts)
+    reset, exception, *registers = _STARTED.unpack_from(frame.body, at)
+    last = _fault(exception, registers, 0) if exception else None
+    hello = Hello(*head, *flow, sha.hex(), *shape, *of_build, *texts)
+    return replace(hello, reset=Reset(reset), last_fault=last)
+
+
+def _fault(exception: int, registers: Sequence[int], stack_peak_bytes: int) -> Fault:
+    pc, lr, cfsr, hfsr, mmfar, bfar = registers
+    return Fault(exception, pc, lr, cfsr, hfsr, mmfar, bfar, stack_peak_bytes)
 
 
 def _parse_result(frame: Frame) -> Result:

@@ -68,6 +68,16 @@ class KinetisUart(Usart):
             self.values[offset] = value
 
 
+class Rcm(Registers):
+    """Reset control, 16.2: power on, or software."""
+
+    def __init__(self) -> None:
+        super().__init__("RCM", 0x4007F000, 0x400, {0: 0x82})
+
+    def restarted(self) -> None:
+        self.values[0] = 1 << 10  # SRS1.SW
+
+
 def kinetis_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
     """A K64's devices."""
     mcg = Mcg()
@@ -82,6 +92,7 @@ def kinetis_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[i
         Registers("SIM", 0x40047000, 0x2000),
         Registers("OSC", 0x40065000, 0x400),
         Registers("SMC", 0x4007E000, 0x400),
+        Rcm(),
     ]
     devices += [
         Registers(f"PORT{letter}", 0x40049000 + 0x1000 * n, 0x400) for n, letter in enumerate("ABCDE")

@@ -185,6 +185,8 @@ class Machine:
         self.engine.flush_pipeline()
         sent = {number: usart.sent for number, usart in self.usarts.items()}
         self._attach_devices()
+        for device in self.devices:
+            device.restarted()
         for number, data in sent.items():
             self.usarts[number].sent = data
         self._contexts.clear()

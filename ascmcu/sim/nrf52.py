@@ -40,6 +40,13 @@ class Clock(Rcc):
     def __init__(self) -> None:
         super().__init__("CLOCK", 0x40000000, 0x1000, {}, ((0x000, 0, 0x100, 0, 1), (0x008, 0, 0x104, 0, 1)))
 
+    def restarted(self) -> None:
+        self.values[0x400] = 1 << 2  # POWER.RESETREAS: SREQ
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        """RESETREAS is cleared by written ones."""
+        super().write(offset, self.values.get(offset, 0) & ~value if offset == 0x400 else value, cycle)
+
     def ahb_cycles_per_apb(self, bus: int) -> int:
         return 1
 
@@ -252,6 +259,7 @@ def nrf52_devices(nvic: Nvic, words: np.ndarray, cpu: Cpu) -> tuple[list[Device]
             )
         ),
         Following("NVMC", 0x4001E000, 0x1000, {0x400: 1}, ()),
+        Registers("WDT", 0x40010000, 0x1000),
         Registers("GPIO", 0x50000000, 0x1000),
         Registers("TEMP", 0x4000C000, 0x1000),  # trim values: start-up code copies them from the factory's
         Registers("CCM", 0x4000F000, 0x1000),

@@ -111,6 +111,16 @@ class Sercom(Usart):
             self.values[offset] = value
 
 
+class Rstc(Registers):
+    """RSTC, 16.8: power on, or software."""
+
+    def __init__(self) -> None:
+        super().__init__("RSTC", 0x40000C00, 0x400, {0: 1})
+
+    def restarted(self) -> None:
+        self.values[0] = 1 << 6
+
+
 def samd5_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
     """A SAM D5x's devices; its serial ports by the number of the SERCOM."""
     gclk = Gclk()
@@ -121,7 +131,7 @@ def samd5_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int
     devices: list[Device] = [
         gclk,
         Registers("MCLK", 0x40000800, 0x400, {0x04: 0x0100}),
-        Registers("RSTC", 0x40000C00, 0x400, {0x00: 1}),
+        Rstc(),
         # DPLLSTATUS follows DPLLCTRLA.ENABLE, STATUS of the 32 kHz oscillator its ENABLE.
         Following("OSCCTRL", 0x40001000, 0x400, {}, ((0x30, 1, 0x40, 0, 1), (0x30, 1, 0x40, 1, 1))),
         Following("OSC32KCTRL", 0x40001400, 0x400, {}, ((0x14, 1, 0x10, 0, 1),)),

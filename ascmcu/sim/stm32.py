@@ -39,8 +39,28 @@ def _divisor(field: int) -> int:
     return 1 if code < 4 else 2 << (code - 4)
 
 
-class RccF4(Rcc):
+class RccSt(Rcc):
+    """An STM32's: it also tells why the chip started. ``causes``: the offset of that register."""
+
+    causes = 0x94
+
+    def restarted(self) -> None:
+        self.values[self.causes] = self.values.get(self.causes, 0) & 0x00FFFFFF | 1 << 28 | 1 << 26
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        """RMVF clears the flags, which the program cannot set."""
+        if offset == self.causes:
+            clears = value >> (23 if self.causes == 0x94 else 24) & 1
+            value = (
+                value & 0x01FFFFFF if clears else value & 0x01FFFFFF | self.values.get(offset, 0) & 0xFE000000
+            )
+        super().write(offset, value, cycle)
+
+
+class RccF4(RccSt):
     """0x40023800."""
+
+    causes = 0x74
 
     def __init__(self) -> None:
         reset = {0x00: 0x83, 0x04: 0x24003010, 0x74: 0x0E000000}
@@ -60,8 +80,10 @@ class RccF4(Rcc):
         return _divisor(self.values.get(0x08, 0) >> (10 if bus == 1 else 13))
 
 
-class RccF3(Rcc):
+class RccF3(RccSt):
     """0x40021000."""
+
+    causes = 0x24
 
     def __init__(self) -> None:
         follows = (
@@ -70,19 +92,19 @@ class RccF3(Rcc):
             (0x00, 24, 0x00, 25, 1),
             (0x04, 0, 0x04, 2, 2),
         )
-        super().__init__("RCC", 0x40021000, 0x400, {0x00: 0x83}, follows)
+        super().__init__("RCC", 0x40021000, 0x400, {0x00: 0x83, 0x24: 0x0C000000}, follows)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
         return _divisor(self.values.get(0x04, 0) >> (8 if bus == 1 else 11))
 
 
-class RccL4(Rcc):
+class RccL4(RccSt):
     """0x40021000; the G4's agrees but for the oscillator that it starts on."""
 
     def __init__(self, starts_on_hsi: bool = False, base: int = 0x40021000) -> None:
         reset = {0x00: 0x63, 0x0C: 0x1000, 0x94: 0x0C000600}
         if starts_on_hsi:
-            reset = {0x00: 0x500, 0x08: 0x5, 0x0C: 0x1000}
+            reset = {0x00: 0x500, 0x08: 0x5, 0x0C: 0x1000, 0x94: 0x0C000000}
         follows = (
             (0x00, 0, 0x00, 1, 1),
             (0x00, 8, 0x00, 10, 1),
@@ -442,6 +464,7 @@ def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     )
     devices: list[Device] = [
         rcc,
+        Registers("IWDG", 0x40003000, 0x400),
         power,
         Registers("FLASH", 0x40023C00, 0x400, {0x10: 0x80000000, 0x14: 0x0FFFAAED}),
         Registers("SYSCFG", 0x40013800, 0x400),
@@ -480,6 +503,7 @@ def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 70)
     devices: list[Device] = [
         rcc,
+        Registers("IWDG", 0x40003000, 0x400),
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -497,6 +521,7 @@ def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 91)
     devices: list[Device] = [
         rcc,
+        Registers("IWDG", 0x40003000, 0x400),
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x40600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -517,6 +542,7 @@ def wb_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     }
     devices: list[Device] = [
         rcc,
+        Registers("IWDG", 0x40003000, 0x400),
         Registers("PWR", 0x58000400, 0x400, {0x00: 0x200}),
         Registers("FLASH", 0x58004000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -532,6 +558,7 @@ def f3_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 0)
     devices: list[Device] = [
         rcc,
+        Registers("IWDG", 0x40003000, 0x400),
         Registers("PWR", 0x40007000, 0x400),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x30}),
         Registers("SYSCFG", 0x40010000, 0x400),

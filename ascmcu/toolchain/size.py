@@ -37,6 +37,7 @@ _RAM = {
     ".stack": "stack",
     ".data": "data",
     ".bss": "data",
+    ".kept": "data",
     ".fast_weights": "weights",
     ".fast_code": "code",
 }

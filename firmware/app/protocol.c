@@ -154,6 +154,14 @@ static void send_hello(uint16_t request)
     put_text(MODEL_SCHEDULE);
     put_text(ASCMCU_TOOL_VERSION);
     put_text(ASCMCU_BUILD_FLAGS);
+    frame_put_u8(status.reset);
+    frame_put_u8((uint8_t)status.last_fault.exception);
+    frame_put_u32(status.last_fault.pc);
+    frame_put_u32(status.last_fault.lr);
+    frame_put_u32(status.last_fault.cfsr);
+    frame_put_u32(status.last_fault.hfsr);
+    frame_put_u32(status.last_fault.mmfar);
+    frame_put_u32(status.last_fault.bfar);
     frame_end();
 }
 

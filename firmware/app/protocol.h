@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PROTOCOL_VERSION 2
+#define PROTOCOL_VERSION 3
 #define PROTOCOL_RECEIVE_BYTES 1536 /* room for what is under way: encoded frames that nobody has looked at yet */
 #define PROTOCOL_SPARE_BYTES 96     /* of it: for requests beside the data (HELLO asked again, "where are you?") */
 #define PROTOCOL_CHUNK_BYTES 1408   /* room for data in one DATA frame; HELLO says what is used of it */

@@ -16,6 +16,7 @@ import pytest
 from cobs import cobs
 
 from ascmcu.benchmark import run as bench_run
+from ascmcu.benchmark import wire
 from ascmcu.benchmark.clips import Clip, Clips
 from ascmcu.benchmark.session import Session
 from ascmcu.benchmark.wire import ClockState, Counter, Kind, Type, begin_body
@@ -247,7 +248,45 @@ def test_a_fault_is_reported_and_the_device_comes_back(case: str, tmp_path: Path
         for text in expected:
             assert text in str(caught.value)
         good = bytes(ROWS * ROW_BYTES)
-        assert Session(link, response_s=HANG_S).run(good, Kind.TENSOR).outputs == mixed(good)
+        again = Session(link, response_s=HANG_S)
+        assert again.run(good, Kind.TENSOR).outputs == mixed(good)
+        last = again.hello.last_fault
+        assert last is not None and f"pc {last.pc:#010x}" in str(caught.value), "the reset has not lost it"
+
+
+# The simulator ends at a fault; here the program does what its handler does.
+KEEPS = """
+#include "soc.h"
+static void model_fault(void)
+{
+    const struct hal_fault fault = {.exception = 6, .pc = 0x1234u, .lr = 0x5678u, .cfsr = 1u << 16};
+    soc_keep_fault(&fault);
+    soc_reset();
+}
+"""
+# One of each family.
+FAMILIES = (
+    "nucleo-f303", "nucleo-f446", "nucleo-g474", "nucleo-l476", "nucleo-wb55", "nrf52840-dk", "frdm-k64f", "feather-m4",
+)  # fmt: skip
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="no cross compiler")
+@pytest.mark.parametrize("board", FAMILIES)
+def test_each_family_says_why_it_started_and_keeps_its_last_fault(board: str, tmp_path: Path) -> None:
+    target = mixer_target(tmp_path, board)
+    marker = "void model_reset(void)"
+    changed(target.folder / "model.c", marker, f"{KEEPS}#define MIXER_FAULT model_fault()\n{marker}")
+    build_firmware(target.folder, target.board, frontend=False)
+    with base.create("sim", target) as link:
+        session = Session(link, response_s=HANG_S)
+        assert (session.hello.reset, session.hello.last_fault) == (wire.Reset.POWER, None)
+        with pytest.raises(LinkError):
+            session.run(b"\xfa" * (ROWS * ROW_BYTES), Kind.TENSOR)
+        good = bytes(ROWS * ROW_BYTES)
+        again = Session(link, response_s=HANG_S)
+        assert again.run(good, Kind.TENSOR).outputs == mixed(good)
+        assert again.hello.reset == wire.Reset.SOFTWARE
+        assert again.hello.last_fault == wire.Fault(6, 0x1234, 0x5678, 1 << 16, 0, 0, 0, 0)
 
 
 @needs_qemu

@@ -287,13 +287,13 @@ def _says(layers: int = 3, version: int = wire.PROTOCOL_VERSION, **changes: int)
     head = struct.pack("<BBBBIHHH", version, 0, 0, 0, 0, *flow)
     shape = struct.pack("<IIIIHHII", 61, 47, 0, 0, 0, 1, 4, layers)
     texts = b"".join(bytes([len(t)]) + t for t in (b"m", b"nucleo-f446", b"layers", b"0", b""))
-    return head + bytes(32) + shape + bytes(64) + bytes(12) + texts
+    return head + bytes(32) + shape + bytes(64) + bytes(12) + texts + bytes(26)
 
 
 HOSTILE = {
     "an older protocol": (
         _says(version=1),
-        ("another version of the protocol", "expected: 2", "found:    1"),
+        ("another version of the protocol", "expected: 3", "found:    1"),
     ),
     "a later protocol": (_says(version=9), ("another version of the protocol", "found:    9")),
     "more layers than can be asked for": (_says(layers=65_536), ("is invalid", "65536 layers")),

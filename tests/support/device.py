@@ -29,7 +29,8 @@ def hello_body(**changes: int) -> bytes:
     shape = (4, 6, 8000, 10, 2, 1, 14, values["layers"])
     body = wire._HELLO.pack(*head, bytes(range(32)), *shape, bytes(32), bytes(32), 768, 1024, 3829)
     texts = ("net", "board", "rows", "1.0", "-O3")
-    return body + b"".join(bytes([len(text)]) + text.encode() for text in texts)
+    said = b"".join(bytes([len(text)]) + text.encode() for text in texts)
+    return body + said + wire._STARTED.pack(4, 3, 0x08001234, 0x08001235, 0x0200, 0x40000000, 0, 0)
 
 
 @dataclass

@@ -66,9 +66,10 @@ def _hello(**changes: int) -> wire.Frame:
 def test_hello_is_read_field_by_field() -> None:
     found = wire.parse(_hello())
     assert found == wire.Hello(
-        2, wire.Capability.HAS_FRONTEND | wire.Capability.HAS_PROFILE, wire.Counter.DWT, wire.ClockState.AS_CONFIGURED,
+        3, wire.Capability.HAS_FRONTEND | wire.Capability.HAS_PROFILE, wire.Counter.DWT, wire.ClockState.AS_CONFIGURED,
         5, 168_000_000, 1, 100, 200, bytes(range(32)).hex(), 4, 6, 8000, 10, 2, 1, 14, 3, "0" * 64, "0" * 64,
-        wire.Probe(768, 1024, 3829), "net", "board", "rows", "1.0", "-O3",
+        wire.Probe(768, 1024, 3829), "net", "board", "rows", "1.0", "-O3", wire.Reset.WATCHDOG,
+        wire.Fault(3, 0x08001234, 0x08001235, 0x0200, 0x40000000, 0, 0, 0),
     )  # fmt: skip
     assert found.has_frontend and found.clip_bytes(wire.Kind.TENSOR) == 24  # type: ignore[union-attr]
     assert found.clip_bytes(wire.Kind.AUDIO) == 40  # type: ignore[union-attr]

@@ -26,6 +26,7 @@ static struct soc_clock started;
 static uint32_t rate, rate_errors, rate_bytes; /* and the counts when it was last looked at */
 static enum hal_counter counter;
 static struct hal_probe probe;
+static enum hal_reset reset_cause;
 static const volatile uint32_t standing_counter;
 
 const volatile uint32_t *hal_counter_register = &standing_counter;
@@ -117,6 +118,7 @@ void hal_init(uint8_t *buffer, size_t size)
 {
     received = buffer;
     received_capacity = size;
+    reset_cause = soc_reset_cause();
     started = soc_start_clock();
     start_counter();
     if (counter != HAL_COUNTER_NONE) {
@@ -124,6 +126,7 @@ void hal_init(uint8_t *buffer, size_t size)
     }
     rate = started.how == HAL_CLOCK_HSI_ALONE ? BOARD_BAUD_FALLBACK : BOARD_BAUD;
     soc_start_port(started.port_hz, rate);
+    soc_start_watchdog();
 }
 
 static uint32_t received_bytes(void) { return dropped_bytes + (uint32_t)received_size; }
@@ -179,6 +182,7 @@ void hal_drop(size_t count)
 
 bool hal_write(const uint8_t *from, size_t size)
 {
+    soc_feed_watchdog();
     const bool sent = soc_send(from, size);
 
     send_timeouts += !sent;
@@ -187,6 +191,7 @@ bool hal_write(const uint8_t *from, size_t size)
 
 void hal_quiet(void)
 {
+    soc_feed_watchdog();
     soc_stop_ticks();
     ticking = false;
 }
@@ -202,6 +207,7 @@ size_t hal_wait(size_t seen, uint32_t limit_ms)
     }
     ticks = 0;
     for (;;) {
+        soc_feed_watchdog();
         /* With interrupts masked WFI still wakes for a pending one, so a byte between test and sleep is not missed
          * (PM0214 3.11.12). The barrier makes the unmasked interrupt run before the next test. */
         __asm volatile("cpsid i" ::: "memory");
@@ -219,6 +225,7 @@ void hal_status(struct hal_status *status)
 {
     *status = (struct hal_status){
         .probe = probe,
+        .last_fault = soc_kept_fault(),
         .clock_hz = started.core_hz,
         .stack_bytes = soc_stack_bytes(),
         .received_bytes = received_bytes(),
@@ -228,6 +235,7 @@ void hal_status(struct hal_status *status)
         .wait_states = started.wait_states,
         .counter = (uint8_t)counter,
         .clock = (uint8_t)started.how,
+        .reset = (uint8_t)reset_cause,
     };
 }
 

@@ -13,6 +13,7 @@
 #include "hal.h"
 
 #define SOC_TICK_MS 10u
+#define SOC_WATCHDOG_S 16u /* the most that all families have */
 /* Bytes that one run of the handler takes. More than one are there only on emulators, whose ports hold a queue; taking them
  * in a loop saves entering and leaving the handler, which costs those more than the byte. */
 #define SOC_BURST_BYTES 64u
@@ -46,6 +47,13 @@ const volatile uint32_t *soc_start_timer(void);
 void soc_start_ticks(uint32_t core_hz);
 void soc_stop_ticks(void);
 
+/* Why the chip started; what it is read from is cleared. */
+enum hal_reset soc_reset_cause(void);
+
+/* Resets the chip if it is not fed for SOC_WATCHDOG_S or a little more; one that depends on no other clock. */
+void soc_start_watchdog(void);
+void soc_feed_watchdog(void);
+
 void soc_serial_handler(void);
 void soc_microphone_handler(void); /* of a firmware with a microphone; its number is below the serial port's */
 void soc_tick_handler(void);
@@ -65,6 +73,10 @@ bool soc_wait_for(const volatile uint32_t *at, uint32_t mask, uint32_t value);
 void soc_paint_stack(void);
 uint32_t soc_stack_peak(void);
 uint32_t soc_stack_bytes(void);
+
+/* The fault that is reported now, and the one of before the last reset. */
+void soc_keep_fault(const struct hal_fault *fault);
+struct hal_fault soc_kept_fault(void);
 
 _Noreturn void soc_reset(void);
 

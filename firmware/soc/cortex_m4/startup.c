@@ -145,6 +145,7 @@ __attribute__((used)) void fault_report(const uint32_t *frame, uint32_t exc_retu
         .mmfar = SCB_MMFAR,
         .bfar = SCB_BFAR,
     };
+    soc_keep_fault(&fault);
     app_fault(&fault);
     soc_reset();
 }

@@ -11,7 +11,21 @@
 /* Watchdog: 24.7 */
 #define WDOG_STCTRLH REGISTER16(0x40052000u)
 #define WDOG_STCTRLH_OFF 0x01D2u /* the reset value without WDOGEN */
+#define WDOG_STCTRLH_ON 0x01D1u /* WDOGEN, on the 1 kHz oscillator, can be changed later */
+#define WDOG_TOVALH REGISTER16(0x40052004u)
+#define WDOG_TOVALL REGISTER16(0x40052006u)
+#define WDOG_REFRESH REGISTER16(0x4005200Cu)
 #define WDOG_UNLOCK REGISTER16(0x4005200Eu)
+
+/* Reset control: 16.2 */
+#define RCM_SRS0 REGISTER8(0x4007F000u)
+#define RCM_SRS0_LVD BIT(1)
+#define RCM_SRS0_WDOG BIT(5)
+#define RCM_SRS0_PIN BIT(6)
+#define RCM_SRS0_POR BIT(7)
+#define RCM_SRS1 REGISTER8(0x4007F001u)
+#define RCM_SRS1_LOCKUP BIT(1)
+#define RCM_SRS1_SW BIT(2)
 
 /* System integration: 12.2 */
 #define SIM_SCGC4 REGISTER(0x40048034u)

@@ -85,4 +85,44 @@ struct soc_clock soc_start_clock(void)
     };
 }
 
+enum hal_reset soc_reset_cause(void)
+{
+    const uint8_t first = RCM_SRS0, second = RCM_SRS1; /* of the last reset alone */
+
+    if ((first & RCM_SRS0_WDOG) != 0u) {
+        return HAL_RESET_WATCHDOG;
+    }
+    if ((second & (RCM_SRS1_SW | RCM_SRS1_LOCKUP)) != 0u) {
+        return HAL_RESET_SOFTWARE;
+    }
+    if ((first & (RCM_SRS0_POR | RCM_SRS0_LVD)) != 0u) {
+        return HAL_RESET_POWER;
+    }
+    return (first & RCM_SRS0_PIN) != 0u ? HAL_RESET_PIN : HAL_RESET_UNKNOWN;
+}
+
+/* All within 256 cycles of the bus behind the keys: 24.4.2 */
+void soc_start_watchdog(void)
+{
+    __asm volatile("cpsid i" ::: "memory");
+    WDOG_UNLOCK = 0xC520;
+    WDOG_UNLOCK = 0xD928;
+    __asm volatile("nop \n nop");
+    WDOG_TOVALH = (uint16_t)(SOC_WATCHDOG_S * 1000u >> 16);
+    WDOG_TOVALL = (uint16_t)(SOC_WATCHDOG_S * 1000u);
+    WDOG_STCTRLH = WDOG_STCTRLH_ON;
+    __asm volatile("cpsie i" ::: "memory");
+}
+
+/* Both words within 20 cycles of the bus: 24.4.4. Interrupts are left as they were. */
+void soc_feed_watchdog(void)
+{
+    uint32_t masked;
+
+    __asm volatile("mrs %0, primask \n cpsid i" : "=r"(masked)::"memory");
+    WDOG_REFRESH = 0xA602;
+    WDOG_REFRESH = 0xB480;
+    __asm volatile("msr primask, %0" ::"r"(masked) : "memory");
+}
+
 const volatile uint32_t *soc_start_timer(void) { return NULL; }

@@ -25,6 +25,32 @@ struct soc_clock soc_start_clock(void)
     };
 }
 
+/* Power on leaves no flag. */
+enum hal_reset soc_reset_cause(void)
+{
+    const uint32_t causes = POWER_RESETREAS;
+
+    POWER_RESETREAS = causes;
+    if ((causes & POWER_RESETREAS_DOG) != 0u) {
+        return HAL_RESET_WATCHDOG;
+    }
+    if ((causes & (POWER_RESETREAS_SREQ | POWER_RESETREAS_LOCKUP)) != 0u) {
+        return HAL_RESET_SOFTWARE;
+    }
+    if ((causes & POWER_RESETREAS_PIN) != 0u) {
+        return HAL_RESET_PIN;
+    }
+    return causes == 0u ? HAL_RESET_POWER : HAL_RESET_UNKNOWN;
+}
+
+void soc_start_watchdog(void)
+{
+    WDT_CRV = SOC_WATCHDOG_S * 32768u - 1u;
+    WDT_START = 1;
+}
+
+void soc_feed_watchdog(void) { WDT_RR0 = WDT_RR_FEED; }
+
 const volatile uint32_t *soc_start_timer(void) { return NULL; }
 
 void soc_start_ticks(uint32_t core_hz)

@@ -101,4 +101,36 @@ struct soc_clock soc_start_clock(void)
         .core_hz = BOARD_HSI_HZ, .port_hz = BOARD_HSI_HZ, .wait_states = BOARD_WAIT_STATES, .how = HAL_CLOCK_HSI_ALONE};
 }
 
+enum hal_reset soc_reset_cause(void)
+{
+    const uint8_t causes = RSTC_RCAUSE; /* of the last reset alone */
+
+    if ((causes & RSTC_RCAUSE_WDT) != 0u) {
+        return HAL_RESET_WATCHDOG;
+    }
+    if ((causes & RSTC_RCAUSE_SYST) != 0u) {
+        return HAL_RESET_SOFTWARE;
+    }
+    if ((causes & RSTC_RCAUSE_POWER) != 0u) {
+        return HAL_RESET_POWER;
+    }
+    return (causes & RSTC_RCAUSE_EXT) != 0u ? HAL_RESET_PIN : HAL_RESET_UNKNOWN;
+}
+
+_Static_assert(SOC_WATCHDOG_S == 16u, "the watchdog's longest period is 16384 cycles of 1024 Hz");
+
+void soc_start_watchdog(void)
+{
+    WDT_CONFIG = WDT_CONFIG_16384;
+    WDT_CTRLA = WDT_CTRLA_ENABLE;
+}
+
+/* A key that is written before the last one has arrived stalls the bus for milliseconds: 20.6.7 */
+void soc_feed_watchdog(void)
+{
+    if ((WDT_SYNCBUSY & WDT_SYNCBUSY_CLEAR) == 0u) {
+        WDT_CLEAR = WDT_CLEAR_KEY;
+    }
+}
+
 const volatile uint32_t *soc_start_timer(void) { return NULL; }

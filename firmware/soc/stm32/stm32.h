@@ -37,6 +37,22 @@
 #define USART_CR1_TE BIT(3)
 #define USART_CR1_RXNEIE BIT(5)
 
+/* The independent watchdog, on an oscillator of its own of about 32 kHz: RM0390 21.4, RM0316 25.4, RM0351 36.4 */
+#define IWDG_KR REGISTER(0x40003000u)
+#define IWDG_KR_FEED 0xAAAAu
+#define IWDG_KR_UNLOCK 0x5555u
+#define IWDG_KR_START 0xCCCCu
+#define IWDG_PR REGISTER(0x40003004u)
+#define IWDG_PR_256 6u
+#define IWDG_RLR REGISTER(0x40003008u)
+#define IWDG_SR REGISTER(0x4000300Cu)
+
+/* The causes of a reset lie alike in all families: RM0390 6.3.21, RM0316 9.4.10, RM0351 6.4.29 */
+#define RCC_CSR_PIN BIT(26)
+#define RCC_CSR_POWER BIT(27)
+#define RCC_CSR_SOFTWARE BIT(28)
+#define RCC_CSR_WATCHDOGS (BIT(29) | BIT(30))
+
 /* TIM2, 32 bits wide: RM0390 17.4 */
 #define TIM2_CR1 REGISTER(0x40000000u)
 #define TIM2_CR1_CEN BIT(0)

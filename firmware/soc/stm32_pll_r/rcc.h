@@ -59,6 +59,8 @@ static inline void chip_prepare_clock(void) {}
 #define CHIP_GPIO_ENABLE RCC_AHB2ENR
 #define CHIP_GPIO_ENABLE_BIT 0u
 #define CHIP_TIM2_ENABLE RCC_APB1ENR1
+#define CHIP_RESETS REGISTER(CHIP_RCC + 0x94u)
+#define CHIP_RESETS_CLEAR BIT(23)
 
 /* RM0351 6.4.17 to 6.4.21; the LPUART's interrupt differs between the families */
 #if BOARD_USART == 0
