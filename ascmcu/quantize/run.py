@@ -71,11 +71,7 @@ def probabilities(model: bytes, x: npt.NDArray[np.float32]) -> npt.NDArray[np.fl
 def watch(model: bytes, x: npt.NDArray[np.float32]) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
     """All int8 activations of an int8 model, as real numbers by tensor name, clip by clip."""
     with zoo.quiet():
-        interpreter = tf.lite.Interpreter(
-            model_content=bytes(model),
-            experimental_preserve_all_tensors=True,
-            experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_REF,
-        )
+        interpreter = _reference(model, preserve=True)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]
     details = [d for d in interpreter.get_tensor_details() if d["dtype"] == np.int8 and d["quantization"][0]]
@@ -103,8 +99,18 @@ def _interpreter(model: bytes) -> tf.lite.Interpreter:
             model_content=bytes(model), experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         )
         if interpreter.get_input_details()[0]["dtype"] != np.float32:
-            interpreter = tf.lite.Interpreter(
-                model_content=bytes(model), experimental_op_resolver_type=kinds.BUILTIN_REF
-            )
+            interpreter = _reference(model)
     interpreter.allocate_tensors()
     return interpreter
+
+
+def _reference(model: bytes, *, preserve: bool = False) -> tf.lite.Interpreter:
+    """By the reference kernels, or by the fast ones where there is no reference of an operator (REVERSE_V2)."""
+    kinds = tf.lite.experimental.OpResolverType
+    options = {"model_content": bytes(model), "experimental_preserve_all_tensors": preserve}
+    try:
+        return tf.lite.Interpreter(**options, experimental_op_resolver_type=kinds.BUILTIN_REF)
+    except ValueError:
+        return tf.lite.Interpreter(
+            **options, experimental_op_resolver_type=kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
