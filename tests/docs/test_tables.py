@@ -37,4 +37,4 @@ def test_generated_tables_are_found() -> None:
 def test_a_generated_table_names_its_command_and_commit(name: str) -> None:
     table = TABLES[name]
     assert re.search(r"`tools/\w+", table)
-    assert re.search(r"\b[0-9a-f]{7}\b|of this commit", re.sub(r"^\|.*$", "", table, flags=re.MULTILINE))
+    assert re.search(r"\b[0-9a-f]{7,12}\b|of this commit", re.sub(r"^\|.*$", "", table, flags=re.MULTILINE))
