@@ -83,7 +83,8 @@ def _kinetis_rate(clock_hz: int, baud: int) -> float:
 
 
 def _sercom_rate(clock_hz: int, baud: int) -> float:
-    """A SAM D5x SERCOM, 16 samples per bit by an accumulator of 16 bits: DS60001507 34.6.2.3."""
+    """A SAM D5x SERCOM, 16 samples per bit by an accumulator of 16 bits: "Baud-Rate Generator" in
+    Microchip's data sheets."""
     part = round(65536 * 16 * baud / clock_hz)
     return clock_hz * part / (16 * 65536) if 0 < part < 65536 else 0.0
 

@@ -150,7 +150,8 @@ class FlashCache:
 
     The array gives ``read_bytes`` at once. ``prefetch``: it reads on while the core uses what came before. The
     instruction and the data cache hold so many lines of ``line_bytes``, in sets of ``ways`` (0: a line may lie
-    anywhere); ``unified``: data goes through the instruction cache. The least recently used line goes.
+    anywhere); ``unified``: data goes through the instruction cache. The least recently used line goes, or with
+    ``round_robin`` the one that came first.
     """
 
     read_bytes: int = 0
@@ -160,6 +161,7 @@ class FlashCache:
     line_bytes: int = 16
     ways: int = 0
     unified: bool = False
+    round_robin: bool = False
 
 
 @dataclass(frozen=True)

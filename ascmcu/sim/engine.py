@@ -118,6 +118,7 @@ class Engine:
             m[fields + w.CACHE_WAYS] = ways
             m[fields + w.CACHE_SETS] = lines // ways if ways else 1
             m[fields + w.CACHE_LINE_BITS] = (cache.line_bytes // cache.read_bytes).bit_length() - 1
+            m[fields + w.CACHE_ROUND_ROBIN] = int(cache.round_robin)
 
     # What the counters say.
 

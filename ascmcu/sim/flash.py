@@ -4,8 +4,9 @@
 One array read brings ``1 << READ_BITS`` bytes and takes the wait states and one cycle; the next begins behind it,
 whoever asks: code, data and prefetch share the one array. What was read last stays in the line buffer. A prefetch of
 the read behind it begins when code is served from a read, unless the cache holds that one. A cache keeps lines of one
-read or several, each read of a line with its own valid bit, and drops the least recently used line of the set. How
-many lines, sets and bytes, and whether there is a prefetch, comes from the chip's description.
+read or several, each read of a line with its own valid bit, and drops the line of the set that was not used for the
+longest time, or the one that came first. Which, how many lines, sets and bytes, and whether there is a prefetch, comes
+from the chip's description.
 
 All times are in cycles of the core. A read that is *served* at a cycle behaves as if it had been asked for at that
 cycle in a flash without wait states.
@@ -59,19 +60,23 @@ def _holds(m: Any, cache: int, read: int) -> Any:
 
 @inlined
 def _use(m: Any, cache: int, read: int) -> Any:
-    """Whether a cache had a read; it has it now, in the line used most recently."""
+    """Whether a cache had a read; it has it now."""
     fields = CACHES + CACHE_FIELDS * cache
     ways = m[fields + CACHE_WAYS]
     if ways == 0:
         return False
     base, way = _way(m, cache, read)
+    hit = way >= 0
     entry = (read >> m[fields + CACHE_LINE_BITS]) << 8
-    if way >= 0:
+    if hit:
         entry = m[base + way]
     else:
         way = ways - 1
     bit = _bit(m, cache, read)
     found = (entry & bit) != 0
+    if hit and m[fields + CACHE_ROUND_ROBIN]:
+        m[base + way] = entry | bit
+        return found
     while way > 0:
         m[base + way] = m[base + way - 1]
         way -= 1

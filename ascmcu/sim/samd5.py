@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The peripherals of Microchip's SAM D5x that start-up code and serial firmware touch (DS60001507).
+"""The peripherals of Microchip's SAM D5x that start-up code and serial firmware touch.
 
+Addresses, bits and reset values: Microchip's headers for the SAMD51 (samd51j19a.h, component/, instance/).
 Oscillators and generators are ready at once.
 """
 
@@ -19,18 +20,28 @@ _INTEN = 0x14  # the word of INTENCLR and INTENSET
 _INTFLAG, _STATUS = 0x18, 0x1A
 _DRE, _TXC, _RXC = 1, 2, 4
 _FERR, _BUFOVF = 2, 4
-# Number, base, first of four interrupts: 7.1, 10.2.2.
+# Number, base, first of four interrupts: samd51j19a.h.
 _SERCOMS = (
     (0, 0x40003000, 46), (1, 0x40003400, 50), (2, 0x41012000, 54), (3, 0x41014000, 58), (4, 0x43000000, 62),
     (5, 0x43000400, 66),
 )  # fmt: skip
 
+# INTFLAG.CKRDY, HSDIV and CPUDIV, and which peripherals are clocked after a reset.
+_MCLK = {0x00: 0x01000000, 0x04: 0x0101, 0x10: 0xFFFFFF, 0x14: 0x7FF, 0x18: 0x18056, 0x1C: 0x2000}
+
 
 class Gclk(Rcc):
-    """GCLK, 14.8. Generator 2 clocks the serial ports, generator 0 the core."""
+    """GCLK. Generator 2 clocks the serial ports, generator 0 the core: from the 48 MHz oscillator after a reset."""
 
     def __init__(self) -> None:
         super().__init__("GCLK", 0x40001C00, 0x400, {0x20: 0x106}, ())
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        """SWRST brings the reset values back."""
+        if offset == 0 and value & 1:
+            self.values = {0x20: 0x106}
+        else:
+            super().write(offset, value, cycle)
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
         """Core cycles per cycle of the ports' clock, both from one source."""
@@ -38,7 +49,7 @@ class Gclk(Rcc):
 
 
 class Sercom(Usart):
-    """A SERCOM as USART, 34.8. Native code has no part in it."""
+    """A SERCOM as USART. Native code has no part in it."""
 
     def __init__(self, name: str, base: int, irq: int, chip: Chip, index: int) -> None:
         super().__init__(name, base, irq, 1, chip, index)
@@ -112,7 +123,7 @@ class Sercom(Usart):
 
 
 class Rstc(Registers):
-    """RSTC, 16.8: power on, or software."""
+    """RSTC: power on, or software."""
 
     def __init__(self) -> None:
         super().__init__("RSTC", 0x40000C00, 0x400, {0: 1})
@@ -130,14 +141,27 @@ def samd5_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int
     }
     devices: list[Device] = [
         gclk,
-        Registers("MCLK", 0x40000800, 0x400, {0x04: 0x0100}),
+        Registers("MCLK", 0x40000800, 0x400, _MCLK),
         Rstc(),
-        # DPLLSTATUS follows DPLLCTRLA.ENABLE, STATUS of the 32 kHz oscillator its ENABLE.
-        Following("OSCCTRL", 0x40001000, 0x400, {}, ((0x30, 1, 0x40, 0, 1), (0x30, 1, 0x40, 1, 1))),
-        Following("OSC32KCTRL", 0x40001400, 0x400, {}, ((0x14, 1, 0x10, 0, 1),)),
-        Registers("WDT", 0x40002000, 0x400),
+        # LOCK and CLKRDY follow DPLLCTRLA.ENABLE, DFLLRDY follows DFLLCTRLA.ENABLE.
+        Following(
+            "OSCCTRL",
+            0x40001000,
+            0x400,
+            {0x1C: 0x82, 0x30: 0x80, 0x38: 0x20, 0x44: 0x80, 0x4C: 0x20},
+            (
+                (0x30, 1, 0x40, 0, 1),
+                (0x30, 1, 0x40, 1, 1),
+                (0x44, 1, 0x54, 0, 1),
+                (0x44, 1, 0x54, 1, 1),
+                (0x1C, 1, 0x10, 8, 1),
+            ),
+        ),
+        # STATUS.XOSC32KRDY follows XOSC32K.ENABLE.
+        Following("OSC32KCTRL", 0x40001400, 0x400, {0x14: 0x2080}, ((0x14, 1, 0x0C, 0, 1),)),
+        Registers("WDT", 0x40002000, 0x400, {0x00: 0x000BBB00}),
         Registers("NVMCTRL", 0x41004000, 0x400, {0x00: 0x0004}),
-        Following("CMCC", 0x41006000, 0x400, {}, ((0x08, 0, 0x0C, 0, 1),)),
+        Following("CMCC", 0x41006000, 0x400, {0x00: 0x12D2, 0x04: 0x20}, ((0x08, 0, 0x0C, 0, 1),)),
         Registers("PORT", 0x41008000, 0x400),
     ]
     return [*devices, *ports.values()], ports

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The STM32 peripherals that start-up code and serial firmware touch, for the F3, F4, G4, L4 and WB families.
 
-Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+), RM0434 (WB).
+Register layouts: RM0316 (F3), RM0090 and RM0390 (F4), RM0440 (G4), RM0351 and RM0432 (L4 and L4+); ST's
+stm32wb55xx.h (WB).
 """
 
 from __future__ import annotations
@@ -121,6 +122,21 @@ class RccL4(RccSt):
 
     def ahb_cycles_per_apb(self, bus: int) -> int:
         return _divisor(self.values.get(0x08, 0) >> (8 if bus == 1 else 11))
+
+
+# Bits of the WB's CFGR and EXTCFGR that say that a divider is in force.
+_WB_IN_FORCE = {0x08: 0x00070000, 0x108: 0x00030000}
+
+
+class RccWb(RccL4):
+    """0x58000000. Reset values: ST's system_stm32wbxx.c. A divider is in force at once."""
+
+    def __init__(self) -> None:
+        super().__init__(base=0x58000000)
+        self.values = {0x00: 0x61, 0x0C: 0x22041000, 0x10: 0x22041000, 0x94: 0x0C000000, **_WB_IN_FORCE}
+
+    def write(self, offset: int, value: int, cycle: int) -> None:
+        super().write(offset, value | _WB_IN_FORCE.get(offset, 0), cycle)
 
 
 class Gpio(Registers):
@@ -416,6 +432,7 @@ _SIGNATURES = {
     "stm32f4": (0x1FFF7800, 0x210, 0x222),
     "stm32g4": (0x1FFF7400, 0x190, 0x1E0),
     "stm32l4": (0x1FFF7400, 0x190, 0x1E0),
+    "stm32wb": (0x1FFF7400, 0x190, 0x1E0),  # UID_BASE and FLASHSIZE_BASE of stm32wb55xx.h
 }
 
 
@@ -533,8 +550,8 @@ def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
 
 
 def wb_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
-    """An STM32WB's devices as its first core sees them (RM0434); LPUART1 is number 0."""
-    rcc = RccL4(base=0x58000000)
+    """An STM32WB's devices as its first core sees them; LPUART1 is number 0. Addresses: ST's stm32wb55xx.h."""
+    rcc = RccWb()
     chip = Chip(rcc, nvic, words)
     usarts: dict[int, Usart] = {
         0: Lpuart("LPUART1", 0x40008000, 37, 1, chip, 0),
@@ -547,7 +564,8 @@ def wb_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
         Registers("FLASH", 0x58004000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
         Registers("EXTI", 0x58000800, 0x400),
-        *_ports(0x48000000, "ABCDEFGH"),
+        *_ports(0x48000000, "ABCDE"),
+        Gpio("GPIOH", 0x48001C00),
     ]
     return [*devices, *usarts.values()], usarts
 

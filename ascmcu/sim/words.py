@@ -147,6 +147,7 @@ _cache = _List()
 CACHE_SETS = _cache.word()  # a power of two
 CACHE_WAYS = _cache.word()  # lines in a set; 0 for no cache
 CACHE_LINE_BITS = _cache.word()  # of the number of reads in a line
+CACHE_ROUND_ROBIN = _cache.word()  # 1: a line's age counts from its coming, not from its use
 CACHE_FIELDS = _cache.size
 
 # ---- A region of registers.
@@ -242,7 +243,7 @@ READ_NEXT = _array.word()  # the prefetched read
 NEXT_SERVED = _array.word()  # when it can be served
 CACHE_OF_DATA = _array.word()  # which of the caches data goes through
 CACHES = _array.words(2 * CACHE_FIELDS)
-CACHE_LINES = _array.words(2 * CACHE_SIZE)  # line << 8 | valid reads; most recently used first in each set
+CACHE_LINES = _array.words(2 * CACHE_SIZE)  # line << 8 | valid reads; the one that goes next last in each set
 
 # Profiles.
 PROFILE = _array.word()  # whether calls are followed

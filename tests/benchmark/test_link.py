@@ -279,6 +279,7 @@ def test_each_family_says_why_it_started_and_keeps_its_last_fault(board: str, tm
     build_firmware(target.folder, target.board, frontend=False)
     with base.create("sim", target) as link:
         session = Session(link, response_s=HANG_S)
+        assert session.hello.clock == ClockState.AS_CONFIGURED
         assert (session.hello.reset, session.hello.last_fault) == (wire.Reset.POWER, None)
         with pytest.raises(LinkError):
             session.run(b"\xfa" * (ROWS * ROW_BYTES), Kind.TENSOR)

@@ -20,7 +20,8 @@ pytestmark = needs_gcc
 CHIPS = {
     chip.name: chip.flash_cache
     for chip in (
-        boards.load(n).chip for n in ("nucleo-f446", "nucleo-f303", "nucleo-l4r5", "nrf52840-dk", "frdm-k64f")
+        boards.load(n).chip
+        for n in ("nucleo-f446", "nucleo-f303", "nucleo-l4r5", "nrf52840-dk", "frdm-k64f", "feather-m4")
     )
 }
 
@@ -140,6 +141,40 @@ data:
     waited = cycles(elf, ("first", "last"), 5, with_code) - cycles(elf, ("first", "last"), 0)
     # The first pass through the loop is waited for as well: some reads of code.
     assert misses * 5 <= waited <= misses * 5 + 40
+
+
+@pytest.mark.parametrize(("round_robin", "misses"), [(False, 2), (True, 3)])
+def test_which_line_goes(round_robin: bool, misses: int, tmp_path: Path) -> None:
+    """Lines A, B, A, C in a set of two, again and again: A is used twice as often, which round robin does not see."""
+    body = """
+    .global reset, first, last
+    .thumb_func
+reset:
+    ldr r0, =data
+    movs r1, #100
+    b first
+    .pool
+    .balign 32
+first:
+1:  ldr.w r2, [r0]
+    nop.w
+    ldr.w r2, [r0, #16]
+    nop.w
+    ldr.w r2, [r0]
+    nop.w
+    ldr.w r2, [r0, #32]
+    subs r1, #1
+    bne 1b
+last:
+    b finish
+    .balign 32
+data:
+    .space 48
+"""
+    elf = assemble(tmp_path, body)
+    cache = FlashCache(read_bytes=16, instruction_lines=64, data_lines=2, ways=2, round_robin=round_robin)
+    waited = cycles(elf, ("first", "last"), 5, cache) - cycles(elf, ("first", "last"), 0)
+    assert 100 * misses * 5 <= waited <= 100 * misses * 5 + 40
 
 
 def test_a_table_through_a_pointer_from_memory_is_watched(tmp_path: Path) -> None:

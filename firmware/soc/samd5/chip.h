@@ -1,52 +1,54 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* SAM D5x: Microchip's data sheet DS60001507. */
+/* SAM D5x. Addresses and bits: Microchip's headers for the SAMD51, which are named below; tests/boards/test_registers.py
+ * holds their numbers. */
 #ifndef ASCMCU_CHIP_H
 #define ASCMCU_CHIP_H
 
 #include "board_config.h"
 #include "core.h"
 
-#define CHIP_VECTORS 137 /* 10.2.2 */
+#define CHIP_VECTORS 137 /* samd51j19a.h */
 /* Each SERCOM has four: data register empty, transmit complete, receive complete, the rest. */
 #define CHIP_SERIAL_INTERRUPT (46 + 4 * BOARD_USART + 2)
 
-/* NVMCTRL: 25.8.1 */
+/* NVMCTRL: component/nvmctrl.h */
 #define NVMCTRL_CTRLA REGISTER16(0x41004000u)
 #define NVMCTRL_CTRLA_AUTOWS BIT(2)
 #define NVMCTRL_CTRLA_RWS(states) ((states) << 8)
 
-/* CMCC, the cache between core and flash: 11.4 */
+/* CMCC, the cache between core and flash: component/cmcc.h */
 #define CMCC_CTRL REGISTER(0x41006008u)
 
-/* MCLK: 15.8 */
+/* MCLK: component/mclk.h */
 #define MCLK_CPUDIV REGISTER8(0x40000805u)
 #define MCLK_APBAMASK REGISTER(0x40000814u)
 #define MCLK_APBBMASK REGISTER(0x40000818u)
 #define MCLK_APBDMASK REGISTER(0x40000820u)
 
-/* RSTC: 16.8 */
+/* RSTC: component/rstc.h */
 #define RSTC_RCAUSE REGISTER8(0x40000C00u)
 #define RSTC_RCAUSE_POWER (BIT(0) | BIT(1) | BIT(2))
 #define RSTC_RCAUSE_EXT BIT(4)
 #define RSTC_RCAUSE_WDT BIT(5)
 #define RSTC_RCAUSE_SYST BIT(6)
 
-/* WDT, on an oscillator of its own of 1 kHz: 20.8 */
+/* WDT, on an oscillator of its own of 1 kHz: component/wdt.h */
 #define WDT_CTRLA REGISTER8(0x40002000u)
 #define WDT_CTRLA_ENABLE BIT(1)
 #define WDT_CONFIG REGISTER8(0x40002001u)
 #define WDT_CONFIG_16384 11u
 #define WDT_SYNCBUSY REGISTER(0x40002008u)
-#define WDT_SYNCBUSY_CLEAR BIT(3)
+#define WDT_SYNCBUSY_CLEAR BIT(4)
 #define WDT_CLEAR REGISTER8(0x4000200Cu)
 #define WDT_CLEAR_KEY 0xA5u
 
-/* OSC32KCTRL: 29.8 */
-#define OSC32KCTRL_STATUS REGISTER(0x40001410u)
+/* OSC32KCTRL: component/osc32kctrl.h */
+#define OSC32KCTRL_STATUS REGISTER(0x4000140Cu)
+#define OSC32KCTRL_STATUS_XOSC32KRDY BIT(0)
 #define OSC32KCTRL_XOSC32K REGISTER16(0x40001414u)
 #define OSC32KCTRL_XOSC32K_ON (BIT(1) | BIT(2) | BIT(3) | BIT(13)) /* ENABLE, XTALEN, EN32K, standard gain */
 
-/* OSCCTRL, the first of its two PLLs: 28.8 */
+/* OSCCTRL, the first of its two PLLs: component/oscctrl.h */
 #define OSCCTRL_DPLLCTRLA REGISTER8(0x40001030u)
 #define OSCCTRL_DPLLCTRLA_ENABLE BIT(1)
 #define OSCCTRL_DPLLRATIO REGISTER(0x40001034u)
@@ -55,13 +57,17 @@
 #define OSCCTRL_DPLLCTRLB_REF_XOSC32K (1u << 5)
 #define OSCCTRL_DPLLCTRLB_LBYPASS BIT(11)
 #define OSCCTRL_DPLLSYNCBUSY REGISTER(0x4000103Cu)
+#define OSCCTRL_DPLLSYNCBUSY_ENABLE BIT(1)
+#define OSCCTRL_DPLLSYNCBUSY_DPLLRATIO BIT(2)
 #define OSCCTRL_DPLLSTATUS REGISTER(0x40001040u)
 #define OSCCTRL_DPLLSTATUS_READY (BIT(0) | BIT(1)) /* LOCK, CLKRDY */
 
-/* GCLK: 14.8 */
+/* GCLK: component/gclk.h */
 #define GCLK_CTRLA REGISTER8(0x40001C00u)
 #define GCLK_CTRLA_SWRST BIT(0)
 #define GCLK_SYNCBUSY REGISTER(0x40001C04u)
+#define GCLK_SYNCBUSY_SWRST BIT(0)
+#define GCLK_SYNCBUSY_GENCTRL(n) BIT(2u + (n))
 #define GCLK_GENCTRL(n) REGISTER(0x40001C20u + 4u * (n))
 #define GCLK_GENCTRL_DFLL 6u
 #define GCLK_GENCTRL_DPLL0 7u
@@ -69,9 +75,9 @@
 #define GCLK_GENCTRL_DIV(divider) ((divider) << 16)
 #define GCLK_PCHCTRL(channel) REGISTER(0x40001C80u + 4u * (channel))
 #define GCLK_PCHCTRL_CHEN BIT(6)
-#define GCLK_CHANNEL_DPLL0 1u /* 14.8.4 */
+#define GCLK_CHANNEL_DPLL0 1u /* instance/oscctrl.h */
 
-/* PORT: 32.8 */
+/* PORT: component/port.h */
 #define PORT(group) (0x41008000u + 0x80u * (group))
 #define PORT_OUTSET(group) REGISTER(PORT(group) + 0x18u)
 #define PORT_PMUX(group, pin) REGISTER8(PORT(group) + 0x30u + (pin) / 2u)
@@ -80,7 +86,7 @@
 #define PORT_PINCFG_INEN BIT(1)
 #define PORT_PINCFG_PULLEN BIT(2)
 
-/* SERCOM as USART: 34.8; where each is: 7.1, 15.8, 14.8.4 */
+/* SERCOM as USART: component/sercom.h; where each is: samd51j19a.h, component/mclk.h, instance/sercom0.h to sercom5.h */
 #if BOARD_USART == 0
 #define SERCOM 0x40003000u
 #define CHIP_SERIAL_ENABLE MCLK_APBAMASK
@@ -133,6 +139,9 @@
 #define USART_STATUS_FERR BIT(1)
 #define USART_STATUS_BUFOVF BIT(2)
 #define USART_SYNCBUSY REGISTER(SERCOM + 0x1Cu)
+#define USART_SYNCBUSY_SWRST BIT(0)
+#define USART_SYNCBUSY_ENABLE BIT(1)
+#define USART_SYNCBUSY_CTRLB BIT(2)
 #define USART_DATA REGISTER(SERCOM + 0x28u)
 
 #endif

@@ -3,18 +3,18 @@
 #include "chip.h"
 #include "soc.h"
 
-#define CRYSTAL_POLLS 4000000u /* about a second at 48 MHz: 54.13.3 has up to some hundred milliseconds */
+#define CRYSTAL_POLLS 4000000u /* about a second at 48 MHz; such crystals take some hundred milliseconds */
 #define GENERATOR_CORE 0u
 #define GENERATOR_PORT 2u
 #define GENERATOR_REFERENCE 3u
-#define REFERENCE_DIVIDER 24u /* 48 MHz / 24: the PLL takes 3.2 MHz at most */
+#define REFERENCE_DIVIDER 24u /* 48 MHz / 24: the PLL takes 3.2 MHz at most: DS60001507 54.13.5 */
 
 void soc_first(void) {} /* the watchdog is off unless a fuse starts it */
 
 static bool wait_for_crystal(void)
 {
     for (uint32_t i = 0; i < CRYSTAL_POLLS; i++) {
-        if ((OSC32KCTRL_STATUS & 1u) != 0u) {
+        if ((OSC32KCTRL_STATUS & OSC32KCTRL_STATUS_XOSC32KRDY) != 0u) {
             return true;
         }
     }
@@ -24,17 +24,21 @@ static bool wait_for_crystal(void)
 static bool set_generator(uint32_t number, uint32_t source, uint32_t divider)
 {
     GCLK_GENCTRL(number) = source | GCLK_GENCTRL_GENEN | GCLK_GENCTRL_DIV(divider);
-    return soc_wait_for(&GCLK_SYNCBUSY, BIT(2u + number), 0);
+    return soc_wait_for(&GCLK_SYNCBUSY, GCLK_SYNCBUSY_GENCTRL(number), 0);
 }
 
 static bool start_pll(uint32_t reference, uint32_t multiplier)
 {
     OSCCTRL_DPLLCTRLA = 0;
-    if (!soc_wait_for(&OSCCTRL_DPLLSYNCBUSY, BIT(1), 0)) {
+    if (!soc_wait_for(&OSCCTRL_DPLLSYNCBUSY, OSCCTRL_DPLLSYNCBUSY_ENABLE, 0)) {
         return false;
     }
     OSCCTRL_DPLLRATIO = multiplier - 1u;
-    OSCCTRL_DPLLCTRLB = reference | OSCCTRL_DPLLCTRLB_LBYPASS; /* else a lost lock stops the core: errata, FDPLL */
+    if (!soc_wait_for(&OSCCTRL_DPLLSYNCBUSY, OSCCTRL_DPLLSYNCBUSY_DPLLRATIO, 0)) {
+        return false;
+    }
+    /* Without the bypass a lost lock stops the core in silicon A: Adafruit's ArduinoCore-samd, startup.c. */
+    OSCCTRL_DPLLCTRLB = reference | OSCCTRL_DPLLCTRLB_LBYPASS;
     OSCCTRL_DPLLCTRLA = OSCCTRL_DPLLCTRLA_ENABLE;
     return soc_wait_for(&OSCCTRL_DPLLSTATUS, OSCCTRL_DPLLSTATUS_READY, OSCCTRL_DPLLSTATUS_READY);
 }
@@ -49,7 +53,6 @@ static void set_flash(uint32_t wait_states)
 /* The port's clock is the core's by BOARD_APB1_DIVIDER: a SERCOM takes 100 MHz at most. */
 static bool switch_to_pll(void)
 {
-    set_flash(BOARD_WAIT_STATES);
     MCLK_CPUDIV = 1;
     return set_generator(GENERATOR_PORT, GCLK_GENCTRL_DPLL0, BOARD_APB1_DIVIDER) &&
            set_generator(GENERATOR_CORE, GCLK_GENCTRL_DPLL0, 1u);
@@ -88,7 +91,8 @@ static struct soc_clock of_pll(enum hal_clock how)
 struct soc_clock soc_start_clock(void)
 {
     GCLK_CTRLA = GCLK_CTRLA_SWRST; /* a boot loader may have set the generators: the core runs on the 48 MHz again */
-    (void)soc_wait_for(&GCLK_SYNCBUSY, BIT(0), 0);
+    (void)soc_wait_for(&GCLK_SYNCBUSY, GCLK_SYNCBUSY_SWRST, 0);
+    set_flash(BOARD_WAIT_STATES); /* enough for any clock that follows; what is reported is then true of all */
     if (start_from_crystal()) {
         return of_pll(HAL_CLOCK_AS_CONFIGURED);
     }
@@ -125,7 +129,8 @@ void soc_start_watchdog(void)
     WDT_CTRLA = WDT_CTRLA_ENABLE;
 }
 
-/* A key that is written before the last one has arrived stalls the bus for milliseconds: 20.6.7 */
+/* A key may be written when the last one has arrived, which takes cycles of the watchdog's slow clock: CLEAR is
+ * write-synchronized. */
 void soc_feed_watchdog(void)
 {
     if ((WDT_SYNCBUSY & WDT_SYNCBUSY_CLEAR) == 0u) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The serial port: pins, rate, receive interrupt (34.6). */
+/* The serial port: pins, rate, receive interrupt. */
 #include "chip.h"
 #include "soc.h"
 
@@ -15,7 +15,7 @@ static void start_pin(uint32_t group, uint32_t pin, uint32_t more)
 
 void soc_start_port(uint32_t port_hz, uint32_t baud)
 {
-    /* 65536 · (1 − 16 · baud / clock), rounded: 34.6.2.3 */
+    /* 65536 · (1 − 16 · baud / clock), rounded: "Baud-Rate Generator" in Microchip's data sheets */
     const uint64_t part = (65536ull * 16u * baud + port_hz / 2u) / port_hz;
 
     CHIP_SERIAL_ENABLE |= BIT(CHIP_SERIAL_ENABLE_BIT);
@@ -24,14 +24,14 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     start_pin(BOARD_TX_PORT, BOARD_TX_PIN, 0);
     start_pin(BOARD_RX_PORT, BOARD_RX_PIN, PORT_PINCFG_INEN | PORT_PINCFG_PULLEN);
     USART_CTRLA = USART_CTRLA_SWRST;
-    (void)soc_wait_for(&USART_SYNCBUSY, BIT(0), 0);
+    (void)soc_wait_for(&USART_SYNCBUSY, USART_SYNCBUSY_SWRST, 0);
     USART_CTRLA = USART_CTRLA_INTERNAL | USART_CTRLA_RX_PAD1 | USART_CTRLA_LSB_FIRST;
     USART_BAUD = (uint16_t)(65536u - (uint32_t)part);
     USART_CTRLB = USART_CTRLB_TXEN | USART_CTRLB_RXEN;
-    (void)soc_wait_for(&USART_SYNCBUSY, BIT(2), 0);
+    (void)soc_wait_for(&USART_SYNCBUSY, USART_SYNCBUSY_CTRLB, 0);
     USART_INTENSET = USART_INT_RXC;
     USART_CTRLA |= USART_CTRLA_ENABLE;
-    (void)soc_wait_for(&USART_SYNCBUSY, BIT(1), 0);
+    (void)soc_wait_for(&USART_SYNCBUSY, USART_SYNCBUSY_ENABLE, 0);
     core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
 }
 
@@ -40,7 +40,7 @@ static bool take_byte(void)
     if ((USART_INTFLAG & USART_INT_RXC) == 0u) {
         return false;
     }
-    const uint16_t status = USART_STATUS; /* of the byte that is read next: 34.8.11 */
+    const uint16_t status = USART_STATUS; /* of the byte that is read next */
     const uint8_t byte = (uint8_t)USART_DATA;
 
     if ((status & (USART_STATUS_BUFOVF | USART_STATUS_FERR)) != 0u) {
