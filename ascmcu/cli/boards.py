@@ -37,11 +37,16 @@ def list_boards(as_json: bool) -> None:
         number = title in ("MHz", "flash", "RAM")
         table.add_column(title, no_wrap=True, justify="right" if number else "left")
     for row in rows:
-        memories = (f"{row['flash_bytes'] // 1024} KiB", f"{row['ram_bytes'] // 1024} KiB")
-        clock = f"{row['clock_hz'] / 1e6:g}"
+        memories = (_size(row["flash_bytes"]), _size(row["ram_bytes"]))
+        clock = f"{round(row['clock_hz'] / 1e6, 2):g}"
         qemu = "yes" if row["qemu"] else ""
         table.add_row(row["name"], row["chip"], clock, *memories, row["serial"], qemu)
     Console().print(table)
+
+
+def _size(size_bytes: int) -> str:
+    """Whole MiB as such, all else in KiB."""
+    return f"{size_bytes >> 20} MiB" if size_bytes % (1 << 20) == 0 else f"{size_bytes // 1024} KiB"
 
 
 @command.command("show")

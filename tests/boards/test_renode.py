@@ -40,7 +40,7 @@ def checker() -> types.ModuleType:
 def test_the_boards_that_renode_models_are_these() -> None:
     families = {boards.load(name).chip.family for name in MODELLED}
     assert families == {"stm32f4", "nrf52", "stm32l4"}
-    assert len(MODELLED) == 9
+    assert len(MODELLED) == 10
     assert renode.files(boards.load("nucleo-g474"), "kws") == {}
 
 

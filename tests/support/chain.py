@@ -43,6 +43,8 @@ def input_sets(graph: Graph, count: int, rng: np.random.Generator) -> Iterator[l
 def _values(shape: tuple[int, ...], dtype: np.dtype, number: int, rng: np.random.Generator) -> Array:
     if dtype.kind == "f":
         return np.asarray(rng.normal(size=shape) * [0.0, 1e5, 3.0, 1.0][min(number, 3)]).astype(dtype)
+    if dtype.kind == "b":
+        return np.full(shape, bool(number)) if number < 2 else rng.random(shape) < 0.5
     info = np.iinfo(dtype)
     if number < 2:
         return np.full(shape, [info.min, info.max][number], dtype)
