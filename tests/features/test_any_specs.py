@@ -21,7 +21,8 @@ def test_generated_c_is_the_definition(seed: int) -> None:
 
 
 def test_a_wrong_window_does_not_hold() -> None:
-    spec = any_specs.draw(random.Random(1)).replace(window="hann")
+    # Where top_db makes a band constant, a z-score over frames is one of rounding: no test of windows.
+    spec = any_specs.draw(random.Random(1)).replace(window="hann", normalization="none")
     found = any_specs.compared(spec)
     assert any_specs.holds(found)
     wrong = any_specs.against(spec.replace(window="boxcar"), spec)

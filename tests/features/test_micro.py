@@ -130,7 +130,8 @@ def test_other_parameters_are_the_library_s(number: int) -> None:
 
 
 def test_goldens_reach_every_parameter() -> None:
-    fields = set(MICRO_SPEECH.to_dict()) - {"frontend", "resampler", "mapping", "continues"}
+    # Those of the other library are goldens of their own (tools/signal_goldens).
+    fields = set(MICRO_SPEECH.to_dict()) - {"frontend", "resampler", "mapping", "continues", "library"}
     assert fields
     for name in fields:
         assert len({row["spec"][name] for row in GOLDEN}) > 1, name

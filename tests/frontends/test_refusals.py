@@ -65,9 +65,9 @@ def test_unsupported_operators_all_at_once() -> None:
         "3 operators are not supported\n"
         "  where:    net.tflite\n"
         "  found:    ROUND × 2, SIGN\n"
-        "  hint:     replace the layer, or run it outside the network\n"
-        "  ROUND (int8) × 2; made by layer0/y, layer1/y\n"
-        "  SIGN (int8); made by layer3/y"
+        "  hint:     keep this part of the network in float32\n"
+        "  ROUND (int8) × 2: only its float32 form is supported; made by layer0/y, layer1/y\n"
+        "  SIGN (int8): only its float32 form is supported; made by layer3/y"
     )
 
 

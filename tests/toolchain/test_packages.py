@@ -240,7 +240,7 @@ endmacro()
 add_subdirectory(${MODULE}/zephyr module)
 add_executable(example ${SAMPLE}/src/main.c)
 target_include_directories(example PRIVATE ${MODULE}/src)
-target_link_libraries(example PRIVATE ${current} m)
+target_link_libraries(example PRIVATE wake_word m)
 """
 
 
