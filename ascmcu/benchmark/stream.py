@@ -14,9 +14,10 @@ from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import DataError, GeneratedCodeError, InputError
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
-from ascmcu.listening.decisions import Event
+from ascmcu.listening.decisions import Decisions, Event
 from ascmcu.listening.judging import Heard, decided
 from ascmcu.runners.base import Runner, Target
+from ascmcu.toolchain.manifest import Manifest
 
 Progress = Callable[[int, int], None]
 
@@ -43,6 +44,21 @@ class Streamed:
     mean_count: float
 
 
+def check_decides(manifest: Manifest) -> Decisions:
+    """What an export decides.
+
+    Raises:
+        InputError: it does not listen, or does not decide.
+    """
+    if manifest.listening is None or manifest.decisions is None or manifest.features is None:
+        raise InputError(
+            "this export has no events",
+            where=manifest.model,
+            hint="export with --listen --decisions FILE.toml",
+        )
+    return manifest.decisions
+
+
 def stream(
     target: Target, runner: Runner, pcm: Pcm, progress: Progress = lambda done, total: None
 ) -> Streamed:
@@ -56,21 +72,21 @@ def stream(
 
     Raises:
         InputError: the export does not listen, or does not decide.
-        DataError: the recording is shorter than the first hop.
+        DataError: the recording is shorter than a window.
         GeneratedCodeError: the firmware decided otherwise than the reference does on its scores.
         LinkError: the link failed.
     """
     manifest = target.manifest
-    if manifest.listening is None or manifest.decisions is None or manifest.features is None:
-        raise InputError(
-            "this export has no events",
-            where=manifest.model,
-            hint="export with --listen --decisions FILE.toml",
-        )
+    decisions = check_decides(manifest)
+    assert manifest.listening is not None and manifest.features is not None
     spec = specs.from_dict(manifest.features)
     hops = clips.steps(len(pcm), spec)
-    if not hops:
-        raise DataError("the recording is too short", expected=f"{spec.clip_samples} samples", found=len(pcm))
+    if len(hops) <= manifest.listening.warmup_hops:
+        raise DataError(
+            "the recording is too short: it holds no full window",
+            expected=f"{manifest.listening.window_s:g} s or more",
+            found=f"{len(pcm) / spec.sample_rate_hz:g} s",
+        )
     outputs, energies, events, cycles = [], [], [], []
     with connect(runner) as (link, session):
         check_firmware(session.hello, target)
@@ -87,7 +103,7 @@ def stream(
         counted = link.facts.count_kind
     ends = tuple(end / spec.sample_rate_hz for _, end in hops)
     heard = Heard(np.stack(outputs), tuple(energies), ends)
-    expected = decided(heard, manifest.decisions)
+    expected = decided(heard, decisions)
     if expected != events:
         raise GeneratedCodeError(
             "the firmware decides otherwise than the reference: a defect of ascmcu or of the compiler",

@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recordings that are built of clips, and streams whose events a firmware cannot find: a library on the host."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from ascmcu import api
+from ascmcu.api import streaming
+from ascmcu.errors import InputError
+from ascmcu.listening import truths
+from ascmcu.results import streams
+from tests.listening.test_listen_h import DECISIONS
+from tests.support import listening, recipes_flat
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("mix")
+    (place / "net.tflite").write_bytes(recipes_flat.make(listening.keyword_network(same=True, channels=4)))
+    (place / "spec.toml").write_text(listening.features(bands=40))
+    (place / "decisions.toml").write_text(DECISIONS)
+    api.export(
+        place / "net.tflite", "nucleo-f446", place / "build", features=place / "spec.toml", listen=True, hop_s=0.1,
+        decisions=place / "decisions.toml", output="library",
+    )  # fmt: skip
+    rng = np.random.default_rng(5)
+    for folder, label in (("clips", "8"), ("clips", "other"), ("others", "other")):
+        (place / folder / label).mkdir(parents=True)
+        for number in range(2):
+            soundfile.write(place / folder / label / f"{number}.wav", rng.normal(0, 0.1, 12000), 16000)
+    return place
+
+
+def _mix(place: Path, recording: Path, events: Path, clips: str = "clips") -> int:
+    return streaming.mix_stream(
+        place / clips, recording, events, folder=place / "build", minutes=0.5, snrs_db=[30]
+    )
+
+
+@pytest.mark.parametrize("there", ["own.wav", "own.csv", "both", "a link to nothing"])
+def test_a_mixture_replaces_no_file(there: str, place: Path, tmp_path: Path) -> None:
+    recording, events = tmp_path / "own.wav", tmp_path / "own.csv"
+    if there == "a link to nothing":
+        events.symlink_to(tmp_path / "none")
+    for path in (recording, events):
+        if there in (path.name, "both"):
+            path.write_text("by hand")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match="is there already"):
+        _mix(place, recording, events)
+    assert sorted(tmp_path.iterdir()) == before
+    assert all(path.read_text() == "by hand" for path in before if not path.is_symlink())
+
+
+def _nowhere(path: Path, content: str | bytes) -> None:
+    raise InputError("a file cannot be written", where=str(path))
+
+
+def test_a_recording_is_not_left_without_its_events(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write: Callable[[Path, str | bytes], None] = _nowhere
+    monkeypatch.setattr(streaming, "write_whole", write)
+    with pytest.raises(InputError, match="cannot be written"):
+        _mix(place, tmp_path / "long.wav", tmp_path / "long.csv")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("recording", "events", "clips", "message"),
+    [
+        ("a.wav", "a.wav", "clips", "one file"),
+        ("a.txt", "a.csv", "clips", "not the name of a recording"),
+        ("a", "a.csv", "clips", "not the name of a recording"),
+        ("a.wav", "a.csv", "others", "no event is of a class"),
+    ],
+)
+def test_what_cannot_be_mixed(
+    recording: str, events: str, clips: str, message: str, place: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match=message):
+        _mix(place, tmp_path / recording, tmp_path / events, clips)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_mixture_with_classes_that_no_rule_has(place: Path, tmp_path: Path) -> None:
+    recording, events = tmp_path / "long.wav", tmp_path / "long.csv"
+    assert _mix(place, recording, events) == len(truths.read(events)) > 3
+    result = streaming.bench_stream(place / "build", recording, events, on="host")
+    assert any("of a class without a rule: other" in line for line in streams.summary(result))
+
+
+@pytest.mark.parametrize(
+    ("table", "seconds", "message"),
+    [
+        ("1,2,other\n", 3.0, "no event is of a class"),
+        ("30,31,8\n", 3.0, "all events lie behind the end"),
+        ("0,0.1,8\n", 0.5, "holds no full window"),
+    ],
+)
+def test_streams_in_which_nothing_can_be_found(
+    table: str, seconds: float, message: str, place: Path, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "a.wav", np.zeros(round(seconds * 16000)), 16000)
+    (tmp_path / "a.csv").write_text("onset,offset,label\n" + table)
+    with pytest.raises(InputError, match=message):
+        streaming.bench_stream(place / "build", tmp_path / "a.wav", tmp_path / "a.csv", on="host")
+
+
+def test_figures_of_nothing_are_dashes(place: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).normal(0, 0.1, 48000), 16000)
+    (tmp_path / "a.csv").write_text("onset,offset,label\n0.2,0.4,8\n")
+    result = streaming.bench_stream(place / "build", tmp_path / "a.wav", tmp_path / "a.csv", on="host")
+    lines = streams.summary(result)
+    assert all("– of 0 missed" in line and line.endswith("F1 –") for line in lines if "threshold" in line)
+    assert any("the part that is judged holds no event" in line for line in lines)
+    judged = json.loads(result.to_json())["rules"][0]["judged"]
+    assert judged["f1"] is judged["miss_rate"] is None
