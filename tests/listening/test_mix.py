@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,3 +125,39 @@ def test_figures_of_nothing_are_dashes(place: Path, tmp_path: Path) -> None:
     assert any("the part that is judged holds no event" in line for line in lines)
     judged = json.loads(result.to_json())["rules"][0]["judged"]
     assert judged["f1"] is judged["miss_rate"] is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ({"output": "library", "decisions": True}, "leave --format out, or --microphone"),
+        ({"output": "zephyr"}, "leave --format out, or --microphone"),
+        ({}, "add --decisions FILE.toml"),
+        ({"listen": False}, "add --listen and --decisions FILE.toml"),
+    ],
+)
+def test_what_has_no_microphone(asked: dict[str, Any], hint: str, place: Path, tmp_path: Path) -> None:
+    given = {"listen": True, "hop_s": 0.1, **asked}
+    if asked.get("decisions"):
+        given["decisions"] = place / "decisions.toml"
+    with pytest.raises(InputError) as caught:
+        api.export(
+            place / "net.tflite", "nucleo-f446", tmp_path / "no", features=place / "spec.toml", microphone="i2s",
+            **given,
+        )  # fmt: skip
+    assert caught.value.hint == hint
+
+
+@pytest.mark.parametrize(
+    ("event", "message"),
+    [('label = "yes"', "label\n.*a number from 0 to 9"), ("label = 8\non = 1.6", "on\n.*at most 0.996094")],
+)
+def test_wrong_decisions_name_their_file(event: str, message: str, place: Path, tmp_path: Path) -> None:
+    path = tmp_path / "d.toml"
+    path.write_text(f"[[event]]\n{event}\n" + ("on = 0.5\n" if "on =" not in event else ""))
+    with pytest.raises(InputError) as caught:
+        api.export(
+            place / "net.tflite", "nucleo-f446", tmp_path / "no", features=place / "spec.toml", listen=True, hop_s=0.1,
+            decisions=path, output="library",
+        )  # fmt: skip
+    assert re.search(rf"{re.escape(str(path))}, event\[0\], {message}", str(caught.value))
