@@ -118,7 +118,7 @@ def _result(
     return StreamResult(
         target.manifest.model, target.board.name, runner, recording, seconds, len(heard.ends_s), split, most_per_hour,
         tolerance, made.overruns, made.counts, made.worst_count, made.mean_count, tuple(known), tuple(rules),
-        tuple(filter(None, map(_unsupported, rules))),
+        made.checked, tuple(filter(None, map(_unsupported, rules))),
     )  # fmt: skip
 
 

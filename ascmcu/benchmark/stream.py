@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.benchmark import clips
+from ascmcu.benchmark.answers import FirstAnswers
 from ascmcu.benchmark.run import check_firmware, connect
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import DataError, GeneratedCodeError, InputError
@@ -33,6 +34,7 @@ class Streamed:
         overruns: bytes that the device lost.
         counts: what the next two are, or "none".
         worst_count, mean_count: of a hop, front end and network together.
+        checked: how many windows were found equal to the integer interpreter's, in words; empty where none can be.
     """
 
     heard: Heard
@@ -42,6 +44,7 @@ class Streamed:
     counts: str
     worst_count: int
     mean_count: float
+    checked: str
 
 
 def check_decides(manifest: Manifest) -> Decisions:
@@ -73,7 +76,8 @@ def stream(
     Raises:
         InputError: the export does not listen, or does not decide.
         DataError: the recording is shorter than a window.
-        GeneratedCodeError: the firmware decided otherwise than the reference does on its scores.
+        GeneratedCodeError: the scores of the first windows are not the network's, or the firmware decided otherwise
+            than the reference does on its scores.
         LinkError: the link failed.
     """
     manifest = target.manifest
@@ -87,15 +91,18 @@ def stream(
             expected=f"{manifest.listening.window_s:g} s or more",
             found=f"{len(pcm) / spec.sample_rate_hz:g} s",
         )
+    check = FirstAnswers(target, Kind.AUDIO, runner.name)
+    parts = clips.of_samples(pcm[np.newaxis], spec)
     outputs, energies, events, cycles = [], [], [], []
     with connect(runner) as (link, session):
         check_firmware(session.hello, target)
-        for number, (begin, end) in enumerate(hops):
+        for number, (part, (begin, end)) in enumerate(zip(parts, hops, strict=True)):
             progress(number, len(hops))
-            part = pcm[begin:end]
-            result = session.run(part.astype("<i2").tobytes(), Kind.AUDIO, continues=number > 0)
+            data = part.load()
+            result = session.run(data, Kind.AUDIO, continues=part.follows)
+            check(part, data, result.outputs)
             outputs.append(clips.outputs(manifest, result.outputs)[0].reshape(-1))
-            energies.append(int(np.sum(part.astype(np.int64) ** 2)))
+            energies.append(int(np.sum(pcm[begin:end].astype(np.int64) ** 2)))
             events += [(number, event) for event in result.events]
             cycles.append(result.counts.frontend + result.counts.network)
         progress(len(hops), len(hops))
@@ -112,5 +119,12 @@ def stream(
             hint="report it; attach the export's folder and the recording",
         )
     return Streamed(
-        heard, tuple(events), hops[-1][1], overruns, str(counted), max(cycles), float(np.mean(cycles))
+        heard,
+        tuple(events),
+        hops[-1][1],
+        overruns,
+        str(counted),
+        max(cycles),
+        float(np.mean(cycles)),
+        check.told(parts),
     )

@@ -54,6 +54,7 @@ class StreamResult:
         worst_count, mean_count: of a hop.
         truths: the true events.
         rules: one for each rule of the export.
+        checked: how many windows were found equal to the integer interpreter's, in words; empty where none can be.
         notices: what of the table is not judged, and what a figure does not stand on.
     """
 
@@ -72,6 +73,7 @@ class StreamResult:
     mean_count: float
     truths: tuple[Truth, ...]
     rules: tuple[RuleResult, ...]
+    checked: str = ""
     notices: tuple[str, ...] = ()
 
     def to_json(self) -> str:
@@ -139,7 +141,8 @@ def summary(result: StreamResult) -> list[str]:
             f"on the rest {j.false_accepts_per_hour:.1f} false accepts an hour, {_missed(j)} of {j.truths} missed, "
             f"delay {_delays(j)}, F1 {_f1(j)}"
         )
-    return [*lines, *(f"note: {notice}" for notice in result.notices)]
+    checked = [result.checked] if result.checked else []
+    return [*lines, *checked, *(f"note: {notice}" for notice in result.notices)]
 
 
 def _missed(judged: Judged) -> str:

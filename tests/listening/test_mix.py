@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,9 @@ import soundfile
 
 from ascmcu import api
 from ascmcu.api import streaming
-from ascmcu.errors import InputError
+from ascmcu.benchmark.windows import Windows
+from ascmcu.errors import GeneratedCodeError, InputError
+from ascmcu.ir.types import Array
 from ascmcu.listening import truths
 from ascmcu.results import streams
 from tests.listening.test_listen_h import DECISIONS
@@ -123,8 +125,40 @@ def test_figures_of_nothing_are_dashes(place: Path, tmp_path: Path) -> None:
     lines = streams.summary(result)
     assert all("– of 0 missed" in line and line.endswith("F1 –") for line in lines if "threshold" in line)
     assert any("the part that is judged holds no event" in line for line in lines)
+    # Three seconds are 29 hops with the first; the first nine end no full window.
+    assert any(re.match("[1-8] of 20 windows held against the integer interpreter: equal", x) for x in lines)
     judged = json.loads(result.to_json())["rules"][0]["judged"]
     assert judged["f1"] is judged["miss_rate"] is None
+
+
+@pytest.mark.parametrize(
+    ("limit", "told"),
+    [
+        (None, "[1-8] of 12 windows held against the integer interpreter: equal"),
+        (10, "1 of 1 windows held against the integer interpreter: equal"),
+        (9, "no window was full"),
+    ],
+)
+def test_made_inputs_fill_windows(limit: int | None, told: str, place: Path) -> None:
+    found = api.bench(place / "build", on="host", limit=limit)
+    assert re.search(told, found.runner_detail)
+    assert found.clips == (21 if limit is None else limit)
+
+
+def test_a_wrong_score_of_a_stream_is_found(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = Windows.__call__
+
+    def wrong(self: Windows, inputs: Sequence[Array]) -> list[Array] | None:
+        found = right(self, inputs)
+        return None if found is None else [x ^ 1 for x in found]
+
+    monkeypatch.setattr(Windows, "__call__", wrong)
+    soundfile.write(tmp_path / "a.wav", np.random.default_rng(1).normal(0, 0.1, 48000), 16000)
+    (tmp_path / "a.csv").write_text("onset,offset,label\n0.2,0.4,8\n")
+    with pytest.raises(GeneratedCodeError, match="outputs differ from the network's"):
+        streaming.bench_stream(place / "build", tmp_path / "a.wav", tmp_path / "a.csv", on="host")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -62,7 +63,8 @@ def test_a_benchmark_holds_windows_against_the_interpreter(folder: Path, tmp_pat
     (tmp_path / "any").mkdir()
     soundfile.write(tmp_path / "any" / "3.wav", _recording(3), WINDOW, subtype="PCM_16")
     found = api.bench(folder / "listen", on="host", data=tmp_path)
-    assert "held against the integer interpreter: equal" in found.runner_detail
+    # Three seconds are 29 hops behind the first; nine end no full window.
+    assert re.search(r"[1-8] of 20 windows held against the integer interpreter: equal", found.runner_detail)
     assert found.run_title == "step" and found.state_bytes > 98 * 40
 
 
