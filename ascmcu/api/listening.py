@@ -15,7 +15,7 @@ from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TUNING, Target
 from ascmcu.listening import window
 from ascmcu.listening.decisions import DecisionSpec, integers, load
-from ascmcu.listening.stepping import stepping, worth_keeping
+from ascmcu.listening.stepping import stepping, why_nothing, worth_keeping
 from ascmcu.listening.window import Listening
 from ascmcu.ops.float_softmax import FloatSoftmax
 from ascmcu.ops.logistic import Logistic
@@ -62,6 +62,13 @@ def listening(
     notices = [
         f"the front end keeps {memory} from window to window: scores are those of its stream, not of a clip"
     ] * bool(memory)
+    notices += filter(
+        None,
+        (
+            window.why_shorter(heard, window_s),
+            why_nothing(compiled.graph, heard.hop_rows, spec.hop_length / spec.sample_rate_hz),
+        ),
+    )
     made = dataclasses.replace(
         compiled,
         features=spec.in_steps(heard.hop_rows),
@@ -154,6 +161,22 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target, ram_bytes
             found += [Candidate(variant, make_plan(variant.graph, mode, tuning)) for mode in fitting]
             break
     return better(found)
+
+
+def unkept(compiled: Compiled, kept: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the chosen plan computes each window anew although windows share rows.
+
+    Args:
+        compiled: the network.
+        kept: the tensors whose rows the plan keeps.
+    """
+    heard = compiled.listening
+    if heard is None or heard.steps or kept or not worth_keeping(compiled.graph, heard.hop_rows):
+        return ()
+    return (
+        "each window is computed anew: the rows that windows share do not fit into RAM, or keeping them is not "
+        "predicted to be faster",
+    )
 
 
 def _prefixes(names: Sequence[str]) -> Iterator[Sequence[str]]:

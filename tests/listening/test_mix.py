@@ -195,3 +195,22 @@ def test_wrong_decisions_name_their_file(event: str, message: str, place: Path, 
             decisions=path, output="library",
         )  # fmt: skip
     assert re.search(rf"{re.escape(str(path))}, event\[0\], {message}", str(caught.value))
+
+
+@pytest.mark.parametrize(
+    ("hop_s", "window_s", "told"),
+    [
+        (0.1, None, []),
+        (0.1, 1.0, ["is heard as 98 frames"]),
+        (0.05, None, ["--hop 40ms or --hop 60ms shares some"]),
+    ],
+)
+def test_what_an_export_says_of_its_windows(
+    hop_s: float, window_s: float | None, told: list[str], place: Path, tmp_path: Path
+) -> None:
+    found = api.export(
+        place / "net.tflite", "nucleo-f446", tmp_path / "it", features=place / "spec.toml", listen=True, hop_s=hop_s,
+        window_s=window_s, output="library",
+    )  # fmt: skip
+    said = [notice for notice in found.notices if "window" in notice]
+    assert len(said) == len(told) and all(part in notice for part, notice in zip(told, said, strict=True))
