@@ -13,7 +13,7 @@ import soundfile
 
 from ascmcu import boards
 from ascmcu.api.benching import runner_of
-from ascmcu.benchmark.stream import Streamed, check_decides, stream
+from ascmcu.benchmark.stream import Streamed, check_decides, check_length, stream
 from ascmcu.data import audio, datasets
 from ascmcu.errors import DataError, InputError
 from ascmcu.features import spec as specs
@@ -69,6 +69,7 @@ def bench_stream(
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target)
     spec = _features(manifest)
     pcm = audio.whole_pcm(recording, spec)
+    check_length(manifest, len(pcm))
     notices = truths.notices(known, _rules(manifest), len(pcm) / spec.sample_rate_hz, str(events))
     with filling(folder):
         made = stream(target, runner, pcm, progress)

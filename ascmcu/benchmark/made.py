@@ -34,14 +34,19 @@ def clips(manifest: Manifest, limit: int | None = None) -> Clips:
         limit: how many; ``COUNT`` by default, of a network of windows so many full ones. The extremes come first, the
             rest is noise.
     """
-    count = COUNT if limit is None else limit
+    listening = manifest.listening
+    if manifest.features is not None and listening is not None and not listening.steps:
+        hops = COUNT + listening.warmup_hops if limit is None else limit
+        chosen = _hops(specs.from_dict(manifest.features), hops)
+        return Clips(Kind.AUDIO, _source(), manifest.labels, chosen, notices=_notices())
+    return separate(manifest, COUNT if limit is None else limit)
+
+
+def separate(manifest: Manifest, count: int = COUNT) -> Clips:
+    """As ``clips``, but none follows another one: of a network of windows, each is a first hop."""
     if manifest.features is None:
         return _tensors(manifest, count)
     spec = specs.from_dict(manifest.features)
-    listening = manifest.listening
-    if listening is not None and not listening.steps:
-        hops = count if limit is not None else COUNT + listening.warmup_hops
-        return Clips(Kind.AUDIO, _source(), manifest.labels, _hops(spec, hops), notices=_notices())
     made = zip(range(count), _audio(spec), strict=False)
     chosen = tuple(Clip(name, None, functools.partial(pcm.astype("<i2").tobytes)) for _, (name, pcm) in made)
     return Clips(Kind.AUDIO, _source(), manifest.labels, chosen, notices=_notices())

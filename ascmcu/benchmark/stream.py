@@ -62,6 +62,22 @@ def check_decides(manifest: Manifest) -> Decisions:
     return manifest.decisions
 
 
+def check_length(manifest: Manifest, samples: int) -> None:
+    """Refuse a recording without a full window.
+
+    Raises:
+        DataError: it is so short.
+    """
+    assert manifest.listening is not None and manifest.features is not None
+    spec = specs.from_dict(manifest.features)
+    if len(clips.steps(samples, spec)) <= manifest.listening.warmup_hops:
+        raise DataError(
+            "the recording is too short: it holds no full window",
+            expected=f"{manifest.listening.window_s:g} s or more",
+            found=f"{samples / spec.sample_rate_hz:g} s",
+        )
+
+
 def stream(
     target: Target, runner: Runner, pcm: Pcm, progress: Progress = lambda done, total: None
 ) -> Streamed:
@@ -82,15 +98,10 @@ def stream(
     """
     manifest = target.manifest
     decisions = check_decides(manifest)
-    assert manifest.listening is not None and manifest.features is not None
+    check_length(manifest, len(pcm))
+    assert manifest.features is not None
     spec = specs.from_dict(manifest.features)
     hops = clips.steps(len(pcm), spec)
-    if len(hops) <= manifest.listening.warmup_hops:
-        raise DataError(
-            "the recording is too short: it holds no full window",
-            expected=f"{manifest.listening.window_s:g} s or more",
-            found=f"{len(pcm) / spec.sample_rate_hz:g} s",
-        )
     check = FirstAnswers(target, Kind.AUDIO, runner.name)
     parts = clips.of_samples(pcm[np.newaxis], spec)
     outputs, energies, events, cycles = [], [], [], []

@@ -14,12 +14,14 @@ import pytest
 import soundfile
 
 from ascmcu import api
-from ascmcu.api import streaming
+from ascmcu.api import profiling, streaming
+from ascmcu.benchmark import made
 from ascmcu.benchmark.windows import Windows
 from ascmcu.errors import GeneratedCodeError, InputError
 from ascmcu.ir.types import Array
 from ascmcu.listening import truths
 from ascmcu.results import streams
+from ascmcu.toolchain.manifest import Manifest
 from tests.listening.test_listen_h import DECISIONS
 from tests.support import listening, recipes_flat
 
@@ -107,6 +109,7 @@ def test_a_mixture_with_classes_that_no_rule_has(place: Path, tmp_path: Path) ->
         ("1,2,other\n", 3.0, "no event is of a class"),
         ("30,31,8\n", 3.0, "all events lie behind the end"),
         ("0,0.1,8\n", 0.5, "holds no full window"),
+        ("30,31,8\n", 0.5, "holds no full window"),
     ],
 )
 def test_streams_in_which_nothing_can_be_found(
@@ -143,6 +146,12 @@ def test_made_inputs_fill_windows(limit: int | None, told: str, place: Path) -> 
     found = api.bench(place / "build", on="host", limit=limit)
     assert re.search(told, found.runner_detail)
     assert found.clips == (21 if limit is None else limit)
+
+
+def test_a_profile_runs_a_first_hop(place: Path) -> None:
+    found = made.separate(Manifest.load(place / "build")).clips
+    assert not any(clip.follows for clip in found)
+    assert profiling._NOISE in {clip.name for clip in found}
 
 
 def test_a_wrong_score_of_a_stream_is_found(
