@@ -163,13 +163,20 @@ def convert(hint: Any, value: Any, where: str, error: Error = InputError) -> Any
         if not isinstance(value, Mapping):
             raise error("expected a table", where=where, found=repr(value))
         return {key: convert(args[1], item, _at(where, key), error) for key, item in value.items()}
-    if origin in (types.UnionType, typing.Union):  # the only union of a table: a value that may be absent
-        wanted = next(a for a in args if a is not types.NoneType)
-        return None if value is None else convert(wanted, value, where, error)
+    if origin in (types.UnionType, typing.Union):  # a value that may be absent, or of either of two types
+        return None if value is None else _either(args, value, where, error)
     if dataclasses.is_dataclass(hint):
         kind = typing.cast(type[Any], hint)
         return value if isinstance(value, kind) else build(kind, value, where, error)
     return _plain(hint, value, where, error)
+
+
+def _either(args: tuple[Any, ...], value: Any, where: str, error: Error) -> Any:
+    kinds = [a for a in args if a is not types.NoneType]
+    if len(kinds) > 1 and type(value) not in kinds:
+        expected = " or ".join(_WORDS[kind] for kind in kinds)
+        raise error("a value has the wrong type", where=where, expected=expected, found=repr(value))
+    return convert(kinds[0] if len(kinds) == 1 else type(value), value, where, error)
 
 
 def _at(where: str, key: str) -> str:

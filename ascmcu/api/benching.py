@@ -141,8 +141,8 @@ def bench(
     summary = summarize(manifest, target.board, clips, result, folder)
     provenance = dataclasses.replace(summary.provenance, repetitions=repeat)
     summary = dataclasses.replace(summary, provenance=provenance, model=name or summary.model)
-    if check.compared:
-        told = f"{check.compared} of {len(clips.clips)} clips held against the integer interpreter: equal bit for bit"
+    told = check.told(clips.clips)
+    if told and (check.compared or manifest.listening is not None):
         summary = dataclasses.replace(summary, runner_detail=f"{summary.runner_detail}; {told}")
     write_whole(folder / f"bench-{runner.label}.json", summary.to_json())
     _complete_plan(folder / "plan.txt", manifest, summary)

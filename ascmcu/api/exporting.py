@@ -225,7 +225,8 @@ def build(
                 warnings = (*warnings, *gcc.build_listener(part, target, optimize=optimize))
                 manifest = _finish(part, manifest)
         put_in_place(place, part)
-    return Export(folder, manifest, plan, warnings, compiled.notices)
+    kept = () if manifest.listening is None else manifest.listening.kept
+    return Export(folder, manifest, plan, warnings, (*compiled.notices, *listening.unkept(compiled, kept)))
 
 
 def _candidates(
@@ -247,11 +248,11 @@ def _with_pace(part: Path, manifest: Manifest, board: Board, found: Sequence[Can
     return _finish(part, dataclasses.replace(manifest, pace=pace))
 
 
-def _spared(manifest: Manifest, found: Sequence[Candidate]) -> float:
-    """The part of recomputing that the chosen plan does not do, as predicted."""
+def _spared(manifest: Manifest, found: Sequence[Candidate]) -> float | None:
+    """The part of recomputing that the chosen plan does not do, as predicted; None without windows."""
     assert manifest.listening is not None
     if manifest.listening.steps:
-        return 0.0
+        return None
     cycles = {(len(c.variant.graph.states), c.plan.mode): c.plan.cycles for c in found}
     own = cycles[len(manifest.listening.kept), manifest.schedule]
     return 1 - own / max(

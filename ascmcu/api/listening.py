@@ -15,8 +15,12 @@ from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TUNING, Target
 from ascmcu.listening import window
 from ascmcu.listening.decisions import DecisionSpec, integers, load
-from ascmcu.listening.stepping import stepping, worth_keeping
+from ascmcu.listening.stepping import stepping, why_nothing, worth_keeping
 from ascmcu.listening.window import Listening
+from ascmcu.ops.float_softmax import FloatSoftmax
+from ascmcu.ops.logistic import Logistic
+from ascmcu.ops.softmax import Softmax
+from ascmcu.ops.wide_softmax import WideSoftmax
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, ROWS, make_plan, peak_bytes
 
@@ -58,6 +62,13 @@ def listening(
     notices = [
         f"the front end keeps {memory} from window to window: scores are those of its stream, not of a clip"
     ] * bool(memory)
+    notices += filter(
+        None,
+        (
+            window.why_shorter(heard, window_s),
+            why_nothing(compiled.graph, heard.hop_rows, spec.hop_length / spec.sample_rate_hz),
+        ),
+    )
     made = dataclasses.replace(
         compiled,
         features=spec.in_steps(heard.hop_rows),
@@ -77,11 +88,24 @@ def with_microphone(compiled: Compiled, microphone: str, output: str) -> Compile
         raise InputError(
             "no such microphone", where="--microphone", expected=", ".join(MICROPHONES), found=microphone
         )
-    if compiled.listening is None or compiled.decisions is None or output != "firmware":
+    if output != "firmware":
+        raise InputError(
+            "a microphone is for a firmware: with a library, your own code reads it",
+            where="--microphone",
+            expected="no --format, which builds a firmware",
+            found=f"--format {output}",
+            hint="leave --format out, or --microphone",
+        )
+    missing = [
+        option
+        for option, given in (("--listen", compiled.listening), ("--decisions FILE.toml", compiled.decisions))
+        if given is None
+    ]
+    if missing:
         raise InputError(
             "a microphone is for a firmware that listens and decides",
             where="--microphone",
-            hint="add --listen and --decisions FILE.toml",
+            hint=f"add {' and '.join(missing)}",
         )
     return dataclasses.replace(compiled, microphone=microphone)
 
@@ -102,8 +126,16 @@ def _deciding(compiled: Compiled, heard: Listening, given: PathLike | DecisionSp
         hop_s=heard.hop_s,
         hop_values=heard.hop_samples * compiled.features.audio_channels,
         warmup_hops=heard.warmup_hops,
+        highest=1.0 if _gives_probabilities(compiled.source) else None,
+        file="" if isinstance(given, DecisionSpec) else str(given),
     )
     return dataclasses.replace(compiled, decisions=made)
+
+
+def _gives_probabilities(graph: Graph) -> bool:
+    """Whether no score is above 1, whatever the type of the output holds."""
+    producer = next((n for n in graph.nodes if n.output == graph.data_outputs[0]), None)
+    return producer is not None and isinstance(producer.op, FloatSoftmax | Logistic | Softmax | WideSoftmax)
 
 
 def candidates(compiled: Compiled, schedule: Schedule, target: Target, ram_bytes: int) -> list[Candidate]:
@@ -129,6 +161,22 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target, ram_bytes
             found += [Candidate(variant, make_plan(variant.graph, mode, tuning)) for mode in fitting]
             break
     return better(found)
+
+
+def unkept(compiled: Compiled, kept: Sequence[str]) -> tuple[str, ...]:
+    """A sentence where the chosen plan computes each window anew although windows share rows.
+
+    Args:
+        compiled: the network.
+        kept: the tensors whose rows the plan keeps.
+    """
+    heard = compiled.listening
+    if heard is None or heard.steps or kept or not worth_keeping(compiled.graph, heard.hop_rows):
+        return ()
+    return (
+        "each window is computed anew: the rows that windows share do not fit into RAM, or keeping them is not "
+        "predicted to be faster",
+    )
 
 
 def _prefixes(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -23,12 +23,12 @@ _HOPS = 2
 _NOISE = 3000.0
 
 
-def paced(folder: Path, board: Board, manifest: Manifest, spared: float) -> Pace:
+def paced(folder: Path, board: Board, manifest: Manifest, spared: float | None) -> Pace:
     """What a hop costs.
 
     Args:
         folder: of the firmware and its manifest.
-        spared: the part of the network's work that windows share.
+        spared: the part of the network's work that windows share; None without windows.
 
     Raises:
         BoardError: it does not keep up.

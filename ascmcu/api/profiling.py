@@ -75,7 +75,7 @@ def profile(
             where=str(folder),
             hint="export without --format",
         )
-    clips = made.clips(manifest)
+    clips = made.separate(manifest)
     clip = next(clip for clip in clips.clips if clip.name == _NOISE)
     runner = SimRunner(target, wait_states, profiled=True)
     with runner as link:

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-import csv
+import dataclasses
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import soundfile
 
 from ascmcu import boards
 from ascmcu.api.benching import runner_of
-from ascmcu.benchmark.stream import Streamed, stream
+from ascmcu.benchmark.stream import Streamed, check_decides, check_length, stream
 from ascmcu.data import audio, datasets
 from ascmcu.errors import DataError, InputError
 from ascmcu.features import spec as specs
+from ascmcu.features.pcm import Pcm
 from ascmcu.features.pcmspec import PcmSpec
-from ascmcu.listening import judging, mixing
+from ascmcu.listening import judging, mixing, truths
 from ascmcu.listening.judging import Truth
-from ascmcu.paths import PathLike, check_output, filling, write_whole
+from ascmcu.paths import PathLike, check_output, filling, real, save_whole, write_whole
 from ascmcu.results import streams
 from ascmcu.results.streams import RuleResult, StreamResult
 from ascmcu.runners.base import Target
@@ -27,7 +29,8 @@ from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.manifest import Manifest
 
 Progress = Callable[[int, int], None]
-COLUMNS = ("onset", "offset", "label")
+# Clips of this class are what lies under the others.
+BACKGROUND = "background"
 SNRS_DB = (0.0, 10.0, 20.0)
 
 
@@ -54,22 +57,32 @@ def bench_stream(
         chosen_on: the part of the recording, from its start, on which thresholds are chosen; the rest is judged.
 
     Raises:
-        InputError: the export has no events, or the table is none.
+        InputError: the export has no events, the table is none, or the firmware can find none of its events.
         DataError: the recording cannot be read, or is too short.
         LinkError: the link failed.
     """
     folder, recording = Path(folder), Path(recording)
     manifest = Manifest.load(folder)
     target = Target(folder, boards.of_export(folder, manifest.board), manifest, manifest.features is not None)
-    truths = read_events(Path(events))
+    known = truths.read(Path(events))
+    truths.check_labels((t.label for t in known), _rules(manifest), str(events))
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target)
-    pcm = audio.whole_pcm(recording, _features(manifest))
+    spec = _features(manifest)
+    pcm = audio.whole_pcm(recording, spec)
+    check_length(manifest, len(pcm))
+    notices = truths.notices(known, _rules(manifest), len(pcm) / spec.sample_rate_hz, str(events))
     with filling(folder):
         made = stream(target, runner, pcm, progress)
-    result = _result(target, runner.label, recording.name, truths, made, most_per_hour, chosen_on)
+    result = _result(target, runner.label, recording.name, known, made, most_per_hour, chosen_on)
+    result = dataclasses.replace(result, notices=(*notices, *result.notices))
     write_whole(folder / f"stream-{runner.label}.json", result.to_json())
     write_whole(folder / f"stream-{runner.label}.html", streams.page(result))
     return result
+
+
+def _rules(manifest: Manifest) -> tuple[str, ...]:
+    """The classes of the rules."""
+    return tuple(rule.label for rule in check_decides(manifest).rules)
 
 
 def _features(manifest: Manifest) -> specs.Spec:
@@ -82,7 +95,7 @@ def _result(
     target: Target,
     runner: str,
     recording: str,
-    truths: Sequence[Truth],
+    known: Sequence[Truth],
     made: Streamed,
     most_per_hour: float,
     chosen_on: float,
@@ -93,7 +106,7 @@ def _result(
     split, tolerance = chosen_on * seconds, listening.window_s
     rules = []
     for number, rule in enumerate(decisions.rules):
-        mine = [t for t in truths if t.label == rule.label]
+        mine = [t for t in known if t.label == rule.label]
         before = judging.judge(judging.reports(heard, decisions, number), mine, (0, seconds), tolerance)
         curve = judging.det(heard, decisions, number, mine, (0, split), tolerance)
         chosen = judging.operating_point(curve, most_per_hour)
@@ -105,48 +118,20 @@ def _result(
         rules.append(RuleResult(rule.label, before, curve, chosen, judged, tuple(reports)))
     return StreamResult(
         target.manifest.model, target.board.name, runner, recording, seconds, len(heard.ends_s), split, most_per_hour,
-        tolerance, made.overruns, made.counts, made.worst_count, made.mean_count, tuple(truths), tuple(rules),
+        tolerance, made.overruns, made.counts, made.worst_count, made.mean_count, tuple(known), tuple(rules),
+        made.checked, tuple(filter(None, map(_unsupported, rules))),
     )  # fmt: skip
 
 
-def read_events(path: Path) -> list[Truth]:
-    """The events of a table.
-
-    Raises:
-        DataError: no table, another header, or a line that is no event.
-    """
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            text = file.read()
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError("cannot read the events", where=str(path), found=str(error)) from error
-    lines = csv.DictReader(text.splitlines(), delimiter="\t" if "\t" in text.partition("\n")[0] else ",")
-    names = {name.strip().removeprefix("event_"): name for name in lines.fieldnames or ()}
-    if any(column not in names for column in COLUMNS):
-        raise DataError(
-            "the table of events has other columns",
-            where=str(path),
-            expected=", ".join(COLUMNS),
-            found=", ".join(names) or "nothing",
-        )
-    truths = []
-    for row in lines:
-        try:
-            truth = Truth(
-                float(row[names["onset"]]), float(row[names["offset"]]), row[names["label"]].strip()
-            )
-        except (TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                "a line of the events is none", where=f"{path}, line {lines.line_num}", found=row
-            ) from error
-        if not 0 <= truth.onset_s < truth.offset_s < float("inf"):
-            raise DataError(
-                "an event ends before it begins",
-                where=f"{path}, line {lines.line_num}",
-                found=f"{truth.onset_s} to {truth.offset_s}",
-            )
-        truths.append(truth)
-    return sorted(truths, key=lambda t: t.onset_s)
+def _unsupported(rule: RuleResult) -> str:
+    """Which figure of a rule stands on no event, in a sentence; empty where each stands on some."""
+    if not rule.as_exported.truths:
+        return f"{rule.label}: the recording holds no event of this class; only false accepts are counted"
+    if not rule.judged.truths:
+        return f"{rule.label}: the part that is judged holds no event of this class"
+    if rule.judged.truths == rule.as_exported.truths:
+        return f"{rule.label}: the part on which its threshold is chosen holds no event of this class"
+    return ""
 
 
 def mix_stream(
@@ -165,7 +150,7 @@ def mix_stream(
     Args:
         data: recordings with classes, as for ``bench``; those of the class ``background`` are what lies under the
             others, in place of made noise.
-        recording, events: the WAV file and the table that are written.
+        recording, events: the file (WAV or FLAC) and the table that are written. Neither may be there already.
         folder: the export whose front end names the rate.
         minutes: its length.
         snrs_db: signal-to-noise ratios; each clip takes one of them.
@@ -176,34 +161,65 @@ def mix_stream(
         how many events there are.
 
     Raises:
+        InputError: a file is there already or cannot be written, or the firmware can find none of the clips.
         DataError: no recordings, or ones that cannot be used.
     """
     recording, events = Path(recording), Path(events)
-    rate_hz = _features(Manifest.load(Path(folder))).sample_rate_hz
-    for path in (recording, events):
-        check_output(path, among=Path(data))
+    manifest = Manifest.load(Path(folder))
+    rate_hz = _features(manifest).sample_rate_hz
+    _check_new(recording, events, Path(data))
     found = datasets.load(Path(data))
     chosen = found.only([split]) if split is not None else found
+    labels = {one.label for one in chosen.recordings} - {BACKGROUND}
+    truths.check_labels(labels, _rules(manifest), str(data))
     spec = PcmSpec(sample_rate_hz=rate_hz)
     clips: list[mixing.Clip] = []
     under: list[mixing.Clip] = []
     for one in chosen.recordings:
         samples = audio.whole_pcm(one.path, spec)[:, 0] / 32768
-        (under if one.label == "background" else clips).append(mixing.Clip(one.label, samples))
+        (under if one.label == BACKGROUND else clips).append(mixing.Clip(one.label, samples))
     if not clips:
         raise DataError("there are no clips to mix", where=str(data))
     rng = np.random.default_rng(seed)
     count = round(60 * minutes * rate_hz)
     below = _repeated([c.samples for c in under], count) if under else mixing.background(count, rate_hz, rng)
-    pcm, truths = mixing.mix(clips, below, rate_hz, snrs_db, rng)
-    if not truths:
+    pcm, mixed = mixing.mix(clips, below, rate_hz, snrs_db, rng)
+    if not mixed:
         raise DataError(
             "the recording is too short for a single clip", expected="more --minutes", found=minutes
         )
-    lines = [",".join(COLUMNS), *(f"{t.onset_s:.3f},{t.offset_s:.3f},{t.label}" for t in truths)]
-    soundfile.write(recording, pcm, rate_hz, subtype="PCM_16")
-    write_whole(events, "\n".join(lines) + "\n")
-    return len(truths)
+    _write_both(recording, pcm, rate_hz, events, truths.table(mixed))
+    return len(mixed)
+
+
+def _check_new(recording: Path, events: Path, data: Path) -> None:
+    """Refuse files that ``mix_stream`` would replace: a recording and its labels cost work by hand."""
+    if real(recording) == real(events):
+        raise InputError(
+            "the recording and its events are one file", where=str(events), hint="name two files"
+        )
+    if not soundfile.check_format(recording.suffix[1:], "PCM_16"):
+        raise InputError(
+            "not the name of a recording", where=str(recording), expected="a name that ends in .wav or .flac"
+        )
+    for path in (recording, events):
+        check_output(path, among=data)
+        if os.path.lexists(path):
+            raise InputError(
+                "the file is there already, and --mix replaces none",
+                where=str(path),
+                hint="name other files, or delete it; without --mix, --stream and --events read what is there",
+            )
+
+
+def _write_both(recording: Path, pcm: Pcm, rate_hz: int, events: Path, table: str) -> None:
+    """Neither is left without the other."""
+    save_whole(recording, lambda path: soundfile.write(path, pcm, rate_hz, subtype="PCM_16"))
+    try:
+        write_whole(events, table)
+    except BaseException:
+        recording.unlink(missing_ok=True)
+        raise
 
 
 def _repeated(parts: Sequence[mixing.Samples], count: int) -> mixing.Samples:

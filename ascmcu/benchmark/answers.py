@@ -8,7 +8,7 @@ An accuracy stands for the network only if what ran is the network. A compiler t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +45,7 @@ class FirstAnswers:
         runner: where it runs, for the message.
 
     Attributes:
-        compared: clips that were found equal.
+        compared: clips, or full windows, that were found equal.
     """
 
     def __init__(self, target: Target, kind: Kind, runner: str) -> None:
@@ -84,6 +84,32 @@ class FirstAnswers:
             )
         self.compared += 1
         self._spent_s += time.monotonic() - began
+
+    def told(self, clips: Sequence[Clip]) -> str:
+        """How many of a run's clips were found equal, in words; of a network of windows, how many full windows.
+
+        Empty where clips cannot be compared.
+        """
+        if self._steps is None:
+            return ""
+        listening = self._manifest.listening
+        if listening is None or listening.steps:
+            what, there = "clips", len(clips)
+        else:
+            what, there = "windows", full_windows(clips, listening.warmup_hops)
+        if not there:
+            return "no window was full: none is held against the integer interpreter"
+        equal = "equal bit for bit" if self.compared else "none was compared"
+        return f"{self.compared} of {there} {what} held against the integer interpreter: {equal}"
+
+
+def full_windows(clips: Sequence[Clip], warmup_hops: int) -> int:
+    """How many of the hops end a full window."""
+    count = hop = 0
+    for clip in clips:
+        hop = hop + 1 if clip.follows else 0
+        count += hop >= warmup_hops
+    return count
 
 
 def _reference(graph: Graph, manifest: Manifest) -> interp.Steps | Windows:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu.benchmark.clips import Clip, Clips
+from ascmcu.benchmark.clips import Clip, Clips, of_samples
 from ascmcu.benchmark.pushes import pushed
 from ascmcu.benchmark.wire import Kind
 from ascmcu.features import spec as specs
@@ -31,15 +31,33 @@ def clips(manifest: Manifest, limit: int | None = None) -> Clips:
 
     Args:
         manifest: of the export.
-        limit: how many; ``COUNT`` by default. The extremes come first, the rest is noise.
+        limit: how many; ``COUNT`` by default, of a network of windows so many full ones. The extremes come first, the
+            rest is noise.
     """
-    count = COUNT if limit is None else limit
+    listening = manifest.listening
+    if manifest.features is not None and listening is not None and not listening.steps:
+        hops = COUNT + listening.warmup_hops if limit is None else limit
+        chosen = _hops(specs.from_dict(manifest.features), hops)
+        return Clips(Kind.AUDIO, _source(), manifest.labels, chosen, notices=_notices())
+    return separate(manifest, COUNT if limit is None else limit)
+
+
+def separate(manifest: Manifest, count: int = COUNT) -> Clips:
+    """As ``clips``, but none follows another one: of a network of windows, each is a first hop."""
     if manifest.features is None:
         return _tensors(manifest, count)
     spec = specs.from_dict(manifest.features)
     made = zip(range(count), _audio(spec), strict=False)
     chosen = tuple(Clip(name, None, functools.partial(pcm.astype("<i2").tobytes)) for _, (name, pcm) in made)
     return Clips(Kind.AUDIO, _source(), manifest.labels, chosen, notices=_notices())
+
+
+def _hops(spec: ClipSpec, count: int) -> tuple[Clip, ...]:
+    """The hops of one recording, in which the made clips follow each other."""
+    samples = spec.clip_samples + (count - 1) * spec.step_samples
+    parts = -(-samples // spec.clip_samples)
+    pcm = np.concatenate([part for _, (_, part) in zip(range(parts), _audio(spec), strict=False)])
+    return of_samples(pcm[np.newaxis, :samples], spec)
 
 
 def _tensors(manifest: Manifest, count: int) -> Clips:

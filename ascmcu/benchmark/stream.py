@@ -9,14 +9,16 @@ from dataclasses import dataclass
 import numpy as np
 
 from ascmcu.benchmark import clips
+from ascmcu.benchmark.answers import FirstAnswers
 from ascmcu.benchmark.run import check_firmware, connect
 from ascmcu.benchmark.wire import Kind
 from ascmcu.errors import DataError, GeneratedCodeError, InputError
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
-from ascmcu.listening.decisions import Event
+from ascmcu.listening.decisions import Decisions, Event
 from ascmcu.listening.judging import Heard, decided
 from ascmcu.runners.base import Runner, Target
+from ascmcu.toolchain.manifest import Manifest
 
 Progress = Callable[[int, int], None]
 
@@ -32,6 +34,7 @@ class Streamed:
         overruns: bytes that the device lost.
         counts: what the next two are, or "none".
         worst_count, mean_count: of a hop, front end and network together.
+        checked: how many windows were found equal to the integer interpreter's, in words; empty where none can be.
     """
 
     heard: Heard
@@ -41,6 +44,38 @@ class Streamed:
     counts: str
     worst_count: int
     mean_count: float
+    checked: str
+
+
+def check_decides(manifest: Manifest) -> Decisions:
+    """What an export decides.
+
+    Raises:
+        InputError: it does not listen, or does not decide.
+    """
+    if manifest.listening is None or manifest.decisions is None or manifest.features is None:
+        raise InputError(
+            "this export has no events",
+            where=manifest.model,
+            hint="export with --listen --decisions FILE.toml",
+        )
+    return manifest.decisions
+
+
+def check_length(manifest: Manifest, samples: int) -> None:
+    """Refuse a recording without a full window.
+
+    Raises:
+        DataError: it is so short.
+    """
+    assert manifest.listening is not None and manifest.features is not None
+    spec = specs.from_dict(manifest.features)
+    if len(clips.steps(samples, spec)) <= manifest.listening.warmup_hops:
+        raise DataError(
+            "the recording is too short: it holds no full window",
+            expected=f"{manifest.listening.window_s:g} s or more",
+            found=f"{samples / spec.sample_rate_hz:g} s",
+        )
 
 
 def stream(
@@ -56,30 +91,29 @@ def stream(
 
     Raises:
         InputError: the export does not listen, or does not decide.
-        DataError: the recording is shorter than the first hop.
-        GeneratedCodeError: the firmware decided otherwise than the reference does on its scores.
+        DataError: the recording is shorter than a window.
+        GeneratedCodeError: the scores of the first windows are not the network's, or the firmware decided otherwise
+            than the reference does on its scores.
         LinkError: the link failed.
     """
     manifest = target.manifest
-    if manifest.listening is None or manifest.decisions is None or manifest.features is None:
-        raise InputError(
-            "this export has no events",
-            where=manifest.model,
-            hint="export with --listen --decisions FILE.toml",
-        )
+    decisions = check_decides(manifest)
+    check_length(manifest, len(pcm))
+    assert manifest.features is not None
     spec = specs.from_dict(manifest.features)
     hops = clips.steps(len(pcm), spec)
-    if not hops:
-        raise DataError("the recording is too short", expected=f"{spec.clip_samples} samples", found=len(pcm))
+    check = FirstAnswers(target, Kind.AUDIO, runner.name)
+    parts = clips.of_samples(pcm[np.newaxis], spec)
     outputs, energies, events, cycles = [], [], [], []
     with connect(runner) as (link, session):
         check_firmware(session.hello, target)
-        for number, (begin, end) in enumerate(hops):
+        for number, (part, (begin, end)) in enumerate(zip(parts, hops, strict=True)):
             progress(number, len(hops))
-            part = pcm[begin:end]
-            result = session.run(part.astype("<i2").tobytes(), Kind.AUDIO, continues=number > 0)
+            data = part.load()
+            result = session.run(data, Kind.AUDIO, continues=part.follows)
+            check(part, data, result.outputs)
             outputs.append(clips.outputs(manifest, result.outputs)[0].reshape(-1))
-            energies.append(int(np.sum(part.astype(np.int64) ** 2)))
+            energies.append(int(np.sum(pcm[begin:end].astype(np.int64) ** 2)))
             events += [(number, event) for event in result.events]
             cycles.append(result.counts.frontend + result.counts.network)
         progress(len(hops), len(hops))
@@ -87,7 +121,7 @@ def stream(
         counted = link.facts.count_kind
     ends = tuple(end / spec.sample_rate_hz for _, end in hops)
     heard = Heard(np.stack(outputs), tuple(energies), ends)
-    expected = decided(heard, manifest.decisions)
+    expected = decided(heard, decisions)
     if expected != events:
         raise GeneratedCodeError(
             "the firmware decides otherwise than the reference: a defect of ascmcu or of the compiler",
@@ -96,5 +130,12 @@ def stream(
             hint="report it; attach the export's folder and the recording",
         )
     return Streamed(
-        heard, tuple(events), hops[-1][1], overruns, str(counted), max(cycles), float(np.mean(cycles))
+        heard,
+        tuple(events),
+        hops[-1][1],
+        overruns,
+        str(counted),
+        max(cycles),
+        float(np.mean(cycles)),
+        check.told(parts),
     )

@@ -34,14 +34,14 @@ class Rule:
     """When a class is an event.
 
     Attributes:
-        label: the class's name, or its number.
+        label: the class's name; its number, counted from 0, as an integer or as text that is no class's name.
         on: the smoothed score from which the event begins.
         off: the score below which it ends; ``on`` by default.
         minimum_s: seconds for which the score must be there.
         refractory_s: seconds behind its end in which no other event of the rule begins.
     """
 
-    label: str
+    label: str | int
     on: float
     off: float | None = None
     minimum_s: Annotated[float, Range(0, 600)] = 0.0
@@ -68,15 +68,15 @@ class DecisionSpec:
     Attributes:
         event: the rules.
         smoothing: of each class's score.
-        windows: of the mean.
-        weight: of the newest score in the exponential mean; rounded to 1/256.
+        windows: of the mean, 1 by default.
+        weight: of the newest score in the exponential mean, 1 by default; rounded to 1/256.
         gate: by level.
     """
 
     event: tuple[Rule, ...]
     smoothing: Smoothing = "none"
-    windows: Annotated[int, Range(1, 64)] = 1
-    weight: Annotated[float, Range(1 / 256, 1)] = 1.0
+    windows: Annotated[int, Range(1, 64)] | None = None
+    weight: Annotated[float, Range(1 / 256, 1)] | None = None
     gate: Gate | None = None
 
 
@@ -162,6 +162,8 @@ def integers(
     hop_s: float,
     hop_values: int,
     warmup_hops: int,
+    highest: float | None = None,
+    file: str = "",
 ) -> Decisions:
     """The integers of a specification for one network.
 
@@ -172,55 +174,91 @@ def integers(
         hop_s: seconds of a hop.
         hop_values: samples of a hop, all channels together.
         warmup_hops: hops at the start without a full window.
+        highest: what no score is above, where that is less than what the output's type holds.
+        file: of the specification, for messages.
 
     Raises:
-        InputError: no such class, an ``off`` above its ``on``, an output that cannot be decided by.
+        InputError: no such class, an ``off`` above its ``on``, an ``on`` that no score reaches, a key of another
+            smoothing, an output that cannot be decided by.
     """
     if dtype not in ("int8", "uint8", "int16", "float32"):
         raise InputError(
             "no decisions are made of such an output", expected="int8, uint8, int16, float32", found=dtype
         )
+    at = f"{file}, " if file else ""
+    _check_smoothing(spec, at)
     unit = FLOAT_SCALE if dtype == "float32" else scale
+    top = _FLOAT_HIGH if dtype == "float32" else int(np.iinfo(dtype).max) - zero_point
+    most = top * unit if highest is None else min(top * unit, highest)
 
     def hops(seconds: float) -> int:
         return min(math.ceil(seconds / hop_s - 1e-9), _MOST_HOPS)
 
-    def score(real: float, where: str) -> int:
-        found = round(real / unit * FRACTION)
-        if abs(found) > 1 << 25:
-            raise InputError("a threshold is beyond what the output can be", where=where, found=real)
-        return found
-
     rules = []
     for number, rule in enumerate(spec.event):
-        where = f"event[{number}]"
-        off = rule.on if rule.off is None else rule.off
-        if off > rule.on:
-            raise InputError(
-                "an event ends above where it begins", where=where, expected=f"off ≤ {rule.on}", found=off
-            )
+        where = f"{at}event[{number}]"
+        index = _class(rule.label, labels, classes, where)
+        on, off = _thresholds(rule, unit, most, where)
         rules.append(
             IntegerRule(
-                rule.label, _class(rule.label, labels, classes, where), score(rule.on, where), score(off, where),
-                max(1, hops(rule.minimum_s)), hops(rule.refractory_s),
+                labels[index] if labels else str(index), index, on, off, max(1, hops(rule.minimum_s)),
+                hops(rule.refractory_s),
             )
         )  # fmt: skip
     gate = spec.gate
     energy = 0 if gate is None else max(1, math.ceil(10 ** (gate.level_dbfs / 10) * 32768**2 * hop_values))
     return Decisions(
-        tuple(rules), spec.smoothing, spec.windows if spec.smoothing == "mean" else 1, max(1, round(spec.weight * 256)),
+        tuple(rules), spec.smoothing, spec.windows or 1, max(1, round((spec.weight or 1.0) * 256)),
         energy, 0 if gate is None else hops(gate.hold_s), scale, zero_point, dtype, classes, warmup_hops,
     )  # fmt: skip
 
 
-def _class(label: str, labels: Sequence[str], classes: int, where: str) -> int:
-    if label in labels:
+def _check_smoothing(spec: DecisionSpec, at: str) -> None:
+    """Refuse a key that says nothing with this smoothing."""
+    for key, given, smoothing in (("windows", spec.windows, "mean"), ("weight", spec.weight, "exponential")):
+        if given is not None and spec.smoothing != smoothing:
+            raise InputError(
+                "this smoothing has no such key",
+                where=f"{at}{key}",
+                expected=f'smoothing = "{smoothing}"',
+                found=f'smoothing = "{spec.smoothing}"',
+                hint=f"leave {key} out, or change the smoothing",
+            )
+
+
+def _thresholds(rule: Rule, unit: float, most: float, where: str) -> tuple[int, int]:
+    """``on`` and ``off`` as scores."""
+    off = rule.on if rule.off is None else rule.off
+    if off > rule.on:
+        raise InputError(
+            "an event ends above where it begins", where=where, expected=f"off ≤ {rule.on}", found=off
+        )
+    on_score, off_score, top = (round(real / unit * FRACTION) for real in (rule.on, off, most))
+    if on_score > top:
+        raise InputError(
+            "no score reaches this threshold, so there would never be an event",
+            where=f"{where}, on",
+            expected=f"at most {most:.6g}, the output's highest score",
+            found=rule.on,
+        )
+    if off_score < -(1 << 25):
+        raise InputError("a threshold is beyond what the output can be", where=f"{where}, off", found=off)
+    return on_score, off_score
+
+
+def _class(label: str | int, labels: Sequence[str], classes: int, where: str) -> int:
+    if isinstance(label, str) and label in labels:
         return list(labels).index(label)
-    if label.isdecimal() and int(label) < classes:
+    if str(label).isdecimal() and int(label) < classes:
         return int(label)
-    names = ", ".join(labels) or f"a number from 0 to {classes - 1}"
+    number = f"a number from 0 to {classes - 1}"
+    close = near(label, labels) if isinstance(label, str) else None
     raise InputError(
-        "no such class", where=f"{where}, label", expected=names, found=label, hint=near(label, labels)
+        "no such class",
+        where=f"{where}, label",
+        expected=f"{', '.join(labels)}; or {number}" if labels else f"{number}: the model names no classes",
+        found=label,
+        hint=close or "a number is that of the output's value, such as label = 0",
     )
 
 

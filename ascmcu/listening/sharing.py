@@ -55,6 +55,19 @@ def shared(graph: Graph, hop_rows: int) -> dict[str, Shared]:
     return found
 
 
+def indivisible(graph: Graph, hop_rows: int) -> tuple[Node, int] | None:
+    """The first layer whose stride does not divide the rows by which the windows lie apart at it, and that stride.
+
+    None where there is no such layer: sharing ends for another reason, or at the end of the network.
+    """
+    found = shared(graph, hop_rows)
+    for node in graph.nodes:
+        for name, read in (reads_of(graph, node) or {}).items():
+            if name in found and found[name].shift % read.stride:
+                return node, read.stride
+    return None
+
+
 def _of_output(graph: Graph, node: Node, found: Mapping[str, Shared]) -> Shared | None:
     reads = reads_of(graph, node)
     if reads is None:

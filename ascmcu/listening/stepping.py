@@ -18,7 +18,7 @@ import numpy as np
 from ascmcu.ir.graph import Graph, Node, State
 from ascmcu.ir.op import Op, RowReads
 from ascmcu.ir.types import Tensor
-from ascmcu.listening.sharing import Shared, reads_of, shared, with_rows
+from ascmcu.listening.sharing import Shared, indivisible, reads_of, shared, with_rows
 from ascmcu.ops._conv import Convolution
 from ascmcu.ops._pool import Pool
 from ascmcu.ops.slice import Slice
@@ -36,6 +36,34 @@ def worth_keeping(graph: Graph, hop_rows: int) -> tuple[str, ...]:
         if node.output in rows
         and any(_gathers(graph, reader, node.output, rows) for reader in _readers(graph, node))
     )
+
+
+def why_nothing(graph: Graph, hop_rows: int, step_s: float) -> str:
+    """Why no shared row spares work, in a sentence with a hop at which some do; empty where some do at this one.
+
+    Args:
+        graph: of a clip.
+        hop_rows: input rows of a step.
+        step_s: seconds from one row to the next.
+    """
+    if worth_keeping(graph, hop_rows):
+        return ""
+    hop = _ms(hop_rows * step_s)
+    what = f"each window is computed anew: at a hop of {hop} no layer shares rows with the window before"
+    blocked = indivisible(graph, hop_rows)
+    if blocked is None:
+        return what
+    node, stride = blocked
+    what += f", because {node.describe()} has stride {stride}, which does not divide the {hop_rows} rows of the hop"
+    rows = graph.tensors[graph.inputs[0]].rows
+    below = next((n for n in range(hop_rows, 0, -1) if worth_keeping(graph, n)), None)
+    above = next((n for n in range(hop_rows, rows) if worth_keeping(graph, n)), None)
+    better = " or ".join(f"--hop {_ms(n * step_s)}" for n in (below, above) if n is not None)
+    return f"{what}; {better} shares some" if better else what
+
+
+def _ms(seconds: float) -> str:
+    return f"{1000 * seconds:g}ms"
 
 
 def _readers(graph: Graph, node: Node) -> tuple[Node | None, ...]:

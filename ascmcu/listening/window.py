@@ -141,6 +141,16 @@ def _check_goes_on(spec: Spec) -> None:
     )
 
 
+def why_shorter(heard: Listening, window_s: float | None) -> str:
+    """Why the window is not as long as asked for, in a sentence; empty where it is."""
+    if window_s is None or round(window_s * heard.sample_rate_hz) == heard.window_samples:
+        return ""
+    return (
+        f"a window of {window_s:g} s is heard as {heard.window_rows} frames, which span {heard.window_s:g} s: "
+        "the samples behind the last whole frame belong to no frame"
+    )
+
+
 def memory_of(spec: Spec) -> str:
     """What a row depends on beside its own frame, in words; empty where that is nothing."""
     if not isinstance(spec, FeatureSpec):
@@ -160,14 +170,15 @@ class Pace:
 
     Attributes:
         frontend_cycles, network_cycles: the most of a hop.
-        spared: the part of the network's work that windows share and that is not done again, as predicted.
+        spared: the part of the network's work that windows share and that is not done again, as predicted; None for a
+            network of steps, which has no windows.
         longest_cycles: from the samples that end a hop to its scores. Meanwhile further samples come.
         hop_cycles: the core's between two hops.
     """
 
     frontend_cycles: int
     network_cycles: int
-    spared: float
+    spared: float | None
     longest_cycles: int
     hop_cycles: int
 
@@ -184,8 +195,11 @@ class Pace:
     @property
     def text(self) -> str:
         """In a sentence."""
+        spared = (
+            "" if self.spared is None else f"; {100 * self.spared:.1f} % of recomputing the windows is spared"
+        )
         return (
             f"a hop takes {self.frontend_cycles + self.network_cycles:,} of {self.hop_cycles:,} cycles "
-            f"({100 * self.load:.1f} %): front end {self.frontend_cycles:,}, network {self.network_cycles:,}; "
-            f"{100 * self.spared:.1f} % of recomputing the windows is spared"
+            f"({100 * self.load:.1f} %): front end {self.frontend_cycles:,}, network {self.network_cycles:,}"
+            f"{spared}"
         )

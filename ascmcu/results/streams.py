@@ -54,6 +54,8 @@ class StreamResult:
         worst_count, mean_count: of a hop.
         truths: the true events.
         rules: one for each rule of the export.
+        checked: how many windows were found equal to the integer interpreter's, in words; empty where none can be.
+        notices: what of the table is not judged, and what a figure does not stand on.
     """
 
     model: str
@@ -71,17 +73,19 @@ class StreamResult:
     mean_count: float
     truths: tuple[Truth, ...]
     rules: tuple[RuleResult, ...]
+    checked: str = ""
+    notices: tuple[str, ...] = ()
 
     def to_json(self) -> str:
-        """As text, with the rates that follow."""
+        """As text, with the rates that follow; null where there is nothing to find."""
         fields = dataclasses.asdict(self)
         for rule, own in zip(fields["rules"], self.rules, strict=True):
             for name in ("as_exported", "judged"):
                 judged: Judged = getattr(own, name)
                 rule[name] |= {
                     "false_accepts_per_hour": judged.false_accepts_per_hour,
-                    "miss_rate": judged.miss_rate,
-                    "f1": judged.f1,
+                    "miss_rate": judged.miss_rate if judged.truths else None,
+                    "f1": judged.f1 if judged.truths else None,
                 }
         return json.dumps(fields, indent=2) + "\n"
 
@@ -120,7 +124,7 @@ def page(result: StreamResult) -> str:
     rules = [(rule, _lines(result, rule), _curve(rule), _delays(rule.judged)) for rule in result.rules]
     return standalone(
         "stream.html.j2", r=result, rules=rules, width=_WIDTH, height=_LINE, size=_CURVE, clock=_clock,
-        truth_y=4, report_y=26,
+        missed=_missed, f1=_f1, chosen_missed=_chosen_missed, truth_y=4, report_y=26,
     )  # fmt: skip
 
 
@@ -134,10 +138,25 @@ def summary(result: StreamResult) -> list[str]:
         j = rule.judged
         lines.append(
             f"{rule.label}: threshold {rule.chosen.threshold:.3f} (chosen on the first {_clock(result.chosen_on_s)}); "
-            f"on the rest {j.false_accepts_per_hour:.1f} false accepts an hour, {j.misses} of {j.truths} missed, "
-            f"delay {_delays(j)}, F1 {j.f1:.3f}"
+            f"on the rest {j.false_accepts_per_hour:.1f} false accepts an hour, {_missed(j)} of {j.truths} missed, "
+            f"delay {_delays(j)}, F1 {_f1(j)}"
         )
-    return lines
+    checked = [result.checked] if result.checked else []
+    return [*lines, *checked, *(f"note: {notice}" for notice in result.notices)]
+
+
+def _missed(judged: Judged) -> str:
+    return str(judged.misses) if judged.truths else "–"
+
+
+def _chosen_missed(rule: RuleResult) -> str:
+    """Of the part that is for choosing."""
+    known = rule.as_exported.truths > rule.judged.truths
+    return f"{100 * rule.chosen.miss_rate:.0f} %" if known else "–"
+
+
+def _f1(judged: Judged) -> str:
+    return f"{judged.f1:.3f}" if judged.truths else "–"
 
 
 def _clock(seconds: float) -> str:

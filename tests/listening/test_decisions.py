@@ -93,12 +93,56 @@ def test_no_event_before_a_window_is_full() -> None:
         ({"event": [RULE]}, "int32", "no decisions are made of such an output"),
         ({"event": [RULE], "smoothing": "median"}, "int8", "unknown value"),
         ({"event": [RULE], "windows": 65}, "int8", "out of range"),
-        ({"event": [{**RULE, "on": 1e9, "off": 0}]}, "int8", "beyond what the output can be"),
+        ({"event": [{**RULE, "on": 1e9, "off": 0}]}, "int8", "no score reaches"),
+        ({"event": [{**RULE, "on": 1.0}]}, "int8", "at most 0.996094"),
+        ({"event": [{**RULE, "on": 1.6}]}, "uint8", "no score reaches"),
+        ({"event": [{**RULE, "on": 2.0}]}, "float32", "no score reaches"),
+        ({"event": [{**RULE, "off": -1e9}]}, "int8", "beyond what the output can be"),
+        ({"event": [{**RULE, "label": 3}]}, "int8", "yes, no, silence; or a number from 0 to 2"),
+        ({"event": [{**RULE, "label": -1}]}, "int8", "no such class"),
+        ({"event": [{**RULE, "label": 1.5}]}, "int8", "a string or an integer"),
+        ({"event": [{**RULE, "label": True}]}, "int8", "a string or an integer"),
+        (
+            {"event": [RULE], "smoothing": "mean", "weight": 0.5},
+            "int8",
+            'expected: smoothing = "exponential"',
+        ),
+        ({"event": [RULE], "smoothing": "exponential", "windows": 2}, "int8", 'expected: smoothing = "mean"'),
+        ({"event": [RULE], "windows": 2}, "int8", "no such key"),
     ],
 )
 def test_what_is_refused(spec: dict[str, object], dtype: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _decisions(spec, dtype)
+
+
+@pytest.mark.parametrize("label", ["no", 1, "1"])
+def test_a_class_by_its_name_or_number(label: str | int) -> None:
+    rule = _decisions({"event": [{**RULE, "label": label}]}).rules[0]
+    assert (rule.index, rule.label) == (1, "no")
+    unnamed = {"event": [{**RULE, "label": 1}]}
+    assert _decisions(unnamed, labels=()).rules[0].label == "1"
+
+
+@pytest.mark.parametrize(
+    ("event", "where"),
+    [
+        ({**RULE, "label": "yess"}, "my.toml, event[0], label"),
+        ({**RULE, "off": 0.8}, "my.toml, event[0]"),
+        ({**RULE, "on": 1.6}, "my.toml, event[0], on"),
+    ],
+)
+def test_messages_name_the_file(event: dict[str, object], where: str) -> None:
+    with pytest.raises(InputError) as caught:
+        _decisions({"event": [event]}, file="my.toml")
+    assert caught.value.where == where
+
+
+def test_probabilities_in_float_end_at_one() -> None:
+    event = {"event": [{**RULE, "on": 1.6}]}
+    assert _decisions(event, "float32").rules[0].on > 0
+    with pytest.raises(InputError, match="at most 1, "):
+        _decisions(event, "float32", highest=1.0)
 
 
 class _CEvent(ctypes.Structure):
@@ -146,7 +190,10 @@ def _drawn(rng: random.Random) -> tuple[dict[str, object], str]:
             {**rule, "minimum_s": rng.choice((0.0, 0.2, 0.5)), "refractory_s": rng.choice((0.0, 0.3, 1.0))}
         )
     spec: dict[str, object] = {"event": rules, "smoothing": rng.choice(("none", "mean", "exponential"))}
-    spec |= {"windows": rng.choice((1, 2, 5, 64)), "weight": rng.choice((1.0, 0.5, 0.1, 1 / 256))}
+    windows, weight = rng.choice((1, 2, 5, 64)), rng.choice((1.0, 0.5, 0.1, 1 / 256))
+    spec |= {"none": {}, "mean": {"windows": windows}, "exponential": {"weight": weight}}[
+        str(spec["smoothing"])
+    ]
     if rng.random() < 0.5:
         spec["gate"] = {"level_dbfs": rng.uniform(-60, -10), "hold_s": rng.choice((0.0, 0.5))}
     return spec, rng.choice(("int8", "uint8", "int16", "float32"))

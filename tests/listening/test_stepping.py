@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -15,7 +16,7 @@ from ascmcu.ir.graph import Graph
 from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.listening.sharing import shared
-from ascmcu.listening.stepping import stepping, worth_keeping
+from ascmcu.listening.stepping import stepping, why_nothing, worth_keeping
 from ascmcu.schedule import LAYERS, ROWS, make_plan
 from tests.support import fuzzing, listening, outside, recipes_flat
 from tests.support.host_model import HostModel
@@ -122,3 +123,23 @@ def test_the_network_of_steps_can_be_dumped() -> None:
     graph = listening.graph_of(SAME)
     step = stepping(graph, 4, worth_keeping(graph, 4))
     assert text.dump(text.parse(text.dump(step), text.constants(step))) == text.dump(step)
+
+
+@pytest.mark.parametrize(
+    ("hop_rows", "told"),
+    [
+        (10, ""),
+        (1, "because .* has stride 2, which does not divide the 1 rows of the hop; --hop 20ms shares some$"),
+        (
+            5,
+            "because .* has stride 2, which does not divide the 5 rows of the hop; --hop 40ms or --hop 60ms shares",
+        ),
+        (96, "at a hop of 960ms no layer shares rows with the window before$"),
+    ],
+)
+def test_why_nothing_is_shared(hop_rows: int, told: str) -> None:
+    graph = listening.graph_of(listening.keyword_network(same=False))
+    found = why_nothing(graph, hop_rows, 0.01)
+    assert re.search(told, found) and bool(found) == bool(told)
+    if told.endswith("shares"):
+        assert all(worth_keeping(graph, rows) for rows in (4, 6))

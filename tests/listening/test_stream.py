@@ -13,6 +13,7 @@ import soundfile
 from ascmcu import api
 from ascmcu.api import streaming
 from ascmcu.errors import DataError, InputError
+from ascmcu.listening import truths
 from tests.listening.test_listen_h import DECISIONS
 from tests.support import listening, recipes_flat
 
@@ -43,7 +44,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
         minutes=0.5,
         snrs_db=[30],
     )
-    assert count == len(streaming.read_events(place / "long.csv")) > 3
+    assert count == len(truths.read(place / "long.csv")) > 3
     return place
 
 
@@ -71,28 +72,3 @@ def test_what_cannot_be_streamed(place: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "short.wav", np.zeros(1000), 16000)
     with pytest.raises(DataError, match="too short"):
         streaming.bench_stream(place / "build", tmp_path / "short.wav", place / "long.csv", on="host")
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("", "other columns"),
-        ("onset,offset\n1,2\n", "other columns"),
-        ("onset,offset,label\n1,x,a\n", "is none"),
-        ("onset,offset,label\n2,1,a\n", "ends before it begins"),
-        ("onset,offset,label\n1,nan,a\n", "ends before it begins"),
-    ],
-)
-def test_tables_that_are_none(table: str, message: str, tmp_path: Path) -> None:
-    (tmp_path / "events.csv").write_text(table)
-    with pytest.raises(DataError, match=message):
-        streaming.read_events(tmp_path / "events.csv")
-
-
-def test_tables_of_events_as_they_are_found(tmp_path: Path) -> None:
-    for name, text in (
-        ("a.csv", "onset,offset,label\n3,4,b\n1,2,a\n"),
-        ("b.tsv", "filename\tonset\toffset\tevent_label\nx\t1\t2\ta\nx\t3\t4\tb\n"),
-    ):
-        (tmp_path / name).write_text(text)
-        assert [t.label for t in streaming.read_events(tmp_path / name)] == ["a", "b"]
