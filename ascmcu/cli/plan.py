@@ -33,8 +33,10 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
     """Show the plans for MODEL (a .tflite): less RAM for more cycles, down to the least RAM.
 
     RAM is that of the activations, flash that of the weights and tables. `ascmcu export --max-ram N` takes the
-    fastest plan that fits. It searches at the limit itself and may find a plan between two rows. A plan with several sweeps takes the input once for each strip, a part of its columns every
-    time: the caller must have the whole input.
+    fastest plan that fits. It searches at the limit itself and may find a plan between two rows.
+
+    A plan with several sweeps takes the input once for each strip, a part of its columns every time: the caller must
+    have the whole input.
     """
     from ascmcu import api, boards
     from ascmcu.cli.progress import staged

@@ -145,7 +145,16 @@ def test_export_takes_what_fits_and_says_what_decides(model: Path, front: api.Fr
     assert entry.sweeps
     header = (tmp_path / "out" / "model.h").read_text()
     assert f"MODEL_INPUT_SWEEP_COLUMNS {entry.sweep_columns}" in header
-    assert "takes its input once for each" in (tmp_path / "out" / "README.md").read_text()
+    readme = (tmp_path / "out" / "README.md").read_text()
+    rows, sweeps = entry.rows // len(entry.sweeps), len(entry.sweeps)
+    assert (
+        f"Push the {rows} rows of the input {sweeps} times, which are\n{entry.rows} pushes in all." in readme
+    )
+    assert f"my_rows[row % {rows}U][first_column[sweep]]" in readme
+    assert f" in {len(done.plan.running)} layers," in readme
+    assert f"#define MODEL_LAYERS {len(done.plan.running)}\n" in header
+    parts = {name: size for name, size in done.manifest.ram_bytes.items() if name != "total"}
+    assert sum(parts.values()) == done.manifest.ram_bytes["total"]
     with pytest.raises(BoardError, match="at the peak lie") as caught:
         api.export(model, "nucleo-f446", tmp_path / "none", output="library", max_ram_bytes=least // 3)
     assert "bytes at least" in str(caught.value)
