@@ -97,8 +97,8 @@ def write_library(
     proven = _proven(sources, plan, board, optimize, form)
     if proven is not None:
         manifest = dataclasses.replace(
-            manifest, ram_bytes=_by_purpose(proven.ram_bytes, plan), flash_bytes=proven.flash_bytes, compiler=proven.compiler,
-            flags=" ".join((*CORE, *LANGUAGE, proven.level)),
+            manifest, ram_bytes=_by_purpose(proven.ram_bytes, plan), flash_bytes=proven.flash_bytes,
+            compiler=proven.compiler, flags=" ".join((*CORE, *LANGUAGE, proven.level)),
         )  # fmt: skip
     contract = dataclasses.replace(_contract(manifest, plan, sources, proven), instances=form.instances)
     files = sources | contract.in_headers(sources)
