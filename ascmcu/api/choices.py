@@ -28,6 +28,14 @@ _AXIS_BYTES = 256
 _MOST_RECOMPUTATIONS = 3
 
 
+# What a variant's name says, in words.
+_KINDS = {
+    "swap-axes": "axes swapped",
+    "transpose-input": "input transposed",
+    "recompute": "rows computed twice",
+}
+
+
 @dataclass(frozen=True)
 class Variant:
     """A compiled graph for one choice of the axes.
@@ -53,6 +61,19 @@ class Candidate:
 
     variant: Variant
     plan: Plan
+
+    @property
+    def label(self) -> str:
+        """The plan in words that tell it from others: ``rows, 3 parts in 4 strips (2+1+1), axes swapped``."""
+        strips = [part.strips for part in self.variant.parts]
+        words = [self.plan.mode]
+        if strips == [1]:
+            words.append("whole")
+        elif strips:
+            number = f"{len(strips)} part{'s' if len(strips) > 1 else ''}"
+            words.append(f"{number} in {sum(strips)} strips ({'+'.join(map(str, strips))})")
+        words += [said for kind, said in _KINDS.items() if kind in self.variant.name]
+        return ", ".join(words)
 
 
 def variants(compiled: Compiled) -> tuple[Variant, ...]:

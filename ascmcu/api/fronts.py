@@ -105,11 +105,22 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
 def decides(plan: Plan) -> str:
     """What lies in RAM when most does: the largest buffers, in words."""
     live = liveness(plan.buffers, plan.events)
-    tops = np.array([b.end for b in plan.buffers])[:, None] * live
-    at = int(tops.max(axis=0).argmax())
+    # A buffer that rolls over another has bytes of it: they count once.
+    used, reach = np.zeros((2, live.shape[1]), np.int64)
+    for number in np.argsort([b.offset for b in plan.buffers], kind="stable"):
+        b = plan.buffers[number]
+        used += live[number] * np.maximum(b.end - np.maximum(reach, b.offset), 0)
+        reach = np.maximum(reach, live[number] * b.end)
+    at = int(used.argmax())
     there = [b for b, lives in zip(plan.buffers, live[:, at], strict=True) if lives]
     there.sort(key=lambda b: -b.size_bytes)
-    return " and ".join(f"'{naming.short(b.name)}' ({b.size_bytes:,} bytes)" for b in there[:2])
+    return " and ".join(f"{_named(b.name)} ({b.size_bytes:,} bytes)" for b in there[:2])
+
+
+def _named(buffer: str) -> str:
+    """A buffer that is not a tensor says what it is for: ``scratch of 'conv'``."""
+    name, _, purpose = buffer.partition("#")
+    return f"{purpose} of '{naming.short(name)}'" if purpose else f"'{naming.short(name)}'"
 
 
 def _points(compiled: Compiled, target: Target) -> list[tuple[Variant, Point]]:

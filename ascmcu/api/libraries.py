@@ -97,8 +97,8 @@ def write_library(
     proven = _proven(sources, plan, board, optimize, form)
     if proven is not None:
         manifest = dataclasses.replace(
-            manifest, ram_bytes=proven.ram_bytes, flash_bytes=proven.flash_bytes, compiler=proven.compiler,
-            flags=" ".join((*CORE, *LANGUAGE, proven.level)),
+            manifest, ram_bytes=_by_purpose(proven.ram_bytes, plan), flash_bytes=proven.flash_bytes,
+            compiler=proven.compiler, flags=" ".join((*CORE, *LANGUAGE, proven.level)),
         )  # fmt: skip
     contract = dataclasses.replace(_contract(manifest, plan, sources, proven), instances=form.instances)
     files = sources | contract.in_headers(sources)
@@ -128,6 +128,12 @@ def write_library(
         _zip(folder / cmsis_pack.archive(form.prefix), files)
     where = "" if form.output == "library" else packaging.code_folder(form.output, form.prefix)
     return dataclasses.replace(manifest, prefix=form.prefix, instances=form.instances, code=where)
+
+
+def _by_purpose(ram_bytes: Mapping[str, int], plan: Plan) -> dict[str, int]:
+    """RAM by purpose; of an instance, one variable for the linker, the activations by themselves."""
+    beside = ram_bytes["activations"] - plan.arena_bytes
+    return {**ram_bytes, "activations": plan.arena_bytes, "data": ram_bytes["data"] + beside}
 
 
 def _packaged(compiled: Compiled, files: Mapping[str, str], form: Form) -> dict[str, str]:

@@ -106,13 +106,14 @@ def with_placement(
     layers = tuple(
         dataclasses.replace(layer, predicted_cycles=cycles[layer.code_index]) for layer in manifest.layers
     )
-    runner_up = next((p for p in plans if p is not after), None)
+    labels = [c.label for c in others]
+    runner_up = next((pair for pair in zip(plans, labels, strict=True) if pair[0] is not after), None)
     return (
         dataclasses.replace(
             manifest,
             layers=layers,
-            predicted=_prediction(after),
-            runner_up=None if runner_up is None else _prediction(runner_up),
+            predicted=_prediction(after, "" if manifest.predicted is None else manifest.predicted.plan),
+            runner_up=None if runner_up is None else _prediction(*runner_up),
         ),
         after,
     )
@@ -139,7 +140,7 @@ def _manifest(
     board: Board | None,
 ) -> Manifest:
     plan = candidate.plan
-    runner_up = next((c.plan for c in others if c is not candidate), None)
+    runner_up = next((c for c in others if c is not candidate), None)
     return Manifest(
         version=MANIFEST_VERSION,
         tool_version=__version__,
@@ -160,8 +161,8 @@ def _manifest(
         figures=figures_of(compiled.source),
         ram_bytes={"total": plan.arena_bytes, "activations": plan.arena_bytes},
         flash_bytes={"total": source.weights_bytes, "weights": source.weights_bytes},
-        predicted=_prediction(plan),
-        runner_up=None if runner_up is None else _prediction(runner_up),
+        predicted=_prediction(plan, candidate.label),
+        runner_up=None if runner_up is None else _prediction(runner_up.plan, runner_up.label),
         detection=compiled.detection,
         listening=_listening(compiled, candidate),
         decisions=compiled.decisions,
@@ -242,8 +243,9 @@ def _layers(plan: Plan, source: ModelSource) -> tuple[Layer, ...]:
     )
 
 
-def _prediction(plan: Plan) -> Prediction:
-    return Prediction(plan.mode, plan.cycles, plan.latency_cycles, plan.arena_bytes, plan.target.wait_states)
+def _prediction(plan: Plan, label: str) -> Prediction:
+    waits = plan.target.wait_states
+    return Prediction(plan.mode, plan.cycles, plan.latency_cycles, plan.arena_bytes, waits, label)
 
 
 def _buffer_bytes(plan: Plan, layer: PlanLayer) -> int:

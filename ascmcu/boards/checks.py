@@ -190,7 +190,9 @@ def check_serial(board: Board, where: str) -> None:
         try:
             family.pin(pin)
         except ValueError:
-            raise _refuse("serial", "not a pin", where, expected=family.pins, found=pin) from None
+            raise _refuse(
+                "serial", "not a pin", where, expected=" to ".join(family.pins_from_to), found=pin
+            ) from None
     if serial.tx == serial.rx:
         raise _refuse("serial", "sender and receiver on one pin", where, found=serial.tx)
     if not 0 <= serial.alternate <= 15:

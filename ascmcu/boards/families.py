@@ -24,14 +24,15 @@ class Port:
 class Family:
     """Parts that share firmware. ``parts`` are its folders in ``firmware/soc``, ``vectors`` its interrupts.
 
-    ``pins`` is a pattern with the groups ``port`` and ``pin``. ``config_at``: flash offset of bytes that the chip
-    reads at reset, 0 for none.
+    ``pins`` is a pattern with the groups ``port`` and ``pin``, ``pins_from_to`` the first and the last of them.
+    ``config_at``: flash offset of bytes that the chip reads at reset, 0 for none.
     """
 
     parts: tuple[str, ...]
     vectors: int
     ports: Mapping[int, Port]
     pins: str
+    pins_from_to: tuple[str, str]
     config_at: int = 0
 
     def port(self, name: str) -> int:
@@ -107,6 +108,7 @@ FAMILIES: dict[str, Family] = {
         vectors=85,
         ports={n: port for n, port in _STM32_LG_PORTS.items() if n},
         pins=_STM32_PINS,
+        pins_from_to=("PA0", "PI15"),
     ),
     "stm32f4": Family(
         parts=("cortex_m4", "systick", "stm32", "stm32f4"),
@@ -118,24 +120,28 @@ FAMILIES: dict[str, Family] = {
             6: Port("USART6", "apb2", _usart_rate),
         },
         pins=_STM32_PINS,
+        pins_from_to=("PA0", "PI15"),
     ),
     "stm32g4": Family(
         parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32g4"),
         vectors=102,
         ports=_STM32_LG_PORTS,
         pins=_STM32_PINS,
+        pins_from_to=("PA0", "PI15"),
     ),
     "stm32l4": Family(
         parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32l4"),
         vectors=95,
         ports=_STM32_LG_PORTS,
         pins=_STM32_PINS,
+        pins_from_to=("PA0", "PI15"),
     ),
     "stm32wb": Family(
         parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32wb"),
         vectors=63,
         ports={n: port for n, port in _STM32_LG_PORTS.items() if n < 2},
         pins=_STM32_PINS,
+        pins_from_to=("PA0", "PI15"),
     ),
     "samd5": Family(
         parts=("cortex_m4", "systick", "samd5"),
@@ -143,18 +149,21 @@ FAMILIES: dict[str, Family] = {
         # The number is the SERCOM's; its clock is the core's by the first divider.
         ports={n: Port(f"SERCOM{n}", "apb1", _sercom_rate) for n in range(6)},
         pins=r"P(?P<port>[A-D])(?P<pin>\d\d)",
+        pins_from_to=("PA00", "PD31"),
     ),
     "nrf52": Family(
         parts=("cortex_m4", "nrf52"),
         vectors=48,
         ports={0: Port("UARTE0", "core/4", _uarte_rate)},
         pins=r"P(?P<port>[01])\.(?P<pin>\d\d)",
+        pins_from_to=("P0.00", "P1.31"),
     ),
     "kinetis_k": Family(
         parts=("cortex_m4", "systick", "kinetis_k"),
         vectors=86,
         ports={0: Port("UART0", "core", _kinetis_rate), 1: Port("UART1", "core", _kinetis_rate)},
         pins=r"PT(?P<port>[A-E])(?P<pin>\d{1,2})",
+        pins_from_to=("PTA0", "PTE31"),
         config_at=0x400,
     ),
 }

@@ -155,32 +155,42 @@ def new_board(
         click.echo(f"  {memory.name:<6} {memory.origin:#010x}  {memory.size_bytes // 1024} KiB")
     if found.algorithms:
         click.echo(f"  flash algorithms: {', '.join(found.algorithms)} ({found.pack})")
-    said = answers != Answers()
     click.echo(
         f"  {board.clock.sysclk_hz / 1e6:g} MHz from {board.clock.source}, {board.clock.wait_states} wait states; "
         f"{board.port_name} on {board.serial.tx}, {board.serial.rx} at {board.serial.baud} baud"
     )
-    click.echo(
-        f"  to be checked: {'what you did not say' if said else 'clock and pins'}, taken from {base.name}"
-    )
+    left = ", ".join(descriptions.unsaid(base, answers))
+    click.echo(f"  to be checked: {left}; taken from {descriptions.taken_from(base, answers)}")
     click.echo(f"next: ascmcu export MODEL.tflite --board {paths[0]}")
 
 
 def _asked(base: Any, flash_bytes: int | None, ram_bytes: int | None, answers: Any) -> tuple[int, int, Any]:
     """Ask for what the options do not say; Enter takes the value of the most similar board."""
-    from ascmcu.codegen.new_board import Answers
+    from ascmcu.codegen.new_board import Answers, crystal_hz
+    from ascmcu.errors import InputError
 
     def of(given: Any, question: str, default: Any, kind: Any = str) -> Any:
-        return click.prompt(question, default=default, type=kind) if given is None else given
+        if given is not None:
+            return given
+        try:
+            return click.prompt(question, default=default, type=kind)
+        except click.Abort as ended:
+            # click says the same of Ctrl-C and of the end of the input.
+            if isinstance(ended.__context__, EOFError):
+                click.echo(err=True)
+                raise InputError(
+                    "the input ended", where=question, hint="or give the options instead"
+                ) from None
+            raise
 
     clock, serial = base.clock, base.serial
-    source = clock.source_hz / 1e6 if clock.source != "hsi" else 0
+    crystal = crystal_hz(base) / 1e6
     return (
         of(flash_bytes, "size of the flash", f"{base.flash.size_bytes // 1024}k", Bytes()),
         of(ram_bytes, "size of the RAM", f"{base.ram.size_bytes // 1024}k", Bytes()),
         Answers(
-            of(answers.crystal_hz, "crystal in MHz, 0 for none", f"{source:g}", Megahertz()),
-            of(answers.sysclk_hz, "clock of the core in MHz", f"{clock.sysclk_hz / 1e6:g}", Megahertz()),
+            of(answers.crystal_hz, "crystal in MHz, 0 for none", f"{crystal:.9g}", Megahertz()),
+            of(answers.sysclk_hz, "clock of the core in MHz", f"{clock.sysclk_hz / 1e6:.9g}", Megahertz()),
             of(answers.port, "serial port", base.port_name),
             of(answers.tx, "its pin for sending", serial.tx),
             of(answers.rx, "its pin for receiving", serial.rx),

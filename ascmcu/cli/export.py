@@ -216,12 +216,14 @@ def _predictions(manifest: Any) -> list[str]:
     if p is None:
         return [f"schedule {manifest.schedule}"]
     lines = [
-        f"schedule {p.schedule}: {p.cycles:,} cycles predicted at {p.wait_states} wait states, "
+        f"schedule {p.plan or p.schedule}: {p.cycles:,} cycles predicted at {p.wait_states} wait states, "
         f"{p.latency_cycles:,} of them behind the last row"
     ]
     if other is not None:
+        name = other.plan or other.schedule
+        also = f"another plan of schedule {name}" if name == (p.plan or p.schedule) else f"schedule {name}"
         lines.append(
-            f"schedule {other.schedule} would take {100 * (other.cycles / max(p.cycles, 1) - 1):+.1f} % cycles, "
+            f"{also} would take {100 * (other.cycles / max(p.cycles, 1) - 1):+.1f} % cycles, "
             f"{other.activation_bytes - p.activation_bytes:+,} bytes of RAM, "
             f"{other.latency_cycles - p.latency_cycles:+,} cycles behind the last row"
         )

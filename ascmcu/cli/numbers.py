@@ -27,6 +27,10 @@ class Real(click.FloatRange):
 _UNITS_BYTES = {"": 1, "k": 1_024, "m": 1_024**2}
 
 
+# Of an address of a Cortex-M.
+_MOST_BYTES = 4 * 1_024**3 - 1
+
+
 class Bytes(click.IntRange):
     """A number of bytes above zero: ``20000``, ``20k`` or ``5.5 KiB``; k is 1,024."""
 
@@ -45,8 +49,8 @@ class Bytes(click.IntRange):
             return value
         found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,9})?) ?([km]?)(?:i?b)?", str(value).strip().casefold())
         count = int(float(found[1]) * _UNITS_BYTES[found[2]]) if found else 0
-        if count < 1:
-            self.fail(f"{value!r} is no number of bytes, such as 20000 or 20k", param, ctx)
+        if not 1 <= count <= _MOST_BYTES:
+            self.fail(f"{value!r} is no number of bytes from 1 to 4095m, such as 20000 or 20k", param, ctx)
         return count
 
 
@@ -76,7 +80,7 @@ class Seconds(click.FloatRange):
         return seconds
 
 
-class Megahertz(click.IntRange):
+class Megahertz(click.ParamType[int]):
     """A frequency in MHz, as a number of hertz: ``25`` or ``32.768e-3``."""
 
     name = "megahertz"

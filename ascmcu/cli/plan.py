@@ -33,8 +33,10 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
     """Show the plans for MODEL (a .tflite): less RAM for more cycles, down to the least RAM.
 
     RAM is that of the activations, flash that of the weights and tables. `ascmcu export --max-ram N` takes the
-    fastest plan that fits. A plan with several sweeps takes the input once for each strip, a part of its columns every
-    time: the caller must have the whole input.
+    fastest plan that fits. It searches at the limit itself and may find a plan between two rows.
+
+    A plan with several sweeps takes the input once for each strip, a part of its columns every time: the caller must
+    have the whole input.
     """
     from ascmcu import api, boards
     from ascmcu.cli.progress import staged
@@ -61,6 +63,7 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
         return
     _show(rows)
     least = rows[-1]["ram_bytes"]
+    click.echo("between two rows there may be more plans: `ascmcu export --max-ram N` searches at N itself")
     click.echo(f"no plan takes less than {least:,} bytes: at its peak lie {found.decides}")
 
 
@@ -74,6 +77,7 @@ def row(candidate: Candidate, room_bytes: int | None) -> dict[str, Any]:
         "cycles": plan.cycles,
         "flash_bytes": weights_bytes(plan),
         "schedule": plan.mode,
+        "label": candidate.label,
         "latency_cycles": plan.latency_cycles,
         "layers": len(plan.running),
         "parts": [{"to": part.target, "strips": part.strips} for part in variant.parts],
@@ -92,11 +96,9 @@ def _show(rows: list[dict[str, Any]]) -> None:
     table.add_column("schedule")
     fastest = max(rows[0]["cycles"], 1)
     for row in rows:
-        strips = "+".join(str(part["strips"]) for part in row["parts"])
-        told = f"{row['schedule']}{f', parts in strips {strips}' if strips else ''}"
         too_large = "" if row["fits"] is not False else ", larger than the board's RAM"
         table.add_row(
             f"{row['ram_bytes']:,}", f"{row['cycles']:,}", f"{row['cycles'] / fastest:.3f} ×",
-            f"{row['flash_bytes']:,}", f"{row['layers']}", f"{row['sweeps']}", told + too_large,
+            f"{row['flash_bytes']:,}", f"{row['layers']}", f"{row['sweeps']}", row["label"] + too_large,
         )  # fmt: skip
     Console().print(table)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ascmcu.sim.profile import FunctionRow, LineRow
 
 _ROWS = 25
+_NO_FUNCTION = "(in no function: at the edges of the stretch)"
 _LEAST_TIMED = 1_000_000  # of fewer instructions, start-up is most of the time
 
 
@@ -182,6 +183,9 @@ def pair_text(pair: Pair) -> str:
     lines += ["", f"{names[0][-16:]:>16} {names[1][-16:]:>16}  function, cycles without its callees"]
     told = [["–" if c is None else f"{c:,}" for c in row.cycles] for row in pair.rows[:_ROWS]]
     lines += [f"{a:>16} {b:>16}  {row.name}" for (a, b), row in zip(told, pair.rows, strict=False)]
+    rests = [unattributed(run.functions, run.result.cycles) for run in (pair.first, pair.second)]
+    if any(rests):
+        lines.append(f"{rests[0]:>16,} {rests[1]:>16,}  {_NO_FUNCTION}")
     if len(pair.rows) > _ROWS:
         lines.append(f"… and {len(pair.rows) - _ROWS} more; --json has all")
     return "\n".join(lines)
@@ -192,6 +196,7 @@ def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[
         "cycles": result.cycles,
         "instructions": result.instructions,
         "exit_code": result.exit_code,
+        "exited": result.exited,
         "ended": result.ended,
         "total_cycles": result.total_cycles,
         "total_instructions": result.total_instructions,
@@ -202,6 +207,7 @@ def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[
     }
     if rows:
         report["functions"] = function_rows(rows)
+        report["unattributed_cycles"] = unattributed(rows, result.cycles)
     if lines:
         report["annotated"] = line_rows(function, lines)
     return report
@@ -229,7 +235,7 @@ def _text(result: Result) -> str:
     lines = [
         f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
         f"{result.machine}; flash: {result.flash}",
-        f"ended: {result.ended} (exit code {result.exit_code})",
+        f"ended: {result.ended}{f' (exit code {result.exit_code})' if result.exited else ', without an exit code'}",
     ]
     if result.total_instructions >= _LEAST_TIMED:
         lines.append(f"simulated {speed:.3g} million instructions per second")
@@ -247,7 +253,14 @@ def function_table(rows: Sequence[FunctionRow], total_cycles: int) -> str:
         )
     if len(rows) > _ROWS:
         lines.append(f"… and {len(rows) - _ROWS} more; --json has all")
+    if rest := unattributed(rows, total_cycles):
+        lines.append(f"{rest:>14,} {rest * scale:>6.1f} {'':>14} {'':>6} {'':>10}  {_NO_FUNCTION}")
     return "\n".join(lines)
+
+
+def unattributed(rows: Sequence[FunctionRow], total_cycles: int) -> int:
+    """Cycles of the whole that are in no function: waits for flash that the stretch begins or ends with."""
+    return total_cycles - sum(row.exclusive_cycles for row in rows)
 
 
 def line_table(function: str, rows: Sequence[LineRow]) -> str:

@@ -100,6 +100,8 @@ def command(
         chosen = recipes.load(recipe, changes)
         dataset = dataset if classes is not None else words.of_recipe(dataset, chosen.data.classes)
         folder = output or Path("runs") / chosen.name
+    if silent := words.without_silence(dataset):
+        click.echo(f"note: {silent}", err=True)
     folders.check(folder)
     if hold_out is not None:
         kept_out = dataset.part(hold_out)

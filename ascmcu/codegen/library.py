@@ -26,6 +26,10 @@ class End(Protocol):
         """NumPy's name of the element type."""
 
     @property
+    def rows(self) -> int:
+        """How many rows are pushed, those of all sweeps."""
+
+    @property
     def permutation(self) -> Sequence[int]:
         """Axes by which a caller's array is transposed before it is cut into rows."""
 
@@ -81,11 +85,13 @@ def files(
         "tool_version": __version__, "frontend": features is not None, "cmsis_files": needed,
         "selftest": selftest, "instances": in_structs, "listen_files": listen_files,
         "cmsis_dsp": cmsis[1], "inputs": inputs, "outputs": outputs,
-        "transposed": transposed, "headers": sorted(found),
+        "transposed": transposed,
+        "sweep_rows": inputs[0].rows // max(len(inputs[0].sweeps), 1), "headers": sorted(found),
         "in_float": any(layer.node.op.kind().startswith("float_") for layer in plan.layers),
         "output_type": _C_TYPES.get(outputs[0].dtype, "void"), "ram_bytes": plan.arena_bytes,
-        "weights_bytes": sizes[1]["weights"], "ram": sizes[0], "flash": sizes[1], "macs": plan.graph.macs,
-        "state_bytes": plan.graph.state_bytes, "layers": len(plan.layers), "schedule": plan.mode,
+        "weights_bytes": sizes[1]["weights"],
+        "ram": sizes[0], "ram_parts": _parts(sizes[0]), "flash": sizes[1], "macs": plan.graph.macs,
+        "state_bytes": plan.graph.state_bytes, "layers": len(plan.running), "schedule": plan.mode,
         "sample_rate_hz": features.sample_rate_hz if features else 0,
         "channels": features.channels if features else "", "clip_samples": features.clip_samples if features else 0,
         "step_samples": features.step_samples if features and features.continues else 0,
@@ -100,6 +106,13 @@ def files(
         "README.md.j2", **context, output=output, package=_Named(prefix), archive=archive(prefix)
     )
     return found
+
+
+def _parts(ram_bytes: Mapping[str, int]) -> str:
+    """What the RAM is for, in words; the parts add up to the total."""
+    named = {"activations": "activations", "features": "the front end", "data": "variables"}
+    used = {part: size for part, size in ram_bytes.items() if size and part != "total"}
+    return ", ".join(f"{size} of {named.get(part, part)}" for part, size in used.items())
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import os
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from ascmcu.boards import Board, Clock, solving
 from ascmcu.boards.records import ClockSource
 from ascmcu.errors import BoardError, InputError
 from ascmcu.jinja import render
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,14 @@ def write(part: packs.Part, name: str, folder: Path, answers: Answers = Answers(
         answers: what is known of the board.
 
     Raises:
-        InputError: one of them is there already.
+        InputError: one of them is there already; ``name`` is no file's.
         BoardError: the descriptions break a rule.
     """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            "a board cannot be called so", where="--name", found=name,
+            expected="letters, digits, dots, dashes and underscores, a letter or digit first",
+        )  # fmt: skip
     base = nearest(part)
     chip_name = part.name.lower()
     board_path, chip_path = folder / f"{name}.toml", folder / "chips" / f"{chip_name}.toml"
@@ -59,23 +68,24 @@ def write(part: packs.Part, name: str, folder: Path, answers: Answers = Answers(
     for path, same in ((board_path, False), (chip_path, _holds(chip_path, chip))):
         if path.exists() and not same:
             raise InputError("the file exists already", where=str(path), hint="choose another name or folder")
+    board = _board(part, base, name, chip_name, answers)
     staging = folder / f".{name}-{os.getpid()}"
-    (staging / "chips").mkdir(parents=True)
     try:
+        (staging / "chips").mkdir(parents=True)
         texts = ((staging / "chips" / chip_path.name, chip_path, chip),
-                 (staging / board_path.name, board_path, _board(part, base, name, chip_name, answers)))  # fmt: skip
+                 (staging / board_path.name, board_path, board))  # fmt: skip
         for made, _, text in texts:
             made.write_text(text, encoding="utf-8")
-        boards.load(str(staging / board_path.name))
+        try:
+            boards.load(str(staging / board_path.name))
+        except BoardError as error:
+            error.where = str(error.where).replace(str(staging), str(folder))
+            raise
         chip_path.parent.mkdir(exist_ok=True)
         for made, final, _ in texts:
             made.replace(final)
     finally:
-        for leftover in (*staging.rglob("*.toml"), staging / "chips", staging):
-            if leftover.is_dir():
-                leftover.rmdir()
-            else:
-                leftover.unlink(missing_ok=True)
+        shutil.rmtree(staging, ignore_errors=True)
     return board_path, chip_path
 
 
@@ -110,17 +120,47 @@ def _chip(part: packs.Part, base: Board, chip_name: str) -> str:
     return render("chip.toml.j2", part=part, base=base, chip_name=chip_name, memories=memories, jlink=jlink)
 
 
+def crystal_hz(base: Board) -> int:
+    """Of a board like ``base`` where nobody says otherwise: 0, the chip's own oscillator, where that gives the clock,
+    for it needs nothing on the board."""
+    return 0 if base.hsi_pll_m or base.clock.source == "hsi" else base.clock.source_hz
+
+
+def unsaid(base: Board, answers: Answers) -> list[str]:
+    """What is to be checked, in words."""
+    own = answers.port is None or base.family.port(answers.port) == base.serial.usart
+    given = {
+        "the oscillator": answers.crystal_hz is not None,
+        "the core's clock": answers.sysclk_hz is not None,
+        "the serial port": answers.port is not None,
+        "its pins": answers.tx is not None and answers.rx is not None,
+        "their function number": answers.alternate is not None or own,
+        "the debug probe": False,
+    }
+    return [what for what, said in given.items() if not said]
+
+
+def taken_from(base: Board, answers: Answers) -> str:
+    """Where that is taken from, in words."""
+    own = answers.crystal_hz is None and not crystal_hz(base) and base.clock.source != "hsi"
+    return base.name + (", but the oscillator: the chip's own" if own else "")
+
+
 def _board(part: packs.Part, base: Board, name: str, chip_name: str, answers: Answers) -> str:
-    """The internal oscillator where it gives the clock and nobody says otherwise: it needs nothing on the board."""
     clock, serial = _clock(base, answers), base.serial
+    for option, pin in (("--tx", answers.tx), ("--rx", answers.rx)):
+        if pin is not None and not _is_pin(base, pin):
+            known = " to ".join(base.family.pins_from_to)
+            raise BoardError("not a pin", where=option, expected=known, found=pin)
     number = serial.usart
     if answers.port is not None:
         try:
             number = base.family.port(answers.port)
         except ValueError:
             known = ", ".join(port.name for port in base.family.ports.values())
-            raise BoardError("no such port in this family", found=answers.port, expected=known) from None
-    own = number == serial.usart
+            raise BoardError(
+                "no such port in this family", where="--port", found=answers.port, expected=known
+            ) from None
     port = dataclasses.replace(
         serial,
         usart=number,
@@ -128,18 +168,8 @@ def _board(part: packs.Part, base: Board, name: str, chip_name: str, answers: An
         rx=answers.rx or serial.rx,
         alternate=serial.alternate if answers.alternate is None else answers.alternate,
     )
-    if answers != Answers():
-        baud, fallback = solving.rates(base.family, number, clock.port_hz(base.family.ports[number].clock))
-        port = dataclasses.replace(port, baud=baud, fallback_baud=fallback)
-    unsaid = [
-        what
-        for what, given in (
-            ("the oscillator", answers.crystal_hz is not None),
-            ("the serial port's pins", answers.tx is not None and answers.rx is not None),
-            ("their function number", answers.alternate is not None or own),
-        )
-        if not given
-    ]
+    baud, fallback = solving.rates(base.family, number, clock.port_hz(base.family.ports[number].clock))
+    port = dataclasses.replace(port, baud=baud, fallback_baud=fallback)
     notes = {
         "hsi": "needs no crystal; hse-crystal or hse-bypass are more exact",
         "hse-crystal": "hse-bypass where it is an oscillator, not a crystal",
@@ -147,23 +177,26 @@ def _board(part: packs.Part, base: Board, name: str, chip_name: str, answers: An
     }
     return render(
         "board.toml.j2", part=part, base=base, name=name, chip_name=chip_name, clock=clock, serial=port,
-        source_note=notes[clock.source], unsaid=[*unsaid, "the debug probe"],
+        source_note=notes[clock.source], unsaid=unsaid(base, answers), taken_from=taken_from(base, answers),
     )  # fmt: skip
 
 
+def _is_pin(base: Board, text: str) -> bool:
+    try:
+        base.family.pin(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _clock(base: Board, answers: Answers) -> Clock:
-    """The clock tree of what was answered; that of the base where nothing was."""
-    clock, limits = base.clock, base.chip.clock
-    if answers.crystal_hz is None and answers.sysclk_hz is None:
-        if not base.hsi_pll_m:
-            return clock
-        pll = dataclasses.replace(clock.pll, m=base.hsi_pll_m)
-        return dataclasses.replace(clock, source="hsi", source_hz=limits.hsi_hz, pll=pll)
-    source: ClockSource = clock.source
-    source_hz = clock.source_hz
-    if answers.crystal_hz is not None:
-        source = "hse-crystal" if answers.crystal_hz else "hsi"
-        source_hz = answers.crystal_hz or limits.hsi_hz
+    """The clock tree of what was answered; what was not is the same as where the answer is the default."""
+    clock, usual_hz = base.clock, crystal_hz(base)
+    crystal = usual_hz if answers.crystal_hz is None else answers.crystal_hz
+    source: ClockSource = "hse-crystal" if crystal else "hsi"
+    if crystal and crystal == usual_hz:
+        source = clock.source
+    source_hz = crystal or base.chip.clock.hsi_hz
     wanted_hz = answers.sysclk_hz or clock.sysclk_hz
     tree = solving.tree(base.chip, source_hz, wanted_hz, base.supply_mv)
     return dataclasses.replace(

@@ -37,7 +37,22 @@ _HEADERS = {
     "stdarg", "stdatomic", "stdbool", "stddef", "stdint", "stdio", "stdlib", "string", "tgmath", "threads", "time",
     "uchar", "wchar",
 }  # fmt: skip
-_TAKEN = _CODE | _CMAKE | _HEADERS
+# Keywords of C23 and C++23, what compilers take for one or for a macro in their default modes, and the program's own
+# function and file: a struct has the prefix alone as its name.
+_KEYWORDS = {
+    "alignas", "alignof", "and", "and_eq", "asm", "auto", "bitand", "bitor", "bool", "break", "case",
+    "catch", "char", "char16_t", "char32_t", "char8_t", "class", "co_await", "co_return", "co_yield",
+    "compl", "concept", "const", "const_cast", "consteval", "constexpr", "constinit", "continue",
+    "decltype", "default", "delete", "do", "double", "dynamic_cast", "else", "enum", "explicit", "export",
+    "extern", "false", "final", "float", "for", "friend", "goto", "if", "import", "inline", "int",
+    "linux", "long", "main", "module", "mutable", "namespace", "new", "noexcept", "not", "not_eq", "null",
+    "nullptr", "operator", "or", "or_eq", "override", "private", "protected", "public", "register",
+    "reinterpret_cast", "requires", "restrict", "return", "short", "signed", "sizeof", "static",
+    "static_assert", "static_cast", "struct", "switch", "template", "this", "thread_local", "throw",
+    "true", "try", "typedef", "typeid", "typename", "typeof", "typeof_unqual", "union", "unix",
+    "unsigned", "using", "virtual", "void", "volatile", "wchar_t", "while", "xor", "xor_eq",
+}  # fmt: skip
+_TAKEN = _CODE | _CMAKE | _HEADERS | _KEYWORDS
 # The clock is one for all networks of an image.
 _SHARED = frozenset(("MODEL_CYCLES", "MODEL_CYCLES_HEADER"))
 _OWN = re.compile(
@@ -112,7 +127,8 @@ def checked(prefix: str) -> str:
         raise InputError(
             "the prefix cannot be the library's name",
             found=prefix,
-            expected="a letter, then letters, digits and underscores, 40 at most; no name of a C header",
+            expected="a letter, then letters, digits and underscores, 40 at most; "
+            "no name of a C header, no keyword of C or C++",
             hint="--prefix kws",
         )
     return prefix

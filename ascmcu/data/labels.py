@@ -51,9 +51,10 @@ def natural_order(labels: Iterable[str]) -> tuple[str, ...]:
 
 
 def listed(labels: Sequence[str]) -> str:
-    """A list of classes for a message."""
+    """A list of classes for a message; several with their number behind, as one before would read as a class."""
     shown = ", ".join(labels[:_SHOWN])
-    return f"{len(labels)}: {shown}{' …' if len(labels) > _SHOWN else ''}"
+    number = f" ({len(labels)})" if len(labels) != 1 else ""
+    return f"{shown}{' …' if len(labels) > _SHOWN else ''}{number}"
 
 
 def read(path: Path) -> tuple[str, ...]:

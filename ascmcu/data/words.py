@@ -49,19 +49,20 @@ def choose(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     Raises:
         DataError: a class that the data set lacks, or one that is named twice.
     """
-    twice = next((name for name in classes if list(classes).count(name) > 1), None)
-    if twice is not None:
-        raise DataError("a class is named twice", where=str(dataset.root), found=twice)
+    twice = _twice(dataset, classes)
+    if twice:
+        raise DataError("a class is named twice", where=str(dataset.root), found=", ".join(twice))
     unknown = next((n for n in classes if is_unknown(n) and n not in dataset.labels), None)
     silence = next((n for n in classes if is_silence(n) and n not in dataset.labels), None)
     for name in classes:
         if name not in dataset.labels and name not in (unknown, silence):
+            known = _choosable(dataset)
             raise DataError(
                 "the data set has no such class",
                 where=str(dataset.root),
-                expected=", ".join(dataset.labels),
+                expected=", ".join(known),
                 found=name,
-                hint=near(name, dataset.labels),
+                hint=near(name, known),
             )
     if silence is not None and not dataset.backgrounds:
         raise DataError(
@@ -77,6 +78,35 @@ def choose(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     if silence is not None:
         kept += [piece for noise in dataset.backgrounds for piece in _pieces(noise, silence)]
     return dataclasses.replace(dataset, labels=natural_order(classes), recordings=tuple(kept))
+
+
+def without_silence(dataset: Dataset) -> str:
+    """What is to be said where *silence* lies in some parts alone, as with one background recording; else nothing."""
+    cut = {r.part for r in dataset.recordings if is_silence(r.label)}
+    missing = [part for part in dataset.parts if part not in cut]
+    if not cut or not missing:
+        return ""
+    name = next(label for label in dataset.labels if is_silence(label))
+    return f"{name!r} is in {', '.join(sorted(cut))} alone, not in {', '.join(missing)}"
+
+
+def _twice(dataset: Dataset, classes: Sequence[str]) -> list[str]:
+    """Names of one class: the same name, or several of *unknown* or of *silence*."""
+    for name in classes:
+        same = [other for other in classes if other == name]
+        for means in (is_unknown, is_silence):
+            if means(name) and name not in dataset.labels:
+                same = [other for other in classes if means(other) and other not in dataset.labels]
+        if len(same) > 1:
+            return list(dict.fromkeys(same))
+    return []
+
+
+def _choosable(dataset: Dataset) -> list[str]:
+    """The data set's classes, and what ``choose`` can make of it."""
+    made = ((is_unknown, "_unknown_", True), (is_silence, "_silence_", bool(dataset.backgrounds)))
+    own = [name for means, name, can in made if can and not any(map(means, dataset.labels))]
+    return [*dataset.labels, *own]
 
 
 def of_recipe(dataset: Dataset, classes: Sequence[str]) -> Dataset:

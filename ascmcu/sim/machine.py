@@ -42,10 +42,11 @@ def _address(function: Any) -> int:
 
 @dataclass(frozen=True)
 class End:
-    """How a program ended: ``exit_code`` by semihosting, 0 for the other ways; ``reason`` in words."""
+    """How a program ended: ``exit_code`` by semihosting (``exited``), 0 for the other ways; ``reason`` in words."""
 
     reason: str
     exit_code: int
+    exited: bool = False
 
 
 class Machine:
@@ -614,7 +615,7 @@ class Machine:
         self.pc += 2
         if answer.exit_code is not None:
             self.engine.flush_pipeline()
-            self.end = End("exit by semihosting", answer.exit_code)
+            self.end = End("exit by semihosting", answer.exit_code, exited=True)
 
     def _emulator_error(self, error: Any) -> None:
         pc = self.cpu.read(reg.UC_ARM_REG_PC)

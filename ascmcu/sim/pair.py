@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ascmcu import __version__
-from ascmcu.errors import InputError
+from ascmcu.errors import AscmcuError, InputError
 from ascmcu.jinja import render
 from ascmcu.sim import profile, session
 from ascmcu.sim.image import Image
@@ -90,7 +90,7 @@ def run(
         InputError: without ``board`` they are taken for different machines, and whatever ``session.run`` raises.
     """
     first, second = (
-        _run(elf, symbols, board, wait_states, limit_cycles)
+        _named(elf, symbols, board, wait_states, limit_cycles)
         for elf, symbols in zip(elfs, between, strict=True)
     )
     if board is None and first.result.machine != second.result.machine:
@@ -101,6 +101,19 @@ def run(
             hint="--board runs both on one",
         )
     return Pair(first, second)
+
+
+def _named(
+    elf: Path, between: tuple[str, str] | None, board: str | None, wait_states: int | None, limit_cycles: int
+) -> Run:
+    """One of the two; what goes wrong in it says in which."""
+    try:
+        return _run(elf, between, board, wait_states, limit_cycles)
+    except AscmcuError as error:
+        where = "" if error.where is None else str(error.where)
+        if str(elf) not in where:
+            error.where = f"{elf}: {where}" if where else str(elf)
+        raise
 
 
 def _run(

@@ -39,6 +39,7 @@ class Result:
     wait_states: int
     flash: str
     host_s: float
+    exited: bool = True
 
     @property
     def instructions_per_host_second(self) -> float:
@@ -137,6 +138,7 @@ def finish(
         wait_states=machine.layout.wait_states,
         flash=machine.layout.flash_text,
         host_s=host_s,
+        exited=end.exited,
     )
 
 

@@ -75,13 +75,14 @@ class Layer:
 @dataclass(frozen=True)
 class Prediction:
     """What is predicted of a plan at the board's wait states: cycles of an inference, those of them behind the last
-    row, and the bytes of its activations."""
+    row, and the bytes of its activations. ``plan`` tells it in words from others of its schedule."""
 
     schedule: str
     cycles: int
     latency_cycles: int
     activation_bytes: int
     wait_states: int
+    plan: str = ""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from ascmcu import boards, packs
 from ascmcu.boards import solving
+from ascmcu.boards.families import FAMILIES, Family
 from ascmcu.cli import cli
 from ascmcu.errors import AscmcuError, BoardError, InputError, ToolError
 from ascmcu.toolchain.gcc import build_firmware
@@ -214,17 +215,66 @@ def test_questions_take_what_is_typed_and_else_the_nearest_board(tmp_path: Path)
         ("STM32F411CEUx", (*SIZES, "--clock", "120"), "does not run as fast"),
         ("STM32F411CEUx", (*SIZES, "--crystal", "25", "--clock", "99.997"), "no factors of the PLL"),
         ("STM32F411CEUx", (*SIZES, "--port", "UART9"), "no such port"),
-        ("STM32F411CEUx", (*SIZES, "--tx", "A9", "--rx", "PA10"), "not a pin"),
+        (
+            "STM32F411CEUx",
+            (*SIZES, "--tx", "A9", "--rx", "PA10"),
+            "not a pin\n  where:    --tx\n  expected: PA0 to PI15",
+        ),
+        ("STM32F411CEUx", (*SIZES, "--rx", "PZ9"), "not a pin\n  where:    --rx\n  expected: PA0 to PI15"),
+        ("STM32F411CEUx", (*SIZES, "--tx", "PA3", "--rx", "PA3"), "on one pin\n  where:    {}/x.toml"),
+        ("STM32F411CEUx", (*SIZES, "--name", "../evil"), "cannot be called so\n  where:    --name"),
+        ("STM32F411CEUx", (*SIZES, "--name", ".hidden"), "cannot be called so"),
     ],
 )
 def test_an_answer_that_cannot_be_is_refused(
     part: str, more: tuple[str, ...], says: str, tmp_path: Path
 ) -> None:
-    done = _new(part, "--name", "x", "-o", str(tmp_path), *more)
-    assert isinstance(done.exception, AscmcuError) and says in str(done.exception)
-    assert not list(tmp_path.rglob("*.toml"))
+    named = () if "--name" in more else ("--name", "x")
+    done = _new(part, *named, "-o", str(tmp_path), *more)
+    assert isinstance(done.exception, AscmcuError) and says.format(tmp_path) in str(done.exception)
+    assert not list(tmp_path.iterdir())
     if part == "LPC1768":
         assert "docs/add-a-board.md" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "part", ["STM32F407VGTx", "STM32F446RETx", "STM32L476RGTx", "nRF52840", "ATSAMD51J19A"]
+)
+def test_what_enter_takes_is_what_nobody_said(part: str, tmp_path: Path) -> None:
+    """The same board but for what is to be checked, and that is said of the oscillator too."""
+    sizes = ("--flash", "256k", "--ram", "64k")
+    quiet = _new(part, "--name", "quiet", "-o", str(tmp_path), *sizes)
+    assert quiet.exit_code == 0, quiet.output
+    arguments = ["boards", "new", part, "--ask", "--name", "asked", "-o", str(tmp_path), *sizes]
+    asked = CliRunner().invoke(cli, arguments, input="\n" * 8)
+    assert asked.exit_code == 0, asked.output
+    first, second = (boards.load(str(tmp_path / f"{name}.toml")) for name in ("quiet", "asked"))
+    assert (first.clock, first.serial) == (second.clock, second.serial)
+    assert "to be checked: the oscillator, the core's clock, the serial port, its pins" in quiet.output
+    assert "to be checked: the debug probe; taken from" in asked.output
+    base = boards.load(quiet.output.split("taken from ")[1].split()[0].rstrip(","))
+    other = first.clock.source != base.clock.source
+    assert ("but the oscillator: the chip's own" in quiet.output) == other
+
+
+def test_the_input_may_end_before_the_answers(tmp_path: Path) -> None:
+    done = CliRunner().invoke(
+        cli, ["boards", "new", "STM32F407VGTx", "--ask", "-o", str(tmp_path)], input="\n"
+    )
+    assert isinstance(done.exception, InputError)
+    assert (done.exception.what, done.exception.where) == ("the input ended", "size of the RAM")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_first_and_the_last_pin_of_a_family_are_pins(family: Family) -> None:
+    first, last = family.pins_from_to
+    assert family.pin(first) == (0, 0)
+    port, number = family.pin(last)
+    assert (port, number) > (0, 0)
+    for beyond in (last[:-2] + str(number + 1), last.replace(last[-3 if "." not in last else 1], "Z", 1)):
+        with pytest.raises(ValueError):
+            family.pin(beyond)
 
 
 @pytest.mark.parametrize("name", boards.names())

@@ -13,7 +13,7 @@ from ascmcu.cli.numbers import Bytes
     ("text", "count"),
     [
         ("1", 1), ("20000", 20_000), ("20k", 20_480), ("20K", 20_480), ("20 kB", 20_480), ("5.5KiB", 5_632),
-        ("1M", 1_048_576), ("0.001k", 1), (" 7b ", 7),
+        ("1M", 1_048_576), ("4095m", 4095 << 20), ("0.001k", 1), (" 7b ", 7),
     ],
 )  # fmt: skip
 def test_bytes(text: str, count: int) -> None:
@@ -21,8 +21,9 @@ def test_bytes(text: str, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "0", "0.0001k", "-1", "k", "1g", "1 2", "1e3", "nan", "9" * 400, "0x10", "1.k"]
+    "text",
+    ["", "0", "0.0001k", "-1", "k", "1g", "4096m", "9999999m", "1 2", "1e3", "nan", "9" * 400, "0x10", "1.k"],
 )
 def test_no_bytes(text: str) -> None:
-    with pytest.raises(click.BadParameter, match="no number of bytes"):
+    with pytest.raises(click.BadParameter, match="no number of bytes from 1 to 4095m"):
         Bytes().convert(text, None, None)

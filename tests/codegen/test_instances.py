@@ -113,10 +113,16 @@ def test_front_ends_give_the_same_under_a_prefix_too(features: str, prefix: str,
     hashes = []
     for with_instances in (False, True):
         folder = tmp_path / f"net-{with_instances}"
-        api.export(
+        made = api.export(
             model, "nucleo-f446", folder, output="library", selftest=True, instances=with_instances,
             features=features, prefix=prefix,
         )  # fmt: skip
+        ram = made.manifest.ram_bytes
+        assert ram["activations"] == made.plan.arena_bytes
+        assert ram["total"] == sum(size for part, size in ram.items() if part != "total")
+        row = next(x for x in (folder / "README.md").read_text().splitlines() if x.startswith("| RAM |"))
+        told = [int(number) for number in re.findall(r"(\d+) (?:bytes|of )", row)]
+        assert told == [ram["total"], *(size for part, size in ram.items() if size and part != "total")]
         hashes.append(re.findall(r"== (0x\w+)u", (next(folder.glob("*selftest.c"))).read_text()))
     assert hashes[0] == hashes[1] and len(hashes[0]) == 2
     readme = (folder / "README.md").read_text()

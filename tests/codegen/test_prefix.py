@@ -59,8 +59,12 @@ def test_a_program_without_a_prefix_finds_them(prefix: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["", "9lives", "my-net", "a b", "model", "String", "test", "x" * 41, "über"]
-)
+    "prefix",
+    [
+        "", "9lives", "my-net", "a b", "model", "String", "test", "x" * 41, "über",
+        "int", "struct", "class", "bool", "typeof", "co_await", "main", "linux", "NULL", "_x", "__x", "_Bool",
+    ],
+)  # fmt: skip
 def test_what_is_no_prefix(prefix: str) -> None:
     with pytest.raises(InputError):
         checked(prefix)

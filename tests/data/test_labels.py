@@ -144,16 +144,16 @@ def test_data_that_fits() -> None:
     known = Classes(("a", "b", "c"), "x")
     assert labels.matched(known, ("c", "b", "a"), "data") == known
     (notice,) = labels.matched(known, ("a",), "data").notices
-    assert "no recording of 2: b, c" in notice and "over the other 1" in notice
+    assert "no recording of b, c (2)" in notice and "over the other 1" in notice
 
 
 @pytest.mark.parametrize(
     ("found", "parts"),
     [
-        (("a", "b", "owl"), ("3: cat, dog, yes", "3: a, b, owl", "unknown are 3: a, b, owl")),
-        (("cat", "dog", "Yes"), ("unknown are 1: Yes", "did you mean yes?")),
-        (("cat", "dogs", "yes"), ("unknown are 1: dogs", "did you mean dog?")),
-        (("cat", "dog", "yes", "no"), ("unknown are 1: no",)),
+        (("a", "b", "owl"), ("cat, dog, yes (3)", "a, b, owl (3)", "unknown are a, b, owl (3)")),
+        (("cat", "dog", "Yes"), ("unknown are Yes", "did you mean yes?")),
+        (("cat", "dogs", "yes"), ("unknown are dogs", "did you mean dog?")),
+        (("cat", "dog", "yes", "no"), ("unknown are no",)),
     ],
 )
 def test_data_that_does_not_fit(found: tuple[str, ...], parts: tuple[str, ...]) -> None:

@@ -193,6 +193,8 @@ def test_words(classes: tuple[str, ...], counts: dict[str, int], tmp_path: Path)
     [
         (("yes", "nope"), "no such class"),
         (("yes", "yes"), "named twice"),
+        (("yes", "_unknown_", "unknown"), "named twice"),
+        (("silence", "yes", "_silence_"), "named twice"),
         (("yes", "silence"), "no background noise"),
     ],
 )
@@ -200,6 +202,25 @@ def test_wrong_words(classes: tuple[str, ...], what: str, tmp_path: Path) -> Non
     dataset = datasets.load(layouts.speech_commands(tmp_path)).only(["test"])
     with pytest.raises(DataError, match=what):
         words.choose(dataset, classes)
+
+
+def test_what_can_be_chosen_is_listed(tmp_path: Path) -> None:
+    dataset = datasets.load(layouts.speech_commands(tmp_path))
+    for parts, expected in ((["train"], "cat, no, tree, up, yes, _unknown_, _silence_"),
+                            (["test"], "cat, no, tree, up, yes, _unknown_")):  # fmt: skip
+        with pytest.raises(DataError, match="no such class") as caught:
+            words.choose(dataset.only(parts), ("yes", "_silense_"))
+        assert caught.value.expected == expected
+    with pytest.raises(DataError, match="named twice") as caught:
+        words.choose(dataset, ("_silence_", "yes", "silence"))
+    assert caught.value.found == "_silence_, silence"
+
+
+def test_parts_without_silence_are_said(tmp_path: Path) -> None:
+    dataset = datasets.load(layouts.speech_commands(tmp_path))
+    chosen = words.choose(dataset, ("yes", "_silence_"))
+    assert words.without_silence(chosen) == "'_silence_' is in train, validation alone, not in test"
+    assert words.without_silence(chosen.only(["train"])) == words.without_silence(dataset) == ""
 
 
 def test_a_network_of_words_hears_all_of_the_data(tmp_path: Path) -> None:

@@ -91,4 +91,4 @@ def test_a_run_knows_what_it_was_trained_on(tmp_path: Path) -> None:
     data = _recordings(tmp_path / "data", "w", "x", "y", "v")
     with pytest.raises(DataError, match="classes are not the network's") as refused:
         material.of_recipe(recipe.load("demo"), data, NAMES)
-    assert "4: w, x, y, z" in str(refused.value) and "4: v, w, x, y" in str(refused.value)
+    assert "w, x, y, z (4)" in str(refused.value) and "v, w, x, y (4)" in str(refused.value)

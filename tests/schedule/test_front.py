@@ -10,14 +10,18 @@ import pytest
 
 from ascmcu import api
 from ascmcu.api import fronts
+from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
 from ascmcu.api.sources import _input_specs
 from ascmcu.benchmark import pushes
 from ascmcu.codegen.model import render_model
 from ascmcu.errors import BoardError
 from ascmcu.ir import interp
-from ascmcu.schedule import layers_of
+from ascmcu.ir.graph import Graph
+from ascmcu.passes.strips import Part
+from ascmcu.schedule import Plan, layers_of
 from ascmcu.schedule.front import points
+from ascmcu.schedule.plan import Buffer
 from ascmcu.schedule.simulate import RowLives
 from ascmcu.schedule.storage import behind
 from tests.support import recipes_flat
@@ -81,6 +85,49 @@ def test_every_plan_has_the_networks_bits(compiled: Compiled, front: api.Front) 
         assert render_model(candidate.plan, name="net", sha256="0" * 64).files
 
 
+@pytest.mark.parametrize(
+    ("name", "strips", "expected"),
+    [
+        ("as-is", (), "rows"),
+        ("as-is-recompute", (), "rows, rows computed twice"),
+        ("swap-axes-parts", (1,), "rows, whole, axes swapped"),
+        ("as-is-parts", (3,), "rows, 1 part in 3 strips (3)"),
+        ("transpose-input-parts", (2, 1, 1), "rows, 3 parts in 4 strips (2+1+1), input transposed"),
+    ],
+)
+def test_labels_tell_plans_apart(name: str, strips: tuple[int, ...], expected: str) -> None:
+    plan = _plan(Buffer("a", 1, 4, ((0, 0),), 0))
+    parts = tuple(Part("a", "b", number) for number in strips)
+    assert Candidate(Variant(name, plan.graph, (0,), parts), plan).label == expected
+
+
+def _plan(*buffers: Buffer) -> Plan:
+    events = max(b.live[-1][1] for b in buffers) + 1
+    top = max(b.end for b in buffers)
+    return Plan(Graph("net", {}, (), (), ()), "rows", (), buffers, {}, top, top, events, ())
+
+
+@pytest.mark.parametrize(
+    ("buffers", "expected"),
+    [
+        # Few bytes may lie at the arena's end, at another time.
+        (
+            (Buffer("in", 1, 8, ((0, 0),), 92), Buffer("a/conv/Relu#scratch", 1, 60, ((1, 1),), 0),
+             Buffer("b", 1, 40, ((1, 2),), 60)),
+            "scratch of 'conv' (60 bytes) and 'b' (40 bytes)",
+        ),
+        # One that rolls over another takes no bytes of its own.
+        (
+            (Buffer("a", 1, 48, ((0, 0),), 0), Buffer("b", 1, 48, ((0, 0),), 4),
+             Buffer("c", 1, 40, ((1, 1),), 0), Buffer("d", 1, 36, ((1, 1),), 40)),
+            "'c' (40 bytes) and 'd' (36 bytes)",
+        ),
+    ],
+)  # fmt: skip
+def test_what_decides_lies_where_most_bytes_are_used(buffers: tuple[Buffer, ...], expected: str) -> None:
+    assert fronts.decides(_plan(*buffers)) == expected
+
+
 def test_a_limit_is_kept_and_used(compiled: Compiled, front: api.Front) -> None:
     limit = (front.least.plan.arena_bytes + front.plans[1].plan.arena_bytes) // 2
     found = fronts.within(compiled, limit)
@@ -98,7 +145,16 @@ def test_export_takes_what_fits_and_says_what_decides(model: Path, front: api.Fr
     assert entry.sweeps
     header = (tmp_path / "out" / "model.h").read_text()
     assert f"MODEL_INPUT_SWEEP_COLUMNS {entry.sweep_columns}" in header
-    assert "takes its input once for each" in (tmp_path / "out" / "README.md").read_text()
+    readme = (tmp_path / "out" / "README.md").read_text()
+    rows, sweeps = entry.rows // len(entry.sweeps), len(entry.sweeps)
+    assert (
+        f"Push the {rows} rows of the input {sweeps} times, which are\n{entry.rows} pushes in all." in readme
+    )
+    assert f"my_rows[row % {rows}U][first_column[sweep]]" in readme
+    assert f" in {len(done.plan.running)} layers," in readme
+    assert f"#define MODEL_LAYERS {len(done.plan.running)}\n" in header
+    parts = {name: size for name, size in done.manifest.ram_bytes.items() if name != "total"}
+    assert sum(parts.values()) == done.manifest.ram_bytes["total"]
     with pytest.raises(BoardError, match="at the peak lie") as caught:
         api.export(model, "nucleo-f446", tmp_path / "none", output="library", max_ram_bytes=least // 3)
     assert "bytes at least" in str(caught.value)

@@ -16,6 +16,7 @@ from click.testing import CliRunner
 from ascmcu.cli.sim import command
 from ascmcu.errors import InputError
 from ascmcu.sim import pair, session
+from ascmcu.sim.faults import GuestFault
 from ascmcu.toolchain import cmsis_dsp
 from tests.sim.programs import compile_c, needs_gcc
 
@@ -51,6 +52,37 @@ def test_the_figures_are_those_of_each_alone(elfs: tuple[Path, Path]) -> None:
     ideal = pair.run(elfs, symbols, board="nucleo-f446", wait_states=0)
     for run in (ideal.first, ideal.second):
         assert sum(row.exclusive_cycles for row in run.functions) == run.result.cycles
+
+
+@pytest.mark.parametrize("faulty", [0, 1])
+def test_a_fault_says_in_which_program(elfs: tuple[Path, Path], tmp_path: Path, faulty: int) -> None:
+    bad = compile_c(tmp_path, "int main(void) { return *(volatile int *)0x60000000; }", "-O1")
+    both = (bad, elfs[1]) if faulty == 0 else (elfs[0], bad)
+    with pytest.raises(GuestFault) as caught:
+        pair.run(both, (None, None), board="nucleo-f446")
+    assert str(caught.value.where).startswith(f"{bad}: 0x")
+    with pytest.raises(InputError, match="never executed") as never:
+        pair.run(elfs, (("on_svc", "on_svc"), None), board="nucleo-f446")
+    assert str(never.value.where) == str(elfs[0])
+
+
+def test_functions_and_what_is_in_none_add_up(elfs: tuple[Path, Path]) -> None:
+    words = [str(elfs[0]), "--between", "own_a", "own_a", "--board", "nucleo-f446", "--profile"]
+    report = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
+    own = sum(row["exclusive_cycles"] for row in report["functions"])
+    assert own + report["unattributed_cycles"] == report["cycles"]
+    assert own != report["cycles"], "wait states at the edges of the stretch"
+    shown = CliRunner().invoke(command, words).stdout
+    (line,) = [line.split() for line in shown.splitlines() if "(in no function" in line]
+    assert line[0] == f"{report['unattributed_cycles']:,}"
+
+
+def test_an_endless_loop_is_no_exit(elfs: tuple[Path, Path], tmp_path: Path) -> None:
+    loop = compile_c(tmp_path, "int main(void) { for (;;); }", "-O1")
+    said = [CliRunner().invoke(command, [str(elf)]).stdout for elf in (elfs[0], loop)]
+    assert "ended: exit by semihosting (exit code 0)" in said[0]
+    assert "branches to itself for good" in said[1] and "without an exit code" in said[1]
+    assert "(exit code" not in said[1]
 
 
 def test_programs_of_two_machines_are_refused(elfs: tuple[Path, Path], tmp_path: Path) -> None:
