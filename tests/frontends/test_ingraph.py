@@ -73,6 +73,30 @@ def test_finds_the_spec(name: str) -> None:
             np.testing.assert_allclose(np.array(got), np.array(wanted), rtol=1e-5, atol=1e-12, err_msg=field)
         elif field != "pad_mode" or spec.center:
             assert got == wanted, field
+    assert (found.log_offset, found.log_floor) == (spec.log_offset, spec.log_floor), "in their shortest form"
+
+
+@pytest.mark.parametrize("restored", [True, False])
+def test_filters_behind_a_reshape(restored: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A matmul of (-1, bins) makes (rows, bands); they are features where a reshape puts the axis of examples back."""
+    spec = SPECS["tf.signal, magnitudes"]
+
+    def filters(f: audio_graphs.File, spec: FeatureSpec, matrix: Any) -> None:
+        offset = f.constant(np.full(spec.n_mels, spec.log_offset))
+        weights = f.constant(audio_graphs.tables.mel_segments(spec).matrix(spec.bins))
+        f.apply("FULLY_CONNECTED", (spec.frames, spec.n_mels), weights, offset)
+        if restored:
+            shape = (1, spec.frames, spec.n_mels)
+            f.apply("RESHAPE", shape, f.constant(shape, "int32"))
+
+    def logarithm(f: audio_graphs.File, spec: FeatureSpec) -> None:
+        f.apply("LOG", (1,) * restored + (spec.frames, spec.n_mels))
+
+    monkeypatch.setattr(audio_graphs, "_filters", filters)
+    monkeypatch.setattr(audio_graphs, "_logarithm", logarithm)
+    front = _found(audio_graphs.stft(spec, network=False))
+    assert front.spec.filters == ("mel" if restored else "none")
+    assert ("stays in the network" in front.words) == (not restored)
 
 
 def test_rows_are_turned_by_the_network() -> None:

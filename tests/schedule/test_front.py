@@ -75,6 +75,7 @@ def test_each_plan_takes_less_ram_and_more_cycles(front: api.Front) -> None:
 def test_every_plan_has_the_networks_bits(compiled: Compiled, front: api.Front) -> None:
     x = np.random.default_rng(1).integers(-128, 128, SHAPE).astype(np.int8)
     (expected,) = interp.run(compiled.source, [x])
+    assert front.plans
     for candidate in front.plans:
         specs = _input_specs(compiled, candidate.variant)
         data = pushes.pushed([x], specs)

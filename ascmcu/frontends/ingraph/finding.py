@@ -113,9 +113,13 @@ def _of_signals(graph: Subgraph, name: str) -> Front:
 
 def _front(graph: Subgraph, audio: int, found: Readings) -> tuple[Front | None, str]:
     """The longest way into the graph that a specification is equal to; else why there is none."""
-    why = ""
+    why = left = ""
     for tensor, x in reversed(found.items()):
         inside = _makers(graph, tensor)
+        if len(graph.shapes[tensor]) == 2 and graph.shapes[tensor][0] != 1:
+            # A network's input begins with one example: rows in its place are none.
+            left = "what follows stays in the network, whose tensors have no axis of examples there"
+            continue
         if x.part != "values" or not _is_only_way(graph, tensor, inside):
             continue
         derived = specifying.derive(x, graph.dtypes[audio])
@@ -131,9 +135,8 @@ def _front(graph: Subgraph, audio: int, found: Readings) -> tuple[Front | None, 
         evidence = proof.compare(graph, audio, tensor, derived.spec, derived.unit)
         if evidence.holds:
             alone = tensor in graph.outputs
-            return Front(
-                derived.spec, _words({tensor: x}), str(evidence), tensor, frozenset(inside), alone
-            ), ""
+            words = "; ".join(filter(None, (_words({tensor: x}), left)))
+            return Front(derived.spec, words, str(evidence), tensor, frozenset(inside), alone), ""
         why = why or f"the nearest specification has {evidence}"
     return None, why
 

@@ -291,7 +291,15 @@ def _dense(graph: Subgraph, op: Operator, found: Readings) -> Reading | None:
     ):
         return None
     bias = graph.constants.get(op.inputs[2]) if len(op.inputs) > 2 and op.inputs[2] >= 0 else None
-    return _filtered(x, weights.T.astype(np.float64), bias)
+    made = _filtered(x, weights.T.astype(np.float64), bias)
+    before, shape = graph.shapes[op.inputs[0]], graph.shapes[op.outputs[0]]
+    if made is None or len(shape) == len(before):
+        return made
+    # Without its option to keep the axes the operator makes (rows, bands) of them.
+    kept = [(name, size) for name, size in zip(x.axes[:-1], before[:-1], strict=True) if name]
+    names, sizes = (*(n for n, _ in kept), BAND), (*(s for _, s in kept), shape[-1])
+    axes = _axes(shape, names, sizes)
+    return None if axes is None else made.but(axes=axes)
 
 
 def _product(graph: Subgraph, op: Operator, found: Readings) -> Reading | None:

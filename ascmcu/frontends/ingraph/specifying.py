@@ -103,7 +103,7 @@ def _of_logarithm(x: Reading, factor: float) -> dict[str, Any]:
     """Logarithm, limit and what scales the features; ``factor`` is that of the spectrum."""
     gain, bias = np.array(x.gain), np.array(x.bias)
     if not x.logarithm:
-        offset, floor = x.offset / factor, x.floor / factor
+        offset, floor = _short(x.offset / factor), _short(x.floor / factor)
         found: dict[str, Any] = {"log": "none", "log_offset": offset, "log_floor": floor}
         gain = gain * factor
         return {**found, **_normalization(gain, bias)}
@@ -114,10 +114,15 @@ def _of_logarithm(x: Reading, factor: float) -> dict[str, Any]:
     rest = x.logarithm / units[kind] if abs(x.logarithm / units[kind] - 1) >= _CLOSE else 1.0
     bias = bias + gain * x.logarithm * math.log(factor)
     gain = gain * rest
-    found = {"log": kind, "log_offset": x.offset / factor, "log_floor": x.floor / factor}
+    found = {"log": kind, "log_offset": _short(x.offset / factor), "log_floor": _short(x.floor / factor)}
     if x.top_db is not None:
         found["top_db"] = x.top_db / rest
     return {**found, **_normalization(gain, bias)}
+
+
+def _short(value: float) -> float:
+    """The shortest number that is the same float32, in which the graph has it: 1e-06 for 9.999999974752427e-07."""
+    return float(str(np.float32(value)))
 
 
 def _normalization(gain: np.ndarray[Any, Any], bias: np.ndarray[Any, Any]) -> dict[str, Any]:
