@@ -37,9 +37,9 @@ class _Costs(ctypes.Structure):
 
 class _Status(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint32) for name in (
-        "instructions", "additions", "divisions", "clock_hz", "stack_bytes", "received_bytes", "overruns",
-        "line_errors", "send_timeouts",
-    )] + [(name, ctypes.c_uint8) for name in ("wait_states", "counter", "clock")]  # fmt: skip
+        "instructions", "additions", "divisions", "exception", "pc", "lr", "cfsr", "hfsr", "mmfar", "bfar",
+        "clock_hz", "stack_bytes", "received_bytes", "overruns", "line_errors", "send_timeouts",
+    )] + [(name, ctypes.c_uint8) for name in ("wait_states", "counter", "clock", "reset")]  # fmt: skip
 
 
 def _build(folder: Path, frontend: bool) -> Path:
@@ -334,16 +334,19 @@ def test_hello(libraries: dict[bool, Path], tmp_path: Path) -> None:
         device = Device(libraries[frontend], tmp_path)
         status = device.status
         for number, (name, _) in enumerate(_Status._fields_):
-            setattr(status, name, 2 if name in ("counter", "clock") else 40 + number)
+            setattr(status, name, 2 if name in ("counter", "clock", "reset") else 40 + number)
         (unasked,) = device.start()
         assert device.frames[0].request == 0
         asked = device.ask(Type.HELLO)
         assert unasked == asked
         assert isinstance(asked, wire.Hello)
         assert asked.capabilities == (3 if frontend else 2)
-        assert (asked.version, asked.credits, asked.chunk_bytes, asked.receive_bytes) == (2, 1, CHUNK, 1536)
-        assert (asked.counter, asked.clock, asked.wait_states, asked.clock_hz) == (2, 2, 49, 43)
+        assert (asked.version, asked.credits, asked.chunk_bytes, asked.receive_bytes) == (3, 1, CHUNK, 1536)
+        assert (asked.counter, asked.clock, asked.wait_states, asked.clock_hz) == (2, 2, 56, 50)
         assert asked.probe == wire.Probe(40, 41, 42)
+        assert asked.reset == wire.Reset(2)
+        fault = asked.last_fault
+        assert fault is not None and (fault.pc, fault.lr, fault.cfsr, fault.hfsr) == (44, 45, 46, 47)
         assert (asked.rows, asked.row_bytes, asked.outputs, asked.output_bytes) == (4, 6, 2, OUTPUT_BYTES)
         assert (asked.layers, asked.model, asked.board, asked.schedule) == (
             LAYERS,
@@ -365,8 +368,8 @@ def test_statistics(device: Device) -> None:
     device.number("stack_peak").value = 999  # type: ignore[attr-defined]
     request = wire.encode(Type.STATISTICS)
     found = device.ask(Type.STATISTICS)
-    received = 105 + len(request) - 1
-    assert found == wire.Statistics(104, 999, received, 106, 107, 108, 1, 0, 0, 0)
+    received = 112 + len(request) - 1
+    assert found == wire.Statistics(111, 999, received, 113, 114, 115, 1, 0, 0, 0)
 
 
 def test_statistics_count_what_happened(device: Device) -> None:
