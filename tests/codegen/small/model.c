@@ -42,14 +42,17 @@
 #if defined(__GNUC__)
 #define MODEL_SECTION(name) __attribute__((section(name)))
 #define MODEL_MAY_ALIAS __attribute__((may_alias))
+#define MODEL_ALIGNED_TO(bytes) __attribute__((aligned(bytes)))
 #else
 #define MODEL_SECTION(name)
 #define MODEL_MAY_ALIAS
+#define MODEL_ALIGNED_TO(bytes)
 #endif
 
 /* Buffers share bytes over time, so words in the arena are read and written through aliasing types. */
 typedef float MODEL_MAY_ALIAS model_float;
 typedef int32_t MODEL_MAY_ALIAS model_int32;
+typedef int64_t MODEL_MAY_ALIAS MODEL_ALIGNED_TO(4) model_int64;
 
 uint32_t model_layer_cycles[MODEL_LAYERS];
 
@@ -743,13 +746,12 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "vmov r1, s5\n"                         /* out, out */
         "add.w r2, r1, #1\n"                    /* next channel's out, out */
         "vmov s5, r2\n"                         /* out, next channel's out */
-        "vmov r2, s1\n"                         /* sum0, bias */
-        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "vmov r3, s1\n"                         /* bias, bias */
         "ldr.w r10, [r0]\n"                     /* x0 x1, [plane] */
         "ldr.w r11, [r0, #4]\n"                 /* x2 x3, [plane, #4] */
-        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlad r2, r10, r4, r3\n"               /* sum0, x0 x1, w01 row 0, bias */
         "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
-        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, bias */
         "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
         "ldr.w r10, [r0, #12]\n"                /* x0 x1, [plane, #12] */
         "ldr.w r11, [r0, #16]\n"                /* x2 x3, [plane, #16] */
@@ -777,13 +779,12 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "movlt.w r3, #8\n"                      /* y1 */
         "strb.w r2, [r1]\n"                     /* y0, [out] */
         "strb.w r3, [r1, #4]\n"                 /* y1, [out, #4] */
-        "vmov r2, s1\n"                         /* sum0, bias */
-        "mov.w r3, r2\n"                        /* sum1, sum0 */
+        "vmov r3, s1\n"                         /* bias, bias */
         "ldr.w r10, [r0, #4]\n"                 /* x0 x1, [plane, #4] */
         "ldr.w r11, [r0, #8]\n"                 /* x2 x3, [plane, #8] */
-        "smlad r2, r10, r4, r2\n"               /* sum0, x0 x1, w01 row 0, sum0 */
+        "smlad r2, r10, r4, r3\n"               /* sum0, x0 x1, w01 row 0, bias */
         "smlabt r2, r11, r5, r2\n"              /* sum0, x2 x3, w12 row 0, sum0 */
-        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, sum1 */
+        "smlatb r3, r10, r4, r3\n"              /* sum1, x0 x1, w01 row 0, bias */
         "smlad r3, r11, r5, r3\n"               /* sum1, x2 x3, w12 row 0, sum1 */
         "ldr.w r10, [r0, #16]\n"                /* x0 x1, [plane, #16] */
         "ldr.w r11, [r0, #20]\n"                /* x2 x3, [plane, #20] */
@@ -1207,7 +1208,7 @@ static void layer_5(int32_t step)
 {
     LAYER_BEGIN();
     (void)step;
-    dense_fours_5(t5(step), t6(step), (int32_t *)(void *)(arena + 0), weights_5, bias_5, multiplier_5, shift_5);
+    dense_fours_5(t5(step), t6(step), (model_int32 *)(void *)(arena + 0), weights_5, bias_5, multiplier_5, shift_5);
 
     LAYER_END(5);
 }
