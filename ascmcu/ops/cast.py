@@ -27,7 +27,6 @@ class Cast(Elementwise):
 
     KIND = "cast"
     ELEMENTWISE = True
-    KEEPS_NUMBERS = True
     dtype: str
 
     @classmethod

@@ -122,6 +122,7 @@ VALUES = [
 EXPECTED = {
     "relu": lambda x: max(x, 0.0),
     "relu6": lambda x: min(max(x, 0.0), 6.0),
+    "relu_0_to_1": lambda x: min(max(x, 0.0), 1.0),
     "relu_n1_to_1": lambda x: min(max(x, -1.0), 1.0),
     "logistic": lambda x: 1 / (1 + np.exp(-x)) if x > -700 else 0.0,
     "tanh": np.tanh,
@@ -135,6 +136,11 @@ EXPECTED = {
     "exp": lambda x: math.exp(x) if x < 88 else math.inf,
     "log": lambda x: math.log(x) if x > 0 else -math.inf if x == 0 else math.nan,
     "floor": math.floor,
+    "ceil": math.ceil,
+    "round": round,  # ties to even, as TFLite's
+    "sign": lambda x: (x > 0) - (x < 0),
+    "sin": math.sin,
+    "cos": math.cos,
     "elu": lambda x: x if x >= 0 else math.expm1(x),
     "gelu": lambda x: 0.5 * x * math.erfc(-x / math.sqrt(2)),
 }
