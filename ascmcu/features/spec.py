@@ -255,6 +255,11 @@ class FeatureSpec(ClipSpec):
         return self.normalization != "mean_std" or bool(self.mean)
 
     @property
+    def takes_clip_peak(self) -> bool:
+        """Whether decibels refer to the largest of all frames, those included that are dropped."""
+        return self.db_reference == "clip_max" or (self.top_db is not None and self.top_db_mode == "clip")
+
+    @property
     def needs_whole_clip(self) -> bool:
         """Whether the first row depends on the last sample: the device must then hold every frame."""
         return (

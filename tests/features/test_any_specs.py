@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import random
+from typing import Any
 
+import numpy as np
 import pytest
 
 from ascmcu.features import spec as specs
@@ -36,6 +38,31 @@ def test_the_largest_sample_may_come_behind_the_last_frame(name: str) -> None:
     pcm = noise(spec)
     pcm[-1] = 32767
     assert spec.frame_samples + (spec.frames - 1) * spec.hop_length < len(pcm)
+    found = any_specs.against(spec, spec, pcm)
+    assert any_specs.holds(found), found
+
+
+@pytest.mark.parametrize("where", ["start", "end"])
+@pytest.mark.parametrize("n_mfcc", [None, 12])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"db_reference": "clip_max"}, {"top_db": 40.0}, {"top_db": 40.0, "top_db_mode": "running"},
+        {"db_reference": "clip_max", "top_db": 40.0, "amplitude": "clip_max"},
+        {"top_db": 40.0, "normalization": "clip_minmax"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_loudest_frame_may_be_dropped(change: dict[str, Any], n_mfcc: int | None, where: str) -> None:
+    """``crop_frames`` drops rows; the peak is still that of all frames, as librosa.power_to_db has it."""
+    spec = specs.load_log_mel("default").replace(
+        log="db", log_offset=0.0, log_floor=1e-10, normalization="none", mean=(), std=(), crop_frames=2,
+        n_mfcc=n_mfcc, center=True,
+    )  # fmt: skip
+    spec = spec.replace(**change)
+    pcm = noise(spec)
+    burst = slice(0, spec.hop_length) if where == "start" else slice(len(pcm) - spec.hop_length, len(pcm))
+    pcm[burst] = 20000 * np.sign(pcm[burst])
     found = any_specs.against(spec, spec, pcm)
     assert any_specs.holds(found), found
 

@@ -24,6 +24,7 @@ class Clip(Stage):
         wraps: C literal of the pre-emphasis of the clip's first sample by its last; empty without it.
         loudness: the samples are divided by the largest one, before the logarithm.
         decibels: the clip's peak is needed; the rows are then stored as mel values.
+        dropped: frames at either end of the clip that count for the peak, and are no rows.
         subtracts_peak, limit: the peak becomes 0 dB; C literal of the distance below it, empty without a limit.
         figures: ``clip_zscore``, ``clip_minmax`` or empty.
         window, window_spread_min: rows around a row that give its mean and deviation, 0 for none; C literal of what is
@@ -45,6 +46,7 @@ class Clip(Stage):
     wraps: str
     power: int
     decibels: bool
+    dropped: int
     subtracts_peak: bool
     limit: str
     figures: str
@@ -72,7 +74,8 @@ class Clip(Stage):
             loudness=spec.amplitude == "clip_max",
             wraps=literal(spec.pre_emphasis) if spec.wraps else "",
             power=spec.power,
-            decibels=limited or spec.db_reference == "clip_max",
+            decibels=spec.takes_clip_peak,
+            dropped=spec.crop_frames if spec.takes_clip_peak else 0,
             subtracts_peak=spec.db_reference == "clip_max",
             limit=literal((spec.top_db or 0.0) / octave) if limited else "",
             figures=spec.normalization if spec.normalization in ("clip_zscore", "clip_minmax") else "",
@@ -132,7 +135,11 @@ class Clip(Stage):
     @property
     def constants(self) -> tuple[Constant, ...]:
         """See ``Stage``."""
-        return (Constant("AROUND", self.window // 2, "rows on either side of a row"),) if self.window else ()
+        if not self.active:
+            return ()
+        kept = "rows of `clip`" + (", with those dropped at either end" if self.dropped else "")
+        around = (Constant("AROUND", self.window // 2, "rows on either side of a row"),) if self.window else ()
+        return (Constant("STORED", "FRAMES" if self.dropped else "ROWS", kept), *around)
 
     @property
     def buffers(self) -> tuple[Variable, ...]:
@@ -146,9 +153,9 @@ class Clip(Stage):
             + ["next rows"] * bool(self.window)
         )
         values = self.channels * (self.mel_values if self.stores_mels else self.bands)
-        extent = f"[ROWS][{'CHANNELS * VALUES' if self.stores_mels else 'STATICS'}]"
+        extent = f"[STORED][{'CHANNELS * VALUES' if self.stores_mels else 'STATICS'}]"
         comment = f"the first row needs the clip's {needs}"
-        clip = Variable("whole clip", "float32_t", "clip", extent, 4 * self.rows * values, comment)
+        clip = Variable("whole clip", "float32_t", "clip", extent, 4 * (self.rows + 2 * self.dropped) * values, comment)
         if self.window:
             size, extent = 4 * self.rows * self.channels * self.bands, "[ROWS][STATICS]"
             return (

@@ -21,7 +21,9 @@ class Samples(Stage):
         wraps: whether the clip's last sample comes before the first one: frame 0 is then kept, to be computed last.
         span: how many samples a frame that is not centred waits for, as the C names it.
         finds_peak: whether the largest sample of the clip is kept.
-        last_frame: the frames of a clip without those that are dropped at its end.
+        frames: those of a clip that are computed, without those that are dropped at its end.
+        stores_dropped: the peak of the clip needs the dropped frames as well: all are computed and stored.
+        peak_runs: whether the frames dropped at the start raise the peak.
         step_samples: sample frames of each further clip where clips continue, else 0: then there is no end to pad, and
             all counts may wrap modulo 2³².
     """
@@ -44,8 +46,10 @@ class Samples(Stage):
     lead: int
     reflect: bool
     symmetric: bool
-    last_frame: int
+    frames: int
     crop_frames: int
+    stores_dropped: bool
+    peak_runs: bool
     static_frames: int
     step_samples: int
 
@@ -70,8 +74,10 @@ class Samples(Stage):
             lead=spec.lead,
             reflect=spec.center and spec.pad_mode == "reflect",
             symmetric=not spec.center and not spec.snip_edges,
-            last_frame=spec.frames - spec.crop_frames,
+            frames=spec.frames - (0 if spec.takes_clip_peak else spec.crop_frames),
             crop_frames=spec.crop_frames,
+            stores_dropped=spec.crop_frames > 0 and spec.takes_clip_peak,
+            peak_runs=spec.top_db is not None and spec.top_db_mode == "running",
             static_frames=spec.static_frames,
             step_samples=spec.step_samples if spec.continues else 0,
         )
@@ -96,8 +102,10 @@ class Samples(Stage):
             lead=0,
             reflect=False,
             symmetric=False,
-            last_frame=spec.rows,
+            frames=spec.rows,
             crop_frames=0,
+            stores_dropped=False,
+            peak_runs=False,
             static_frames=spec.rows,
             step_samples=spec.step_samples if spec.continues else 0,
         )
@@ -138,7 +146,7 @@ class Samples(Stage):
     @property
     def constants(self) -> tuple[Constant, ...]:
         """See ``Stage``."""
-        dropped = ", without those dropped at its end" if self.crop_frames else ""
+        dropped = ", without those dropped at its end" if self.crop_frames and not self.stores_dropped else ""
         crop = (
             (Constant("CROP", self.crop_frames, "frames dropped at its start"),) if self.crop_frames else ()
         )
@@ -148,7 +156,7 @@ class Samples(Stage):
             Constant("HALF", "N_FFT / 2"),
             Constant("RING", self.ring, "sample frames at hand, a power of two"),
             Constant("HOP", self.hop_length),
-            Constant("FRAMES", self.last_frame, f"of the spectrum in one clip{dropped}"),
+            Constant("FRAMES", self.frames, f"of the spectrum in one clip{dropped}"),
             *crop,
             Constant("ROWS", self.static_frames, "before deltas"),
             Constant("CLIP", "FRONTEND_CLIP_SAMPLES"),
