@@ -138,7 +138,9 @@ class Clip(Stage):
         if not self.active:
             return ()
         kept = "rows of `clip`" + (", with those dropped at either end" if self.dropped else "")
-        around = (Constant("AROUND", self.window // 2, "rows on either side of a row"),) if self.window else ()
+        around = (
+            (Constant("AROUND", self.window // 2, "rows on either side of a row"),) if self.window else ()
+        )
         return (Constant("STORED", "FRAMES" if self.dropped else "ROWS", kept), *around)
 
     @property
@@ -155,7 +157,9 @@ class Clip(Stage):
         values = self.channels * (self.mel_values if self.stores_mels else self.bands)
         extent = f"[STORED][{'CHANNELS * VALUES' if self.stores_mels else 'STATICS'}]"
         comment = f"the first row needs the clip's {needs}"
-        clip = Variable("whole clip", "float32_t", "clip", extent, 4 * (self.rows + 2 * self.dropped) * values, comment)
+        clip = Variable(
+            "whole clip", "float32_t", "clip", extent, 4 * (self.rows + 2 * self.dropped) * values, comment
+        )
         if self.window:
             size, extent = 4 * self.rows * self.channels * self.bands, "[ROWS][STATICS]"
             return (
