@@ -21,13 +21,18 @@ from ascmcu.schedule import LAYERS, ROWS
 from ascmcu.toolchain.manifest import Manifest
 
 
-def inspect(model: PathLike) -> Inspection:
-    """Count layers, parameters, MACs and memory of a ``.tflite``, without a board or a feature specification.
+def inspect(model: PathLike, *, features: PathLike | None = None) -> Inspection:
+    """Count layers, parameters, MACs and memory of a ``.tflite``, without a board.
+
+    Args:
+        model: the file.
+        features: a feature specification (name or TOML file), whose front end is counted too.
 
     Raises:
         ModelError: the file is no model, or one that cannot be compiled: ``survey`` says what it holds.
+        FeatureError: the specification is invalid, or does not fit the network's input.
     """
-    compiled = compile_model(model, features=False)
+    compiled = compile_model(model, features=False if features is None else features)
     plans = {c.plan.mode: c.plan for c in candidates(compiled, "auto")}
     return inspection.make(
         compiled.name,
@@ -36,6 +41,7 @@ def inspect(model: PathLike) -> Inspection:
         plans[LAYERS],
         plans[ROWS],
         compiled.features_in_graph,
+        None if compiled.features is None else inspection.frontend_of(compiled.features),
     )
 
 

@@ -8,11 +8,19 @@ from pathlib import Path
 
 import click
 
+from ascmcu.cli import names
+
 
 @click.command("inspect")
 @click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--features",
+    default=None,
+    shell_complete=names.FEATURES,
+    help="Feature specification: a name or a .toml file. Its front end counts for the boards.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(model: Path, as_json: bool) -> None:
+def command(model: Path, features: str | None, as_json: bool) -> None:
     """Show the layers of MODEL (a .tflite), their sizes, and which challenge limits and boards the model fits.
 
     Parameters include zeros, as in DCASE. RAM is the peak of the activations. The keys of --json are the fields of
@@ -26,7 +34,7 @@ def command(model: Path, as_json: bool) -> None:
     from ascmcu.errors import DamagedError, ModelError
 
     try:
-        inspection = api.inspect(model)
+        inspection = api.inspect(model, features=features)
     except DamagedError:
         raise
     except ModelError as error:

@@ -40,6 +40,7 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
     """
     from ascmcu import api, boards
     from ascmcu.cli.progress import staged
+    from ascmcu.codegen.frontend import frontend_cost
     from ascmcu.kernels import DEFAULT_TARGET, Target
 
     chosen = None if board is None else boards.load(board)
@@ -62,6 +63,13 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
         click.echo(json.dumps(result, indent=2))
         return
     _show(rows)
+    for notice in compiled.notices:
+        click.echo(f"note: {notice}", err=True)
+    if compiled.features is not None:
+        held = frontend_cost(compiled.features)
+        click.echo(
+            f"the front end takes {held.ram_bytes:,} bytes of RAM and {held.tables_bytes:,} of flash besides"
+        )
     least = rows[-1]["ram_bytes"]
     click.echo("between two rows there may be more plans: `ascmcu export --max-ram N` searches at N itself")
     click.echo(f"no plan takes less than {least:,} bytes: at its peak lie {found.decides}")

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ascmcu import boards
+from ascmcu.codegen.frontend import frontend_cost
+from ascmcu.features import streaming
+from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.ir.figures import computes, figures_of, parameters_of
 from ascmcu.ir.graph import Graph, Node, node_macs
 from ascmcu.ir.types import Tensor
@@ -50,6 +53,26 @@ class InputReport:
 
 
 @dataclass(frozen=True)
+class FrontendReport:
+    """A front end: its buffers and tables, and whether it gives rows before the clip has ended.
+
+    Attributes:
+        shape: rows, bands and channels of a clip's features.
+        ram_bytes, tables_bytes: buffers in RAM; constant tables in flash.
+        streams: whether it holds no more than the frames that a row needs.
+        held_for: the fields of the specification that need the whole clip.
+        streamed_ram_bytes: RAM with other values of these fields, which give other features; None where there are none.
+    """
+
+    shape: tuple[int, ...]
+    ram_bytes: int
+    tables_bytes: int
+    streams: bool
+    held_for: tuple[str, ...]
+    streamed_ram_bytes: int | None
+
+
+@dataclass(frozen=True)
 class Inspection:
     """``--json`` prints these fields.
 
@@ -66,7 +89,8 @@ class Inspection:
         limits: every challenge limit with ``passed``.
         features_in_graph: the features of audio that the file begins with, which the front end computes in place of
             these operators; the layers are those behind them. Empty where the file begins with the network.
-        boards: every known board; code, stack and the front end come on top of what is compared.
+        boards: every known board; code and stack come on top of what is compared.
+        frontend: of the feature specification that was named; its memory counts for the boards.
     """
 
     model: str
@@ -89,6 +113,7 @@ class Inspection:
     boards: tuple[BoardReport, ...]
     inputs: tuple[InputReport, ...] = ()
     features_in_graph: str = ""
+    frontend: FrontendReport | None = None
 
     def __repr__(self) -> str:
         facts = f"{len(self.layers)} layers, {self.parameters:,} parameters, {self.macs:,} MACs"
@@ -99,8 +124,24 @@ class Inspection:
         return {"exportable": True, **dataclasses.asdict(self)}
 
 
+def frontend_of(spec: Spec) -> FrontendReport:
+    """What a specification's front end takes."""
+    cost, held = frontend_cost(spec), tuple(streaming.changes(spec))
+    streamed = streaming.counterpart(spec) if held and isinstance(spec, FeatureSpec) else None
+    least = None if streamed is None else frontend_cost(streamed).ram_bytes
+    return FrontendReport(
+        spec.shape, cost.ram_bytes, cost.tables_bytes, not spec.needs_whole_clip, held, least
+    )
+
+
 def make(
-    name: str, sha256: str, source: Graph, layers_plan: Plan, rows_plan: Plan, features_in_graph: str = ""
+    name: str,
+    sha256: str,
+    source: Graph,
+    layers_plan: Plan,
+    rows_plan: Plan,
+    features_in_graph: str = "",
+    frontend: FrontendReport | None = None,
 ) -> Inspection:
     """Count everything.
 
@@ -111,9 +152,11 @@ def make(
         layers_plan: the compiled graph, whole layers at a time.
         rows_plan: the compiled graph, streamed by rows.
         features_in_graph: those that the file begins with.
+        frontend: what computes the network's input from samples.
     """
     figures = figures_of(source)
     weights = sum(data.nbytes for layer in layers_plan.running for _, data in layer.lowered.constants)
+    ram, tables = (0, 0) if frontend is None else (frontend.ram_bytes, frontend.tables_bytes)
     x = source.tensors[source.inputs[0]]
     return Inspection(
         model=name,
@@ -135,9 +178,11 @@ def make(
         ram_rows_bytes=rows_plan.arena_bytes,
         limits=limits.report(figures),
         boards=tuple(
-            _board(n, weights, layers_plan.arena_bytes, rows_plan.arena_bytes) for n in boards.names()
+            _board(n, weights + tables, layers_plan.arena_bytes + ram, rows_plan.arena_bytes + ram)
+            for n in boards.names()
         ),
         features_in_graph=features_in_graph,
+        frontend=frontend,
     )
 
 
@@ -158,8 +203,8 @@ def _layer(graph: Graph, node: Node) -> LayerReport:
     )
 
 
-def _board(name: str, weights_bytes: int, layers_bytes: int, rows_bytes: int) -> BoardReport:
+def _board(name: str, constants_bytes: int, layers_bytes: int, rows_bytes: int) -> BoardReport:
     board = boards.load(name)
     ram, flash = board.ram.size_bytes, board.flash.size_bytes
-    room = ram - board.stack_bytes if weights_bytes <= flash else -1
+    room = ram - board.stack_bytes if constants_bytes <= flash else -1
     return BoardReport(name, ram, flash, layers_bytes <= room, rows_bytes <= room)

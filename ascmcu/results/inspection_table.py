@@ -6,7 +6,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from ascmcu.results.inspection import Inspection
+from ascmcu.results.inspection import FrontendReport, Inspection
 
 
 def show(inspection: Inspection, console: Console) -> None:
@@ -26,12 +26,23 @@ def show(inspection: Inspection, console: Console) -> None:
         f"compiled: {i.compiled_layers} layers, {i.compiled_parameters:,} parameters, {i.compiled_macs:,} MACs, "
         f"{i.compiled_weights_bytes:,} bytes of weights and tables"
     )
-    console.print(
-        f"activations: {i.ram_layers_bytes:,} bytes by layers, {i.ram_rows_bytes:,} bytes by rows\n"
-    )
+    console.print(f"activations: {i.ram_layers_bytes:,} bytes by layers, {i.ram_rows_bytes:,} bytes by rows")
+    if i.frontend is not None:
+        console.print(_frontend(i.frontend))
+    console.print()
     console.print(_limits(i))
     console.print()
     console.print(_boards(i))
+
+
+def _frontend(f: FrontendReport) -> str:
+    told = f"front end: {_dims(f.shape)}, {f.ram_bytes:,} bytes of RAM, {f.tables_bytes:,} bytes of tables"
+    if f.streams:
+        return f"{told}; it streams"
+    held = f"{told}; it holds the clip ({', '.join(f.held_for)})"
+    return (
+        held if f.streamed_ram_bytes is None else f"{held}; streamed it would need {f.streamed_ram_bytes:,}"
+    )
 
 
 def _table(*columns: str) -> Table:
@@ -61,7 +72,8 @@ def _limits(i: Inspection) -> Table:
 
 
 def _boards(i: Inspection) -> Table:
-    table = _table("board", "activations and weights fit", "RAM", "flash")
+    front_end = ", front end" if i.frontend else ""
+    table = _table("board", f"activations and weights{front_end} fit", "RAM", "flash")
     for board in i.boards:
         how = "by layers and by rows" if board.fits_layers and board.fits_rows else ""
         how = how or ("by layers" if board.fits_layers else "by rows" if board.fits_rows else "[red]no[/]")

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from ascmcu import api
+from ascmcu.codegen.frontend import frontend_cost
+from ascmcu.features import spec as specs
 from ascmcu.ir.figures import Figures
 from ascmcu.results.limits import LIMITS, by_name
 from tests.cli.conftest import Ascmcu
@@ -70,6 +72,26 @@ def test_published_models(ascmcu: Ascmcu, name: str, layers: int, parameters: in
     assert report["ram_rows_bytes"] < report["ram_layers_bytes"]
     assert all(limit["passed"] for limit in report["limits"])
     assert {board["name"] for board in report["boards"]} >= {"nucleo-f446"}
+
+
+def test_a_front_end_counts_for_the_boards(ascmcu: Ascmcu) -> None:
+    path = outside.model("mlperf_tiny_kws_int8.tflite")
+    outside.require(path)
+    done = ascmcu("inspect", path, "--features", "mlperf_kws", "--json")
+    assert done.status == 0, done.stderr
+    report = json.loads(done.stdout)
+    spec = specs.load("mlperf_kws")
+    cost = frontend_cost(spec)
+    assert report["frontend"] == {
+        "shape": [49, 10, 1], "ram_bytes": cost.ram_bytes, "tables_bytes": cost.tables_bytes, "streams": False,
+        "held_for": ["amplitude"],
+        "streamed_ram_bytes": frontend_cost(spec.replace(amplitude="full_scale")).ram_bytes,
+    }  # fmt: skip
+    assert report["frontend"]["streamed_ram_bytes"] < cost.ram_bytes / 2
+    shown = " ".join(ascmcu("inspect", path, "--features", "mlperf_kws").stdout.split())
+    assert f"{cost.ram_bytes:,} bytes of RAM" in shown and "it holds the clip (amplitude)" in shown
+    planned = ascmcu("plan", path, "--features", "mlperf_kws").stdout
+    assert f"the front end takes {cost.ram_bytes:,} bytes of RAM" in planned
 
 
 def test_zeros_count_where_the_year_counted_them(ascmcu: Ascmcu, tmp_path: Path) -> None:

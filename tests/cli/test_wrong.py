@@ -114,6 +114,8 @@ WRONG = {
         inspect half.tflite
         inspect loop
         inspect half.tflite --json
+        inspect small.tflite --features nope
+        inspect small.tflite --features hu2020
     """,
     "plan": """
         plan
