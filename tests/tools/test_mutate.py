@@ -228,6 +228,22 @@ def test_what_is_kept_for_several_tests_is_reached_by_all(checkout: Path, tmp_pa
     assert by == {"+": "test_toy.py::test_is_kept", "-": "test_toy.py::test_is_made"}
 
 
+def test_a_constant_asks_more_than_who_imports_it_first(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "test_toy.py").write_text(
+        "def test_a():\n    from ascmcu import toy\n\n\n"
+        "def test_b():\n    from ascmcu import toy\n\n    assert toy.LIMIT == 9\n"
+    )
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+    (edit,) = (
+        e for e in edits.of("ascmcu/toy.py", (copy.root / "ascmcu/toy.py").read_bytes()) if e.before == "9"
+    )
+    assert attempts.reached is not None
+    tests = attempts.reached.of(checkout, edit, attempts.tests)
+    assert attempts.attempt(edit, tests, HANG_S).by == "test_toy.py::test_b"
+    attempts.close()
+
+
 def test_new_lines_are_reached_as_those_around_them(tmp_path: Path) -> None:
     """Code is edited and its tests are not: what they reach is still known."""
     source = tmp_path / "a.py"

@@ -119,16 +119,19 @@ class Reached:
     def of(self, root: Path, edit: Edit, tests: Sequence[str]) -> list[str]:
         """Those of the tests that reach the edit's statement, in turn, and then those beside them: what one test of a
         file made, in a fixture, another may look at. Of a statement that runs while it is imported those of its file,
-        and then the quick of all others: who only reads a constant runs no line of it."""
+        and then the quick of all others: who only reads a constant runs no line of it, and who happens to import it
+        first need not look at it."""
         asked = {test for test in tests if test in self.seconds and test not in self.left_out}
         lines = self.lines.get(edit.path, {})
+        of_file = {name for names in lines.values() for name in names} & asked
+        if not _in_function(root, edit):
+            return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
         found = {name for line in statement(root, edit) for name in lines.get(line, ())} & asked
-        if found or not self.at_import(root, edit):
+        if not self.at_import(root, edit):
             files = {_file_of(test) for test in found}
             beside = {test for test in asked if _file_of(test) in files} - found
             return [*self._in_turn(found), *self._in_turn(beside)]
-        of_file = {name for names in lines.values() for name in names} & asked
-        return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
+        return [*self._in_turn(found), *self._in_turn(of_file - found), *self._in_turn(asked - of_file)]
 
     def _in_turn(self, tests: Iterable[str]) -> list[str]:
         """The quick first; each function has as much time as any other, however many cases it has."""
@@ -151,6 +154,14 @@ def statement(root: Path, edit: Edit) -> range:
             if node.lineno <= edit.line <= max(end, node.lineno) and (first == last or node.lineno >= first):
                 first, last = node.lineno, max(end, node.lineno)
     return range(first, last + 1)
+
+
+def _in_function(root: Path, edit: Edit) -> bool:
+    """Whether an edit is in the body of a function, which runs when it is called."""
+    functions = (
+        n for n in ast.walk(ast.parse((root / edit.path).read_bytes())) if isinstance(n, ast.FunctionDef)
+    )
+    return any(n.body[0].lineno <= edit.line <= (n.end_lineno or 0) for n in functions)
 
 
 def _file_of(test: str) -> str:
