@@ -162,7 +162,7 @@ def _nearest_order(
         return 0
     found = []
     for values in floats:
-        search = Search(recordings[:1], values[:1], quantize)
+        search = Search(recordings, values[:1], quantize)
         found.append(search.distance(search.fitted(spec)).plain_mean)
     return int(np.argmin(found))
 

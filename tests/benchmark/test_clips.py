@@ -62,6 +62,29 @@ def test_a_batch_axis_may_be_left_out(tmp_path: Path) -> None:
     assert [c.load() for c in flat.clips] == [c.load() for c in whole.clips]
 
 
+@pytest.mark.parametrize("shape", [(1, 3, 2), (2, 3), (1,), (3,), (1, 1), (2, 2, 2), (1, 4, 1, 2)])
+@pytest.mark.parametrize("clips", [False, True])
+def test_which_arrays_hold_inputs_of_a_shape(shape: tuple[int, ...], clips: bool) -> None:
+    """(N, *shape), where the shape begins with 1 also without it; and clips of steps in front of either."""
+    spec = dataclasses.replace(INPUT, shape=shape)
+    without = [(shape, 0), *([(shape[1:], 0)] if shape[0] == 1 else [])]
+    expected: dict[tuple[int, ...], tuple[int, ...]] = {}
+    if clips:  # (M, N, *shape); the batch axis must be there, or it could be (N, *shape) with a longer one
+        expected |= {(m, n, *shape): (m * n, *shape) for m in (1, 2, 3) for n in (1, 2, 3)}
+    expected |= {(n, *given): (n, *shape) for n in (1, 2, 3) for given, _ in without}
+    for ndim in range(1, len(shape) + 4):
+        for given in itertools.product((1, 2, 3), repeat=ndim):
+            array = np.arange(int(np.prod(given)), dtype=np.int8).reshape(given)
+            if given not in expected:
+                with pytest.raises(DataError, match="does not hold inputs"):
+                    sources._of_input(array, spec, "in", clips=clips)
+                continue
+            steps, found = sources._of_input(array, spec, "in", clips=clips)
+            assert found.shape == expected[given] and found.reshape(-1).tolist() == array.reshape(-1).tolist()
+            several = clips and len(given) == len(shape) + 2
+            assert steps == (given[1] if several else given[0])
+
+
 @pytest.mark.parametrize(
     "array",
     [np.int8(1), ARRAY[:0], ARRAY[..., :1], ARRAY.astype(np.uint8), ARRAY[None], ARRAY.astype(np.float32)],
@@ -225,6 +248,17 @@ def test_windows_of_a_long_recording_are_clips_of_one(data: Path) -> None:
     assert {tuple(x[:9]) for x in heard} <= {tuple(samples[at : at + 9]) for at in range(0, 12001)}
     with pytest.raises(DataError):
         from_data(AUDIO, data, "test", 1, long="error")
+
+
+def test_a_recording_of_one_window_is_no_part_of_a_longer_one(tmp_path: Path) -> None:
+    for number, (label, seconds) in enumerate((("high", 0.5), ("low", 0.75), ("mid", 1.25))):
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "a.wav").write_bytes(wav(pcm16(noise(seconds, seed=number))))
+    found = from_data(AUDIO, tmp_path, None, None, long="windows")
+    of = {"high": "", "low": "low/a.wav", "mid": "mid/a.wav"}
+    count = {label: sum(clip.name.startswith(label) for clip in found.clips) for label in of}
+    assert count == {"high": 1, "low": 2, "mid": 3}
+    assert {(clip.name.partition("/")[0], clip.recording) for clip in found.clips} == set(of.items())
 
 
 def test_tensors_take_no_recordings(data: Path) -> None:

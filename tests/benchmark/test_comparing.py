@@ -124,9 +124,38 @@ def test_the_first_clip_says_how_a_square_lies() -> None:
     first_lying = np.stack([lying[0], upright[1] - 100])
     for floats, expected in (([first_upright, first_lying], 0), ([first_lying, first_upright], 1)):
         assert reference._nearest_order(spec, recordings, floats, lambda x: x) == expected
+    # One that is near in the first clip alone is taken, however many clips there are.
+    assert reference._nearest_order(spec, recordings[:1], [upright, lying], lambda x: x) == 0
     far = [upright + np.array([0.1, 9.0], np.float32)[:, None, None, None], upright + np.float32(0.2)]
     assert reference._nearest_order(spec, recordings, far, lambda x: x) == 0
     assert reference._nearest_order(spec, recordings, [lying], lambda x: x) == 0
+
+
+@pytest.mark.parametrize(("together", "taken"), [(0.7, True), (0.79, True), (0.81, False), (1.5, False)])
+@pytest.mark.parametrize("singles", [(), (1.0,), (1.0, 3.0)])
+def test_options_together_must_be_clearly_nearer_than_the_nearest_one(
+    singles: tuple[float, ...], together: float, taken: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At most 0.8 times as far as the nearest single option, or as the spec itself where none is nearer."""
+    start = 10.0 if singles else 1.0
+
+    def step(mean: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            distance=Distance(worst=mean, mean=mean, unit="dB", equal_percent=0.0, plain_mean=mean)
+        )
+
+    search = SimpleNamespace(
+        fitted=lambda spec: spec, distance=lambda spec: step(start).distance,
+        neighbours=lambda spec, progress: [step(mean) for mean in (*singles, 2 * start)],
+        nearest=lambda spec, near: step(together),
+    )  # fmt: skip
+    monkeypatch.setattr(reference, "Search", lambda *_: search)
+    monkeypatch.setattr(reference, "is_near", lambda distance, quantized: False)
+    recordings = [Recording("a", np.zeros(SPEC.clip_samples), 16000)]
+    values = np.zeros((1, *SPEC.shape), np.float32)
+    ref = SimpleNamespace(is_quantized=False)
+    found, several = reference._search(SPEC, recordings, values, lambda x: x, ref, lambda *_: None)  # type: ignore[arg-type, return-value]
+    assert [one.distance.plain_mean for one in found] == [*singles] and (several is not None) == taken
 
 
 def test_the_range_of_an_input_holds_zero_and_all_values() -> None:

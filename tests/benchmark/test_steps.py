@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -160,3 +161,42 @@ def test_array_of_another_shape(export: Path, tmp_path: Path) -> None:
     np.save(tmp_path / "in.npy", np.zeros((2, 2, 2, *SHAPE), np.int8))
     with pytest.raises(DataError, match="does not hold inputs of this network"):
         api.bench(export, on="host", tensors=tmp_path / "in.npy")
+
+
+def test_steps_are_taken_again_up_to_the_lost_one_and_from_its_own_clip() -> None:
+    """For every step of three clips: nothing of the clip before, and nothing behind."""
+    names = ("a0", "a1", "b0", "c0", "c1", "c2")
+    steps = tuple(Clip(name, None, name.encode, follows=not name.endswith("0")) for name in names)
+    done = {name: SimpleNamespace(outputs=name.encode()) for name in names}
+    for number, lost in enumerate(names):
+        taken: list[str] = []
+
+        def answer(data: bytes, kind: Kind, continues: bool, taken: list[str] = taken) -> SimpleNamespace:
+            taken.append(data.decode())
+            assert continues == (not data.endswith(b"0"))
+            return SimpleNamespace(outputs=data)
+
+        session, clips = SimpleNamespace(run=answer), Clips(Kind.TENSOR, "", (), steps)
+        found = bench_run._again(StepLost(""), session, clips, number, done, lambda clip: clip.name)  # type: ignore[arg-type, return-value]
+        assert found == lost and taken == [n for n in names[:number] if n[0] == lost[0]]
+
+
+def test_repetitions_that_differ_are_an_error(export: Path) -> None:
+    clip = Clip("a", None, lambda: b"\0" * 24)
+    for outputs in ("xx", "xy", "xxy", "yxx"):
+        answers = iter(outputs)
+
+        def answer(
+            data: bytes, kind: Kind, continues: bool, answers: Iterator[str] = answers
+        ) -> SimpleNamespace:
+            return SimpleNamespace(outputs=next(answers).encode() * 24)
+
+        def checked(*_: object) -> None:
+            raise InputError("checked")
+
+        arguments = SimpleNamespace(run=answer), clip, Kind.TENSOR, _target(export), len(outputs), checked
+        error = InputError if len(set(outputs)) == 1 else LinkError
+        with pytest.raises(
+            error, match="checked" if error is InputError else "the same clip gave different outputs"
+        ):
+            bench_run._one(*arguments)  # type: ignore[arg-type]

@@ -193,7 +193,55 @@ def test_only_new_tests_are_measured(checkout: Path, tmp_path: Path) -> None:
     assert len(first.unknown(checkout, [*first.seconds])) == 4
     (edit,) = (e for e in edits.of("ascmcu/toy.py", toy.read_bytes()) if e.before == "+")
     now = reached()
-    assert now.of(checkout, edit, [*now.seconds]) == ["test_toy.py::test_unseen"]
+    asked = now.of(checkout, edit, [*now.seconds])
+    assert asked[0] == "test_toy.py::test_unseen" and {*asked} == {*now.seconds}, (
+        "those beside it come behind it"
+    )
+
+
+def test_what_is_kept_for_several_tests_is_reached_by_all(checkout: Path, tmp_path: Path) -> None:
+    """Two tests ask for the same value of a function that keeps it; two share a fixture. In both cases only the second
+    looks at what comes of it."""
+    toy = checkout / "ascmcu" / "toy.py"
+    toy.write_text(
+        "import functools\n\n\n@functools.cache\ndef kept(x):\n    return x + 1\n\n\ndef made(x):\n    return x - 1\n"
+    )
+    (checkout / "test_toy.py").write_text(
+        "import pytest\n\nfrom ascmcu import toy\n\n\n@pytest.fixture(scope='module')\ndef found():\n"
+        "    return toy.made(3)\n\n\ndef test_kept():\n    toy.kept(3)\n\n\n"
+        "def test_made(found):\n    assert found\n\n\n"
+        "def test_is_kept():\n    assert toy.kept(3) == 4\n\n\ndef test_is_made(found):\n    assert found == 2\n"
+    )
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+    assert attempts.reached is not None
+    by = {}
+    for edit in edits.of("ascmcu/toy.py", toy.read_bytes()):
+        if edit.before in "+-":
+            tests = attempts.reached.of(checkout, edit, attempts.tests)
+            by[edit.before] = attempts.attempt(edit, tests, HANG_S).by
+    attempts.close()
+    assert attempts.reached.lines["ascmcu/toy.py"][6] == {
+        "test_toy.py::test_kept",
+        "test_toy.py::test_is_kept",
+    }
+    assert by == {"+": "test_toy.py::test_is_kept", "-": "test_toy.py::test_is_made"}
+
+
+def test_a_constant_asks_more_than_who_imports_it_first(checkout: Path, tmp_path: Path) -> None:
+    (checkout / "test_toy.py").write_text(
+        "def test_a():\n    from ascmcu import toy\n\n\n"
+        "def test_b():\n    from ascmcu import toy\n\n    assert toy.LIMIT == 9\n"
+    )
+    copy = runs.Copy(checkout, tmp_path / "copy")
+    attempts = runs.Attempts(copy, ["test_toy.py"], tmp_path / "logs", tmp_path / "reached.json")
+    (edit,) = (
+        e for e in edits.of("ascmcu/toy.py", (copy.root / "ascmcu/toy.py").read_bytes()) if e.before == "9"
+    )
+    assert attempts.reached is not None
+    tests = attempts.reached.of(checkout, edit, attempts.tests)
+    assert attempts.attempt(edit, tests, HANG_S).by == "test_toy.py::test_b"
+    attempts.close()
 
 
 def test_new_lines_are_reached_as_those_around_them(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import hashlib
 import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -115,15 +117,21 @@ class Reached:
         return bool(self.imported.get(edit.path, set()) & set(statement(root, edit)))
 
     def of(self, root: Path, edit: Edit, tests: Sequence[str]) -> list[str]:
-        """Those of the tests that reach the edit's statement, in turn. Of one that runs while it is imported those of
-        its file, and then the quick of all others: who only reads a constant runs no line of it."""
+        """Those of the tests that reach the edit's statement, in turn, and then those beside them: what one test of a
+        file made, in a fixture, another may look at. Of a statement that runs while it is imported those of its file,
+        and then the quick of all others: who only reads a constant runs no line of it, and who happens to import it
+        first need not look at it."""
         asked = {test for test in tests if test in self.seconds and test not in self.left_out}
         lines = self.lines.get(edit.path, {})
-        found = {name for line in statement(root, edit) for name in lines.get(line, ())} & asked
-        if found or not self.at_import(root, edit):
-            return self._in_turn(found)
         of_file = {name for names in lines.values() for name in names} & asked
-        return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
+        if not _in_function(root, edit):
+            return [*self._in_turn(of_file), *self._in_turn(asked - of_file)]
+        found = {name for line in statement(root, edit) for name in lines.get(line, ())} & asked
+        if not self.at_import(root, edit):
+            files = {_file_of(test) for test in found}
+            beside = {test for test in asked if _file_of(test) in files} - found
+            return [*self._in_turn(found), *self._in_turn(beside)]
+        return [*self._in_turn(found), *self._in_turn(of_file - found), *self._in_turn(asked - of_file)]
 
     def _in_turn(self, tests: Iterable[str]) -> list[str]:
         """The quick first; each function has as much time as any other, however many cases it has."""
@@ -148,8 +156,30 @@ def statement(root: Path, edit: Edit) -> range:
     return range(first, last + 1)
 
 
+def _in_function(root: Path, edit: Edit) -> bool:
+    """Whether an edit is in the body of a function, which runs when it is called."""
+    functions = (
+        n for n in ast.walk(ast.parse((root / edit.path).read_bytes())) if isinstance(n, ast.FunctionDef)
+    )
+    return any(n.body[0].lineno <= edit.line <= (n.end_lineno or 0) for n in functions)
+
+
+def _file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
 def _hash_of(root: Path, test: str) -> str:
-    return hashlib.sha256((root / test.partition("::")[0]).read_bytes()).hexdigest()[:16]
+    return hashlib.sha256((root / _file_of(test)).read_bytes()).hexdigest()[:16]
+
+
+def _forget() -> None:
+    """Empty the caches of functions: a test reaches what it asks for, although an earlier one has asked for it."""
+    for name, module in list(sys.modules.items()):
+        # What tests/support keeps are files, of networks that take long to train.
+        if name.partition(".")[0] == "ascmcu" or name.rpartition(".")[2].startswith("test_"):
+            for value in list(vars(module).values()):
+                if isinstance(value, functools._lru_cache_wrapper):
+                    value.cache_clear()
 
 
 class _Plugin:
@@ -162,6 +192,7 @@ class _Plugin:
         self.skipped: list[str] = []
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
+        _forget()
         self.cov.switch_context(nodeid)  # type: ignore[attr-defined]
 
     def pytest_runtest_logreport(self, report: Any) -> None:
