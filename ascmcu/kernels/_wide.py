@@ -14,6 +14,7 @@ from ascmcu.ops._wide import WideRequantization
 GROUP = 4
 _MOST_SUM = (1 << 31) - 1
 _LARGEST = 1 << 15
+_MOST_SHIFT = 30
 
 
 class InQuads:
@@ -72,3 +73,20 @@ def scales(requant: WideRequantization) -> tuple[tuple[str, Array], ...]:
     reduced = np.where(mantissa < 0x7FFF0000, (mantissa + (1 << 15)) >> 16, 0x7FFF)
     right = 15 - np.array(requant.shifts, np.int64)
     return (("multiplier", reduced.astype(np.int32)), ("shift", right.astype(np.int8)))
+
+
+def common_shift(requant: WideRequantization) -> tuple[int, Array] | None:
+    """S and each channel's M, with (sum · M) >> 32 rounded and shifted by S; ``None`` if there is no S for all.
+
+    M = m · 2^k with r + k = 32 + S, and 0 ≤ k ≤ 16 keeps M in 31 bits.
+    """
+    arrays = dict(scales(requant))
+    m, right = arrays["multiplier"].astype(np.int64), arrays["shift"].astype(np.int64)
+    # What is zero whatever its shift takes any.
+    used = right[m != 0]
+    if not len(used):
+        used = np.array([32])
+    shift = max(1, int(used.max()) - 32)
+    if shift > _MOST_SHIFT or shift > int(used.min()) - 16:
+        return None
+    return shift, (m << np.where(m != 0, 32 + shift - right, 0)).astype(np.int32)

@@ -17,14 +17,12 @@ from ascmcu.kernels._work import work
 from ascmcu.m4 import count
 from ascmcu.m4.asm import MOST_OFFSET
 from ascmcu.m4.listing import Listing
-from ascmcu.ops._wide import WideRequantization
 from ascmcu.ops._window import WindowParams
 from ascmcu.ops.wide_conv2d import WideConv2D
 
 _GROUP = 4
 # Of the C around a call: a pair of pixels, and what a patch costs besides its elements.
 _PAIR_CYCLES, _PATCH_CYCLES, _TAIL_CYCLES = 30, 25, 40
-_MOST_SHIFT = 30
 
 
 @dataclass(frozen=True)
@@ -77,7 +75,7 @@ def lower(op: WideConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Low
     window, requant = op.window_params(x, weights, output), op.requantization(inputs, output)
     if op.groups(x, weights) != 1 or window.dilation_w != 1 or not _wide.fits_32_bits(vectors, bias.values):
         return None
-    scaling = common_shift(requant)
+    scaling = _wide.common_shift(requant)
     channels, taps = vectors.shape
     pairs = -(-taps // 2)
     whole = window.kernel_h == window.kernel_w == 1 and taps % 2 == 0 and window.out_w > 1
@@ -99,23 +97,6 @@ def lower(op: WideConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -> Low
     parts = work({"pair_taps": groups * pairs, "groups": groups, "pixels": window.out_w * output.rows})
     constants = (("weights", _stream(vectors, bias.values, factors)),)
     return Lowered(params, constants, scratch=scratch, cycles=cycles, work=parts)
-
-
-def common_shift(requant: WideRequantization) -> tuple[int, Array] | None:
-    """S and each channel's M, with (sum · M) >> 32 rounded and shifted by S; ``None`` if there is no S for all.
-
-    M = m · 2^k with r + k = 32 + S, and 0 ≤ k ≤ 16 keeps M in 31 bits.
-    """
-    arrays = dict(_wide.scales(requant))
-    m, right = arrays["multiplier"].astype(np.int64), arrays["shift"].astype(np.int64)
-    # What is zero whatever its shift takes any.
-    used = right[m != 0]
-    if not len(used):
-        used = np.array([32])
-    shift = max(1, int(used.max()) - 32)
-    if shift > _MOST_SHIFT or shift > int(used.min()) - 16:
-        return None
-    return shift, (m << np.where(m != 0, 32 + shift - right, 0)).astype(np.int32)
 
 
 def _stream(vectors: Array, bias: Array, factors: Array) -> Array:

@@ -23,6 +23,8 @@ from ascmcu.kernels import (
     _mul_fours_code,
     _packed_gemm_code,
     _two_mac_add,
+    _wide_depthwise_code,
+    _wide_pairs_code,
     _widen_code,
     _winograd_code,
     lookup_eights,
@@ -50,6 +52,17 @@ RELU = dataclasses.replace(PLAIN, low=0)
 VECTORS = _winograd_code.Vectors(8, 3, 0)
 CLAMPED = dataclasses.replace(PLAIN, low=-5)
 SIGNED = dataclasses.replace(PLAIN, signed=True)
+WIDE_FINISHES = [_wide_pairs_code.Finish(13, low) for low in (0, -32768)]
+WIDE_TAPS = [_wide_pairs_code.Taps(4, 3, 1, 96), _wide_pairs_code.Taps(2, 1, 0, 96)]
+# (kernel_h, kernel_w, dilation, stride, column_bytes, first, stop)
+WIDE_WINDOWS = [
+    _wide_depthwise_code.Window(*window)
+    for window in (
+        (3, 3, 1, 1, 128, 0, 4), (3, 3, 1, 1, 128, 1, 4), (3, 3, 1, 2, 8, 0, 4), (3, 3, 1, 0, 128, 1, 3),
+        (4, 5, 2, 1, 20, 3, 8), (5, 3, 2, 1, 128, 0, 6), (9, 1, 1, 0, 64, 0, 1), (6, 1, 1, 3, 64, 0, 4),
+        (1, 7, 1, 3, 8, 2, 10),
+    )
+]  # fmt: skip
 FINISHES = [
     dataclasses.replace(PLAIN, signed=signed, two_words=two, common=common, low=low, channel_step=step)
     for two in (False, True)
@@ -214,6 +227,9 @@ FORMS: list[Callable[[], Listing]] = [
     *(partial(_winograd_code.group, f, 16, (VECTORS, VECTORS))
       for f in FINISHES if not f.two_words and f.channel_step == 1),
     *(partial(one_by_four, Loop(unroll, turns, 1), f) for f in FINISHES for unroll, turns in ((2, False), (4, True))),
+    *(partial(_wide_depthwise_code.two_channels, window, finish) for window in WIDE_WINDOWS for finish in WIDE_FINISHES),
+    *(partial(_wide_pairs_code.two_by_four, taps, finish) for taps in WIDE_TAPS for finish in WIDE_FINISHES),
+    *(partial(_wide_pairs_code.one_by, channels, taps) for taps in WIDE_TAPS for channels in (4, 8)),
 ]  # fmt: skip
 
 

@@ -282,6 +282,7 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "wide_conv2d_pairs": _conv(WIDE),
     "wide_conv2d_portable": _conv(WIDE),
     "wide_dense": _dense(WIDE),
+    "wide_depthwise": _depthwise(WIDE),
     "wide_dense_eights": _dense(WIDE),
     "wide_function": _of("LOGISTIC", "TANH", draw=lambda rng, op: _like(rng, op, WIDE, _UNIT)),
     "wide_softmax": _softmax(WIDE, scale=2.0**-15),
