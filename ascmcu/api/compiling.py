@@ -144,10 +144,9 @@ def _holding_the_clip(spec: Spec) -> tuple[str, ...]:
 def _in_rows(spec: Spec, compiled: Compiled) -> Spec:
     """The spec; samples are cut into the rows that the network takes, and into the steps of one with states."""
     rows = compiled.graph.tensors[compiled.graph.inputs[0]].rows
-    if compiled.graph.states and spec.can_continue:
-        return spec.in_steps(rows)
-    fits = isinstance(spec, PcmSpec) and spec.clip_samples % rows == 0
-    return spec.replace(rows=rows) if fits else spec
+    if isinstance(spec, PcmSpec):
+        return spec if spec.clip_samples % rows else spec.replace(rows=rows)
+    return spec.in_steps(rows) if compiled.graph.states and spec.can_continue else spec
 
 
 def _with_states(source: Graph, states: Sequence[str]) -> tuple[Graph, tuple[str, ...]]:

@@ -65,13 +65,14 @@ def listening(
     notices += filter(
         None,
         (
-            window.why_shorter(heard, window_s),
+            window.other_length(heard, window_s),
+            window.beyond_ends(spec),
             why_nothing(compiled.graph, heard.hop_rows, spec.hop_length / spec.sample_rate_hz),
         ),
     )
     made = dataclasses.replace(
         compiled,
-        features=spec.in_steps(heard.hop_rows),
+        features=window.of_stream(spec).in_steps(heard.hop_rows),
         listening=heard,
         notices=(*compiled.notices, *notices),
     )

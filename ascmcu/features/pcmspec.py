@@ -24,6 +24,7 @@ class PcmSpec(ClipSpec):
         amplitude: full scale is 1 (``full_scale``), or the samples count as they are, ±32768 (``int16``).
         rows: the clip is cut into so many rows; a network along time takes a sample (or a few) per row. ``export``
             sets it to the rows that the network takes.
+        continues: as in ``ClipSpec``. An export sets it for a network that listens.
     """
 
     frontend: Literal["pcm"] = "pcm"
@@ -33,6 +34,7 @@ class PcmSpec(ClipSpec):
     channels: Literal["mono", "stereo", "3", "4", "5", "6", "7", "8"] = "mono"
     amplitude: Literal["full_scale", "int16"] = "full_scale"
     rows: Annotated[int, Range(1, 2**31 - 1)] = 1
+    continues: bool = False
 
     layout = "time_mel"
 
@@ -58,6 +60,20 @@ class PcmSpec(ClipSpec):
     def hop_length(self) -> int:
         """Samples of a row."""
         return self.clip_samples // self.rows
+
+    @property
+    def can_continue(self) -> bool:
+        """See ``ClipSpec``."""
+        return True
+
+    @property
+    def frame_samples(self) -> int:
+        """See ``ClipSpec``: a row depends on its own samples alone."""
+        return self.hop_length
+
+    def in_steps(self, rows: int) -> PcmSpec:
+        """See ``ClipSpec``."""
+        return self.replace(clip_samples=rows * self.hop_length, rows=rows, continues=True)
 
     @property
     def shape(self) -> tuple[int, int, int]:

@@ -84,10 +84,9 @@ def of_windows(spec: Spec, graph: Graph, window_s: float | None, hop_s: float | 
         InputError: another window than the network's, no hop, or one that is no number of rows.
         FeatureError: a front end whose rows depend on the clip that they are in.
     """
-    _check_goes_on(spec)
     rate, step = spec.sample_rate_hz, spec.hop_length
     rows = graph.tensors[graph.inputs[0]].rows
-    samples = spec.frame_samples + (rows - 1) * step
+    samples = of_stream(spec).frame_samples + (rows - 1) * step
     if (
         window_s is not None
         and not samples <= round(window_s * rate) < samples + step
@@ -127,28 +126,51 @@ def _hop_rows(hop_s: float, step_s: float, rows: int) -> int:
     return count
 
 
-def _check_goes_on(spec: Spec) -> None:
-    if spec.can_continue:
-        return
-    centred = isinstance(spec, FeatureSpec) and spec.center
-    why = "frames are centred, so the first and the last reach beyond the clip's ends" if centred else None
-    raise FeatureError(
-        "the front end's rows depend on the clip that they are in, so that windows cannot share them",
-        where="--listen",
-        expected="rows of their own frame and of earlier ones",
-        found=why,
-        hint="train with `center = false`, without deltas and without figures of the clip",
+def of_stream(spec: Spec) -> Spec:
+    """The spec of the same frames in audio without end: a frame that reaches beyond the clip's ends, where that is
+    padded, then holds the sound that is there.
+
+    Args:
+        spec: of the clip.
+
+    Raises:
+        FeatureError: a front end whose rows depend on the clip that they are in.
+    """
+    if isinstance(spec, FeatureSpec) and (spec.center or not spec.snip_edges):
+        samples = spec.frame_samples + (spec.frames - 1) * spec.hop_length
+        spec = spec.replace(center=False, snip_edges=True, pad_mode="reflect", clip_samples=samples)
+    if not spec.can_continue:
+        raise FeatureError(
+            "the front end's rows depend on the clip that they are in, so that windows cannot share them",
+            where="--listen",
+            expected="rows of their own frame and of earlier ones",
+            hint="train without deltas, stacked frames, dropped frames and figures of the clip",
+        )
+    return spec
+
+
+def beyond_ends(spec: Spec) -> str:
+    """Which rows of a window hold other samples than those of a clip, in a sentence; empty where none does."""
+    if not isinstance(spec, FeatureSpec) or not (spec.center or not spec.snip_edges):
+        return ""
+    begins = [row * spec.hop_length - spec.lead for row in range(spec.frames)]
+    first = sum(begin < 0 for begin in begins)
+    last = sum(begin + spec.span > spec.clip_samples for begin in begins)
+    return (
+        f"the first {first} and the last {last} of a window's {spec.frames} frames reach beyond its ends: a clip is "
+        "padded there, a stream is not, so scores are those of the stream, not of a clip"
     )
 
 
-def why_shorter(heard: Listening, window_s: float | None) -> str:
-    """Why the window is not as long as asked for, in a sentence; empty where it is."""
+def other_length(heard: Listening, window_s: float | None) -> str:
+    """How long the window is where that is not what was asked for, in a sentence; else empty."""
     if window_s is None or round(window_s * heard.sample_rate_hz) == heard.window_samples:
         return ""
-    return (
-        f"a window of {window_s:g} s is heard as {heard.window_rows} frames, which span {heard.window_s:g} s: "
-        "the samples behind the last whole frame belong to no frame"
+    told = (
+        f"a window of {window_s:g} s is heard as {heard.window_rows} frames, which span {heard.window_s:g} s"
     )
+    shorter = heard.window_s < window_s
+    return told + (": the samples behind the last whole frame belong to no frame" if shorter else "")
 
 
 def memory_of(spec: Spec) -> str:

@@ -16,6 +16,7 @@ from ascmcu import paths
 from ascmcu.codegen.frontend import render_frontend
 from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
+from ascmcu.features.pcmspec import PcmSpec
 from ascmcu.features.spec import FeatureSpec, Spec
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.native import NativeFrontend
@@ -30,6 +31,7 @@ SPECS: dict[str, Spec] = {
         {"center": False, "log": "db", "log_offset": 0.0, "log_floor": 1e-10, "top_db": 30.0, "top_db_mode": "running",
          "n_fft": 256, "hop_length": 100, "n_mels": 20, "channels": "stereo"}
     ),
+    "samples": PcmSpec(clip_samples=12000, rows=48, channels="stereo"),
     "longer hop than window": specs.load("kaldi_mfcc").replace(hop_length=900),
 }  # fmt: skip
 INT8: dict[str, Any] = {"scale": 0.1, "zero_point": 3, "dtype": "int8"}
@@ -57,15 +59,16 @@ def test_rows_are_those_of_one_clip(name: str, rows: int) -> None:
     np.testing.assert_array_equal(np.concatenate(found), wanted[: rows * len(found)])
 
 
-@pytest.mark.parametrize("name", ["micro", "kaldi"])
+@pytest.mark.parametrize("name", ["micro", "kaldi", "samples"])
 def test_counters_may_wrap(name: str, tmp_path: Path) -> None:
     """Begun a little before 2³² samples, in place of 74 hours."""
     spec = SPECS[name].in_steps(1)
     files = render_frontend(spec, **INT8)
     late = (2**32 - 3000) // spec.hop_length
+    count = "row" if isinstance(spec, PcmSpec) else "frame"
     source = files["frontend.c"].replace(
         "    memset(&state, 0, sizeof state);\n",
-        f"    memset(&state, 0, sizeof state);\n    state.frame = {late}u;\n"
+        f"    memset(&state, 0, sizeof state);\n    state.{count} = {late}u;\n"
         f"    state.received = {late * spec.hop_length}u;\n",
         1,
     )
@@ -97,12 +100,13 @@ def _run(folder: Path, files: dict[str, str], pcm: np.ndarray) -> bytes:
     return ran.stdout
 
 
-def test_nothing_of_a_clip_s_end_is_in_the_code() -> None:
-    files = render_frontend(SPECS["micro"].in_steps(3), **INT8)
+@pytest.mark.parametrize("name", ["micro", "samples"])
+def test_nothing_of_a_clip_s_end_is_in_the_code(name: str) -> None:
+    files = render_frontend(SPECS[name].in_steps(3), **INT8)
     for word in ("pad_end", "finished", "frontend_finish"):
         assert not re.search(word, files["frontend.c"] + files["frontend.h"]), word
-    assert "#define FRONTEND_STEP_SAMPLES 480" in files["frontend.h"]
-    assert "FRONTEND_STEP_SAMPLES" not in render_frontend(SPECS["micro"], **INT8)["frontend.h"]
+    assert f"#define FRONTEND_STEP_SAMPLES {3 * SPECS[name].hop_length}" in files["frontend.h"]
+    assert "FRONTEND_STEP_SAMPLES" not in render_frontend(SPECS[name], **INT8)["frontend.h"]
 
 
 @pytest.mark.parametrize("name", ["default", "hu2020_streamed", "mlperf_kws", "edge_impulse_mfe"])

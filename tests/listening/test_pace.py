@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from ascmcu.listening.window import Listening, Pace, why_shorter
+from ascmcu.listening.window import Listening, Pace, other_length
 
 
 @pytest.mark.parametrize(
@@ -19,5 +19,5 @@ def test_only_windows_are_spared(spared: float | None, end: str) -> None:
     ("window_s", "told"), [(None, ""), (0.985, ""), (1.0, "1 s is heard as 98 frames, which span 0.985 s")]
 )
 def test_a_window_of_whole_frames(window_s: float | None, told: str) -> None:
-    found = why_shorter(Listening(98, 10, 15760, 1600, 16000), window_s)
+    found = other_length(Listening(98, 10, 15760, 1600, 16000), window_s)
     assert told in found and bool(found) == bool(told)

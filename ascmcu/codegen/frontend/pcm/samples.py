@@ -12,7 +12,11 @@ from ascmcu.features.pcmspec import PcmSpec
 
 @dataclass(frozen=True)
 class PcmSamples(Stage):
-    """``rows`` of ``row_samples`` sample frames."""
+    """``rows`` of ``row_samples`` sample frames.
+
+    Attributes:
+        step_samples: as in the samples of a spectrum: where clips continue there is no end, and counts may wrap.
+    """
 
     TEMPLATE = "pcm/samples"
 
@@ -23,7 +27,7 @@ class PcmSamples(Stage):
     rows: int
     row_samples: int
     dtype: str
-    step_samples: int = 0
+    step_samples: int
 
     @staticmethod
     def of(spec: PcmSpec, dtype: str) -> PcmSamples:
@@ -36,12 +40,14 @@ class PcmSamples(Stage):
             spec.rows,
             spec.hop_length,
             dtype,
+            spec.step_samples if spec.continues else 0,
         )
 
     @property
     def summary(self) -> str:
         """See ``Stage``."""
-        return f"{self.rate_hz} Hz {self.kind}, {self.clip_samples} samples: {self.rows} rows of {self.row_samples}"
+        length = f"steps of {self.step_samples}" if self.step_samples else f"{self.clip_samples}"
+        return f"{self.rate_hz} Hz {self.kind}, {length} samples: {self.rows} rows of {self.row_samples}"
 
     @property
     def constants(self) -> tuple[Constant, ...]:
@@ -59,7 +65,7 @@ class PcmSamples(Stage):
         return (
             field("uint32_t", "received", "sample frames of this clip"),
             field("uint32_t", "row", "the next row"),
-            field("uint32_t", "finished"),
+            *(() if self.step_samples else (field("uint32_t", "finished"),)),
         )
 
     @property
