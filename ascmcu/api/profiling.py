@@ -9,6 +9,7 @@ from pathlib import Path
 from ascmcu import boards
 from ascmcu.benchmark import made
 from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.starts import Names
 from ascmcu.errors import InputError
 from ascmcu.paths import PathLike
 from ascmcu.runners.base import Target
@@ -82,7 +83,7 @@ def profile(
         image, engine = link.machine.image, link.machine.engine
         if function is not None:
             image.symbol(function)
-        session = Session(link, response_s=link.facts.response_s)
+        session = Session(link, response_s=link.facts.response_s, place=Names(target))
         counts = session.run(clip.load(), clips.kind).counts
         found = profiles.functions(engine, image, _ROOTS)
         rows = tuple(row for row in found if row.exclusive_cycles)

@@ -10,6 +10,7 @@ from ascmcu import boards
 from ascmcu.benchmark import golden
 from ascmcu.benchmark.run import check_firmware
 from ascmcu.benchmark.session import Session
+from ascmcu.benchmark.starts import Names
 from ascmcu.runners.base import Target
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.manifest import Manifest
@@ -35,6 +36,7 @@ def golden_answer_should_be_right(folder: str, port: int) -> None:
     )
     wanted = golden.golden(target.folder, manifest)
     with SerialRunner(target, f"socket://127.0.0.1:{port}") as link:
-        session = Session(link, response_s=_RESPONSE_S, silent_hint=link.facts.silent_hint)
+        facts = link.facts
+        session = Session(link, response_s=_RESPONSE_S, silent_hint=facts.silent_hint, place=Names(target))
         check_firmware(session.hello, target)
         golden.check(session, manifest, wanted)

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 import numpy as np
 
 from ascmcu import __version__
-from ascmcu.benchmark import journal, wire
+from ascmcu.benchmark import journal, starts, wire
 from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.counting import kind_of
 from ascmcu.benchmark.counts import of_repetitions
@@ -114,7 +114,8 @@ def run(
                 done, told = _taken_up(journal.resume(file, head), file, head, clips, progress)
                 if resumed is None:
                     resumed = len(done)
-                    notices = [*told, *journal.left_alone(path, clips.names), *_uncertain(facts)]
+                    started = starts.notices(session.hello, starts.Names(target))
+                    notices = [*told, *journal.left_alone(path, clips.names), *_uncertain(facts), *started]
                     for notice in notices:
                         tell(notice)
                 for clip in clips.clips[:warm_up]:
@@ -129,6 +130,7 @@ def run(
                         continue
                     statistics = session.statistics()
                 journal.finish(file)
+                notices += _counted(session.restarts)
                 ordered = tuple(
                     dataclasses.replace(done[clip.name], label=clip.label) for clip in clips.clips
                 )
@@ -222,6 +224,11 @@ def _uncertain(facts: RunnerFacts) -> list[str]:
         f"what the device counts is unknown: {facts.detail} is not known to lead to a board, so no time follows "
         "from the counts; --counts cycles says that it does"
     ]
+
+
+def _counted(restarts: Sequence[str]) -> list[str]:
+    """Each kind of restart with how often it happened."""
+    return [f"{text} ({restarts.count(text)} times in this run)" for text in dict.fromkeys(restarts)]
 
 
 def _slower(runner: Runner) -> list[Runner]:
@@ -323,7 +330,12 @@ def connect(runner: Runner) -> Iterator[tuple[Runner, Session]]:
     for candidate in candidates:
         with candidate as link:
             facts = link.facts
-            session = Session(link, response_s=facts.response_s, silent_hint=facts.silent_hint)
+            session = Session(
+                link,
+                response_s=facts.response_s,
+                silent_hint=facts.silent_hint,
+                place=starts.Names(runner.target),
+            )
             try:
                 session.greet(_HELLO_S if len(candidates) > 1 else facts.response_s)
             except NoAnswer as error:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from ascmcu.benchmark import wire
+from ascmcu.benchmark import starts, wire
 from ascmcu.benchmark.wire import Cause, ErrorCode, Kind, Message, Type
 from ascmcu.errors import LinkError
 
@@ -27,6 +27,7 @@ _ASK_AGAIN_S = 1.0
 _WRITE_S = 30.0
 _NUDGE_PART = 0.4  # of the time that a device may stay silent
 _CLIP_ATTEMPTS = 5
+_BITES = 2  # of the watchdog in one clip, which then hangs for certain
 _HEARD_BYTES = 256
 
 M = TypeVar("M")
@@ -72,18 +73,27 @@ class Session:
         response_s: how long the device may stay silent before the link counts as dead.
         seed: of the clip numbers, which tell late frames of an earlier conversation from this one's.
         silent_hint: what to look at when nothing answers, or something else does.
+        place: names an address of the firmware, for messages.
 
     Attributes:
         heard: the last bytes that came, whatever they are; ``frames`` how many whole frames there were.
         repairs: what had to be mended.
+        restarts: sentences about starts in the middle of a clip.
     """
 
     def __init__(
-        self, link: Link, *, response_s: float, seed: int | None = None, silent_hint: str | None = None
+        self,
+        link: Link,
+        *,
+        response_s: float,
+        seed: int | None = None,
+        silent_hint: str | None = None,
+        place: starts.Place = starts.numbered,
     ) -> None:
         self._link = link
         self._response_s = response_s
         self._silent_hint = silent_hint
+        self._place = place
         self._slowest_s = 0.0  # answer to a question so far
         self._decoder = wire.Decoder()
         self._request = 0
@@ -95,6 +105,8 @@ class Session:
         self._hello: wire.Hello | None = None
         self.clips_run = 0
         self.repairs = Repairs()
+        self.restarts: list[str] = []
+        self._bites = 0  # of the watchdog, in the clip that is under way
 
     @property
     def hello(self) -> wire.Hello:
@@ -126,6 +138,7 @@ class Session:
             StepLost: a step that continues must be taken again, with all of its clip before it.
             LinkError: the device stays silent, refuses the clip, faults, or the link cannot be mended.
         """
+        self._bites = 0
         for _ in range(_CLIP_ATTEMPTS):
             self._clip = (self._clip + 1) & 0xFFFFFFFF
             try:
@@ -154,10 +167,15 @@ class Session:
         """The error for a clip that was begun anew too often: bytes are lost, or answers come too late."""
         return LinkError(
             "a clip could not be completed",
-            found=f"{_CLIP_ATTEMPTS} attempts, {self._decoder.bad_frames} damaged frames{self._pace}",
+            found=f"{_CLIP_ATTEMPTS} attempts, {self._decoder.bad_frames} damaged frames{self._pace}{self._last_start}",
             expected=f"an attempt without a loss, and every answer within {_ASK_AGAIN_S:.1f} s",
             hint=self._hint,
         )
+
+    @property
+    def _last_start(self) -> str:
+        """For messages: the last restart, if there was one."""
+        return f"; {self.restarts[-1]}" if self.restarts else ""
 
     @property
     def _late(self) -> bool:
@@ -258,11 +276,25 @@ class Session:
                     found=f"{message.clock_hz} Hz, {message.wait_states} wait states",
                     hint="reset the board and give the same command again; an oscillator may be failing",
                 )
+            self._look_at_start(message)
             raise _Restarted
         if isinstance(message, wire.Refusal) and message.clip == self._clip:
             if message.code == ErrorCode.NO_CLIP:
                 raise _Restarted
             raise _refused(message)
+
+    def _look_at_start(self, hello: wire.Hello) -> None:
+        """Keep why the device started in the middle of a clip; end where trying again would end likewise.
+
+        Raises:
+            LinkError: it has faulted, and the message that said so is lost; or it hangs again and again.
+        """
+        if hello.last_fault is not None and hello.last_fault != self.hello.last_fault:
+            raise starts.faulted(hello.last_fault, self._place)
+        self.restarts.append(starts.restarted(hello))
+        self._bites += hello.reset is wire.Reset.WATCHDOG
+        if self._bites == _BITES:
+            raise starts.hung(self._bites)
 
     def _next(self, where: str, progress_s: float, wanted: int) -> Message:
         """The next message about a clip; silence, and talk without progress, are bounded.
@@ -275,7 +307,7 @@ class Session:
             for frame in self._frames(until_s):
                 message = wire.parse(frame)
                 if isinstance(message, wire.Fault):
-                    raise _faulted(message)
+                    raise starts.faulted(message, self._place)
                 if isinstance(message, wire.Hello) and frame.request != 0:
                     continue  # a late answer; the unasked one says that the device has started
                 self._answers = frame.request
@@ -305,7 +337,7 @@ class Session:
             for frame in self._frames(again_s):
                 message = wire.parse(frame)
                 if isinstance(message, wire.Fault):
-                    raise _faulted(message)
+                    raise starts.faulted(message, self._place)
                 if frame.request != request:
                     continue
                 if isinstance(message, kind):
@@ -361,19 +393,4 @@ def _refused(message: wire.Refusal) -> LinkError:
     return LinkError(
         "the device reported an error",
         found=f"{names.get(message.code, message.code)}, detail {message.detail}",
-    )
-
-
-_EXCEPTIONS = {2: "NMI", 3: "HardFault", 4: "MemManage", 5: "BusFault", 6: "UsageFault"}
-
-
-def _faulted(fault: wire.Fault) -> LinkError:
-    name = _EXCEPTIONS.get(fault.exception, f"exception {fault.exception}")
-    overflow = " (the stack has overflowed)" if fault.pc == 0 else ""
-    return LinkError(
-        f"the firmware faulted: {name}{overflow}",
-        where=f"pc {fault.pc:#010x}, lr {fault.lr:#010x}",
-        found=f"CFSR {fault.cfsr:#010x}, HFSR {fault.hfsr:#010x}, BFAR {fault.bfar:#010x}, "
-        f"MMFAR {fault.mmfar:#010x}, stack peak {fault.stack_peak_bytes} bytes",
-        hint="arm-none-eabi-addr2line -e firmware.elf <pc> shows the line",
     )

@@ -243,6 +243,10 @@ class Refusal:
     detail: int
 
 
+# Exception numbers from here on are interrupts.
+FIRST_INTERRUPT = 16
+
+
 @dataclass(frozen=True)
 class Fault:
     """The device's processor faulted; it resets itself after this message (PM0214 2.4 and 4.4)."""

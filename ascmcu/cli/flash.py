@@ -77,6 +77,8 @@ def command(
         clock = f"{report['clock_hz'] / 1e6:g} MHz ({report['clock']})"
         model = f"{report['model']} {report['model_sha256'][:12]}"
         click.echo(f"{model} on {report['device_board']} at {clock}, ascmcu {report['tool_version']}")
+        for notice in report["notices"]:
+            click.echo(notice)
 
 
 def _list(as_json: bool) -> None:
@@ -100,6 +102,7 @@ def _hello(folder: Path, board: Any, manifest: Any, port: str) -> dict[str, Any]
         LinkError: nothing answers, or something else than the export.
     """
     from ascmcu.benchmark import run as bench
+    from ascmcu.benchmark import starts
     from ascmcu.runners.base import Target
     from ascmcu.runners.serial import SerialRunner
 
@@ -116,4 +119,6 @@ def _hello(folder: Path, board: Any, manifest: Any, port: str) -> dict[str, Any]
         "protocol": hello.version,
         "tool_version": hello.tool_version,
         "flags": hello.build_flags,
+        "reset": hello.reset.name.lower(),
+        "notices": list(starts.notices(hello, starts.Names(target))),
     }

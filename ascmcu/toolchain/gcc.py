@@ -35,6 +35,8 @@ Progress = Callable[[int, int], None]
 Arrange = Callable[[Path, Path, bool], str | None]
 
 LEVELS: dict[str, str] = {"cycles": "-O3", "balanced": "-O2", "flash": "-Os"}
+# Sources that know the build by name: what says hello, and what keeps a fault for the same build.
+_NAMED = ("protocol", "kept")
 _LANGUAGE = (*LANGUAGE, "-ffunction-sections", "-fdata-sections", "-g")
 LINK = (
     "-nostartfiles",
@@ -198,7 +200,7 @@ def build_firmware(
         if build_sha256 is None:
             facts = (version, board.name, *LINK, *flags)
             build_sha256 = _identity(folder, facts, units, [("export/firmware.ld", script)])
-            named = [u for u in _naming(units, build_sha256) if u.source.stem == "protocol"]
+            named = [u for u in _naming(units, build_sha256) if u.source.stem in _NAMED]
             _compile(gcc, named, all_flags, scratch)
         linked = _link(gcc, objects, script, elf)
         if linked.returncode != 0:
@@ -325,9 +327,9 @@ def _host_flags(sanitize: bool) -> tuple[str, ...]:
 
 
 def _naming(units: Sequence[Unit], build_sha256: str) -> list[Unit]:
-    """The units, the one that says hello with the build's name."""
+    """The units, those that tell or keep the build's name with it."""
     name = f'-DASCMCU_BUILD_SHA256="{build_sha256}"'
-    return [replace(u, flags=(*u.flags, name)) if u.source.stem == "protocol" else u for u in units]
+    return [replace(u, flags=(*u.flags, name)) if u.source.stem in _NAMED else u for u in units]
 
 
 def _maps(folder: Path) -> tuple[str, ...]:

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
 import shutil
 import socket
 import struct
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,11 +26,7 @@ from ascmcu.runners.base import Target
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support.mixer import mixer_target
 from tests.support.patience import HANG_S
-
-needs_qemu = pytest.mark.skipif(
-    not (shutil.which("qemu-system-arm") and shutil.which("arm-none-eabi-gcc")),
-    reason="no QEMU or cross compiler",
-)
+from tests.support.probes import free_port, listening_qemu, needs_qemu
 
 
 @pytest.fixture(scope="module")
@@ -45,46 +38,11 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Target:
     return made
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
-
-
 @pytest.fixture
 def qemu() -> Iterator[tuple[str, str]]:
-    """An emulated chip with nothing in its flash, halted: the addresses of its GDB server and its serial port."""
-    running, gdb_port, serial_port = _qemu()
-    try:
-        yield f"127.0.0.1:{gdb_port}", f"socket://127.0.0.1:{serial_port}"
-    finally:
-        running.kill()
-        running.wait()
-
-
-def _qemu() -> tuple[subprocess.Popen[bytes], int, int]:
-    """QEMU, listening; a port that somebody took in the meantime ends it, and it is started again."""
-    gdb_port, serial_port = _free_port(), _free_port()
-    command = ["qemu-system-arm", "-M", "netduinoplus2", "-S", "-gdb", f"tcp:127.0.0.1:{gdb_port}"]
-    command += [
-        "-display",
-        "none",
-        "-monitor",
-        "none",
-        "-no-user-config",
-        "-serial",
-        "null",
-        "-serial",
-        "chardev:link",
-    ]
-    command += ["-chardev", f"socket,id=link,host=127.0.0.1,port={serial_port},server=on,wait=off"]
-    running = subprocess.Popen(command, stdin=subprocess.DEVNULL)
-    deadline = time.monotonic() + HANG_S
-    while running.poll() is None:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", gdb_port), 1.0):
-            return running, gdb_port, serial_port
-        assert time.monotonic() < deadline, "QEMU does not listen"
-        time.sleep(0.05)
-    return _qemu()
+    """An emulated chip: the addresses of its GDB server and its serial port."""
+    with listening_qemu() as addresses:
+        yield addresses
 
 
 @needs_qemu
@@ -96,6 +54,7 @@ def test_load_verify_reset_and_hello(target: Target, qemu: tuple[str, str]) -> N
     assert report["bytes"] == (target.folder / "firmware.bin").stat().st_size
     assert (report["model"], report["model_sha256"]) == ("mixer", target.manifest.model_sha256)
     assert (report["device_board"], report["protocol"]) == ("nucleo-f446", wire.PROTOCOL_VERSION)
+    assert (report["reset"], report["notices"]) == ("unknown", [])
 
 
 @needs_qemu
@@ -152,7 +111,7 @@ def test_another_chip_is_told_by_its_flash(
 
 def test_a_missing_server_is_named(target: Target) -> None:
     with pytest.raises(LinkError, match="no GDB server answers"):
-        gdb.Gdb().write(Job(target.folder, target.board, f"127.0.0.1:{_free_port()}"))
+        gdb.Gdb().write(Job(target.folder, target.board, f"127.0.0.1:{free_port()}"))
     with pytest.raises(InputError, match="not a GDB server's address"):
         gdb.Gdb().write(Job(target.folder, target.board, "0671FF"))
 

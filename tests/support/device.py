@@ -15,7 +15,10 @@ OUTPUT = bytes(range(14))
 
 def hello_body(**changes: int) -> bytes:
     """A description of a device with the fields that are judged."""
-    values = {"credits": 1, "chunk": 100, "receive": 200, "layers": 3, **changes}
+    values = {
+        "credits": 1, "chunk": 100, "receive": 200, "layers": 3, "reset": wire.Reset.WATCHDOG, "pc": 0x08001234,
+        **changes,
+    }  # fmt: skip
     head = (
         wire.PROTOCOL_VERSION,
         1,
@@ -30,7 +33,11 @@ def hello_body(**changes: int) -> bytes:
     body = wire._HELLO.pack(*head, bytes(range(32)), *shape, bytes(32), bytes(32), 768, 1024, 3829)
     texts = ("net", "board", "rows", "1.0", "-O3")
     said = b"".join(bytes([len(text)]) + text.encode() for text in texts)
-    return body + said + wire._STARTED.pack(4, 3, 0x08001234, 0x08001235, 0x0200, 0x40000000, 0, 0)
+    return (
+        body
+        + said
+        + wire._STARTED.pack(values["reset"], 3, values["pc"], 0x08001235, 0x0200, 0x40000000, 0, 0)
+    )
 
 
 @dataclass
