@@ -168,6 +168,7 @@ def test_steps_are_taken_again_up_to_the_lost_one_and_from_its_own_clip() -> Non
     names = ("a0", "a1", "b0", "c0", "c1", "c2")
     steps = tuple(Clip(name, None, name.encode, follows=not name.endswith("0")) for name in names)
     done = {name: SimpleNamespace(outputs=name.encode()) for name in names}
+    assert len(names) == 6
     for number, lost in enumerate(names):
         taken: list[str] = []
 

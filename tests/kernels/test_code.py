@@ -227,8 +227,8 @@ FORMS: list[Callable[[], Listing]] = [
     *(partial(_winograd_code.group, f, 16, (VECTORS, VECTORS))
       for f in FINISHES if not f.two_words and f.channel_step == 1),
     *(partial(one_by_four, Loop(unroll, turns, 1), f) for f in FINISHES for unroll, turns in ((2, False), (4, True))),
-    *(partial(_wide_depthwise_code.two_channels, window, finish) for window in WIDE_WINDOWS for finish in WIDE_FINISHES),
-    *(partial(_wide_pairs_code.two_by_four, taps, finish) for taps in WIDE_TAPS for finish in WIDE_FINISHES),
+    *(partial(_wide_depthwise_code.two_channels, window, f) for window in WIDE_WINDOWS for f in WIDE_FINISHES),
+    *(partial(_wide_pairs_code.two_by_four, taps, f) for taps in WIDE_TAPS for f in WIDE_FINISHES),
     *(partial(_wide_pairs_code.one_by, channels, taps) for taps in WIDE_TAPS for channels in (4, 8)),
 ]  # fmt: skip
 
