@@ -20,9 +20,13 @@ from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.ir import text
 from ascmcu.ir.graph import Graph
+from ascmcu.ir.op import RowReads
 from ascmcu.ir.types import Tensor
-from ascmcu.schedule import LAYERS, ROWS, Buffer, Layer, Plan, make_plan
+from ascmcu.schedule import LAYERS, ROWS, Buffer, Layer, Plan, make_plan, plan_as_is
+from ascmcu.schedule.place import place
 from ascmcu.schedule.plan import PUSH, scratch_name, state_name
+from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.storage import buffers
 from tests.fuzz.test_graphs import FOUND
 from tests.support import cases, kernel_networks, recipes_flat, step_models
 from tests.support.recipes import Recipe
@@ -272,3 +276,50 @@ def test_the_networks_have_what_makes_plans_hard() -> None:
     assert any(p.storage[x.node.output] == p.storage.get(x.node.inputs[0])
                for p in plans for x in p.layers if not p.moves_nothing(x))  # fmt: skip
     assert any(p.graph.states for p in plans)
+
+
+def _in_place(plan: Plan, output: str, source: str) -> Plan | None:
+    """The plan with the output of a layer in the bytes of an input, or None where a buffer holds both maps by rows of
+    other lengths."""
+    owner = plan.storage[source]
+    storage = {name: owner if of == output else of for name, of in plan.storage.items()}
+    trace = simulate(plan.graph, plan.layers, plan.mode)
+    found = buffers(plan.graph, plan.layers, storage, trace)
+    placed, size, bound = place(found, trace.events)
+    return dataclasses.replace(
+        plan, buffers=placed, storage=storage, arena_bytes=size, lower_bound_bytes=bound
+    )
+
+
+def _soundly(plan: Plan, layer: Layer, source: str) -> bool:
+    """Whether a layer that goes element by element may write into an input: played, with the input's row known by its
+    name until the layer writes it, and read by nobody after that."""
+    try:
+        Arena(plan).run()
+    except Overwritten:
+        return False
+    reads = dict(zip(layer.node.inputs, layer.rule.reads, strict=True))[source]
+    return reads == RowReads(1, 0, 1)
+
+
+@each_group
+def test_what_goes_element_by_element_lies_in_an_input_wherever_it_may(group: str) -> None:
+    """Each layer that has bytes of its own is put into each of its inputs, and the plan played."""
+    for graph in {id(plan.graph): plan.graph for plan in _plans(group)}.values():
+        for mode in MODES:
+            plan = plan_as_is(graph, mode)
+            for layer in plan.layers:
+                output, op = layer.node.output, layer.node.op
+                if not op.ELEMENTWISE or plan.storage[output] != output:
+                    continue
+                for source in dict.fromkeys(layer.node.inputs):
+                    tensor = graph.tensors.get(source)
+                    if tensor is None or tensor.is_const or source in (*graph.inputs, *graph.outputs):
+                        continue
+                    if (
+                        tensor.size_bytes != graph.tensors[output].size_bytes
+                        or tensor.rows != graph.tensors[output].rows
+                    ):
+                        continue
+                    tried = _in_place(plan, output, source)
+                    assert tried is None or not _soundly(tried, layer, source), (output, source, mode)

@@ -14,9 +14,10 @@ from ascmcu import kernels, passes
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.layout import ROW_MAJOR, Layout, channel_planar, folded_time
+from ascmcu.ir.types import Tensor
 from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.ops.relayout import Relayout
-from ascmcu.schedule.shortest import Costs, Kinds, shortest
+from ascmcu.schedule.shortest import Assignment, Costs, Kinds, shortest
 from tests.support import kernel_networks, recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -123,3 +124,70 @@ def test_fewer_kinds_of_layout_never_cost_less(form: str) -> None:
             assert every <= shortest(costs, less).cycles + 1e-6
             compared += 1
     assert compared
+
+
+def _sum_of_parts(graph: Graph, found: Assignment) -> float:
+    """Cycles of an assignment, layer by layer: each reads its first map as is said, and all maps in one layout; a map
+    that it wants otherwise is copied, and so is an output."""
+    total = sum(_copy(graph, name, found.written[name], ROW_MAJOR) for name in graph.outputs)
+    for node in graph.nodes:
+        read, written = found.read.get(node.output, ROW_MAJOR), found.written[node.output]
+        maps = [n for n in dict.fromkeys(node.inputs) if n and not graph.tensors[n].is_const]
+        inputs = tuple(_laid(graph, name, read) for name in node.inputs)
+        lowered = kernels.lower(node.op, inputs, with_tensor(graph.output_tensor(node), layout=written))
+        assert lowered is not None
+        total += lowered.at_most_cycles
+        copies = [_copy(graph, name, found.written[name], read) for name in maps[:1]]
+        for name in maps[1:]:
+            may = [ROW_MAJOR, found.written[name], folded_time(), folded_time(planar=True)]
+            copies.append(min(_copy(graph, name, found.written[name], layout) for layout in may))
+        total += sum(copies)
+    return total
+
+
+def _laid(graph: Graph, name: str, layout: Layout) -> Tensor | None:
+    x = graph.tensors.get(name)
+    if x is None or x.is_const or layout == ROW_MAJOR or len(x.shape) != 4:
+        return x
+    return x if layout.time_steps > 1 and x.shape[1] == 1 else with_tensor(x, layout=layout)
+
+
+def _branches() -> Graph:
+    """A map that two read, and whose ways meet again; and a second sum of a map and itself."""
+    conv = {**WINDOW, "kernel": [3, 3], "channels": 8, "groups": 1}
+    steps = (
+        Step("conv", (0,), conv), Step("depthwise", (1,), {**WINDOW, "kernel": [3, 3], "multiplier": 1}),
+        Step("conv", (2,), {**conv, "kernel": [1, 1]}), Step("add", (3, 1), {"act": "none"}),
+        Step("mul", (4, 3), {"act": "none"}), Step("conv", (5,), conv),
+    )  # fmt: skip
+    return passes.optimize(
+        tflite.parse(recipes_flat.make(Recipe((1, 10, 4, 8), "int8", 7, steps)), "branches")
+    )
+
+
+@pytest.mark.parametrize("form", [*kernel_networks.FORMS, "branches", *NETWORKS])
+def test_the_cycles_of_an_assignment_are_those_of_its_layers(form: str) -> None:
+    if form == "branches":
+        graphs = [_branches()]
+    elif form in NETWORKS:
+        shape, *steps = NETWORKS[form]
+        graphs = [_network(shape, *steps)]  # type: ignore[arg-type]
+    else:
+        made = (recipes_flat.make(recipe) for recipe in kernel_networks.drawn(form, 3, 4))
+        graphs = [passes.optimize(tflite.parse(data, "made")) for data in made]
+    assert any(graph.nodes for graph in graphs)
+    for graph in graphs:
+        costs = Costs(graph, [DEFAULT_TUNING] * len(graph.nodes))
+        for kinds in (
+            Kinds(),
+            Kinds(time=False),
+            Kinds(planar=False, time=False, row_pairs=False, int16=False),
+        ):
+            found = shortest(costs, kinds)
+            assert found.cycles == pytest.approx(_sum_of_parts(graph, found), abs=0.1)
+            assert set(found.written) == {*graph.inputs, *(node.output for node in graph.nodes)}
+            layouts = [*found.written.values(), *found.read.values()]
+            assert kinds.time or all(x.time_steps == 1 for x in layouts)
+            assert kinds.planar or kinds.time or not any(x.planar for x in layouts)
+            assert kinds.int16 or not any(x.int16 for x in layouts)
+            assert kinds.row_pairs or not any(x.row_pairs for x in layouts)

@@ -175,8 +175,9 @@ def _hash_of(root: Path, test: str) -> str:
 def _forget() -> None:
     """Empty the caches of functions: a test reaches what it asks for, although an earlier one has asked for it."""
     for name, module in list(sys.modules.items()):
-        # What tests/support keeps are files, of networks that take long to train.
-        if name.partition(".")[0] == "ascmcu" or name.rpartition(".")[2].startswith("test_"):
+        if (
+            name.partition(".")[0] == "ascmcu"
+        ):  # what tests keep may take long, and others of the file are asked too
             for value in list(vars(module).values()):
                 if isinstance(value, functools._lru_cache_wrapper):
                     value.cache_clear()
