@@ -305,7 +305,9 @@ def _soundly(plan: Plan, layer: Layer, source: str) -> bool:
 @each_group
 def test_what_goes_element_by_element_lies_in_an_input_wherever_it_may(group: str) -> None:
     """Each layer that has bytes of its own is put into each of its inputs, and the plan played."""
-    for graph in {id(plan.graph): plan.graph for plan in _plans(group)}.values():
+    graphs = {id(plan.graph): plan.graph for plan in _plans(group)}
+    assert graphs
+    for graph in graphs.values():
         for mode in MODES:
             plan = plan_as_is(graph, mode)
             for layer in plan.layers:
