@@ -18,6 +18,7 @@ static size_t received_capacity;
 static volatile size_t received_size; /* bytes in it: the interrupt adds, hal_drop() takes away */
 static uint32_t dropped_bytes;        /* those that are no longer in it, wraps */
 static volatile uint32_t ticks;
+static volatile bool due_to_feed;
 static volatile uint32_t overruns;
 static volatile uint32_t line_errors;
 static uint32_t send_timeouts;
@@ -164,7 +165,11 @@ void soc_overrun(void) { overruns++; }
 
 void soc_line_error(void) { line_errors++; }
 
-void soc_ticked(void) { ticks++; }
+void soc_ticked(void)
+{
+    ticks++;
+    due_to_feed = true;
+}
 
 void hal_drop(size_t count)
 {
@@ -207,7 +212,10 @@ size_t hal_wait(size_t seen, uint32_t limit_ms)
     }
     ticks = 0;
     for (;;) {
-        soc_feed_watchdog();
+        if (due_to_feed) { /* once a tick, not once a byte: some watchdogs take many cycles for it */
+            due_to_feed = false;
+            soc_feed_watchdog();
+        }
         /* With interrupts masked WFI still wakes for a pending one, so a byte between test and sleep is not missed
          * (PM0214 3.11.12). The barrier makes the unmasked interrupt run before the next test. */
         __asm volatile("cpsid i" ::: "memory");
