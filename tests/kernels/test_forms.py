@@ -142,6 +142,7 @@ def test_two_weights_are_packed_where_they_fit_a_halfword(pair: tuple[int, int])
     halves = _packed_gemm._order(8).reshape(
         -1, 2
     )  # the channels in the lower and the upper half of each word
+    assert len(halves) == 4
     for below, above in halves:
         changed = weights.copy()
         changed[below, 2], changed[above, 2] = low, high

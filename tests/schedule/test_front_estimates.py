@@ -164,6 +164,7 @@ def test_a_strip_costs_its_part_of_each_layer_and_the_copies_at_its_ends() -> No
     strips = [Strip(graph, Part(source, target, 2), graph.nodes[1:2], n) for n in range(2)]
     (layer,) = (x for x in layers if x.node.output == target)
     x, y = graph.tensors[source], graph.tensors[target]
+    assert len(strips) == 2
     for strip in strips:
         read, made = strip.columns_of(source), strip.columns_of(target)
         assert made == y.shape[2] // 2 and read == made + 1
