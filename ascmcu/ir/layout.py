@@ -12,7 +12,6 @@ import numpy.typing as npt
 
 # Time steps that share a row where time is folded to width: as many bytes as a word has.
 TIME_STEPS = 4
-_ROW_PAIR = 2
 
 
 @dataclass(frozen=True)

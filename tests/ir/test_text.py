@@ -129,3 +129,24 @@ def test_an_op_has_one_name_and_an_operator_one_importer() -> None:
     assert registry.importer("CONV_2D") is Conv2D and registry.importer("NEW_OPERATOR") is None
     floats = registry.importer("CONV_2D", floats=True)
     assert floats is not None and floats.kind() == "float_conv2d"
+
+
+@pytest.mark.parametrize(
+    ("elements", "beside"), [(1, False), (63, False), (64, False), (65, True), (300, True)]
+)
+def test_up_to_64_elements_of_a_constant_are_written_out(elements: int, beside: bool) -> None:
+    data = np.arange(elements, dtype=np.int32)
+    x = Tensor("x", (elements,), DType.INT32, None, data)
+    line = next(
+        line for line in text.dump(Graph("g", {"x": x}, (), (), ("x",))).splitlines() if "const" in line
+    )
+    assert line.endswith(
+        f"= #{text.digest(data)}" if beside else f"= [{', '.join(map(str, range(elements)))}]"
+    )
+
+
+@pytest.mark.parametrize("kind", ["i9[1]", "i8", "[1]", "i8[1] q(0.1)", "i8[1] x", "i8[a]"])
+def test_what_is_no_type_is_named(kind: str) -> None:
+    with pytest.raises(InputError, match="dump's form") as refused:
+        text.parse(f'graph "g"\ninput %x : {kind}\n')
+    assert kind in str(refused.value)

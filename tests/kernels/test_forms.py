@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ascmcu.ir.types import DType, Quantization, Tensor
-from ascmcu.kernels import DEFAULT_TUNING, _packed_gemm, add_sub, mul_fours
+from ascmcu.kernels import DEFAULT_TUNING, _packed_gemm, add_sub, depthwise_window, mul_fours
 from ascmcu.kernels._packed_gemm import packed_gemm, unrolling
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._two_mac_add import two_mac_add
@@ -137,19 +137,16 @@ def _packed(weights: np.ndarray, pixel_bytes: int = 400, unroll: int = 8, zero_p
 def test_two_weights_are_packed_where_they_fit_a_halfword(pair: tuple[int, int]) -> None:
     """256 times the one and the other; for every place of the channels that are packed together."""
     low, high = pair
-    fits = -(1 << 15) <= 256 * high + low < 1 << 15
     rng = np.random.default_rng(23)
-    accepted = set()
-    for at in range(8):
-        for other in range(8):
-            weights = rng.integers(-60, 61, (8, 6)).astype(np.int8)
-            if other == at:
-                continue
-            weights[at, 2], weights[other, 2] = low, high
-            accepted.add(_packed(weights) is not None)
-    # The two lie in one word for some of the places, and for others each lies beside a small one.
-    alone = all(-(1 << 15) <= 256 * value + small < 1 << 15 for value in pair for small in (-60, 60))
-    assert (True in accepted) and (False in accepted) == (not fits or not alone)
+    weights = rng.integers(-60, 61, (8, 6)).astype(np.int8)
+    halves = _packed_gemm._order(8).reshape(
+        -1, 2
+    )  # the channels in the lower and the upper half of each word
+    assert len(halves) == 4
+    for below, above in halves:
+        changed = weights.copy()
+        changed[below, 2], changed[above, 2] = low, high
+        assert (_packed(changed) is not None) == (-(1 << 15) <= 256 * high + low < 1 << 15)
 
 
 @pytest.mark.parametrize("unroll", [4, 8])
@@ -173,3 +170,10 @@ def test_the_order_of_pairs_and_the_unrolling_cover_all() -> None:
             turn, turns, rest = unrolling(pairs, most)
             assert turn * turns + rest == pairs and turn > 0 and turns > 0 and rest >= 0
             assert turns == 1 or turn + rest <= most or most < 2
+
+
+def test_groups_of_four_channels_cover_all_and_none_twice_in_vain() -> None:
+    for channels in range(4, 40):
+        found = [range(channels)[group] for group in depthwise_window._groups(channels)]
+        assert sorted({c for group in found for c in group}) == list(range(channels))
+        assert len(found) == -(-channels // 4) and all(len(group) == 4 for group in found)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import itertools
 from collections import Counter
@@ -15,7 +16,7 @@ from ascmcu import kernels, passes
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph, Node
 from ascmcu.ir.types import DType, Tensor
-from ascmcu.kernels import DEFAULT_TUNING, _cycles, _loops, _packed_work, _pool, _select
+from ascmcu.kernels import DEFAULT_TUNING, _cycles, _loops, _packed_work, _pool, _select, conv2d_winograd
 from ascmcu.kernels._packed_gemm import GemmParams
 from ascmcu.kernels._registry import kernels_of
 from ascmcu.kernels._saturating import Saturating
@@ -333,3 +334,58 @@ def test_a_part_stands_in_the_section_that_it_names() -> None:
     assert _cycles.part_of("conv2d_packed", "packed.calls") == ("packed", "calls")
     assert _cycles.part_of("conv2d_packed", "blocks") == ("conv2d_packed", "blocks")
     assert _cycles.unmeasured("no_kernel", work({"packed.calls": 1, "rows": 2})) == [_cycles.STEPS, "rows"]
+
+
+WINOGRAD = [
+    WindowParams(3, 3, 1, 1, 1, 1, 1, 1, 9, 20, 8, 20, 6), WindowParams(5, 4, 2, 1, 1, 1, 2, 1, 12, 11, 4, 10, 2),
+    WindowParams(3, 7, 1, 1, 2, 1, 0, 0, 10, 24, 12, 18, 4), WindowParams(1, 3, 1, 1, 1, 1, 0, 1, 5, 8, 4, 8, 8),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("w", WINOGRAD)
+@pytest.mark.parametrize(("signed", "common", "bounds"), [(False, "c", (-128, 127)), (True, "", (-5, 100))])
+def test_turns_of_winograd(w: WindowParams, signed: bool, common: str, bounds: tuple[int, int]) -> None:
+    """Eight outputs at a time by two channels, the last eight overlapping; columns beside the map are copied."""
+    threes, single, out_rows = w.kernel_w // 3, w.kernel_w % 3, 5
+    vectors = tuple(conv2d_winograd._vectors(w.kernel_h * n * w.in_c // 2) for n in (threes, threes + single))
+    k = conv2d_winograd.Params(
+        shift=13, signed=signed, low=bounds[0], high=bounds[1], window=w, x_zero_point=3, threes=threes, single=single,
+        vectors=vectors, header=0, words=0, own_words=1, common=common,  # type: ignore[arg-type]
+    )  # fmt: skip
+    found: Counter[str] = Counter()
+    variant = ("_signed" if signed else "") + f"_{common or 'own'}"
+    starts = [min(8 * i, w.out_w - 8) for i in range((w.out_w + 7) // 8)]
+    assert {ox for start in starts for ox in range(start, start + 8)} == set(range(w.out_w))
+    for oy, start in itertools.product(range(out_rows), starts):
+        found["groups"] += 1
+        columns = range(start - w.pad_left, start - w.pad_left + w.kernel_w + 7)
+        for ky in range(w.kernel_h):
+            found["rows"] += 1
+            found["column_calls"] += threes
+            found["quads"] += threes * (w.in_c // 4)
+            for _ in range(2 * single):
+                found.update(_counts(_packed_work.widened(w.in_c // 4, 4)))
+            row = oy * w.stride_h - w.pad_top + ky * w.dilation_h
+            if row not in range(w.in_h) or columns[0] < 0 or columns[-1] >= w.in_w:
+                found["edges"] += 1
+                found["edge_words"] += len(columns) * w.in_c // 4
+        for _ in range(w.out_c // 2):
+            found[f"turns{variant}"] += 1
+            found["packed.bounded"] += 2 * 8 * BOUNDS[bounds]
+            for v in vectors:  # two passes of each
+                found["taps"] += 2 * v.words
+                found["loops"] += 2 * v.turns if v.turns > 1 else 0
+    assert _counts(conv2d_winograd._work(k, out_rows)) == {n: c for n, c in found.items() if c}
+
+
+def test_winograd_is_worth_some_bytes() -> None:
+    """A product for every hundredth byte more, at most 32 KB, where cycles count; or where it is asked for."""
+    for optimize, each in (("cycles", 100), ("balanced", 500), ("flash", None)):
+        target = dataclasses.replace(DEFAULT_TUNING.target, optimize=optimize)
+        tuning = dataclasses.replace(DEFAULT_TUNING, target=target)
+        for growth in (1, 10, 32768, 32769):
+            for less in (0, 1):
+                worth = conv2d_winograd._worth(growth, (each or 100) * growth - less, tuning)
+                assert worth == (each is not None and growth <= 32768 and not less)
+        asked = dataclasses.replace(tuning, kernel="conv2d_winograd")
+        assert conv2d_winograd._worth(1 << 20, 0, asked)

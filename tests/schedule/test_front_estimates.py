@@ -13,12 +13,15 @@ import pytest
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
+from ascmcu.ir import text
 from ascmcu.ir.graph import Graph
 from ascmcu.kernels import DEFAULT_TUNING
 from ascmcu.passes.drop_identities import drop_identities
-from ascmcu.passes.strips import Part, cuts, in_parts
+from ascmcu.passes.strips import Part, Strip, cuts, in_parts
 from ascmcu.schedule import ROWS, front, layers_of, make_plan
 from ascmcu.schedule.front import Point, _Costs, _ends, pareto, points
+from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.storage import buffers, rolls, share
 from tests.support import recipes_flat
 from tests.support.recipes import Recipe, Step
 
@@ -131,3 +134,77 @@ def test_the_page_names_the_numbers_of_strips() -> None:
     page = (Path(__file__).resolve().parents[2] / "docs" / "tiles.md").read_text()
     *most, last = front._STRIPS
     assert f"in {', '.join(map(str, most))} or {last} strips" in " ".join(page.split())
+
+
+TWO_INPUTS = """graph "two"
+input %x : i8[1,6,4,2] q(0.05 : 3) t0
+input %z : i8[1,6,4,2] q(0.05 : 3) t1
+%a = add(%x, %z) {clamp=(-128, 127)} : i8[1,6,4,2] q(0.1 : -4) ; a 0
+%b = mul(%a, %x) {clamp=(-128, 127)} : i8[1,6,4,2] q(0.1 : -4) ; b 1
+output %b
+"""
+
+
+def test_only_networks_of_one_input_and_one_output_are_cut() -> None:
+    two = text.parse(TWO_INPUTS)
+    several = text.parse(TWO_INPUTS.replace("output %b", "output %b\noutput %a").replace("%z", "%x", 0))
+    one = text.parse(TWO_INPUTS.replace("input %z : i8[1,6,4,2] q(0.05 : 3) t1\n", "").replace("%z", "%x"))
+    outputs = text.parse(text.dump(one) + "output %a\n")
+    assert points(one, layers_of(one, TUNING), sweeps=True)
+    for graph in (two, several, outputs):
+        assert points(graph, layers_of(graph, TUNING), sweeps=True) == []
+
+
+def test_a_strip_costs_its_part_of_each_layer_and_the_copies_at_its_ends() -> None:
+    """A part of one layer in two strips, on maps of as many rows as columns times two, and of more channels."""
+    graph = _graph("of one width")
+    layers = layers_of(graph, TUNING)
+    costs = _Costs(graph, layers)
+    source, target = graph.nodes[0].output, graph.nodes[1].output
+    strips = [Strip(graph, Part(source, target, 2), graph.nodes[1:2], n) for n in range(2)]
+    (layer,) = (x for x in layers if x.node.output == target)
+    x, y = graph.tensors[source], graph.tensors[target]
+    assert len(strips) == 2
+    for strip in strips:
+        read, made = strip.columns_of(source), strip.columns_of(target)
+        assert made == y.shape[2] // 2 and read == made + 1
+        copied = x.shape[1] * read * x.shape[3] + y.shape[1] * made * y.shape[3]
+        steps = 3 * y.shape[1]
+        expected = layer.lowered.cycles / 2 + front._COPY_CYCLES * copied + front._STEP_CYCLES * steps
+        assert costs._strip_cycles(strip) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", ["narrow between", "of one width"])
+def test_held_maps_roll_where_one_is_read_while_the_other_is_made(name: str) -> None:
+    """Every pair of whole held maps, by the events of their rows: rows that are read late keep their bytes."""
+    graph = _graph(name)
+    ends = _ends(graph)
+    cut = drop_identities(in_parts(graph, tuple(Part(*pair) for pair in itertools.pairwise(ends)))[0])
+    layers = layers_of(cut, TUNING)
+    trace = simulate(cut, layers, ROWS)
+    storage = share(cut, layers, trace)
+    found = rolls(cut, storage, buffers(cut, layers, storage, trace), trace)
+    held = [node.output for node in cut.nodes if node.op.kind() == "hold"]
+    assert len(held) > 1
+    expected = {}
+    for made, read in itertools.permutations({storage[h] for h in held}, 2):
+        rows = {}
+        for owner in (made, read):
+            of = [trace.rows[n] for n, o in storage.items() if o == owner]
+            rows[owner] = (
+                [min(r) for r in zip(*(x.made for x in of), strict=True)],
+                [max(r) for r in zip(*(x.read for x in of), strict=True)],
+            )
+        begun, ended = rows[made][0], rows[read][1]
+        if not max(rows[read][0]) < min(begun) <= max(ended):
+            continue
+        sizes = [cut.tensors[n].row_bytes for n in (made, read)]
+        apart = 0
+        for r, k in itertools.product(range(len(begun)), range(len(ended))):
+            if max(ended[: k + 1]) >= begun[r]:
+                apart = max(apart, (r + 1) * sizes[0] - k * sizes[1])
+        apart = -(-apart // 4) * 4
+        if apart < len(begun) * sizes[0]:
+            expected[made, read] = apart
+    ours = {pair: behind for pair, behind in found.items() if {*pair} <= {storage[h] for h in held}}
+    assert ours == expected and ours

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -124,3 +125,59 @@ def test_the_plan_says_how_far_the_arena_is_above_its_bound() -> None:
             f"schedule rows: 150 bytes of activations, {text} above the peak of live bytes"
         )
         assert second.startswith("schedule layers: ") and second.endswith(" (not chosen)")
+
+
+@pytest.mark.parametrize("first_bytes", [4, 12, 40])
+@pytest.mark.parametrize("second_bytes", [4, 12, 40])
+def test_of_two_the_second_lies_as_far_into_the_first_as_it_may(first_bytes: int, second_bytes: int) -> None:
+    """Its begin is so far behind the first's, or it lies beside it: to the byte, and so is the bound."""
+    pair = (Buffer("a", 1, first_bytes, ((0, 5),)), Buffer("b", 1, second_bytes, ((2, 9),)))
+    for behind in range(0, first_bytes + 5, 4):
+        for buffers in (pair, pair[::-1]):
+            placed, size, bound = place(buffers, 10, {("a", "b"): behind})
+            at = {b.name: b.offset for b in placed}
+            least = min(first_bytes + second_bytes, max(first_bytes, behind + second_bytes))
+            assert size == bound == least
+            beside = at["b"] + second_bytes <= at["a"] or at["a"] + first_bytes <= at["b"]
+            assert beside or at["b"] - at["a"] >= behind
+        apart = (pair[0], dataclasses.replace(pair[1], live=((6, 9),)))
+        _, size, bound = place(apart, 10, {("a", "b"): behind})
+        assert size == bound == max(first_bytes, second_bytes), "they are never there together"
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_what_rolls_keeps_its_distance_and_costs_no_more_than_the_best_order(seed: int) -> None:
+    """Six buffers, some of which may lie in others: against every order, each buffer put as low as trying says."""
+    rng = np.random.default_rng(seed)
+    buffers = []
+    for n in range(6):
+        begin = int(rng.integers(0, 8))
+        live = ((begin, begin + int(rng.integers(1, 7))),)
+        buffers.append(Buffer(str(n), 1, 4 * int(rng.integers(1, 9)), live))
+    rolling = {
+        (a.name, b.name): 4 * int(rng.integers(0, a.size_bytes // 4))
+        for a, b in itertools.permutations(buffers, 2)
+        if a.live[0][0] < b.live[0][0] <= a.live[0][1] and rng.random() < 0.5
+    }
+
+    def may(a: Buffer, at: int, b: Buffer, other: int) -> bool:
+        if a.live[0][1] < b.live[0][0] or b.live[0][1] < a.live[0][0]:
+            return True
+        if at + a.size_bytes <= other or other + b.size_bytes <= at:
+            return True
+        forth, back = rolling.get((a.name, b.name)), rolling.get((b.name, a.name))
+        return (forth is not None and other - at >= forth) or (back is not None and at - other >= back)
+
+    placed, size, bound = place(buffers, 16, rolling)
+    for a, b in itertools.combinations(placed, 2):
+        assert may(a, a.offset, b, b.offset), (a, b, rolling)
+    assert bound <= size == max(b.end for b in placed)
+    best = sum(b.size_bytes for b in buffers)
+    for order in itertools.permutations(buffers):
+        done: list[tuple[Buffer, int]] = []
+        for buffer in order:
+            done.append(
+                (buffer, next(at for at in range(0, 400, 4) if all(may(buffer, at, b, o) for b, o in done)))
+            )
+        best = min(best, max(at + b.size_bytes for b, at in done))
+    assert size <= 1.1 * best
