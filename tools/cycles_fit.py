@@ -39,6 +39,7 @@ Levels = tuple[Optimize, ...]
 LEVELS: Levels = ("cycles", "balanced", "flash")
 # How a model is called that was written for a kernel.
 SINGLE = "layer-"
+TABLE = Path(__file__).resolve().parents[1] / "ascmcu" / "kernels" / "cycles.toml"
 # The section of the assembly that kernels share.
 PACKED = "packed"
 PLACEMENTS: tuple[Weights, ...] = ("flash", "ram")
@@ -59,6 +60,10 @@ WAITS_HEADER = """# SPDX-License-Identifier: Apache-2.0
 _LEAST_CYCLES = 300.0
 # Errors beyond this fraction count less; the fit is repeated so often with what that makes of it.
 _NEAR, _ROUNDS = 0.02, 12
+# What is known of a part beforehand counts as one measurement: a cost twice as high is an error of this fraction. It
+# decides only where the measured layers cannot tell parts apart.
+_KNOWN = 0.02
+_FEW = 12  # layers, of which nine in ten say nothing
 
 Key = tuple[str, str]
 Parts = Mapping[Key, int]
@@ -200,17 +205,21 @@ def _run(
 
 def write(found: Sequence[Measured], path: Path) -> int:
     """Fit the cycles at zero wait states and write the table; the number of parts. Kernels and parts that no layer ran
-    keep what the table has of them."""
-    columns = [_fitted([m for m in found if m.target == Target(o)]) for o in LEVELS]
+    keep what the table has of them, and so do those that the measured layers cannot tell apart."""
+    stored = _stored(path)
+    columns = []
+    for level, optimize in enumerate(LEVELS):
+        known = {key: costs[level] for key, costs in stored.items() if key[1] != ERROR}
+        columns.append(_fitted([m for m in found if m.target == Target(optimize)], known))
     errors = [_errors(found, o, column) for o, column in zip(LEVELS, columns, strict=True)]
     kept = {section for section, _ in columns[0]}
-    for (section, part), costs in _stored(path).items():
+    for (section, part), costs in stored.items():
         filled: list[dict[Any, float]] = [*errors] if part == ERROR else [*columns]
         key = section if part == ERROR else (section, part)
         if key not in filled[0]:
             kept.add(section)
             for column, cost in zip(filled, costs, strict=True):
-                column.setdefault(key, cost or costs[0])
+                column.setdefault(key, cost)
     every = sorted({key for column in columns for key in column if key[0] in kept})
     compiler = gcc.compiler_version(gcc.find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi"))
     lines = [HEADER, f'compiler = "{compiler}"\n']
@@ -241,24 +250,25 @@ def _stored(path: Path) -> dict[Key, Sequence[float]]:
     return found
 
 
-def _fitted(found: Sequence[Measured]) -> dict[Key, float]:
-    """The cost of each part; empty without measurements. Kernels of which too few different layers were measured to
-    tell their parts apart are left out: their own estimate is better."""
+def _fitted(found: Sequence[Measured], known: Mapping[Key, float]) -> dict[Key, float]:
+    """The cost of each part; empty without measurements. New kernels of which too few different layers were measured to
+    tell their parts apart are left out: their own estimate is better. Of others it is ``known`` what parts cost."""
     layers = [layer for m in found for layer in m.layers if m.written_for in ("", layer.kernel)]
     different: dict[str, set[object]] = {}
     parts: dict[str, set[str]] = {}
     for layer in layers:
         different.setdefault(layer.kernel, set()).add((layer.steps, *map(tuple, layer.work)))
         parts.setdefault(layer.kernel, {STEPS}).update(part for part, _ in layer.work if "." not in part)
-    layers = [x for x in layers if len(different[x.kernel]) >= len(parts[x.kernel])]
-    costs = least_squares([(layer.parts, layer.cycles, layer.cycles) for layer in layers])
-    around = [m for m in found if not m.written_for]
-    return {**costs, **least_squares([(m.around_parts, m.around_cycles, m.around_cycles) for m in around])}
+    old = {section for section, _ in known}
+    layers = [x for x in layers if x.kernel in old or len(different[x.kernel]) >= len(parts[x.kernel])]
+    costs = least_squares([(layer.parts, layer.cycles, layer.cycles) for layer in layers], known)
+    around = [(m.around_parts, m.around_cycles, m.around_cycles) for m in found if not m.written_for]
+    return {**costs, **least_squares(around, known)}
 
 
 def _errors(found: Sequence[Measured], optimize: Optimize, costs: Mapping[Key, float]) -> dict[str, float]:
     """By kernel: how far nine in ten of its predictions are off at most, as a fraction; layers that take next to
-    nothing do not count."""
+    nothing do not count, nor do kernels of which few layers were measured."""
     fitted = {section for section, _ in costs}
     off: dict[str, list[float]] = {}
     for m in (m for m in found if m.target == Target(optimize)):
@@ -267,11 +277,13 @@ def _errors(found: Sequence[Measured], optimize: Optimize, costs: Mapping[Key, f
                 continue
             guess = sum(costs.get(key, 0.0) * n for key, n in layer.parts.items())
             off.setdefault(layer.kernel, []).append(abs(guess / layer.cycles - 1))
-    return {kernel: float(np.quantile(errors, 0.9)) for kernel, errors in off.items()}
+    return {kernel: float(np.quantile(errors, 0.9)) for kernel, errors in off.items() if len(errors) >= _FEW}
 
 
 def write_waits(found: Sequence[Measured], path: Path) -> int:
-    """Fit what the flashes add and write the table; the number of parts."""
+    """Fit what the flashes add and write the table; the number of parts. A part that the measured layers cannot tell
+    from others waits as all do on average; one that no layer ran keeps its row, or has none where the flashes changed.
+    """
     ideal, ideal_ram = _at(found, "", 0, "flash"), _at(found, "", 0, "ram")
     columns = [_more(ideal_ram, ideal)]
     for flash in flashes():
@@ -286,19 +298,28 @@ def write_waits(found: Sequence[Measured], path: Path) -> int:
             *(f"{key} = {json.dumps(value)}" for key, value in told.items()),
             "",
         ]
-    keys = sorted({key for _, parts in columns for key in parts})
-    sections = {section: [key for key in keys if key[0] == section] for section, _ in keys}
-    rows = {TYPICAL: [(TYPICAL, [share for share, _ in columns])]}
-    for section, own in sections.items():
-        rows[section] = [(part, [costs.get((section, part), 0.0) for _, costs in columns]) for _, part in own]
-    for section, parts in rows.items():
-        lines += [
-            f"[{section}]",
-            *(f"{part} = [{', '.join(f'{c:.3g}' for c in row)}]" for part, row in parts),
-            "",
-        ]
+    rows = _kept_waits(path)
+    for key in {key for _, parts in columns for key in parts}:
+        rows[key] = [costs.get(key, 0.0) for _, costs in columns]
+    written = {(TYPICAL, TYPICAL): [share for share, _ in columns], **dict(sorted(rows.items()))}
+    for section in dict.fromkeys(section for section, _ in written):
+        lines.append(f"[{section}]")
+        for (own, part), row in written.items():
+            if own == section:
+                lines.append(f"{part} = [{', '.join(f'{c:.3g}' for c in row)}]")
+        lines.append("")
     path.write_text("\n".join(lines))
-    return len(keys)
+    return len(rows)
+
+
+def _kept_waits(path: Path) -> dict[Key, list[float]]:
+    """The rows of kernels that are still there, of a table of the same flashes."""
+    table = tomllib.loads(path.read_text()) if path.is_file() else {}
+    told = {f.name: {"wait_states": list(f.wait_states), **asdict(f.cache)} for f in flashes()}
+    if table.get(FLASHES) != told:
+        return {}
+    sections = (kernel_names() | {SCHEDULE, PACKED}) & set(table)
+    return {(section, part): row for section in sections for part, row in table[section].items()}
 
 
 def _at(found: Sequence[Measured], flash: str, wait_states: int, weights: Weights) -> dict[Key, Measured]:
@@ -321,20 +342,23 @@ def _more(less: Mapping[Key, Measured], more: Mapping[Key, Measured]) -> tuple[f
     ]
     outside = [(m.around_parts, m.around_cycles - other.around_cycles, m.around_cycles) for m, other in pairs]
     share = sum(m.cycles for m, _ in pairs) / max(sum(other.cycles for _, other in pairs), 1) - 1
-    return share, {**least_squares(layers), **least_squares(outside)}
+    known = {key: costs[0] * share for key, costs in _stored(TABLE).items() if key[1] != ERROR}
+    return share, {**least_squares(layers, known), **least_squares(outside, known)}
 
 
-def least_squares(rows: Iterable[tuple[Parts, float, float]]) -> dict[Key, float]:
-    """Costs of no less than zero from (parts, cycles, what an error is a fraction of)."""
+def least_squares(rows: Iterable[tuple[Parts, float, float]], known: Mapping[Key, float]) -> dict[Key, float]:
+    """Costs of no less than zero from (parts, cycles, what an error is a fraction of), and from what is ``known`` of
+    parts that take cycles."""
     from scipy.optimize import nnls
 
-    rows = list(rows)
+    rows = [(parts, cycles, max(scale, _LEAST_CYCLES)) for parts, cycles, scale in rows]
     keys = sorted({key for parts, _, _ in rows for key in parts})
     if not keys:
         return {}
+    rows += [({k: 1}, known[k], known[k] / _KNOWN) for k in keys if known.get(k, 0.0) > 0.0]
     place = {key: i for i, key in enumerate(keys)}
     matrix = np.zeros((len(rows), len(keys)))
-    weights = np.array([1.0 / max(scale, _LEAST_CYCLES) for _, _, scale in rows])
+    weights = np.array([1.0 / scale for _, _, scale in rows])
     for row, (parts, _, _) in enumerate(rows):
         for key, n in parts.items():
             matrix[row, place[key]] = n

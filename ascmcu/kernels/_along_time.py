@@ -165,14 +165,12 @@ class _Sums:
         missing = [word for word in words if word not in self.held]
         for word in missing:
             a.vmov(_row(word), ROWS[word])
-        if bias:
-            a.ldr(_TAPS, CONSTANTS.at(4))
+        # Taps first: a load right behind the move of its address waits.
+        a.ldr(_TAPS, CONSTANTS.at(4) if bias else CONSTANTS.post(4))
         for word in reversed(missing):
             a.ldr(_columns(word), _row(word).at(OFFSET))
         if bias:
             a.ldr(_BIAS, CONSTANTS.post(8))
-        else:
-            a.ldr(_TAPS, CONSTANTS.post(4))
         for word in missing:
             self._widen(word)
 

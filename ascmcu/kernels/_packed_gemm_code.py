@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ascmcu.kernels._saturating import Saturating, saturate
-from ascmcu.m4.asm import Assembly
+from ascmcu.m4.asm import MOST_STEP, Assembly
 from ascmcu.m4.listing import Label, Listing, Routine
 from ascmcu.m4.registers import LR, PC, Core, Fpu, Register
 
@@ -43,7 +43,7 @@ _F_C = Fpu(13, "C", "of all channels")
 _F_BASE = Fpu(13, "base", "C without the early steps: D is counted from it")
 _F_M = Fpu(14, "M", "of all channels")
 _F_F = Fpu(15, "F", "of all channels")
-_BACK = Core(10, "back")
+_BACK = Core(LR.number, "back")
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def sums(loop: PairLoop) -> Listing:
     """The routine that sums two pixels by four channels."""
     a = Assembly(f"packed_gemm_sums_{loop.name}", routine=SUMS)
     _pair_taps(a, loop)
+    # BX LR comes back a cycle earlier than BX of another register, unless LR is written right before it.
     a.vmov(_BACK, _F_BACK)
+    _accumulators(a, _by_channel(_sums_of(2, 4), 2))
     a.return_(_BACK)
     return a.finish()
 
@@ -114,29 +116,43 @@ def two_by_four(finish: Finish, inside: PairLoop | None = None) -> Listing:
         a.vmov(_F_BACK, address)
     pixel, group = _turn(a)
     totals = _sums_of(2, 4)
-    first, second = totals[:4], totals[4:]
-    a.ldm(_WEIGHTS, first)
+    # Before the sums: a load right behind the move of its address waits.
     a.vmov(_X, _F_X)
+    a.ldm(_WEIGHTS, totals[:4])
     if inside is not None:
         _pair_taps(a, inside)
+        ys = _scaled(a, finish, _by_channel(totals, 2))
     else:
         through = Core(10, "sums")
         a.vmov(through, _F_SUMS)
         a.call(SUMS, through, back)
         a.align()
         a.place(back)
-    ys = _requantize(a, finish, list(zip(first, second, strict=True)))
-    out, other, behind = Core(11, "out"), Core(10, "partner's out"), Core(12, "next group's out")
-    a.vmov(out, _F_OUT)
-    a.vmov(Core(10, "out step"), _F_SECOND)
-    a.addw(behind, out, 4 * finish.channel_step)
-    a.add(other, Core(10, "out step"), out)
-    a.vmov(_F_OUT, behind)
-    for channel, (y, y_other) in enumerate(ys):
-        a.strb(y_other, other.at(channel * finish.channel_step))
-        a.strb(y, out.at(channel * finish.channel_step))
+        ys = _products(a, finish, _named_accumulators(_by_channel(totals, 2)))
+    _store_two(a, finish, ys)
     _next_turn(a, pixel, group, loops=loops)
     return a.finish()
+
+
+def _store_two(a: Assembly, finish: Finish, ys: _Rows) -> None:
+    """Saturate and store the outputs of both pixels; out goes on to the next group. Each partner's output is stored
+    before the pixel's, which may take its place. Addresses are made ahead, and the stores of both pixels alternate, so
+    that none waits for a base that the instruction before has written."""
+    out, other, behind = Core(11, "out"), Core(10, "partner's out"), Core(12, "next group's out")
+    step = finish.channel_step
+    a.vmov(out, _F_OUT)
+    a.vmov(Core(10, "out step"), _F_SECOND)
+    a.add(other, Core(10, "out step"), out)
+    _saturated(a, finish, ys)
+    advances = step <= MOST_STEP
+    if not advances:
+        a.addw(behind, out, 4 * step)
+        a.vmov(_F_OUT, behind)
+    for channel, (y, y_other) in enumerate(ys):
+        a.strb(y_other, other.at(channel * step))
+        a.strb(y, out.post(step) if advances else out.at(channel * step))
+    if advances:
+        a.vmov(_F_OUT, out)
 
 
 @functools.lru_cache(maxsize=256)
@@ -156,16 +172,20 @@ def _one(name: str, channels: int, loop: Loop, finish: Finish) -> Listing:
     _prologue(a, finish, two=False, loops=loop.turns, calls=False)
     pixel, group = _turn(a)
     totals = _sums_of(1, channels)
-    a.ldm(_WEIGHTS, totals)
     a.vmov(_X, _F_X)
+    a.ldm(_WEIGHTS, totals)
     _taps(a, loop, functools.partial(_one_by_eight if channels == 8 else _one_by_four, a))
-    ys = _requantize(a, finish, [(total,) for total in totals])
-    out, behind = Core(11, "out"), Core(11, "next group's out")
+    ys = _scaled(a, finish, [(total,) for total in totals])
+    _saturated(a, finish, ys)
+    out, step = Core(11, "out"), finish.channel_step
     a.vmov(out, _F_OUT)
-    for channel, (y,) in enumerate(ys):
-        a.strb(y, out.at(channel * finish.channel_step))
-    a.addw(behind, out, channels * finish.channel_step)
-    a.vmov(_F_OUT, behind)
+    for channel, (y,) in [*enumerate(ys)][1:]:
+        a.strb(y, out.at(channel * step))
+    advances = channels * step <= MOST_STEP
+    a.strb(ys[0][0], out.post(channels * step) if advances else out.at())
+    if not advances:
+        a.addw(out, out, channels * step)
+    a.vmov(_F_OUT, out)
     _next_turn(a, pixel, group, loops=loop.turns)
     return a.finish()
 
@@ -185,12 +205,27 @@ def _sums_of(pixels: int, channels: int) -> list[Core]:
     return found
 
 
+def _by_channel(totals: Sequence[Core], pixels: int) -> _Rows:
+    """The registers of each channel, one a pixel."""
+    channels = len(totals) // pixels
+    return [tuple(totals[p * channels + c] for p in range(pixels)) for c in range(channels)]
+
+
+def _named(register: Core, name: str, pixel: int) -> Core:
+    return Core(register.number, name + "'" * pixel)
+
+
+def _named_accumulators(channels: _Rows) -> _Rows:
+    """The same registers once they hold 256 times the accumulators."""
+    return [tuple(_named(r, f"256 acc{c}", p) for p, r in enumerate(row)) for c, row in enumerate(channels)]
+
+
 _FIRST_X, _FIRST_OUT, _TURNS = Core(0, "first x"), Core(2, "first out"), Core(3, "turns")
 _ARGUMENTS: tuple[Register, ...] = (_FIRST_X, _WEIGHTS, _FIRST_OUT, _TURNS)
 SUMS = Routine(
     "packed_gemm_sums",
     enters=(_X, _WEIGHTS, *_sums_of(2, 4)[:4], _F_X_END, _F_BACK),
-    leaves=(_WEIGHTS, *_sums_of(2, 4)),
+    leaves=(_WEIGHTS, *(r for row in _named_accumulators(_by_channel(_sums_of(2, 4), 2)) for r in row)),
     spoils=tuple(Core(n, "") for n in (0, 10, 11, 12, 14)),
 )
 
@@ -437,59 +472,77 @@ def _low(packed: Core) -> Core:
 _Rows = Sequence[tuple[Core, ...]]  # each channel's registers, one a pixel
 
 
-def _requantize(a: Assembly, finish: Finish, channels: _Rows) -> _Rows:
-    """256 times each sum, times M plus C, shift and saturation: each channel's outputs."""
-    sums = [tuple(_named(r, f"256 acc{c}", p) for p, r in enumerate(row)) for c, row in enumerate(channels)]
+def _accumulators(a: Assembly, channels: _Rows) -> _Rows:
+    """256 times each accumulator, of the sums."""
+    found = _named_accumulators(channels)
     for c in range(0, len(channels), 2):
         for p, (low, high) in enumerate(zip(channels[c], channels[c + 1], strict=True)):
-            a.sub(sums[c + 1][p], high, low)
-            a.lsl(sums[c][p], low, 8)
-    return outputs(a, finish, sums)
+            a.sub(found[c + 1][p], high, low)
+            a.lsl(found[c][p], low, 8)
+    return found
+
+
+def _scaled(a: Assembly, finish: Finish, channels: _Rows) -> _Rows:
+    """256 times each accumulator, times M plus C, before it is shifted. The first constants are read ahead: behind a
+    loop the fetch is late, and a load of several words gives it time."""
+    own = _own_constants(finish)
+    if own:
+        a.ldm(_WEIGHTS, own)
+    return _products(a, finish, _accumulators(a, channels), loaded=True)
 
 
 def outputs(a: Assembly, finish: Finish, sums: _Rows) -> _Rows:
-    """Each channel's outputs of its sums, a channel's pixels side by side. What channels have of their own is read from
-    the stream of weights; r0, r10, r11, r12 and r14 are lost."""
-    ys = [tuple(_named(r, f"y{c}", p) for p, r in enumerate(row)) for c, row in enumerate(sums)]
-    if finish.two_words:
-        _two_word_products(a, finish, sums, ys)
-    else:
-        _products(a, finish, sums, ys)
-        for y in (y for row in ys for y in row):
-            saturate(a, finish, y, y)
+    """Each channel's outputs of 256 times its accumulators, a channel's pixels side by side. What channels have of
+    their own is read from the stream of weights; r0, r10, r11, r12 and r14 are lost."""
+    ys = _products(a, finish, sums)
+    _saturated(a, finish, ys)
     return ys
 
 
-def _named(register: Core, name: str, pixel: int) -> Core:
-    return Core(register.number, name + "'" * pixel)
+def _saturated(a: Assembly, finish: Finish, ys: _Rows) -> None:
+    """Shift and saturate; where there are two words, the products have done it."""
+    for y in () if finish.two_words else (y for row in ys for y in row):
+        saturate(a, finish, y, y)
 
 
-def _products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
-    """Each sum times M plus C."""
+_M, _F, _C = Core(10, "M"), Core(11, "F"), Core(12, "C")
+
+
+def _own_constants(finish: Finish) -> tuple[Core, ...]:
+    """What one load reads from the stream: of one channel, or of two at once. Nothing where all channels have the
+    same."""
+    if finish.two_words:
+        return (() if finish.common == "mc" else (_M, _F)) + (() if finish.common else (_C,))
     if finish.signed:
-        _signed_products(a, sums, ys)
+        return _M, Core(11, "C")
+    if finish.common:
+        return () if finish.common == "mc" else (_M, Core(11, "M of the next channel"))
+    return _M, Core(11, "C"), Core(12, "M of the next channel"), Core(14, "C of the next channel")
+
+
+def _products(a: Assembly, finish: Finish, sums: _Rows, *, loaded: bool = False) -> _Rows:
+    """Each sum times M plus C, in its own register; the outputs already where there are two words. The first constants
+    that channels have of their own may be ``loaded``."""
+    own = _own_constants(finish)
+    ys = [tuple(_named(r, f"y{c}", p) for p, r in enumerate(row)) for c, row in enumerate(sums)]
+    if finish.two_words:
+        _two_word_products(a, finish, sums, ys, loaded)
+    elif finish.signed:
+        _signed_products(a, own, sums, ys, loaded)
     elif finish.common == "mc":
-        m, c = Core(10, "M"), Core(11, "C")
+        m, c = _M, Core(11, "C")
         a.vmov(m, _F_M)
         a.vmov(c, _F_C)
         _scale(a, [*zip(sums, ys, strict=True)], [(m, c)] * len(sums))
-    elif finish.common:
-        c = Core(12, "C")
-        a.vmov(c, _F_C)
-        ms = Core(10, "M"), Core(11, "M of the next channel")
-        for i in range(0, len(sums), 2):
-            a.ldm(_WEIGHTS, ms)
-            _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [(m, c) for m in ms])
     else:
-        own = (
-            Core(10, "M"),
-            Core(11, "C"),
-            Core(12, "M of the next channel"),
-            Core(14, "C of the next channel"),
-        )
+        if finish.common:
+            a.vmov(_C, _F_C)
+        constants = [(m, _C) for m in own] if finish.common else [own[:2], own[2:]]
         for i in range(0, len(sums), 2):
-            a.ldm(_WEIGHTS, own)
-            _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], [own[:2], own[2:]])
+            if i or not loaded:
+                a.ldm(_WEIGHTS, own)
+            _scale(a, [*zip(sums[i : i + 2], ys[i : i + 2], strict=True)], constants)
+    return ys
 
 
 def _scale(
@@ -502,13 +555,14 @@ def _scale(
             a.smmla(y, total, m, c)
 
 
-def _signed_products(a: Assembly, sums: _Rows, ys: _Rows) -> None:
+def _signed_products(a: Assembly, own: Sequence[Core], sums: _Rows, ys: _Rows, loaded: bool) -> None:
     """M and C of each channel; D, twice what C is beyond the base, is taken off where the sum is negative."""
-    base, m, c = Core(0, "base"), Core(10, "M"), Core(11, "C")
+    base, (m, c) = Core(0, "base"), own
     early, taken = Core(12, "D / 2"), Core(14, "D / 2 if negative")
     a.vmov(base, _F_BASE)
-    for row, outputs in zip(sums, ys, strict=True):
-        a.ldm(_WEIGHTS, (m, c))
+    for i, (row, outputs) in enumerate(zip(sums, ys, strict=True)):
+        if i or not loaded:
+            a.ldm(_WEIGHTS, own)
         a.sub(early, c, base)
         for total, y in zip(row, outputs, strict=True):
             a.and_(taken, early, total.asr(31))
@@ -516,9 +570,9 @@ def _signed_products(a: Assembly, sums: _Rows, ys: _Rows) -> None:
             a.sub(y, y, taken.lsl(1))
 
 
-def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> None:
+def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows, loaded: bool) -> None:
     """The low word of the sum times F goes below that of the sum times M: SMLAL adds them to C."""
-    m, f, c = Core(10, "M"), Core(11, "F"), Core(12, "C")
+    m, f, c = _M, _F, _C
     low, high = Core(14, "sum * F >> 32"), Core(0, "C + its sign")
     y_low, y_high = Core(14, "product, low"), Core(0, "product, high")
     if finish.common == "mc":
@@ -526,9 +580,9 @@ def _two_word_products(a: Assembly, finish: Finish, sums: _Rows, ys: _Rows) -> N
         a.vmov(f, _F_F)
     if finish.common:
         a.vmov(c, _F_C)
-    own = (() if finish.common == "mc" else (m, f)) + (() if finish.common else (c,))
-    for row, outputs in zip(sums, ys, strict=True):
-        if own:
+    own = _own_constants(finish)
+    for i, (row, outputs) in enumerate(zip(sums, ys, strict=True)):
+        if own and (i or not loaded):
             a.ldm(_WEIGHTS, own)
         for total, y in zip(row, outputs, strict=True):
             a.smmul(low, total, f)

@@ -132,8 +132,13 @@ def open_bounds(s: Saturating) -> int:
     above = s.high + 1
     if s.low == 0 and above & s.high == 0:
         return 0
-    lower = 1 if s.low == 0 else _BOUND_CYCLES if s.low > -128 else 0
-    return lower + (_BOUND_CYCLES if s.high < 127 else 0)
+    lower = 1 if s.low == 0 else _bound(s.low) if s.low > -128 else 0
+    return lower + (_bound(s.high) if s.high < 127 else 0)
+
+
+def _bound(value: int) -> int:
+    """Of one bound: the comparison with a negative number has no narrow form."""
+    return _BOUND_CYCLES - (value >= 0)
 
 
 def _variant(d: GemmParams) -> str:

@@ -58,8 +58,8 @@ def outputs(a: Assembly, s: Saturating, sums: Sequence[Core], constants: Constan
 
 
 def saturate(a: Assembly, s: Saturating, y: Core, product: Core) -> None:
-    """Shift, and the activation's bounds: those that the saturation to int8 leaves open take three cycles each, zero
-    as the lower one takes one or, with a power of two above, none."""
+    """Shift, and the activation's bounds: those that the saturation to int8 leaves open take three cycles each, two
+    where the comparison has a narrow form; zero as the lower one takes one or, with a power of two above, none."""
     most = s.high + 1
     if s.low == 0 and most & s.high == 0:
         a.usat(y, s.high.bit_length(), product, s.shift)
@@ -68,8 +68,8 @@ def saturate(a: Assembly, s: Saturating, y: Core, product: Core) -> None:
     if s.low == 0:
         a.bic(y, y, y.asr(31))
     elif s.low > -128:
-        a.cmp(y, s.low)
+        a.cmp(y, s.low, narrow=True)
         a.mov_if("lt", y, s.low)
     if s.high < 127:
-        a.cmp(y, s.high)
+        a.cmp(y, s.high, narrow=True)
         a.mov_if("gt", y, s.high)

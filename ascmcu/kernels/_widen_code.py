@@ -78,11 +78,11 @@ def _any_run(a: Assembly) -> None:
     a.sxtb16(odd, word, 8)
     a.sxtb16(even, word)
     a.strd(even, odd, _TO.post(8))
-    a.b(ones, "ne", narrow=True)
+    a.b(ones, "ne")
     a.place(end)
     a.vmov(_WORDS, _F_WORDS)
     _next_run(a)
-    a.b(run, "ne", narrow=True)
+    a.b(run, "ne")
 
 
 def _single_groups(a: Assembly) -> None:

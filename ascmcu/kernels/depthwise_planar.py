@@ -58,11 +58,6 @@ class Params(Shape):
         """C type of an output."""
         return "int16_t" if self.y_bytes == 2 else "int8_t"
 
-    @property
-    def channel_words(self) -> int:
-        """Constants of one channel: M, C and perhaps D, the bias, and five words of weights."""
-        return self.scale_words + 6
-
 
 @kernel(
     DepthwiseConv2D,
@@ -111,7 +106,9 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
     )
     words = _packed(np.where(found.constant[:, np.newaxis], 0, taps))
     folded = folded_bias(found, taps.T, bias.values, x)
-    constants = np.concatenate([found.columns, folded[:, np.newaxis], words], axis=1)
+    # D first, M and C last: in the order in which the code reads them.
+    scale, early = found.columns[:, :2], found.columns[:, 2:]
+    constants = np.concatenate([early, folded[:, np.newaxis], words, scale], axis=1)
     return Lowered(
         params,
         (("constants", wrap32(constants).astype(np.int32)),),
@@ -127,6 +124,7 @@ def _work(k: Params, out_rows: int) -> Work:
     outputs = channels * k.out_w
     counts = {
         "channels": channels,
+        "blocked": channels if k.blocks else 0,
         f"blocks_of_4_by_{k.stride}": channels * k.blocks,
         "block_loops": channels * k.blocks if k.blocks > 1 else 0,
         f"last_{k.last}_by_{k.stride}": channels,

@@ -41,6 +41,8 @@ MOST_OFFSET = 4095  # of a load or a store, of an addition of a plain number
 LEAST_OFFSET = -255
 MOST_STEP = 255  # of a base that advances
 _MOST_DOUBLE = 1020  # of LDRD, STRD, VLDR, VSTR, in words
+# Single-cycle FP instructions: at odd halfwords a run of them loses a cycle in three (Arm ka006138).
+_WORD_ALIGNED = (Kind.FP, Kind.FP_MOVE)
 _BYTES = {"ldr": 4, "ldrb": 1, "ldrsb": 1, "ldrh": 2, "ldrsh": 2, "str": 4, "strb": 1, "strh": 2}
 # The data instructions whose opposite takes the opposite immediate.
 _NEGATED = {"cmp": "cmn", "cmn": "cmp", "add": "sub", "sub": "add", "adds": "subs", "subs": "adds"}
@@ -64,6 +66,7 @@ class Assembly:
         self._entries: list[Entry] = []
         self._labels: set[str] = set()
         self._saved: tuple[Core, ...] = ()
+        self._address = 0  # of the next instruction, from the function's beginning, which is a word's
 
     def finish(self) -> Listing:
         """The listing, its registers checked on all ways.
@@ -80,6 +83,11 @@ class Assembly:
         """How many are written so far."""
         return sum(isinstance(entry, Line) for entry in self._entries)
 
+    def bytes_since(self, label: Label) -> int:
+        """Bytes of code from a placed label to here, padding counted wherever there may be some."""
+        behind = self._entries[self._entries.index(label) :]
+        return sum(e.size_bytes if isinstance(e, Line) else 2 * isinstance(e, Align) for e in behind)
+
     def stretch(self) -> Listing:
         """What is written so far, its registers unchecked: to count the cycles of a piece (``count.straight``)."""
         return Listing(self.name, tuple(self._entries), self._enters)
@@ -93,6 +101,7 @@ class Assembly:
     def align(self) -> None:
         """Let the next instruction begin a word."""
         self._entries.append(Align())
+        self._address += -self._address % 4
 
     def label(self, name: str) -> Label:
         """A place to branch to, which is not yet where."""
@@ -438,8 +447,11 @@ class Assembly:
         )  # fmt: skip
 
     def mov_if(self, condition: str, to: Core, value: int) -> None:
-        """Where the condition holds, another value instead of the register's."""
+        """Where the condition holds, another value instead of the register's. IT is the upper half of a word behind a
+        narrow instruction: there it takes no cycle of its own, and what follows begins a word."""
         code = self._condition(condition)
+        if self._address % 4 == 0:
+            self._emit("nop", "", "", Kind.ALU, size=2)
         self._emit("it", condition, "", Kind.IT, (FLAGS,), size=2)
         self._data("mov", to, None, value, condition=code)
 
@@ -491,6 +503,12 @@ class Assembly:
         back: Label | None = None,
         returns: bool = False,
     ) -> None:
+        if kind in _WORD_ALIGNED and self._address % 4:
+            raise self._refused(
+                "an FP instruction at an odd halfword loses cycles", f"{mnemonic} {operands}",
+                expected="a word's start: a narrow instruction before it wide, or align",
+            )  # fmt: skip
+        self._address += size
         self._entries.append(
             Line(
                 mnemonic, operands, names, kind, tuple(reads), tuple(writes), size, registers, access, writes_back,

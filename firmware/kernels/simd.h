@@ -21,13 +21,14 @@
 #endif
 
 /* A function that is assembly and nothing else: no prologue, no inlining, no guesses about what it leaves alone. What a build
- * adds to every function (a canary of the stack, calls of a profiler) would be code without a frame. */
+ * adds to every function (a canary of the stack, calls of a profiler) would be code without a frame. It begins a word: 32-bit
+ * instructions at odd halfwords can be fetched too late. */
 #if defined(__clang__)
-#define ASCMCU_NAKED __attribute__((naked, noinline, no_instrument_function, no_stack_protector))
+#define ASCMCU_NAKED __attribute__((naked, aligned(4), noinline, no_instrument_function, no_stack_protector))
 #elif defined(__GNUC__) && __GNUC__ >= 11
-#define ASCMCU_NAKED __attribute__((naked, noipa, no_instrument_function, no_stack_protector))
+#define ASCMCU_NAKED __attribute__((naked, aligned(4), noipa, no_instrument_function, no_stack_protector))
 #else
-#define ASCMCU_NAKED __attribute__((naked, noipa, no_instrument_function, optimize("no-stack-protector")))
+#define ASCMCU_NAKED __attribute__((naked, aligned(4), noipa, no_instrument_function, optimize("no-stack-protector")))
 #endif
 
 /* A function that is worth a call: its loop stays in the cache of the flash. */

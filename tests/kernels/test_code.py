@@ -123,11 +123,11 @@ def _time(kernel: int, *, signed: bool = False, stride: int = 1) -> Listing:
 
 # Cycles of one more turn of a loop; written by the test, so that it is known which tests reach a kernel's code.
 TURNS: dict[str, tuple[Callable[[], Listing], str, int]] = {
-    "planar 3x3, five outputs": (lambda: _planar(), "channels", 107),
-    "planar 3x3, five outputs, signed": (lambda: _planar(signed=True), "channels", 120),
-    "planar 3x3, stride 2, four outputs": (lambda: _planar(stride=2, last=4, width=12), "channels", 105),
-    "planar 3x3, nine outputs": (lambda: _planar(blocks=1, width=12), "channels", 191),
-    "planar 3x3, two rows at the border": (lambda: _planar(may_miss=(True, False, True)), "channels", 111),
+    "planar 3x3, five outputs": (lambda: _planar(), "channels", 96),
+    "planar 3x3, five outputs, signed": (lambda: _planar(signed=True), "channels", 109),
+    "planar 3x3, stride 2, four outputs": (lambda: _planar(stride=2, last=4, width=12), "channels", 94),
+    "planar 3x3, nine outputs": (lambda: _planar(blocks=1, width=12), "channels", 181),
+    "planar 3x3, two rows at the border": (lambda: _planar(may_miss=(True, False, True)), "channels", 100),
     "im2row 3x3, two outputs": (lambda: _im2row(3, 1, 2), "channels", 56),
     "im2row 3x3, four outputs": (lambda: _im2row(3, 1, 4), "channels", 86),
     "im2row 3x3, four outputs, signed": (lambda: _im2row(3, 1, 4, signed=True), "channels", 98),
@@ -137,8 +137,8 @@ TURNS: dict[str, tuple[Callable[[], Listing], str, int]] = {
     "along time, 3 taps, four outputs": (lambda: _time(3), "channels", 46),
     "along time, 5 taps, four outputs": (lambda: _time(5), "channels", 55),
     "along time, 10 taps, four outputs": (lambda: _time(10), "channels", 79),
-    "along time, 15 taps, four outputs": (lambda: _time(15), "channels", 102),
-    "along time, 15 taps, four outputs, signed": (lambda: _time(15, signed=True), "channels", 111),
+    "along time, 15 taps, four outputs": (lambda: _time(15), "channels", 99),
+    "along time, 15 taps, four outputs, signed": (lambda: _time(15, signed=True), "channels", 108),
     "addition, four elements": (lambda: _two_mac_add.code(20), "fours", 29),
     "product, four elements": (lambda: _mul_fours_code.code(Saturating(13, False, -128, 127)), "fours", 30),
     "widening, four groups of four": (lambda: _widen_code.code(), "fours", 25),
@@ -160,7 +160,7 @@ def test_a_turn_costs_what_it_did(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("finish", "cycles"), [(PLAIN, 58), (RELU, 58), (CLAMPED, 82), (SIGNED, 81)], ids=lambda v: str(v)
+    ("finish", "cycles"), [(PLAIN, 56), (RELU, 56), (CLAMPED, 80), (SIGNED, 79)], ids=lambda v: str(v)
 )
 def test_a_group_beside_its_sums(finish: Finish, cycles: int) -> None:
     """What the eight outputs of a turn take beside the sums: those inside the code, and a routine's, which takes seven
@@ -177,7 +177,7 @@ def test_a_group_beside_its_sums(finish: Finish, cycles: int) -> None:
 def test_sums_in_a_loop(loop: tuple[int, bool, int], cycles: int) -> None:
     """A turn costs four cycles; where nothing is before the loop, the partner's sums begin as copies."""
     found = _one_more(two_by_four(PLAIN, PairLoop(*loop, 16)), "group", {"taps": 3})
-    assert abs(found - 58 - cycles) <= 1
+    assert abs(found - 56 - cycles) <= 1
 
 
 def _one_more(
@@ -204,11 +204,11 @@ def test_sixteen_outputs_by_winograd(finish: Finish, cycles: int) -> None:
         (-128, 127, 1),
         (0, 127, 1),
         (0, 63, 1),
-        (0, 100, 5),
+        (0, 100, 4),
         (-5, 127, 4),
-        (97, 127, 4),
-        (-128, 100, 4),
-        (-5, 100, 7),
+        (97, 127, 3),
+        (-128, 100, 3),
+        (-5, 100, 6),
     ],
 )
 def test_bounds_cost_cycles_where_saturation_leaves_them_open(low: int, high: int, cycles: int) -> None:
@@ -409,7 +409,7 @@ def test_so_does_widening(tmp_path: Path) -> None:
 
 
 @needs_gcc
-@pytest.mark.parametrize(("runs", "cycles"), [(1, 75), (3, 119), (4, 83), (8, 115), (11, 182)])
+@pytest.mark.parametrize(("runs", "cycles"), [(1, 74), (3, 116), (4, 83), (8, 115), (11, 179)])
 def test_single_groups_widen_four_at_a_time(runs: int, cycles: int, tmp_path: Path) -> None:
     """Runs of one group side by side: 32 cycles four, about 22 for each that is left."""
     assert _simulated(tmp_path, _widen_code.code(), (OUT, OUT, 1, runs, 0, 24)) == cycles

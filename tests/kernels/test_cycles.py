@@ -63,7 +63,7 @@ def test_what_was_not_measured_keeps_its_cost_or_takes_the_first_levels(tmp_path
     ]
     cycles_fit.write(found, path)
     table = tomllib.loads(path.read_text())
-    assert table["pad"] == {"error": [0.1, 0.2, 0.3], "seldom": [5, 6, 5], "steps": [1, 2, 3]}
+    assert table["pad"] == {"error": [0.1, 0.2, 0.3], "seldom": [5, 6, 0], "steps": [1, 2, 3]}
     assert table["prelu"] == {"error": [0.1, 0.1, 0.1], "steps": [7, 7, 7]} and "gone" not in table
     for kernel in ("everywhere", "once"):
         assert table[kernel]["turns"] == pytest.approx([7, 7, 7], rel=1e-3)

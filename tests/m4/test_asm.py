@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ascmcu.errors import VerifyError
-from ascmcu.m4 import asm
+from ascmcu.m4 import asm, count
 from ascmcu.m4.asm import Assembly
 from ascmcu.m4.instruction import ALWAYS, Kind
 from ascmcu.m4.listing import Align, Line, Listing, Routine
@@ -109,6 +109,7 @@ NOT_INSTRUCTIONS = {
     "rename",
     "stack_argument",
     "stretch",
+    "bytes_since",
 }
 
 
@@ -234,6 +235,10 @@ REFUSED: dict[str, tuple[Callable[[Assembly], object], str]] = {
     "vldr offset": (lambda a: a.vldr(S0, A.at(1024)), "vldr's offset is out of its encoding's range"),
     "vldm with a gap": (lambda a: a.vldm(A, (S0, S2)), "vldm loads neighbours"),
     "vmov within a file": (lambda a: a.vmov(X, Y), "vmov moves between the register files"),
+    "vmov at an odd halfword": (
+        lambda a: (a.cmp(X, 1, narrow=True), a.vmov(S0, X)),
+        "an FP instruction at an odd halfword loses cycles",
+    ),
     "vmov pc": (lambda a: a.vmov(PC, S0), "pc is no operand"),
     "mov shifted": (lambda a: a.mov(X, Y.lsl(1)), "a shift is an instruction of its own"),
     "movw too large": (lambda a: a.movw(X, 65536), "movw is out of its encoding's range"),
@@ -280,6 +285,30 @@ def test_immediates_are_those_of_the_manual() -> None:
         | {v ^ 1 << n for v in (0, 255) for n in range(32)}
     )
     assert {v for v in tried if encodable(v)} == {v for v in tried if v in known}
+
+
+def test_a_value_under_a_condition_keeps_words_together() -> None:
+    """IT is the upper half of a word: behind a NOP, or behind the narrow comparison, where the bound costs a cycle
+    less."""
+    cycles = {}
+    for value in (5, -5):
+        a = Assembly("f", enters=ALL)
+        a.cmp(X, value, narrow=True)
+        a.mov_if("lt", X, value)
+        a.vmov(S0, X)
+        cycles[value] = count.straight(a.stretch())
+    assert cycles == {5: 3, -5: 4}
+
+
+def test_bytes_are_counted_from_a_label() -> None:
+    a = Assembly("f", enters=ALL)
+    a.cmp(X, 1, narrow=True)
+    here = a.place(a.label("here"))
+    assert a.bytes_since(here) == 0
+    a.align()
+    a.add(X, X, 1)
+    a.cmp(X, 1, narrow=True)
+    assert a.bytes_since(here) == 8
 
 
 def test_lines_name_what_registers_hold() -> None:

@@ -81,6 +81,7 @@ def _called() -> tuple[Listing, Listing]:
     a.mov(SUM, 0)
     a.adr(address, back)
     a.orr(address, address, 1)
+    a.align()
     a.vmov(Fpu(1, "back"), address)
     top = a.loop("calls")
     a.call(SUMS, ROUTINE, back)

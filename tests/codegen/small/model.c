@@ -259,8 +259,8 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
-        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "vmov r0, s0\n"                         /* x, x of the pixel */
+        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "ldr.w r11, [r0, #12]\n"                /* x', [x, #12] */
         "ldr r10, [r0], #36\n"                  /* x, [x], #36 */
         "ldr.w lr, [r1, #4]\n"                  /* H23, [w, #4] */
@@ -387,6 +387,7 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "smlad r2, r10, r12, r2\n"              /* B01, x, w0, B01 */
         "smlad r8, r11, lr, r8\n"               /* B23', x', w2, B23' */
         "smlad r4, r10, lr, r4\n"               /* B23, x, w2, B23 */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
         "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
         "sub.w r7, r7, r6\n"                    /* 256 acc1', A01', B01' */
@@ -395,7 +396,6 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
         "sub.w r9, r9, r8\n"                    /* 256 acc3', A23', B23' */
         "lsl.w r8, r8, #8\n"                    /* 256 acc2', B23' */
-        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
         "smmla r6, r6, r10, r11\n"              /* y0', 256 acc0', M, C */
         "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
@@ -405,51 +405,52 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "smmla r8, r8, r10, r11\n"              /* y2', 256 acc2', M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "smmla r9, r9, r12, lr\n"               /* y3', 256 acc3', M of the next channel, C of the next channel */
+        "vmov r11, s1\n"                        /* out, out */
+        "vmov r10, s10\n"                       /* out step, out step */
+        "add.w r10, r10, r11\n"                 /* partner's out, out step, out */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "cmp.w r2, #97\n"                       /* y0 */
+        "cmp r2, #97\n"                         /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
         "ssat r6, #8, r6, asr #13\n"            /* y0', y0' */
-        "cmp.w r6, #97\n"                       /* y0' */
+        "cmp r6, #97\n"                         /* y0' */
         "it lt\n"
         "movlt.w r6, #97\n"                     /* y0' */
         "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "cmp.w r3, #97\n"                       /* y1 */
+        "cmp r3, #97\n"                         /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
         "ssat r7, #8, r7, asr #13\n"            /* y1', y1' */
-        "cmp.w r7, #97\n"                       /* y1' */
+        "cmp r7, #97\n"                         /* y1' */
         "it lt\n"
         "movlt.w r7, #97\n"                     /* y1' */
         "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "cmp.w r4, #97\n"                       /* y2 */
+        "cmp r4, #97\n"                         /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
         "ssat r8, #8, r8, asr #13\n"            /* y2', y2' */
         "cmp.w r8, #97\n"                       /* y2' */
+        "nop \n"
         "it lt\n"
         "movlt.w r8, #97\n"                     /* y2' */
         "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
-        "cmp.w r5, #97\n"                       /* y3 */
+        "cmp r5, #97\n"                         /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
         "ssat r9, #8, r9, asr #13\n"            /* y3', y3' */
         "cmp.w r9, #97\n"                       /* y3' */
+        "nop \n"
         "it lt\n"
         "movlt.w r9, #97\n"                     /* y3' */
-        "vmov r11, s1\n"                        /* out, out */
-        "vmov r10, s10\n"                       /* out step, out step */
-        "addw r12, r11, #4\n"                   /* next group's out, out */
-        "add.w r10, r10, r11\n"                 /* partner's out, out step, out */
-        "vmov s1, r12\n"                        /* out, next group's out */
         "strb.w r6, [r10]\n"                    /* y0', [partner's out] */
-        "strb.w r2, [r11]\n"                    /* y0, [out] */
+        "strb r2, [r11], #1\n"                  /* y0, [out], #1 */
         "strb.w r7, [r10, #1]\n"                /* y1', [partner's out, #1] */
-        "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
+        "strb r3, [r11], #1\n"                  /* y1, [out], #1 */
         "strb.w r8, [r10, #2]\n"                /* y2', [partner's out, #2] */
-        "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
+        "strb r4, [r11], #1\n"                  /* y2, [out], #1 */
         "strb.w r9, [r10, #3]\n"                /* y3', [partner's out, #3] */
-        "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
+        "strb r5, [r11], #1\n"                  /* y3, [out], #1 */
+        "vmov s1, r11\n"                        /* out, out */
         "vmov r10, s4\n"                        /* w end, w end */
         "cmp.w r1, r10\n"                       /* w, w end */
         "bne.w 2b\n"                            /* group */
@@ -465,10 +466,10 @@ static ASCMCU_NAKED void packed_gemm_2x4_9_x12_s13_from97_to127(__attribute__((u
         "vmov s0, r2\n"                         /* x of the pixel, x of the pixel */
         "vmov r2, s1\n"                         /* out, out */
         "vmov r3, s8\n"                         /* next out, next out */
-    );
-    __asm__ volatile(
         "add.w r2, r2, r3\n"                    /* out, out, next out */
         "vmov s1, r2\n"                         /* out, out */
+    );
+    __asm__ volatile(
         "b.w 1b\n"                              /* pixel */
         "3:\n"                                  /* done */
         "pop {r4-r11, pc}\n"
@@ -525,8 +526,8 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         ".p2align 2\n"
         "1:\n"                                  /* pixel */
         "2:\n"                                  /* group */
-        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         "vmov r0, s0\n"                         /* x, x of the pixel */
+        "ldm.w r1!, {r2-r5}\n"                  /* w, B01 A01 B23 A23 */
         ".p2align 2\n"
         "3:\n"                                  /* taps */
         "ldr.w r7, [r0, #4]\n"                  /* x of the next pair, [x, #4] */
@@ -577,39 +578,38 @@ static ASCMCU_NAKED void packed_gemm_1x4_4x_1_s13_from97_to127(__attribute__((un
         "sxtb16 lr, lr\n"                       /* w of H23, H23 */
         "smlad r2, r6, r12, r2\n"               /* B01, x, w of H01, B01 */
         "smlad r4, r6, lr, r4\n"                /* B23, x, w of H23, B23 */
+        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "sub.w r3, r3, r2\n"                    /* 256 acc1, A01, B01 */
         "lsl.w r2, r2, #8\n"                    /* 256 acc0, B01 */
         "sub.w r5, r5, r4\n"                    /* 256 acc3, A23, B23 */
         "lsl.w r4, r4, #8\n"                    /* 256 acc2, B23 */
-        "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r2, r2, r10, r11\n"              /* y0, 256 acc0, M, C */
         "smmla r3, r3, r12, lr\n"               /* y1, 256 acc1, M of the next channel, C of the next channel */
         "ldm.w r1!, {r10-r12, lr}\n"            /* w, M C M of the next channel C of the next channel */
         "smmla r4, r4, r10, r11\n"              /* y2, 256 acc2, M, C */
         "smmla r5, r5, r12, lr\n"               /* y3, 256 acc3, M of the next channel, C of the next channel */
         "ssat r2, #8, r2, asr #13\n"            /* y0, y0 */
-        "cmp.w r2, #97\n"                       /* y0 */
+        "cmp r2, #97\n"                         /* y0 */
         "it lt\n"
         "movlt.w r2, #97\n"                     /* y0 */
         "ssat r3, #8, r3, asr #13\n"            /* y1, y1 */
-        "cmp.w r3, #97\n"                       /* y1 */
+        "cmp r3, #97\n"                         /* y1 */
         "it lt\n"
         "movlt.w r3, #97\n"                     /* y1 */
         "ssat r4, #8, r4, asr #13\n"            /* y2, y2 */
-        "cmp.w r4, #97\n"                       /* y2 */
+        "cmp r4, #97\n"                         /* y2 */
         "it lt\n"
         "movlt.w r4, #97\n"                     /* y2 */
         "ssat r5, #8, r5, asr #13\n"            /* y3, y3 */
-        "cmp.w r5, #97\n"                       /* y3 */
+        "cmp r5, #97\n"                         /* y3 */
         "it lt\n"
         "movlt.w r5, #97\n"                     /* y3 */
         "vmov r11, s1\n"                        /* out, out */
-        "strb.w r2, [r11]\n"                    /* y0, [out] */
         "strb.w r3, [r11, #1]\n"                /* y1, [out, #1] */
         "strb.w r4, [r11, #2]\n"                /* y2, [out, #2] */
         "strb.w r5, [r11, #3]\n"                /* y3, [out, #3] */
-        "addw r11, r11, #4\n"                   /* next group's out, out */
-        "vmov s1, r11\n"                        /* out, next group's out */
+        "strb r2, [r11], #4\n"                  /* y0, [out], #4 */
+        "vmov s1, r11\n"                        /* out, out */
         "vmov r10, s4\n"                        /* w end, w end */
         "cmp.w r1, r10\n"                       /* w, w end */
         "bne.w 2b\n"                            /* group */
@@ -770,11 +770,11 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
         "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
         "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
-        "cmp.w r2, #8\n"                        /* y0 */
+        "cmp r2, #8\n"                          /* y0 */
         "it lt\n"
         "movlt.w r2, #8\n"                      /* y0 */
         "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
-        "cmp.w r3, #8\n"                        /* y1 */
+        "cmp r3, #8\n"                          /* y1 */
         "it lt\n"
         "movlt.w r3, #8\n"                      /* y1 */
         "strb.w r2, [r1]\n"                     /* y0, [out] */
@@ -803,11 +803,11 @@ static ASCMCU_NAKED void depthwise_im2row_1_channels(__attribute__((unused)) con
         "smmla r2, r2, r12, lr\n"               /* sum0 * M + C, sum0, M, C */
         "smmla r3, r3, r12, lr\n"               /* sum1 * M + C, sum1, M, C */
         "ssat r2, #8, r2, asr #13\n"            /* y0, sum0 * M + C */
-        "cmp.w r2, #8\n"                        /* y0 */
+        "cmp r2, #8\n"                          /* y0 */
         "it lt\n"
         "movlt.w r2, #8\n"                      /* y0 */
         "ssat r3, #8, r3, asr #13\n"            /* y1, sum1 * M + C */
-        "cmp.w r3, #8\n"                        /* y1 */
+        "cmp r3, #8\n"                          /* y1 */
         "it lt\n"
         "movlt.w r3, #8\n"                      /* y1 */
         "strb.w r2, [r1, #8]\n"                 /* y0, [out, #8] */
