@@ -191,8 +191,9 @@ def one_by(channels: int, taps: Taps) -> Listing:
     a.push((*_SAVED, LR))
     a.vmov(f_sums, sums)
     if taps.turns > 1:
-        end = Core(3, "x end")
-        a.addw(end, _X, 4 * taps.unroll * taps.turns)
+        end, length = Core(3, "x end"), Core(3, "bytes of x")
+        a.movw(length, 4 * taps.unroll * taps.turns)
+        a.add(end, _X, length)
         a.vmov(_F_X_END, end)
     a.ldm(_WEIGHTS, totals)
     top = a.loop("taps") if taps.turns > 1 else None

@@ -14,10 +14,13 @@ static inline int32_t lstm_saturate(int32_t value)
     return clamp_i32(value, INT16_MIN, INT16_MAX);
 }
 
-/* The rounded product of two Q0.15 numbers that are not both -1. */
-static inline int32_t lstm_mul(int32_t a, int32_t b)
+/* A Q0.15 number as the second operand of lstm_mul; below 1/2 in magnitude, since 32 bits hold it. */
+#define LSTM_Q(number) ((number) * (1 << 17))
+
+/* `sum` plus the rounded product of two Q0.15 numbers: a and LSTM_Q(b). */
+static inline int32_t lstm_mul(int32_t a, int32_t b, int32_t sum)
 {
-    return (a * b + 0x4000) >> 15;
+    return simd_smmlar(a, b, sum);
 }
 
 /* Halves away from zero, as gemmlowp rounds; 2^exponent is a constant where this is inlined. */
@@ -26,56 +29,79 @@ static inline int32_t lstm_divide(int32_t x, int32_t exponent)
     return (x + ((1 << exponent) >> 1) - (x < 0 ? 1 : 0)) >> exponent;
 }
 
-/* One of the factors by which a power of two multiplies an exponential. */
-#define LSTM_FACTOR(exponent, factor) \
-    if (bits > (exponent) && (rest & (1 << (fraction + (exponent))))) { \
-        result = lstm_mul(result, factor); \
-    }
+/* One of the factors by which a power of two multiplies an exponential, where the lowest bit of `rest` is set; the next bit
+ * comes next. */
+static inline int32_t lstm_factor(int32_t result, uint32_t *rest, int32_t factor)
+{
+#if ASCMCU_DSP
+    __asm__("lsrs %1, %1, #1\n\tit cs\n\tsmmulrcs %0, %0, %2" : "+r"(result), "+r"(*rest) : "r"(factor) : "cc");
+    return result;
+#else
+    const uint32_t is = *rest & 1u;
+    *rest >>= 1;
+    return is ? lstm_mul(result, factor, 0) : result;
+#endif
+}
 
-/* exp of a number <= 0 with `bits` integer bits, as Q0.15. `bits` is a constant where this is inlined. */
+/* The same of a factor of 1/2 and more, given as 1 less. */
+static inline int32_t lstm_large_factor(int32_t result, uint32_t *rest, int32_t factor)
+{
+#if ASCMCU_DSP
+    __asm__("lsrs %1, %1, #1\n\tit cs\n\tsmmlarcs %0, %0, %2, %0" : "+r"(result), "+r"(*rest) : "r"(factor) : "cc");
+    return result;
+#else
+    const uint32_t is = *rest & 1u;
+    *rest >>= 1;
+    return is ? lstm_mul(result, factor, result) : result;
+#endif
+}
+
+/* exp of a number < 0 with `bits` integer bits, one or more, as Q0.15. `bits` is a constant where this is inlined. */
 static inline int32_t lstm_exp(int32_t a, const int32_t bits)
 {
     const int32_t fraction = 15 - bits;
     const int32_t quarter = 1 << (fraction - 2);
-    const int32_t within = (a & (quarter - 1)) - quarter; /* in -1/4 ... 0 */
-    const int32_t x = within * (1 << bits) + 0x1000; /* around -1/8 */
-    const int32_t x2 = lstm_mul(x, x);
-    const int32_t x3 = lstm_mul(x2, x);
-    const int32_t x4 = lstm_divide(lstm_mul(x2, x2), 2);
-    const int32_t tail = lstm_divide(lstm_mul(x4 + x3, 10923) + x2, 1);
-    int32_t result = lstm_saturate(28918 + lstm_mul(x + tail, 28918));
-    /* exp of what was left out, a power of two after the other. */
-    const int32_t rest = within - a;
-    LSTM_FACTOR(-2, 25520)
-    LSTM_FACTOR(-1, 19875)
-    LSTM_FACTOR(0, 12055)
-    LSTM_FACTOR(1, 4435)
-    LSTM_FACTOR(2, 600)
-    LSTM_FACTOR(3, 11)
-    LSTM_FACTOR(4, 0)
+    const int32_t low = a & (quarter - 1);
+    const int32_t x = low * (1 << bits) - 0x1000; /* what is left of quarters, in -1/4 ... 0, around -1/8 */
+    const int32_t x_q = LSTM_Q(x);
+    const int32_t x2 = lstm_mul(x, x_q, 0);
+    const int32_t x3 = lstm_mul(x2, x_q, 0);
+    const int32_t x4 = (x2 * x2 + 0x14000) >> 17; /* a quarter of the square, both rounded */
+    const int32_t tail = (lstm_mul(x4 + x3, LSTM_Q(10923), x2) + 1) >> 1; /* not negative */
+    int32_t result = lstm_mul(28918, x_q + LSTM_Q(tail), 28918);
+    /* exp of what was left out, a power of two after the other from 1/4 on. */
+    uint32_t rest = (uint32_t)(low - quarter - a) >> (fraction - 2);
+    result = lstm_large_factor(result, &rest, LSTM_Q(25520 - 0x8000));
+    result = lstm_large_factor(result, &rest, LSTM_Q(19875 - 0x8000));
+    result = bits > 0 ? lstm_factor(result, &rest, LSTM_Q(12055)) : result;
+    result = bits > 1 ? lstm_factor(result, &rest, LSTM_Q(4435)) : result;
+    result = bits > 2 ? lstm_factor(result, &rest, LSTM_Q(600)) : result;
+    result = bits > 3 ? lstm_factor(result, &rest, LSTM_Q(11)) : result;
+    result = bits > 4 ? lstm_factor(result, &rest, 0) : result;
     if (bits > 5 && a < -(1 << (fraction + 5))) {
         result = 0;
     }
-    return a == 0 ? 0x7FFF : result;
+    return result;
 }
-
-#undef LSTM_FACTOR
 
 /* 2 / (1 + a) as Q2.13, a in Q0.15: three Newton-Raphson steps. */
 static inline int32_t lstm_reciprocal(int32_t a)
 {
     const int32_t half = (a + 0x8000) >> 1;
-    int32_t x = 23130 + lstm_mul(half, -15420);
-    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
-    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
-    x += lstm_mul(x, 0x2000 - lstm_mul(half, x)) * 4;
+    const int32_t less = LSTM_Q(half - 0x8000); /* than 1: what it multiplies is added */
+    int32_t x = lstm_mul(half, LSTM_Q(-15420), 23130);
+#define LSTM_STEP x += lstm_mul(x, LSTM_Q(0x2000 - lstm_mul(x, less, x)), 0) * 4
+    LSTM_STEP;
+    LSTM_STEP;
+    LSTM_STEP;
+#undef LSTM_STEP
     return x;
 }
 
 /* Q3.12 to Q0.15. */
 static inline int32_t lstm_logistic(int32_t x)
 {
-    const int32_t positive = lstm_saturate(lstm_reciprocal(lstm_exp(x > 0 ? -x : x, 3)) * 2);
+    const int32_t positive = min_i32(lstm_reciprocal(lstm_exp(x > 0 ? -x : x, 3)) * 2, 0x7FFF);
     return x == 0 ? 0x4000 : (x > 0 ? positive : 0x7FFF - positive);
 }
 
@@ -83,8 +109,16 @@ static inline int32_t lstm_logistic(int32_t x)
 static inline int32_t lstm_tanh(int32_t x, const int32_t bits)
 {
     /* Doubled by giving its bits to one more integer bit. */
-    const int32_t magnitude = lstm_saturate((lstm_reciprocal(lstm_exp(x < 0 ? x : -x, bits + 1)) - 0x2000) * 4);
+    const int32_t magnitude = min_i32((lstm_reciprocal(lstm_exp(x < 0 ? x : -x, bits + 1)) - 0x2000) * 4, 0x7FFF);
     return x == 0 ? 0 : (x < 0 ? -magnitude : magnitude);
+}
+
+/* MultiplyByQuantizedMultiplier of a sum below 2^30 in magnitude, with a shift to the right: by the mantissa, then by 2^right,
+ * whose half is `half`, each rounded. */
+static inline int32_t lstm_scale(int32_t sum, int32_t multiplier, int32_t right, int32_t half)
+{
+    const int32_t scaled = simd_smmlar(sum * 2, multiplier, 0);
+    return (scaled + half + (scaled >> 31)) >> right;
 }
 
 /* A gate's sums to mean 0 and variance 1, times the coefficients, plus the bias; `guard` stands for a variance of 0. */

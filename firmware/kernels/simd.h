@@ -84,6 +84,18 @@ static inline int32_t simd_smlad(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
+/* acc plus the upper half of a product, rounded, modulo 2^32. */
+static inline int32_t simd_smmlar(int32_t a, int32_t b, int32_t acc)
+{
+#if ASCMCU_DSP
+    int32_t sum;
+    __asm__("smmlar %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc));
+    return sum;
+#else
+    return (int32_t)((uint32_t)acc + (uint32_t)(((int64_t)a * b + ((int64_t)1 << 31)) >> 32));
+#endif
+}
+
 /* Sums of `quads` times four products: int16 x with int8 weights, whose words hold taps 0, 2, 1, 3. */
 static inline int32_t simd_dot4(const simd_word *x, const int32_t *weights, int32_t quads, int32_t sum)
 {
