@@ -23,6 +23,7 @@ from ascmcu.api.libraries import Form, write_library
 from ascmcu.api.libraries import Format as Format  # re-exported
 from ascmcu.api.sources import with_placement, write_sources
 from ascmcu.boards import Board
+from ascmcu.codegen import microphone as microphones
 from ascmcu.errors import BoardError, GeneratedCodeError, InputError
 from ascmcu.kernels import Target as Prediction
 from ascmcu.paths import PathLike
@@ -112,7 +113,8 @@ def export(
         window_s: seconds that a network that listens hears at once; its clip's length by default.
         hop_s: seconds from one window to the next.
         decisions: a TOML file that says which scores are events.
-        microphone: ``i2s`` builds ``listen.elf`` too, which listens to a microphone instead of the serial port.
+        microphone: ``i2s`` or ``pdm`` builds ``listen.elf`` too, which listens to such a microphone instead of the
+            serial port.
         progress: called with the name of the step, its unit, the finished number and the total.
 
     Raises:
@@ -222,7 +224,7 @@ def build(
         if compiled.listening is not None and output == "firmware":
             manifest = _with_pace(part, manifest, target, found)
             if manifest.microphone:
-                warnings = (*warnings, *gcc.build_listener(part, target, optimize=optimize))
+                warnings = (*warnings, *_build_listener(part, target, manifest.microphone, optimize))
                 manifest = _finish(part, manifest)
         put_in_place(place, part)
     kept = () if manifest.listening is None else manifest.listening.kept
@@ -246,6 +248,11 @@ def _with_pace(part: Path, manifest: Manifest, board: Board, found: Sequence[Can
     with (part / "plan.txt").open("a", encoding="utf-8") as plan:
         plan.write(f"\n{pace.text}\n")
     return _finish(part, dataclasses.replace(manifest, pace=pace))
+
+
+def _build_listener(part: Path, board: Board, kind: str, optimize: gcc.Optimize) -> tuple[str, ...]:
+    sources = microphones.peripheral(board, kind).sources
+    return gcc.build_listener(part, board, sources, optimize=optimize)
 
 
 def _spared(manifest: Manifest, found: Sequence[Candidate]) -> float | None:

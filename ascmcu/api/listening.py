@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ascmcu.api.choices import Candidate, Schedule, Variant, better
 from ascmcu.api.compiling import Compiled
+from ascmcu.codegen.microphone import KINDS
 from ascmcu.errors import InputError
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.verify import verify
@@ -23,8 +24,6 @@ from ascmcu.ops.softmax import Softmax
 from ascmcu.ops.wide_softmax import WideSoftmax
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, ROWS, make_plan, peak_bytes
-
-MICROPHONES = ("i2s",)
 
 
 def listening(
@@ -85,9 +84,9 @@ def with_microphone(compiled: Compiled, microphone: str, output: str) -> Compile
     Raises:
         InputError: it does not listen or decide, a library is wanted, or there is no such microphone.
     """
-    if microphone not in MICROPHONES:
+    if microphone not in KINDS:
         raise InputError(
-            "no such microphone", where="--microphone", expected=", ".join(MICROPHONES), found=microphone
+            "no such microphone", where="--microphone", expected=", ".join(KINDS), found=microphone
         )
     if output != "firmware":
         raise InputError(

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a firmware with a microphone tells of every hop, on the simulator with a recording as its sound."""
+"""What a firmware with a microphone tells of every hop: a board, or the simulator with a recording as its sound."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,17 +20,21 @@ from ascmcu.errors import InputError, LinkError
 from ascmcu.features import spec as specs
 from ascmcu.listening.decisions import Event
 from ascmcu.paths import PathLike
+from ascmcu.runners.base import Target
+from ascmcu.runners.serial import SerialRunner
 from ascmcu.sim import layout
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.image import Image
 from ascmcu.sim.machine import Machine
-from ascmcu.sim.microphones import I2s
+from ascmcu.sim.microphones import Bits, I2s, Slots, Sound
 from ascmcu.toolchain.manifest import Manifest
 
 _HEAD = struct.Struct("<IIIIB")
 _EVENT = struct.Struct("<HIi")
 # Simulated seconds between looks at what the firmware sent.
 _SLICE_S = 0.05
+# A board that says nothing for so long is not there.
+_SILENCE_HOPS, _SILENCE_S = 3, 2.0
 
 
 @dataclass(frozen=True)
@@ -60,7 +65,7 @@ class Listened:
     Attributes:
         hops: what the firmware said, in order.
         seconds: of simulated time in which the microphone ran.
-        rate_hz: frames a second that its clock gave.
+        rate_hz: samples a second that its clock gave.
         taken_samples: that the DMA took; ``missed_samples`` came while it did not run.
         slept: the part of the time that the core slept.
     """
@@ -78,17 +83,22 @@ class Listened:
         return self.missed_samples + (self.hops[-1].lost_samples if self.hops else 0)
 
 
+Tell = Callable[[HeardHop, npt.NDArray[np.int16] | None], None]
+
+
+def _quiet(hop: HeardHop, sound: npt.NDArray[np.int16] | None) -> None:
+    """Say nothing."""
+
+
 def listen_on_sim(
-    folder: PathLike,
-    recording: PathLike | npt.NDArray[np.int16],
-    tell: Callable[[HeardHop], None] = lambda hop: None,
+    folder: PathLike, recording: PathLike | npt.NDArray[np.int16], tell: Tell = _quiet
 ) -> Listened:
     """Let ``listen.elf`` hear a recording at its rate, in simulated time.
 
     Args:
         folder: an export with ``--microphone``.
         recording: a file, or int16 samples at the front end's rate.
-        tell: called with every hop.
+        tell: called with every hop and the samples that came in it.
 
     Raises:
         InputError: the export has no microphone.
@@ -96,43 +106,112 @@ def listen_on_sim(
         LinkError: the firmware crashed, or says what cannot be understood.
     """
     folder = Path(folder)
-    manifest = Manifest.load(folder)
-    if not manifest.microphone or manifest.features is None:
-        raise InputError(
-            "this export has no microphone", where=str(folder), hint="export with --microphone i2s"
-        )
+    manifest, spec = with_microphone(folder)
     board = boards.of_export(folder, manifest.board)
-    if isinstance(recording, np.ndarray):
-        pcm = recording
-    else:
-        pcm = audio.whole_pcm(Path(recording), specs.from_dict(manifest.features))[:, 0]
-    machine, microphone = _machine(folder / "listen.elf", board, pcm)
+    pcm = recording if isinstance(recording, np.ndarray) else audio.whole_pcm(Path(recording), spec)[:, 0]
+    sound = Bits(pcm, spec.sample_rate_hz) if manifest.microphone == "pdm" else Slots(pcm)
+    machine, microphone = _machine(folder / "listen.elf", board, sound)
     before = machine.slept_cycles
-    wanted = len(clips.steps(len(pcm), specs.from_dict(manifest.features)))
+    parts = clips.steps(len(pcm), spec)
     hops = []
     for hop in _told(machine, microphone, len(pcm)):
-        if hop.hop < wanted:  # the next one would hold silence behind the recording
-            tell(hop)
+        if hop.hop < len(parts):  # the next one would hold silence behind the recording
+            tell(hop, pcm[slice(*parts[hop.hop])])
             hops.append(hop)
     machine.keep_blocks()
     numerator, denominator = microphone.rate_hz
+    frames = sound.frames_per_sample
     return Listened(
         tuple(hops),
         microphone.taken * denominator / numerator,
-        numerator / denominator,
-        microphone.taken,
-        microphone.missed,
+        numerator / denominator / frames,
+        microphone.taken // frames,
+        -(-microphone.missed // frames),
         (machine.slept_cycles - before) / max(machine.engine.cycles, 1),
     )
 
 
-def _machine(elf: Path, board: Board, pcm: npt.NDArray[np.int16]) -> tuple[Machine, I2s]:
+def listen_on_serial(
+    folder: PathLike,
+    port: str,
+    *,
+    baud: int | None = None,
+    seconds: float | None = None,
+    tell: Tell = _quiet,
+) -> tuple[HeardHop, ...]:
+    """Read what a board with ``listen.elf`` says.
+
+    Args:
+        folder: an export with ``--microphone``.
+        port: as ``bench`` takes it.
+        baud: instead of the board's.
+        seconds: until so much sound was heard; None: until an interruption (``KeyboardInterrupt``).
+        tell: called with every hop; a board sends no sound.
+
+    Returns:
+        the hops, in order; the first one need not be the first since the board started.
+
+    Raises:
+        InputError: the export has no microphone.
+        LinkError: the port cannot be opened, nothing comes, the firmware crashed, or it is not this export's.
+    """
+    folder = Path(folder)
+    manifest, _ = with_microphone(folder)
+    assert manifest.listening is not None
+    target = Target(folder, boards.of_export(folder, manifest.board), manifest, frontend=True)
+    wanted = None if seconds is None else max(1, round(seconds / manifest.listening.hop_s))
+    hops: list[HeardHop] = []
+    with SerialRunner(target, port, baud) as link, contextlib.suppress(KeyboardInterrupt):
+        decoder = wire.Decoder()
+        while wanted is None or len(hops) < wanted:
+            data = link.read(_SILENCE_HOPS * manifest.listening.hop_s + _SILENCE_S)
+            if not data:
+                raise LinkError(
+                    "the board says nothing",
+                    where=link.port,
+                    expected=f"a frame every {manifest.listening.hop_text}",
+                    hint="does listen.elf run on it, from this export?",
+                )
+            frames = decoder.feed(data)
+            for hop in map(_hop, frames if wanted is None else frames[: wanted - len(hops)]):
+                _check_scores(hop, manifest)
+                tell(hop, None)
+                hops.append(hop)
+    return tuple(hops)
+
+
+def _check_scores(hop: HeardHop, manifest: Manifest) -> None:
+    expected = manifest.outputs[0].row_bytes
+    if len(hop.scores) != expected:
+        raise LinkError(
+            "the board runs another firmware",
+            expected=f"{expected} bytes of scores",
+            found=len(hop.scores),
+            hint="flash this export's listen.hex",
+        )
+
+
+def with_microphone(folder: Path) -> tuple[Manifest, specs.Spec]:
+    """The manifest and the front end of an export with ``--microphone``.
+
+    Raises:
+        InputError: it is none.
+    """
+    manifest = Manifest.load(folder)
+    if not manifest.microphone or manifest.features is None:
+        raise InputError(
+            "this export has no microphone", where=str(folder), hint="export with --microphone i2s or pdm"
+        )
+    return manifest, specs.from_dict(manifest.features)
+
+
+def _machine(elf: Path, board: Board, sound: Sound) -> tuple[Machine, I2s]:
     machine = Machine(Image(elf), layout.of_board(board))
     microphone = next((d for d in machine.devices if isinstance(d, I2s)), None)
     if microphone is None:
         raise InputError("the simulator has no microphone for this board", where=board.name)
-    microphone.source_hz, microphone.core_hz = board.clock.source_hz, machine.layout.clock_hz
-    microphone.hear(pcm)
+    microphone.source_hz = board.clock.source_hz
+    microphone.sound = sound
     return machine, microphone
 
 
@@ -140,7 +219,7 @@ def _told(machine: Machine, microphone: I2s, samples: int) -> Iterator[HeardHop]
     """What comes of the firmware until it has heard all samples."""
     decoder = wire.Decoder()
     port = machine.usarts[machine.layout.console]
-    while microphone.taken < samples:
+    while microphone.taken < samples * microphone.sound.frames_per_sample:
         try:
             machine.run(machine.engine.cycles + round(_SLICE_S * machine.layout.clock_hz))
         except GuestFault as fault:

@@ -78,7 +78,7 @@ def write_sources(
         )  # fmt: skip
     if compiled.microphone and board is not None and compiled.features is not None:
         spec = compiled.features
-        files |= render_microphone(board, spec.sample_rate_hz, spec.audio_channels)
+        files |= render_microphone(board, compiled.microphone, spec.sample_rate_hz, spec.audio_channels)
     if board is not None and firmware:
         files.update(board_code.files(board))
         files.update(renode.files(board, compiled.name))

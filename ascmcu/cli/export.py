@@ -97,7 +97,7 @@ FORMATS = ("firmware", "library", "cmake", "zephyr", "arduino", "platformio", "c
 )
 @click.option(
     "--microphone",
-    type=click.Choice(["i2s"]),
+    type=click.Choice(["i2s", "pdm"]),
     default=None,
     help="With --decisions: also build listen.elf, which listens to this microphone.",
 )

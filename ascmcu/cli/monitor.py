@@ -3,75 +3,125 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from ascmcu.cli.numbers import Real
+
 if TYPE_CHECKING:
     from ascmcu.api.monitoring import HeardHop, Listened
-    from ascmcu.toolchain.manifest import Manifest
+    from ascmcu.api.showing import Showing
+    from ascmcu.features.pcm import Pcm
 
 
 @click.command("monitor")
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path), default=Path("build"))
 @click.option(
-    "--input", "recording", required=True, type=click.Path(path_type=Path),
-    help="A recording that the simulated microphone hears.",
+    "--input", "recording", default=None, type=click.Path(path_type=Path),
+    help="Run on the simulator: a recording that its microphone hears.",
+)  # fmt: skip
+@click.option(
+    "--serial", default=None, help="Read a board with listen.elf at this port; as in bench.",
+)  # fmt: skip
+@click.option(
+    "--baud", type=click.IntRange(min=1), default=None, help="With --serial: instead of the board's."
+)
+@click.option(
+    "--seconds", type=Real(min=0, min_open=True), default=None,
+    help="With --serial: end after so much sound.  [default: Ctrl-C ends]",
+)  # fmt: skip
+@click.option(
+    "--web", is_flag=True,
+    help="Also serve a page on this machine: level, spectrogram, scores, events, load. Ctrl-C ends it.",
+)  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=None, help="With --web: its port.  [default: any that is free]"
+)  # fmt: skip
+@click.option(
+    "--record", type=click.Path(path_type=Path), default=None,
+    help="Keep what is heard in this new folder: the sound, a table of the events, a clip of each.",
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def command(folder: Path, recording: Path, as_json: bool) -> None:
+def command(
+    folder: Path, recording: Path | None, serial: str | None, baud: int | None, seconds: float | None, web: bool,
+    port: int | None, record: Path | None, as_json: bool,
+) -> None:  # fmt: skip
     """Show what a firmware with a microphone hears: events, load, lost samples.
 
-    DIR (default: build) is an export with --microphone. Its listen.elf runs on the simulator and hears the recording at
-    its rate, in simulated time.
+    DIR (default: build) is an export with --microphone. Its listen.elf runs on a board (--serial), or on the simulator,
+    where it hears a recording at its rate, in simulated time (--input).
     """
-    from ascmcu.api.monitoring import listen_on_sim
-    from ascmcu.toolchain.manifest import Manifest
+    if (recording is None) == (serial is None):
+        raise click.UsageError("give one of --input and --serial")
+    if serial is None and (baud is not None or seconds is not None):
+        raise click.UsageError("--baud and --seconds go with --serial")
+    if port is not None and not web:
+        raise click.UsageError("--port goes with --web")
+    from ascmcu.api.monitoring import listen_on_serial, listen_on_sim
+    from ascmcu.api.showing import Showing
 
-    manifest = Manifest.load(folder)
+    showing = Showing.of(folder, source=serial or str(recording), record=record)
+    with showing.served(port or 0) if web else contextlib.nullcontext("") as url:
+        if url:
+            click.echo(f"the page is {url}", err=as_json)
+        tell = _telling(showing, quiet=as_json)
+        if recording is not None:
+            _tell_whole(showing, listen_on_sim(folder, recording, tell), as_json)
+        elif serial is not None:
+            hops = listen_on_serial(folder, serial, baud=baud, seconds=seconds, tell=tell)
+            _tell_hops(showing, hops, as_json)
+        for path in showing.save():
+            click.echo(f"kept {path}", err=as_json)
+        if url:
+            showing.ended()
+            click.echo("the page stays until Ctrl-C", err=True)
+            with contextlib.suppress(KeyboardInterrupt):
+                threading.Event().wait()
 
-    def tell(hop: HeardHop) -> None:
-        if not as_json:
-            for line in _events(manifest, hop):
-                click.echo(line)
 
-    found = listen_on_sim(folder, recording, tell)
+def _telling(showing: Showing, *, quiet: bool) -> Callable[[HeardHop, Pcm | None], None]:
+    def tell(hop: HeardHop, sound: Pcm | None) -> None:
+        shown = showing.take(hop, sound)
+        for label, score in () if quiet else shown.events:
+            click.echo(f"{shown.seconds:8.2f} s  {label}  {score:.3f}")
+
+    return tell
+
+
+def _tell_whole(showing: Showing, found: Listened, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps(_report(found), indent=2))
+        lost = {"lost_samples": found.lost_samples}
+        click.echo(json.dumps({**dataclasses.asdict(found), **lost, "hops": _hops(found.hops)}, indent=2))
         return
-    for line in _summary(manifest, found):
-        click.echo(line)
-
-
-def _time_s(manifest: Manifest, hop: int) -> float:
-    """The end of a hop, in seconds from the first sample."""
-    from ascmcu.features import spec as specs
-
-    assert manifest.listening is not None and manifest.features is not None
-    first = specs.from_dict(manifest.features).clip_samples / manifest.listening.sample_rate_hz
-    return first + hop * manifest.listening.hop_s
-
-
-def _events(manifest: Manifest, hop: HeardHop) -> list[str]:
-    assert manifest.decisions is not None
-    at = _time_s(manifest, hop.hop)
-    rules = manifest.decisions.rules
-    return [f"{at:8.2f} s  {rules[e.rule].label}  {manifest.decisions.real(e.score):.3f}" for e in hop.events]
-
-
-def _summary(manifest: Manifest, found: Listened) -> list[str]:
-    count = sum(len(hop.events) for hop in found.hops)
-    busiest = max((hop.busy_cycles for hop in found.hops), default=0)
-    return [
+    count, busiest = _counted(found.hops)
+    click.echo(
         f"{len(found.hops):,} hops in {found.seconds:.1f} s at {found.rate_hz:g} Hz: {count} events, "
-        f"{found.lost_samples} samples lost",
-        f"the core slept {100 * found.slept:.1f} % of the time; a hop took at most {busiest:,} cycles",
-    ]
+        f"{found.lost_samples} samples lost"
+    )
+    click.echo(f"{showing.duty(found.slept)}; a hop took at most {busiest:,} cycles")
 
 
-def _report(found: Listened) -> dict[str, object]:
-    hops = [{**dataclasses.asdict(hop), "scores": list(hop.scores)} for hop in found.hops]
-    return {**dataclasses.asdict(found), "lost_samples": found.lost_samples, "hops": hops}
+def _tell_hops(showing: Showing, hops: tuple[HeardHop, ...], as_json: bool) -> None:
+    lost = hops[-1].lost_samples if hops else 0
+    if as_json:
+        click.echo(json.dumps({"lost_samples": lost, "hops": _hops(hops)}, indent=2))
+        return
+    count, busiest = _counted(hops)
+    click.echo(f"{len(hops):,} hops: {count} events, {lost} samples lost since the board started")
+    click.echo(f"a hop took at most {busiest:,} cycles, {100 * showing.load(busiest):.1f} % of its time")
+
+
+def _hops(hops: tuple[HeardHop, ...]) -> list[dict[str, object]]:
+    return [{**dataclasses.asdict(hop), "scores": list(hop.scores)} for hop in hops]
+
+
+def _counted(hops: tuple[HeardHop, ...]) -> tuple[int, int]:
+    """Events, and the busiest hop's cycles."""
+    return sum(len(hop.events) for hop in hops), max((hop.busy_cycles for hop in hops), default=0)

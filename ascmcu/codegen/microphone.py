@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A microphone's clock → ``microphone_config.h``."""
+"""A microphone on a board → ``microphone_config.h``, and the sources of its firmware.
+
+Kinds are what is on the wire: ``i2s``, or ``pdm``, whose bits become samples here or in a peripheral of the chip.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -10,30 +14,81 @@ from ascmcu import __version__
 from ascmcu.boards import Board
 from ascmcu.errors import BoardError
 from ascmcu.jinja import render
+from ascmcu.listening import pdm
 
-# Parts whose I2S is known here: RM0390's. Others of the family have no divider of their own before PLLI2S.
-PARTS = ("stm32f446re",)
+KINDS = ("i2s", "pdm")
 HEADER = "microphone_config.h"
-# Slots of a frame and bits of a slot.
-_FRAME_BITS = 64
-# RM0390 6.3.22: VCO of 100 to 432 MHz behind 1 MHz, R of 2 to 7; 26.6.5: dividers of 4 to 511.
-_N, _R, _DIVIDERS = range(100, 433), range(2, 8), range(4, 512)
-_MOST_HZ = 192_000_000
 _BLOCK_S = 0.01
+# Name, value in C, and comment.
+Values = tuple[tuple[str, object, str], ...]
+
+
+@dataclass(frozen=True)
+class Peripheral:
+    """What receives a kind of microphone on some chips.
+
+    Attributes:
+        kind: of the microphone.
+        chips: by name.
+        sources: in ``firmware/microphones``.
+        values: what its header says, of a board and a sample rate.
+        filters: whether samples are made of bits here.
+    """
+
+    kind: str
+    chips: tuple[str, ...]
+    sources: tuple[str, ...]
+    values: Callable[[Board, int], Values]
+    filters: bool = False
+
+
+# ---- STM32F4: SPI2 as I2S
+
+
+@dataclass(frozen=True)
+class Plli2s:
+    """PLLI2S of a part.
+
+    Attributes:
+        own_m: it divides the source itself, in place of the core's PLL.
+        source_in_cfgr: RCC_CFGR chooses it, in place of RCC_DCKCFGR.
+    """
+
+    own_m: bool
+    source_in_cfgr: bool
+
+
+# By ST's headers and RM0090, RM0368, RM0383, RM0390. The F446 has these bits in RCC_DCKCFGR.
+_PLLI2S = {
+    "stm32f401re": Plli2s(own_m=False, source_in_cfgr=True),
+    "stm32f407vg": Plli2s(own_m=False, source_in_cfgr=True),
+    "stm32f411ce": Plli2s(own_m=True, source_in_cfgr=True),
+    "stm32f411re": Plli2s(own_m=True, source_in_cfgr=True),
+    "stm32f429zi": Plli2s(own_m=False, source_in_cfgr=True),
+    "stm32f446re": Plli2s(own_m=True, source_in_cfgr=False),
+}
+# RM0390 6.3.22, RM0090 6.3.23: N that all parts take, VCO of 192 to 432 MHz, R of 2 to 7; 26.6.5: dividers of 4 to 511.
+_N, _R, _DIVIDERS = range(50, 433), range(2, 8), range(4, 512)
+_VCO_HZ = range(192_000_000, 432_000_001)
+_MOST_HZ = 192_000_000
+# Into the PLL, where it divides by itself.
+_OWN_HZ = 1_000_000
+_PINS = {"clock": "PB13", "select": "PB12", "data": "PB15"}
 
 
 @dataclass(frozen=True)
 class I2sClock:
-    """PLLI2S and the divider behind it: 1 MHz × n / r / divider / 64 frames a second."""
+    """PLLI2S and the divider behind it: ``input_hz`` × n / r / divider is the bit clock."""
 
+    input_hz: int
     n: int
     r: int
     divider: int
 
     @property
-    def rate_hz(self) -> Fraction:
-        """Frames a second."""
-        return Fraction(1_000_000 * self.n, self.r * self.divider * _FRAME_BITS)
+    def bit_hz(self) -> Fraction:
+        """Bits a second."""
+        return Fraction(self.input_hz * self.n, self.r * self.divider)
 
     @property
     def half(self) -> int:
@@ -46,43 +101,108 @@ class I2sClock:
         return self.divider % 2
 
 
-def i2s_clock(rate_hz: int) -> I2sClock:
-    """The setting whose rate is nearest."""
+def i2s_clock(bit_hz: int, input_hz: int = _OWN_HZ) -> I2sClock:
+    """The setting whose bit clock is nearest."""
     found = []
     for n in _N:
         for r in _R:
-            if n * 1_000_000 <= _MOST_HZ * r:
-                exact = Fraction(1_000_000 * n, r * rate_hz * _FRAME_BITS)
+            if n * input_hz in _VCO_HZ and n * input_hz <= _MOST_HZ * r:
+                exact = Fraction(input_hz * n, r * bit_hz)
                 divider = min(max(round(exact), _DIVIDERS[0]), _DIVIDERS[-1])
-                found.append(I2sClock(n, r, divider))
-    return min(found, key=lambda c: (abs(c.rate_hz - rate_hz), c.n))
+                found.append(I2sClock(input_hz, n, r, divider))
+    return min(found, key=lambda c: (abs(c.bit_hz - bit_hz), c.n))
 
 
-def render_microphone(board: Board, rate_hz: int, channels: int) -> dict[str, str]:
+def _of_i2s(board: Board, rate_hz: int) -> Values:
+    """Slots of 32 bits, two of them a sample."""
+    return (
+        ("WORDS", "2u", "half-words of a sample: one of each slot"),
+        ("SLOTS_OF_32", 1, ""),
+        *_of_spi2(board, "i2s", 64 * rate_hz),
+        *_pin(board, "SELECT", _PINS["select"]),
+    )
+
+
+def _of_pdm_bits(board: Board, rate_hz: int) -> Values:
+    """64 bits a sample."""
+    return (
+        ("WORDS", "4u", "half-words of a sample"),
+        ("SLOTS_OF_32", 0, ""),
+        *_of_spi2(board, "pdm", pdm.BITS * rate_hz),
+    )
+
+
+def _of_spi2(board: Board, kind: str, bit_hz: int) -> Values:
+    part = _PLLI2S[board.chip.name]
+    own = board.microphone.count > 0 and board.microphone.kind == kind
+    input_hz = _OWN_HZ if part.own_m else board.clock.source_hz // board.clock.pll.m
+    clock = i2s_clock(bit_hz, input_hz)
+    if abs(clock.bit_hz / bit_hz - 1) > Fraction(1, 1000) or board.clock.source_hz % input_hz:
+        raise BoardError(
+            "the board's clock gives no such rate",
+            where=board.name,
+            expected=f"{bit_hz:,} bits a second",
+            found=f"{float(clock.bit_hz):,.0f}",
+        )
+    m = board.clock.source_hz // _OWN_HZ if part.own_m else 0
+    whose = "of the board's external clock" if part.own_m else "the core's PLL divides"
+    return (
+        ("SOURCE_IN_CFGR", int(part.source_in_cfgr), ""),
+        ("PLL_HZ", f"{input_hz}u", "into PLLI2S"),
+        ("PLL_M", f"{m}u" if m else 0, whose),
+        ("PLL_N", f"{clock.n}u", ""),
+        ("PLL_R", f"{clock.r}u", f"PLL_HZ · N / R / divider = {float(clock.bit_hz):g} bits a second"),
+        ("DIVIDER", f"{clock.half}u", "half of it"),
+        ("ODD", clock.odd, ""),
+        *_pin(board, "CLOCK", board.microphone.clock if own else _PINS["clock"]),
+        *_pin(board, "DATA", board.microphone.data if own else _PINS["data"]),
+    )
+
+
+def _pin(board: Board, name: str, pin: str) -> Values:
+    port, number = board.family.pin(pin)
+    return ((f"{name}_PORT", f"{port}u", pin), (f"{name}_PIN", f"{number}u", ""))
+
+
+PERIPHERALS = (
+    Peripheral("i2s", tuple(_PLLI2S), ("stm32f4_i2s.c", "slots.c"), _of_i2s),
+    Peripheral("pdm", tuple(_PLLI2S), ("stm32f4_i2s.c", "pdm.c"), _of_pdm_bits, filters=True),
+)
+
+
+def peripheral(board: Board, kind: str) -> Peripheral:
+    """What receives this kind of microphone on a board.
+
+    Raises:
+        BoardError: nothing that is known here.
+    """
+    for one in PERIPHERALS:
+        if one.kind == kind and board.chip.name in one.chips:
+            return one
+    chips = [chip for one in PERIPHERALS if one.kind == kind for chip in one.chips]
+    raise BoardError(
+        f"no {kind} microphone is known on this board",
+        where=board.name,
+        expected=f"a board with {', '.join(chips)}",
+    )
+
+
+def render_microphone(board: Board, kind: str, rate_hz: int, channels: int) -> dict[str, str]:
     """Text by file name.
 
     Raises:
         BoardError: the part's microphone is not known here, or it takes another rate, or two channels are wanted.
     """
-    if board.chip.name not in PARTS:
-        raise BoardError(
-            "no microphone is known on this board",
-            where=board.name,
-            expected=f"a board with {', '.join(PARTS)}",
-        )
     if channels != 1:
         raise BoardError("a microphone has one channel", where=board.name, found=f"{channels} channels")
-    clock = i2s_clock(rate_hz)
-    if abs(clock.rate_hz / rate_hz - 1) > Fraction(1, 1000) or board.clock.source_hz % 1_000_000:
-        raise BoardError(
-            "the board's clock gives no such rate",
-            where=board.name,
-            expected=rate_hz,
-            found=float(clock.rate_hz),
-        )
-    return {
-        HEADER: render(
-            "listen/microphone_config.h.j2", c=clock, m=board.clock.source_hz // 1_000_000,
-            block=round(_BLOCK_S * rate_hz), rate=f"{float(clock.rate_hz):g}", tool_version=__version__,
-        )
-    }  # fmt: skip
+    by = peripheral(board, kind)
+    about = {"block": 4 * round(_BLOCK_S * rate_hz / 4), "rate": f"{rate_hz:,}", "tool_version": __version__}
+    files = {HEADER: render("listen/microphone_config.h.j2", values=by.values(board, rate_hz), **about)}
+    if by.filters:
+        files["pdm_filter.h"] = render_filter()
+    return files
+
+
+def render_filter() -> str:
+    """``pdm_filter.h``."""
+    return render("listen/pdm_filter.h.j2", taps=pdm.taps(), shift=pdm.FILTER_SHIFT, tool_version=__version__)

@@ -48,6 +48,9 @@ class Device(abc.ABC):
         """A register's value without side effects."""
         return self.read(offset, cycle)
 
+    def clocked(self, core_hz: int) -> None:  # noqa: B027 - most devices count in cycles
+        """How many cycles of the core a second has, for devices with a clock of their own."""
+
     def restarted(self) -> None:  # noqa: B027 - most devices do not tell
         """The program has reset the chip; what a device then says of the cause is set here."""
 

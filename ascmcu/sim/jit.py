@@ -28,7 +28,7 @@ intrinsic: Any = importlib.import_module("numba.extending").intrinsic
 ir: Any = importlib.import_module("llvmlite.ir")
 
 # What a change of makes compiled code stale.
-_SOURCES = ("sim/words.py", "sim/jit.py", "m4/costs.py", "sim/flash.py", "sim/hook.py")
+_SOURCES = ("sim/words.py", "sim/jit.py", "m4/costs.py", "sim/flash.py", "sim/hook.py", "sim/pdm.py")
 
 
 def cache_folder(package: Path) -> Path:

@@ -143,6 +143,8 @@ class Machine:
         )
         flash = next((r.size_bytes for r in self.layout.regions if not r.writable), 0)
         devices += [*family, *families.factory(self.layout.family, flash)]
+        for device in devices:
+            device.clocked(self.layout.clock_hz)
         self.devices = devices
         self._pages: dict[int, Device] = {}
         for device in devices:

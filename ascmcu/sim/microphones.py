@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """A digital microphone on an STM32F4: SPI2 as I2S master, whose data DMA1 puts into memory.
 
-RM0390: 9 (DMA), 26.6 and 26.7 (I2S), 6.3.22 and 6.3.25 (its clock). A frame has two slots; the microphone answers in
-the left one and leaves the right one at 0. Frames come at the rate that the registers say, whether or not anybody
-takes them.
+RM0390: 9 (DMA), 26.6 and 26.7 (I2S), 6.3.22 and 6.3.25 (its clock). A frame has two slots. A microphone with I2S
+answers in the left one and leaves the right one at 0; one with PDM fills both with its bits. Frames come at the rate
+that the registers say, whether or not anybody takes them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -93,10 +93,51 @@ class Dma(Device):
             self._length[stream] = value & 0xFFFF
 
 
+class Sound(Protocol):
+    """What is on the data line. ``frames_per_sample``: frames of the I2S in which a sample comes."""
+
+    frames_per_sample: int
+
+    def frames(self, count: int) -> npt.NDArray[np.uint16]:
+        """The next frames as (count, 2) half-words."""
+
+
+class Slots:
+    """A microphone with I2S: a sample in the left slot of each frame, and silence behind the recording."""
+
+    frames_per_sample = 1
+
+    def __init__(self, pcm: npt.ArrayLike) -> None:
+        self._left = np.asarray(pcm, np.int16)
+
+    def frames(self, count: int) -> npt.NDArray[np.uint16]:
+        """See ``Sound``."""
+        found = np.zeros((count, 2), np.int16)
+        heard, self._left = self._left[:count], self._left[count:]
+        found[: len(heard), 0] = heard
+        return found.view(np.uint16)
+
+
+class Bits:
+    """A microphone with PDM: 64 bits for each sample, and both slots of 16 bits are full of them."""
+
+    frames_per_sample = 2
+
+    def __init__(self, pcm: npt.ArrayLike, rate_hz: int) -> None:
+        from ascmcu.sim.pdm import Modulator
+
+        self._modulator = Modulator(np.asarray(pcm, np.int16), rate_hz)
+
+    def frames(self, count: int) -> npt.NDArray[np.uint16]:
+        """See ``Sound``."""
+        return self._modulator.words(2 * count).reshape(count, 2)
+
+
 class I2s(Device):
-    """SPI2 as I2S master that receives 16 bits in slots of 32; a microphone is on its data line.
+    """SPI2 as I2S master that receives 16 bits in slots of 16 or 32; a microphone is on its data line.
 
     Attributes:
+        sound: what the microphone hears from the first frame on.
         taken: frames that the DMA took.
         missed: frames for which there was no DMA.
         source_hz: what clocks the PLL where it is not the internal oscillator.
@@ -109,27 +150,27 @@ class I2s(Device):
         super().__init__("SPI2", 0x4000_3800, 0x400)
         self._rcc, self._dma = rcc, dma
         self._values: dict[int, int] = {0x08: 2, 0x20: 2}
-        self._pcm: npt.NDArray[np.int16] = np.zeros(0, np.int16)
+        self.sound: Sound = Slots(())
         self._began: int | None = None
         self._frames = 0  # since it began
         self.taken = self.missed = 0
         self.source_hz = 8_000_000
-        self.core_hz = 0
+        self.core_hz = _HSI_HZ
 
-    def hear(self, pcm: Sequence[int] | npt.NDArray[np.int16]) -> None:
-        """What sounds from the first frame on; silence follows it."""
-        self._pcm = np.asarray(pcm, np.int16)
+    def clocked(self, core_hz: int) -> None:
+        self.core_hz = core_hz
 
     @property
     def clock_hz(self) -> tuple[int, int]:
         """PLLI2S as a fraction of hertz: numerator and denominator."""
         pll, of_main = self._rcc.values.get(0x84, 0), self._rcc.values.get(0x04, 0)
         source = self.source_hz if of_main >> 22 & 1 else _HSI_HZ
-        return source * (pll >> 6 & 0x1FF), max(pll & 0x3F, 1) * max(pll >> 28 & 7, 1)
+        m = pll & 0x3F or of_main & 0x3F  # parts whose PLLI2S has none of its own use the core's
+        return source * (pll >> 6 & 0x1FF), max(m, 1) * max(pll >> 28 & 7, 1)
 
     @property
     def rate_hz(self) -> tuple[int, int]:
-        """Frames a second as a fraction: two slots of 32 bits (RM0390 26.6.5)."""
+        """Frames a second as a fraction: two slots (RM0390 26.6.5)."""
         divider = self._values.get(0x20, 2)
         numerator, denominator = self.clock_hz
         bits = 64 if self._values.get(0x1C, 0) & 1 else 32
@@ -163,13 +204,11 @@ class I2s(Device):
         while self._frames < due:
             if not self._listened:
                 self.missed += due - self._frames
+                self.sound.frames(due - self._frames)
                 self._frames = due
                 return
             count = min(due - self._frames, -(-self._dma.until_flag(_STREAM) // 2))
-            frames = np.zeros((count, 2), "<i2")
-            heard = self._pcm[self._frames : self._frames + count]
-            frames[: len(heard), 0] = heard
-            self._dma.put(_STREAM, frames.tobytes())
+            self._dma.put(_STREAM, self.sound.frames(count).astype("<u2").tobytes())
             self._frames += count
             self.taken += count
 

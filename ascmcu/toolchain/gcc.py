@@ -234,9 +234,11 @@ def firmware_units(
     return (_naming(units, build_sha256) if build_sha256 else units), flags
 
 
-def build_listener(folder: Path, board: Board, *, optimize: Optimize = "balanced") -> tuple[str, ...]:
+def build_listener(
+    folder: Path, board: Board, microphones: Sequence[str], *, optimize: Optimize = "balanced"
+) -> tuple[str, ...]:
     """Compile and link the firmware that listens to a microphone: ``listen.elf``, ``.bin`` and ``.hex`` beside
-    ``firmware.elf``. Start-up copies nothing out of the flash.
+    ``firmware.elf``. Start-up copies nothing out of the flash. ``microphones`` are the sources of its microphone.
 
     Returns:
         the compiler's and the linker's warnings.
@@ -250,7 +252,9 @@ def build_listener(folder: Path, board: Board, *, optimize: Optimize = "balanced
     gcc = find_tool("arm-none-eabi-gcc", "gcc-arm-none-eabi libnewlib-arm-none-eabi")
     objcopy = find_tool("arm-none-eabi-objcopy", "binutils-arm-none-eabi")
     flags = (*CORE, *_LANGUAGE, LEVELS[optimize])
-    units = _units(folder, board.family.parts, frontend=True, profile=False, flags=flags, microphone=True)
+    units = _units(
+        folder, board.family.parts, frontend=True, profile=False, flags=flags, microphones=microphones
+    )
     with scratches.folder() as scratch:
         objects, said = _compile(gcc, units, (*flags, *_maps(folder)), scratch)
         elf = scratch / "listen.elf"
@@ -344,7 +348,7 @@ def _units(
     frontend: bool,
     profile: bool,
     flags: Sequence[str],
-    microphone: bool = False,
+    microphones: Sequence[str] = (),
 ) -> list[Unit]:
     """What is compiled; with a microphone the application that listens, in place of the benchmark's."""
     firmware = paths.firmware()
@@ -358,17 +362,17 @@ def _units(
         f"-DASCMCU_FRONTEND={int(frontend)}",
         f"-DASCMCU_DECISIONS={int(decides)}",
     )
-    common += (f"-DASCMCU_MICROPHONE={int(microphone)}",)
+    common += (f"-DASCMCU_MICROPHONE={int(bool(microphones))}",)
     if profile:
         common += ('-DMODEL_CYCLES_HEADER="model_cycles.h"',)
     about = (f'-DASCMCU_TOOL_VERSION="{__version__}"', f'-DASCMCU_BUILD_FLAGS="{" ".join(flags)}"')
     named = ("model.c", *(("frontend.c",) if frontend else ()), *(("decisions.c",) if decides else ()))
     own = [_own(folder, name) for name in named]
-    if microphone:
+    if microphones:
         own += [
             folder / "listen.c",
             firmware / "app" / "frame.c",
-            *sorted((firmware / "microphones").glob("*.c")),
+            *(firmware / "microphones" / name for name in ("main.c", *microphones)),
         ]
     else:
         own += sorted((firmware / "app").glob("*.c"))

@@ -95,6 +95,11 @@ WRONG = {
         monitor build
         monitor build --input nowhere.wav
         monitor build --input notes.txt --json
+        monitor build --input scenes.wav --serial /dev/null
+        monitor build --input scenes.wav --seconds 3
+        monitor build --input scenes.wav --port 80
+        monitor build --serial nowhere --seconds 0
+        monitor build --input scenes.wav --record build
     """,
     "submit": """
         submit
