@@ -48,8 +48,8 @@ class Device(abc.ABC):
         """A register's value without side effects."""
         return self.read(offset, cycle)
 
-    def restarted(self) -> None:  # noqa: B027 - most devices do not tell
-        """The program has reset the chip; what a device then says of the cause is set here."""
+    def restarted(self, by_watchdog: bool) -> None:  # noqa: B027 - most devices do not tell
+        """The chip was reset, by its program or its watchdog; what a device then says of the cause is set here."""
 
     def next_event(self) -> int:
         """The cycle at which the device next does something by itself."""
