@@ -11,6 +11,8 @@
 /* RAM of the protocol, which a user's application does not need. The linker script collects it, and the reports count
  * it separately. */
 #define IN_PROTOCOL_RAM __attribute__((section(".bss.protocol")))
+/* The same, in the first memory: a second one may be the core's alone, which no DMA reaches. */
+#define IN_TRANSMIT_RAM __attribute__((section(".bss.transmit")))
 
 /* The counter behind hal_cycles(). Only the host knows whether a count is a cycle; hal_probe helps to decide. */
 enum hal_counter {

@@ -12,6 +12,8 @@ from ascmcu.boards.families import FAMILIES
 from ascmcu.boards.records import Board
 from ascmcu.errors import BoardError, near
 
+_LEAST_STACK_BYTES = 1024
+
 
 def _refuse(check: str, what: str, where: str, **facts: Any) -> BoardError:
     return BoardError(f"{check}: {what}", where=where, **facts)
@@ -75,12 +77,21 @@ def check_bootloader(board: Board, where: str) -> None:
 
 def check_stack(board: Board, where: str) -> None:
     """The stack is a multiple of 8 bytes (AAPCS alignment) and leaves room for data."""
-    if board.stack_bytes % 8 or not 1024 <= board.stack_bytes <= board.ram.size_bytes // 2:
+    least_bytes = 2 * _LEAST_STACK_BYTES
+    if board.ram.size_bytes < least_bytes:
+        raise _refuse(
+            "stack",
+            "the RAM has no room for one",
+            where,
+            expected=f"RAM of {least_bytes} bytes or more",
+            found=board.ram.size_bytes,
+        )
+    if board.stack_bytes % 8 or not _LEAST_STACK_BYTES <= board.stack_bytes <= board.ram.size_bytes // 2:
         raise _refuse(
             "stack",
             "not a multiple of 8, or out of range",
             where,
-            expected=f"1024 … {board.ram.size_bytes // 2} bytes",
+            expected=f"{_LEAST_STACK_BYTES} … {board.ram.size_bytes // 2} bytes",
             found=board.stack_bytes,
         )
 

@@ -104,14 +104,14 @@ _STM32_LG_PORTS = {
 # Families that have firmware.
 FAMILIES: dict[str, Family] = {
     "stm32f3": Family(
-        parts=("cortex_m4", "systick", "stm32", "stm32f3"),
+        parts=("cortex_m4", "systick", "polled", "stm32", "stm32f3"),
         vectors=85,
         ports={n: port for n, port in _STM32_LG_PORTS.items() if n},
         pins=_STM32_PINS,
         pins_from_to=("PA0", "PI15"),
     ),
     "stm32f4": Family(
-        parts=("cortex_m4", "systick", "stm32", "stm32f4"),
+        parts=("cortex_m4", "systick", "polled", "stm32", "stm32f4"),
         vectors=97,
         ports={
             1: Port("USART1", "apb2", _usart_rate),
@@ -123,28 +123,28 @@ FAMILIES: dict[str, Family] = {
         pins_from_to=("PA0", "PI15"),
     ),
     "stm32g4": Family(
-        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32g4"),
+        parts=("cortex_m4", "systick", "polled", "stm32", "stm32_pll_r", "stm32g4"),
         vectors=102,
         ports=_STM32_LG_PORTS,
         pins=_STM32_PINS,
         pins_from_to=("PA0", "PI15"),
     ),
     "stm32l4": Family(
-        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32l4"),
+        parts=("cortex_m4", "systick", "polled", "stm32", "stm32_pll_r", "stm32l4"),
         vectors=95,
         ports=_STM32_LG_PORTS,
         pins=_STM32_PINS,
         pins_from_to=("PA0", "PI15"),
     ),
     "stm32wb": Family(
-        parts=("cortex_m4", "systick", "stm32", "stm32_pll_r", "stm32wb"),
+        parts=("cortex_m4", "systick", "polled", "stm32", "stm32_pll_r", "stm32wb"),
         vectors=63,
         ports={n: port for n, port in _STM32_LG_PORTS.items() if n < 2},
         pins=_STM32_PINS,
         pins_from_to=("PA0", "PI15"),
     ),
     "samd5": Family(
-        parts=("cortex_m4", "systick", "samd5"),
+        parts=("cortex_m4", "systick", "polled", "samd5"),
         vectors=137,
         # The number is the SERCOM's; its clock is the core's by the first divider.
         ports={n: Port(f"SERCOM{n}", "apb1", _sercom_rate) for n in range(6)},
@@ -159,7 +159,7 @@ FAMILIES: dict[str, Family] = {
         pins_from_to=("P0.00", "P1.31"),
     ),
     "kinetis_k": Family(
-        parts=("cortex_m4", "systick", "kinetis_k"),
+        parts=("cortex_m4", "systick", "polled", "kinetis_k"),
         vectors=86,
         ports={0: Port("UART0", "core", _kinetis_rate), 1: Port("UART1", "core", _kinetis_rate)},
         pins=r"PT(?P<port>[A-E])(?P<pin>\d{1,2})",

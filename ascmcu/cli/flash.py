@@ -53,7 +53,9 @@ def command(
     job = base.Job(folder, board, probe)
     if not job.elf.is_file():
         raise InputError(
-            "the export holds no firmware", where=str(job.elf), hint="export without --format library"
+            "the export holds no firmware",
+            where=str(job.elf),
+            hint="a library is not flashed: export without --format",
         )
     for image in (job.elf, job.bin, job.hex):
         check_image(image, manifest)

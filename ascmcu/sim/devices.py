@@ -51,8 +51,8 @@ class Device(abc.ABC):
     def clocked(self, core_hz: int) -> None:  # noqa: B027 - most devices count in cycles
         """How many cycles of the core a second has, for devices with a clock of their own."""
 
-    def restarted(self) -> None:  # noqa: B027 - most devices do not tell
-        """The program has reset the chip; what a device then says of the cause is set here."""
+    def restarted(self, by_watchdog: bool) -> None:  # noqa: B027 - most devices do not tell
+        """The chip was reset, by its program or its watchdog; what a device then says of the cause is set here."""
 
     def next_event(self) -> int:
         """The cycle at which the device next does something by itself."""

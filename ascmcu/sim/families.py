@@ -9,7 +9,7 @@ from ascmcu.sim.core import Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device
 from ascmcu.sim.kinetis import kinetis_devices
-from ascmcu.sim.microphones import f4_microphone
+from ascmcu.sim.microphones import f4_dma
 from ascmcu.sim.mps2 import mps2_devices
 from ascmcu.sim.nrf52 import nrf52_devices, nrf52_factory
 from ascmcu.sim.samd5 import samd5_devices
@@ -42,7 +42,7 @@ def devices(
     if family == "stm32f4":
         found, ports = f4_devices(nvic, words)
         rcc = next(device for device in found if isinstance(device, RccF4))
-        return [*found, *f4_microphone(nvic, cpu, rcc)], ports
+        return [*found, *f4_dma(nvic, cpu, rcc, ports)], ports
     if family in _STM32:
         return _STM32[family](nvic, words)
     if family == "nrf52":

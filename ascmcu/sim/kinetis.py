@@ -12,6 +12,7 @@ from ascmcu.sim import words as w
 from ascmcu.sim.core import Nvic
 from ascmcu.sim.devices import Device, Registers
 from ascmcu.sim.stm32 import FRAME_BITS, Chip, Rcc, Usart
+from ascmcu.sim.watchdogs import KinetisWdog
 
 _C1, _C5_WORD, _STATUS_WORD = 0x00, 0x04, 0x04
 
@@ -69,13 +70,13 @@ class KinetisUart(Usart):
 
 
 class Rcm(Registers):
-    """Reset control, 16.2: power on, or software."""
+    """Reset control, 16.2: power on, software, or the watchdog."""
 
     def __init__(self) -> None:
         super().__init__("RCM", 0x4007F000, 0x400, {0: 0x82})
 
-    def restarted(self) -> None:
-        self.values[0] = 1 << 10  # SRS1.SW
+    def restarted(self, by_watchdog: bool) -> None:
+        self.values[0] = 1 << (5 if by_watchdog else 10)  # SRS0.WDOG, SRS1.SW
 
 
 def kinetis_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
@@ -88,7 +89,7 @@ def kinetis_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[i
     }
     devices: list[Device] = [
         mcg,
-        Registers("WDOG", 0x40052000, 0x400, {0x00: 0x01D3}),
+        KinetisWdog(),
         Registers("SIM", 0x40047000, 0x2000),
         Registers("OSC", 0x40065000, 0x400),
         Registers("SMC", 0x4007E000, 0x400),

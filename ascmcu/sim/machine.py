@@ -20,6 +20,7 @@ from ascmcu.sim.faults import GuestFault, describe
 from ascmcu.sim.image import Image
 from ascmcu.sim.layout import Layout
 from ascmcu.sim.stm32 import PACED, Usart
+from ascmcu.sim.watchdogs import Watchdog
 
 PERIPHERALS = (0x4000_0000, 0x6000_0000)
 PRIVATE = (0xE000_0000, 0xE010_0000)
@@ -71,6 +72,7 @@ class Machine:
         self._error: BaseException | None = None
         self._invalid: tuple[int, int, int] | None = None
         self._repeats = 0
+        self._hangs = False  # nothing but a watchdog can go on from here
         self._last_read: tuple[int, int, int] = (0, 0, 0)
         self._contexts: list[int] = []
         self._callers: list[tuple[int, int]] = []
@@ -150,6 +152,9 @@ class Machine:
         for device in devices:
             for page in range(device.base >> 10, (device.base + device.size_bytes) >> 10):
                 self._pages[page] = device
+        self._watchdogs = [device for device in devices if isinstance(device, Watchdog)]
+        for watchdog in self._watchdogs:
+            watchdog.core_hz = self.layout.clock_hz
         self._timed: list[Device] = [self.control]  # and the serial ports in use
         self._console_port = self.usarts.get(self.layout.console)
         self.engine.words[w.NATIVE_PORT] = -1 if self._console_port is None else self._console_port.index
@@ -183,13 +188,13 @@ class Machine:
             self.engine.map_registers(start, end, _address(read), _address(write))
         self.cpu.hook(const.UC_HOOK_MEM_INVALID, self._on_invalid)
 
-    def reset(self) -> None:
+    def reset(self, by_watchdog: bool = False) -> None:
         """A system reset: core and peripherals start anew, RAM and the cycle count stay. What was sent is kept."""
         self.engine.flush_pipeline()
         sent = {number: usart.sent for number, usart in self.usarts.items()}
         self._attach_devices()
         for device in self.devices:
-            device.restarted()
+            device.restarted(by_watchdog)
         for number, data in sent.items():
             self.usarts[number].sent = data
         self._contexts.clear()
@@ -281,9 +286,13 @@ class Machine:
         self._repeats = self._repeats + 1 if seen == self._last_read else 0
         self._last_read = seen
         often = self._repeats > WAITING_READS or self.engine.words[w.SHADOW_HITS] >= w.SHADOW_LIMIT
-        if often and self._next_event() == NEVER:
+        if not often or self._next_event(but_watchdogs=True) != NEVER:
+            return
+        if self._next_event() != NEVER:
+            self._hangs = True
+        else:
             self.end = End(f"waits for good on {address:#010x} at {self.image.place(site)}", 0)
-            self.cpu.stop()
+        self.cpu.stop()
 
     def _unmodelled(self, action: str, address: int, site: int) -> GuestFault:
         return self._fault(
@@ -318,8 +327,14 @@ class Machine:
         """Cycles that passed in WFI."""
         return self._slept_cycles + int(self.engine.words[w.SLEPT])
 
-    def _next_event(self) -> int:
-        return min(device.next_event() for device in self._timed)
+    def _next_event(self, but_watchdogs: bool = False) -> int:
+        devices = (d for d in self._timed if not (but_watchdogs and d in self._watchdogs))
+        return min((device.next_event() for device in devices), default=NEVER)
+
+    @property
+    def _bitten(self) -> bool:
+        """Whether a watchdog resets the chip now."""
+        return any(watchdog.bites for watchdog in self._watchdogs)
 
     def _reschedule(self) -> None:
         """After anything a register access may have changed."""
@@ -499,6 +514,9 @@ class Machine:
             if self.control.reset_requested:
                 self.reset()
             self.advance()
+            if self._bitten:
+                self._bite()
+                continue
             exception = self._takeable()
             if exception:
                 self._enter(exception)
@@ -508,6 +526,16 @@ class Machine:
                 return
 
     _stop_on_sent = False
+    ends_when_bitten = False  # else it goes on as the chip would
+
+    def _bite(self) -> None:
+        self.stood_at = self.image.place(self.pc)
+        if self.ends_when_bitten:
+            self.end = End(f"its watchdog resets the chip; the program is at {self.stood_at}", 0)
+        else:
+            self.reset(by_watchdog=True)
+
+    stood_at = ""  # where the watchdog last found the program
 
     def _step(self) -> None:
         """One stretch of native execution and what ended it."""
@@ -535,6 +563,9 @@ class Machine:
             raise self._fault("division by zero, with CCR.DIV_0_TRP set", self.pc)
         elif reason == w.REASON_IDLE:
             self._sleep("branches to itself for good")
+        elif self._hangs:
+            self._hangs = False
+            self.engine.wait_until(min(self._next_event(), self._limit))
         elif reason == w.REASON_NONE and self.end is None:
             self._stopped()
 
@@ -576,6 +607,8 @@ class Machine:
             if event >= self._limit:
                 return
             self.advance()
+            if self._bitten:
+                return
 
     def _wakes(self) -> bool:
         """Whether WFI ends: an exception that would preempt if PRIMASK were clear."""

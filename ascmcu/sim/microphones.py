@@ -8,6 +8,8 @@ that the registers say, whether or not anybody takes them.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -17,27 +19,36 @@ from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device, Registers
 from ascmcu.sim.engine import NEVER
+from ascmcu.sim.stm32 import Usart, UsartF4
 
 _HSI_HZ = 16_000_000
-# Interrupt numbers of DMA1's streams (RM0390 table 38), and where the flags of a stream lie in LISR and HISR.
-_STREAM_IRQS = (11, 12, 13, 14, 15, 16, 17, 47)
+# Interrupt numbers of the DMAs' streams (RM0390 table 38), and where the flags of a stream lie in LISR and HISR.
+_STREAM_IRQS = {1: (11, 12, 13, 14, 15, 16, 17, 47), 2: (56, 57, 58, 59, 60, 68, 69, 70)}
+_STREAMS = 8
 _FLAG_SHIFTS = (0, 6, 16, 22)
 _HALF, _COMPLETE = 1 << 4, 1 << 5
 _STREAM, _CHANNEL = 3, 0  # SPI2_RX: RM0390 table 28
 _CR, _NDTR, _M0AR = 0x00, 0x04, 0x0C
 _EN, _CIRC = 1 << 0, 1 << 8
 _HTIE, _TCIE = 1 << 3, 1 << 4
+_TO_PERIPHERAL = 1  # DIR
 
 
 class Dma(Device):
-    """DMA1, as far as half-words from a peripheral go round in a buffer."""
+    """A DMA, as far as half-words from a peripheral go round in a buffer, and bytes go to one.
 
-    def __init__(self, nvic: Nvic, cpu: Cpu) -> None:
-        super().__init__("DMA1", 0x4002_6000, 0x400)
+    Attributes:
+        asks: by stream, what to call with the cycle when it begins to have bytes for a peripheral.
+    """
+
+    def __init__(self, nvic: Nvic, cpu: Cpu, number: int = 1) -> None:
+        super().__init__(f"DMA{number}", 0x4002_6000 + 0x400 * (number - 1), 0x400)
         self._nvic, self._cpu = nvic, cpu
+        self._irqs = _STREAM_IRQS[number]
+        self.asks: dict[int, Callable[[int], None]] = {}
         self._values: dict[int, int] = {}
         self._flags = [0, 0]
-        self._length = [0] * len(_STREAM_IRQS)
+        self._length = [0] * _STREAMS
 
     def _at(self, stream: int, register: int) -> int:
         return self._values.get(0x10 + 0x18 * stream + register, 0)
@@ -69,6 +80,19 @@ class Dma(Device):
         self._values[0x10 + 0x18 * stream + _NDTR] = left
         self._update(stream)
 
+    def take(self, stream: int, channel: int) -> int | None:
+        """A byte for a peripheral that asks by ``channel``; None where the stream has none for it."""
+        left = self._at(stream, _NDTR)
+        if not left or not self.runs(stream, channel) or self._at(stream, _CR) >> 6 & 3 != _TO_PERIPHERAL:
+            return None
+        byte = self._cpu.load(self._at(stream, _M0AR) + self._length[stream] - left, 1)[0]
+        self._values[0x10 + 0x18 * stream + _NDTR] = left - 1
+        if left == 1:
+            self._flag(stream, _COMPLETE)
+            self._values[0x10 + 0x18 * stream + _CR] &= ~_EN
+            self._update(stream)
+        return byte
+
     def _flag(self, stream: int, flag: int) -> None:
         self._flags[stream // 4] |= flag << _FLAG_SHIFTS[stream % 4]
 
@@ -76,7 +100,7 @@ class Dma(Device):
         flags = self._flags[stream // 4] >> _FLAG_SHIFTS[stream % 4]
         control = self._at(stream, _CR)
         level = (flags & _HALF and control & _HTIE) or (flags & _COMPLETE and control & _TCIE)
-        self._nvic.set_line(FIRST_IRQ + _STREAM_IRQS[stream], bool(level))
+        self._nvic.set_line(FIRST_IRQ + self._irqs[stream], bool(level))
 
     def read(self, offset: int, cycle: int) -> int:
         return self._flags[offset // 4] if offset < 8 else self._values.get(offset, 0)
@@ -91,6 +115,8 @@ class Dma(Device):
         stream, register = divmod(offset - 0x10, 0x18)
         if register == _NDTR and 0 <= stream < len(self._length):
             self._length[stream] = value & 0xFFFF
+        elif register == _CR and value & _EN and stream in self.asks:
+            self.asks[stream](cycle)
 
 
 class Sound(Protocol):
@@ -225,7 +251,16 @@ class I2s(Device):
             self._began = None
 
 
-def f4_microphone(nvic: Nvic, cpu: Cpu, rcc: Registers) -> list[Device]:
-    """The DMA and the I2S of an STM32F4."""
-    dma = Dma(nvic, cpu)
-    return [dma, I2s(rcc, dma)]
+# USART: its DMA, stream and channel for sending (RM0390 tables 28 and 29).
+_SENDERS = ((1, 2, 7, 4), (2, 1, 6, 4), (3, 1, 4, 7), (6, 2, 6, 5))
+
+
+def f4_dma(nvic: Nvic, cpu: Cpu, rcc: Registers, ports: dict[int, Usart]) -> list[Device]:
+    """The DMAs of an STM32F4, with the serial ports that they send to, and the I2S."""
+    dmas = {number: Dma(nvic, cpu, number) for number in (1, 2)}
+    for usart, number, stream, channel in _SENDERS:
+        port = ports.get(usart)
+        if isinstance(port, UsartF4):
+            port.supply = functools.partial(dmas[number].take, stream, channel)
+            dmas[number].asks[stream] = port.advance
+    return [*dmas.values(), I2s(rcc, dmas[1])]

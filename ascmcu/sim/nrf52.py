@@ -15,6 +15,7 @@ from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device, Following, Registers
 from ascmcu.sim.engine import NEVER
 from ascmcu.sim.stm32 import FRAME_BITS, Chip, Rcc, Usart
+from ascmcu.sim.watchdogs import NrfWdt
 
 _ENDRX, _ENDTX, _ERROR = 0x110, 0x120, 0x124
 _INTEN, _INTENSET, _INTENCLR = 0x300, 0x304, 0x308
@@ -40,8 +41,8 @@ class Clock(Rcc):
     def __init__(self) -> None:
         super().__init__("CLOCK", 0x40000000, 0x1000, {}, ((0x000, 0, 0x100, 0, 1), (0x008, 0, 0x104, 0, 1)))
 
-    def restarted(self) -> None:
-        self.values[0x400] = 1 << 2  # POWER.RESETREAS: SREQ
+    def restarted(self, by_watchdog: bool) -> None:
+        self.values[0x400] = 1 << (1 if by_watchdog else 2)  # POWER.RESETREAS: DOG, SREQ
 
     def write(self, offset: int, value: int, cycle: int) -> None:
         """RESETREAS is cleared by written ones."""
@@ -259,7 +260,7 @@ def nrf52_devices(nvic: Nvic, words: np.ndarray, cpu: Cpu) -> tuple[list[Device]
             )
         ),
         Following("NVMC", 0x4001E000, 0x1000, {0x400: 1}, ()),
-        Registers("WDT", 0x40010000, 0x1000),
+        NrfWdt(),
         Registers("GPIO", 0x50000000, 0x1000),
         Registers("TEMP", 0x4000C000, 0x1000),  # trim values: start-up code copies them from the factory's
         Registers("CCM", 0x4000F000, 0x1000),

@@ -14,6 +14,7 @@ from ascmcu.sim import words as w
 from ascmcu.sim.core import Nvic
 from ascmcu.sim.devices import Device, Following, Registers
 from ascmcu.sim.stm32 import FRAME_BITS, Chip, Rcc, Usart
+from ascmcu.sim.watchdogs import SamWdt
 
 _CTRLA, _CTRLB, _BAUD, _DATA = 0x00, 0x04, 0x0C, 0x28
 _INTEN = 0x14  # the word of INTENCLR and INTENSET
@@ -123,13 +124,13 @@ class Sercom(Usart):
 
 
 class Rstc(Registers):
-    """RSTC: power on, or software."""
+    """RSTC: power on, software, or the watchdog."""
 
     def __init__(self) -> None:
         super().__init__("RSTC", 0x40000C00, 0x400, {0: 1})
 
-    def restarted(self) -> None:
-        self.values[0] = 1 << 6
+    def restarted(self, by_watchdog: bool) -> None:
+        self.values[0] = 1 << (5 if by_watchdog else 6)
 
 
 def samd5_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, Usart]]:
@@ -159,7 +160,7 @@ def samd5_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int
         ),
         # STATUS.XOSC32KRDY follows XOSC32K.ENABLE.
         Following("OSC32KCTRL", 0x40001400, 0x400, {0x14: 0x2080}, ((0x14, 1, 0x0C, 0, 1),)),
-        Registers("WDT", 0x40002000, 0x400, {0x00: 0x000BBB00}),
+        SamWdt(),
         Registers("NVMCTRL", 0x41004000, 0x400, {0x00: 0x0004}),
         Following("CMCC", 0x41006000, 0x400, {0x00: 0x12D2, 0x04: 0x20}, ((0x08, 0, 0x0C, 0, 1),)),
         Registers("PORT", 0x41008000, 0x400),

@@ -96,6 +96,7 @@ def finish(
 ) -> Result:
     """Run a machine to its end; see ``run``."""
     engine = machine.engine
+    machine.ends_when_bitten = True
     if between is not None:
         first, last = (machine.image.symbol(name).address & ~1 for name in between)
         engine.mark(0, first)

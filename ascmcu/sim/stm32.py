@@ -8,6 +8,7 @@ stm32wb55xx.h (WB).
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ from ascmcu.sim import words as w
 from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.devices import Device, Following, RandomNumbers, Registers
 from ascmcu.sim.engine import NEVER
+from ascmcu.sim.watchdogs import Iwdg
 
 FRAME_BITS = 10  # start, eight data bits, stop
 # Words that the RNG delivers at a time, and after how many cycles the next: RM0090 24.4.3 (40 RNG clocks, here as
@@ -45,8 +47,9 @@ class RccSt(Rcc):
 
     causes = 0x94
 
-    def restarted(self) -> None:
-        self.values[self.causes] = self.values.get(self.causes, 0) & 0x00FFFFFF | 1 << 28 | 1 << 26
+    def restarted(self, by_watchdog: bool) -> None:
+        cause = 1 << 29 if by_watchdog else 1 << 28
+        self.values[self.causes] = self.values.get(self.causes, 0) & 0x00FFFFFF | cause | 1 << 26
 
     def write(self, offset: int, value: int, cycle: int) -> None:
         """RMVF clears the flags, which the program cannot set."""
@@ -381,11 +384,26 @@ class Usart(Device):
 
 
 class UsartF4(Usart):
-    """SR, DR, BRR, CR1, CR2, CR3."""
+    """SR, DR, BRR, CR1, CR2, CR3.
+
+    Attributes:
+        supply: a DMA's next byte for this port, None where it has none.
+    """
 
     def __init__(self, name: str, base: int, irq: int, bus: int, chip: Chip, index: int) -> None:
         super().__init__(name, base, irq, bus, chip, index)
         self._set(w.CLEARS_BY_READING, 1)
+        self.supply: Callable[[], int | None] = lambda: None
+
+    def advance(self, cycle: int) -> None:
+        """With CR3.DMAT an empty data register asks the DMA (RM0390 25.4.13)."""
+        while True:
+            super().advance(cycle)
+            byte = self.supply() if self._holding is None and self.values.get(0x14, 0) >> 7 & 1 else None
+            if byte is None:
+                return
+            self._transmit(byte, cycle)
+            self._configure()
 
     def _written(self, offset: int, value: int, cycle: int) -> None:
         if offset == 0x04:
@@ -481,7 +499,7 @@ def f4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     )
     devices: list[Device] = [
         rcc,
-        Registers("IWDG", 0x40003000, 0x400),
+        Iwdg(),
         power,
         Registers("FLASH", 0x40023C00, 0x400, {0x10: 0x80000000, 0x14: 0x0FFFAAED}),
         Registers("SYSCFG", 0x40013800, 0x400),
@@ -520,7 +538,7 @@ def l4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 70)
     devices: list[Device] = [
         rcc,
-        Registers("IWDG", 0x40003000, 0x400),
+        Iwdg(),
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -538,7 +556,7 @@ def g4_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 91)
     devices: list[Device] = [
         rcc,
-        Registers("IWDG", 0x40003000, 0x400),
+        Iwdg(),
         Registers("PWR", 0x40007000, 0x400, {0x00: 0x200, 0x80: 0x100}),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x40600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -559,7 +577,7 @@ def wb_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     }
     devices: list[Device] = [
         rcc,
-        Registers("IWDG", 0x40003000, 0x400),
+        Iwdg(),
         Registers("PWR", 0x58000400, 0x400, {0x00: 0x200}),
         Registers("FLASH", 0x58004000, 0x400, {0x00: 0x600, 0x14: 0xC0000000}),
         Registers("SYSCFG", 0x40010000, 0x400),
@@ -576,7 +594,7 @@ def f3_devices(nvic: Nvic, words: np.ndarray) -> tuple[list[Device], dict[int, U
     usarts = _split_usarts(rcc, nvic, words, 0)
     devices: list[Device] = [
         rcc,
-        Registers("IWDG", 0x40003000, 0x400),
+        Iwdg(40_000),
         Registers("PWR", 0x40007000, 0x400),
         Registers("FLASH", 0x40022000, 0x400, {0x00: 0x30}),
         Registers("SYSCFG", 0x40010000, 0x400),

@@ -34,6 +34,7 @@ _RAM = {
     ".activations": "activations",
     ".feature_buffers": "features",
     ".protocol_buffers": "protocol",
+    ".transmit_buffers": "protocol",
     ".stack": "stack",
     ".data": "data",
     ".bss": "data",

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "frame.h"
 
+#include <string.h>
+
 #include "hal.h"
 
 #define COBS_BLOCK_BYTES 254u
@@ -106,32 +108,50 @@ size_t frame_release(struct frame_decoder *decoder)
     return count;
 }
 
-/* One COBS block: the code byte is known only when the block is complete. */
+/* Encoded bytes that have not been handed over: whole COBS blocks, then the open one, whose code byte is known only when it
+ * is complete. Mostly a frame goes out at once. */
 static struct {
-    uint8_t block[COBS_BLOCK_BYTES + 1u];
-    uint8_t used;
+    uint8_t bytes[COBS_BLOCK_BYTES + 2u];
+    size_t used;
+    size_t code; /* where the open block's code byte belongs */
     bool failed;
     uint32_t crc;
 } out IN_PROTOCOL_RAM;
 
-static void out_flush(void)
+/* A receiver drops what follows a failed write: its CRC cannot be right. Time must not be spent on it either. */
+static void out_hand_over(size_t count)
 {
-    out.block[0] = (uint8_t)(out.used + 1u);
-    out.failed |= !hal_write(out.block, (size_t)out.used + 1u);
-    out.used = 0;
+    out.failed = out.failed || !hal_write(out.bytes, count);
+    memmove(out.bytes, out.bytes + count, out.used - count);
+    out.used -= count;
+    out.code -= count;
+}
+
+static void out_put(uint8_t byte)
+{
+    if (out.used == sizeof out.bytes) {
+        out_hand_over(out.code);
+    }
+    out.bytes[out.used++] = byte;
+}
+
+static void out_close_block(void) { out.bytes[out.code] = (uint8_t)(out.used - out.code); }
+
+static void out_open_block(void)
+{
+    out_put(0);
+    out.code = out.used - 1u;
 }
 
 static void out_raw(const uint8_t *data, size_t size)
 {
-    /* A receiver drops what follows a failed write: its CRC cannot be right. Time must not be spent on it either. */
     for (size_t i = 0; i < size && !out.failed; i++) {
-        if (data[i] == 0) {
-            out_flush();
-            continue;
+        if (data[i] != 0u) {
+            out_put(data[i]);
         }
-        out.block[++out.used] = data[i];
-        if (out.used == COBS_BLOCK_BYTES) {
-            out_flush();
+        if (data[i] == 0u || out.used - out.code == COBS_BLOCK_BYTES + 1u) {
+            out_close_block();
+            out_open_block();
         }
     }
 }
@@ -139,8 +159,10 @@ static void out_raw(const uint8_t *data, size_t size)
 void frame_begin(void)
 {
     out.used = 0;
+    out.code = 0;
     out.failed = false;
     out.crc = 0;
+    out_open_block();
 }
 
 void frame_put(const void *data, size_t size)
@@ -171,9 +193,15 @@ void frame_put_u64(uint64_t value)
 
 void frame_end(void)
 {
-    static const uint8_t delimiter = 0;
-
     frame_put_u32(out.crc);
-    out_flush();
-    (void)hal_write(&delimiter, 1);
+    out_close_block();
+    out_put(0);
+    if (!out.failed) {
+        out_hand_over(out.used);
+    }
+    if (out.failed) { /* what has left is cut off, so that the next frame is whole */
+        static const uint8_t delimiter = 0;
+
+        (void)hal_write(&delimiter, 1);
+    }
 }

@@ -652,7 +652,7 @@ def test_a_line_that_takes_nothing_costs_no_time(device: Device) -> None:
     writes.value, limit.value = 0, 0  # type: ignore[attr-defined]
     device.coming(wire.encode(Type.DATA, 0, 5, wire.data_body(7, 24, b"")))
     device.c.protocol_step()
-    assert writes.value == 3  # type: ignore[attr-defined]
+    assert writes.value == 2  # type: ignore[attr-defined]
     assert device.raw() == b""
     limit.value = ctypes.c_size_t(-1).value  # type: ignore[attr-defined]
     assert isinstance(device.ask(Type.HELLO), wire.Hello), "the next frame is whole again"

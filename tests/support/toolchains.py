@@ -72,6 +72,8 @@ LEVELS = {
 }  # fmt: skip
 FORMS = {
     "plain": (), "stack-protector": ("-fstack-protector-all",), "instrument": ("-finstrument-functions",), "C++": (),
+    # Arm Compiler 6 is a Clang with small enumerations and another name.
+    "armclang": ("-fshort-enums", "-fshort-wchar", "-D__ARMCC_VERSION=6190004"),
 }  # fmt: skip
 
 
@@ -109,6 +111,8 @@ class Point:
     def possible(self) -> bool:
         """Whether there is such a core and the compiler takes the form: Zig protects no stack of a bare core."""
         core = bool(CORES[self.core].fpu) or self.abi == "soft"
+        if self.form == "armclang" and self.compiler.family != "clang":
+            return False
         return core and (self.compiler.family, self.form) != ("zig", "stack-protector")
 
 

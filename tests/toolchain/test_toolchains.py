@@ -23,6 +23,7 @@ POINTS = (
     Point(CLANG, abi="softfp", level="O0", form="C++"),
     Point(CLANG, abi="hard", level="O3", form="stack-protector"),
     Point(CLANG, abi="soft", level="LTO"),
+    Point(CLANG, abi="hard", level="O2", form="armclang"),
 )
 _WINDOW = {"kernel": [3, 3], "stride": [2, 2], "same": True, "act": "relu", "dilation": [1, 1], "dead": 0}
 

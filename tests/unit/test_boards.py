@@ -124,6 +124,12 @@ REFUSED = {
         "serial: baud rate not possible",
     ),
     "stack": ("board", "stack_bytes = 4096", "stack_bytes = 4100", "stack: not a multiple of 8"),
+    "no RAM": (
+        "chip",
+        "size_bytes = 131_072, banks_bytes = [114_688, 16_384]",
+        "size_bytes = 12",
+        "stack: the RAM has no room",
+    ),
     "name": ("board", 'name = "nucleo-f446"', 'name = "nucleo"', "name: a board is named as its file"),
     "unknown key": ("board", "supply_mv", "suply_mv", "unknown key"),
     "missing key": ("board", "stack_bytes = 4096\n", "", "missing key"),

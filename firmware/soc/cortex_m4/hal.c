@@ -142,6 +142,7 @@ static void follow_rate(void)
         return;
     }
     if (errors > bytes / 4u) {
+        soc_drain();
         rate = rate == BOARD_BAUD ? BOARD_BAUD_FALLBACK : BOARD_BAUD;
         soc_start_port(started.port_hz, rate);
     }
@@ -159,6 +160,18 @@ void soc_received(uint8_t byte)
     }
     received[size] = byte;
     received_size = size + 1u;
+}
+
+void soc_serial_handler(void)
+{
+    for (uint32_t i = 0; i < SOC_BURST_BYTES && soc_take_byte(); i++) {
+    }
+}
+
+void soc_drain(void)
+{
+    for (uint32_t polls = 0; polls < SOC_DRAIN_POLLS && !soc_sent(); polls++) {
+    }
 }
 
 void soc_overrun(void) { overruns++; }
@@ -197,6 +210,7 @@ bool hal_write(const uint8_t *from, size_t size)
 void hal_quiet(void)
 {
     soc_feed_watchdog();
+    soc_drain(); /* what moves bytes by itself shares the memories with the core */
     soc_stop_ticks();
     ticking = false;
 }

@@ -32,6 +32,7 @@ uint32_t soc_stack_bytes(void) { return (uint32_t)((uintptr_t)__stack_top - (uin
 
 void soc_reset(void)
 {
+    soc_drain();
     __asm volatile("dsb");
     SCB_AIRCR = SCB_AIRCR_RESET;
     __asm volatile("dsb");

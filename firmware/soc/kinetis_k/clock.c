@@ -89,16 +89,8 @@ enum hal_reset soc_reset_cause(void)
 {
     const uint8_t first = RCM_SRS0, second = RCM_SRS1; /* of the last reset alone */
 
-    if ((first & RCM_SRS0_WDOG) != 0u) {
-        return HAL_RESET_WATCHDOG;
-    }
-    if ((second & (RCM_SRS1_SW | RCM_SRS1_LOCKUP)) != 0u) {
-        return HAL_RESET_SOFTWARE;
-    }
-    if ((first & (RCM_SRS0_POR | RCM_SRS0_LVD)) != 0u) {
-        return HAL_RESET_POWER;
-    }
-    return (first & RCM_SRS0_PIN) != 0u ? HAL_RESET_PIN : HAL_RESET_UNKNOWN;
+    return soc_cause((first & RCM_SRS0_WDOG) != 0u, (second & (RCM_SRS1_SW | RCM_SRS1_LOCKUP)) != 0u,
+                     (first & (RCM_SRS0_POR | RCM_SRS0_LVD)) != 0u, (first & RCM_SRS0_PIN) != 0u);
 }
 
 /* All within 256 cycles of the bus behind the keys: 24.4.2 */
@@ -110,6 +102,7 @@ void soc_start_watchdog(void)
     __asm volatile("nop \n nop");
     WDOG_TOVALH = (uint16_t)(SOC_WATCHDOG_S * 1000u >> 16);
     WDOG_TOVALL = (uint16_t)(SOC_WATCHDOG_S * 1000u);
+    WDOG_PRESC = 0; /* a fifth of the rate after reset */
     WDOG_STCTRLH = WDOG_STCTRLH_ON;
     __asm volatile("cpsie i" ::: "memory");
 }

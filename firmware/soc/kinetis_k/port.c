@@ -19,7 +19,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
 }
 
-static bool take_byte(void)
+bool soc_take_byte(void)
 {
     const uint8_t flags = UART_S1;
 
@@ -40,23 +40,13 @@ static bool take_byte(void)
     return true;
 }
 
-void soc_serial_handler(void)
+bool soc_put_byte(uint8_t byte)
 {
-    for (uint32_t i = 0; i < SOC_BURST_BYTES && take_byte(); i++) {
+    if ((UART_S1 & UART_S1_TDRE) == 0u) {
+        return false;
     }
-}
-
-bool soc_send(const uint8_t *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        uint32_t polls = 0;
-
-        while ((UART_S1 & UART_S1_TDRE) == 0u) {
-            if (++polls == SOC_SEND_POLLS) {
-                return false;
-            }
-        }
-        UART_D = from[i];
-    }
+    UART_D = byte;
     return true;
 }
+
+bool soc_sent(void) { return (UART_S1 & UART_S1_TC) != 0u; }

@@ -31,16 +31,9 @@ enum hal_reset soc_reset_cause(void)
     const uint32_t causes = POWER_RESETREAS;
 
     POWER_RESETREAS = causes;
-    if ((causes & POWER_RESETREAS_DOG) != 0u) {
-        return HAL_RESET_WATCHDOG;
-    }
-    if ((causes & (POWER_RESETREAS_SREQ | POWER_RESETREAS_LOCKUP)) != 0u) {
-        return HAL_RESET_SOFTWARE;
-    }
-    if ((causes & POWER_RESETREAS_PIN) != 0u) {
-        return HAL_RESET_PIN;
-    }
-    return causes == 0u ? HAL_RESET_POWER : HAL_RESET_UNKNOWN;
+    return soc_cause((causes & POWER_RESETREAS_DOG) != 0u,
+                     (causes & (POWER_RESETREAS_SREQ | POWER_RESETREAS_LOCKUP)) != 0u, causes == 0u,
+                     (causes & POWER_RESETREAS_PIN) != 0u);
 }
 
 void soc_start_watchdog(void)

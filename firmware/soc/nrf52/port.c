@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* UARTE0, one byte at a time: the receiver stops behind each byte and is started again by the interrupt, while its own
- * buffer holds what comes meanwhile. Transfers reach RAM only, so what is sent goes through a small buffer. */
+ * buffer holds what comes meanwhile. What is sent is copied, and moves by itself while the core goes on. */
 #include <string.h>
 
 #include "chip.h"
 #include "soc.h"
 
-#define SEND_BYTES 64u
-
 static volatile uint8_t rx IN_PROTOCOL_RAM;
-static uint8_t tx[SEND_BYTES] IN_PROTOCOL_RAM;
+static uint8_t tx[SOC_SEND_BYTES] IN_TRANSMIT_RAM;
+static bool sending; /* since the first transfer */
 
 static uint32_t pin_select(uint32_t port, uint32_t pin) { return port << 5 | pin; }
 
@@ -30,6 +29,7 @@ static uint32_t baud_code(uint32_t baud)
 
 void soc_start_port(uint32_t port_hz, uint32_t baud)
 {
+    sending = false;
     UARTE_ENABLE = 0; /* pins and rate are to be set while it is off: 6.34.5 */
     GPIO_OUTSET(BOARD_TX_PORT) = BIT(BOARD_TX_PIN); /* idle is high, also before the UART has the pin */
     GPIO_DIRSET(BOARD_TX_PORT) = BIT(BOARD_TX_PIN);
@@ -51,45 +51,64 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     UARTE_STARTRX = 1;
 }
 
-void soc_serial_handler(void)
+static void take_error(void)
+{
+    const uint32_t source = UARTE_ERRORSRC;
+
+    UARTE_ERROR = 0;
+    UARTE_ERRORSRC = source;
+    if ((source & UARTE_ERRORSRC_OVERRUN) != 0u) {
+        soc_overrun();
+    } else {
+        soc_line_error();
+    }
+}
+
+bool soc_take_byte(void)
 {
     if (UARTE_ERROR != 0u) {
-        const uint32_t source = UARTE_ERRORSRC;
+        take_error();
+    }
+    if (UARTE_ENDRX == 0u) { /* reading it also makes the writes of the last time arrive before the handler returns */
+        return false;
+    }
+    const uint8_t byte = rx;
 
-        UARTE_ERROR = 0;
-        UARTE_ERRORSRC = source;
-        if ((source & UARTE_ERRORSRC_OVERRUN) != 0u) {
-            soc_overrun();
-        } else {
-            soc_line_error();
+    UARTE_ENDRX = 0;
+    UARTE_STARTRX = 1;
+    soc_received(byte);
+    return true;
+}
+
+bool soc_sent(void) { return !sending || UARTE_ENDTX != 0u; }
+
+/* The part that was sent last has left; one that does not is given up. */
+static bool wait_for_sender(void)
+{
+    for (uint32_t polls = 0; !soc_sent(); polls++) {
+        if (polls == SOC_DRAIN_POLLS) {
+            UARTE_STOPTX = 1;
+            sending = false;
+            return false;
         }
     }
-    for (uint32_t i = 0; i < SOC_BURST_BYTES && UARTE_ENDRX != 0u; i++) {
-        const uint8_t byte = rx;
-
-        UARTE_ENDRX = 0;
-        UARTE_STARTRX = 1;
-        soc_received(byte);
-    }
-    (void)UARTE_ENDRX; /* the writes must have arrived before the handler returns */
+    return true;
 }
 
 bool soc_send(const uint8_t *from, size_t size)
 {
-    while (size > 0) {
-        const size_t part = size < SEND_BYTES ? size : SEND_BYTES;
+    while (size > 0u) {
+        const size_t part = size < sizeof tx ? size : sizeof tx;
 
+        if (!wait_for_sender()) {
+            return false;
+        }
         memcpy(tx, from, part);
         UARTE_ENDTX = 0;
         UARTE_TXD_PTR = (uint32_t)(uintptr_t)tx;
         UARTE_TXD_MAXCNT = (uint32_t)part;
+        sending = true;
         UARTE_STARTTX = 1;
-        for (uint32_t polls = 0; UARTE_ENDTX == 0u; polls++) {
-            if (polls == SOC_SEND_POLLS) {
-                UARTE_STOPTX = 1;
-                return false;
-            }
-        }
         from += part;
         size -= part;
     }

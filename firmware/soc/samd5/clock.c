@@ -109,16 +109,8 @@ enum hal_reset soc_reset_cause(void)
 {
     const uint8_t causes = RSTC_RCAUSE; /* of the last reset alone */
 
-    if ((causes & RSTC_RCAUSE_WDT) != 0u) {
-        return HAL_RESET_WATCHDOG;
-    }
-    if ((causes & RSTC_RCAUSE_SYST) != 0u) {
-        return HAL_RESET_SOFTWARE;
-    }
-    if ((causes & RSTC_RCAUSE_POWER) != 0u) {
-        return HAL_RESET_POWER;
-    }
-    return (causes & RSTC_RCAUSE_EXT) != 0u ? HAL_RESET_PIN : HAL_RESET_UNKNOWN;
+    return soc_cause((causes & RSTC_RCAUSE_WDT) != 0u, (causes & RSTC_RCAUSE_SYST) != 0u,
+                     (causes & RSTC_RCAUSE_POWER) != 0u, (causes & RSTC_RCAUSE_EXT) != 0u);
 }
 
 _Static_assert(SOC_WATCHDOG_S == 16u, "the watchdog's longest period is 16384 cycles of 1024 Hz");

@@ -51,7 +51,7 @@ void soc_start_port(uint32_t port_hz, uint32_t baud)
     core_enable_interrupt(CHIP_SERIAL_INTERRUPT);
 }
 
-static bool take_byte(void)
+bool soc_take_byte(void)
 {
     const uint32_t flags = STATUS;
 
@@ -77,23 +77,13 @@ static bool take_byte(void)
     return true;
 }
 
-void soc_serial_handler(void)
+bool soc_put_byte(uint8_t byte)
 {
-    for (uint32_t i = 0; i < SOC_BURST_BYTES && take_byte(); i++) {
+    if ((STATUS & USART_TXE) == 0u) {
+        return false;
     }
-}
-
-bool soc_send(const uint8_t *from, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        uint32_t polls = 0;
-
-        while ((STATUS & USART_TXE) == 0u) {
-            if (++polls == SOC_SEND_POLLS) {
-                return false;
-            }
-        }
-        TO_SEND = from[i];
-    }
+    TO_SEND = byte;
     return true;
 }
+
+bool soc_sent(void) { return (STATUS & USART_TC) != 0u && !chip_sending(); }

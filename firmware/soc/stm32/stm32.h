@@ -4,7 +4,16 @@
 #ifndef ASCMCU_STM32_H
 #define ASCMCU_STM32_H
 
+#include <stdbool.h>
+
 #include "core.h"
+
+/* Whether bytes are left that go to the serial port by themselves. */
+#ifdef CHIP_SENDS_BY_DMA
+bool chip_sending(void);
+#else
+static inline bool chip_sending(void) { return false; }
+#endif
 
 /* Ports: RM0390 7.4, RM0316 11.4, RM0351 8.4, RM0440 9.4 */
 #define GPIO_MODER(base) REGISTER((base) + 0x00u)
@@ -17,6 +26,8 @@
 #define USART_BRR(base) REGISTER((base) + 0x08u)
 #define USART_CR1(base) REGISTER((base) + 0x0Cu)
 #define USART_CR1_UE BIT(13)
+#define USART_CR3(base) REGISTER((base) + 0x14u)
+#define USART_CR3_DMAT BIT(7)
 
 /* USART and LPUART with two: RM0316 29.8, RM0351 40.8 and 41.7, RM0440 37.8 */
 #define USART2_CR1(base) REGISTER((base) + 0x00u)
@@ -32,6 +43,7 @@
 #define USART_NF BIT(2)
 #define USART_ORE BIT(3)
 #define USART_RXNE BIT(5)
+#define USART_TC BIT(6)
 #define USART_TXE BIT(7)
 #define USART_CR1_RE BIT(2)
 #define USART_CR1_TE BIT(3)

@@ -8,16 +8,8 @@ enum hal_reset soc_reset_cause(void)
     const uint32_t causes = CHIP_RESETS;
 
     CHIP_RESETS = causes | CHIP_RESETS_CLEAR;
-    if ((causes & RCC_CSR_WATCHDOGS) != 0u) {
-        return HAL_RESET_WATCHDOG;
-    }
-    if ((causes & RCC_CSR_SOFTWARE) != 0u) {
-        return HAL_RESET_SOFTWARE;
-    }
-    if ((causes & RCC_CSR_POWER) != 0u) {
-        return HAL_RESET_POWER;
-    }
-    return (causes & RCC_CSR_PIN) != 0u ? HAL_RESET_PIN : HAL_RESET_UNKNOWN;
+    return soc_cause((causes & RCC_CSR_WATCHDOGS) != 0u, (causes & RCC_CSR_SOFTWARE) != 0u,
+                     (causes & RCC_CSR_POWER) != 0u, (causes & RCC_CSR_PIN) != 0u);
 }
 
 /* Its oscillator is of 17 to 47 kHz (DS10693 6.3.9): 32 kHz are taken, so that the time is twice SOC_WATCHDOG_S. */
