@@ -11,6 +11,7 @@ import numpy as np
 
 from ascmcu.api.choices import Candidate, Variant, candidates, recomputed, variants
 from ascmcu.api.compiling import Compiled
+from ascmcu.errors import VerifyError
 from ascmcu.ir import naming
 from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
@@ -78,7 +79,7 @@ def front(
         progress(number, len(chosen))
         # As small as it can be, and with layouts that take what lies between it and the next faster one.
         before = chosen[number - 1][1].ram_bytes if number else point.ram_bytes + _LAYOUT_BYTES
-        found += [_planned(variant, point, target, room) for room in (0, before - 1)]
+        found += [c for room in (0, before - 1) if (c := _planned(variant, point, target, room)) is not None]
     return Front(tuple(_pareto(found)))
 
 
@@ -96,9 +97,11 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
     for variant, point in known:
         if point.ram_bytes <= _DOUBT * limit_bytes and len(fitting) < _ENOUGH:
             made = _planned(variant, point, target, limit_bytes)
-            fitting += [made] if made.plan.arena_bytes <= limit_bytes else []
-    if not fitting and known:
-        return [_planned(*min(known, key=lambda pair: pair[1].ram_bytes), target, 0)]
+            fitting += [made] if made is not None and made.plan.arena_bytes <= limit_bytes else []
+    if not fitting:
+        smallest = sorted(known, key=lambda pair: pair[1].ram_bytes)
+        planned = (_planned(*pair, target, 0) for pair in smallest)
+        return next(([c] for c in planned if c is not None), [])
     return sorted(fitting, key=lambda c: c.plan.cycles)
 
 
@@ -157,8 +160,12 @@ def _thinned(found: Sequence[tuple[Variant, Point]]) -> list[tuple[Variant, Poin
     return [*kept[:-1:step], *kept[-1:]]
 
 
-def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate:
-    graph, sweeps = in_parts(variant.graph, point.parts)
+def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate | None:
+    """A plan; ``None`` where a strip at a side has no form, which the estimate by those between does not tell."""
+    try:
+        graph, sweeps = in_parts(variant.graph, point.parts)
+    except VerifyError:
+        return None
     graph = verify(drop_identities(graph), "strips")
     changed = Variant(f"{variant.name}-parts", graph, variant.permutation, point.parts, sweeps)
     tuning = dataclasses.replace(DEFAULT_TUNING, target=target)
