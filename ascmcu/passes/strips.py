@@ -244,7 +244,7 @@ class Strip:
         self.keeps = {
             name: (after.spans[name][0], begin)
             for name in self.part.kept
-            if (begin := after.made[name][0]) > after.spans[name][0]
+            if name in after.made and (begin := after.made[name][0]) > after.spans[name][0]
         }
 
     def _own(self, name: str) -> Span:
@@ -252,12 +252,7 @@ class Strip:
         begin, end = self.spans[name]
         if self.before is None or name not in self.part.kept:
             return begin, end
-        first = max(begin, self.before.spans[name][1])
-        if first >= end:
-            raise VerifyError(
-                "the strip has no columns of its own", where=self.graph.tensors[name].describe()
-            )
-        return first, end
+        return min(max(begin, self.before.spans[name][1]), end), end
 
     def _need(self, node: Node) -> None:
         inputs, output = self.graph.input_tensors(node), self.graph.output_tensor(node)
