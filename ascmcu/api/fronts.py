@@ -74,6 +74,7 @@ def front(
     found = candidates(compiled, "auto", target)
     streamed = [c for c in found if c.plan.mode != LAYERS]
     found += recomputed(streamed[-1])
+    found += [_in_room(c, 0) for c in found if c.plan.mode != LAYERS]
     chosen = _thinned(_points(compiled, target))
     for number, (variant, point) in enumerate(chosen):
         progress(number, len(chosen))
@@ -84,8 +85,8 @@ def front(
 
 
 def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET) -> list[Candidate]:
-    """Plans in parts whose activations take no more than a limit, the fastest first; where there is none, the one that
-    takes the least.
+    """Plans by rows, in one part or in several, whose activations take no more than a limit, the fastest first; where
+    there is none, the one that takes the least.
 
     Args:
         compiled: the model.
@@ -93,16 +94,19 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
         target: what cycles are predicted for.
     """
     known = _points(compiled, target)
+    (streamed,) = candidates(compiled, "rows", target)
+    landed = [_in_room(c, limit_bytes) for c in (streamed, *recomputed(streamed))]
     fitting: list[Candidate] = []
     for variant, point in known:
         if point.ram_bytes <= _DOUBT * limit_bytes and len(fitting) < _ENOUGH:
             made = _planned(variant, point, target, limit_bytes)
             fitting += [made] if made is not None and made.plan.arena_bytes <= limit_bytes else []
-    if not fitting:
-        smallest = sorted(known, key=lambda pair: pair[1].ram_bytes)
-        planned = (_planned(*pair, target, 0) for pair in smallest)
-        return next(([c] for c in planned if c is not None), [])
-    return sorted(fitting, key=lambda c: c.plan.cycles)
+    fitting += [c for c in landed if c.plan.arena_bytes <= limit_bytes]
+    if fitting:
+        return sorted(fitting, key=lambda c: c.plan.cycles)
+    smallest = (_planned(*pair, target, 0) for pair in sorted(known, key=lambda pair: pair[1].ram_bytes))
+    least = next(([c] for c in smallest if c is not None), [])
+    return [min((*least, *landed), key=lambda c: c.plan.arena_bytes)]
 
 
 def decides(plan: Plan) -> str:
@@ -158,6 +162,12 @@ def _thinned(found: Sequence[tuple[Variant, Point]]) -> list[tuple[Variant, Poin
             kept.append(pair)
     step = max(1, -(-len(kept) // _MOST_PLANS))
     return [*kept[:-1:step], *kept[-1:]]
+
+
+def _in_room(candidate: Candidate, room_bytes: int) -> Candidate:
+    """A plan by rows whose rows land, as far as it takes more than a room."""
+    tuning = dataclasses.replace(DEFAULT_TUNING, target=candidate.plan.target)
+    return Candidate(candidate.variant, make_plan(candidate.variant.graph, ROWS, tuning, room_bytes))
 
 
 def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate | None:
