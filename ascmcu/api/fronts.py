@@ -11,6 +11,7 @@ import numpy as np
 
 from ascmcu.api.choices import Candidate, Variant, candidates, recomputed, variants
 from ascmcu.api.compiling import Compiled
+from ascmcu.errors import VerifyError
 from ascmcu.ir import naming
 from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TARGET, DEFAULT_TUNING, Target
@@ -73,18 +74,19 @@ def front(
     found = candidates(compiled, "auto", target)
     streamed = [c for c in found if c.plan.mode != LAYERS]
     found += recomputed(streamed[-1])
+    found += [_in_room(c, 0) for c in found if c.plan.mode != LAYERS]
     chosen = _thinned(_points(compiled, target))
     for number, (variant, point) in enumerate(chosen):
         progress(number, len(chosen))
         # As small as it can be, and with layouts that take what lies between it and the next faster one.
         before = chosen[number - 1][1].ram_bytes if number else point.ram_bytes + _LAYOUT_BYTES
-        found += [_planned(variant, point, target, room) for room in (0, before - 1)]
+        found += [c for room in (0, before - 1) if (c := _planned(variant, point, target, room)) is not None]
     return Front(tuple(_pareto(found)))
 
 
 def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET) -> list[Candidate]:
-    """Plans in parts whose activations take no more than a limit, the fastest first; where there is none, the one that
-    takes the least.
+    """Plans by rows, in one part or in several, whose activations take no more than a limit, the fastest first; where
+    there is none, the one that takes the least.
 
     Args:
         compiled: the model.
@@ -92,14 +94,19 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
         target: what cycles are predicted for.
     """
     known = _points(compiled, target)
+    (streamed,) = candidates(compiled, "rows", target)
+    landed = [_in_room(c, limit_bytes) for c in (streamed, *recomputed(streamed))]
     fitting: list[Candidate] = []
     for variant, point in known:
         if point.ram_bytes <= _DOUBT * limit_bytes and len(fitting) < _ENOUGH:
             made = _planned(variant, point, target, limit_bytes)
-            fitting += [made] if made.plan.arena_bytes <= limit_bytes else []
-    if not fitting and known:
-        return [_planned(*min(known, key=lambda pair: pair[1].ram_bytes), target, 0)]
-    return sorted(fitting, key=lambda c: c.plan.cycles)
+            fitting += [made] if made is not None and made.plan.arena_bytes <= limit_bytes else []
+    fitting += [c for c in landed if c.plan.arena_bytes <= limit_bytes]
+    if fitting:
+        return sorted(fitting, key=lambda c: c.plan.cycles)
+    smallest = (_planned(*pair, target, 0) for pair in sorted(known, key=lambda pair: pair[1].ram_bytes))
+    least = next(([c] for c in smallest if c is not None), [])
+    return [min((*least, *landed), key=lambda c: c.plan.arena_bytes)]
 
 
 def decides(plan: Plan) -> str:
@@ -157,8 +164,18 @@ def _thinned(found: Sequence[tuple[Variant, Point]]) -> list[tuple[Variant, Poin
     return [*kept[:-1:step], *kept[-1:]]
 
 
-def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate:
-    graph, sweeps = in_parts(variant.graph, point.parts)
+def _in_room(candidate: Candidate, room_bytes: int) -> Candidate:
+    """A plan by rows whose rows land, as far as it takes more than a room."""
+    tuning = dataclasses.replace(DEFAULT_TUNING, target=candidate.plan.target)
+    return Candidate(candidate.variant, make_plan(candidate.variant.graph, ROWS, tuning, room_bytes))
+
+
+def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate | None:
+    """A plan; ``None`` where a strip at a side has no form, which the estimate by those between does not tell."""
+    try:
+        graph, sweeps = in_parts(variant.graph, point.parts)
+    except VerifyError:
+        return None
     graph = verify(drop_identities(graph), "strips")
     changed = Variant(f"{variant.name}-parts", graph, variant.permutation, point.parts, sweeps)
     tuning = dataclasses.replace(DEFAULT_TUNING, target=target)

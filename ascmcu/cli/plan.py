@@ -88,7 +88,11 @@ def row(candidate: Candidate, room_bytes: int | None) -> dict[str, Any]:
         "label": candidate.label,
         "latency_cycles": plan.latency_cycles,
         "layers": len(plan.running),
-        "parts": [{"to": part.target, "strips": part.strips} for part in variant.parts],
+        "parts": [
+            {"to": p.target, "strips": p.strips, "kept": list(p.kept), "staged": list(p.staged)}
+            for p in variant.parts
+        ],
+        "landing_rows": len(plan.landings),
         "sweeps": 1 if variant.sweeps is None else len(variant.sweeps.begins),
         "fits": None if room_bytes is None else plan.arena_bytes <= room_bytes,
     }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.ir.op import RowMode, RowReads
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.jinja import environment, render
-from ascmcu.schedule.plan import PUSH, ROWS, Layer, Plan, scratch_name, state_name
+from ascmcu.schedule.plan import PUSH, RING, ROWS, Access, Landing, Layer, Plan, scratch_name, state_name
 
 _C_TYPES = {
     "int8": "int8_t", "uint8": "uint8_t", "int16": "int16_t", "uint16": "uint16_t", "int32": "int32_t",
@@ -38,13 +39,13 @@ class TensorView:
     offset: int
     ring_rows: int
     kept: bool
+    landing: LandingView | None = None
 
-    @property
-    def row_offset(self) -> str:
-        """C expression of the byte offset of ``row``."""
+    def slot_offset(self, row: str = "row") -> str:
+        """C expression of the byte offset of a row in the ring."""
         if self.ring_rows == 1:
             return "0"
-        slot = "row" if self.ring_rows >= self.tensor.rows else f"row % {self.ring_rows}"
+        slot = row if self.ring_rows >= self.tensor.rows else f"{row} % {self.ring_rows}"
         return f"({slot}) * {self.tensor.row_bytes}"
 
     def unfilled(self, rows_per_step: int = 1) -> str:
@@ -54,6 +55,52 @@ class TensorView:
     def at(self, row: str) -> str:
         """C expression: pointer to a row."""
         return f"{self.symbol}({row})"
+
+
+@dataclass(frozen=True)
+class LandingView:
+    """Where the newest row of a tensor lies until the step that reads it ends, as the templates see it."""
+
+    landing: Landing
+    offset: int
+    rows: int
+
+    @property
+    def lands(self) -> str:
+        """C condition: ``row`` is the newest of some step when it is made."""
+        at = self.landing
+        found = [f"row >= {at.last}"] if at.last > 0 else []
+        if at.stride > 1:
+            found.append(f"(row - {at.last}) % {at.stride} == 0")
+        end = at.last + at.stride * at.steps
+        found += [f"row < {end}"] if end < self.rows else []
+        return " && ".join(found) or "true"
+
+    @property
+    def newest(self) -> str:
+        """C expression: the row that moves into the ring when ``step`` ends."""
+        return f"(step * {self.landing.stride} + {self.landing.last})"
+
+
+@dataclass(frozen=True)
+class RingView(TensorView):
+    """A tensor whose rows land, as a layer sees it that finds them all in the ring."""
+
+    def at(self, row: str) -> str:
+        """C expression: pointer to a row."""
+        return f"{self.symbol}_ring({row})"
+
+
+@dataclass(frozen=True)
+class WindowView(TensorView):
+    """A tensor whose rows land, as a layer sees it that finds them in the ring but for the newest of its step."""
+
+    access: Access | None = None
+
+    def at(self, row: str) -> str:
+        """C expression: pointer to a row in ``step``."""
+        assert self.access is not None
+        return f"{self.symbol}_under({row}, step * {self.access.stride} + {self.access.last})"
 
 
 @dataclass(frozen=True)
@@ -156,6 +203,12 @@ class LayerView:
         return view.at(row or ("step" if reads.stride else "0"))
 
     @property
+    def moved(self) -> tuple[TensorView, ...]:
+        """The tensors whose newest row the layer moves into the ring when a step ends."""
+        views = {v.symbol: v for v in self.views if v is not None and v.landing is not None}
+        return tuple(v for v in views.values() if v.landing and v.landing.landing.mover == self.index)
+
+    @property
     def comment(self) -> str:
         """One line on what the layer does."""
         shapes = " , ".join(_dims(v.tensor) for v in self.views if v is not None)
@@ -254,7 +307,7 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     states = _state_views(plan)
     kernels = _kernels(layers)
     graph = plan.graph
-    tensors = {v.symbol: v for layer in layers for v in (*layer.views, layer.y) if v is not None}
+    tensors = {v.symbol: v for v in _seen(layers)}
     inputs = [_tensor_view(plan, n) for n in graph.data_inputs]
     outputs = [_tensor_view(plan, n) for n in graph.data_outputs]
     for view in (*inputs, *outputs, *(v for s in states for v in (s.entry, s.exit) if v is not None)):
@@ -271,6 +324,8 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         "tool_version": __version__,
         "layers": layers,
         "kernels": kernels,
+        "rings": _unlike(layers, RingView),
+        "windows": _unlike(layers, WindowView),
         "tensors": sorted(tensors.values(), key=lambda v: int(v.symbol[1:])),
         "constants": constants,
         "weights_bytes": sum(c.size_bytes for c in constants),
@@ -292,6 +347,15 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
         sum(c.size_bytes for c in layer.constants if first[c.symbol] == layer.index) for layer in layers
     )
     return ModelSource(files, sum(c.size_bytes for c in constants), per_layer, _weight_arrays(layers))
+
+
+def _seen(layers: Sequence[LayerView]) -> Iterator[TensorView]:
+    return (v for layer in layers for v in (*layer.views, layer.y) if v is not None)
+
+
+def _unlike(layers: Sequence[LayerView], kind: type[TensorView]) -> list[TensorView]:
+    """The tensors that some layer sees in this way, each once."""
+    return list({v.symbol: v for v in _seen(layers) if isinstance(v, kind)}.values())
 
 
 def weights_bytes(plan: Plan) -> int:
@@ -375,7 +439,7 @@ def _constants(layer: Layer, pool: dict[tuple[str, str, bytes], Constant]) -> It
 def _layer_view(plan: Plan, layer: Layer, kernel: str, constants: tuple[Constant, ...]) -> LayerView:
     graph = plan.graph
     inputs = tuple(
-        None if t is None or t.is_const else _tensor_view(plan, t.name)
+        None if t is None or t.is_const else _seen_by(plan, layer, t.name)
         for t in graph.input_tensors(layer.node)
     )
     state = ""
@@ -387,8 +451,28 @@ def _layer_view(plan: Plan, layer: Layer, kernel: str, constants: tuple[Constant
         scratch = f"({c_type} *)(void *)(arena + {plan.buffer(scratch_name(layer)).offset})"
     macs = node_macs(graph, layer.node)
     return LayerView(
-        layer, graph, kernel, inputs, _tensor_view(plan, layer.node.output), constants, state, scratch, macs
+        layer,
+        graph,
+        kernel,
+        inputs,
+        _seen_by(plan, layer, layer.node.output),
+        constants,
+        state,
+        scratch,
+        macs,
     )
+
+
+def _seen_by(plan: Plan, layer: Layer, name: str) -> TensorView:
+    """A tensor as a layer finds it."""
+    view = _tensor_view(plan, name)
+    if view.landing is None:
+        return view
+    fields = {field.name: getattr(view, field.name) for field in dataclasses.fields(view)}
+    for access in view.landing.landing.accesses:
+        if (access.layer, access.tensor) == (layer.index, name):
+            return RingView(**fields) if access.kind == RING else WindowView(**fields, access=access)
+    return view
 
 
 def _tensor_view(plan: Plan, name: str) -> TensorView:
@@ -399,7 +483,14 @@ def _tensor_view(plan: Plan, name: str) -> TensorView:
     # Where the buffer is another's scratch as well, the tensor is its second half (Lowered.widens_in_place).
     twice = buffer.ring_rows == 1 and buffer.row_bytes == 2 * tensor.row_bytes and tensor.rows == 1
     offset = buffer.offset + (tensor.row_bytes if twice else 0)
-    return TensorView(f"t{names.index(name)}", tensor, offset, rows, len(buffer.live) == 1)
+    landing = _landing_view(plan, plan.storage[name], tensor.rows)
+    kept = len(buffer.live) == 1 and landing is None
+    return TensorView(f"t{names.index(name)}", tensor, offset, rows, kept, landing)
+
+
+def _landing_view(plan: Plan, storage: str, rows: int) -> LandingView | None:
+    landing = next((found for found in plan.landings if found.owner == storage), None)
+    return None if landing is None else LandingView(landing, plan.buffer(landing.name).offset, rows)
 
 
 @dataclass(frozen=True)

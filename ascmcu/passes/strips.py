@@ -11,26 +11,36 @@ computed from the same numbers as before.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, Node, with_tensor
 from ascmcu.ir.op import Span
 from ascmcu.ir.types import Tensor
+from ascmcu.ops.concatenation import Concatenation
 from ascmcu.ops.crop import Crop
 from ascmcu.ops.hold import Hold
 from ascmcu.ops.paste import Paste
 from ascmcu.ops.slice import Slice
 
+_KEPT = ".halo"
+
 
 @dataclass(frozen=True)
 class Part:
-    """A part of a network: what is computed of ``source``, up to ``target``, in so many strips."""
+    """A part of a network: what is computed of ``source``, up to ``target``, in so many strips.
+
+    Columns of the tensors ``kept`` that the next strip needs as well are kept for it, those of the others are computed
+    again. A strip of a tensor in ``staged``, which is also kept, is there as a whole before what is behind it begins.
+    """
 
     source: str
     target: str
     strips: int = 1
+    kept: tuple[str, ...] = ()
+    staged: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         strips = f" in {self.strips} strips" if self.strips > 1 else ""
@@ -124,40 +134,38 @@ class _Work:
         self.tensors.append(output)
 
     def swept(self, part: Part, nodes: Sequence[Node]) -> Sweeps:
-        """Strips of the network's input, each of which is pushed on its own."""
-        strips = [Strip(self.graph, part, nodes, number) for number in range(part.strips)]
+        """Strips of the network's input, each of which is pushed on its own, but for those that need none of it."""
+        strips = strips_of(self.graph, part, nodes)
         x = self.graph.tensors[part.source]
-        columns = max(end - begin for begin, end in (strip.spans[part.source] for strip in strips))
-        begins = tuple(min(strip.spans[part.source][0], x.shape[2] - columns) for strip in strips)
+        spans = [strip.spans[part.source] for strip in strips if part.source in strip.spans]
+        columns = max(end - begin for begin, end in spans)
+        begins = tuple(min(begin, x.shape[2] - columns) for begin, _ in spans)
         rows = x.shape[1]
-        pushed = dataclasses.replace(
-            x, name=f"{x.name}.strips", shape=(1, rows * part.strips, columns, x.shape[3]), source_index=-1
-        )
+        shape = (1, rows * len(begins), columns, x.shape[3])
+        pushed = dataclasses.replace(x, name=f"{x.name}.strips", shape=shape, source_index=-1)
         self.tensors.append(pushed)
         self.inputs = (pushed.name,)
-        for number, (strip, at) in enumerate(zip(strips, begins, strict=True)):
-            begin, end = strip.spans[part.source]
-            of = dataclasses.replace(
-                x, name=f"{x.name}.strip{number}", shape=(1, rows, end - begin, x.shape[3]), source_index=-1
-            )
-            op = Slice((0, number * rows, begin - at, 0), of.shape, (1, 1, 1, 1))
-            self.emit(Node(of.name, op, (pushed.name,), of.name), of)
-            self.strip(strip, of.name)
+        for number, strip in enumerate(strips):
+            name = f"{x.name}.strip{number}"
+            if number < len(begins):
+                begin, end = spans[number]
+                of = with_tensor(x, name=name, shape=(1, rows, end - begin, x.shape[3]), source_index=-1)
+                op = Slice((0, number * rows, begin - begins[number], 0), of.shape, (1, 1, 1, 1))
+                self.emit(Node(of.name, op, (pushed.name,), of.name), of)
+            self.strip(strip, name)
         return Sweeps(begins, columns)
 
     def cropped(self, part: Part, nodes: Sequence[Node]) -> None:
         """Strips of a tensor that is held."""
         x = self.tensors_now(self.renamed.get(part.source, part.source))
-        for number in range(part.strips):
-            strip = Strip(self.graph, part, nodes, number)
-            begin, end = strip.spans[part.source]
-            shape = (*x.shape[:2], end - begin, x.shape[3])
-            of = dataclasses.replace(
-                x, name=f"{part.source}.strip{number}.{part.target}", shape=shape, source_index=-1
-            )
-            awaited = (self.renamed[part.target],) if number else ()
-            self.emit(Node(of.name, Crop(begin, end - begin), (x.name, *awaited), of.name), of)
-            self.strip(strip, of.name)
+        for number, strip in enumerate(strips_of(self.graph, part, nodes)):
+            name = f"{part.source}.strip{number}.{part.target}"
+            if part.source in strip.spans:
+                begin, end = strip.spans[part.source]
+                of = with_tensor(x, name=name, shape=(*x.shape[:2], end - begin, x.shape[3]), source_index=-1)
+                awaited = (self.renamed[part.target],) if number else ()
+                self.emit(Node(of.name, Crop(begin, end - begin), (x.name, *awaited), of.name), of)
+            self.strip(strip, name)
 
     def strip(self, strip: Strip, source: str) -> None:
         """The nodes of a strip, and what puts it in its place."""
@@ -176,29 +184,84 @@ class _Work:
         self.renamed[target] = made.name
 
 
+def strips_of(graph: Graph, part: Part, nodes: Sequence[Node]) -> list[Strip]:
+    """The strips of a part, from the left to the right.
+
+    Raises:
+        VerifyError: a layer has no form for some of its columns.
+    """
+    found: list[Strip] = []
+    for number in range(part.strips):
+        found.append(Strip(graph, part, nodes, number, found[-1] if found else None))
+    for strip, after in itertools.pairwise(found):
+        strip.keep_for(after)
+    return found
+
+
+def middle_of(graph: Graph, part: Part, nodes: Sequence[Node]) -> Strip:
+    """A strip to estimate all by: as wide as any, with neighbours on both sides if there is one.
+
+    Raises:
+        VerifyError: a layer has no form for some of its columns.
+    """
+    columns = _columns(graph.tensors[part.target], part)
+    ends = [columns * n // part.strips for n in range(part.strips + 1)]
+    numbers = range(1, max(part.strips - 1, 2))
+    at = max(numbers, key=lambda n: ends[n + 1] - ends[n])
+    before = Strip(graph, part, nodes, at - 1, None)
+    middle = Strip(graph, part, nodes, at, before)
+    before.keep_for(middle)
+    if at + 1 < part.strips:
+        middle.keep_for(Strip(graph, part, nodes, at + 1, middle))
+    return middle
+
+
 class Strip:
-    """One strip of a part: which columns of each of its tensors are computed.
+    """One strip of a part: which columns of each of its tensors are there, and which of them are computed in it.
 
     Raises:
         VerifyError: a layer has no form for some of its columns.
     """
 
-    def __init__(self, graph: Graph, part: Part, nodes: Sequence[Node], number: int) -> None:
-        self.graph, self.part, self.number = graph, part, number
+    def __init__(
+        self, graph: Graph, part: Part, nodes: Sequence[Node], number: int, before: Strip | None
+    ) -> None:
+        self.graph, self.part, self.number, self.before = graph, part, number, before
         columns = _columns(graph.tensors[part.target], part)
         begin, end = (columns * n // part.strips for n in (number, number + 1))
         self.spans: dict[str, Span] = {part.target: (begin, end)}
+        self.made: dict[str, Span] = {}
+        # Columns that the next strip has of this one.
+        self.keeps: dict[str, Span] = {}
         self.forms: list[tuple[Node, tuple[Span | None, ...], tuple[int, ...]]] = []
         for node in reversed(nodes):
             if node.output in self.spans:
                 self._need(node)
         self.forms.reverse()
 
+    def keep_for(self, after: Strip) -> None:
+        """Keep what the next strip has of this one."""
+        self.keeps = {
+            name: (after.spans[name][0], begin)
+            for name in self.part.kept
+            if name in after.made and (begin := after.made[name][0]) > after.spans[name][0]
+        }
+
+    def _own(self, name: str) -> Span:
+        """The columns of a tensor that are computed in this strip."""
+        begin, end = self.spans[name]
+        if self.before is None or name not in self.part.kept:
+            return begin, end
+        return min(max(begin, self.before.spans[name][1]), end), end
+
     def _need(self, node: Node) -> None:
         inputs, output = self.graph.input_tensors(node), self.graph.output_tensor(node)
         form = None
         if _is_map(output) and node.output not in self.graph.outputs:
-            form = node.op.in_columns(inputs, output, self.spans[node.output])
+            begin, end = self.made[node.output] = self._own(node.output)
+            if begin == end:
+                return  # the strip before has kept all
+            form = node.op.in_columns(inputs, output, self.made[node.output])
         if form is None:
             raise VerifyError("the layer cannot be computed in strips", where=node.describe())
         for index in form.kept:
@@ -217,7 +280,7 @@ class Strip:
         """Multiply-accumulates of the strip."""
         found = 0.0
         for node, _, _ in self.forms:
-            begin, end = self.spans[node.output]
+            begin, end = self.made[node.output]
             y = self.graph.output_tensor(node)
             macs = node.op.macs(self.graph.input_tensors(node), y)
             found += macs * (end - begin) / y.shape[2]
@@ -225,11 +288,22 @@ class Strip:
 
     def columns_of(self, tensor: str) -> int:
         """How many columns of a tensor the strip has."""
-        begin, end = self.spans[tensor]
+        begin, end = self.spans.get(tensor, (0, 0))
         return end - begin
 
+    @property
+    def kept_bytes(self) -> int:
+        """Of the columns that are kept for the next strip, or were for this one, whichever are more."""
+        before = {} if self.before is None else self.before.keeps
+        return max(self._bytes(self.keeps), self._bytes(before))
+
+    def _bytes(self, spans: Mapping[str, Span]) -> int:
+        maps = ((self.graph.tensors[name], end - begin) for name, (begin, end) in spans.items())
+        return sum(t.size_bytes // t.shape[2] * columns for t, columns in maps)
+
     def alone(self) -> tuple[Graph, dict[str, str]]:
-        """The strip as a network without outputs, and the whole tensor of which each of its tensors is a part."""
+        """The strip as a network without outputs, and the whole tensor of which each of its tensors is a part; what
+        other strips keep for it, and it for them, are inputs and tensors without readers (``is_kept``)."""
         begin, end = self.spans[self.part.source]
         x = self.graph.tensors[self.part.source]
         entry = with_tensor(x, name=f"{x.name}.entry", shape=(*x.shape[:2], end - begin, x.shape[3]))
@@ -237,17 +311,33 @@ class Strip:
         for node, output, constants in self.nodes(entry.name):
             nodes.append(node)
             tensors += [output, *constants]
-        whole = {self.name(name): name for name in self.spans}
-        kept = {**self.graph.tensors, **{t.name: t for t in tensors}}
-        return Graph(self.graph.name, kept, tuple(nodes), (entry.name,), ()).replace(), whole
+        whole = {self.name(name) + self._end(name): name for name in self.made}
+        before = [] if self.before is None else [self.before.kept(name) for name in self.before.keeps]
+        kept = {**self.graph.tensors, **{t.name: t for t in (*tensors, *before)}}
+        inputs = (entry.name, *(t.name for t in before))
+        return Graph(self.graph.name, kept, tuple(nodes), inputs, ()).replace(), whole
 
     def name(self, tensor: str) -> str:
         """Of a tensor in this strip."""
         return f"{tensor}.strip{self.number}"
 
+    def _end(self, tensor: str) -> str:
+        """What the name of the columns ends in that are computed in this strip, where others are joined to them."""
+        return "" if self.made[tensor] == self.spans[tensor] else ".new"
+
+    def kept(self, tensor: str) -> Tensor:
+        """The columns of a tensor that this strip keeps for the next one."""
+        begin, end = self.keeps[tensor]
+        return self._columns_of(self.graph.tensors[tensor], f"{self.name(tensor)}{_KEPT}", (begin, end))
+
     def nodes(self, source: str) -> Iterator[tuple[Node, Tensor, list[Tensor]]]:
         """Each node of the strip with the tensor that it writes, and with constants of its own."""
         names = {self.part.source: source}
+        for name, (begin, end) in self.made.items():
+            if begin == end and self.before is not None:
+                names[name] = self.before.kept(name).name
+                if name in self.keeps:
+                    yield from self._keep(name, names[name])
         cut: dict[tuple[str, Span], str] = {}
         for node, reads, kept in self.forms:
             inputs: list[str] = []
@@ -268,16 +358,38 @@ class Strip:
                         cut[name, read] = part[0].output
                         yield (*part, [])
                     inputs.append(cut[name, read])
-            begin, end = self.spans[node.output]
-            y = self.graph.output_tensor(node)
-            output = with_tensor(
-                y, name=self.name(y.name), shape=(*y.shape[:2], end - begin, y.shape[3]), source_index=-1
+            y, made = self.graph.output_tensor(node), self.made[node.output]
+            output = self._columns_of(y, self.name(y.name), self.spans[y.name])
+            own = self._columns_of(y, output.name + self._end(y.name), made)
+            names[y.name] = output.name
+            yield (
+                dataclasses.replace(node, name=self.name(node.name), inputs=tuple(inputs), output=own.name),
+                own,
+                constants,
             )
-            names[node.output] = output.name
-            made = dataclasses.replace(
-                node, name=self.name(node.name), inputs=tuple(inputs), output=output.name
-            )
-            yield made, output, constants
+            if own.name != output.name:
+                assert self.before is not None
+                both = (self.before.kept(y.name).name, own.name)
+                yield Node(output.name, Concatenation(2), both, output.name), output, []
+            if y.name in self.part.staged:
+                staged = self._columns_of(y, f"{output.name}.staged", self.spans[y.name])
+                yield Node(staged.name, Hold(), (output.name,), staged.name), staged, []
+                names[y.name] = staged.name
+            if y.name in self.keeps:
+                yield from self._keep(y.name, names[y.name])
+
+    def _keep(self, tensor: str, name: str) -> Iterator[tuple[Node, Tensor, list[Tensor]]]:
+        """A copy of the columns that the next strip needs."""
+        begin, end = self.keeps[tensor]
+        kept = self.kept(tensor)
+        copy = dataclasses.replace(kept, name=f"{kept.name}.rows")
+        crop = Crop(begin - self.spans[tensor][0], end - begin)
+        yield Node(copy.name, crop, (name,), copy.name), copy, []
+        yield Node(kept.name, Hold(), (copy.name,), kept.name), kept, []
+
+    def _columns_of(self, t: Tensor, name: str, span: Span) -> Tensor:
+        begin, end = span
+        return with_tensor(t, name=name, shape=(*t.shape[:2], end - begin, t.shape[3]), source_index=-1)
 
     def _part(self, tensor: str, name: str, span: Span) -> tuple[Node, Tensor]:
         """Some columns of what the strip holds of a tensor, for a reader that takes fewer than another."""
@@ -286,6 +398,11 @@ class Strip:
         part = f"{self.name(tensor)}.columns{begin}-{end}"
         output = with_tensor(x, name=part, shape=(*x.shape[:2], end - begin, x.shape[3]), source_index=-1)
         return Node(part, Crop(begin - self.spans[tensor][0], end - begin), (name,), part), output
+
+
+def is_kept(tensor: str) -> bool:
+    """Whether a tensor of ``Strip.alone`` holds columns for the next strip, or from the one before."""
+    return tensor.removesuffix(".rows").endswith(_KEPT)
 
 
 def _columns(target: Tensor, part: Part) -> int:

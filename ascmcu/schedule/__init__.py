@@ -13,10 +13,12 @@ from ascmcu import kernels
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.kernels import DEFAULT_TUNING, Tuning
 from ascmcu.kernels.conv2d_time import common_pitches
+from ascmcu.ops.hold import Hold
 from ascmcu.passes.input_readers_first import input_readers_first
+from ascmcu.schedule.landing import landings, needed
 from ascmcu.schedule.layouts import layouts
 from ascmcu.schedule.place import liveness, place
-from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Layer, Plan
+from ascmcu.schedule.plan import LAYERS, ROWS, Buffer, Landing, Layer, Plan
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.spare import ENOUGH_BYTES, spare_scratch
 from ascmcu.schedule.storage import buffers, rolls, share, widened_in_place
@@ -46,32 +48,34 @@ def make_plan(
         mode: ``layers`` runs one layer after the other on whole tensors; ``rows`` streams rows through all.
         tuning: what kernels may spend.
         room_bytes: RAM that activations may take: layouts and scratch that spare cycles have what is left of it, and
-            none where nothing is left. By default, layouts may take some more than the least, and scratch what it does
-            on the smallest board.
+            none where nothing is left; there, rows land. By default, none does, layouts may take some more than the
+            least, and scratch what it does on the smallest board.
     """
     *choices, least = layouts(graph, mode, _tunings(graph, tuning))
-    enough = ENOUGH_BYTES if room_bytes is None else room_bytes
-    lean = plan_as_is(least.graph, mode, tuning, enough)
+    enough, lands = ENOUGH_BYTES if room_bytes is None else room_bytes, room_bytes is not None
+    lean = plan_as_is(least.graph, mode, tuning, enough, lands=lands)
     most = lean.arena_bytes + _LAYOUT_BYTES if room_bytes is None else max(lean.arena_bytes, room_bytes)
     chosen, plan = least, lean
     cycles = {choice: _cycles(choice.graph, tuning) for choice in (*choices, least)}
     for choice in sorted((c for c in choices if cycles[c] < cycles[least]), key=lambda c: cycles[c]):
         # A placement takes longer than this bound, which scratch that gives way may still lower.
-        if peak_bytes(choice.graph, mode, tuning) <= most + tuning.scratch_bytes:
-            found = plan_as_is(choice.graph, mode, tuning, enough)
+        if peak_bytes(choice.graph, mode, tuning, lands=lands) <= most + tuning.scratch_bytes:
+            found = plan_as_is(choice.graph, mode, tuning, enough, lands=lands)
             if found.arena_bytes <= most:
                 chosen, plan = choice, found
                 break
     return dataclasses.replace(plan, stages=chosen.stages)
 
 
-def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING) -> int:
+def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING, *, lands: bool = False) -> int:
     """The largest sum of live bytes, without a placement: enough to compare graphs before one is planned."""
     if mode == ROWS:
         graph = input_readers_first(graph)
     layers = _layers(graph, tuning)
     trace = simulate(graph, layers, mode)
-    return _peak(buffers(graph, layers, share(graph, layers, trace), trace), trace.events)
+    storage = share(graph, layers, trace)
+    landed = landings(graph, layers, storage, trace) if lands and mode == ROWS else {}
+    return _peak(buffers(graph, layers, storage, trace, landed), trace.events)
 
 
 def _peak(found: Sequence[Buffer], events: int) -> int:
@@ -79,23 +83,32 @@ def _peak(found: Sequence[Buffer], events: int) -> int:
 
 
 def plan_as_is(
-    graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING, enough_bytes: int = ENOUGH_BYTES
+    graph: Graph,
+    mode: str,
+    tuning: Tuning = DEFAULT_TUNING,
+    enough_bytes: int = ENOUGH_BYTES,
+    *,
+    lands: bool = False,
 ) -> Plan:
     """Schedule and place a graph in the layouts and the order that it has; arguments are those of ``make_plan``.
 
-    ``enough_bytes``: scratch shrinks where the peak is above.
+    ``enough_bytes``: scratch shrinks where the peak is above; so do rings, if rows may land (``lands``).
     """
     layers, tuning = _one_shift(graph, tuning)
     trace = simulate(graph, layers, mode)
     storage = share(graph, layers, trace)
+    landed: dict[str, Landing] = {}
     if mode == ROWS:
         lower = functools.partial(_relowered, graph, tuning)
-        layers = spare_scratch(graph, layers, storage, trace, lower, enough_bytes)
+        possible = landings(graph, layers, storage, trace) if lands else {}
+        layers = spare_scratch(graph, layers, storage, trace, lower, enough_bytes, possible)
+        landed = needed(graph, layers, storage, trace, possible, enough_bytes) if possible else {}
     shared = {**storage, **widened_in_place(graph, layers, storage, trace)}
-    apart, together = (buffers(graph, layers, s, trace) for s in (storage, shared))
+    apart, together = (buffers(graph, layers, s, trace, landed) for s in (storage, shared))
     if _peak(together, trace.events) < _peak(apart, trace.events):
         storage, apart = shared, together
-    rolling = rolls(graph, storage, apart, trace) if mode == ROWS else {}
+    parts = any(isinstance(node.op, Hold) for node in graph.nodes)
+    rolling = rolls(graph, storage, apart, trace) if mode == ROWS and (lands or parts) else {}
     placed, size, bound = place(apart, trace.events, rolling)
     return Plan(
         graph,
@@ -108,6 +121,7 @@ def plan_as_is(
         trace.events,
         trace.order,
         target=tuning.target,
+        landings=tuple(landed.values()),
     )
 
 

@@ -19,7 +19,8 @@ import numpy as np
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.kernels import Lowered
-from ascmcu.passes.strips import Part, Strip, cuts, region
+from ascmcu.passes.strips import Part, Strip, cuts, is_kept, middle_of, region
+from ascmcu.schedule.landing import landings
 from ascmcu.schedule.place import liveness
 from ascmcu.schedule.plan import ROWS, Layer
 from ascmcu.schedule.simulate import simulate
@@ -33,6 +34,10 @@ _MOST_WORK = 2.5
 _STEP_CYCLES = 150
 # Cycles that a byte costs which is copied into a strip or out of it.
 _COPY_CYCLES = 0.5
+
+
+# Bytes that kept columns take, those of two strips that overlap in RAM, for each of theirs.
+_KEPT_BYTES = 1.1
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,19 @@ def _ends(graph: Graph) -> list[str]:
     return [graph.inputs[0], *inner, graph.outputs[0]]
 
 
+def _narrow(graph: Graph) -> list[str]:
+    """The cuts whose columns have no more bytes than those of the cuts beside them."""
+    found = [t for name in cuts(graph) if len((t := graph.tensors[name]).shape) == 4]
+    column_bytes = [t.size_bytes // t.shape[2] for t in found]
+    beside = zip(column_bytes, column_bytes[1:], column_bytes[2:], strict=False)
+    return [t.name for t, (a, b, c) in zip(found[1:], beside, strict=False) if b <= min(a, c)]
+
+
 class _Costs:
     def __init__(self, graph: Graph, layers: Sequence[Layer]) -> None:
         self.graph = graph
         self.layers = {layer.node.output: layer for layer in layers}
+        self.narrow = _narrow(graph)
 
     def singles(self, ends: Sequence[str]) -> dict[tuple[str, str], Point]:
         """Every part in one strip, by its ends."""
@@ -114,16 +128,28 @@ class _Costs:
 
     def of(self, single: Point, enough: int, *, in_strips: bool) -> list[Point]:
         """A part in one strip, and in several while that takes fewer bytes, and it takes more than ``enough``."""
-        (part,) = single.parts
         found = [single]
-        numbers = iter(_STRIPS if in_strips else ())
-        while found[-1].ram_bytes > enough and (number := next(numbers, None)) is not None:
-            point = self._striped(dataclasses.replace(part, strips=number))
-            if point is None:
-                break
-            if point.ram_bytes < found[-1].ram_bytes:
-                found.append(point)
+        for form in self._forms(single.parts[0]) if in_strips else ():
+            least = single.ram_bytes
+            for number in _STRIPS:
+                worth = max(enough, self._held(form)) < least
+                point = self._striped(dataclasses.replace(form, strips=number)) if worth else None
+                if point is None:
+                    break
+                if point.ram_bytes < least:
+                    found.append(point)
+                    least = point.ram_bytes
         return found
+
+    def _forms(self, part: Part) -> list[Part]:
+        """A part that keeps no columns between strips, one that does at its narrow tensors, and one whose strips of
+        these are there as a whole."""
+        inside = {node.output for node in region(self.graph, part)} - {part.target}
+        kept = tuple(name for name in self.narrow if name in inside)
+        forms = [part]
+        if kept:
+            forms += [dataclasses.replace(part, kept=kept, staged=staged) for staged in ((), kept)]
+        return forms
 
     def _held(self, part: Part) -> int:
         """Bytes of the ends that are not streamed."""
@@ -147,29 +173,40 @@ class _Costs:
         if len(target.shape) != 4 or target.shape[2] < part.strips:
             return None
         try:
-            strips = [Strip(self.graph, part, nodes, n) for n in range(part.strips)]
+            strip = middle_of(self.graph, part, nodes)
         except VerifyError:
             return None
-        work = sum(strip.columns_work for strip in strips)
+        # Of two, one lies at either side.
+        alike = [strip] if part.strips > 2 or strip.before is None else [strip.before, strip]
+        times = target.shape[2] / sum(s.columns_of(part.target) for s in alike)
+        if not strip.columns_of(part.source):
+            return None
+        work = times * sum(s.columns_work for s in alike)
         if work > _MOST_WORK * max(sum(node_macs(self.graph, node) for node in nodes), 1):
             return None
-        widest = max(strips, key=lambda strip: strip.columns_of(part.source))
-        ram = self._strip_peak(widest)
+        ram = self._strip_peak(strip)
         if part.source in self.graph.inputs:
-            ram += _words(widest.columns_of(part.source) * source.shape[3] * source.dtype.size_bytes)
-        return Point((part,), self._held(part) + ram, sum(self._strip_cycles(strip) for strip in strips))
+            ram += _words(strip.columns_of(part.source) * source.shape[3] * source.dtype.size_bytes)
+        cycles = times * sum(self._strip_cycles(s) for s in alike)
+        return Point((part,), self._held(part) + ram, cycles)
 
     def _strip_peak(self, strip: Strip) -> int:
         graph, whole = strip.alone()
-        return self._peak(graph, whole)
+        kept = tuple(name for name in graph.tensors if is_kept(name))
+        # What is kept for the next strip lies some rows behind what was kept for this one.
+        return self._peak(graph, whole, without=kept) + round(_KEPT_BYTES * strip.kept_bytes)
 
     def _strip_cycles(self, strip: Strip) -> float:
         """Of its layers, and of the copies at its ends."""
         found, part = 0.0, strip.part
         for node, _, _ in strip.forms:
             y = self.graph.output_tensor(node)
-            share_of = strip.columns_of(y.name) / y.shape[2]
+            begin, end = strip.made[y.name]
+            share_of = (end - begin) / y.shape[2]
             found += self.layers[y.name].lowered.cycles * share_of + _STEP_CYCLES * y.shape[1]
+            if strip.columns_of(y.name) > end - begin:
+                found += _COPY_CYCLES * y.size_bytes * strip.columns_of(y.name) / y.shape[2]
+                found += 2 * _STEP_CYCLES * y.shape[1]
         for x in (self.graph.tensors[part.source], self.graph.tensors[part.target]):
             found += _COPY_CYCLES * x.size_bytes * strip.columns_of(x.name) / x.shape[2]
             found += _STEP_CYCLES * x.shape[1]
@@ -189,7 +226,9 @@ class _Costs:
             self._layer(graph, index, whole.get(node.output, "")) for index, node in enumerate(graph.nodes)
         ]
         trace = simulate(graph, layers, ROWS)
-        found = buffers(graph, layers, share(graph, layers, trace), trace)
+        storage = share(graph, layers, trace)
+        landed = landings(graph, layers, storage, trace, but=without, found=False)
+        found = buffers(graph, layers, storage, trace, landed)
         found = [b for b in found if b.name not in without]
         sizes = np.array([b.size_bytes for b in found])
         return int((sizes @ liveness(found, trace.events)).max(initial=0))

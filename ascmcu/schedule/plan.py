@@ -20,6 +20,9 @@ PUSH = -1
 Interval = tuple[int, int]
 # Per layer: more of a table than this, and asking each layer whether it can run takes less flash.
 _TABLE_BYTES = 40
+# A copy of a row: the call, and each byte.
+_COPY_CYCLES = 30
+_COPY_BYTE_CYCLES = 0.5
 # In the table, behind the layers of a row.
 TABLE_END = 255
 
@@ -60,6 +63,72 @@ class Buffer:
         return self.offset + self.size_bytes
 
 
+# Where a layer finds the rows of a ring whose newest row lands: where they are made; in the ring; in the ring but for
+# the newest of its step.
+MADE, RING, NEWEST = "made", "ring", "newest"
+
+
+@dataclass(frozen=True)
+class Access:
+    """How the layer with this index finds the rows of a tensor whose rows land: ``MADE``, ``RING``, or ``NEWEST``, with
+    row step × stride + last as the newest."""
+
+    layer: int
+    tensor: str
+    kind: str
+    stride: int = 0
+    last: int = 0
+
+
+@dataclass(frozen=True)
+class Landing:
+    """A ring that is a row lower than its reader's window, because the window's newest row lies elsewhere.
+
+    Attributes:
+        owner: the storage, whose buffer is the ring.
+        mover: the index of the layer with the window. At the end of a step it moves the newest row into the ring.
+        stride, last: row step × stride + last is the newest one of a step.
+        steps: as many of the first steps have such a row.
+        ring_rows, row_bytes: of the ring.
+        ring_live, row_live: when the ring's bytes are in use, and those of the row.
+        accesses: of the layers that do not find every row where it is made.
+    """
+
+    owner: str
+    mover: int
+    stride: int
+    last: int
+    steps: int
+    ring_rows: int
+    row_bytes: int
+    ring_live: tuple[Interval, ...]
+    row_live: tuple[Interval, ...]
+    accesses: tuple[Access, ...]
+
+    @property
+    def name(self) -> str:
+        """The buffer of the row."""
+        return f"{self.owner}#landing"
+
+    @property
+    def buffers(self) -> tuple[Buffer, Buffer]:
+        """The ring and the row, not yet placed."""
+        return (
+            Buffer(self.owner, self.ring_rows, self.row_bytes, self.ring_live),
+            Buffer(self.name, 1, self.row_bytes, self.row_live),
+        )
+
+    @property
+    def copied_bytes(self) -> int:
+        """In an inference."""
+        return self.steps * self.row_bytes
+
+    @property
+    def cycles(self) -> int:
+        """Estimated for an inference."""
+        return round(self.steps * (_COPY_CYCLES + _COPY_BYTE_CYCLES * self.row_bytes))
+
+
 @dataclass(frozen=True)
 class Plan:
     """The compiled form of a graph, ready to be written as C.
@@ -68,7 +137,7 @@ class Plan:
     moves nothing or an op works in place. ``lower_bound_bytes`` is the largest sum of live buffers at any event: no
     placement can be smaller. ``order`` holds the layer of each event, ``PUSH`` where a row comes in. ``stages`` are the
     passes that laid the graph out, each with its result: the last is ``graph``. ``target`` is what cycles are predicted
-    for.
+    for. ``landings`` are the storages whose newest row has bytes of its own.
     """
 
     graph: Graph
@@ -82,6 +151,7 @@ class Plan:
     order: tuple[int, ...]
     stages: tuple[tuple[str, Graph], ...] = ()
     target: Target = DEFAULT_TARGET
+    landings: tuple[Landing, ...] = ()
 
     def __repr__(self) -> str:
         costs = f"{self.cycles:,} cycles, {self.arena_bytes:,} bytes of activations"
@@ -121,7 +191,7 @@ class Plan:
     def cycles(self) -> int:
         """Predicted for an inference: all layers, and what runs around them."""
         layers = sum(layer.lowered.cycles for layer in self.running)
-        return layers + around(self.schedule_work, self.target)
+        return layers + self._copies + around(self.schedule_work, self.target)
 
     def cycles_at(self, target: Target) -> int:
         """The same kernels' cycles elsewhere; of a kernel that was never measured, as the plan has them."""
@@ -129,7 +199,12 @@ class Plan:
         for layer in self.running:
             found = predicted(layer.lowered.kernel, layer.rule.steps, layer.lowered.work, target)
             layers += layer.lowered.cycles if found is None else found
-        return layers + around(self.schedule_work, target)
+        return layers + self._copies + around(self.schedule_work, target)
+
+    @property
+    def _copies(self) -> int:
+        """Cycles that rows take which land."""
+        return sum(landing.cycles for landing in self.landings)
 
     @property
     def schedule_work(self) -> Work:

@@ -9,9 +9,9 @@ import numpy as np
 
 from ascmcu.ir.graph import Graph
 from ascmcu.schedule.place import liveness
-from ascmcu.schedule.plan import Layer, scratch_name
+from ascmcu.schedule.plan import Landing, Layer, scratch_name
 from ascmcu.schedule.simulate import Trace
-from ascmcu.schedule.storage import buffers
+from ascmcu.schedule.storage import NO_LANDINGS, buffers
 
 # Smaller blocks than this cost more cycles than the bytes are worth.
 LEAST_BYTES = 256
@@ -29,6 +29,7 @@ def spare_scratch(
     trace: Trace,
     lower: Lower,
     enough_bytes: int,
+    landings: Mapping[str, Landing] = NO_LANDINGS,
 ) -> tuple[Layer, ...]:
     """``layers`` with less scratch for those that are at work when most bytes are live, while that lowers the peak.
 
@@ -39,8 +40,9 @@ def spare_scratch(
         trace: the schedule, which scratch does not change.
         lower: (index, scratch bytes) → the layer within that budget, as far as it can.
         enough_bytes: a peak at which nothing has to give way.
+        landings: the storages whose rows land.
     """
-    chosen, found = list(layers), buffers(graph, layers, storage, trace)
+    chosen, found = list(layers), buffers(graph, layers, storage, trace, landings)
     live, sizes = liveness(found, trace.events), np.array([b.size_bytes for b in found])
     places = {b.name: i for i, b in enumerate(found)}
     with_scratch = [
@@ -62,12 +64,13 @@ def spare_scratch(
 
 
 def _smaller(layer: Layer, lower: Lower) -> Layer | None:
-    """The layer in half its scratch, if it can."""
-    now = _scratch_bytes(layer)
-    if now // 2 < LEAST_BYTES:
-        return None
-    less = lower(layer.index, now // 2)
-    return less if _scratch_bytes(less) < now else None
+    """The layer in half its scratch, or in the next smaller one that it can do with."""
+    now = budget = _scratch_bytes(layer)
+    while (budget := budget // 2) >= LEAST_BYTES:
+        less = lower(layer.index, budget)
+        if _scratch_bytes(less) < now:
+            return less
+    return None
 
 
 def _scratch_bytes(layer: Layer) -> int:

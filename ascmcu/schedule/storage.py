@@ -6,16 +6,18 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.op import RowMode, RowReads
-from ascmcu.ops.hold import Hold
 from ascmcu.ops.paste import Paste
-from ascmcu.schedule.plan import Buffer, Interval, Layer, scratch_name, state_name
+from ascmcu.schedule.plan import Buffer, Interval, Landing, Layer, scratch_name, state_name
 from ascmcu.schedule.simulate import RowLives, Trace
+
+NO_LANDINGS: Mapping[str, Landing] = MappingProxyType({})
 
 
 def share(graph: Graph, layers: Sequence[Layer], trace: Trace) -> dict[str, str]:
@@ -105,7 +107,7 @@ def _shared_input(graph: Graph, layer: Layer, readers: Mapping[str, int], trace:
         return candidates[0] if candidates else None
     output_rows = trace.rows[layer.node.output]
     growth = {
-        name: _ring_rows(_together([trace.rows[name], output_rows])) - _ring_rows(trace.rows[name])
+        name: ring_rows(_together([trace.rows[name], output_rows])) - ring_rows(trace.rows[name])
         for name in candidates
     }
     return min(reversed(candidates), key=lambda name: (growth[name], readers[name]))
@@ -118,14 +120,26 @@ def _done_with(layer: Layer, reads: RowReads, name: str, trace: Trace) -> bool:
     return row_by_row and bool(np.all(read <= made))
 
 
-def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], trace: Trace) -> list[Buffer]:
-    """One buffer per storage and per set of accumulators, not yet placed."""
+def buffers(
+    graph: Graph,
+    layers: Sequence[Layer],
+    storage: Mapping[str, str],
+    trace: Trace,
+    landings: Mapping[str, Landing] = NO_LANDINGS,
+) -> list[Buffer]:
+    """One buffer per storage and per set of accumulators, not yet placed; of a storage whose rows land, the ring and
+    the landing row."""
     members: dict[str, list[str]] = {}
     for tensor, owner in storage.items():
         if tensor in graph.tensors:
             members.setdefault(owner, []).append(tensor)
-    together = _together_rows(layers)
-    found = [_ring(graph, owner, names, trace, together) for owner, names in members.items()]
+    together = rows_together(layers)
+    found = [
+        _ring(graph, owner, names, trace, together)
+        for owner, names in members.items()
+        if owner not in landings
+    ]
+    found += [buffer for landing in landings.values() for buffer in landing.buffers]
     twice = {owner for tensor, owner in storage.items() if tensor not in graph.tensors}
     found = [dataclasses.replace(b, row_bytes=2 * b.row_bytes) if b.name in twice else b for b in found]
     for layer in layers:
@@ -143,14 +157,14 @@ def buffers(graph: Graph, layers: Sequence[Layer], storage: Mapping[str, str], t
 def rolls(
     graph: Graph, storage: Mapping[str, str], found: Sequence[Buffer], trace: Trace
 ) -> dict[tuple[str, str], int]:
-    """Held tensors that may lie in each other's bytes: by the buffers of one that is made and of one that is read
-    meanwhile, how far the second has to begin behind the first.
+    """Tensors that are there as a whole and may lie in each other's bytes: by the buffers of one that is made and of
+    one that is read meanwhile, how far the second has to begin behind the first.
 
     Row r of the first then ends before the first row of the second that is still to be read when r is made.
     """
-    held = {storage[node.output] for node in graph.nodes if isinstance(node.op, Hold)}
-    held |= {storage[name] for name in graph.outputs} & {b.name for b in found} if held else set()
-    whole = {b.name: b for b in found if b.name in held and b.ring_rows == graph.tensors[b.name].rows > 1}
+    whole = {
+        b.name: b for b in found if b.name in graph.tensors and b.ring_rows == graph.tensors[b.name].rows > 1
+    }
     lives = {
         owner: _together([trace.rows[name] for name, of in storage.items() if of == owner]) for owner in whole
     }
@@ -181,7 +195,7 @@ def behind(made: RowLives, read: RowLives, made_bytes: int, read_bytes: int) -> 
     return -(-int(max((ends - begins).max(), 0)) // 4) * 4
 
 
-def _together_rows(layers: Sequence[Layer]) -> dict[str, int]:
+def rows_together(layers: Sequence[Layer]) -> dict[str, int]:
     """Rows of each tensor that lie side by side, because one step writes them, or reads them one for one."""
     found: dict[str, int] = {}
     for layer in layers:
@@ -199,17 +213,23 @@ def _together_rows(layers: Sequence[Layer]) -> dict[str, int]:
 def _ring(
     graph: Graph, owner: str, names: Sequence[str], trace: Trace, together: Mapping[str, int]
 ) -> Buffer:
-    shapes = {(graph.tensors[n].rows, graph.tensors[n].row_bytes) for n in names}
     lives = [trace.rows[n] for n in names]
-    live = _merged([(int(a), int(b)) for rows in lives for a, b in zip(rows.made, rows.read, strict=True)])
-    tensor = graph.tensors[owner]
-    if len(shapes) > 1:
-        # A reshape that changes the rows: the bytes are taken as a whole.
+    live = merged([(int(a), int(b)) for rows in lives for a, b in zip(rows.made, rows.read, strict=True)])
+    tensor, slots = graph.tensors[owner], row_lives(graph, names, trace)
+    if slots is None:
+        # The bytes are taken as a whole.
         return Buffer(owner, 1, tensor.size_bytes, ((live[0][0], live[-1][1]),))
     multiple = math.lcm(*(together.get(name, 1) for name in names))
-    rows = _ring_rows(_together(lives))
+    rows = ring_rows(slots)
     height = min(-(-rows // multiple) * multiple, tensor.rows)
     return Buffer(owner, height, tensor.row_bytes, live)
+
+
+def row_lives(graph: Graph, names: Sequence[str], trace: Trace) -> RowLives | None:
+    """The lives of the rows of tensors that share their bytes row by row; ``None`` where a reshape changes the rows."""
+    if len({(graph.tensors[n].rows, graph.tensors[n].row_bytes) for n in names}) > 1:
+        return None
+    return _together([trace.rows[n] for n in names])
 
 
 def _together(lives: Sequence[RowLives]) -> RowLives:
@@ -219,14 +239,14 @@ def _together(lives: Sequence[RowLives]) -> RowLives:
     )
 
 
-def _ring_rows(rows: RowLives) -> int:
+def ring_rows(rows: RowLives) -> int:
     """The least h such that row r is done with before row r + h begins."""
     begun = np.maximum.accumulate(rows.made)
     until = np.searchsorted(begun, rows.read, side="right")
     return max(1, int((until - np.arange(len(rows.made))).max()))
 
 
-def _merged(intervals: list[Interval]) -> tuple[Interval, ...]:
+def merged(intervals: list[Interval]) -> tuple[Interval, ...]:
     merged: list[Interval] = []
     for first, last in sorted(intervals):
         if merged and first <= merged[-1][1]:

@@ -41,7 +41,8 @@ def test_rows_lie_in_their_slots(ring: int) -> None:
     for tensor in (MAP, Tensor("m", (1, 6, 2, 3), DType.INT32)):
         view = model.TensorView("t3", tensor, 40, ring, True)
         for row in range(6):
-            assert _c(view.row_offset, row=row) == row % ring * tensor.row_bytes
+            assert _c(view.slot_offset(), row=row) == row % ring * tensor.row_bytes
+            assert view.slot_offset("newest") == view.slot_offset().replace("row", "newest")
         assert view.at("step") == "t3(step)"
     for per_step, step in itertools.product((1, 2, 4), range(12)):
         first_use = step * per_step < ring

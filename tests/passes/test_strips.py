@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -14,9 +16,9 @@ from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.ir.verify import verify
 from ascmcu.passes.drop_identities import drop_identities
-from ascmcu.passes.strips import Part, Strip, Sweeps, cuts, in_parts, region
+from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts, region, strips_of
 from ascmcu.schedule import ROWS, peak_bytes
-from tests.support import recipes_flat
+from tests.support import landing, recipes_flat
 from tests.support.host_model import HostModel
 from tests.support.recipes import Recipe, Step
 
@@ -105,6 +107,57 @@ def test_parts_give_the_same_bits(graph: Graph, ends: list[tuple[int, int]]) -> 
         assert np.array_equal(host(pushed(x, sweeps))[0].reshape(expected.shape), expected)
 
 
+@pytest.mark.parametrize("staged", [False, True], ids=["rows", "staged"])
+@pytest.mark.parametrize(
+    "ends", [[(2, 3)], [(4, 3)], [(4, 6)], [(3, 12)], [(1, 1), (3, 12)], [(1, 5), (4, 3)]], ids=str
+)
+def test_kept_columns_give_the_same_bits(graph: Graph, ends: list[tuple[int, int]], staged: bool) -> None:
+    """Nothing is computed twice behind them, and rows land."""
+    anew = parts(graph, *ends)
+    kept = [_keeping(graph, part, staged=staged) for part in anew]
+    assert any(part.kept for part in kept)
+    made, sweeps = in_parts(graph, kept)
+    made = verify(drop_identities(verify(made, "strips")), "strips")
+    assert any(name.endswith(".halo") for name in made.tensors)
+    assert made.macs < in_parts(graph, anew)[0].macs
+    with landing.everywhere():
+        host = HostModel(made, ROWS, sanitize=True, room_bytes=0)
+    rng = np.random.default_rng(len(ends))
+    for x in rng.integers(-128, 128, (3, *SHAPE)).astype(np.int8):
+        (expected,) = interp.run(graph, [x])
+        assert np.array_equal(interp.run(made, [pushed(x, sweeps)])[0], expected)
+        assert np.array_equal(host(pushed(x, sweeps))[0].reshape(expected.shape), expected)
+
+
+def _keeping(graph: Graph, part: Part, *, staged: bool) -> Part:
+    """A part in strips that keeps columns wherever it may."""
+    inside = {node.output for node in region(graph, part)} - {part.target}
+    kept = tuple(name for name in maps(graph)[1:] if name in inside) if part.strips > 1 else ()
+    return dataclasses.replace(part, kept=kept, staged=kept if staged else ())
+
+
+def test_a_strip_that_keeps_columns_computes_the_others(graph: Graph) -> None:
+    target, first, residual = (maps(graph)[n] for n in (3, 1, 2))
+    part = Part(graph.inputs[0], target, 3, kept=(first, residual))
+    strips = strips_of(graph, part, region(graph, part))
+    assert [s.spans[residual] for s in strips] == [(0, 6), (2, 10), (6, 12)]
+    assert [s.made[residual] for s in strips] == [(0, 6), (6, 10), (10, 12)]
+    assert [s.keeps.get(residual) for s in strips] == [(2, 6), (6, 10), None]
+    assert [s.made[first] for s in strips] == [(0, 7), (7, 11), (11, 12)]
+    assert strips[0].kept_bytes == sum(10 * 8 * (e - b) for b, e in strips[0].keeps.values())
+
+
+def test_a_strip_may_have_all_of_the_one_before(graph: Graph) -> None:
+    """At the right side a window reads no further: the last strips compute nothing of what is before it."""
+    target, first = (maps(graph)[n] for n in (3, 1))
+    part = Part(graph.inputs[0], target, 12, kept=(first,))
+    strips = strips_of(graph, part, region(graph, part))
+    assert strips[-1].made[first] == (12, 12)
+    assert graph.inputs[0] not in strips[-1].spans
+    _, sweeps = in_parts(graph, [part, Part(target, graph.outputs[0])])
+    assert sweeps is not None and len(sweeps.begins) < 12
+
+
 def test_strips_take_less_ram(graph: Graph) -> None:
     """Copies and overlaps take some back: twice as many strips are not half the rings."""
     whole, two, six = (peak_bytes(in_parts(graph, parts(graph, (4, n)))[0], ROWS) for n in (1, 2, 6))
@@ -115,7 +168,7 @@ def test_a_strip_has_the_columns_that_its_windows_reach(graph: Graph) -> None:
     """A dilated window of three at twelve columns, behind a residual of three, behind a strided stem of three."""
     target = maps(graph)[3]
     part = Part(graph.inputs[0], target, 3)
-    middle = Strip(graph, part, region(graph, part), 1)
+    middle = strips_of(graph, part, region(graph, part))[1]
     assert middle.spans[target] == (4, 8)
     assert middle.spans[maps(graph)[2]] == (2, 10)
     assert middle.spans[maps(graph)[1]] == (1, 11)

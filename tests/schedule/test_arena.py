@@ -24,11 +24,11 @@ from ascmcu.ir.op import RowReads
 from ascmcu.ir.types import Tensor
 from ascmcu.schedule import LAYERS, ROWS, Buffer, Layer, Plan, make_plan, plan_as_is
 from ascmcu.schedule.place import place
-from ascmcu.schedule.plan import PUSH, scratch_name, state_name
+from ascmcu.schedule.plan import NEWEST, PUSH, RING, scratch_name, state_name
 from ascmcu.schedule.simulate import simulate
 from ascmcu.schedule.storage import buffers
 from tests.fuzz.test_graphs import FOUND
-from tests.support import cases, kernel_networks, recipes_flat, step_models
+from tests.support import cases, kernel_networks, landing, recipes_flat, step_models
 from tests.support.recipes import Recipe
 
 MODES = (LAYERS, ROWS)
@@ -50,6 +50,7 @@ class Arena:
         self.alias: dict[str, str] = {}
         self.steps: defaultdict[int, int] = defaultdict(int)
         self.event = 0
+        self.landings = {lands.owner: lands for lands in plan.landings}
         # By buffer, for every slot's content: the events that write it first and use it last.
         self.lives: defaultdict[str, dict[tuple[str, int], list[int]]] = defaultdict(dict)
 
@@ -58,16 +59,19 @@ class Arena:
         for _, entry, _ in graph.carried:
             self._write(entry, range(graph.tensors[entry].rows))
         pushed = 0
+        self.at = (PUSH, 0)
         by_index = {layer.index: layer for layer in self.plan.layers}
         for number, layer in enumerate(self.plan.order, 1):
             self.event = number
             if layer == PUSH:
+                self.at = (PUSH, 0)
                 for name in graph.data_inputs:
                     self._write(name, range(pushed, min(pushed + 1, graph.tensors[name].rows)))
                 pushed += 1
             else:
                 self._step(by_index[layer])
         self.event += 1
+        self.at = (PUSH, 0)
         for name in {*graph.outputs, *(entry for _, entry, _ in graph.carried)}:
             if name not in {e for _, e, x in graph.carried if self.plan.storage[x] == self.plan.storage[e]}:
                 self._read(name, range(graph.tensors[name].rows))
@@ -80,15 +84,12 @@ class Arena:
         if self.plan.moves_nothing(layer):
             self.alias[output] = layer.node.inputs[0]
             return
-        for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
-            if reads is not None:
-                self._read(name, range(*reads.span(step, graph.tensors[name].rows)))
+        self.at = layer.index, step
+        self._read_all(layer, step)
         scratch = scratch_name(layer)
         if layer.lowered.scratch is not None and scratch not in self.plan.storage:
             self._garbage(self.plan.buffer(scratch))
-            for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
-                if reads is not None:
-                    self._read(name, range(*reads.span(step, graph.tensors[name].rows)))
+            self._read_all(layer, step)
         rows = layer.rule.output_rows(step, graph.tensors[output].rows)
         if layer.lowered.state is not None:
             buffer = self.plan.buffer(state_name(layer))
@@ -106,6 +107,33 @@ class Arena:
         if layer.lowered.scratch is not None and scratch not in self.plan.storage:
             self._garbage(self.plan.buffer(scratch))
         self._write(output, rows)
+        self._move(layer, step)
+
+    def _read_all(self, layer: Layer, step: int) -> None:
+        for name, reads in zip(layer.node.inputs, layer.rule.reads, strict=True):
+            if reads is not None and not reads.waits:
+                self._read(name, range(*reads.span(step, self.plan.graph.tensors[name].rows)))
+
+    def _move(self, layer: Layer, step: int) -> None:
+        """The newest rows that have landed move into their rings."""
+        for lands in self.landings.values():
+            if lands.mover == layer.index and step < lands.steps:
+                source = self.plan.buffer(lands.name).offset
+                ring = self.plan.buffer(lands.owner)
+                slot = (step * lands.stride + lands.last) % ring.ring_rows
+                to, size = ring.offset + slot * ring.row_bytes, ring.row_bytes
+                self.bytes[to : to + size] = self.bytes[source : source + size]
+
+    def _has_landed(self, name: str, row: int) -> bool:
+        """Whether the layer at work looks for the row where it lands."""
+        lands = self.landings.get(self.plan.storage[name])
+        if lands is None:
+            return False
+        for access in lands.accesses:
+            if (access.layer, access.tensor) == (self.at[0], name):
+                return access.kind == NEWEST and row == self.at[1] * access.stride + access.last
+        step, rest = divmod(row - lands.last, lands.stride)
+        return rest == 0 and 0 <= step < lands.steps
 
     def _garbage(self, buffer: Buffer) -> None:
         self.bytes[buffer.offset : buffer.end] = GARBAGE
@@ -116,6 +144,9 @@ class Arena:
     def _place(self, name: str, row: int) -> tuple[slice, str, int]:
         """Where a row lies; the buffer and the slot's content, which reshapes and works in place share."""
         tensor, buffer = self.plan.graph.tensors[name], self.plan.buffer(name)
+        if self._has_landed(name, row):
+            begin = self.plan.buffer(self.landings[buffer.name].name).offset
+            return slice(begin, begin + tensor.row_bytes), buffer.name, row
         offset = buffer.offset
         if buffer.row_bytes == 2 * tensor.row_bytes and tensor.rows == 1 and buffer.ring_rows == 1:
             offset += tensor.row_bytes  # the second half of what it is widened into
@@ -214,6 +245,36 @@ def test_every_step_finds_its_rows(group: str) -> None:
         assert {layer.index: arena.steps[layer.index] for layer in plan.layers} == {
             layer.index: layer.rule.steps for layer in plan.layers
         }
+
+
+@functools.cache
+def _least_plans(group: str) -> list[Plan]:
+    """By rows, which land wherever they can."""
+    with landing.everywhere():
+        return [make_plan(plan.graph, ROWS, room_bytes=0) for plan in _plans(group) if plan.mode == ROWS]
+
+
+@each_group
+def test_rows_that_land_are_found(group: str) -> None:
+    assert _plans(group)
+    for plan in _least_plans(group):
+        arena = Arena(plan).run()
+        assert all(arena.steps[layer.index] == layer.rule.steps for layer in plan.layers)
+        assert plan.arena_bytes == max(b.end for b in plan.buffers)
+
+
+def test_a_ring_beside_a_landing_row_may_not_be_lower() -> None:
+    plans = [plan for group in GROUPS for plan in _least_plans(group) if plan.landings]
+    kinds = {access.kind for plan in plans for lands in plan.landings for access in lands.accesses}
+    assert len(plans) > 20 and kinds == {RING, NEWEST}
+    for plan in plans:
+        for lands in plan.landings:
+            ring = plan.buffer(lands.owner)
+            if ring.ring_rows > 1:
+                lower = dataclasses.replace(ring, ring_rows=ring.ring_rows - 1)
+                others = tuple(lower if b is ring else b for b in plan.buffers)
+                with pytest.raises(Overwritten):
+                    Arena(dataclasses.replace(plan, buffers=others)).run()
 
 
 @each_group

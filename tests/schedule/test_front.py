@@ -102,6 +102,13 @@ def test_labels_tell_plans_apart(name: str, strips: tuple[int, ...], expected: s
     assert Candidate(Variant(name, plan.graph, (0,), parts), plan).label == expected
 
 
+def test_a_label_says_where_columns_are_kept() -> None:
+    plan = _plan(Buffer("a", 1, 4, ((0, 0),), 0))
+    parts = (Part("a", "b", 2, kept=("c",)), Part("b", "d"))
+    label = Candidate(Variant("swap-axes-parts", plan.graph, (0,), parts), plan).label
+    assert label == "rows, 2 parts in 3 strips (2+1), columns kept, axes swapped"
+
+
 def _plan(*buffers: Buffer) -> Plan:
     events = max(b.live[-1][1] for b in buffers) + 1
     top = max(b.end for b in buffers)

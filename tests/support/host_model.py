@@ -27,9 +27,17 @@ _SANITIZE = ("-fsanitize=undefined", "-fno-sanitize-recover=all")
 class HostModel:
     """One compiled network; call it with one array per input in the optimized graph's shape."""
 
-    def __init__(self, graph: Graph, mode: str, *, sanitize: bool = False, native: Native = DEFAULT) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        mode: str,
+        *,
+        sanitize: bool = False,
+        native: Native = DEFAULT,
+        room_bytes: int | None = None,
+    ) -> None:
         self.graph = graph
-        self.plan = make_plan(graph, mode)
+        self.plan = make_plan(graph, mode, room_bytes=room_bytes)
         self.native = native
         with tempfile.TemporaryDirectory() as folder:
             self._c = self._built(Path(folder), sanitize)  # what is loaded needs no file

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from collections import Counter
 from collections.abc import Sequence
@@ -17,10 +18,10 @@ from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.ir.verify import verify
 from ascmcu.passes.drop_identities import drop_identities
-from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts
+from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts, region
 from ascmcu.passes.swap_axes import swap_axes
 from ascmcu.schedule import ROWS
-from tests.support import chain, native_compilers, recipes_flat
+from tests.support import chain, landing, native_compilers, recipes_flat
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
 from tests.support.recipes import Recipe
@@ -44,24 +45,37 @@ def pushed(x: Array, sweeps: Sweeps | None) -> Array:
 def drawn_parts(graph: Graph, rng: np.random.Generator) -> list[Part]:
     """Parts between some of the cuts, each in a random number of strips of those that it has columns for."""
     ends = [name for name in cuts(graph)[1:] if name not in graph.outputs]
-    chosen = [name for name in ends if rng.random() < 0.5]
+    chosen = [name for name in ends if rng.random() < 0.35]
     parts, source = [], graph.inputs[0]
     for target in chosen:
         shape = graph.tensors[target].shape
         most = shape[2] if len(shape) == 4 else 1
-        parts.append(Part(source, target, int(rng.integers(1, min(most, 9) + 1))))
+        part = Part(source, target, int(rng.integers(1, min(most, 9) + 1)))
+        inside = [name for name in _cuts_inside(graph, part) if rng.random() < 0.7]
+        staged = tuple(name for name in inside if rng.random() < 0.4)
+        parts.append(dataclasses.replace(part, kept=tuple(inside), staged=staged))
         source = target
     return [*parts, Part(source, graph.outputs[0])]
 
 
+def _cuts_inside(graph: Graph, part: Part) -> list[str]:
+    """Where the strips of a part may keep columns."""
+    inside = {node.output for node in region(graph, part)} - {part.target}
+    return [name for name in cuts(graph) if name in inside and len(graph.tensors[name].shape) == 4]
+
+
 def feasible(graph: Graph, parts: Sequence[Part]) -> tuple[Graph, Sweeps | None, int]:
-    """The network in these parts, those in one strip that have no other form; and how many strips there are."""
+    """The network in these parts, those that cannot be in their strips without kept columns, or in one strip; and how
+    many strips there are."""
     tried = list(parts)
-    for index in range(len(tried)):
-        try:
-            in_parts(graph, [*tried[: index + 1], Part(tried[index].target, graph.outputs[0])][: len(tried)])
-        except VerifyError:
-            tried[index] = Part(tried[index].source, tried[index].target)
+    for index, part in enumerate(parts):
+        for form in (part, Part(part.source, part.target, part.strips), Part(part.source, part.target)):
+            tried[index] = form
+            try:
+                in_parts(graph, [*tried[: index + 1], Part(part.target, graph.outputs[0])][: len(tried)])
+                break
+            except VerifyError:
+                continue
     made, sweeps = in_parts(graph, tried)
     return verify(drop_identities(verify(made, "strips")), "strips"), sweeps, sum(p.strips for p in tried)
 
@@ -86,7 +100,8 @@ def check(recipe: Recipe) -> Counter[str]:
     for number in range(_CHOICES):
         axes = swap_axes(graph) if number % 2 else graph
         made, sweeps, strips = feasible(axes, drawn_parts(axes, rng))
-        host = HostModel(made, ROWS, native=native_compilers.turn(recipe.seed))
+        with landing.everywhere():
+            host = HostModel(made, ROWS, native=native_compilers.turn(recipe.seed), room_bytes=0)
         for x in chain.input_sets(source, 3, rng):
             (expected,) = reference(x)
             (shaped,) = chain.shaped(axes, x)
@@ -96,5 +111,7 @@ def check(recipe: Recipe) -> Counter[str]:
                 assert problem is None, f"{link}, {recipe}: {problem}"
         found["in strips" if strips > len(cuts(axes)) or strips > 1 else "in one"] += 1
         found["strips"] += strips
+        found["kept"] += sum(name.endswith(".halo") for name in made.tensors)
+        found["landed"] += len(host.plan.landings)
     found["networks"] += 1
     return found

@@ -28,7 +28,7 @@ from ascmcu.passes.time_to_width import time_to_width
 from ascmcu.passes.widen_maps import widen_maps
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, plan_as_is
 from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
-from tests.support import branches, corpus, listening, on_target
+from tests.support import branches, corpus, landing, listening, on_target
 from tests.support.branches import Branch
 
 _CLANG = (
@@ -130,8 +130,14 @@ def _graphs() -> Iterator[tuple[str, Graph]]:
 
 
 def _plans(graph: Graph, mode: str) -> Iterator[Plan]:
-    """The plan that is chosen, and the one with every layout that a pass can assign: other costs would choose it."""
+    """The plan that is chosen; the one in which rows land; and the one with every layout that a pass can assign: other
+    costs would choose it."""
     yield make_plan(graph, mode)
+    if mode == ROWS:
+        with landing.everywhere():
+            landed = make_plan(graph, mode, room_bytes=0)
+        if landed.landings:
+            yield landed
     laid = graph
     for transform in LAYOUTS:
         laid = passes.apply(transform, laid)[1]
