@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import io
 import os
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import boards
-from ascmcu.benchmark import answers, made
+from ascmcu.benchmark import answers, made, parallel
 from ascmcu.benchmark import clips as clip_sources
 from ascmcu.benchmark import run as bench_run
 from ascmcu.data.found import Long
@@ -28,6 +29,8 @@ from ascmcu.runners.base import CountKind, Runner, Target
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.toolchain.identity import UNIDENTIFIED
 from ascmcu.toolchain.manifest import Manifest
+
+PARALLEL = ("host", "sim")
 
 Progress = Callable[[int, int], None]
 Tell = Callable[[str], None]
@@ -52,6 +55,7 @@ def bench(
     save_outputs: PathLike | None = None,
     wait_states: int | None = None,
     name: str | None = None,
+    jobs: int = 1,
     progress: Progress = lambda done, total: None,
     tell: Tell = lambda text: None,
 ) -> Benchmark:
@@ -66,7 +70,7 @@ def bench(
         split: the part of the data to take.
         long: for recordings longer than the network's clip: ``first`` uses their beginning, ``error`` refuses them,
             ``windows`` uses all of them and averages the scores of the windows.
-        columns: of a table with other columns than usual, as ``field=name``: file, label, part, device or place.
+        columns: of a table with other columns than usual, as ``field=name``: file, label, labels, part, device, place.
         tensors: (N, *input shape) in the input's dtype, as an array or its ``.npy``, in place of ``data``; of several
             inputs one array each, or their ``.npz``. For a
             network with states they are the N steps of one clip; (M, N, *input shape) are M clips. With neither
@@ -79,6 +83,7 @@ def bench(
         warm_up: number of clips to run first; their results are discarded.
         save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output: ``NAME.1.npy``.
         wait_states: on ``sim``: flash wait states, instead of those that the board's clock needs.
+        jobs: processes that share the clips, each with a firmware of its own; on host and sim.
         name: what the result, its page and comparisons call the model; its own name where None.
         progress: called with the number of finished clips and of all clips.
         tell: called with notices: assumptions, and clips kept from an interrupted run.
@@ -123,6 +128,12 @@ def bench(
             found=f"{repeat} repetitions",
             hint="give the whole sequence several times: --tensors takes (M, N, *input shape)",
         )
+    if jobs > 1 and (serial is not None or on not in PARALLEL):
+        raise InputError(
+            "only programs of this machine run several at once",
+            found=f"--jobs {jobs} with {serial or on}",
+            expected=" or ".join(PARALLEL),
+        )
     names, truth = label_files(labels, tensors is not None)
     runner = SerialRunner(target, serial, baud) if serial is not None else runner_of(on, target, wait_states)
     clips = chosen_clips(manifest, data, split, tensors, limit, names, truth, long, columns)
@@ -130,10 +141,16 @@ def bench(
         tell(notice)
     check = answers.FirstAnswers(target, clips.kind, runner.name)
     with filling(folder):
-        result = bench_run.run(
-            target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, check=check, progress=progress,
-            tell=tell,
-        )  # fmt: skip
+        if jobs > 1:
+            same = functools.partial(runner_of, on, wait_states=wait_states)
+            result, check.compared = parallel.run(
+                target, same, clips, jobs, repeat=repeat, warm_up=warm_up, progress=progress
+            )
+        else:
+            result = bench_run.run(
+                target, runner, clips, repeat=repeat, warm_up=warm_up, counts=counts, check=check, progress=progress,
+                tell=tell,
+            )  # fmt: skip
     if save_outputs is not None:
         _save_outputs(
             Path(save_outputs), [clip_sources.outputs(manifest, clip.outputs) for clip in result.clips]

@@ -92,7 +92,8 @@ def _heard(model: Compiled, x: Tensor, samples: Array) -> Iterator[tuple[list[Ar
     """The network's input for each clip or step of recordings, and whether it is a further step."""
     if model.features is None:
         raise InputError("the network takes tensors, not audio", where=model.name, hint="give them as inputs")
-    heard = answers.listener(model.features, x)
+    scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
+    heard = answers.listener(model.features, x.shape, str(x.dtype.numpy), scale, zero_point)
     for clip in clips.of_samples(samples, model.features):
         yield [heard(np.frombuffer(clip.load(), "<i2"), clip.follows)], clip.follows
 

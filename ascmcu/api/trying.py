@@ -22,10 +22,8 @@ from ascmcu.api.reporting import report
 from ascmcu.benchmark import answers, litert
 from ascmcu.benchmark.clips import Clips
 from ascmcu.errors import GeneratedCodeError, InputError, ToolError
-from ascmcu.ir import text
 from ascmcu.paths import PathLike
 from ascmcu.results.schema import Benchmark
-from ascmcu.toolchain.manifest import IMPORTED
 
 BOARD = "nucleo-f446"
 Progress = Callable[[str, str, int, int], None]
@@ -168,8 +166,7 @@ def _agreement(model: Path, exported: Export, clips: Clips, raw: Path) -> Agreem
             else "a float one is compared with nothing here"
         )
         return Agreement(0, True, 0.0, f"a network with state takes sequences; {instead}")
-    graph = text.load(exported.folder / IMPORTED)
-    read = answers.reader(graph, manifest, clips.kind)
+    read = answers.reader(manifest, clips.kind)
     inputs = (read(clip.load(), clip.follows) for clip in clips.clips)
     found = [np.load(outputs_path(raw, number)) for number in range(len(manifest.outputs))]
     worst = 0.0

@@ -24,8 +24,8 @@ from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import Spec
 from ascmcu.ir import interp, text
-from ascmcu.ir.graph import Graph, with_tensor
-from ascmcu.ir.types import Array, Tensor
+from ascmcu.ir.graph import Graph
+from ascmcu.ir.types import Array
 from ascmcu.runners.base import Target
 from ascmcu.toolchain.manifest import IMPORTED, Manifest
 
@@ -52,7 +52,7 @@ class FirstAnswers:
         self._manifest = target.manifest
         self._runner = runner
         self._graph = _integer_graph(target.folder / IMPORTED)
-        self._read = None if self._graph is None else reader(self._graph, target.manifest, kind)
+        self._read = None if self._graph is None else reader(target.manifest, kind)
         self._steps = None if self._graph is None else _reference(self._graph, target.manifest)
         self._spent_s = 0.0
         self.compared = 0
@@ -141,31 +141,30 @@ def _compare(right: Array, answer: Array, where: str) -> None:
         )
 
 
-def reader(graph: Graph, manifest: Manifest, kind: Kind) -> Callable[[bytes, bool], list[Array]]:
+def reader(manifest: Manifest, kind: Kind) -> Callable[[bytes, bool], list[Array]]:
     """What makes the network's inputs of the bytes of a clip, and of whether it is a step that follows another one."""
     if kind is Kind.TENSOR:
         return lambda data, follows: taken(data, manifest.inputs)
-    x = graph.tensors[graph.inputs[0]]
     assert manifest.features is not None
-    x = with_tensor(x, shape=manifest.inputs[0].shape)  # of a hop, where the network listens
-    heard = listener(specs.from_dict(manifest.features), x)
+    x = manifest.inputs[0]  # of a hop, where the network listens
+    heard = listener(specs.from_dict(manifest.features), x.shape, x.dtype, x.scale, x.zero_point)
     return lambda data, follows: [heard(np.frombuffer(data, "<i2"), follows)]
 
 
-def listener(spec: Spec, x: Tensor) -> Callable[[npt.NDArray[np.int16], bool], Array]:
-    """The firmware's front end, compiled for this machine: it makes the network's input ``x`` of a clip's samples.
+def listener(
+    spec: Spec, shape: tuple[int, ...], dtype: str, scale: float, zero_point: int
+) -> Callable[[npt.NDArray[np.int16], bool], Array]:
+    """The firmware's front end, compiled for this machine: it makes the network's input of a clip's samples.
 
-    They may follow those of the last call.
+    They may follow those of the last call. ``shape`` to ``zero_point`` are the input's; a float one has 1 and 0.
     """
     from ascmcu.toolchain.native import NativeFrontend
 
-    dtype = x.dtype.numpy
-    scale, zero_point = (1.0, 0) if x.quant is None else (x.scale, x.zero_point)
-    frontend = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype=str(dtype))
+    frontend = NativeFrontend(spec, scale=scale, zero_point=zero_point, dtype=dtype)
 
     def heard(samples: npt.NDArray[np.int16], follows: bool = False) -> Array:
         pcm = samples.reshape(-1, spec.audio_channels)
         rows = frontend.further_rows(pcm) if follows and spec.continues else frontend.rows(pcm)
-        return np.asarray(extract.to_input(rows, spec)).reshape(x.shape).astype(dtype)
+        return np.asarray(extract.to_input(rows, spec)).reshape(shape).astype(dtype)
 
     return heard

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from ascmcu.benchmark.pushes import pushed
 from ascmcu.benchmark.wire import Kind
+from ascmcu.data import anomalies
 from ascmcu.data import labels as classes_of
 from ascmcu.data.found import Intake, Long
 from ascmcu.data.labels import Classes
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 class Clip:
     """``label`` is the index of the right class, None where nobody knows. ``load`` gives the bytes to send.
 
+    ``tags`` are the indices of all right classes, of multi-label data; None of other data.
     ``device`` is what recorded it, empty where nobody says. ``recording`` is the recording that it is a window of;
     empty where it is all of one. ``follows``: it is the next step of a network with states, behind the clip before it.
     """
@@ -43,6 +45,7 @@ class Clip:
     device: str = ""
     recording: str = ""
     follows: bool = False
+    tags: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,8 @@ class Clips:
     """``source`` says where they come from; ``labels`` are the classes in the order of the network's outputs.
 
     ``labels_source`` says where that order comes from; ``notices`` is what is to be said of it. ``heard`` is what
-    reading the recordings found, None for tensors.
+    reading the recordings found, None for tensors. ``anomalies``: the network reconstructs its input, and the classes
+    are those of anomaly detection.
     """
 
     kind: Kind
@@ -60,6 +64,7 @@ class Clips:
     labels_source: str = ""
     notices: tuple[str, ...] = ()
     heard: Intake | None = None
+    anomalies: bool = False
 
     @property
     def names(self) -> str:
@@ -95,7 +100,7 @@ def from_data(
         DataError: nothing there, no such part, a class that the network does not know, recordings that cannot be used.
         InputError: the firmware takes no audio.
     """
-    from ascmcu.data import datasets, intake, words
+    from ascmcu.data import datasets, intake
     from ascmcu.features import spec as specs
 
     if manifest.features is None:
@@ -116,10 +121,7 @@ def from_data(
         )
     if spec.continues:
         return _steps_of_data(manifest, spec, dataset, data, limit, names)
-    named = _classes(manifest, names, dataset.labels)
-    dataset, as_words = words.of_network(dataset, named.labels)
-    classes = classes_of.matched(named, dataset.labels, str(data))
-
+    dataset, classes, told = _named(manifest, names, dataset, data)
     recordings = dataset.recordings
     strata = [(recording.label, recording.device) for recording in recordings]
     chosen = [recordings[number] for number in sampled(strata, limit)]
@@ -129,20 +131,54 @@ def from_data(
     for recording, begins in zip(chosen, starts, strict=True):
         path = recording.path
         name = str(path.relative_to(dataset.root) if path.is_relative_to(dataset.root) else path)
-        label = classes.labels.index(recording.label)
+        label = None if recording.tags else classes.labels.index(recording.label)
+        tags = None
+        if recording.tags:
+            tags = tuple(n for n, name in enumerate(classes.labels) if name in recording.tags)
         for number, start in enumerate(begins, start=1):
             window = f"{name}[{number}/{len(begins)}]" if len(begins) > 1 else name
             whole = name if len(begins) > 1 else ""
-            clips.append(Clip(window, label, _audio(path, spec, start), recording.device, whole))
+            load = functools.partial(_audio, path, spec, start)
+            clips.append(Clip(window, label, load, recording.device, whole, tags=tags))
     return Clips(
         Kind.AUDIO,
         str(data),
         classes.labels,
         tuple(clips),
         classes.source,
-        (*classes.notices, *as_words, *together),
+        (*classes.notices, *told, *together),
         heard,
+        _finds_anomalies(manifest, names),
     )
+
+
+def _finds_anomalies(manifest: Manifest, names: Path | None) -> bool:
+    """Whether the answers are reconstructions, which tell normal from anomalous sounds."""
+    return manifest.reconstructs and names is None
+
+
+def _named(
+    manifest: Manifest, names: Path | None, dataset: Dataset, data: Path
+) -> tuple[Dataset, Classes, tuple[str, ...]]:
+    """The data set as the network hears it, the classes, and what is to be said of both."""
+    from ascmcu.data import words
+
+    if _finds_anomalies(manifest, names) and anomalies.is_of(dataset.labels):
+        return dataset, Classes(anomalies.LABELS, "anomaly detection"), ()
+    named = _classes(manifest, names, dataset.labels)
+    if dataset.multi_label:
+        return dataset, *_tags(named, dataset, data)
+    dataset, as_words = words.of_network(dataset, named.labels)
+    return dataset, classes_of.matched(named, dataset.labels, str(data)), as_words
+
+
+def _tags(named: Classes, dataset: Dataset, data: Path) -> tuple[Classes, tuple[str, ...]]:
+    """The network's classes; those of multi-label data that it does not know are left out, unless it knows none."""
+    strange = [label for label in dataset.labels if label not in named.labels]
+    if len(strange) == len(dataset.labels):
+        return classes_of.matched(named, dataset.labels, str(data)), ()
+    told = f"the network does not know {classes_of.listed(strange)}: these are left out" if strange else ""
+    return named, tuple(filter(None, (told,)))
 
 
 def _steps_of_data(
@@ -192,12 +228,9 @@ def _samples(path: Path, spec: ClipSpec, begin: int, end: int) -> bytes:
     return np.pad(pcm, ((0, end - begin - len(pcm)), (0, 0))).astype("<i2").tobytes()
 
 
-def _audio(path: Path, spec: ClipSpec, start: int) -> Callable[[], bytes]:
-    def load() -> bytes:
-        pcm = _whole(path, spec, path.stat().st_mtime_ns)[start:]
-        return fit_clip(pcm, spec).astype("<i2").tobytes()
-
-    return load
+def _audio(path: Path, spec: ClipSpec, start: int) -> bytes:
+    pcm = _whole(path, spec, path.stat().st_mtime_ns)[start:]
+    return fit_clip(pcm, spec).astype("<i2").tobytes()
 
 
 @functools.lru_cache(maxsize=1)
@@ -225,7 +258,8 @@ def from_tensors(
     """The rows of an array (N, *input shape) in the network's input dtype; of several inputs, of one array each.
 
     For a network with states they are the steps of one clip; (M, N, *input shape) holds M clips of N steps, each of
-    which begins with the initial states.
+    which begins with the initial states. For a network that reconstructs its input (M, N, *input shape) are M
+    recordings of N windows.
 
     Args:
         manifest: of the export.
@@ -233,34 +267,49 @@ def from_tensors(
             network does or has them in its order.
         limit: at most so many: of all classes in their shares where ``truth`` says them, else from the front.
         names: a file with the network's classes in the order of its outputs.
-        truth: (N,) class numbers or class names, as an array or its ``.npy``.
+        truth: (N,) class numbers or class names, as an array or its ``.npy``; 0 or 1 for each class (N, classes) where
+            there may be several; of a network that reconstructs its input (N,) or (M,), 0 for normal, 1 for anomaly.
 
     Raises:
         DataError: no array, one of another shape or dtype, or a truth that does not fit it or the network.
     """
     arrays, where = _arrays(tensors, manifest.inputs)
     steps = 0
+    windows = _finds_anomalies(manifest, names)
     for number, (spec, array) in enumerate(zip(manifest.inputs, arrays, strict=True)):
-        steps, arrays[number] = _of_input(array, spec, where, clips=bool(manifest.state_bytes))
+        steps, arrays[number] = _of_input(array, spec, where, clips=bool(manifest.state_bytes) or windows)
     count = len(arrays[0])
     if any(len(array) != count for array in arrays):
         raise DataError(
             "the inputs are of different numbers", where=where, found=", ".join(str(len(a)) for a in arrays)
         )
-    classes, right = _truth(manifest, names, truth, count)
-    numbers: Sequence[int] = range(count if limit is None else min(limit, count))
-    if right and not manifest.state_bytes:
-        numbers = sampled([(str(label),) for label in right], limit)
+    windows = windows and steps < count
+    classes, right = _truth(manifest, names, truth, count // steps if windows else count)
+    if windows:
+        right = right.repeated(steps)
+    numbers: Sequence[int] = range(count if limit is None else min(limit * (steps if windows else 1), count))
+    if right.labels and not manifest.state_bytes and not windows:
+        numbers = sampled([(str(label),) for label in right.labels], limit)
     chosen = [
         Clip(
             f"{i // steps}.{i % steps}" if steps < count else f"{i}",
-            right[i] if right else None,
+            right.labels[i] if right.labels else None,
             functools.partial(pushed, [array[i] for array in arrays], manifest.inputs),
+            recording=f"{i // steps}" if windows else "",
             follows=bool(manifest.state_bytes and i % steps),
+            tags=right.tags[i] if right.tags else None,
         )
         for i in numbers
     ]
-    return Clips(Kind.TENSOR, where, classes.labels, tuple(chosen), classes.source, classes.notices)
+    return Clips(
+        Kind.TENSOR,
+        where,
+        classes.labels,
+        tuple(chosen),
+        classes.source,
+        classes.notices,
+        anomalies=_finds_anomalies(manifest, names),
+    )
 
 
 def from_samples(manifest: Manifest, samples: npt.NDArray[Any]) -> Clips:
@@ -327,6 +376,9 @@ def _of_input(
 ) -> tuple[int, npt.NDArray[Any]]:
     """Steps of a clip, and the array as (N, *input shape); with ``clips`` it may be (M, N, *input shape)."""
     given, steps = array, len(array) if array.ndim else 0
+    unbatched = spec.shape[0] == 1 and array.ndim == len(spec.shape) + 1 and array.shape[1] > 1
+    if clips and unbatched and array.shape[2:] == spec.shape[1:]:
+        array = array[:, :, np.newaxis]  # (M, N, *input shape) without the batch of one
     if clips and array.ndim == len(spec.shape) + 2:
         steps = array.shape[1]
         array = array.reshape(-1, *array.shape[2:])
@@ -394,14 +446,30 @@ def _array(source: Path | npt.NDArray[Any]) -> tuple[npt.NDArray[Any], str]:
         raise DataError("not a readable .npy file", where=str(path), found=why(error)) from error
 
 
+@dataclass(frozen=True)
+class _Right:
+    """The right class of every tensor, or all right classes of every tensor; both empty where nobody says."""
+
+    labels: tuple[int, ...] = ()
+    tags: tuple[tuple[int, ...], ...] = ()
+
+    def repeated(self, times: int) -> _Right:
+        """For so many windows of each."""
+        return _Right(tuple(label for label in self.labels for _ in range(times)))
+
+
 def _truth(
     manifest: Manifest, names: Path | None, truth: Path | npt.NDArray[Any] | None, count: int
-) -> tuple[Classes, tuple[int, ...]]:
-    """The network's classes, and of every tensor the right one; none where nobody says."""
+) -> tuple[Classes, _Right]:
+    """The network's classes, and the right ones of every tensor."""
     if truth is None:
         known = names is not None or manifest.labels
-        return (_classes(manifest, names, ()) if known else Classes((), "")), ()
+        return (_classes(manifest, names, ()) if known else Classes((), "")), _Right()
     array, where = _array(truth)
+    if _finds_anomalies(manifest, names):
+        return Classes(anomalies.LABELS, "anomaly detection"), _Right(_anomalous(array, where, count))
+    if array.ndim == 2 and array.shape[1] > 1:
+        return _several(manifest, names, array, where, count)
     if array.shape not in ((count,), (count, 1)) or array.dtype.kind not in "iuU":
         raise DataError(
             "the labels do not fit the tensors",
@@ -412,7 +480,7 @@ def _truth(
     if array.dtype.kind == "U":
         told = [str(name) for name in array.reshape(-1)]
         classes = classes_of.matched(_classes(manifest, names, told), told, where)
-        return classes, tuple(classes.labels.index(name) for name in told)
+        return classes, _Right(tuple(classes.labels.index(name) for name in told))
     spec = manifest.outputs[0]
     numbers = [str(i) for i in range(spec.row_bytes // np.dtype(spec.dtype).itemsize)]
     named = names is not None or manifest.labels
@@ -427,7 +495,43 @@ def _truth(
             expected=f"0 … {len(numbers) - 1}",
             found=f"{low} … {high}",
         )
-    return classes, tuple(int(number) for number in array.reshape(-1))
+    return classes, _Right(tuple(int(number) for number in array.reshape(-1)))
+
+
+def _anomalous(array: npt.NDArray[Any], where: str, count: int) -> tuple[int, ...]:
+    """0 for normal, 1 for anomaly, of numbers or of names."""
+    if array.dtype.kind == "U" and set(array.reshape(-1)) <= set(anomalies.LABELS):
+        array = (array == anomalies.LABELS[1]).astype(np.int64)
+    if array.shape != (count,) or array.dtype.kind not in "iub" or not set(array.tolist()) <= {0, 1}:
+        raise DataError(
+            "the labels do not fit the recordings of a network that reconstructs its input",
+            where=where,
+            expected=f"({count},) of 0 (normal) and 1 (anomaly), or these names",
+            found=f"{array.dtype} {array.shape}",
+        )
+    return tuple(int(each) for each in array)
+
+
+def _several(
+    manifest: Manifest, names: Path | None, array: npt.NDArray[Any], where: str, count: int
+) -> tuple[Classes, _Right]:
+    """The network's classes, and all right ones of every tensor."""
+    spec = manifest.outputs[0]
+    values = spec.row_bytes // np.dtype(spec.dtype).itemsize
+    if array.shape != (count, values) or array.dtype.kind not in "iub" or not np.isin(array, (0, 1)).all():
+        raise DataError(
+            "the labels do not fit the tensors",
+            where=where,
+            expected=f"({count}, {values}) of 0 and 1: which classes each has",
+            found=f"{array.dtype} {array.shape}",
+        )
+    named = names is not None or manifest.labels
+    classes = (
+        _classes(manifest, names, ())
+        if named
+        else Classes(tuple(str(n) for n in range(values)), "the numbers of the outputs")
+    )
+    return classes, _Right(tags=tuple(tuple(np.flatnonzero(row).tolist()) for row in array))
 
 
 def outputs(manifest: Manifest, raw: bytes) -> list[npt.NDArray[np.generic]]:

@@ -84,7 +84,7 @@ def entrants(challenge: Challenge, runs: Mapping[str, Path]) -> dict[int, Entran
     found: dict[int, Entrant] = {}
     for name, path in runs.items():
         entrant = Entrant.of(path)
-        _check_classes(challenge, entrant)
+        check_classes(challenge, entrant)
         subset = _subset(challenge, name, path)
         if subset in found:
             raise InputError("two models for one subset", where=str(path), found=f"split{subset}")
@@ -114,20 +114,14 @@ def write(
         ToolError: PyYAML or a compiler is not installed.
     """
     yaml = extras.load("yaml", "train", "the meta file needs PyYAML")
-    tested = development.only([_TEST])
-    strange = sorted(set(tested.labels) - set(challenge.classes))
-    if strange:
-        raise DataError(
-            "the development set has a class that the challenge lacks",
-            where=str(development.root), expected=", ".join(challenge.classes), found=", ".join(strange),
-        )  # fmt: skip
+    tested = test_part(challenge, development)
     files = evaluation_files(evaluation)
     target = folder / challenge.task / info.label
     judged: dict[int, Judged] = {}
     texts: dict[str, str] = {}
     for subset, entrant in models.items():
         step = f"split{subset}"
-        scores = _scored(
+        scores = scored(
             challenge,
             entrant,
             [r.path for r in tested.recordings],
@@ -136,8 +130,10 @@ def write(
             progress,
         )
         judged[subset] = judge(tested, scores, challenge.classes)
-        outputs = _scored(challenge, entrant, files, evaluation, f"{step}, evaluation", progress)
-        texts[challenge.output_name(info.label, subset)] = _output(challenge, files, outputs)
+        outputs = scored(challenge, entrant, files, evaluation, f"{step}, evaluation", progress)
+        texts[challenge.output_name(info.label, subset)] = output(
+            challenge, [file.name for file in files], outputs
+        )
     first = models[max(models)]
     content = meta.make(challenge, info, first, _recipe(first.path), judged)
     texts[f"{info.label}.meta.yaml"] = yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=110)
@@ -147,7 +143,23 @@ def write(
     return Written(target, tuple(texts), judged, _notices(challenge, models, judged))
 
 
-def _scored(
+def test_part(challenge: Challenge, development: Dataset) -> Dataset:
+    """The development set's part that is scored.
+
+    Raises:
+        DataError: it has none, or a class that the challenge lacks.
+    """
+    tested = development.only([_TEST])
+    strange = sorted(set(tested.labels) - set(challenge.classes))
+    if strange:
+        raise DataError(
+            "the development set has a class that the challenge lacks",
+            where=str(development.root), expected=", ".join(challenge.classes), found=", ".join(strange),
+        )  # fmt: skip
+    return tested
+
+
+def scored(
     challenge: Challenge, entrant: Entrant, files: Sequence[Path], root: Path, step: str, progress: Progress
 ) -> npt.NDArray[np.float64]:
     """Probabilities, the columns in the challenge's order."""
@@ -158,7 +170,12 @@ def _scored(
     return scores[:, [labels.index(name) for name in challenge.classes]]
 
 
-def _check_classes(challenge: Challenge, entrant: Entrant) -> None:
+def check_classes(challenge: Challenge, entrant: Entrant) -> None:
+    """Refuse a model of other classes.
+
+    Raises:
+        InputError: it is.
+    """
     if sorted(entrant.compiled.labels) != sorted(challenge.classes):
         raise InputError(
             "the model's classes are not the challenge's",
@@ -191,13 +208,13 @@ def _recipe(path: Path) -> Recipe | None:
     return Recipe.from_dict(tables.load_json(told), str(told)) if told.is_file() else None
 
 
-def _output(challenge: Challenge, files: Sequence[Path], scores: npt.NDArray[np.float64]) -> str:
+def output(challenge: Challenge, names: Sequence[str], scores: npt.NDArray[np.float64]) -> str:
     """The table of an output: file, scene, and the probability of every class; tabs between columns."""
     text = io.StringIO()
     writer = csv.writer(text, delimiter="\t", lineterminator="\n")
     writer.writerow(challenge.columns)
-    for file, row in zip(files, scores, strict=True):
-        writer.writerow((file.name, challenge.classes[int(row.argmax())], *(f"{value:.7f}" for value in row)))
+    for name, row in zip(names, scores, strict=True):
+        writer.writerow((name, challenge.classes[int(row.argmax())], *(f"{value:.7f}" for value in row)))
     return text.getvalue()
 
 

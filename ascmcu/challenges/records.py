@@ -2,8 +2,8 @@
 """The challenges that ``ascmcu submit`` writes for: what their submission pages ask of a package.
 
 Sources: the submission and task pages of DCASE 2024 task 1 at dcase.community, and the organisers' validator of
-packages, whose newest version names the fields. DCASE 2025 asks for a Python package that runs the model as well; that
-is not written here.
+packages, whose newest version names the fields; of DCASE 2025 task 1 the organisers' package of inference, which says
+what the predictions look like.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Challenge:
         limit: the name of its limits (``results.limits``).
         classes: in the order of the output's columns.
         devices: of the development set, which results are asked by.
-        subsets: of the training part, in per cent, each with an output of its own.
+        subsets: of the training part, in per cent, each with an output of its own; none where models are by device.
         clip_s: length of a recording in the evaluation set.
     """
 
@@ -40,6 +40,11 @@ class Challenge:
     devices: tuple[str, ...]
     subsets: tuple[int, ...]
     clip_s: float
+
+    @property
+    def by_device(self) -> bool:
+        """Whether the device of a recording is known, so that each may have a model of its own (``by_device``)."""
+        return not self.subsets
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -53,6 +58,7 @@ class Challenge:
 
 CHALLENGES = (
     Challenge("dcase2024-task1", "task1", "dcase2024", TAU_SCENES, TAU_DEVICES, (5, 10, 25, 50, 100), 1.0),
+    Challenge("dcase2025-task1", "task1", "dcase2025", TAU_SCENES, TAU_DEVICES, (), 1.0),
 )
 
 

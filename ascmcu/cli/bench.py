@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME",
-    help="Name of a column in the table of --data. FIELD is file, label, part, device or place. Can be repeated.",
+    help="Name of a column in the table of --data. FIELD is file, label, labels, part, device, place. Can be repeated.",
 )  # fmt: skip
 @click.option(
     "--tensors", type=click.Path(path_type=Path), default=None,
@@ -57,7 +57,8 @@ if TYPE_CHECKING:
 @click.option(
     "--labels", type=click.Path(path_type=Path), multiple=True,
     help="The network's classes in the order of its outputs: text with one per line, a JSON list or a CSV. "
-    "With --tensors also a .npy of shape (N,) with the correct class of each input, by number or name.",
+    "With --tensors also a .npy of shape (N,) with the correct class of each input, by number or name; multi-label: "
+    "(N, classes) of 0 and 1.",
 )  # fmt: skip
 @click.option(
     "--counts", type=click.Choice(["cycles", "instructions"]), default=None,
@@ -87,6 +88,10 @@ if TYPE_CHECKING:
 @click.option(
     "--wait-states", metavar="N", type=click.IntRange(0, 15), default=None,
     help="On sim: flash wait states. [default: those that the board's clock needs; 0 is an ideal flash]",
+)  # fmt: skip
+@click.option(
+    "--jobs", metavar="N", type=click.IntRange(min=1), default=1, show_default=True,
+    help="On host and sim: share the clips between N processes.",
 )  # fmt: skip
 @duty_options.options
 @click.option(
@@ -128,11 +133,13 @@ def command(
     long: Literal["first", "error", "windows"], columns: tuple[str, ...],
     tensors: Path | None, labels: tuple[Path, ...],
     counts: CountKind | None, save_outputs: Path | None, limit: int | None, repeat: int, warm_up: int,
-    wait_states: int | None, every: str | None, idle_ua: float | None, stream: Path | None,
+    wait_states: int | None, jobs: int, every: str | None, idle_ua: float | None, stream: Path | None,
     events: Path | None, false_accepts: float, mix: Path | None, minutes: float, snrs: tuple[float, ...],
     name: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Run clips through the firmware in DIR (default: build) and report accuracy, cycles, RAM and flash.
+
+    For multi-label data mAP stands in place of accuracy, for a network that reconstructs its input AUC.
 
     Without --data and --tensors the inputs are the extremes of the type and seeded noise.
     """
@@ -170,7 +177,7 @@ def command(
         result = api.bench(
             folder, on=runner or "sim", serial=port, baud=baud, data=data, split=split, long=long, columns=columns,
             tensors=tensors, labels=labels, counts=counts, limit=limit, repeat=repeat, warm_up=warm_up,
-            save_outputs=save_outputs, wait_states=wait_states, name=name, progress=progress, tell=tell,
+            save_outputs=save_outputs, wait_states=wait_states, name=name, jobs=jobs, progress=progress, tell=tell,
         )  # fmt: skip
     duty = duty_options.duty(result, every, idle_ua)
     if as_json:

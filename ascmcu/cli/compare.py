@@ -41,7 +41,8 @@ def command(
     """Compare each RESULT with BASE and show only differences.
 
     Each is a file that `ascmcu bench` wrote, or an export's folder (its newest result is used). Figures for budgets:
-    accuracy, log-loss, cycles, instructions, network, frontend, latency, ram, flash, macs, parameters.
+    accuracy, log-loss, map, auc, partial-auc, cycles, instructions, network, frontend, latency, ram, flash, macs,
+    parameters.
     """
     from ascmcu import api
     from ascmcu.paths import check_output

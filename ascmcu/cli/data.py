@@ -25,7 +25,7 @@ _columns = click.option(
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="Name of a column in the table. FIELD is file, label, part, device or place. Can be repeated.",
+    help="Name of a column in the table. FIELD is file, label, labels, part, device or place. Can be repeated.",
 )
 
 
@@ -42,15 +42,17 @@ def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
     """Count the recordings of SOURCE by class, part and device."""
     found = datasets.survey(source, datasets.Columns.named(columns))
     dataset = datasets.load(source, datasets.Columns.named(columns))
-    counts = {
+    labels = Counter(name for r in dataset.recordings for name in r.classes)
+    counts = {"label": dict(sorted(labels.items()))} | {
         field: dict(
             sorted(Counter(getattr(r, field) for r in dataset.recordings if getattr(r, field)).items())
         )
-        for field in ("label", "part", "device", "place")
+        for field in ("part", "device", "place")
     }
     ignored = found.ignored
     if as_json:
         told = {"recordings": len(dataset.recordings), "layout": dataset.layout, **counts}
+        told |= {"multi_label": dataset.multi_label, "unavailable": found.unavailable}
         told |= {
             "backgrounds": len(dataset.backgrounds),
             "unions": dict(dataset.unions),
@@ -59,6 +61,11 @@ def list_(source: Path, columns: tuple[str, ...], as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
         return
     click.echo(f"{len(dataset.recordings)} recordings, read as {dataset.layout}")
+    if dataset.multi_label:
+        mean = sum(labels.values()) / max(len(dataset.recordings), 1)
+        click.echo(f"multi-label: {len(dataset.labels)} classes, {mean:.2f} a recording")
+    if found.unavailable:
+        click.echo(f"listed and not there: {found.unavailable}")
     for field, values in counts.items():
         if values:
             click.echo(f"by {field}: " + ", ".join(f"{value} {count}" for value, count in values.items()))
@@ -129,6 +136,7 @@ def _findings(report: Report) -> list[str]:
         to = notes if KINDS[kind].severity == "note" else faults
         to.append((KINDS[kind].title, _with_reasons(names)))
     lines += _listed("fault", faults) + _listed("note", notes)
+    lines += [f"note: {report.unavailable} listed and not there"] if report.unavailable else []
     return [*lines, _count(report.faults)]
 
 

@@ -6,10 +6,16 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ascmcu.errors import InputError
+
+if TYPE_CHECKING:
+    from ascmcu.challenges.info import Info
+    from ascmcu.challenges.records import Challenge
+    from ascmcu.data.datasets import Dataset
 
 
 @click.command("submit")
@@ -42,9 +48,9 @@ def command(
 ) -> None:  # fmt: skip
     """Score the evaluation set of CHALLENGE with RUN and write system outputs and meta file.
 
-    CHALLENGE is dcase2024-task1. RUN is the folder of a training run or a .tflite. The challenge asks for a model for
-    each subset of the training part: `split5=runs/a split25=runs/b`. Without a name, the subset is that of the run's
-    recipe.
+    CHALLENGE is dcase2024-task1 or dcase2025-task1. RUN is the folder of a training run or a .tflite. DCASE 2024 asks
+    for a model for each subset of the training part: `split5=runs/a split25=runs/b`. Without a name, the subset is that
+    of the run's recipe. In DCASE 2025 devices may have their own models beside the general one: `runs/all a=runs/a`.
 
     The int8 network runs as generated C on the host: its outputs are the bits of the device.
     """
@@ -65,8 +71,11 @@ def command(
     from ascmcu.cli.progress import staged
     from ascmcu.data import datasets
 
-    models = package.entrants(asked, _named(runs))
     dataset = datasets.load(development)
+    if asked.by_device:
+        _by_device(asked, told, runs, data, dataset, output, as_json)
+        return
+    models = package.entrants(asked, _named(runs))
     with staged() as progress:
         written = package.write(asked, told, models, data, dataset, output, progress)
     tell = Notes()
@@ -82,6 +91,36 @@ def command(
         click.echo(
             f"split{subset}: accuracy {judged.overall.accuracy:.2f} %, log loss {judged.overall.logloss:.3f}"
         )
+    for file in written.files:
+        click.echo(written.folder / file)
+
+
+def _by_device(
+    asked: Challenge,
+    info: Info,
+    runs: tuple[str, ...],
+    data: Path,
+    development: Dataset,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """The predictions of models by device."""
+    from ascmcu.challenges import by_device
+    from ascmcu.cli.notes import Notes
+    from ascmcu.cli.progress import staged
+
+    models = by_device.entrants(asked, _named(runs))
+    with staged() as progress:
+        written = by_device.write(asked, info, models, data, development, output, progress)
+    tell = Notes()
+    for notice in written.notices:
+        tell(notice)
+    if as_json:
+        click.echo(json.dumps({**dataclasses.asdict(written), "folder": str(written.folder)}, indent=2))
+        return
+    click.echo(f"accuracy {written.accuracy:.2f} % on the development set's test part")
+    for device, accuracy in written.device_accuracy.items():
+        click.echo(f"{device}: {accuracy:.2f} %")
     for file in written.files:
         click.echo(written.folder / file)
 

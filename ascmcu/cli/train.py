@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import shlex
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from ascmcu import zoo
 from ascmcu.cli import names
 from ascmcu.cli.progress import counted, staged
 from ascmcu.data import datasets, words
-from ascmcu.data.scores import Scores
 from ascmcu.errors import InputError, near
 from ascmcu.paths import filling
 from ascmcu.train import folder as folders
@@ -35,7 +35,7 @@ from ascmcu.train import recipe as recipes
     "columns",
     multiple=True,
     metavar="FIELD=NAME",
-    help="Name of a column in the table. FIELD is file, label, part, device or place.",
+    help="Name of a column in the table. FIELD is file, label, labels, part, device or place.",
 )
 @click.option(
     "--classes",
@@ -112,6 +112,7 @@ def command(
     if limits:
         bounds.require_untrained(chosen, dataset, limits)
     from ascmcu.quantize import run as quantize
+    from ascmcu.train import judging, plots
     from ascmcu.train import run as train
     from ascmcu.train.loop import Epoch
 
@@ -120,8 +121,8 @@ def command(
 
         def on_epoch(epoch: Epoch) -> None:
             note = f"loss {epoch.loss:.3f}, {epoch.examples_per_second:.0f} clips/s"
-            if chosen.data.validate:
-                note += f", validation {epoch.validation_accuracy:.1%}"
+            if not math.isnan(epoch.validation_score):
+                note += f", validation {plots.SCORES[chosen.training.task]} {epoch.validation_score:.3g}"
             progress("training", "epochs", epoch.epoch, chosen.training.epochs, note)
 
         finished = train.train(
@@ -144,7 +145,7 @@ def command(
         console.print(f"{told['examples_per_second']:.0f} examples/s on {where}")
     for form, figures in (("float", finished.scores), ("int8", scores)):
         if figures:
-            console.print(_summary(form, figures))
+            console.print(judging.summary(form, figures))
     console.print(f"{path}  {path.stat().st_size} bytes")
     for line in _next(path, folder / plain.SPLIT if plain_folder else data, chosen):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -178,9 +179,3 @@ def _next(model: Path, data: Path | None, recipe: recipes.Recipe) -> list[str]:
     if data is not None and recipe.data.test:
         lines.append(f"      ascmcu bench --data {shlex.quote(str(data))} --split {recipe.data.test[0]}")
     return lines
-
-
-def _summary(form: str, scores: Scores) -> str:
-    devices = "".join(f", {device} {fraction:.1%}" for device, fraction in scores.by_device.items())
-    accuracy = f"accuracy {scores.accuracy:.1%} of {scores.clips} clips"
-    return f"{form}: {accuracy}, log loss {scores.log_loss:.3f}{devices}"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import fcntl
+import functools
 import hashlib
 import multiprocessing
 import os
@@ -36,7 +37,7 @@ CHUNK_CLIPS = 64
 
 Progress = Callable[[int, int], None]
 _Varied = tuple[Variation, int] | None
-_Work = tuple[list[str], Learned, _Varied]
+_Work = tuple[list[tuple[str, float]], Learned, _Varied]
 
 
 def features(
@@ -74,7 +75,8 @@ def features(
         wanted = np.arange(len(done)) if rows is None else np.unique(np.asarray(rows, int))
         missing = wanted[~done[wanted]]
         chunks = [missing[start : start + CHUNK_CLIPS] for start in range(0, len(missing), CHUNK_CLIPS)]
-        work = [([str(dataset.recordings[i].path) for i in chunk], raw, varied) for chunk in chunks]
+        clips = [(str(recording.path), recording.start_s) for recording in dataset.recordings]
+        work = [([clips[i] for i in chunk], raw, varied) for chunk in chunks]
         for chunk, values in zip(chunks, _map(work, len(missing)), strict=True):
             table[chunk] = values
             table.flush()
@@ -84,13 +86,22 @@ def features(
     return np.load(folder / "features.npy", mmap_mode="r")  # type: ignore[no-any-return]
 
 
-def one(path: str, spec: Learned) -> npt.NDArray[np.float32]:
-    """The features of one file as the device hears it, float32 ``spec.shape``.
+def one(path: str, spec: Learned, start_s: float = 0.0) -> npt.NDArray[np.float32]:
+    """The features of one clip as the device hears it, float32 ``spec.shape``.
 
     Raises:
         DataError: the file is no recording.
     """
-    return extractor.extract(audio.load_pcm(Path(path), spec), spec)
+    if not start_s:
+        return extractor.extract(audio.load_pcm(Path(path), spec), spec)
+    whole = _whole(path, spec)
+    return extractor.extract(pcm.fit_clip(whole[round(start_s * spec.sample_rate_hz) :], spec), spec)
+
+
+@functools.lru_cache(maxsize=1)
+def _whole(path: str, spec: Learned) -> pcm.Pcm:
+    """The recording whose clips are being taken."""
+    return audio.whole_pcm(Path(path), spec)
 
 
 def one_varied(path: str, spec: Learned, variation: Variation, version: int) -> npt.NDArray[np.float32]:
@@ -104,8 +115,10 @@ def one_varied(path: str, spec: Learned, variation: Variation, version: int) -> 
 
 
 def _many(work: _Work) -> npt.NDArray[np.float32]:
-    files, spec, varied = work
-    return np.stack([one_varied(path, spec, *varied) if varied else one(path, spec) for path in files])
+    clips, spec, varied = work
+    return np.stack(
+        [one_varied(path, spec, *varied) if varied else one(path, spec, start_s) for path, start_s in clips]
+    )
 
 
 def _map(work: list[_Work], clips: int) -> Iterator[npt.NDArray[np.float32]]:
@@ -142,12 +155,16 @@ def _alone(folder: Path) -> Iterator[None]:
 def _key(dataset: Dataset, spec: Learned, varied: _Varied) -> str:
     digest = hashlib.sha256(spec.hash().encode())
     digest.update(repr(varied).encode() if varied else b"")
+    if varied and varied[0].responses:
+        for path in variations.response_files(Path(varied[0].responses)):
+            digest.update(f"{path.name}\0{path.stat().st_size}\0{path.stat().st_mtime_ns}\n".encode())
     for module in (extractor, pcm, audio, found, containers, *((variations,) if varied else ())):
         digest.update(Path(str(module.__file__)).read_bytes())
     for recording in dataset.recordings:
         status = recording.path.stat()
         digest.update(os.fsencode(recording.path.resolve()))
-        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+        begins = f"\0{recording.start_s}" if recording.start_s else ""
+        digest.update(f"\0{status.st_size}\0{status.st_mtime_ns}{begins}\n".encode())
     return digest.hexdigest()[:24]
 
 

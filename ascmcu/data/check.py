@@ -35,6 +35,7 @@ class Report:
         unlisted: in the audio folder, and in no list.
         ignored: hidden, or left behind by an archiver.
         empty: class folders without a recording.
+        unavailable: how many are listed and not there, in a data set that nobody has as a whole.
         formats: "44100 Hz, 1 channel, 10.0 s" → how many.
     """
 
@@ -54,6 +55,7 @@ class Report:
     ignored: tuple[str, ...]
     empty: tuple[str, ...]
     formats: dict[str, int]
+    unavailable: int = 0
 
     @property
     def faults(self) -> int:
@@ -112,6 +114,7 @@ def check(
         ignored=survey.ignored,
         empty=survey.empty,
         formats=dict(Counter(_format(one) for one in told.values() if one.samples).most_common()),
+        unavailable=survey.unavailable,
     )
 
 

@@ -2,8 +2,8 @@
 """Labelled recordings and their parts.
 
 ``load`` reads a data set in the layout that its makers gave it (``data.layouts``, one file each): TAU Urban Acoustic
-Scenes, UrbanSound8K, Speech Commands, tables such as ESC-50's, Hugging Face's and Edge Impulse's folders, AudioMNIST,
-machine sounds, or a folder per class.
+Scenes, UrbanSound8K, Speech Commands, FSD50K, AudioSet, tables such as ESC-50's, Hugging Face's and Edge Impulse's
+folders, AudioMNIST, machine sounds, or a folder per class.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from ascmcu.data import folders, layouts
 from ascmcu.data.labels import natural_order
@@ -27,6 +28,8 @@ __all__ = ["Columns", "Dataset", "Recording", "Survey", "load", "split", "survey
 @dataclass(frozen=True)
 class Dataset:
     """Recordings in the data set's own order; ``labels`` are in natural order, their index is the class.
+
+    It is multi-label where its recordings have ``tags``: each may have several classes.
 
     ``unions`` are names of several parts together. ``backgrounds`` are long recordings of noise, examples of no class.
     """
@@ -82,10 +85,21 @@ class Dataset:
             hint=None if self.parts else "for a run of `ascmcu train FOLDER`, --data takes its split.csv",
         )
 
-    def targets(self) -> list[int]:
-        """The class of every recording."""
+    @property
+    def multi_label(self) -> bool:
+        """Whether a recording may have several classes."""
+        return any(recording.tags for recording in self.recordings)
+
+    def targets(self) -> npt.NDArray[np.int64]:
+        """The class of every recording: its index, (recordings,); with several classes 0 or 1 for each of them,
+        (recordings, classes)."""
         index = {label: number for number, label in enumerate(self.labels)}
-        return [index[recording.label] for recording in self.recordings]
+        if not self.multi_label:
+            return np.array([index[recording.label] for recording in self.recordings], np.int64)
+        table = np.zeros((len(self.recordings), len(self.labels)), np.int64)
+        for row, recording in enumerate(self.recordings):
+            table[row, [index[tag] for tag in recording.tags]] = 1
+        return table
 
 
 @dataclass(frozen=True)
@@ -105,6 +119,7 @@ class Survey:
         twins: classes whose names differ in nothing but case, Unicode form or spaces around them.
         layout: the name of the layout that it was read in.
         unions, backgrounds: as ``Dataset`` has them.
+        vocabulary, unavailable: as ``Listing`` has them.
     """
 
     root: Path
@@ -121,6 +136,8 @@ class Survey:
     layout: str = ""
     unions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     backgrounds: tuple[Recording, ...] = ()
+    vocabulary: tuple[str, ...] = ()
+    unavailable: int = 0
 
 
 def load(source: Path, columns: Columns | None = None) -> Dataset:
@@ -135,8 +152,13 @@ def load(source: Path, columns: Columns | None = None) -> Dataset:
     """
     found = survey(source, columns)
     _refuse(found)
-    labels = natural_order(recording.label for recording in found.recordings)
+    labels = natural_order(found.vocabulary or _classes(found.recordings))
     return Dataset(found.root, labels, found.recordings, found.layout, found.unions, found.backgrounds)
+
+
+def _classes(recordings: Sequence[Recording]) -> list[str]:
+    """The names of the recordings' classes."""
+    return list(dict.fromkeys(name for recording in recordings for name in recording.classes))
 
 
 def _refuse(found: Survey) -> None:
@@ -203,21 +225,26 @@ def survey(source: Path, columns: Columns | None = None) -> Survey:
         | _bad_labels(listing.listed),
         ignored=names(tree.ignored),
         empty=names(tree.empty),
-        twins=folders.twins([recording.label for recording in listing.listed]),
+        twins=folders.twins(_classes(listing.listed)),
         layout=listing.layout,
         unions=listing.unions,
         backgrounds=listing.backgrounds,
+        vocabulary=listing.vocabulary,
+        unavailable=listing.unavailable,
     )
 
 
 def _bad_labels(listed: Sequence[Recording]) -> dict[str, str]:
     """Classes of a table whose names cannot be written."""
-    labels = dict.fromkeys(recording.label for recording in listed)
+    labels = _classes(listed)
     return {folders.readable_name(label): why for label in labels if (why := folders.unwritable(label))}
 
 
 def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Dataset:
     """Deal a data set into parts, class by class, keeping the recordings of one place together.
+
+    Of several classes the one counts that the fewest recordings have; one that too few have to fill the parts is dealt
+    among all.
 
     Args:
         dataset: what its recordings' own parts say is replaced.
@@ -229,6 +256,8 @@ def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Datas
     """
     if abs(sum(fractions.values()) - 1.0) > 1e-6:
         raise DataError("the parts' shares must sum to one", found=fractions)
+    if dataset.multi_label:
+        return _split_tagged(dataset, fractions, seed)
     rng = np.random.default_rng(seed)
     part_of: dict[tuple[str, str], str] = {}
     for label in dataset.labels:
@@ -237,16 +266,49 @@ def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Datas
             raise DataError(
                 "too few recordings to split", where=label, expected=len(fractions), found=len(groups)
             )
-        ends = np.round(np.cumsum(list(fractions.values())) * len(groups))
-        # No part goes without: at least one place is left for each that follows.
-        parts = np.arange(1, len(fractions) + 1)
-        ends = np.clip(ends, parts, len(groups) - len(fractions) + parts)
-        for position, chosen in enumerate(rng.permutation(len(groups))):
-            number = int(np.searchsorted(ends, position, side="right"))
-            part_of[label, groups[chosen]] = list(fractions)[number]
+        dealt = _dealt(groups, fractions, rng)
+        part_of |= {(label, group): part for group, part in dealt.items()}
     return replace(
         dataset, recordings=tuple(replace(r, part=part_of[r.label, _group(r)]) for r in dataset.recordings)
     )
+
+
+def _dealt(groups: Sequence[str], fractions: dict[str, float], rng: np.random.Generator) -> dict[str, str]:
+    """Group → part, by shares; no part goes without."""
+    ends = np.round(np.cumsum(list(fractions.values())) * len(groups))
+    # At least one place is left for each part that follows.
+    parts = np.arange(1, len(fractions) + 1)
+    ends = np.clip(ends, parts, len(groups) - len(fractions) + parts)
+    return {
+        groups[chosen]: list(fractions)[int(np.searchsorted(ends, position, side="right"))]
+        for position, chosen in enumerate(rng.permutation(len(groups)))
+    }
+
+
+def _split_tagged(dataset: Dataset, fractions: dict[str, float], seed: int) -> Dataset:
+    """Deal recordings of several classes; a place is in one part, with the rarest of its classes."""
+    count = Counter(tag for recording in dataset.recordings for tag in recording.tags)
+    rarest: dict[str, str] = {}
+    for recording in dataset.recordings:
+        group = _group(recording)
+        known = [rarest[group]] if group in rarest else []
+        rarest[group] = min((*recording.tags, *known), key=lambda tag: (count[tag], tag))
+    of_tag: dict[str, list[str]] = {}
+    for group, tag in sorted(rarest.items()):
+        of_tag.setdefault(tag, []).append(group)
+    few = [group for groups in of_tag.values() if len(groups) < len(fractions) for group in groups]
+    strata = [groups for groups in of_tag.values() if len(groups) >= len(fractions)]
+    if few:
+        strata = (
+            [*strata, few] if len(few) >= len(fractions) or not strata else [*strata[:-1], strata[-1] + few]
+        )
+    if len(strata[0]) < len(fractions):
+        raise DataError(
+            "too few recordings to split", where=str(dataset.root), expected=len(fractions), found=len(rarest)
+        )
+    rng = np.random.default_rng(seed)
+    part_of = {group: part for groups in strata for group, part in _dealt(groups, fractions, rng).items()}
+    return replace(dataset, recordings=tuple(replace(r, part=part_of[_group(r)]) for r in dataset.recordings))
 
 
 def _group(recording: Recording) -> str:

@@ -15,10 +15,14 @@ from ascmcu.errors import DataError, why
 
 @dataclass(frozen=True)
 class Columns:
-    """The names of a table's columns; of several the first that the table has is taken."""
+    """The names of a table's columns; of several the first that the table has is taken.
+
+    ``labels`` is a column of several classes, with commas or semicolons between them (multi-label).
+    """
 
     file: tuple[str, ...] = ("filename", "file", "path", "file_name")
     label: tuple[str, ...] = ("category", "scene_label", "label", "class")
+    labels: tuple[str, ...] = ("labels", "tags")
     part: tuple[str, ...] = ("fold", "split", "part")
     device: tuple[str, ...] = ("source_label", "device")
     place: tuple[str, ...] = ("identifier", "location", "src_file")
@@ -52,13 +56,29 @@ class Columns:
 
 @dataclass(frozen=True)
 class Recording:
-    """One labelled file; ``part``, ``device`` and ``place`` are empty where the data set does not say."""
+    """One labelled file; ``part``, ``device`` and ``place`` are empty where the data set does not say.
+
+    ``tags`` are all classes that are heard, of a data set where a recording may have several (multi-label); ``label``
+    is then their names with commas between them. ``start_s`` is where the clip begins that is taken of the file.
+    """
 
     path: Path
     label: str
     part: str = ""
     device: str = ""
     place: str = ""
+    tags: tuple[str, ...] = ()
+    start_s: float = 0.0
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Its class, or all of them."""
+        return self.tags or (self.label,)
+
+    def with_tags(self, tags: Sequence[str]) -> Recording:
+        """The recording with these classes, each once, in their order."""
+        once = tuple(dict.fromkeys(tags))
+        return dataclasses.replace(self, tags=once, label=",".join(once))
 
 
 @dataclass(frozen=True)
@@ -74,6 +94,8 @@ class Listing:
         unions: names of several parts together, such as the subset ``split25``, which holds ``split10``.
         backgrounds: long recordings of noise that are no examples of a class, each with its part.
         tree: what lies in a folder without a list.
+        vocabulary: the classes, where the data set lists them: also those that no recording has.
+        unavailable: how many listed recordings are not there in a data set that nobody has as a whole (AudioSet).
     """
 
     layout: str
@@ -84,6 +106,13 @@ class Listing:
     unions: Mapping[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     backgrounds: tuple[Recording, ...] = ()
     tree: folders.Tree = dataclasses.field(default_factory=folders.Tree)
+    vocabulary: tuple[str, ...] = ()
+    unavailable: int = 0
+
+
+def several(text: str) -> tuple[str, ...]:
+    """The classes in a field of a table, with commas or semicolons between them."""
+    return tuple(filter(None, (name.strip() for name in text.replace(";", ",").split(","))))
 
 
 def there(layout: str, listed: Sequence[Recording], **more: object) -> Listing:
@@ -120,7 +149,7 @@ def columns_of(table: Path, columns: Columns, there: Sequence[str]) -> dict[str,
     """
     found = columns.present(there)
     for field in ("file", "label"):
-        if found[field] is None:
+        if found[field] is None and not (field == "label" and found["labels"]):
             raise DataError(
                 f"the table has no column for the {field}",
                 where=str(table),
@@ -138,6 +167,6 @@ def values(table: Path, line: int, row: Mapping[str, str], found: Mapping[str, s
         DataError: it has no file or no label.
     """
     told = {field: (row.get(name) or "").strip() if name else "" for field, name in found.items()}
-    if not told["file"] or not told["label"]:
+    if not told["file"] or not (told["label"] or told["labels"]):
         raise DataError("a row has no file or no label", where=f"{table}:{line}", found=row)
     return told

@@ -35,7 +35,7 @@ class Scores:
 
 def score(dataset: Dataset, probabilities: npt.NDArray[Any]) -> Scores:
     """Score answers (clips, classes) to the recordings of a data set, in its order."""
-    truth = np.array(dataset.targets())
+    truth = dataset.targets()
     answer = probabilities.argmax(axis=1)
     classes = len(dataset.labels)
     confusion = np.zeros((classes, classes), int)

@@ -7,6 +7,7 @@ number and the file's name, so that a version does not depend on the part, the o
 
 from __future__ import annotations
 
+import functools
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu import extras
+from ascmcu.data import audio as audio_files
+from ascmcu.data import folders
+from ascmcu.errors import InputError
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.spec import Learned
 
@@ -33,6 +37,8 @@ class Variation:
         pitch_semitones: the widest shift of pitch at the same tempo.
         noise_db: white to red noise joins every other version, at this signal-to-noise ratio or up to 30 dB
             better.
+        responses: a folder of impulse responses of devices, such as MicIRP's microphones: a version is what one of
+            them, drawn by chance, makes of the recording, at the recording's power (Morocutti et al. 2023).
         seed: of all of it.
     """
 
@@ -41,6 +47,7 @@ class Variation:
     stretch: float = 0.0
     pitch_semitones: float = 0.0
     noise_db: float = 0.0
+    responses: str = ""
     seed: int = 1
 
 
@@ -63,7 +70,45 @@ def varied(pcm: Pcm, spec: Learned, variation: Variation, version: int, name: st
     audio = _framed(audio, spec.clip_samples, rng)
     if variation.noise_db and rng.random() < 0.5:
         audio = _noisy(audio, variation.noise_db + rng.uniform(0.0, 30.0), rng)
+    if variation.responses:
+        files = tuple((p, p.stat().st_mtime_ns) for p in response_files(Path(variation.responses)))
+        there = _responses(files, spec.sample_rate_hz)
+        audio = _through(audio, there[int(rng.integers(len(there)))])
     return np.clip(np.rint(audio.T * 32768), -32768, 32767).astype(np.int16)
+
+
+def response_files(folder: Path) -> list[Path]:
+    """The impulse responses in a folder, in the order of their paths.
+
+    Raises:
+        InputError: there are none.
+    """
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in folders.READ)
+    if not files:
+        raise InputError(
+            "no impulse responses found", where=str(folder), expected="a folder of recordings of impulses"
+        )
+    return files
+
+
+@functools.lru_cache(maxsize=2)
+def _responses(files: tuple[tuple[Path, int], ...], rate_hz: int) -> tuple[Signal, ...]:
+    """Impulse responses at a sample rate, mono; of files with the times of their last changes."""
+    import soxr
+
+    sounds = [audio_files.read(path) for path, _ in files]
+    mono = [(sound.samples.mean(axis=1, dtype=np.float64), sound.rate_hz) for sound in sounds]
+    return tuple(np.asarray(soxr.resample(x, rate, rate_hz, quality="HQ"), np.float64) for x, rate in mono)
+
+
+def _through(audio: Signal, response: Signal) -> Signal:
+    """The clip convolved with a response, cut to its length, at its own mean power."""
+    samples = audio.shape[1]
+    points = 1 << (samples + len(response) - 2).bit_length()
+    spectrum = np.fft.rfft(audio, points) * np.fft.rfft(response, points)
+    heard = np.fft.irfft(spectrum, points)[:, :samples]
+    power, before = float(np.mean(heard**2)), float(np.mean(audio**2))
+    return np.asarray(heard * np.sqrt(before / power) if power > 0 else audio)
 
 
 def _factor(widest: float, rng: np.random.Generator) -> float:

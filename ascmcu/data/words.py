@@ -70,6 +70,8 @@ def choose(dataset: Dataset, classes: Sequence[str]) -> Dataset:
             where=str(dataset.root),
             expected="_background_noise_/*.wav, as Speech Commands has it",
         )
+    if dataset.multi_label:
+        return _tagged(dataset, classes)
     kept = [
         recording if recording.label in classes else dataclasses.replace(recording, label=str(unknown))
         for recording in dataset.recordings
@@ -77,6 +79,28 @@ def choose(dataset: Dataset, classes: Sequence[str]) -> Dataset:
     ]
     if silence is not None:
         kept += [piece for noise in dataset.backgrounds for piece in _pieces(noise, silence)]
+    return dataclasses.replace(dataset, labels=natural_order(classes), recordings=tuple(kept))
+
+
+def _tagged(dataset: Dataset, classes: Sequence[str]) -> Dataset:
+    """The recordings that have one of the classes, with those of their classes alone.
+
+    Raises:
+        DataError: *unknown* or *silence*, which single-label data have.
+    """
+    made = [name for name in classes if name not in dataset.labels]
+    if made:
+        raise DataError(
+            "a recording of several classes is of no made class",
+            where=str(dataset.root),
+            expected=", ".join(dataset.labels),
+            found=", ".join(made),
+        )
+    kept = [
+        recording.with_tags([tag for tag in recording.tags if tag in classes])
+        for recording in dataset.recordings
+        if any(tag in classes for tag in recording.tags)
+    ]
     return dataclasses.replace(dataset, labels=natural_order(classes), recordings=tuple(kept))
 
 

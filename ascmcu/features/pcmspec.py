@@ -37,6 +37,11 @@ class PcmSpec(ClipSpec):
     continues: bool = False
 
     layout = "time_mel"
+    # What a FeatureSpec may choose: samples are taken as they are.
+    normalization = "none"
+    normalization_stage = "after_deltas"
+    deltas = 0
+    n_mfcc = None
 
     def __post_init__(self) -> None:
         if self.clip_samples % self.rows:
@@ -60,6 +65,20 @@ class PcmSpec(ClipSpec):
     def hop_length(self) -> int:
         """Samples of a row."""
         return self.clip_samples // self.rows
+
+    def unnormalized(self) -> PcmSpec:
+        """Itself: there is nothing to fit."""
+        return self
+
+    @property
+    def bands(self) -> int:
+        """Values of a row."""
+        return self.hop_length
+
+    @property
+    def output_channels(self) -> int:
+        """Those of the recording."""
+        return self.audio_channels
 
     @property
     def can_continue(self) -> bool:

@@ -323,7 +323,7 @@ class FeatureSpec(ClipSpec):
 
 Spec = FeatureSpec | MicroSpec | PcmSpec
 # What networks are trained on, and quantized with.
-Learned = FeatureSpec | MicroSpec
+Learned = FeatureSpec | MicroSpec | PcmSpec
 
 # Specifications by what ``frontend`` says; without it, it is a ``FeatureSpec``.
 _KINDS: dict[str, type[MicroSpec] | type[PcmSpec]] = {"micro": MicroSpec, "pcm": PcmSpec}
@@ -411,17 +411,9 @@ def log_mel(spec: Spec, where: str) -> FeatureSpec:
 
 
 def learned(spec: Spec, where: str) -> Learned:
-    """The spec, if networks can be trained on it; one of integers in the unit of training, which a network's own scale
-    quantizes.
-
-    Raises:
-        FeatureError: it is of raw samples.
-    """
-    if isinstance(spec, PcmSpec):
-        raise FeatureError(
-            "this needs features of a spectrum", where=where, found=f'frontend = "{spec.frontend}"'
-        )
-    return spec if isinstance(spec, FeatureSpec) else spec.replace(mapping="scaled")
+    """The spec as networks are trained on it; one of integers in the unit of training, which a network's own scale
+    quantizes."""
+    return spec.replace(mapping="scaled") if isinstance(spec, MicroSpec) else spec
 
 
 def to_toml(spec: Spec) -> str:

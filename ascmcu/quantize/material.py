@@ -102,7 +102,9 @@ def of_recipe(recipe: Recipe, data: Path, labels: tuple[str, ...] = ()) -> Mater
     features, parts = training.prepare(recipe, dataset)
     train = parts["train"].examples
     test = parts["test"].examples if "test" in parts else train
-    return Material(train.x, test.x, test.y, features, dataset.labels, True, "test" in parts, train, heard)
+    single = recipe.training.task == "single_label"  # else no class of a clip is the right one
+    named = () if recipe.training.task == "reconstruction" else dataset.labels
+    return Material(train.x, test.x, test.y, features, named, single, "test" in parts, train, heard)
 
 
 def of_features(spec: Learned, data: Path, labels: tuple[str, ...] = ()) -> Material:
@@ -125,7 +127,7 @@ def of_features(spec: Learned, data: Path, labels: tuple[str, ...] = ()) -> Mate
         raw = np.stack([extract.normalize(clip, spec) for clip in raw])
     x = np.ascontiguousarray(extract.to_input(raw, spec), np.float32)
     if not labels:
-        return Material(x, x, np.array(dataset.targets()), spec, heard=heard)
+        return Material(x, x, dataset.targets(), spec, heard=heard)
     targets = np.array([labels.index(r.label) if r.label in labels else -1 for r in dataset.recordings])
     return Material(x, x, targets, spec, labels, bool((targets >= 0).all()), heard=heard)
 

@@ -135,6 +135,14 @@ def _fine_tuned(
             "fine-tuning needs a trained Keras model, its recipe and labelled recordings",
             hint="give a run's folder (runs/NAME) and --data",
         )
+    if recipe.training.task != "single_label":
+        raise InputError(
+            "fine-tuning imitates one class a clip",
+            where="[training] task",
+            expected="single_label",
+            found=recipe.training.task,
+            hint="int8 needs no fine-tuning",
+        )
     calibrate.check(material.train, source.input_shape)
     augment, training = qat.schedule(recipe, options.epochs, options.learning_rate)
     keras.utils.set_random_seed(training.seed)

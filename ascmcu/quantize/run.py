@@ -14,30 +14,36 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from ascmcu import zoo
-from ascmcu.data.scores import Scores, score
+from ascmcu.data.scores import Scores
 from ascmcu.features import extract
 from ascmcu.paths import write_whole
 from ascmcu.quantize import metadata, ptq
-from ascmcu.train import plots
+from ascmcu.train import judging, plots
+from ascmcu.train.judging import Judged
 from ascmcu.train.run import Run, write_json
 
 
-def finish(run: Run) -> tuple[Path, Scores | None]:
+def finish(run: Run) -> tuple[Path, Judged | None]:
     """Quantize a training run: ``model.tflite`` and its scores on the test part join the run's folder.
 
-    The training part calibrates. ``confusion.png`` shows the float network's answers beside the int8 network's.
+    The training part calibrates. ``confusion.png`` shows the float network's answers beside the int8 network's, where
+    each clip has one class.
     """
     model = ptq.int8(run.model, run.train.examples.x)
-    model = metadata.embedded(model, run.features, run.train.dataset.labels)
+    model = metadata.embedded(model, run.features, run.labels)
     path = run.folder / "model.tflite"
     write_whole(path, model)
     scores = None
     if run.test:
-        scores = score(run.test.dataset, probabilities(model, run.test.examples.x))
+        scores = judging.judge(run.test, probabilities(model, run.test.examples.x), run.task)
         metrics = json.loads((run.folder / "metrics.json").read_text(encoding="utf-8"))
-        write_json(run.folder / "metrics.json", metrics | {"int8": dataclasses.asdict(scores)})
-        both = ({} if run.scores is None else {"float": run.scores}) | {"int8": scores}
-        plots.confusions(both, run.train.dataset.labels, run.folder / "confusion.png")
+        told = None if scores is None else dataclasses.asdict(scores)
+        write_json(run.folder / "metrics.json", metrics | {"int8": told})
+        both = {
+            form: each for form, each in (("float", run.scores), ("int8", scores)) if isinstance(each, Scores)
+        }
+        if both:
+            plots.confusions(both, run.labels, run.folder / "confusion.png")
     return path, scores
 
 

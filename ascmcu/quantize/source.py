@@ -118,7 +118,7 @@ def _weights(path: Path, recipe: Recipe) -> keras.Model:
             names = [n.decode() if isinstance(n, bytes) else n for n in weights.attrs["layer_names"]]
             last = [n for n in names if len(weights[n].attrs["weight_names"])][-1]
             classes = int(next(iter(_datasets(weights[last]))).shape[-1])
-        model = zoo.build(recipe.network.name, shape, classes, recipe.network.options)
+        model = zoo.build(recipe.network.name, shape, classes, recipe.network.options, recipe.training.task)
         with zoo.quiet():
             model.load_weights(path)
     except (OSError, ValueError, KeyError, IndexError, StopIteration) as error:

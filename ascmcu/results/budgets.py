@@ -40,9 +40,20 @@ def _total(kind: str) -> Callable[[Benchmark], Figure]:
     return lambda b: b.counts.network + b.counts.frontend if b.counts and b.count_kind == kind else None
 
 
+def _mean_average_precision(b: Benchmark) -> Figure:
+    return None if b.tagging is None else b.tagging.mean_average_precision
+
+
+def _auc(field: str) -> Callable[[Benchmark], Figure]:
+    return lambda b: None if b.anomalies is None else float(getattr(b.anomalies, field))
+
+
 METRICS = (
     Metric("accuracy", "accuracy", lambda b: b.accuracy, fraction=True, higher=True),
     Metric("log-loss", "log loss", lambda b: b.log_loss),
+    Metric("map", "mAP", _mean_average_precision, fraction=True, higher=True),
+    Metric("auc", "AUC", _auc("auc"), higher=True),
+    Metric("partial-auc", "partial AUC", _auc("partial_auc"), higher=True),
     Metric("cycles", "cycles per clip", _total("cycles")),
     Metric("instructions", "instructions per clip", _total("instructions")),
     Metric("network", "network, counts per clip", _count("network")),

@@ -18,6 +18,10 @@ def headlines(b: Benchmark) -> list[tuple[str, str]]:
     found = [("inputs", f"{b.clips} {b.run_title}{'s' if b.clips != 1 else ''}")]
     if b.accuracy is not None:
         found.append(("accuracy", f"{words.percent(b.accuracy)} right"))
+    if b.tagging is not None:
+        found.append(("mAP", f"{words.percent(b.tagging.mean_average_precision)} mAP"))
+    if b.anomalies is not None:
+        found.append(("AUC", f"{b.anomalies.auc:.3f} AUC"))
     if b.counts is not None:
         total = b.counts.network + b.counts.frontend
         found.append((b.count_title, f"{total:,} {b.count_title}"))

@@ -23,7 +23,7 @@ _CONDITIONS = (
 _COUNT_CONDITIONS = ("board", "runner", "clock hz", "wait states")
 _ANSWER_CONDITIONS = ("clips", "clips' samples")
 _COUNTED = ("cycles", "instructions", "network", "frontend", "latency")
-_ANSWERED = ("accuracy", "log-loss")
+_ANSWERED = ("accuracy", "log-loss", "map", "auc", "partial-auc")
 _LAYER_FIGURES = ("macs", "count", "buffer_bytes", "flash_bytes")
 
 

@@ -66,6 +66,8 @@ def render(benchmark: Benchmark, memory_map: str | None, notes: Sequence[str] = 
         tiles=page_memory.tiles(b),
         aspect=page_memory.TREEMAP_ASPECT,
         confusion=page_answers.confusion(b),
+        tags=page_answers.tags(b),
+        machines=page_answers.machines(b),
         classes=page_answers.classes(b),
         devices=page_answers.devices(b),
         mistakes=page_answers.mistakes(b),
@@ -119,6 +121,10 @@ def _sentence(b: Benchmark) -> str:
         text = f"The firmware for {b.board_title}, run by {b.runner}"
     ram, flash = (words.kibibytes(x["total"]) for x in (b.ram_bytes, b.flash_bytes))
     text += f", in {ram} of RAM and {flash} of flash."
+    if b.tagging is not None:
+        text += f" Its mean average precision is {words.percent(b.tagging.mean_average_precision)} on {b.clips} clips."
+    if b.anomalies is not None:
+        text += f" It tells anomalies with an AUC of {b.anomalies.auc:.3f} on {b.clips} recordings."
     if b.accuracy is not None:
         text += f" {words.percent(b.accuracy)} of {b.clips} clips are answered right."
     return text

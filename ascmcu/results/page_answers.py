@@ -6,6 +6,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ascmcu.data.anomalies import Anomalies
+from ascmcu.data.tagging import Tagging
 from ascmcu.results import pictures, words
 from ascmcu.results.page_parts import Fact
 from ascmcu.results.schema import Benchmark, ClipOutcome
@@ -44,8 +46,38 @@ class MistakeCard:
     alt: str
 
 
+@dataclass(frozen=True)
+class TagRow:
+    """A class of multi-label data: how well its scores rank the clips, and its best threshold."""
+
+    name: str
+    fraction: float | None
+    average_precision: str
+    threshold: str
+    f1: str
+    precision: str
+    recall: str
+    clips: int
+
+
+@dataclass(frozen=True)
+class MachineRow:
+    """A machine: how well errors tell its anomalies."""
+
+    name: str
+    fraction: float | None
+    auc: str
+    partial_auc: str
+    normal: int
+    anomalous: int
+
+
 def facts(b: Benchmark) -> list[Fact]:
-    """The headlines: accuracy with its interval, and log loss; none without known answers."""
+    """The headlines: accuracy with its interval and log loss, mAP, or AUC; none without known answers."""
+    if b.tagging is not None:
+        return _tagging_facts(b.tagging)
+    if b.anomalies is not None:
+        return _anomaly_facts(b.anomalies)
     if b.accuracy is None:
         return []
     low, high = pictures.wilson(round(b.accuracy * b.clips), b.clips)
@@ -57,6 +89,61 @@ def facts(b: Benchmark) -> list[Fact]:
         chance = f"guessing gives {math.log(len(b.labels)):.2f}"
         found.append(Fact("Log loss", f"{b.log_loss:.3f}", "", chance))
     return found
+
+
+def _tagging_facts(t: Tagging) -> list[Fact]:
+    heard = sum(bool(each.positives) for each in t.by_class.values())
+    value = t.mean_average_precision
+    note = f"mean average precision of {heard} classes, {t.clips} clips"
+    found = [Fact("mAP", f"{100 * value:.1f}", "%", note, value)]
+    if t.mean_auc is not None:
+        found.append(Fact("Mean AUC", f"{t.mean_auc:.3f}", "", "over the same classes", t.mean_auc))
+    return found
+
+
+def _anomaly_facts(a: Anomalies) -> list[Fact]:
+    machines = len(a.by_machine)
+    of = f"mean of {machines} machines, " if machines > 1 else ""
+    return [
+        Fact("AUC", f"{a.auc:.3f}", "", f"{of}{a.recordings} recordings", a.auc),
+        Fact("Partial AUC", f"{a.partial_auc:.3f}", "", "up to 10 % false alarms", a.partial_auc),
+    ]
+
+
+def tags(b: Benchmark) -> list[TagRow]:
+    """The classes of multi-label data, the best first; those that are in no clip last."""
+    if b.tagging is None:
+        return []
+    ranked = sorted(b.tagging.by_class.items(), key=lambda item: -(item[1].average_precision or -1.0))
+    return [
+        TagRow(
+            name,
+            each.average_precision,
+            _told(each.average_precision),
+            _told(each.threshold),
+            _told(each.f1),
+            _told(each.precision),
+            _told(each.recall),
+            each.positives,
+        )
+        for name, each in ranked
+    ]
+
+
+def machines(b: Benchmark) -> list[MachineRow]:
+    """The machines of anomaly detection."""
+    if b.anomalies is None:
+        return []
+    return [
+        MachineRow(
+            name or "all", each.auc, _told(each.auc), _told(each.partial_auc), each.normal, each.anomalous
+        )
+        for name, each in b.anomalies.by_machine.items()
+    ]
+
+
+def _told(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 def confusion(b: Benchmark) -> list[tuple[str, tuple[Cell, ...]]]:

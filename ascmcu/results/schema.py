@@ -20,7 +20,9 @@ from typing import Any
 from ascmcu import tables
 from ascmcu.benchmark.counts import Counts
 from ascmcu.benchmark.wire import ClockState
+from ascmcu.data.anomalies import Anomalies
 from ascmcu.data.found import Intake
+from ascmcu.data.tagging import Tagging
 from ascmcu.errors import InputError
 from ascmcu.ir.figures import Figures
 from ascmcu.results import cards
@@ -120,7 +122,9 @@ class Energy:
 class ClipOutcome:
     """One clip. ``truth`` and ``predicted`` are indices into ``labels``; ``probabilities`` are empty without labels.
 
-    ``input_sha256`` is of the bytes that were sent.
+    ``input_sha256`` is of the bytes that were sent. ``tags`` are all right classes, of multi-label data; ``truth`` is
+    then None. ``error`` is the mean squared error of a reconstruction; ``predicted`` is then an anomaly (1) where it
+    reaches the threshold of ``Benchmark.anomalies``.
     """
 
     name: str
@@ -130,6 +134,8 @@ class ClipOutcome:
     probabilities: tuple[float, ...]
     counts: Counts
     input_sha256: str = ""
+    tags: tuple[int, ...] | None = None
+    error: float | None = None
 
 
 @dataclass(frozen=True)
@@ -191,7 +197,8 @@ class Benchmark:
     how recordings became clips; None for tensors, and in results older than it. ``clips`` counts recordings, or the
     steps of a network with states: ``state_bytes`` live on from one to the next.
     ``predicted_cycles`` are the network's, as the export had them, where it predicted for these wait states.
-    ``heard`` is None for a network that is of no wake word.
+    ``heard`` is None for a network that is of no wake word. ``tagging`` is None but for multi-label data, ``anomalies``
+    but for a network that reconstructs its input and labelled recordings; accuracy and confusion are None for both.
     """
 
     model: str
@@ -239,6 +246,8 @@ class Benchmark:
     state_bytes: int = 0
     predicted_cycles: int | None = None
     heard: Heard | None = None
+    tagging: Tagging | None = None
+    anomalies: Anomalies | None = None
 
     def __repr__(self) -> str:
         facts = ", ".join(figure for _, figure in cards.headlines(self))

@@ -12,6 +12,7 @@ import importlib.metadata
 import itertools
 import platform
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,14 @@ import numpy.typing as npt
 
 import ascmcu.ops  # noqa: F401  (registers the operators)
 from ascmcu import __version__
-from ascmcu.benchmark import counts
+from ascmcu.benchmark import counts, reconstruction
 from ascmcu.benchmark.clips import Clip, Clips, outputs
 from ascmcu.benchmark.journal import ClipResult
 from ascmcu.benchmark.run import RunResult
 from ascmcu.boards import Board
+from ascmcu.data import anomalies, tagging
+from ascmcu.data.anomalies import Anomalies
+from ascmcu.data.tagging import Tagging
 from ascmcu.features import extract
 from ascmcu.features import spec as specs
 from ascmcu.features.spec import Spec
@@ -62,8 +66,8 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         folder: the export: its ELF gives the symbols; without one there are none.
     """
     recordings = _by_recording(clips, run)
-    outcomes = tuple(_outcome(manifest, windows, bool(clips.labels)) for windows in recordings)
-    confusion = _confusion(outcomes, len(clips.labels))
+    outcomes, found = _outcomes(manifest, clips, recordings)
+    confusion = None if clips.anomalies else _confusion(outcomes, len(clips.labels))
     ram = dict(manifest.ram_bytes)
     if run.statistics.stack_peak_bytes:
         ram["stack_peak"] = run.statistics.stack_peak_bytes
@@ -121,6 +125,8 @@ def summarize(manifest: Manifest, board: Board, clips: Clips, run: RunResult, fo
         state_bytes=manifest.state_bytes,
         predicted_cycles=None if predicted is None else predicted.cycles,
         heard=detections.heard(manifest, clips, run.clips),
+        tagging=_tagging(outcomes, clips.labels),
+        anomalies=found,
     )
 
 
@@ -144,11 +150,59 @@ def _by_recording(clips: Clips, run: RunResult) -> list[Windows]:
     ]
 
 
+def _outcomes(
+    manifest: Manifest, clips: Clips, recordings: list[Windows]
+) -> tuple[tuple[ClipOutcome, ...], Anomalies | None]:
+    """What was answered to every recording; of a network that reconstructs, also which of them are anomalies."""
+    if not clips.anomalies:
+        return tuple(_outcome(manifest, windows, bool(clips.labels)) for windows in recordings), None
+    error = reconstruction.errors(manifest, clips.kind)
+    outcomes = [_reconstructed(windows, error) for windows in recordings]
+    known = [outcome for outcome in outcomes if outcome.truth is not None]
+    truth = np.array([outcome.truth for outcome in known], int)
+    scores = np.array([outcome.error for outcome in known], np.float64)
+    found = anomalies.score(truth, scores, [outcome.device for outcome in known]) if known else None
+    if found is None:
+        return tuple(outcomes), None
+    return tuple(
+        dataclasses.replace(outcome, predicted=int((outcome.error or 0.0) >= found.threshold))
+        for outcome in outcomes
+    ), found
+
+
+def _reconstructed(windows: Windows, error: Callable[[bytes, bytes], float]) -> ClipOutcome:
+    """A recording with the mean of its windows' errors."""
+    first, _ = windows[0]
+    results = [result for _, result in windows]
+    mean = np.mean([error(clip.load(), result.outputs) for clip, result in windows])
+    return ClipOutcome(
+        name=first.recording or first.name,
+        device=first.device,
+        truth=first.label,
+        predicted=0,
+        probabilities=(),
+        counts=counts.over_clips([r.counts for r in results]),
+        input_sha256=_joined([r.input_sha256 for r in results]),
+        error=float(mean),
+    )
+
+
+def _tagging(outcomes: tuple[ClipOutcome, ...], labels: tuple[str, ...]) -> Tagging | None:
+    """The figures of multi-label data; None of other data."""
+    if not outcomes or any(outcome.tags is None for outcome in outcomes):
+        return None
+    truth = np.zeros((len(outcomes), len(labels)), int)
+    for row, outcome in enumerate(outcomes):
+        truth[row, list(outcome.tags or ())] = 1
+    return tagging.score(labels, truth, np.array([outcome.probabilities for outcome in outcomes]))
+
+
 def _outcome(manifest: Manifest, windows: Windows, labelled: bool) -> ClipOutcome:
     """What was answered to a recording: the mean of the windows' probabilities, and the class with the largest."""
     first, result = windows[0]
     results = [result for _, result in windows]
-    scores = np.mean([_scores(manifest, result) for result in results], axis=0)
+    each_alone = first.tags is not None
+    scores = np.mean([_scores(manifest, result, each_alone) for result in results], axis=0)
     return ClipOutcome(
         name=first.recording or first.name,
         device=first.device,
@@ -157,6 +211,7 @@ def _outcome(manifest: Manifest, windows: Windows, labelled: bool) -> ClipOutcom
         probabilities=tuple(round(float(score), 6) for score in scores) if labelled else (),
         counts=counts.over_clips([r.counts for r in results]),
         input_sha256=_joined([r.input_sha256 for r in results]),
+        tags=first.tags,
     )
 
 
@@ -167,12 +222,12 @@ def _joined(hashes: list[str]) -> str:
     return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
-def _scores(manifest: Manifest, result: ClipResult) -> npt.NDArray[np.float64]:
-    """The first output as probabilities: as it is behind a softmax, else through one."""
+def _scores(manifest: Manifest, result: ClipResult, each_alone: bool = False) -> npt.NDArray[np.float64]:
+    """The first output as probabilities: as it is behind a softmax, else through one; as it is for multi-label data."""
     spec = manifest.outputs[0]
     raw = outputs(manifest, result.outputs)[0].reshape(-1).astype(np.float64)
     scores: npt.NDArray[np.float64] = (raw - spec.zero_point) * spec.scale
-    if not spec.probabilities:
+    if not spec.probabilities and not each_alone:
         powers = np.exp(scores - scores.max())
         scores = powers / powers.sum()
     return scores

@@ -9,14 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from ascmcu.results import words
+from ascmcu.results import page_answers, words
 from ascmcu.results.pictures import wilson
 from ascmcu.results.schema import Benchmark, clock_warning
 from ascmcu.results.words import digits, short_layer
 
+_CLASSES_SHOWN = 25
+
 
 def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> None:
-    """Print accuracy, confusion, counts, layers, memory and the state of the link.
+    """Print accuracy and confusion (or mAP, or AUC), counts, layers, memory and the state of the link.
 
     Args:
         benchmark: the result.
@@ -44,6 +46,10 @@ def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> 
         console.print(_confusion(b))
         if b.labels_source:
             console.print(f"[dim]order of the classes: {escape(b.labels_source)}[/]", highlight=False)
+    if b.tagging is not None:
+        _show_tagging(b, console)
+    if b.anomalies is not None:
+        _show_anomalies(b, console)
     if b.counts is not None:
         console.print(_counts(b))
         if b.seconds is not None and b.clip_seconds:
@@ -77,6 +83,44 @@ def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> 
     if mended:
         told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in mended.items())
         console.print(f"link: {told} ({words.MENDED})")
+
+
+def _show_tagging(b: Benchmark, console: Console) -> None:
+    """mAP, and the classes with their thresholds, the best first."""
+    assert b.tagging is not None
+    mean = b.tagging.mean_auc
+    auc = "" if mean is None else f", mean AUC {mean:.3f}"
+    console.print(f"\n[bold]mAP {100 * b.tagging.mean_average_precision:.2f} %[/]{auc}", highlight=False)
+    table = _plain("class", "average precision", "threshold", "F1", "precision", "recall", "clips")
+    rows = page_answers.tags(b)
+    for row in rows[:_CLASSES_SHOWN]:
+        table.add_row(
+            escape(row.name),
+            row.average_precision,
+            row.threshold,
+            row.f1,
+            row.precision,
+            row.recall,
+            f"{row.clips}",
+        )
+    console.print(table)
+    if len(rows) > _CLASSES_SHOWN:
+        console.print(f"[dim]and {len(rows) - _CLASSES_SHOWN} more classes: see the report[/]")
+
+
+def _show_anomalies(b: Benchmark, console: Console) -> None:
+    """AUC and partial AUC, and the machines."""
+    a = b.anomalies
+    assert a is not None
+    console.print(
+        f"\n[bold]AUC {a.auc:.4f}[/], partial AUC {a.partial_auc:.4f} (up to 10 % false alarms), "
+        f"harmonic mean {a.harmonic_mean:.4f}",
+        highlight=False,
+    )
+    table = _plain("machine", "AUC", "partial AUC", "normal", "anomalous")
+    for row in page_answers.machines(b):
+        table.add_row(escape(row.name), row.auc, row.partial_auc, f"{row.normal}", f"{row.anomalous}")
+    console.print(table)
 
 
 def _plain(*columns: str, title: str | None = None) -> Table:

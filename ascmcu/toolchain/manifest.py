@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +144,13 @@ class Manifest:
         return (
             f"Manifest({self.model!r} for {self.board}, schedule {self.schedule}: {len(self.layers)} layers)"
         )
+
+    @property
+    def reconstructs(self) -> bool:
+        """Whether the network may be one that reconstructs its input: as many values, and no classes."""
+        if len(self.inputs) != 1 or len(self.outputs) != 1 or self.labels or self.outputs[0].probabilities:
+            return False
+        return math.prod(self.inputs[0].shape) == math.prod(self.outputs[0].shape)
 
     @property
     def needed_ram_bytes(self) -> int:

@@ -91,7 +91,7 @@ class Examples:
 
     Args:
         inputs: the clips; an array of them, float32 (clips, *network input), will do.
-        y: class indices (clips,).
+        y: class indices (clips,); of a multi-label data set 0 or 1 for each class (clips, classes).
         time_axis: 1 or 2, as the network's input has it.
         versions: the same clips as varied recordings.
         answers: of teachers, float32 (clips, classes [+ groups]); empty without.
@@ -116,6 +116,11 @@ class Examples:
     def spec(self) -> Learned | None:
         """What the inputs are, where that is known."""
         return self.inputs.spec if isinstance(self.inputs, Inputs) else None
+
+    def columns(self, rows: Rows, classes: int) -> Array:
+        """The targets of a batch, float32 (clips, classes)."""
+        y = self.y[rows]
+        return np.asarray(np.eye(classes, dtype=np.float32)[y] if y.ndim == 1 else y, np.float32)
 
     def take(self, rows: Rows, rng: np.random.Generator, device_shift: float = 0.0) -> Array:
         """A batch for training, each clip in any of its versions, some with another device's response."""

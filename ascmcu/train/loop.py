@@ -14,7 +14,9 @@ from typing import Any
 
 import keras
 import numpy as np
+import numpy.typing as npt
 
+from ascmcu.data import tagging
 from ascmcu.train import checkpoint, optimizers
 from ascmcu.train.augment import Levels, augmented
 from ascmcu.train.checkpoint import Best, Weights
@@ -38,6 +40,9 @@ class Epoch:
     """One line of the history; without validation its two values are NaN.
 
     Args:
+        validation_loss: log loss; of several labels the binary cross-entropy, of a reconstruction the squared error.
+        validation_score: what chooses the epoch, the larger the better: the accuracy; of several labels the mean
+            average precision; of a reconstruction the negative loss.
         seconds: wall clock, with the validation; a training that went on after a break adds up its parts.
     """
 
@@ -45,7 +50,7 @@ class Epoch:
     learning_rate: float
     loss: float
     validation_loss: float
-    validation_accuracy: float
+    validation_score: float
     examples_per_second: float
     seconds: float = 0.0
 
@@ -82,7 +87,7 @@ def fit(
 ) -> list[Epoch]:
     """Train ``model`` in place.
 
-    With ``validate`` the weights of the best validation accuracy are kept (a tie goes to the lower loss),
+    With ``validate`` the weights of the best validation score are kept (a tie goes to the lower loss),
     else the last; averaged ones in either case where the recipe asks for it. Every epoch draws from its own
     generator, seeded by the recipe and the epoch's number. After each epoch ``progress`` is called with it, and
     ``watch`` with all epochs so far, those before a break included.
@@ -125,20 +130,21 @@ def kept_epochs(history: Sequence[Epoch], training: Training) -> tuple[int, ...]
     snapshots = tuple(epoch.epoch for epoch in history if training.is_snapshot(epoch.epoch))
     if snapshots or not history:
         return snapshots
-    judged = [epoch for epoch in history if not math.isnan(epoch.validation_accuracy)]
+    judged = [epoch for epoch in history if not math.isnan(epoch.validation_score)]
     if training.averages_snapshots or not judged:
         return (history[-1].epoch,)
     return (max(judged, key=_score).epoch,)  # of equal ones the first, as in the training itself
 
 
 def _score(epoch: Epoch) -> tuple[float, float]:
-    """The larger, the better: the accuracy, then the loss."""
-    return (epoch.validation_accuracy, -epoch.validation_loss)
+    """The larger, the better: the score, then the loss."""
+    return (epoch.validation_score, -epoch.validation_loss)
 
 
 def labels_alone(model: keras.Model, training: Training) -> Objective:
     """The loss without groups and without teachers."""
-    return Objective(outputs(model)[0].shape[-1], None, Heads(), Teacher(), training.label_smoothing)
+    classes = outputs(model)[0].shape[-1]
+    return Objective(classes, None, Heads(), Teacher(), training.label_smoothing, task=training.task)
 
 
 def probabilities(model: keras.Model, x: Any, output: int = 0) -> Array:
@@ -148,6 +154,14 @@ def probabilities(model: keras.Model, x: Any, output: int = 0) -> Array:
         answer = model.predict_on_batch(x[start : start + 64])
         answers.append(np.asarray(answer[output] if isinstance(answer, list | tuple) else answer))
     return np.concatenate(answers)
+
+
+def reconstruction_errors(x: Any, answers: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+    """The mean squared error of every clip's reconstruction, float64 (clips,)."""
+    errors = [
+        np.mean((np.asarray(x[n]).reshape(-1) - answers[n].reshape(-1)) ** 2) for n in range(len(answers))
+    ]
+    return np.array(errors, np.float64)
 
 
 def outputs(model: keras.Model) -> list[Any]:
@@ -188,7 +202,7 @@ def _epoch(
     if validate:
         if model is not step.model:
             model.set_weights(step.model.get_weights())
-        judged = _validate(model, validate)
+        judged = _validate(model, validate, plan.training.task)
     return Epoch(number + 1, rate, loss, judged[0], judged[1], speed, time.perf_counter() - started)
 
 
@@ -206,14 +220,14 @@ def _batches(
     batches: list[Rows], train: Examples, plan: Plan, rng: np.random.Generator, epoch: int
 ) -> Iterator[tuple[Array, Array]]:
     assert plan.objective is not None
-    labels = np.eye(plan.objective.classes, dtype=np.float32)
     levels = Levels.of(train.spec) if plan.augment.mixup_energy and train.spec else None
     for rows in batches:
         x = train.take(rows, rng, plan.augment.device_shift)
-        y = labels[train.y[rows]]
+        y = train.columns(rows, plan.objective.classes)
         if train.answers.size:
             y = np.concatenate([y, train.answers[rows]], axis=1)
-        yield augmented(x, y, plan.augment, rng, train.time_axis, levels, epoch)
+        x, y = augmented(x, y, plan.augment, rng, train.time_axis, levels, epoch)
+        yield x, (x.reshape(len(x), -1) if plan.training.task == "reconstruction" else y)
 
 
 def _ahead(batches: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Array]]:
@@ -225,9 +239,17 @@ def _ahead(batches: Iterator[tuple[Array, Array]]) -> Iterator[tuple[Array, Arra
             yield batch
 
 
-def _validate(model: keras.Model, examples: Examples) -> tuple[float, float]:
-    """Mean log loss and accuracy."""
+def _validate(model: keras.Model, examples: Examples, task: str) -> tuple[float, float]:
+    """The loss, and the score that chooses the epoch."""
     answers = probabilities(model, examples.x)
+    if task == "reconstruction":
+        loss = float(np.mean(reconstruction_errors(examples.x, answers)))
+        return loss, -loss
+    if task == "multi_label":
+        truth, p = examples.y, np.clip(answers.astype(np.float64), 1e-7, 1 - 1e-7)
+        loss = float(-(truth * np.log(p) + (1 - truth) * np.log(1 - p)).mean())
+        found = tagging.score([str(n) for n in range(truth.shape[1])], truth, answers)
+        return loss, 0.0 if found is None else found.mean_average_precision
     chosen = answers[np.arange(len(answers)), examples.y]
     return float(-np.log(np.maximum(chosen, 1e-7)).mean()), float((answers.argmax(1) == examples.y).mean())
 

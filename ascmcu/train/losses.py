@@ -39,6 +39,7 @@ class Objective:
         groups: which class is in which group, float32 (classes, groups); None with one classifier.
         smoothing: of the labels.
         stage: None without a teacher.
+        task: as ``Training`` has it. The targets of a reconstruction are the inputs' values, (clips, values).
     """
 
     classes: int
@@ -47,9 +48,15 @@ class Objective:
     teacher: Teacher
     smoothing: float = 0.0
     stage: Stage | None = None
+    task: str = "single_label"
 
     def losses(self, outputs: Sequence[Tensor], targets: Tensor) -> list[Tensor]:
         """One scalar for each classifier, unweighted."""
+        if self.task == "multi_label":
+            return [binary_cross_entropy(targets, outputs[0])]
+        if self.task == "reconstruction":
+            values = tf.reshape(outputs[0], tf.shape(targets))
+            return [tf.reduce_mean((values - targets) ** 2)]
         labels = targets[:, : self.classes]
         taught = targets[:, self.classes :]
         if self.groups is None:
@@ -86,6 +93,13 @@ def smoothed(labels: Tensor, smoothing: float) -> Tensor:
 def cross_entropy(labels: Tensor, answer: Tensor) -> Tensor:
     """Mean of -Σ label × ln p."""
     return -tf.reduce_mean(tf.reduce_sum(labels * tf.math.log(tf.maximum(answer, TINY)), axis=1))
+
+
+def binary_cross_entropy(labels: Tensor, answer: Tensor) -> Tensor:
+    """Mean of -(label × ln p + (1 - label) × ln (1 - p)) over clips and classes."""
+    there = labels * tf.math.log(tf.maximum(answer, TINY))
+    absent = (1 - labels) * tf.math.log(tf.maximum(1 - answer, TINY))
+    return -tf.reduce_mean(there + absent)
 
 
 def response(answer: Tensor, taught: Tensor, teacher: Teacher) -> Tensor:

@@ -85,9 +85,17 @@ def plan(
     told = intake.usable([r.path for r in dataset.recordings], dataset.root, progress)
     notes: list[str] = []
     dealt, parts = _parts(_grouped(dataset, told, notes), folder, notes)
-    chosen = [*parts, *_clip(told, notes), *_epochs(dealt, parts)]
+    chosen = [*parts, *_clip(told, notes), *_epochs(dealt, parts), *_task(dealt, notes)]
     recipe = dataclasses.replace(recipes.load(BASE, (*chosen, *changes)), name=dataset.root.name or BASE)
     return Planned(recipe, dealt, (*notes, *_doubts(recipe, dealt)))
+
+
+def _task(dataset: Dataset, notes: list[str]) -> list[str]:
+    """The words of a recipe for recordings of several classes."""
+    if not dataset.multi_label:
+        return []
+    notes.append(f"multi-label: {len(dataset.labels)} classes, each with a sigmoid")
+    return ["training.task=multi_label", "training.balance=false", "training.label_smoothing=0"]
 
 
 def write_split(dataset: Dataset, folder: Path) -> Path:
@@ -95,7 +103,8 @@ def write_split(dataset: Dataset, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("filename", "category", "split", "identifier"))
+    column = "labels" if dataset.multi_label else "category"
+    writer.writerow(("filename", column, "split", "identifier"))
     writer.writerows((os.path.relpath(r.path, folder), r.label, r.part, r.place) for r in dataset.recordings)
     path = folder / SPLIT
     paths.write_whole(path, text.getvalue())
@@ -170,7 +179,10 @@ def _kept(dataset: Dataset, folder: Path, notes: list[str]) -> Dataset | None:
     of_group: dict[tuple[str, str], str] = {}
     for number, r in enumerate(dataset.recordings):
         row = rows.get(os.path.realpath(r.path), {})
-        if row.get("category") == r.label and row.get("split") in _SHARES:
+        if (
+            row.get("labels" if dataset.multi_label else "category") == r.label
+            and row.get("split") in _SHARES
+        ):
             known[number] = row["split"]
             of_group[r.label, r.place] = row["split"]
     if not known:
@@ -235,7 +247,7 @@ def _epochs(dataset: Dataset, parts: Sequence[str]) -> list[str]:
 def _doubts(recipe: Recipe, dataset: Dataset) -> list[str]:
     """What makes the result mean little."""
     doubts = []
-    counts = Counter(r.label for r in dataset.only(recipe.data.train).recordings)
+    counts = Counter(name for r in dataset.only(recipe.data.train).recordings for name in r.classes)
     few = {label: counts[label] for label in dataset.labels if counts[label] < _CLASS_CLIPS}
     if few:
         listed = ", ".join(f"{label} {count}" for label, count in few.items())

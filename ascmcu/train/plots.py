@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _INK, _SOFT, _RULE = "#191c20", "#5d6570", "#e2e0da"
 _TRAINING, _VALIDATION, _KEPT = "#2f6fb7", "#b0620e", "#16794a"
+# What chooses the epoch (``loop.Epoch.validation_score``), by task.
+SCORES = {"single_label": "accuracy", "multi_label": "mAP", "reconstruction": "−loss"}
 # Inches of a cell of a confusion matrix, and of a letter of its labels.
 _CELL, _LETTER = 0.42, 0.085
 # Above this share of its row a cell is dark, and its count light.
@@ -25,7 +27,7 @@ _DARK_SHARE = 0.55
 
 
 def curves(history: History, path: Path) -> None:
-    """Losses, validation accuracy and learning rate over the epochs of all stages; the epochs that are kept are marked.
+    """Losses, validation score and learning rate over the epochs of all stages; the epochs that are kept are marked.
 
     Raises:
         ToolError: matplotlib is not installed.
@@ -47,10 +49,11 @@ def curves(history: History, path: Path) -> None:
         losses.plot(
             numbers, [epoch.validation_loss for epoch in epochs], color=_VALIDATION, label="validation"
         )
-        panels[1].plot(numbers, [epoch.validation_accuracy for epoch in epochs], color=_VALIDATION)
-        panels[1].set_ylabel("validation\naccuracy")
-        panels[1].set_ylim(0, 1.02)
-        panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+        panels[1].plot(numbers, [epoch.validation_score for epoch in epochs], color=_VALIDATION)
+        panels[1].set_ylabel(f"validation\n{SCORES[history.training.task]}")
+        if history.training.task != "reconstruction":
+            panels[1].set_ylim(0, 1.02)
+            panels[1].yaxis.set_major_formatter(PercentFormatter(1.0))
     rates.plot(numbers, [epoch.learning_rate for epoch in epochs], color=_SOFT)
     rates.set_ylabel("learning rate")
     rates.set_ylim(bottom=0)
@@ -83,9 +86,15 @@ def _told(history: History) -> str:
     if len(history.kept) > 1:
         return f"kept: the mean of {len(history.kept)} epochs"
     epoch = history.epochs[history.kept[0] - 1]
-    if math.isnan(epoch.validation_accuracy):
+    if math.isnan(epoch.validation_score):
         return f"kept: epoch {history.kept[0]}, the last"
-    return f"kept: epoch {history.kept[0]}, validation accuracy {100 * epoch.validation_accuracy:.1f} %"
+    task = history.training.task
+    score = (
+        f"{epoch.validation_score:.4g}"
+        if task == "reconstruction"
+        else f"{100 * epoch.validation_score:.1f} %"
+    )
+    return f"kept: epoch {history.kept[0]}, validation {SCORES[task]} {score}"
 
 
 def confusions(scores: Mapping[str, Scores], labels: Sequence[str], path: Path) -> None:

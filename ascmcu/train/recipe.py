@@ -38,6 +38,9 @@ class Parts:
         split_seed: of that choice.
         classes: these of the data set's classes alone, with ``unknown`` for all others and ``silence`` cut from its
             background noise (``data.words``); all where there are none.
+        long: of a recording that is longer than the clip, ``first`` takes its beginning, ``windows`` clips side by
+            side; its scores are then the means of its clips', as `ascmcu bench --long windows` has them.
+        only: only recordings of these classes are trained and validated on; all where there are none.
     """
 
     train: tuple[str, ...]
@@ -46,6 +49,8 @@ class Parts:
     validate_share: float = 0.0
     split_seed: int = 1
     classes: tuple[str, ...] = ()
+    long: str = "first"
+    only: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,11 @@ class Augment:
 
 @dataclass(frozen=True)
 class Training:
-    """Optimiser and schedule.
+    """Task, optimiser and schedule.
 
     Args:
+        task: ``single_label`` (one class of many: softmax, cross-entropy), ``multi_label`` (any of them: sigmoids,
+            binary cross-entropy), or ``reconstruction`` (the input itself: mean squared error, for anomaly detection).
         optimizer: ``adam`` (decoupled weight decay), ``radam`` (Liu et al. 2020), or ``sgd`` (momentum 0.9).
         learning_rate: its peak, after ``warmup_epochs`` of linear rise from ``warmup_rate``; then half a cosine
             down to ``final_rate``.
@@ -123,9 +130,10 @@ class Training:
         snapshot_epochs: the same for weights of exactly these epochs, such as the ends of cosine cycles.
         renew_statistics: the normalisations' statistics are taken anew, over the training examples, for
             averaged weights.
-        early_stop_epochs: stop when the validation accuracy has not risen for so long; 0 never stops.
+        early_stop_epochs: stop when the validation score has not risen for so long; 0 never stops.
     """
 
+    task: str = "single_label"
     epochs: int = 50
     batch: int = 32
     optimizer: str = "adam"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 # Shares that may be the whole or not, and numbers that may not be zero; none is negative.
+TASKS = ("single_label", "multi_label", "reconstruction")
 _SHARES = ("device_shift", "mixstyle_chance", "weight")
 _PARTS = ("validate_share", "label_smoothing", "average")
 _POSITIVE = ("epochs", "batch", "learning_rate", "snapshot_every", "temperature", "penalty")
@@ -53,6 +54,27 @@ def _check_training(recipe: Recipe, where: str) -> None:
     if training.average and training.averages_snapshots:
         raise InputError(
             "weights are averaged either by step or by epoch", where=where, found="average and snapshot_…"
+        )
+
+
+def _check_task(recipe: Recipe, where: str) -> None:
+    task = recipe.training.task
+    tables.one_of(task, TASKS, f"{where}, training, task")
+    tables.one_of(recipe.data.long, ("first", "windows"), f"{where}, data, long")
+    if task == "single_label":
+        return
+    unfit = {
+        "[heads]": bool(recipe.heads.groups),
+        "[teacher]": bool(recipe.teacher.runs),
+        "[fusion]": bool(recipe.fusion.runs),
+        "[training] balance": recipe.training.balance,
+        "[training] label_smoothing": bool(recipe.training.label_smoothing),
+        "[augment] crop_rows": task == "reconstruction" and bool(recipe.augment.crop_rows),
+    }
+    found = [name for name, used in unfit.items() if used]
+    if found:
+        raise InputError(
+            f"the task {task} goes without", where=f"{where}, training, task", found=", ".join(found)
         )
 
 
@@ -123,6 +145,7 @@ def _check_fusion(recipe: Recipe, where: str) -> None:
 CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
     _check_numbers,
     _check_training,
+    _check_task,
     _check_augment,
     _check_heads,
     _check_teacher,

@@ -19,16 +19,18 @@ import tensorflow as tf
 
 import ascmcu
 from ascmcu import paths, zoo
-from ascmcu.data import cache, datasets, intake
+from ascmcu.data import cache, datasets, intake, windows
+from ascmcu.data import variation as variations
 from ascmcu.data.datasets import Dataset
-from ascmcu.data.found import Intake
-from ascmcu.data.scores import Scores, score
+from ascmcu.data.found import Intake, Long
+from ascmcu.data.scores import Scores
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.spec import Learned
-from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, loop, plots
+from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, judging, loop, plots
 from ascmcu.train.examples import Examples, Inputs
 from ascmcu.train.history import History, Log
+from ascmcu.train.judging import Judged
 from ascmcu.train.loop import Epoch, Plan
 from ascmcu.train.losses import Objective, Stage
 from ascmcu.train.part import Part
@@ -46,8 +48,14 @@ class Run:
     features: Learned
     train: Part
     test: Part | None
-    scores: Scores | None
+    scores: Judged | None
     heard: Intake
+    task: str = "single_label"
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in the order of the outputs; none of a network that reconstructs."""
+        return () if self.task == "reconstruction" else self.train.dataset.labels
 
 
 def train(
@@ -89,25 +97,56 @@ def train(
 
 
 def examine(recipe: Recipe, dataset: Dataset, progress: cache.Progress = lambda done, total: None) -> Intake:
-    """Read every recording of the recipe's parts once; a longer one is heard for its first clip.
+    """Read every recording of the recipe's parts once; a longer one is heard as ``[data] long`` says.
 
     Raises:
         DataError: some cannot be used.
     """
     used = _used(recipe, dataset)
     files = [recording.path for recording in used.recordings]
-    return intake.require(files, recipe.features, dataset.root, "first", progress)[0]
+    return intake.require(files, recipe.features, dataset.root, _long(recipe), progress)[0]
+
+
+def _long(recipe: Recipe) -> Long:
+    return "windows" if recipe.data.long == "windows" else "first"
 
 
 def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
     """What cannot be built or found is told before features are extracted, which may take hours."""
     for names in _names(recipe.data).values():
         dataset.only(names)
+    _refuse_task(recipe, dataset)
+    if recipe.variation.responses:
+        variations.response_files(Path(recipe.variation.responses))
     for needed in (*recipe.teacher.runs, *recipe.fusion.runs):
         distill.require(Path(needed))
     if not recipe.fusion.runs:
         _Job(recipe, recipe.features, dataset, {}, Path()).built(
             recipe.features.input_shape[1:], recipe.network.options
+        )
+
+
+def _refuse_task(recipe: Recipe, dataset: Dataset) -> None:
+    """A recipe and a data set that are of different tasks."""
+    task = recipe.training.task
+    strange = [name for name in recipe.data.only if name not in dataset.labels]
+    if strange:
+        raise DataError(
+            "the data set has no such class",
+            where="[data] only",
+            expected=", ".join(dataset.labels),
+            found=", ".join(strange),
+        )
+    if task != "reconstruction" and dataset.multi_label != (task == "multi_label"):
+        raise DataError(
+            "the data set is multi-label: recordings have several classes"
+            if dataset.multi_label
+            else "the recipe is for several classes a recording, and the data set has one",
+            where=str(dataset.root),
+            expected=f"the task of the recipe, {task}",
+            hint="--set training.task=multi_label"
+            if dataset.multi_label
+            else "a table's column `labels` holds several classes, with commas between them",
         )
 
 
@@ -129,7 +168,8 @@ class _Job:
     def built(self, shape: tuple[int, ...], options: dict[str, Any]) -> keras.Model:
         recipe = self.recipe
         groups = {"groups": len(recipe.heads.groups)} if recipe.heads.groups else {}
-        return zoo.build(recipe.network.name, shape, len(self.dataset.labels), {**groups, **options})
+        classes = len(self.dataset.labels)
+        return zoo.build(recipe.network.name, shape, classes, {**groups, **options}, recipe.training.task)
 
 
 def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model, History, float]:
@@ -178,8 +218,9 @@ def _objectives(job: _Job) -> list[Objective]:
     recipe = job.recipe
     groups = examples.grouped(job.dataset.labels, recipe.heads.groups) if recipe.heads.groups else None
     alone = Objective(
-        len(job.dataset.labels), groups, recipe.heads, recipe.teacher, recipe.training.label_smoothing
-    )
+        len(job.dataset.labels), groups, recipe.heads, recipe.teacher, recipe.training.label_smoothing,
+        task=recipe.training.task,
+    )  # fmt: skip
     if not recipe.teacher.runs:
         return [alone]
     kinds = recipe.teacher.stages
@@ -206,20 +247,21 @@ def _written(
         model = keras.Model(whole.inputs, whole.outputs[0], name=whole.name)
         paths.save_whole(folder / "heads.keras", whole.save)
     test = parts.get("test")
-    scores = score(test.dataset, loop.probabilities(model, test.examples.x)) if test else None
+    task = recipe.training.task
+    scores = judging.judge(test, loop.probabilities(model, test.examples.x), task) if test else None
     # A model.tflite of an earlier run is not this network's: none is better until this one is quantized.
     (folder / "model.tflite").unlink(missing_ok=True)
     paths.save_whole(folder / "model.keras", model.save)
     write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
-    write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard))
+    write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard, task))
     if history.epochs:
         history.write(folder / "history.csv")
         plots.curves(history, folder / "curves.png")
-    if scores:
+    if isinstance(scores, Scores):
         plots.confusions({"float": scores}, dataset.labels, folder / "confusion.png")
     for passing in (*folder.glob("state*.npz"), *folder.glob("progress.*")):
         passing.unlink()
-    return Run(folder, model, features, parts["train"], test, scores, heard)
+    return Run(folder, model, features, parts["train"], test, scores, heard, task)
 
 
 def prepare(
@@ -228,10 +270,15 @@ def prepare(
     """The fitted feature specification and the parts train, validate, test, as far as the recipe has them."""
     chosen = _dealt(recipe.data, dataset)
     used = _used(recipe, dataset)
+    if recipe.data.long == "windows":
+        used = windows.cut(used, recipe.features)
+        chosen = {name: windows.cut(part, recipe.features) for name, part in chosen.items()}
     form = examples.cached(recipe.features)
     raw = cache.features(used, form, on_features)
-    row = {recording.path: number for number, recording in enumerate(used.recordings)}
-    rows = {name: np.array([row[r.path] for r in part.recordings]) for name, part in chosen.items()}
+    row = {(r.path, r.start_s): number for number, r in enumerate(used.recordings)}
+    rows = {
+        name: np.array([row[r.path, r.start_s] for r in part.recordings]) for name, part in chosen.items()
+    }
     spec = recipe.features
     if not spec.is_fitted:
         spec = extract.fit(spec, (raw[number] for number in rows["train"]))
@@ -239,7 +286,7 @@ def prepare(
     parts = {}
     for name, part in chosen.items():
         inputs = Inputs(raw, rows[name], spec)
-        parts[name] = Part(part, Examples(inputs, np.array(part.targets()), time_axis))
+        parts[name] = Part(part, Examples(inputs, part.targets(), time_axis))
     if "train" in parts:
         varied = [
             cache.features(
@@ -274,11 +321,20 @@ def _names(parts: Parts) -> dict[str, tuple[str, ...]]:
 def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
     """The recordings of train, validate and test, as far as there are any."""
     chosen = {name: dataset.only(names) for name, names in _names(parts).items() if names}
+    if parts.only:
+        chosen |= {name: _of_classes(chosen[name], parts.only) for name in chosen if name != "test"}
     if parts.validate_share and "validate" not in chosen:
         shares = {"train": 1 - parts.validate_share, "validate": parts.validate_share}
-        dealt = datasets.split(chosen["train"], shares, parts.split_seed)
+        learned = dataclasses.replace(chosen["train"], labels=parts.only or dataset.labels)
+        dealt = dataclasses.replace(datasets.split(learned, shares, parts.split_seed), labels=dataset.labels)
         chosen |= {name: dealt.only([name]) for name in shares}
     return chosen
+
+
+def _of_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
+    """The recordings of some classes, with all the labels."""
+    kept = tuple(r for r in dataset.recordings if any(name in classes for name in r.classes))
+    return dataclasses.replace(dataset, recordings=kept)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -298,10 +354,12 @@ def _metrics(
     dataset: Dataset,
     history: History,
     seconds: float,
-    scores: Scores | None,
+    scores: Judged | None,
     heard: Intake,
+    task: str,
 ) -> dict[str, Any]:
     return {
+        "task": task,
         "labels": list(dataset.labels),
         "recordings": dataclasses.asdict(heard),
         "parameters": model.count_params(),

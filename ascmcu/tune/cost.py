@@ -58,12 +58,13 @@ def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
     spec = _stand_in(recipe.features)
     shape = spec.input_shape[1:]
     groups = {"groups": len(recipe.heads.groups)} if recipe.heads.groups else {}
-    model = zoo.build(recipe.network.name, shape, len(dataset.labels), {**groups, **recipe.network.options})
+    options, task = {**groups, **recipe.network.options}, recipe.training.task
+    model = zoo.build(recipe.network.name, shape, len(dataset.labels), options, task)
     rng = np.random.default_rng(0)
     # Offsets begin at zero, which some limits do not count; hardly any stays there.
     model.set_weights([w if np.any(w) else rng.normal(0.0, 0.01, w.shape) for w in model.get_weights()])
     converted = ptq.int8(model, rng.standard_normal((_STAND_INS, *shape)).astype(np.float32))
-    return metadata.embedded(converted, spec, dataset.labels)
+    return metadata.embedded(converted, spec, () if task == "reconstruction" else dataset.labels)
 
 
 def _stand_in(spec: Learned) -> Learned:

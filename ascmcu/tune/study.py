@@ -148,6 +148,13 @@ def load(path: Path) -> Study:
             where=where,
             expected="[data] validate",
         )
+    if recipe.training.task != "single_label":
+        raise InputError(
+            "a study judges by accuracy: one class a clip",
+            where=f"{where}, training, task",
+            expected="single_label",
+            found=recipe.training.task,
+        )
     return study
 
 
@@ -379,7 +386,7 @@ def watcher(optuna: Any, spec: StudySpec, trial: Any) -> Callable[[Any], None]:
 
     def on_epoch(epoch: Any) -> None:
         if spec.pruner != "none":
-            trial.report(epoch.validation_accuracy, epoch.epoch)
+            trial.report(epoch.validation_score, epoch.epoch)
             if trial.should_prune():
                 trial.set_user_attr("given_up", f"pruned after epoch {epoch.epoch}")
                 raise optuna.TrialPruned()

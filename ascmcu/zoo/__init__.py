@@ -2,7 +2,8 @@
 """Networks, one file each: ``build(shape, classes, **options) -> keras.Model``.
 
 ``shape`` is the network input without the batch, as ``FeatureSpec`` gives it. The last layer is a softmax, so
-that an exported network answers with probabilities.
+that an exported network answers with probabilities; where a clip may have several classes, sigmoids take its place. A
+network that reconstructs its input ends in as many values as that has.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ def load_tensorflow() -> None:
             tensorflow = importlib.import_module("tensorflow")
             tensorflow.config.list_physical_devices()
             importlib.import_module("keras")
+            importlib.import_module(f"{__name__}._layers")
     except ModuleNotFoundError as error:
         raise extras.missing("train", "this step needs TensorFlow", error) from error
 
@@ -71,12 +73,19 @@ def quiet() -> Iterator[None]:
 
 
 def build(
-    name: str, shape: tuple[int, ...], classes: int, options: dict[str, Any] | None = None
+    name: str,
+    shape: tuple[int, ...],
+    classes: int,
+    options: dict[str, Any] | None = None,
+    task: str = "single_label",
 ) -> keras.Model:
     """Build a network with fresh weights.
 
+    Args:
+        task: as ``Training`` has it.
+
     Raises:
-        InputError: no such network, or an option or a value that it does not take.
+        InputError: no such network, an option or a value that it does not take, or one that is of another task.
         ToolError: TensorFlow is not installed.
     """
     if name not in names():
@@ -100,4 +109,26 @@ def build(
             where="[network]",
             found=str(error).strip().splitlines()[0][:200],
         ) from error
-    return model
+    _check_task(name, model, task)
+    return with_sigmoids(model) if task == "multi_label" else model
+
+
+def _check_task(name: str, model: keras.Model, task: str) -> None:
+    """A network that ends in a softmax classifies; another one reconstructs."""
+    classifies = model.layers[-1].__class__.__name__ == "Softmax"
+    if (task == "reconstruction") == classifies:
+        raise InputError(
+            f"{name} is not a network for this task",
+            where="[network]",
+            expected="a softmax at the end, for classes; as many values as the input, for a reconstruction",
+            found=f"task {task}",
+        )
+
+
+def with_sigmoids(model: keras.Model) -> keras.Model:
+    """The network with a sigmoid for each class in place of its last layer, a softmax; the weights are shared."""
+    import keras
+
+    last = model.layers[-1]
+    answer = keras.layers.Activation("sigmoid", name=last.name)(last.input)
+    return keras.Model(model.inputs, answer, name=model.name)

@@ -229,6 +229,9 @@ WRONG = {
         bench --tensors in.npy --on host --save-outputs in.npy
         bench --tensors in.npy --on host --baud 9600
         bench --tensors in.npy --on host --repeat 0 --quiet
+        bench --tensors in.npy --on host --jobs 0
+        bench --tensors in.npy --on qemu --jobs 2
+        bench --tensors in.npy --serial /dev/ttyACM0 --jobs 2
         bench changed --tensors in.npy --on sim
         bench --tensors in.npy --serial socket://
         bench --tensors in.npy --serial notes.txt

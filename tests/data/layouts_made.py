@@ -153,6 +153,70 @@ def audiofolder(root: Path) -> Path:
     return root
 
 
+# Sounds at once: a tone for each class.
+_HEARD = (("Dog", "Rain"), ("Dog",), ("Rain",), ("Rain", "Siren"), ("Siren",), ("Dog", "Siren"))
+_NAMES = ("Dog", "Rain", "Siren", "Wind")
+
+
+def tones(path: Path, tags: Sequence[str], take: int, seconds: float = 1.2) -> Path:
+    """A recording in which the tones of several classes are heard."""
+    times = np.arange(round(seconds * made.RATE_HZ)) / made.RATE_HZ
+    sound = 0.02 * made.noise(seconds, seed=zlib.crc32(f"{path.name} {take}".encode()))
+    for tag in tags:
+        sound = sound + 0.2 * np.sin(2 * np.pi * 400 * (_NAMES.index(tag) + 1) ** 1.5 * times)
+    return made.put(path, made.sound(np.rint(sound * 32768) / 32768))
+
+
+def fsd50k(root: Path) -> Path:
+    """Ground truth of both halves, a vocabulary without a head, of which one class is never heard."""
+    lists = {"dev": ["fname,labels,mids,split"], "eval": ["fname,labels,mids"]}
+    for half, rows in lists.items():
+        for take in range(2 if half == "dev" else 1):
+            for number, tags in enumerate(_HEARD):
+                name = f"{1000 * (1 + take) + 100 * (half == 'eval') + number}"
+                tones(root / f"FSD50K.{half}_audio" / f"{name}.wav", tags, take)
+                mids = ",".join(f"/m/{tag.lower()}" for tag in tags)
+                split = f",{'val' if take else 'train'}" if half == "dev" else ""
+                rows.append(f'{name},"{",".join(tags)}","{mids}"{split}')
+        _lines(root / "FSD50K.ground_truth" / f"{half}.csv", rows)
+    words = [f"{n},{name},/m/{name.lower()}" for n, name in enumerate(_NAMES)]
+    _lines(root / "FSD50K.ground_truth" / "vocabulary.csv", words)
+    return root
+
+
+def audioset(root: Path) -> Path:
+    """Segments of two lists, named as different downloaders do; some videos are gone."""
+    classes = ["index,mid,display_name"]
+    classes += [f'{n},/m/{name.lower()},"{name}, of a kind"' for n, name in enumerate(_NAMES)]
+    _lines(root / "class_labels_indices.csv", classes)
+    for part in ("balanced_train", "eval"):
+        rows = [
+            "# Segments csv created Sun Mar  5 10:54:31 2017",
+            "# num_ytids=7",
+            "# YTID, start_seconds, …",
+        ]
+        for number, tags in enumerate((*_HEARD, ("Dog",))):
+            video = f"-{part[:2]}_{number}xyz"
+            mids = ",".join(f"/m/{tag.lower()}" for tag in tags)
+            rows.append(f'{video}, 30.000, 40.000, "{mids}"')
+            name = (video, f"Y{video}", f"{video}_30_40", f"{video}_30000_40000")[number % 4]
+            if number < len(_HEARD):
+                tones(root / "audio" / f"{part}_segments" / f"{name}.wav", tags, number)
+        _lines(root / f"{part}_segments.csv", rows)
+    return root
+
+
+def tagged_table(root: Path) -> Path:
+    """Any table with a column of several classes."""
+    rows = ["filename;labels;split".replace(";", ",")]
+    for part in ("train", "test"):
+        for number, tags in enumerate(_HEARD):
+            tones(root / "audio" / f"{part}{number}.wav", tags, number)
+            rows.append(f"{part}{number}.wav,{' ; '.join(tags)},{part}")
+    _lines(root / "meta.csv", rows)
+    return root
+
+
 def biodcase(root: Path) -> Path:
     """BioDCASE-Tiny: part folders of class folders, with spaces in their names."""
     for part in ("Train", "Validation", "Test"):

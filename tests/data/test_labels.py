@@ -41,7 +41,7 @@ def test_numeric_folders_are_classes_by_their_number(tmp_path: Path) -> None:
         (tmp_path / str(number) / "a.wav").write_bytes(b"")
     dataset = datasets.load(tmp_path)
     assert dataset.labels == tuple(str(i) for i in range(12))
-    assert [int(r.label) for r in dataset.recordings] == dataset.targets()
+    assert [int(r.label) for r in dataset.recordings] == dataset.targets().tolist()
 
 
 FILES = {

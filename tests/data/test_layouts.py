@@ -44,6 +44,14 @@ LAYOUTS: dict[str, tuple[layouts.Make, str, dict[str, int], str, tuple[str, str]
     "audiofolder": (
         layouts.audiofolder, "audiofolder (Hugging Face)", {"test": 4, "train": 4}, "clap snap", ("", ""),
     ),
+    "fsd50k": (
+        layouts.fsd50k, "FSD50K", {"train": 6, "val": 6, "test": 6}, "Dog Rain Siren Wind", ("", ""),
+    ),
+    "audioset": (
+        layouts.audioset, "AudioSet", {"train": 6, "test": 6},
+        "Dog / of a kind,Rain / of a kind,Siren / of a kind,Wind / of a kind", ("", "-ba_0xyz"),
+    ),
+    "tagged_table": (layouts.tagged_table, "a table", {"train": 6, "test": 6}, "Dog Rain Siren", ("", "")),
     "biodcase": (
         layouts.biodcase, "class folders", {"train": 4, "validation": 4, "test": 4}, "Background,Great Tit", ("", ""),
     ),
@@ -138,6 +146,32 @@ TWINS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     ),
     "not its JSON": ("edge_impulse", _written("info.labels", '"files"', '"samples"'), "cannot read the list"),
     "a file of the table is absent": ("audiofolder", _without("test/snap-1.wav"), "missing: test/snap-1.wav"),
+    "a clip of the ground truth is absent": (
+        "fsd50k", _without("FSD50K.eval_audio/1103.wav"), "missing: FSD50K.eval_audio/1103.wav",
+    ),
+    "a class that the vocabulary lacks": (
+        "fsd50k", _written("FSD50K.ground_truth/dev.csv", "Dog,Rain", "Dogs,Rain"),
+        "a recording has a class that the vocabulary lacks",
+    ),
+    "the vocabulary is lost": (
+        "fsd50k", _without("FSD50K.ground_truth/vocabulary.csv"), "cannot read the vocabulary of FSD50K",
+    ),
+    "the same clip in dev and eval": (
+        "fsd50k", _copied("FSD50K.dev_audio/1000.wav", "FSD50K.eval_audio/1100.wav"),
+        "of equal samples, in several parts",
+    ),
+    "a video trains and tests": (
+        "audioset", _written("eval_segments.csv", "-ev_1xyz", "-ba_1xyz"), "also in balanced_train_segments.csv",
+    ),
+    "a class without a name": (
+        "audioset", _written("eval_segments.csv", "/m/rain", "/m/hail"), "a segment has a class without a name",
+    ),
+    "the names of the classes are lost": (
+        "audioset", _without("class_labels_indices.csv"), "AudioSet's classes have no names",
+    ),
+    "a row without a class": (
+        "tagged_table", _written("meta.csv", "Dog ; Rain", ""), "a row has no file or no label",
+    ),
     "broken JSON": (
         "audiofolder", _written("test/metadata.jsonl", '{"file_name"', "{file_name"), "cannot read the table",
     ),

@@ -10,15 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import pytest
 
 from ascmcu.benchmark.counts import Counts
+from ascmcu.data import anomalies, tagging
 from ascmcu.errors import InputError
 from ascmcu.results import schema
 from ascmcu.results.schema import Benchmark
 
 ROOT = Path(__file__).resolve().parents[2]
 SCHEMA = json.loads((ROOT / "ascmcu" / "results" / "bench.schema.json").read_text())
+TAGS = np.array([[0, 1], [1, 1], [0, 1]])
 VALID = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -33,6 +36,15 @@ def _variants(b: Benchmark) -> list[Benchmark]:
             b, labels=(), accuracy=None, macro_accuracy=None, log_loss=None, class_accuracy=None,
             device_accuracy=None, confusion=None, mistakes=(), clip_seconds=None, network=None, limits=(),
             clip_results=tuple(dataclasses.replace(c, truth=None, probabilities=()) for c in b.clip_results),
+        ),
+        dataclasses.replace(
+            b, accuracy=None, confusion=None, tagging=tagging.score(b.labels, TAGS, TAGS.astype(float)),
+            clip_results=tuple(dataclasses.replace(c, truth=None, tags=(1,)) for c in b.clip_results),
+        ),
+        dataclasses.replace(
+            b, labels=anomalies.LABELS, accuracy=None, confusion=None,
+            anomalies=anomalies.score(TAGS[:, 0], np.arange(3.0), ["a", "a", "b"]),
+            clip_results=tuple(dataclasses.replace(c, error=0.25) for c in b.clip_results),
         ),
     ]  # fmt: skip
 
@@ -61,7 +73,7 @@ def test_a_file_has_a_line_for_each_layer_and_clip(benchmark_result: Benchmark) 
 
 
 def test_counts_stand_under_what_they_are(benchmark_result: Benchmark) -> None:
-    cycles, instructions, none, unknown, _ = (r.to_dict() for r in _variants(benchmark_result))
+    cycles, instructions, none, unknown, *_ = (r.to_dict() for r in _variants(benchmark_result))
     assert cycles["cycles"]["network"] == 100_000 and "instructions" not in cycles
     assert instructions["layers"][0]["instructions"] == 60_000 and "cycles" not in instructions
     assert not {"cycles", "instructions", "counts"} & (set(none) | set(none["layers"][0]))
@@ -106,7 +118,8 @@ def _fields(kind: type) -> set[str]:
 def test_the_schema_has_the_fields_of_the_program() -> None:
     assert set(SCHEMA["properties"]) == _fields(Benchmark)
     for name, definition in SCHEMA["$defs"].items():
-        assert set(definition["properties"]) == _fields(getattr(schema, name)), name
+        kind = next(getattr(m, name) for m in (schema, tagging, anomalies) if hasattr(m, name))
+        assert set(definition["properties"]) == _fields(kind), name
 
 
 def _descriptions(value: Any) -> list[dict[str, Any]]:

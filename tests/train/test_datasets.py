@@ -53,7 +53,7 @@ def test_tables(tmp_path: Path, text: str, label: str, part: str, device: str, p
 def test_columns_by_name(tmp_path: Path) -> None:
     root = _table(tmp_path, "clip,kind\na.wav,x\nb.wav,y\n")
     columns = datasets.Columns(file=("clip",), label=("kind",))
-    assert datasets.load(root / "meta.csv", columns).targets() == [0, 1]
+    assert datasets.load(root / "meta.csv", columns).targets().tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_class_folders(tmp_path: Path) -> None:
     (tmp_path / "flat" / "dog" / "notes.txt").write_text("no audio")
     flat = datasets.load(tmp_path / "flat")
     assert flat.labels == ("cat", "dog")
-    assert flat.targets() == [0, 1, 1]
+    assert flat.targets().tolist() == [0, 1, 1]
     split = datasets.load(tmp_path / "split")
     assert split.parts == ("test", "train")
     assert [r.path.name for r in split.only(["test"]).recordings] == ["4.ogg"]

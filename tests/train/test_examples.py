@@ -12,12 +12,13 @@ import pytest
 from ascmcu.data import cache, datasets, variation
 from ascmcu.data.datasets import Dataset
 from ascmcu.data.variation import Variation
-from ascmcu.errors import DataError
+from ascmcu.errors import DataError, InputError
 from ascmcu.features import extract
 from ascmcu.features.spec import FeatureSpec
 from ascmcu.train import examples, run
 from ascmcu.train.examples import Inputs
 from ascmcu.train.recipe import Parts, Recipe
+from tests.data import made
 from tests.train import tau
 
 SPEC = FeatureSpec.from_dict(
@@ -172,3 +173,33 @@ def test_varied_features_are_cached_apart(
     whole = cache.features(few, SPEC, variation=how, version=1)
     assert np.array_equal(whole[1:3], varied[1:3])
     assert whole.reshape(4, -1).any(axis=1).all()
+
+
+def test_a_devices_response_is_a_filter(tmp_path: Path) -> None:
+    """Of one response, an echo at half the level: the version is the clip and its echo, at the clip's power."""
+    impulse = np.zeros(200)
+    impulse[[0, 120]] = (0.5, 0.25)
+    made.put(tmp_path / "responses" / "echo.wav", made.sound(impulse, rate_hz=SPEC.sample_rate_hz))
+    clip = (3000 * np.random.default_rng(5).standard_normal((8000, 1))).astype(np.int16)
+    how = Variation(versions=1, responses=str(tmp_path / "responses"))
+    told = variation.varied(clip, SPEC, how, 1, "a.wav")[:, 0].astype(float)
+    whole = clip[:, 0].astype(float)
+    expected = whole + 0.5 * np.concatenate([np.zeros(120), whole[:-120]])
+    expected *= np.sqrt(np.mean(whole**2) / np.mean(expected**2))
+    assert np.abs(told - expected).max() <= 1.0
+    with pytest.raises(InputError, match="no impulse responses"):
+        variation.response_files(tmp_path / "elsewhere")
+
+
+def test_other_responses_are_other_versions(tmp_path: Path, mobile: Dataset) -> None:
+    """The cache knows what lies in the folder."""
+    few = dataclasses.replace(mobile, recordings=mobile.recordings[:2])
+    how = Variation(versions=1, responses=str(tmp_path))
+    for level in (0.0, 0.5):
+        impulse = np.zeros(200)
+        impulse[[0, 3]] = (0.5, level)
+        made.put(tmp_path / f"{level}.wav", made.sound(impulse))
+        told = cache.features(few, SPEC, variation=how, version=1)
+        if level:
+            (tmp_path / "0.0.wav").unlink()
+            assert not np.array_equal(told, cache.features(few, SPEC, variation=how, version=1))

@@ -75,7 +75,11 @@ def test_its_noise_is_off_so_energies_are_not_known(augment: dict[str, Any]) -> 
         _recipe(**augment)
 
 
-def test_raw_samples_are_no_features() -> None:
-    fields: dict[str, Any] = {**copy.deepcopy(TINY), "features": {"spec": "pcm"}}
-    with pytest.raises(FeatureError, match="features of a spectrum"):
+def test_raw_samples_have_no_bands() -> None:
+    fields: dict[str, Any] = {
+        **copy.deepcopy(TINY),
+        "features": {"spec": "pcm"},
+        "augment": {"mixup_energy": True},
+    }
+    with pytest.raises(InputError, match="log energies"):
         Recipe.from_dict(fields, "raw.toml")

@@ -116,6 +116,47 @@ def test_package(sets: Path, tmp_path: Path) -> None:
     assert counted["total_model_size"] == (sets / "run" / "model.tflite").stat().st_size
 
 
+def test_predictions_by_device(sets: Path, tmp_path: Path) -> None:
+    """DCASE 2025: every recording by the model of its device; here both models are one, told apart by nothing."""
+    (sets / "eval" / "evaluation_setup").mkdir(exist_ok=True)
+    listed = "".join(
+        f"audio/{n}.wav\t{device}\n" for n, device in enumerate(("a", "s7", "b", "a", "unknown"))
+    )
+    (sets / "eval" / "evaluation_setup" / "fold1_test.csv").write_text("filename\tdevice_id\n" + listed)
+    run, out = str(sets / "run"), tmp_path / "out"
+    done = _submit(sets, "dcase2025-task1", run, f"a={run}", "-o", str(out), "--json")
+    assert done.exit_code == 0, f"{done.output} {done.exception}"
+    told = json.loads(done.stdout)
+    folder = out / "predictions" / "Lastname_INSTITUTE_task1_1"
+    assert Path(told["folder"]) == folder
+    assert {path.name for path in folder.iterdir()} == {"output.csv", "test_accuracy.json", "complexity.json"}
+    with (folder / "output.csv").open(newline="") as file:
+        rows = list(csv.reader(file, delimiter="\t"))
+    assert tuple(rows[0]) == ("filename", "scene_label", *tau.SCENES)
+    assert [row[0] for row in rows[1:]] == [f"audio/{number}.wav" for number in range(5)]
+    # The same bits as the package of 2024 has for the same model.
+    before = _submit(sets, "dcase2024-task1", run, "-o", str(tmp_path / "before"))
+    assert before.exit_code == 0
+    (other,) = (tmp_path / "before").rglob("*.output.split_25.csv")
+    with other.open(newline="") as file:
+        assert [row[1:] for row in csv.reader(file, delimiter="\t")][1:] == [row[1:] for row in rows[1:]]
+    counted = json.loads((folder / "complexity.json").read_text())
+    found = figures_of(compile_model(sets / "run").source)
+    assert counted["per_device"]["s6"] == {"MACs": found.macs, "Params": found.parameter_bytes}
+    assert (counted["max_MACs"], counted["max_Params"]) == (found.macs, found.parameter_bytes)
+    accuracy = json.loads((folder / "test_accuracy.json").read_text())["Test Accuracy"]
+    assert accuracy == round(told["accuracy"], 2) and set(told["device_accuracy"]) >= {"a"}
+    for arguments, words in (
+        ([f"a={run}"], "devices that nobody knows"),
+        ([run, f"s9={run}"], "no such device"),
+    ):
+        wrong = _submit(sets, "dcase2025-task1", *arguments, "-o", str(tmp_path / "wrong"))
+        assert words in str(wrong.exception) and not (tmp_path / "wrong").exists()
+    (sets / "eval" / "evaluation_setup" / "fold1_test.csv").write_text("filename\nx.wav\n")
+    wrong = _submit(sets, "dcase2025-task1", run, "-o", str(tmp_path / "wrong"))
+    assert "names no devices" in str(wrong.exception)
+
+
 def _changed(old: str, new: str) -> Callable[[Path], None]:
     return lambda root: (root / "wrong.toml").write_text(TEMPLATE.replace(old, new))
 

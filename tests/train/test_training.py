@@ -90,8 +90,8 @@ def test_the_best_validation_epoch_is_kept(scenes: Dataset, tiny: Recipe) -> Non
     (number,) = loop.kept_epochs(history, training)
     answers = loop.probabilities(model, validate.x)
     kept = history[number - 1]
-    assert (answers.argmax(1) == validate.y).mean() == kept.validation_accuracy
-    assert kept.validation_accuracy == max(epoch.validation_accuracy for epoch in history)
+    assert (answers.argmax(1) == validate.y).mean() == kept.validation_score
+    assert kept.validation_score == max(epoch.validation_score for epoch in history)
     loss = float(-np.log(answers[np.arange(len(answers)), validate.y]).mean())
     assert np.isclose(loss, kept.validation_loss, rtol=1e-4)
     assert seen == [1, 2, 3, 4, 5, 6]

@@ -235,7 +235,7 @@ def test_hopeless_trials_are_pruned(pruner: str, pruned: bool, recipe: Path) -> 
         accuracy = 0.1
         for number in range(1, 28):
             accuracy = 0.1 if trial.number % 3 == 2 else 0.5 + 0.01 * number
-            on_epoch(SimpleNamespace(epoch=number, validation_accuracy=accuracy))
+            on_epoch(SimpleNamespace(epoch=number, validation_score=accuracy))
         return accuracy
 
     shared.optimize(train, n_trials=30)

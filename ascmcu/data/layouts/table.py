@@ -2,7 +2,7 @@
 """A table of recordings: ``meta.csv`` or ESC-50's ``meta/esc50.csv`` in the folder, or any CSV.
 
 One row per recording, with its class and, where it has them, its fold or split, its device and its place. ESC-10,
-ESC-50 and our synthetic scenes are such.
+ESC-50 and our synthetic scenes are such. A column ``labels`` or ``tags`` holds several classes.
 """
 
 from __future__ import annotations
@@ -39,11 +39,13 @@ def read_file(table: Path, columns: Columns) -> Listing:
     rows, there = listing.rows(table)
     found = listing.columns_of(table, columns, there)
     told = [listing.values(table, number, row, found) for number, row in enumerate(rows, start=2)]
-    listed = [
-        Recording(_path(table, one["file"]), one["label"], one["part"], one["device"], one["place"])
-        for one in told
-    ]
-    return listing.there(NAME, listed)
+    return listing.there(NAME, [_recording(table, one) for one in told])
+
+
+def _recording(table: Path, one: dict[str, str]) -> Recording:
+    """A row; with one class where the table has a column for that."""
+    found = Recording(_path(table, one["file"]), one["label"], one["part"], one["device"], one["place"])
+    return found if one["label"] else found.with_tags(listing.several(one["labels"]))
 
 
 def _path(table: Path, name: str) -> Path:
