@@ -153,8 +153,6 @@ class Machine:
             for page in range(device.base >> 10, (device.base + device.size_bytes) >> 10):
                 self._pages[page] = device
         self._watchdogs = [device for device in devices if isinstance(device, Watchdog)]
-        for watchdog in self._watchdogs:
-            watchdog.core_hz = self.layout.clock_hz
         self._timed: list[Device] = [self.control]  # and the serial ports in use
         self._console_port = self.usarts.get(self.layout.console)
         self.engine.words[w.NATIVE_PORT] = -1 if self._console_port is None else self._console_port.index

@@ -30,6 +30,10 @@ class Watchdog(Registers):
         self.bites = False
         self._due = NEVER
 
+    def clocked(self, core_hz: int) -> None:
+        """See ``Device``."""
+        self.core_hz = core_hz
+
     @abc.abstractmethod
     def period_s(self) -> Fraction:
         """From feeding to the reset, by the registers."""
