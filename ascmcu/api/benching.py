@@ -83,8 +83,8 @@ def bench(
         warm_up: number of clips to run first; their results are discarded.
         save_outputs: file for the raw outputs (``.npy``, one row per clip or window); a second output: ``NAME.1.npy``.
         wait_states: on ``sim``: flash wait states, instead of those that the board's clock needs.
-        jobs: processes that share the clips, each with a firmware of its own; on host and sim.
         name: what the result, its page and comparisons call the model; its own name where None.
+        jobs: processes that share the clips, each with a firmware of its own; on host and sim.
         progress: called with the number of finished clips and of all clips.
         tell: called with notices: assumptions, and clips kept from an interrupted run.
 

@@ -277,6 +277,8 @@ def from_tensors(
     steps = 0
     windows = _finds_anomalies(manifest, names)
     for number, (spec, array) in enumerate(zip(manifest.inputs, arrays, strict=True)):
+        if windows:
+            array = _with_batch(array, spec)
         steps, arrays[number] = _of_input(array, spec, where, clips=bool(manifest.state_bytes) or windows)
     count = len(arrays[0])
     if any(len(array) != count for array in arrays):
@@ -371,14 +373,17 @@ def checked_samples(samples: npt.NDArray[Any], spec: ClipSpec) -> npt.NDArray[np
     return array
 
 
+def _with_batch(array: npt.NDArray[Any], spec: TensorSpec) -> npt.NDArray[Any]:
+    """(M, N, *input shape), where the input's batch of one was left out and M recordings have several windows."""
+    unbatched = spec.shape[0] == 1 and array.ndim == len(spec.shape) + 1 and array.shape[1] > 1
+    return array[:, :, np.newaxis] if unbatched and array.shape[2:] == spec.shape[1:] else array
+
+
 def _of_input(
     array: npt.NDArray[Any], spec: TensorSpec, where: str, *, clips: bool
 ) -> tuple[int, npt.NDArray[Any]]:
     """Steps of a clip, and the array as (N, *input shape); with ``clips`` it may be (M, N, *input shape)."""
     given, steps = array, len(array) if array.ndim else 0
-    unbatched = spec.shape[0] == 1 and array.ndim == len(spec.shape) + 1 and array.shape[1] > 1
-    if clips and unbatched and array.shape[2:] == spec.shape[1:]:
-        array = array[:, :, np.newaxis]  # (M, N, *input shape) without the batch of one
     if clips and array.ndim == len(spec.shape) + 2:
         steps = array.shape[1]
         array = array.reshape(-1, *array.shape[2:])

@@ -184,7 +184,7 @@ class _Costs:
         work = times * sum(s.columns_work for s in alike)
         if work > _MOST_WORK * max(sum(node_macs(self.graph, node) for node in nodes), 1):
             return None
-        ram = self._strip_peak(strip)
+        ram = max(self._strip_peak(s) for s in alike)
         if part.source in self.graph.inputs:
             ram += _words(strip.columns_of(part.source) * source.shape[3] * source.dtype.size_bytes)
         cycles = times * sum(self._strip_cycles(s) for s in alike)

@@ -147,8 +147,9 @@ class Manifest:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the network may be one that reconstructs its input: as many values, and no classes."""
-        if len(self.inputs) != 1 or len(self.outputs) != 1 or self.labels or self.outputs[0].probabilities:
+        """Whether the network may be one that reconstructs its input: as many values, no classes, and no states."""
+        alone = len(self.inputs) == 1 and len(self.outputs) == 1 and not self.state_bytes
+        if not alone or self.labels or self.outputs[0].probabilities:
             return False
         return math.prod(self.inputs[0].shape) == math.prod(self.outputs[0].shape)
 

@@ -215,9 +215,12 @@ def work(
     folder.mkdir(parents=True, exist_ok=True)
     shared = _open(optuna, study, storage or f"sqlite:///{paths.real(folder) / 'study.db'}")
     finished = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    noticed: set[int] = set()
     while True:
         optuna.storages.fail_stale_trials(shared)
-        states = [trial.state for trial in shared.get_trials(deepcopy=False)]
+        trials = shared.get_trials(deepcopy=False)
+        _notice(optuna, shared, trials, noticed)
+        states = [trial.state for trial in trials]
         done = sum(state in finished for state in states)
         running = states.count(optuna.trial.TrialState.RUNNING)
         waiting = states.count(optuna.trial.TrialState.WAITING)
@@ -228,6 +231,17 @@ def work(
             time.sleep(_POLL_SECONDS)  # the others may finish, or die
             continue
         shared.optimize(lambda trial: _trial(optuna, study, dataset, clip, folder, trial), n_trials=1)
+
+
+def _notice(optuna: Any, shared: Any, trials: Sequence[Any], noticed: set[int]) -> None:
+    """Give each running trial one heartbeat on behalf of its worker, which may have died before its first one.
+
+    Optuna takes a trial without any heartbeat for alive: nobody would ever get it again.
+    """
+    running = {trial._trial_id for trial in trials if trial.state is optuna.trial.TrialState.RUNNING}
+    for number in running - noticed:
+        shared._storage.record_heartbeat(number)
+        noticed.add(number)
 
 
 def outcome(study: Study, folder: Path, storage: str | None = None) -> Outcome:

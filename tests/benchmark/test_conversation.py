@@ -199,13 +199,13 @@ def test_refusals_of_a_clip(
     ("exception", "pc", "told"),
     [
         (2, 8, "NMI"), (3, 8, "HardFault"), (4, 8, "MemManage"), (5, 8, "BusFault"), (6, 8, "UsageFault"),
-        (77, 8, "exception 77"), (3, 0, "HardFault (the stack has overflowed)"),
+        (77, 8, "interrupt 61, which nothing serves"), (3, 0, "HardFault (the stack has overflowed)"),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_its_registers(
     at: wire.Type, exception: int, pc: int, told: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registers = pc, 0x101, 0x202, 0x303, 0x404, 0x505, 6
+    registers = pc, 0x101, 0x8282, 0x303, 0x404, 0x505, 6  # both addresses are valid: bits 7 and 15
     body = wire._FAULT.pack(*registers)
     device = Device(Clock(monkeypatch))
     device.said = lambda frame: wire.encode(wire.Type.FAULT, exception, 0, body) if frame.type == at else None
@@ -214,9 +214,12 @@ def test_a_fault_is_told_with_its_registers(
     fault = wire.parse(wire.Frame(wire.Type.FAULT, exception, 0, body))
     assert isinstance(fault, wire.Fault)
     assert error.value.what == f"the firmware faulted: {told}"
-    assert error.value.where == f"pc {fault.pc:#010x}, lr {fault.lr:#010x}" and fault.pc == pc
-    for name in ("cfsr", "hfsr", "bfar", "mmfar"):
+    # A return address, without its Thumb bit.
+    assert error.value.where == f"pc {fault.pc:#010x}, lr {fault.lr & ~1:#010x}" and fault.pc == pc
+    for name in ("cfsr", "hfsr"):
         assert f"{name.upper()} {getattr(fault, name):#010x}" in str(error.value.found)
+    for name in ("bfar", "mmfar"):
+        assert f"at address {getattr(fault, name):#010x}" in str(error.value.found)
 
 
 @pytest.mark.parametrize(

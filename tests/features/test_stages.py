@@ -108,7 +108,7 @@ WRONG = {
     "a buffer": ("[RING * CHANNELS] IN_STATE", "[RING * CHANNELS + 1] IN_STATE"),
     "the state": ("uint32_t finished;", "uint32_t finished[2];"),
     "figures": ("uint32_t count;\n};", "uint32_t count;\n    double more;\n};"),
-    "the clip": ("clip[ROWS]", "clip[ROWS + 1]"),
+    "the clip": ("clip[STORED]", "clip[STORED + 1]"),
     "RAM": ("#define FRONTEND_RAM_BYTES ", "#define FRONTEND_RAM_BYTES 1 + "),
     "tables": ("#define FRONTEND_TABLES_BYTES ", "#define FRONTEND_TABLES_BYTES 1 + "),
 }

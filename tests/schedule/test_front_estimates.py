@@ -161,7 +161,7 @@ def test_a_strip_costs_its_part_of_each_layer_and_the_copies_at_its_ends() -> No
     layers = layers_of(graph, TUNING)
     costs = _Costs(graph, layers)
     source, target = graph.nodes[0].output, graph.nodes[1].output
-    strips = [Strip(graph, Part(source, target, 2), graph.nodes[1:2], n) for n in range(2)]
+    strips = [Strip(graph, Part(source, target, 2), graph.nodes[1:2], n, None) for n in range(2)]
     (layer,) = (x for x in layers if x.node.output == target)
     x, y = graph.tensors[source], graph.tensors[target]
     assert len(strips) == 2

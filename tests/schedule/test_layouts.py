@@ -77,9 +77,9 @@ def _separable() -> keras.Model:
 
 def _short() -> keras.Model:
     """Few time steps."""
-    inputs = keras.Input((6, 1, 12))
+    inputs = keras.Input((5, 1, 12))
     x = layers.DepthwiseConv2D((3, 1), padding="same")(inputs)
-    return keras.Model(inputs, layers.Conv2D(40, 1)(x))
+    return keras.Model(inputs, layers.Conv2D(24, 1)(x))
 
 
 PLAIN_CONVOLUTIONS = {"conv2d_packed", "conv2d_portable"}

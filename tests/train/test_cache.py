@@ -22,9 +22,9 @@ def calls(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
     seen: list[str] = []
     original = cache.one
 
-    def one(path: str, spec: object) -> object:
+    def one(path: str, spec: object, start_s: float = 0.0) -> object:
         seen.append(path)
-        return original(path, spec)  # type: ignore[arg-type]
+        return original(path, spec, start_s)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cache, "one", one)
     return seen
@@ -53,10 +53,10 @@ def test_a_broken_off_extraction_goes_on(
     few = _few(scenes)
     working = cache.one
 
-    def fails_late(path: str, spec: object) -> object:
+    def fails_late(path: str, spec: object, start_s: float = 0.0) -> object:
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return working(path, spec)  # type: ignore[arg-type]
+        return working(path, spec, start_s)  # type: ignore[arg-type]
 
     monkeypatch.setattr(cache, "one", fails_late)
     with pytest.raises(KeyboardInterrupt):

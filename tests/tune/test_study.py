@@ -176,6 +176,23 @@ def test_killed_worker(recipe: Path, data: Path, tmp_path: Path) -> None:
         assert manifest.flash_bytes["total"] == result["flash_bytes"]
 
 
+def test_a_worker_dies_before_its_first_heartbeat(
+    recipe: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its trial has begun in the storage, and nobody ever gave a sign of it."""
+    monkeypatch.setattr(study, "HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr(study, "GRACE_SECONDS", 2)
+    recipe.write_text(recipe.read_text().replace("trials = 20", "trials = 2"))
+    found, folder = study.load(recipe), tmp_path / "study"
+    folder.mkdir()
+    shared = study._open(study._optuna(), found, f"sqlite:///{folder / 'study.db'}")
+    with pytest.warns(UserWarning, match="Heartbeat of storage"):
+        dead = shared.ask()
+    outcome = study.work(found, datasets.load(data), data, folder)
+    assert dead.number == 0 and len(outcome.results) == 2
+    assert not (folder / "trials" / "0").exists()
+
+
 def test_two_machines_on_one_database(recipe: Path, data: Path, tmp_path: Path, server: str) -> None:
     """Workers that share nothing but a PostgreSQL server; cycles are those of a later export."""
     recipe.write_text(
