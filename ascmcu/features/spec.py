@@ -329,6 +329,10 @@ Learned = FeatureSpec | MicroSpec | PcmSpec
 _KINDS: dict[str, type[MicroSpec] | type[PcmSpec]] = {"micro": MicroSpec, "pcm": PcmSpec}
 
 
+# Other names that users know specifications by: TensorFlow's name of the micro front end's library.
+ALIASES = {"microfrontend": "microwakeword"}
+
+
 def names() -> tuple[str, ...]:
     """The specs that ship with the package."""
     return tuple(sorted(path.stem for path in SPECS.glob("*.toml")))
@@ -366,7 +370,7 @@ def load(name_or_path: str | Path) -> Spec:
     Raises:
         FeatureError: neither; near matches are suggested.
     """
-    text = str(name_or_path)
+    text = ALIASES.get(str(name_or_path), str(name_or_path))
     path = SPECS / f"{text}.toml" if text in names() else Path(text)
     if path.suffix == ".toml" or path.exists():
         fields = _fields(path)

@@ -206,6 +206,12 @@ TAKEN: list[dict[str, object]] = [
 ]
 
 
+def test_another_name_is_the_same_specification() -> None:
+    assert specs.ALIASES and not set(specs.ALIASES) & set(specs.names())
+    for alias, name in specs.ALIASES.items():
+        assert specs.load(alias) == specs.load(name)
+
+
 @pytest.mark.parametrize("name", specs.names())
 def test_stored_specs_come_back(name: str) -> None:
     spec = specs.load(name)
