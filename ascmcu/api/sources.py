@@ -148,7 +148,7 @@ def _manifest(
         model_sha256=compiled.sha256,
         board=board.name if board is not None else "",
         schedule=plan.mode,
-        inputs=_input_specs(compiled, candidate.variant),
+        inputs=input_specs(compiled, candidate.variant),
         outputs=tuple(_output_spec(compiled.source, name) for name in compiled.source.data_outputs),
         layers=_layers(plan, source),
         labels=compiled.labels,
@@ -178,7 +178,8 @@ def _listening(compiled: Compiled, candidate: Candidate) -> Listening | None:
     return dataclasses.replace(heard, kept=tuple(state.name for state in candidate.variant.graph.states))
 
 
-def _input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]:
+def input_specs(compiled: Compiled, variant: Variant) -> tuple[TensorSpec, ...]:
+    """How a device takes each input of the network in this variant: its rows, their bytes, and in which order."""
     source, pushed = compiled.source, variant.graph
     specs = []
     for name, row_name in zip(source.data_inputs, pushed.data_inputs, strict=True):

@@ -17,7 +17,7 @@ from ascmcu.ir.types import Array
 from ascmcu.ir.verify import verify
 from ascmcu.passes.drop_identities import drop_identities
 from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts, region, strips_of
-from ascmcu.schedule import ROWS, peak_bytes
+from ascmcu.schedule import ROWS, make_plan, peak_bytes
 from tests.support import landing, recipes_flat
 from tests.support.host_model import HostModel
 from tests.support.recipes import Recipe, Step
@@ -121,7 +121,7 @@ def test_kept_columns_give_the_same_bits(graph: Graph, ends: list[tuple[int, int
     assert any(name.endswith(".halo") for name in made.tensors)
     assert made.macs < in_parts(graph, anew)[0].macs
     with landing.everywhere():
-        host = HostModel(made, ROWS, sanitize=True, room_bytes=0)
+        host = HostModel(made, ROWS, sanitize=True, plan=make_plan(made, ROWS, room_bytes=0))
     rng = np.random.default_rng(len(ends))
     for x in rng.integers(-128, 128, (3, *SHAPE)).astype(np.int8):
         (expected,) = interp.run(graph, [x])

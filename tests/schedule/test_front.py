@@ -12,7 +12,7 @@ from ascmcu import api
 from ascmcu.api import fronts
 from ascmcu.api.choices import Candidate, Variant
 from ascmcu.api.compiling import Compiled
-from ascmcu.api.sources import _input_specs
+from ascmcu.api.sources import input_specs
 from ascmcu.benchmark import pushes
 from ascmcu.codegen.model import render_model
 from ascmcu.errors import BoardError
@@ -77,7 +77,7 @@ def test_every_plan_has_the_networks_bits(compiled: Compiled, front: api.Front) 
     (expected,) = interp.run(compiled.source, [x])
     assert front.plans
     for candidate in front.plans:
-        specs = _input_specs(compiled, candidate.variant)
+        specs = input_specs(compiled, candidate.variant)
         data = pushes.pushed([x], specs)
         entry = candidate.plan.graph.tensors[candidate.plan.graph.inputs[0]]
         given = np.frombuffer(data, np.int8).reshape(entry.shape)

@@ -15,7 +15,7 @@ from ascmcu import paths
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
-from ascmcu.schedule import make_plan
+from ascmcu.schedule import Plan, make_plan
 from ascmcu.toolchain.flags import WARNINGS
 from tests.support.native_compilers import DEFAULT, Native
 
@@ -34,10 +34,10 @@ class HostModel:
         *,
         sanitize: bool = False,
         native: Native = DEFAULT,
-        room_bytes: int | None = None,
+        plan: Plan | None = None,
     ) -> None:
         self.graph = graph
-        self.plan = make_plan(graph, mode, room_bytes=room_bytes)
+        self.plan = plan or make_plan(graph, mode)
         self.native = native
         with tempfile.TemporaryDirectory() as folder:
             self._c = self._built(Path(folder), sanitize)  # what is loaded needs no file

@@ -15,7 +15,7 @@ from ascmcu import paths
 from ascmcu.codegen.model import render_model
 from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
-from ascmcu.schedule import make_plan
+from ascmcu.schedule import Plan, make_plan
 from ascmcu.toolchain.flags import LANGUAGE, WARNINGS
 
 GCC = "arm-none-eabi-gcc"
@@ -41,12 +41,14 @@ SECTIONS {
 @dataclass(frozen=True)
 class Network:
     """A graph after all passes, its schedule, and the inputs to run it on, each in the graph's shape; a network with
-    states begins anew in front of every ``clip_steps``-th input, one without in front of each."""
+    states begins anew in front of every ``clip_steps``-th input, one without in front of each. ``plan``: that schedule,
+    where it is not the one that the graph has by itself."""
 
     graph: Graph
     mode: str
     inputs: Sequence[Array]
     clip_steps: int = 1
+    plan: Plan | None = None
 
     @property
     def reset_every(self) -> int:
@@ -71,7 +73,7 @@ def build(folder: Path, networks: Sequence[Network], *, jobs: int = 2) -> Path:
 def _compile(folder: Path, index: int, network: Network) -> Path:
     own = folder / f"n{index}"
     own.mkdir()
-    plan = make_plan(network.graph, network.mode)
+    plan = network.plan or make_plan(network.graph, network.mode)
     for name, text in render_model(plan, name=f"n{index}", sha256="0" * 64).files.items():
         (own / name).write_text(text)
     renamed = [f"-Dmodel_{name}=n{index}_{name}" for name in _NAMES]

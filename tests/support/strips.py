@@ -1,16 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random networks, cut into random parts of random strips: LiteRT = interpreter = compiled C."""
+"""Random networks in random parts of random strips, and in whatever the compiler chooses for a random limit of RAM:
+LiteRT = interpreter = compiled C on host, cycle model and QEMU."""
 
 from __future__ import annotations
 
 import dataclasses
+import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from ascmcu import passes
+from ascmcu import api, passes
+from ascmcu.api import fronts
+from ascmcu.api.choices import candidates
+from ascmcu.api.sources import input_specs
+from ascmcu.benchmark import pushes
 from ascmcu.errors import AscmcuError, VerifyError
 from ascmcu.frontends import tflite
 from ascmcu.ir import interp
@@ -20,10 +28,11 @@ from ascmcu.ir.verify import verify
 from ascmcu.passes.drop_identities import drop_identities
 from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts, region
 from ascmcu.passes.swap_axes import swap_axes
-from ascmcu.schedule import ROWS
-from tests.support import chain, landing, native_compilers, recipes_flat
+from ascmcu.schedule import ROWS, Plan, make_plan
+from tests.support import chain, landing, native_compilers, on_target, recipes_flat
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
+from tests.support.on_target import Network
 from tests.support.recipes import Recipe
 
 # Kinds that most often have a form for some columns: in other networks few parts can be divided.
@@ -31,8 +40,35 @@ KINDS = (
     "conv", "depthwise", "max_pool", "average_pool", "add", "sub", "mul", "relu", "concat", "slice", "pad", "logistic",
     "conv", "depthwise", "mean",
 )  # fmt: skip
-# Of each network so many choices of parts.
+# Of each network so many choices of parts, and so many limits.
 _CHOICES = 2
+_LIMITS = 1
+_SETS = 3
+
+
+@dataclass(frozen=True)
+class Case:
+    """One plan of a network, what is pushed into it, and what comes out.
+
+    Attributes:
+        strips: of all parts; 0 where the compiler chose.
+        inputs: in the shape of the plan's graph.
+        expected: LiteRT's, per input.
+    """
+
+    recipe: Recipe
+    plan: Plan
+    strips: int
+    inputs: tuple[Array, ...]
+    expected: tuple[Array, ...]
+
+    @property
+    def counted(self) -> Counter[str]:
+        """What the record tells of it."""
+        kept = sum(name.endswith(".halo") for name in self.plan.graph.tensors)
+        found = Counter({"kept": kept, "landed": len(self.plan.landings), "strips": self.strips})
+        found["in strips" if self.strips > 1 else "in one" if self.strips else "within a limit"] += 1
+        return found
 
 
 def pushed(x: Array, sweeps: Sweeps | None) -> Array:
@@ -80,38 +116,77 @@ def feasible(graph: Graph, parts: Sequence[Part]) -> tuple[Graph, Sweeps | None,
     return verify(drop_identities(verify(made, "strips")), "strips"), sweeps, sum(p.strips for p in tried)
 
 
-def check(recipe: Recipe) -> Counter[str]:
-    """Cut one network, along either axis, and compare.
-
-    Raises:
-        AssertionError: bits differ.
-    """
-    found: Counter[str] = Counter()
+def drawn(recipe: Recipe) -> tuple[Counter[str], list[Case]]:
+    """The cases of one network; none where LiteRT, or we, refuse it, or where it has several ends."""
     data = recipes_flat.make(recipe)
     try:
         source = tflite.parse(data, "model")
         graph = passes.optimize(source)
         reference = Reference(data, "BUILTIN_REF")
     except (AscmcuError, RuntimeError, ValueError):
-        return Counter({"refused": 1})
+        return Counter({"refused": 1}), []
     if len(graph.data_inputs) != 1 or len(graph.outputs) != 1 or not graph.nodes:
-        return Counter({"several ends": 1})
+        return Counter({"several ends": 1}), []
     rng = np.random.default_rng(zlib.crc32(f"{recipe.seed}{recipe.shape}".encode()))
+    sets = list(chain.input_sets(source, _SETS, rng))
+    expected = tuple(reference(x)[0] for x in sets)
+    cases = []
     for number in range(_CHOICES):
         axes = swap_axes(graph) if number % 2 else graph
         made, sweeps, strips = feasible(axes, drawn_parts(axes, rng))
         with landing.everywhere():
-            host = HostModel(made, ROWS, native=native_compilers.turn(recipe.seed), room_bytes=0)
-        for x in chain.input_sets(source, 3, rng):
-            (expected,) = reference(x)
-            (shaped,) = chain.shaped(axes, x)
-            given = pushed(shaped, sweeps)
-            for link, outputs in (("interpreter", interp.run(made, [given])), (str(host), host(given))):
-                problem = chain.difference([expected], [outputs[0].reshape(expected.shape)])
-                assert problem is None, f"{link}, {recipe}: {problem}"
-        found["in strips" if strips > len(cuts(axes)) or strips > 1 else "in one"] += 1
-        found["strips"] += strips
-        found["kept"] += sum(name.endswith(".halo") for name in made.tensors)
-        found["landed"] += len(host.plan.landings)
-    found["networks"] += 1
-    return found
+            plan = make_plan(made, ROWS, room_bytes=0)
+        given = tuple(pushed(chain.shaped(axes, x)[0], sweeps) for x in sets)
+        cases.append(Case(recipe, plan, max(strips, 1), given, expected))
+    cases += [
+        Case(recipe, plan, 0, given, expected) for plan, given in _within(data, [x[0] for x in sets], rng)
+    ]
+    return Counter({"networks": 1}), cases
+
+
+def _within(
+    data: bytes, inputs: Sequence[Array], rng: np.random.Generator
+) -> Iterator[tuple[Plan, tuple[Array, ...]]]:
+    """What ``--max-ram`` takes for random limits, and the inputs as a device gets them."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(data)
+        compiled = api.compile_model(path, features=False)
+        (streamed,) = candidates(compiled, "rows")
+        least = fronts.within(compiled, 0)[0].plan.arena_bytes
+        for _ in range(_LIMITS):
+            limit = int(rng.integers(least, max(least, streamed.plan.arena_bytes) + 1))
+            chosen = fronts.within(compiled, limit)[0]
+            assert chosen.plan.arena_bytes <= limit, f"{chosen.plan.arena_bytes} bytes, of {limit}"
+            entry = chosen.plan.graph.tensors[chosen.plan.graph.inputs[0]]
+            specs = input_specs(compiled, chosen.variant)
+            rows = (pushes.pushed([x], specs) for x in inputs)
+            yield chosen.plan, tuple(np.frombuffer(r, entry.dtype.numpy).reshape(entry.shape) for r in rows)
+
+
+def check(case: Case) -> None:
+    """The interpreter and the compiled C, input by input.
+
+    Raises:
+        AssertionError: bits differ.
+    """
+    graph, native = case.plan.graph, native_compilers.turn(case.recipe.seed)
+    host = HostModel(graph, ROWS, native=native, plan=case.plan)
+    for x, expected in zip(case.inputs, case.expected, strict=True):
+        for link, outputs in (("interpreter", interp.run(graph, [x])), (str(host), host(x))):
+            problem = chain.difference([expected], [outputs[0].reshape(expected.shape)])
+            assert problem is None, f"{link}, {case.recipe}: {problem}"
+
+
+def check_on_targets(cases: Sequence[Case], folder: Path) -> None:
+    """All cases in one program, on the cycle model and on QEMU.
+
+    Raises:
+        AssertionError: bits differ.
+    """
+    networks = [Network(case.plan.graph, ROWS, case.inputs, plan=case.plan) for case in cases]
+    elf = on_target.build(folder, networks)
+    for name, run in (("sim", on_target.on_sim), ("qemu", on_target.on_qemu)):
+        for case, found in zip(cases, run(elf, networks), strict=True):
+            wanted = [np.ascontiguousarray(x).tobytes() for x in case.expected]
+            assert found == wanted, f"{name}, {case.recipe}"
