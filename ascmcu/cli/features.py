@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Callable, Sized
+from collections.abc import Callable, Sequence, Sized
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,10 +13,13 @@ import click
 
 from ascmcu.cli import names as completion
 from ascmcu.cli.progress import Counted, counted
+from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
 from ascmcu.features.pcmspec import PcmSpec
 
 if TYPE_CHECKING:
+    from ascmcu.benchmark import parity
+    from ascmcu.benchmark.parity import Equality, Parity
     from ascmcu.features.pcm import Pcm
 
 # Two scores that are closer than this say nothing clear.
@@ -152,10 +155,13 @@ def check(
         context.exit(0 if own.check(next(iter(names), None), model, reference, files, as_json) else 1)
     if model is not None:
         context.exit(0 if _check_model(model, files, as_json) else 1)
-    from ascmcu.benchmark import parity
-    from ascmcu.errors import FeatureError
-    from ascmcu.features import extract
+    _refuse_models(names, data)
+    wanted = specs.names() if "all" in names else names
+    context.exit(0 if _check_specs(wanted, files, as_json) else 1)
 
+
+def _refuse_models(names: Sequence[str], data: Path) -> None:
+    """A model, or a run, stands where a specification is asked for."""
     for name in names:
         if Path(name).is_dir() or Path(name).suffix == ".tflite":
             raise FeatureError(
@@ -163,39 +169,40 @@ def check(
                 where=name,
                 hint=f"check the one inside it: ascmcu features check --model {_model_in(Path(name))} --data {data}",
             )
-    wanted = specs.names() if "all" in names else names
-    reports: dict[str, parity.Parity] = {}
-    exact: dict[str, parity.Equality] = {}
-    for name in wanted:
+
+
+def _check_specs(names: Sequence[str], files: Sequence[Path], as_json: bool) -> bool:
+    """Compare each specification's C with its definition, tell, and say whether all hold."""
+    from ascmcu.benchmark import parity
+
+    reports: dict[str, parity.Parity | parity.Equality] = {}
+    for name in names:
         loaded = specs.load(name)
         clips = [_pcm(path, loaded) for path in files]
-        if not isinstance(loaded, specs.FeatureSpec):
-            with counted(f"comparing {name}", "clips") as progress:
-                exact[name] = parity.check_integers(loaded, clips, _of(progress, clips))
-            continue
-        spec = loaded
-        features = [
-            extract.extract(pcm, spec.unnormalized() if not spec.is_fitted else spec) for pcm in clips
-        ]
-        if not spec.is_fitted:
-            spec = extract.fit(spec, features)
-            features = [extract.normalize(x, spec) for x in features]
         with counted(f"comparing {name}", "clips") as progress:
-            reports[name] = parity.check(spec, clips, parity.quantization_for(features), _of(progress, clips))
+            if isinstance(loaded, specs.FeatureSpec):
+                reports[name] = _parity(loaded, clips, _of(progress, clips))
+            else:
+                reports[name] = parity.check_integers(loaded, clips, _of(progress, clips))
         if not as_json:
-            _print(name, reports[name], first=len(reports) == 1)
-    both: dict[str, parity.Parity | parity.Equality] = {**reports, **exact}
+            first = sum(isinstance(report, parity.Parity) for report in reports.values()) == 1
+            _tell(name, reports[name], first)
     if as_json:
-        click.echo(
-            json.dumps({n: {**dataclasses.asdict(r), "holds": r.holds} for n, r in both.items()}, indent=2)
-        )
-    else:
-        for name, equality in exact.items():
-            click.echo(
-                f"{Path(name).stem:20}{equality.clips:>6} clips, {equality.equal} of {equality.inputs} values equal "
-                "to the integer reference"
-            )
-    context.exit(0 if all(report.holds for report in both.values()) else 1)
+        told = {n: {**dataclasses.asdict(report), "holds": report.holds} for n, report in reports.items()}
+        click.echo(json.dumps(told, indent=2))
+    return all(report.holds for report in reports.values())
+
+
+def _parity(spec: specs.FeatureSpec, clips: Sequence[Pcm], progress: Callable[[int], None]) -> parity.Parity:
+    """A specification of floats, fitted to these clips where it was fitted to none."""
+    from ascmcu.benchmark import parity
+    from ascmcu.features import extract
+
+    features = [extract.extract(pcm, spec if spec.is_fitted else spec.unnormalized()) for pcm in clips]
+    if not spec.is_fitted:
+        spec = extract.fit(spec, features)
+        features = [extract.normalize(x, spec) for x in features]
+    return parity.check(spec, clips, parity.quantization_for(features), progress)
 
 
 @command.command("fit")
@@ -241,10 +248,16 @@ def _model_in(path: Path) -> Path:
     return path / "model.tflite" if path.is_dir() else path
 
 
-def _print(name: str, report: object, first: bool) -> None:
-    from ascmcu.benchmark.parity import Parity
+def _tell(name: str, report: Parity | Equality, first: bool) -> None:
+    """The line of one specification; ``first``: with the head of the table, which those of floats have."""
+    from ascmcu.benchmark.parity import Equality
 
-    assert isinstance(report, Parity)
+    if isinstance(report, Equality):
+        click.echo(
+            f"{Path(name).stem:20}{report.clips:>6} clips, {report.equal} of {report.inputs} values equal "
+            "to the integer reference"
+        )
+        return
     if first:
         click.echo(f"{'':20}{'clips':>6}{'max dB':>9}{'RMS dB':>10}{'above floor':>13}{'equal int8':>12}")
     above = 100 * report.values_above / report.values
@@ -258,7 +271,6 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
     """Parity of the model's own front end, and its predictions through both."""
     from ascmcu import api
     from ascmcu.benchmark import parity
-    from ascmcu.errors import FeatureError
 
     compiled = api.compile_model(model)
     spec = compiled.features if compiled.features is None else specs.log_mel(compiled.features, str(model))
@@ -279,7 +291,7 @@ def _check_model(model: Path, files: list[Path], as_json: bool) -> bool:
             json.dumps({**dataclasses.asdict(report), "holds": report.holds, "differing": found}, indent=2)
         )
     else:
-        _print(model.name, report, first=True)
+        _tell(model.name, report, first=True)
         click.echo(f"{len(files) - len(differing)} of {len(files)} predictions alike")
         for name, h in differing:
             names = dict(enumerate(compiled.labels))

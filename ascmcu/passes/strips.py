@@ -250,9 +250,11 @@ class Strip:
     def _own(self, name: str) -> Span:
         """The columns of a tensor that are computed in this strip."""
         begin, end = self.spans[name]
-        if self.before is None or name not in self.part.kept:
+        before = None if self.before is None else self.before.spans.get(name)
+        # A layer that puts columns in another order, such as a concatenation, may need some further to the left.
+        if before is None or name not in self.part.kept or begin < before[0]:
             return begin, end
-        return min(max(begin, self.before.spans[name][1]), end), end
+        return min(max(begin, before[1]), end), end
 
     def _need(self, node: Node) -> None:
         inputs, output = self.graph.input_tensors(node), self.graph.output_tensor(node)

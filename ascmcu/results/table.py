@@ -26,6 +26,32 @@ def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> 
         told: notices that the user has seen already, while it was made.
     """
     b = benchmark
+    _show_head(b, console, told)
+    if b.accuracy is not None:
+        _show_accuracy(b, b.accuracy, console)
+    if b.tagging is not None:
+        _show_tagging(b, console)
+    if b.anomalies is not None:
+        _show_anomalies(b, console)
+    if b.counts is not None:
+        _show_counts(b, console)
+    console.print(_memory(b))
+    if b.state_bytes:
+        console.print(
+            f"{b.state_bytes:,} bytes of RAM are states, which live on from step to step", highlight=False
+        )
+    if b.heard is not None:
+        console.print(escape(b.heard.summary), highlight=False)
+    if b.limits:
+        _show_limits(b, console)
+    mended = {name: count for name, count in b.link.items() if count}
+    if mended:
+        listed = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in mended.items())
+        console.print(f"link: {listed} ({words.MENDED})")
+
+
+def _show_head(b: Benchmark, console: Console, told: Collection[str]) -> None:
+    """What ran where, and what is to be said of it."""
     console.print(
         f"[bold]{escape(b.model)}[/] on {b.runner} ({b.board}), {b.clips} {b.run_title}s of {b.source}"
     )
@@ -36,53 +62,45 @@ def show(benchmark: Benchmark, console: Console, told: Collection[str] = ()) -> 
     unseen = (notice for notice in b.notices if notice not in told)
     for line in (*unseen, *(b.recordings.lines() if b.recordings else ())):
         console.print(f"[yellow]{escape(line)}[/]", highlight=False)
-    if b.accuracy is not None:
-        low, high = wilson(round(b.accuracy * b.clips), b.clips)
-        loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"
-        interval = f"95 % interval {100 * low:.0f}–{100 * high:.0f} %"
-        console.print(f"\n[bold]accuracy {100 * b.accuracy:.2f} %[/] ({interval}){loss}", highlight=False)
-        for device, fraction in (b.device_accuracy or {}).items():
-            console.print(f"  {escape(device)} {100 * fraction:.2f} %", highlight=False)
-        console.print(_confusion(b))
-        if b.labels_source:
-            console.print(f"[dim]order of the classes: {escape(b.labels_source)}[/]", highlight=False)
-    if b.tagging is not None:
-        _show_tagging(b, console)
-    if b.anomalies is not None:
-        _show_anomalies(b, console)
-    if b.counts is not None:
-        console.print(_counts(b))
-        if b.seconds is not None and b.clip_seconds:
-            fraction = b.seconds / b.clip_seconds
-            console.print(
-                f"[bold]{100 * fraction:.2f} % of real time[/], {digits(1 / fraction)} times faster",
-                highlight=False,
-            )
-        if b.energy is not None:
-            figure, unit = b.energy.figure()
-            console.print(
-                f"about {figure} {unit} per {b.run_title}, an estimate: {escape(b.energy.basis())}",
-                highlight=False,
-            )
-        console.print(_layers(b))
-    console.print(_memory(b))
-    if b.state_bytes:
+
+
+def _show_accuracy(b: Benchmark, accuracy: float, console: Console) -> None:
+    """Accuracy with its interval, by device, and the confusions."""
+    low, high = wilson(round(accuracy * b.clips), b.clips)
+    loss = "" if b.log_loss is None else f", log loss {b.log_loss:.3f}"
+    interval = f"95 % interval {100 * low:.0f}–{100 * high:.0f} %"
+    console.print(f"\n[bold]accuracy {100 * accuracy:.2f} %[/] ({interval}){loss}", highlight=False)
+    for device, fraction in (b.device_accuracy or {}).items():
+        console.print(f"  {escape(device)} {100 * fraction:.2f} %", highlight=False)
+    console.print(_confusion(b))
+    if b.labels_source:
+        console.print(f"[dim]order of the classes: {escape(b.labels_source)}[/]", highlight=False)
+
+
+def _show_counts(b: Benchmark, console: Console) -> None:
+    """Counts of an inference, its share of real time, its energy, and its layers."""
+    console.print(_counts(b))
+    if b.seconds is not None and b.clip_seconds:
+        fraction = b.seconds / b.clip_seconds
         console.print(
-            f"{b.state_bytes:,} bytes of RAM are states, which live on from step to step", highlight=False
+            f"[bold]{100 * fraction:.2f} % of real time[/], {digits(1 / fraction)} times faster",
+            highlight=False,
         )
-    if b.heard is not None:
-        console.print(escape(b.heard.summary), highlight=False)
+    if b.energy is not None:
+        figure, unit = b.energy.figure()
+        console.print(
+            f"about {figure} {unit} per {b.run_title}, an estimate: {escape(b.energy.basis())}",
+            highlight=False,
+        )
+    console.print(_layers(b))
+
+
+def _show_limits(b: Benchmark, console: Console) -> None:
+    """The challenges' limits that the network keeps, and those that it exceeds."""
     broken = [f"{limit.name} ({'; '.join(limit.exceeded)})" for limit in b.limits if not limit.passed]
     kept = [limit.name for limit in b.limits if limit.passed]
-    if b.limits:
-        console.print(
-            f"limits kept: {', '.join(kept) or 'none'}"
-            + (f"; exceeded: {', '.join(broken)}" if broken else "")
-        )
-    mended = {name: count for name, count in b.link.items() if count}
-    if mended:
-        told = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in mended.items())
-        console.print(f"link: {told} ({words.MENDED})")
+    exceeded = f"; exceeded: {', '.join(broken)}" if broken else ""
+    console.print(f"limits kept: {', '.join(kept) or 'none'}{exceeded}")
 
 
 def _show_tagging(b: Benchmark, console: Console) -> None:

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import shutil
+import tomllib
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from tests.support import fuzzing, on_target, strips
+from tests.support.recipes import Recipe
+
+FOUND = tomllib.loads((Path(__file__).parent / "found_strips.toml").read_text())["graph"]
 
 
 @pytest.fixture(scope="module")
@@ -36,3 +40,11 @@ def test_strips_of_random_networks_give_the_same_bits(drawn: tuple[Counter[str],
 )
 def test_and_on_target(drawn: tuple[Counter[str], list[strips.Case]], tmp_path: Path) -> None:
     strips.check_on_targets(drawn[1], tmp_path)
+
+
+@pytest.mark.parametrize("row", FOUND, ids=lambda row: row["name"])
+def test_found(row: dict) -> None:
+    _, cases = strips.drawn(Recipe.from_row(row))
+    assert cases
+    for case in cases:
+        strips.check(case)
