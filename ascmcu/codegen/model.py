@@ -307,7 +307,8 @@ def render_model(plan: Plan, *, name: str, sha256: str, labels: Sequence[str] = 
     states = _state_views(plan)
     kernels = _kernels(layers)
     graph = plan.graph
-    tensors = {v.symbol: v for v in _seen(layers)}
+    # Those that every layer finds in the ring, or in the ring but for the newest row, have accessors of their own.
+    tensors = {v.symbol: v for v in _seen(layers) if not isinstance(v, RingView | WindowView)}
     inputs = [_tensor_view(plan, n) for n in graph.data_inputs]
     outputs = [_tensor_view(plan, n) for n in graph.data_outputs]
     for view in (*inputs, *outputs, *(v for s in states for v in (s.entry, s.exit) if v is not None)):
