@@ -123,6 +123,7 @@ def check_output(path: Path, *inputs: Path | None, among: Path | None = None) ->
     if path.is_dir():
         raise InputError("the output is a folder", where=str(path), expected="a file")
     target = real(path)
+    _require_room(target)
     read = any(target == real(given) for given in (*inputs, among) if given is not None)
     if read or (among is not None and target.is_file() and real(among) in target.parents):
         raise InputError("the output would replace an input", where=str(path), hint="name another file")
@@ -133,6 +134,18 @@ def check_output(path: Path, *inputs: Path | None, among: Path | None = None) ->
             raise InputError(
                 f"the output would replace a file of {kind}", where=str(path), hint="name another file"
             )
+
+
+def _require_room(target: Path) -> None:
+    """Refuse a file that can be neither written nor put into its folder; devices and pipes take what comes."""
+    try:
+        if target.is_file():
+            target.open("ab").close()
+        elif not target.exists():
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".ascmcu-"):
+                pass
+    except OSError as error:
+        raise InputError("a file cannot be written", where=str(target), found=why(error)) from error
 
 
 def owned(folder: Path) -> frozenset[str] | None:

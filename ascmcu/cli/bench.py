@@ -170,6 +170,7 @@ def command(
     from ascmcu.cli.notes import Notes
     from ascmcu.cli.progress import counted
 
+    duty_options.check(folder, every, idle_ua)
     # A plain kill must end the emulator too: it is then an exception like Ctrl-C.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     tell = Notes()

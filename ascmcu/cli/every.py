@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from ascmcu.cli.numbers import Real
 
 if TYPE_CHECKING:
     from ascmcu.results.duty import Duty
@@ -20,10 +23,24 @@ def options(command: Callable[..., None]) -> Callable[..., None]:
         help="Energy of a clip every TIME (500ms, 1s, 10min), waiting included, from measured currents.",
     )  # fmt: skip
     idle = click.option(
-        "--idle-ua", metavar="UA", type=click.FloatRange(min=0), default=None,
+        "--idle-ua", metavar="UA", type=Real(min=0), default=None,
         help="With --every: the current while it waits, as you measured it, in µA.",
     )  # fmt: skip
     return every(idle(command))
+
+
+def check(folder: Path, every: str | None, idle_ua: float | None) -> None:
+    """Refuse a question that the export in ``folder`` cannot answer, before its clips run."""
+    from ascmcu import boards
+    from ascmcu.results import duty as duties
+    from ascmcu.toolchain.manifest import Manifest
+
+    if every is None:
+        if idle_ua is not None:
+            raise click.UsageError("--idle-ua goes with --every")
+        return
+    duties.seconds(every)
+    duties.require_current(boards.load(Manifest.load(folder).board))
 
 
 def duty(benchmark: Benchmark, every: str | None, idle_ua: float | None) -> Duty | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ascmcu.cli import names as completion
+from ascmcu.cli.numbers import Seconds
 from ascmcu.cli.progress import Counted, counted
 from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
@@ -223,8 +224,8 @@ def _parity(spec: specs.FeatureSpec, clips: Sequence[Pcm], progress: Callable[[i
 @click.option(
     "--duration",
     "duration_s",
-    type=float,
-    help="Length of a clip in seconds. [default: the longest recording]",
+    type=Seconds(),
+    help="Length of a clip, such as 1s. [default: the longest recording]",
 )
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="Write the specification here."
@@ -307,18 +308,39 @@ def _of(progress: Counted, clips: Sized) -> Callable[[int], None]:
 
 
 def _recordings(data: Path, split: str | None, limit: int | None) -> list[Path]:
-    from ascmcu.benchmark.clips import part_name
-    from ascmcu.data import datasets, folders
-
-    if data.is_file() and data.suffix.lower() in folders.SUFFIXES:
-        return [data]
-    dataset = datasets.load(data)
-    if split is not None:
-        dataset = dataset.only([part_name(split, dataset.parts)])
-    files = [recording.path for recording in dataset.recordings]
+    files = [data] if _is_recording(data) else _flat(data) if split is None else []
+    files = files or _listed(data, split)
     if limit is None or limit >= len(files):
         return files
     return [files[i * len(files) // limit] for i in range(limit)]
+
+
+def _is_recording(data: Path) -> bool:
+    from ascmcu.data import folders
+
+    return data.is_file() and data.suffix.lower() in folders.SUFFIXES
+
+
+def _flat(folder: Path) -> list[Path]:
+    """The recordings of a folder that names no classes: features need none."""
+    from ascmcu.data import layouts
+    from ascmcu.data.listing import Columns
+
+    if not folder.is_dir():
+        return []
+    listing = layouts.read(folder, Columns())
+    return [] if listing.recordings or listing.missing else sorted(listing.tree.unlabelled)
+
+
+def _listed(data: Path, split: str | None) -> list[Path]:
+    """The recordings of a data set, or of one of its parts."""
+    from ascmcu.benchmark.clips import part_name
+    from ascmcu.data import datasets
+
+    dataset = datasets.load(data)
+    if split is not None:
+        dataset = dataset.only([part_name(split, dataset.parts)])
+    return [recording.path for recording in dataset.recordings]
 
 
 def _pcm(path: Path, spec: specs.Spec) -> Pcm:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -10,7 +11,7 @@ import click
 
 
 class Real(click.FloatRange):
-    """A real number in a range; ``nan``, which is neither below nor above anything, is none."""
+    """A finite number in a range; ``nan``, which is neither below nor above anything, is none."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The number.
@@ -19,8 +20,8 @@ class Real(click.FloatRange):
             click.BadParameter: none, or outside the range.
         """
         number = super().convert(value, param, ctx)
-        if number != number:
-            self.fail(f"{value!r} is not a number", param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number", param, ctx)
         return number
 
 

@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 _ROWS = 5
 _BARS = "▁▂▃▄▅▆▇█"
+_HINTS = (
+    "hint: the device hears int16 samples: compute the reference from the recordings as they are stored,",
+    "      or round a resampled one to int16 first: np.round(32768 * x) / 32768",
+    "hint: if you know the sizes, write the specification and compare it:",
+    "      ascmcu features check SPEC.toml --reference FEATS.npy --data DIR; it names the options that bring it nearer",
+)
 
 
 def check(
@@ -120,12 +126,9 @@ def fit(
     order = f" ({found.order})" if found.order else ""
     click.echo(f"{reference.name}{order}: the nearest of {found.tried} front ends began as {found.start}")
     click.echo(_sentence(found.distance))
-    click.echo("equal" if holds else "not equal: no option that ascmcu knows explains what remains")
-    if not holds:
-        click.echo(
-            "hint: the device hears int16 samples: compute the reference from the recordings as they are stored,"
-        )
-        click.echo("      or round a resampled one to int16 first: np.round(32768 * x) / 32768")
+    click.echo("equal" if holds else "not equal: none of the front ends that were tried gives these features")
+    for line in () if holds else _HINTS:
+        click.echo(line)
     click.echo(f"written to {output}" if output is not None else f"\n{text.rstrip()}")
     return holds
 

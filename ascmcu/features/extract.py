@@ -7,9 +7,10 @@ rounding out of the definition; librosa keeps the mel filters in float32, and so
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,7 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
     if not _is_librosa(spec):
         return _energies(audio, spec)
     librosa = _librosa()
-    with warnings.catch_warnings():
-        # Narrow low bands may lie between two FFT bins; librosa says so on every call.
-        warnings.filterwarnings("ignore", message="Empty filters detected")
+    with _empty_filters():
         mel = librosa.feature.melspectrogram(
             y=np.ascontiguousarray(audio.T),
             sr=spec.sample_rate_hz,
@@ -114,6 +113,14 @@ def mel_energies(pcm: Pcm, spec: FeatureSpec) -> _Real:
             norm="slaney" if spec.mel_norm == "slaney" else None,
         )
     return np.asarray(mel, np.float64).transpose(2, 1, 0)
+
+
+@contextlib.contextmanager
+def _empty_filters() -> Iterator[None]:
+    """Narrow low bands may lie between two FFT bins; librosa says so on every call."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Empty filters detected")
+        yield
 
 
 def _is_librosa(spec: FeatureSpec) -> bool:
@@ -197,12 +204,12 @@ def _filters(spec: FeatureSpec) -> _Real:
     if spec.mel_corners == "bin":
         return mel_segments(spec).matrix(spec.bins)
     if spec.mel_triangles == "hz":
-        return np.asarray(
-            _librosa().filters.mel(
+        with _empty_filters():
+            weights = _librosa().filters.mel(
                 sr=spec.sample_rate_hz, n_fft=spec.n_fft, n_mels=spec.n_mels, fmin=spec.fmin_hz,
                 fmax=spec.fmax_hz, htk=htk, norm="slaney" if spec.mel_norm == "slaney" else None, dtype=np.float64,
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+        return np.asarray(weights)
     edges = mel_scale.hz_to_mel(np.array([spec.fmin_hz, spec.fmax_hz]), htk=htk)
     corners = np.linspace(edges[0], edges[1], spec.n_mels + 2)
     at = mel_scale.hz_to_mel(np.fft.rfftfreq(spec.n_fft, 1 / spec.sample_rate_hz), htk=htk)

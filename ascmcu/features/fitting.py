@@ -20,12 +20,25 @@ from ascmcu.features.neighbours import Distance, Recording, Search
 from ascmcu.features.reference import Reference, oriented
 from ascmcu.features.spec import FeatureSpec
 
-# Frames of this length and step are tried for every idiom, in seconds: those of the shipped specifications come too.
+# Frames of these lengths and steps are tried for every idiom, in seconds and in samples: those of the shipped
+# specifications come too. Only those stay that give as many rows as the reference has.
 _WINDOWS_S = (0.016, 0.02, 0.025, 0.03, 0.032, 0.04, 0.064, 0.128)
 _STEPS_S = (0.008, 0.01, 0.0125, 0.015, 0.016, 0.02, 0.025, 0.032, 0.064)
+_WINDOWS = (
+    128, 160, 200, 256, 320, 400, 441, 480, 512, 551, 552, 640, 800, 882, 960, 1024, 1102, 1103, 1200, 1323, 1764,
+    2048, 2205, 3072, 4096,
+)  # fmt: skip
+_STEPS = (
+    64, 80, 100, 110, 128, 160, 200, 220, 221, 240, 256, 300, 320, 400, 441, 480, 500, 512, 551, 552, 600, 640, 800,
+    882, 960, 1024, 1102, 1103, 2048,
+)  # fmt: skip
 # What libraries do with their defaults, and no shipped specification does: fields that differ from those of a spec.
 IDIOMS = Path(__file__).resolve().parent / "idioms"
 _MFCC_BANDS = (23, 26, 32, 40, 64, 80, 128)
+# Rows that deltas and cropping may take away.
+_LOST = 24
+# Framings whose idioms are all tried, after one of each.
+_FRAMINGS = 32
 # The nearest starts from which a walk is made, and the clips that it hears.
 _WALKS = 4
 _ROUNDS = 3
@@ -75,37 +88,73 @@ def fit(
     Raises:
         DataError: no combination of window, step and bands gives the array's shape.
     """
-    starts: list[tuple[str, FeatureSpec, Reference]] = []
-    for name, spec in _starts(array.shape[1:], rate_hz, clip_samples):
-        starts += [(name, spec, each) for each in _oriented(array, spec, where)]
+    starts = [
+        _Start(name, spec, each)
+        for name, spec in _starts(array.shape[1:], rate_hz, clip_samples)
+        for each in _oriented(array, spec, where)
+    ]
     if not starts:
         raise DataError(
-            "no window, step and number of bands give the shape of the reference",
+            "none of the windows, steps and numbers of bands that are tried gives the shape of the reference",
             where=where,
             found="(" + ", ".join(map(str, array.shape)) + f") from {clip_samples} samples at {rate_hz} Hz",
-            hint="give the rate and the length at which the features were computed: --rate, --duration",
+            hint="give the rate and the length at which the features were computed: --rate, --duration; or write the "
+            "specification, and compare it by `ascmcu features check SPEC.toml --reference`",
         )
-    heard = sorted({i * len(recordings) // _CLIPS for i in range(min(_CLIPS, len(recordings)))})
-    few = [recordings[i] for i in heard]
-    searches: dict[str, Search] = {}
-    ranked = []
-    for done, (name, spec, reference) in enumerate(starts):
-        progress("trying front ends", done, len(starts))
-        key = reference.order
-        if key not in searches:
-            searches[key] = Search(few, reference.values[heard].astype(np.float32), quantize)
-        ranked.append((_similarity(searches[key], spec), name, spec, reference))
-    ranked.sort(key=lambda one: -one[0])
+    # Of silence nothing can be told: the clips that vary most are heard.
+    varied = sorted(range(len(recordings)), key=lambda n: -float(np.std(array[n])))[:_CLIPS]
+    few = [recordings[n] for n in sorted(varied)]
+    searches = {
+        start.reference.order: Search(
+            few, start.reference.values[sorted(varied)].astype(np.float32), quantize
+        )
+        for start in starts
+    }
     found = []
-    for done, (_, name, spec, reference) in enumerate(ranked[:_WALKS]):
+    for done, start in enumerate(_ranked(starts, searches, progress)[:_WALKS]):
         progress("walking from the nearest", done, _WALKS)
-        error, nearest = _walk(searches[reference.order], spec, is_near)
-        found.append((error, name, nearest, reference))
-        if is_near(searches[reference.order].distance(nearest)):
+        search = searches[start.reference.order]
+        error, nearest = _walk(search, start.spec, is_near)
+        found.append((error, start, nearest))
+        if is_near(search.distance(nearest)):
             break
-    _, name, spec, reference = min(found, key=lambda one: one[0])
-    whole = Search(recordings, reference.values.astype(np.float32), quantize)
-    return Fit(spec, name, whole.distance(spec), len(starts), reference.order)
+    _, start, spec = min(found, key=lambda one: one[0])
+    whole = Search(recordings, start.reference.values.astype(np.float32), quantize)
+    return Fit(spec, start.name, whole.distance(spec), len(starts), start.reference.order)
+
+
+@dataclass(frozen=True)
+class _Start:
+    """Where a walk may begin: an idiom in some framing, and the reference as it would lie."""
+
+    name: str
+    spec: FeatureSpec
+    reference: Reference
+
+    @property
+    def framing(self) -> tuple[object, ...]:
+        """What idioms of one framing have in common."""
+        spec = self.spec
+        kind = (spec.center, spec.filters, spec.n_mfcc is None, self.reference.order)
+        return (spec.win_length, spec.n_fft, spec.hop_length, *kind)
+
+
+def _ranked(starts: Sequence[_Start], searches: dict[str, Search], progress: Progress) -> list[_Start]:
+    """The starts that are most like the reference, first: one of every framing is tried, then all of the best."""
+    framings: dict[tuple[object, ...], list[_Start]] = {}
+    for start in starts:
+        framings.setdefault(start.framing, []).append(start)
+
+    def alike(tried: Sequence[_Start], what: str) -> list[tuple[float, _Start]]:
+        found = []
+        for done, start in enumerate(tried):
+            progress(what, done, len(tried))
+            found.append((_similarity(searches[start.reference.order], start.spec), start))
+        return sorted(found, key=lambda one: -one[0])
+
+    best = alike([members[0] for members in framings.values()], "trying windows and steps")[:_FRAMINGS]
+    members = [start for _, first in best for start in framings[first.framing]]
+    return [start for _, start in alike(members, "trying front ends")]
 
 
 def _walk(
@@ -146,11 +195,14 @@ def _without_gains(spec: FeatureSpec) -> Iterator[FeatureSpec]:
 
 
 def _similarity(search: Search, spec: FeatureSpec) -> float:
-    """Correlation of a spec's features with the reference: what no gain or offset of the values changes."""
-    made, wanted = search.statics(spec)
-    a, b = (x - x.mean() for x in (made, wanted))
-    size = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float((a * b).sum()) / size if size > 0 else 0.0
+    """Mean correlation of a spec's features with the reference, clip by clip: what no gain or offset of a clip's values
+    changes, such as a peak that they are relative to."""
+    found = []
+    for made, wanted in zip(*search.statics(spec), strict=True):
+        a, b = made - made.mean(), wanted - wanted.mean()
+        size = float(np.linalg.norm(a) * np.linalg.norm(b))
+        found.append(float((a * b).sum()) / size if size > 0 else 0.0)
+    return float(np.mean(found))
 
 
 def _oriented(array: npt.NDArray[Any], spec: FeatureSpec, where: str) -> list[Reference]:
@@ -164,12 +216,24 @@ def _starts(shape: tuple[int, ...], rate_hz: int, clip_samples: int) -> Iterator
     """Specifications whose features may have the shape, each once: the shipped ones and their frames varied."""
     seen = set()
     for name, idiom in _idioms():
-        for window, n_fft, hop in _frames(idiom, rate_hz):
+        for window, n_fft, hop in dict.fromkeys(_frames(idiom, rate_hz)):
+            if not any(_may_be(rows, clip_samples, n_fft, hop) for rows in _rows_of(shape)):
+                continue
             for bands in sorted(set(shape)):
                 for spec in _varied(idiom, rate_hz, clip_samples, window, n_fft, hop, bands):
                     if spec not in seen and spec.rows in (*shape, math.prod(shape) // bands):
                         seen.add(spec)
                         yield name, spec
+
+
+def _rows_of(shape: tuple[int, ...]) -> set[int]:
+    """How many rows an array of this shape may have."""
+    return {*shape, *(math.prod(shape) // bands for bands in shape)}
+
+
+def _may_be(rows: int, samples: int, n_fft: int, hop: int) -> bool:
+    """Whether a clip can have so many rows, with its edges padded or not; spares most frames a spec of theirs."""
+    return (samples - n_fft) // hop - _LOST <= rows <= samples // hop + 2
 
 
 def _idioms() -> Iterator[tuple[str, FeatureSpec]]:
@@ -185,13 +249,13 @@ def _frames(idiom: FeatureSpec, rate_hz: int) -> Iterator[tuple[int, int, int]]:
     """(window, FFT, step) in samples: the idiom's own, and usual ones with its relation of window and FFT."""
     yield idiom.win_length, idiom.n_fft, idiom.hop_length
     padded = idiom.win_length < idiom.n_fft
-    for window_s in _WINDOWS_S:
-        window = round(window_s * rate_hz)
+    windows = (*(round(s * rate_hz) for s in _WINDOWS_S), *_WINDOWS)
+    steps = (*(round(s * rate_hz) for s in _STEPS_S), *_STEPS)
+    for window, step in itertools.product(windows, steps):
         power = 1 << (window - 1).bit_length()
-        for step_s in _STEPS_S:
-            yield window if padded else power, power, round(step_s * rate_hz)
-            if not padded:
-                yield window, window, round(step_s * rate_hz)
+        yield window if padded else power, power, step
+        if not padded:
+            yield window, window, step
 
 
 def _varied(
@@ -203,7 +267,8 @@ def _varied(
     whole = idiom.fmax_hz >= idiom.sample_rate_hz / 2
     changes: dict[str, Any] = {
         "sample_rate_hz": rate_hz, "clip_samples": clip_samples, "n_fft": n_fft, "win_length": window,
-        "hop_length": hop, "fmax_hz": nyquist if whole else min(idiom.fmax_hz, nyquist), "frame_length": 0,
+        "hop_length": hop, "fmax_hz": nyquist if whole else min(idiom.fmax_hz, nyquist),
+        "frame_length": window if idiom.frame_length == idiom.win_length else 0,
         "fmin_hz": idiom.fmin_hz if idiom.fmin_hz < nyquist / 2 else 0.0,
     }  # fmt: skip
     sizes = [{"n_mels": bands}]

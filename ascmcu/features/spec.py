@@ -189,7 +189,8 @@ class FeatureSpec(ClipSpec):
     def frames(self) -> int:
         """STFT frames of one clip, before cropping and deltas."""
         if self.center:
-            return 1 + self.clip_samples // self.hop_length
+            # librosa and torch pad n_fft // 2 samples at either end: an odd frame finds one less than its length.
+            return 1 + (self.clip_samples - self.n_fft % 2) // self.hop_length
         if not self.snip_edges:
             return (self.clip_samples + self.hop_length // 2) // self.hop_length
         return 1 + (self.clip_samples - self.frame_samples) // self.hop_length

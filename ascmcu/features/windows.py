@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import math
+import warnings
+
 import numpy as np
 import numpy.typing as npt
 
@@ -39,9 +42,13 @@ def values(name: str, length: int, symmetric: bool) -> _Real:
     # Only here: its import takes longer than an export.
     signal = extras.load("scipy.signal", "features", f"the window {name} needs SciPy")
     try:
-        window = signal.get_window(
-            (kind, float(parameter)) if parameter else kind, length, fftbins=not symmetric
-        )
+        number = float(parameter) if parameter else None
+        if number is not None and not math.isfinite(number):
+            raise ValueError("the parameter is not a finite number")
+        with np.errstate(all="ignore"), warnings.catch_warnings(action="ignore", category=RuntimeWarning):
+            window = signal.get_window(
+                kind if number is None else (kind, number), length, fftbins=not symmetric
+            )
     except (ValueError, TypeError) as error:
         raise FeatureError(
             "no such window",
@@ -52,6 +59,8 @@ def values(name: str, length: int, symmetric: bool) -> _Real:
         ) from error
     found = np.asarray(window, np.float64)
     mirrored = found[::-1] if symmetric else np.concatenate([found[:1], found[:0:-1]])
-    if not np.all(np.isfinite(found)) or np.abs(found - mirrored).max() > _ASYMMETRY_MAX:
+    if not np.all(np.isfinite(found)):
+        raise FeatureError("the window has values that are no numbers", where="window", found=repr(name))
+    if np.abs(found - mirrored).max() > _ASYMMETRY_MAX:
         raise FeatureError("the window is no mirror image of itself", where="window", found=repr(name))
     return found

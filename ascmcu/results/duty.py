@@ -7,6 +7,7 @@ import dataclasses
 import re
 from dataclasses import dataclass
 
+from ascmcu.boards import Board
 from ascmcu.errors import InputError
 from ascmcu.results.schema import Benchmark, Energy
 from ascmcu.results.words import digits, duration
@@ -69,6 +70,23 @@ def seconds(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+def require_current(board: Board) -> None:
+    """Refuse a board whose current nobody has measured.
+
+    Raises:
+        InputError: it is one.
+    """
+    if board.chip.power.measured is None:
+        raise _no_current(board.name)
+
+
+def _no_current(board: str) -> InputError:
+    return InputError(
+        "no energy: nobody has measured what this chip draws", where=board,
+        expected="a table [power.measured] with its source, in the chip's description",
+    )  # fmt: skip
+
+
 def of(b: Benchmark, every_s: float, idle_ua: float | None = None) -> Duty:
     """A result's duty cycle.
 
@@ -80,13 +98,13 @@ def of(b: Benchmark, every_s: float, idle_ua: float | None = None) -> Duty:
     Raises:
         InputError: no cycles, no measured current, or a clip takes longer than that.
     """
-    if b.energy is None or b.counts is None or b.seconds is None:
+    if b.counts is None or b.seconds is None:
         raise InputError(
-            "no energy: it needs cycles, and a chip whose current somebody has measured",
-            where=b.board,
-            expected="a table [power.measured] with its source, in the chip's description",
-            found=f"{b.count_kind} counted" if b.count_kind != "cycles" else "no such table",
-        )
+            "no energy: the runner counts no cycles", where=b.runner, expected="a board, or --on sim",
+            found=f"{b.count_kind} counted",
+        )  # fmt: skip
+    if b.energy is None:
+        raise _no_current(b.board)
     if b.seconds > every_s:
         raise InputError(
             f"a {b.run_title} takes longer than that",

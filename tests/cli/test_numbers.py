@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Numbers of the command line: bytes with a unit."""
+"""Numbers of the command line: bytes with a unit, and reals that are finite."""
 
 from __future__ import annotations
+
+import ast
+from pathlib import Path
 
 import click
 import pytest
 
-from ascmcu.cli.numbers import Bytes
+from ascmcu import cli
+from ascmcu.cli.numbers import Bytes, Real
 
 
 @pytest.mark.parametrize(
@@ -27,3 +31,17 @@ def test_bytes(text: str, count: int) -> None:
 def test_no_bytes(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no number of bytes from 1 to 4095m"):
         Bytes().convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-inf", "1e400", "x", "-1"])
+def test_no_real(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        Real(min=0).convert(text, None, None)
+
+
+def test_no_option_takes_what_is_no_number() -> None:
+    """click's own float types take ``nan`` and ``inf``."""
+    for path in Path(cli.__file__).parent.glob("*.py"):
+        for call in (node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)):
+            types = [ast.unparse(word.value) for word in call.keywords if word.arg == "type"]
+            assert not any(kind in ("float", "click.FLOAT") or "FloatRange(" in kind for kind in types), path

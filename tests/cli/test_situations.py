@@ -98,6 +98,14 @@ ROWS = [
     Row("quantize net.keras --calibration net_int8.tflite --to all -o .", 2, "replace an input"),
     Row("features fit --data scenes --reference in.npy -o in.npy", 2, "replace an input"),
     Row("data synth crowded --clips 1", 2, "mine.txt"),
+    # outputs where nothing can be written, told before the work
+    Row("features fit --data scenes --reference in.npy -o /proc/spec.toml", 2, "cannot be written"),
+    Row("sim build/firmware.elf --profile --flame /proc/flame.svg", 2, "cannot be written"),
+    Row("bench --every 1s", 2, "nobody has measured"),
+    Row("bench --every soon", 2, "not a time"),
+    Row("bench --every 1s --idle-ua nan", 2, "not a finite number"),
+    Row("features fit --data scenes --reference in.npy --duration nan", 2, "no duration"),
+    Row("features fit --data scenes --reference in.npy --duration -1", 2, "no duration"),
     Row("sim build/firmware.elf --profile --flame build/firmware.elf", 2, "replace an input"),
     # options that exclude each other, or say nothing
     Row("bench --data scenes --tensors in.npy", 2, "exclude each other"),

@@ -44,13 +44,17 @@ def draw(rng: random.Random) -> FeatureSpec:
         rate = rng.choice(
             (rng.randint(4000, 96000), rng.choice((4000, 8000, 11025, 16000, 22050, 44100, 48000, 96000)))
         )
-        n_fft = 2 * rng.choice((rng.randint(32, 2048), rng.randint(32, 512)))
+        n_fft = rng.choice(
+            (2 * rng.randint(32, 2048), 2 * rng.randint(32, 512), 2 * rng.randint(32, 1023) + 1)
+        )
         length = rng.choice((n_fft, rng.randint(max(2, n_fft // 2), n_fft)))
+        hop = rng.randint(n_fft // 4, n_fft)
+        # A clip of whole steps is where an odd frame is short of a sample.
+        samples = rng.choice((n_fft * rng.randint(6, 12), hop * rng.randint(10, 20)))
         try:
             spec = any_spec(rng).replace(
-                sample_rate_hz=rate, n_fft=n_fft, win_length=length, hop_length=rng.randint(n_fft // 4, n_fft),
-                fmin_hz=0.0, fmax_hz=rate / 2, window=rng.choice(WINDOWS), clip_samples=n_fft * rng.randint(6, 12),
-                frame_length=0,
+                sample_rate_hz=rate, n_fft=n_fft, win_length=length, hop_length=hop, fmin_hz=0.0, fmax_hz=rate / 2,
+                window=rng.choice(WINDOWS), clip_samples=samples, frame_length=0,
             )  # fmt: skip
             return fitted(spec)
         except FeatureError:

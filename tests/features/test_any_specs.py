@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ascmcu.errors import FeatureError
 from ascmcu.features import spec as specs
 from ascmcu.features import windows
 from tests.features import any_specs
@@ -42,6 +43,23 @@ def test_the_largest_sample_may_come_behind_the_last_frame(name: str) -> None:
     assert any_specs.holds(found), found
 
 
+@pytest.mark.parametrize("pad_mode", ["reflect", "constant"])
+@pytest.mark.parametrize("window", ["hann", "blackman"])  # of librosa, of NumPy
+@pytest.mark.parametrize(
+    ("n_fft", "samples", "frames"),
+    [(441, 4800, 30), (441, 4801, 31), (440, 4800, 31), (440, 4799, 30), (1103, 4800, 30), (1103, 4640, 29)],
+)
+def test_frames_of_an_odd_length(n_fft: int, samples: int, frames: int, window: str, pad_mode: str) -> None:
+    """A centred odd frame reaches no further beyond the end than before the beginning, as in librosa and torch."""
+    spec = specs.load_log_mel("default").replace(
+        n_fft=n_fft, win_length=n_fft, hop_length=160, clip_samples=samples, center=True, pad_mode=pad_mode,
+        window=window, normalization="none", mean=(), std=(),
+    )  # fmt: skip
+    assert spec.frames == frames
+    found = any_specs.compared(spec)
+    assert any_specs.holds(found), found
+
+
 @pytest.mark.parametrize("where", ["start", "end"])
 @pytest.mark.parametrize("n_mfcc", [None, 12])
 @pytest.mark.parametrize(
@@ -65,6 +83,15 @@ def test_the_loudest_frame_may_be_dropped(change: dict[str, Any], n_mfcc: int | 
     pcm[burst] = 20000 * np.sign(pcm[burst])
     found = any_specs.against(spec, spec, pcm)
     assert any_specs.holds(found), found
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [("gaussian:0", "no numbers"), ("kaiser:nan", "no such window"), ("gaussian:1e400", "no such window")],
+)
+def test_windows_without_numbers(name: str, told: str) -> None:
+    with pytest.raises(FeatureError, match=told):
+        windows.values(name, 64, False)
 
 
 def test_every_window_of_scipy_is_there_or_refused() -> None:

@@ -73,6 +73,53 @@ def test_the_options_of_features_are_found(place: Path) -> None:
         assert getattr(found, name) == getattr(MINE, name), name
 
 
+@pytest.mark.parametrize(
+    "made",
+    {
+        "below the clip's peak": {"db_reference": "clip_max", "top_db": 80.0, "pad_mode": "constant", "n_fft": 200},
+        "odd frames of magnitudes": {
+            "n_fft": 441, "win_length": 441, "hop_length": 110, "window": "blackman", "power": 1, "log": "ln",
+            "log_offset": 1e-6, "log_floor": 0.0, "center": False,
+        },
+        "a power spectrum": {
+            "filters": "none", "n_fft": 256, "win_length": 200, "frame_length": 200, "n_mels": 129, "center": False,
+            "window_place": "start", "window": "hamming", "log": "log10",
+        },
+    }.items(),
+    ids=lambda pair: pair[0],
+)  # fmt: skip
+def test_what_people_compute_by_hand_is_found(made: tuple[str, dict], place: Path) -> None:
+    """In a folder that names no classes: features have none. One of the clips is silent."""
+    plain = {
+        "n_fft": 256,
+        "win_length": made[1].get("n_fft", 256),
+        "hop_length": 80,
+        "n_mels": 20,
+        "fmax_hz": 4000.0,
+    }
+    spec = FeatureSpec(
+        **{
+            "sample_rate_hz": RATE_HZ, "clip_samples": SAMPLES, "log": "db", "log_offset": 0.0, "log_floor": 1e-10,
+            **plain, **made[1],
+        }
+    )  # fmt: skip
+    soundfile.write(place / "one" / "2.wav", np.zeros(SAMPLES, np.int16), RATE_HZ, subtype="PCM_16")
+    command = [
+        "features",
+        "fit",
+        "--reference",
+        str(_reference(place, spec)),
+        "--data",
+        str(place / "one"),
+        "--json",
+    ]
+    ran = CliRunner().invoke(cli, command)
+    assert ran.exit_code == 0, ran.output
+    report = json.loads(ran.stdout)
+    found = FeatureSpec.from_dict(report["spec"])
+    assert report["holds"] and (found.n_fft, found.hop_length) == (spec.n_fft, spec.hop_length)
+
+
 def test_what_no_option_makes_is_not_called_equal(place: Path) -> None:
     reference = _reference(place, MINE)
     values = np.load(reference)
@@ -85,7 +132,7 @@ def test_what_no_option_makes_is_not_called_equal(place: Path) -> None:
 @pytest.mark.parametrize(
     ("shape", "dtype", "word"),
     [
-        ((2, 997, 1201), "float32", "no window"),
+        ((2, 997, 1201), "float32", "none of the windows"),
         ((3, 30, 20), "float32", "another number of clips"),
         ((2, 23, 20), "int8", "before"),
     ],

@@ -59,7 +59,7 @@ def test_a_chip_that_nobody_measured_asleep_has_no_whole(result: Benchmark) -> N
 @pytest.mark.parametrize(
     ("change", "every", "told"),
     [
-        ({"energy": None}, 1.0, "no energy"),
+        ({"energy": None}, 1.0, "nobody has measured"),
         ({"count_kind": "instructions"}, 1.0, "no energy"),
         ({}, 0.05, "takes longer"),
     ],

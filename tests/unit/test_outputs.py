@@ -105,6 +105,15 @@ def test_a_run_s_own_files_are_no_outputs(tmp_path: Path) -> None:
         check_output(tmp_path / "model.tflite")
 
 
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no /proc")
+def test_a_folder_where_nothing_can_be_written_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be written"):
+        check_output(Path("/proc/page.html"))
+    check_output(Path("/dev/null"))
+    check_output(tmp_path / "new.json")
+    assert not [*tmp_path.iterdir()]
+
+
 def test_nothing_among_the_recordings_is_replaced(tmp_path: Path) -> None:
     sound = tmp_path / "clips" / "dog" / "a.wav"
     sound.parent.mkdir(parents=True)
