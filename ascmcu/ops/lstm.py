@@ -219,7 +219,7 @@ def _check_types(
 
 def _cell_bits(ctx: ImportContext, cell: Tensor) -> int:
     """Integer bits of the cell state, whose scale is a power of two."""
-    scale = 0.0 if cell.quant is None else cell.quant.scale
+    scale = 0.0 if cell.quant is None or cell.quant.per_axis else cell.quant.scale
     bits = 15 + round(math.log2(scale)) if scale > 0 else -1
     # LiteRT takes what is within 0.001 of a power (CheckedLog2).
     if not 0 <= bits <= _MOST_CELL_BITS or abs(math.log2(scale) - (bits - 15)) >= 1e-3:

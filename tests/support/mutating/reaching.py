@@ -8,6 +8,7 @@ import difflib
 import functools
 import hashlib
 import json
+import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -25,7 +26,9 @@ class Reached:
     """What tests reach of the source.
 
     Attributes:
-        seconds: what each test takes, with setup.
+        seconds: what each test takes of the processor, with setup and with the programs that it starts: no more on a
+            machine that is busy.
+        wall: how long each test takes.
         left_out: tests that fail on the tree as it is, of which nothing can be learnt.
         files: a hash of each test's file.
         lines: of each source file, by line, the tests that run it.
@@ -34,6 +37,7 @@ class Reached:
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    wall: dict[str, float] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     lines: Lines = field(default_factory=dict)
@@ -76,6 +80,7 @@ class Reached:
         self.move(root)
         tests = {*found.seconds, *found.left_out}
         self.seconds = {t: s for t, s in self.seconds.items() if t not in tests} | found.seconds
+        self.wall = {t: s for t, s in self.wall.items() if t not in tests} | found.wall
         self.left_out = sorted({*self.left_out} - tests | {*found.left_out})
         self.files |= {test: _hash_of(root, test) for test in tests}
         for of in self.lines.values():
@@ -183,21 +188,33 @@ def _forget() -> None:
                     value.cache_clear()
 
 
+def _taken_s() -> float:
+    """What this process and the programs that it started have taken of the processor."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 class _Plugin:
     """Names the test for coverage, and takes its time."""
 
     def __init__(self, cov: object) -> None:
         self.cov = cov
+        self.began_s = 0.0
         self.seconds: dict[str, float] = {}
+        self.wall: dict[str, float] = {}
         self.failed: list[str] = []
         self.skipped: list[str] = []
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         _forget()
         self.cov.switch_context(nodeid)  # type: ignore[attr-defined]
+        self.began_s = _taken_s()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.seconds[nodeid] = _taken_s() - self.began_s
 
     def pytest_runtest_logreport(self, report: Any) -> None:
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        self.wall[report.nodeid] = self.wall.get(report.nodeid, 0.0) + report.duration
         if report.outcome in ("failed", "skipped"):
             getattr(self, report.outcome).append(report.nodeid)
 
@@ -216,6 +233,7 @@ def measure(root: Path, arguments: Sequence[str]) -> Reached:
     # What is skipped here may run another time.
     without = {*plugin.failed, *plugin.skipped}
     found.seconds = {name: s for name, s in plugin.seconds.items() if name not in without}
+    found.wall = {name: plugin.wall[name] for name in found.seconds}
     data = cov.get_data()
     for path in data.measured_files():
         of: defaultdict[int, set[str]] = defaultdict(set)
