@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -24,8 +23,8 @@ from ascmcu.ir.op import Op
 from ascmcu.ir.types import DType, Tensor
 from ascmcu.kernels import DEFAULT_TUNING, Lowered, Tuning
 from ascmcu.kernels._registry import Kernel, kernel_names, kernels_of
-from ascmcu.m4.listing import Line, Listing
 from tests.support import cases, lowering
+from tests.support.facts import digest, facts
 from tests.support.snapshots import Snapshot
 
 # Layers of a kernel.
@@ -144,38 +143,14 @@ def _weights(layer: Layer, value: int) -> Layer | None:
     return layer.over(inputs) if any(a is not b for a, b in zip(inputs, layer.inputs, strict=True)) else None
 
 
-def _code(listing: Listing) -> str:
-    """A kernel's assembly in short: its name, its instructions, and a sum over its text."""
-    instructions = sum(isinstance(entry, Line) for entry in listing.entries)
-    return f"{listing.name} of {instructions} ({_sum(chr(10).join(listing.lines).encode())})"
-
-
-def _sum(data: bytes) -> str:
-    return f"{zlib.crc32(data):08x}"
-
-
-def _params(params: object) -> list[str]:
-    """The constants, and the assembly that is made from them."""
-    names = [f.name for f in dataclasses.fields(params)] if dataclasses.is_dataclass(params) else []
-    made = [n for n in dir(type(params)) if not n.startswith("_") and n not in names]
-    return [f"{n}={_value(getattr(params, n))}" for n in (*names, *made) if not callable(getattr(params, n))]
-
-
-def _value(value: object) -> str:
-    if isinstance(value, Listing):
-        return _code(value)
-    text = repr(value)
-    return text if len(text) < 160 else f"({_sum(text.encode())})"
-
-
 def _made(lowered: Lowered | None) -> dict[str, list[str]]:
     """All of it but predictions, which change with every measurement."""
     if lowered is None:
         return {"not taken": [""]}
     memory = ("state", "holds_state", "scratch", "shift", "widens_in_place", "rule")
     return {
-        "params": _params(lowered.params),
-        "constants": [f"{n} {a.dtype}{list(a.shape)} ({_sum(a.tobytes())})" for n, a in lowered.constants],
+        "params": facts(lowered.params),
+        "constants": [f"{n} {a.dtype}{list(a.shape)} ({digest(a.tobytes())})" for n, a in lowered.constants],
         "memory": [f"{name}={getattr(lowered, name)}" for name in memory],
         "work": [f"{part} {count}" for part, count in lowered.work.parts],
     }
