@@ -145,12 +145,14 @@ class Reached:
     def _in_turn(self, stem: str, tests: Iterable[str]) -> list[str]:
         """The quick first; each function has as much time as any other, however many cases it has, and one that is
         named after the source more: hundreds of tests may reach a line that few look at."""
+        counted = {
+            test: self.seconds[test] / (_NEARER if stem and stem in test.lower() else 1.0) for test in tests
+        }
         taken: defaultdict[str, float] = defaultdict(float)
         begins = {}
-        for test in sorted(tests, key=lambda name: (self.seconds[name], name)):
-            nearer = _NEARER if stem and stem in test.lower() else 1.0
+        for test in sorted(counted, key=lambda name: (counted[name], name)):
             function = test.partition("[")[0]
-            taken[function] += self.seconds[test] / nearer
+            taken[function] += counted[test]
             begins[test] = taken[function]
         return sorted(begins, key=lambda name: (begins[name], name))
 
