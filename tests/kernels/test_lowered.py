@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -91,7 +92,8 @@ FIELDS: dict[str, dict[str, object]] = {
     "dilation 1, 2": {"dilation": (1, 2)},
     "no padding": {"padding": (0, 0, 0, 0)},
     "padding 1": {"padding": (1, 1, 1, 1)},
-    "padding 2 below and right": {"padding": (0, 2, 0, 2)},
+    "padding 2 below, 1 at the right": {"padding": (0, 2, 0, 1)},
+    "stride 2, 1, padding 1 above, 2 at the left": {"stride": (2, 1), "padding": (1, 0, 2, 0)},
     "clamp -5 … 100": {"clamp": (-5, 100)},
 }
 
@@ -156,10 +158,25 @@ def _made(lowered: Lowered | None) -> dict[str, list[str]]:
     }
 
 
+def _mixed(layers: list[tuple[str, Layer]]) -> list[tuple[str, Layer]]:
+    """In turn those whose window covers several rows and columns, and others."""
+    high = [one for one in layers if _slides(one[1])]
+    flat = [one for one in layers if not _slides(one[1])]
+    return [one for pair in itertools.zip_longest(high, flat) for one in pair if one is not None]
+
+
+def _slides(layer: Layer) -> bool:
+    window = getattr(layer.op, "kernel", None)
+    weights = layer.inputs[1] if len(layer.inputs) > 1 else None
+    if window is None and weights is not None and len(weights.shape) == 4:
+        window = weights.shape[1:3]
+    return window is not None and min(window) > 1
+
+
 def _told(kernel: Kernel) -> Iterator[str]:
     """What the kernel makes of some layers; of a changed one what is not as in the layer as it is."""
     taken = 0
-    for name, layer in _layers().get(kernel.op, ()):
+    for name, layer in _mixed(_layers().get(kernel.op, [])):
         if taken >= LAYERS:
             return
         x = next((t for t in layer.inputs if t is not None and not t.is_const), None)
