@@ -114,7 +114,7 @@ def _changed(layer: Layer) -> Iterator[tuple[str, Layer | None, Tuning]]:
     for axis in range(1, len(x.shape)):
         shape = (*x.shape[:axis], 2 * x.shape[axis] + 1, *x.shape[axis + 1 :])
         yield f"axis {axis} twice and one", _wider(layer, shape), DEFAULT_TUNING
-    for value in (-128, 127):
+    for value in (-128, 0, 127):
         yield f"weights of {value}", _weights(layer, value), DEFAULT_TUNING
     if x.quant is not None:
         other = dataclasses.replace(x.quant, zero_points=(0,) * len(x.quant.zero_points))
