@@ -42,6 +42,5 @@ def _real(ctx: ImportContext, tensor: Tensor) -> Tensor:
     if tensor.data is None or tensor.dtype is DType.FLOAT32:
         return tensor
     ctx.require_dtype(tensor, *_float.WEIGHTS)
-    if tensor.dtype is DType.INT8 and (tensor.quant is None or tensor.zero_point != 0):
-        raise ctx.error("int8 weights need a scale and no zero point", tensor)
+    _float.require_scales(ctx, tensor)
     return ctx.constant(f"{tensor.name}.real", _float.values(tensor))

@@ -167,11 +167,11 @@ def _towards_zero(value: int, divisor: int) -> int:
 
 def _import(ctx: ImportContext) -> None:
     x, output = ctx.needed(0), ctx.outputs[0]
+    time_major = bool(ctx.option("TimeMajor", False))
+    rows = _lstm.rows_of_time(ctx, x, time_major)
     operands = _lstm.import_operands(ctx, _PLACES, _NORMS)
     output_state, cell_state = ctx.needed(_OUTPUT_STATE), ctx.needed(_CELL_STATE)
     _check_types(ctx, operands, x, output, output_state, cell_state)
-    time_major = bool(ctx.option("TimeMajor", False))
-    rows = _lstm.rows_of_time(ctx, x, time_major)
     op = _operation(ctx, operands, x, output, output_state, cell_state)
     constants = _constants(ctx, op, operands, x, output_state)
     initial = _initial(op, output_state.zero_point)

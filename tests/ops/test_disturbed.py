@@ -3,7 +3,8 @@
 
 Of every operator the first row of each type of its first input. A tensor is given other types, scales, zero points and
 shapes, is made constant or computed, or left out; an option is one more, one less, zero, and far too much.
-``snapshots`` say what comes of it: the ops with their attributes, or the first line of the refusal.
+``snapshots`` say what comes of it: the ops with their attributes and a sum over the integers that they give, or the
+first line of the refusal. That the integers are LiteRT's is what the rows themselves show.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import pytest
 
 from ascmcu.errors import ModelError
 from ascmcu.frontends import tflite
+from ascmcu.ir import interp
 from ascmcu.ir.graph import Graph
+from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ir.verify import verify
 from tests.support import cases
 from tests.support.cases import Parts
+from tests.support.facts import digest
 from tests.support.snapshots import Snapshot
 from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 
@@ -139,25 +143,51 @@ def _taken(graph: Graph) -> str:
     return "; ".join(ops) or "nothing to compute"
 
 
-def _outcome(parts: Parts) -> str:
-    """What the import makes of a model; whatever it takes is a right graph."""
+def _imported(parts: Parts) -> Graph | str:
+    """The graph of a model, which is a right one; or the refusal."""
     try:
         graph = tflite.parse(build(parts.tensors, parts.operators, parts.inputs, parts.outputs), "net")
-        verify(graph, "import")
+        return verify(graph, "import")
     except ModelError as error:
         return f"refused: {error.what}"
-    return _taken(graph)
+
+
+def _computed(graph: Graph) -> bytes:
+    """The integers that the interpreter gives for some inputs: the least, the greatest, and noise."""
+    rng, found = np.random.default_rng(1), b""
+    for number in range(3):
+        inputs = [_values(graph.tensors[name], number, rng) for name in graph.data_inputs]
+        with np.errstate(all="ignore"):  # of floats that divide by nothing
+            outputs = interp.run(graph, inputs) if graph.nodes else []
+        found += b"".join(np.ascontiguousarray(y).tobytes() for y in outputs if y.dtype.kind != "f")
+    return found
+
+
+def _values(tensor: Tensor, number: int, rng: np.random.Generator) -> Array:
+    if tensor.dtype.numpy.kind == "f":
+        return rng.normal(size=tensor.shape).astype(tensor.dtype.numpy)
+    if tensor.dtype is DType.BOOL:
+        return rng.random(tensor.shape) < 0.5
+    low, high = tensor.dtype.integer_range
+    if number < 2:
+        return np.full(tensor.shape, (low, high)[number], tensor.dtype.numpy)
+    return rng.integers(low, high + 1, tensor.shape).astype(tensor.dtype.numpy)
 
 
 def _told(case: cases.Case) -> str:
     """Outcomes with the changes that have them, in the order in which they come; few a line, so that one is seen."""
-    found: dict[str, list[str]] = defaultdict(list)
+    changes: dict[str, list[str]] = defaultdict(list)
+    outputs: dict[str, bytes] = defaultdict(bytes)
     for what, parts in _disturbed(case.parts()):
-        found[_outcome(parts)].append(what)
+        imported = _imported(parts)
+        outcome = imported if isinstance(imported, str) else _taken(imported)
+        changes[outcome].append(what)
+        if isinstance(imported, Graph):
+            outputs[outcome] += _computed(imported)
     lines = [f"# {case.id}"]
-    for outcome, changes in found.items():
-        lines.append(outcome)
-        lines += [f"    {', '.join(changes[at : at + 6])}" for at in range(0, len(changes), 6)]
+    for outcome, found in changes.items():
+        lines.append(outcome + (f" ({digest(outputs[outcome])})" if outputs[outcome] else ""))
+        lines += [f"    {', '.join(found[at : at + 6])}" for at in range(0, len(found), 6)]
     return "\n".join(lines) + "\n"
 
 
