@@ -113,6 +113,13 @@ class OperatorContext:
             raise self.error(
                 "constant result has another shape", output, expected=output.shape, found=value.shape
             )
+        if value.dtype != output.dtype.numpy:
+            raise self.error(
+                "constant result has another type",
+                output,
+                expected=output.dtype.value,
+                found=str(value.dtype),
+            )
         self._graph.tensors[output.name] = Tensor(
             output.name, output.shape, output.dtype, output.quant, value, output.source_index
         )

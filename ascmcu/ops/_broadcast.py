@@ -28,10 +28,8 @@ from ascmcu.ops.reshape import Reshape
 def import_operands(ctx: ImportContext, *, wide: bool = False) -> tuple[Tensor, Tensor]:
     """Both operands with the output's rank, reshaped where theirs is lower; ``wide`` says that they may be int16."""
     output = ctx.outputs[0]
-    operands = []
-    for tensor in ctx.inputs[:2]:
-        _quant.require_quantized(ctx, tensor, wide=wide)
-        operands.append(ranked(ctx, tensor))
+    _quant.require_quantized(ctx, *ctx.inputs[:2], wide=wide)
+    operands = ranked_operands(ctx)
     _quant.require_quantized(ctx, output, wide=wide)
     for tensor in operands:
         if tensor.dtype is not output.dtype:
@@ -39,7 +37,13 @@ def import_operands(ctx: ImportContext, *, wide: bool = False) -> tuple[Tensor, 
                 "operands and output must have one element type", tensor,
                 expected=output.dtype.name.lower(), found=tensor.dtype.name.lower(),
             )  # fmt: skip
-    return operands[0], operands[1]
+    return operands
+
+
+def ranked_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
+    """Both operands with the output's rank, of any type."""
+    a, b = (*ctx.inputs, None)[:2]
+    return ranked(ctx, a), ranked(ctx, b)
 
 
 def ranked(ctx: ImportContext, operand: Tensor | None) -> Tensor:

@@ -56,6 +56,12 @@ def require_weights(ctx: ImportContext, weights: Tensor, bias: Tensor | None, ch
         raise ctx.error("bias does not fit", bias, expected=f"constant float32 [{channels}]")
 
 
+def require_scales(ctx: ImportContext, tensor: Tensor) -> None:
+    """Where a constant is int8, it has a scale, and no zero point."""
+    if tensor.dtype is DType.INT8 and (tensor.quant is None or tensor.zero_point != 0):
+        raise ctx.error("int8 weights need a scale and no zero point", tensor)
+
+
 def values(tensor: Tensor) -> Array:
     """A constant as float32 numbers, scales applied."""
     if tensor.dtype is not DType.INT8:

@@ -159,8 +159,7 @@ def import_operands(ctx: ImportContext, places: Sequence[int], norms: Sequence[i
         found[15],
         found[16],
     )
-    depth = weights[0].shape[-1]
-    _check(ctx, made.weights, (cells, depth))
+    _check(ctx, made.weights, (cells, ctx.needed(0).shape[-1]))
     _check(ctx, made.recurrent, (cells, outputs))
     _check(ctx, (*made.peepholes, *made.biases, *made.norms), (cells,))
     if made.projection is not None:

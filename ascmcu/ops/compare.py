@@ -41,7 +41,7 @@ class Compare(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        a, b = (_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2])
+        a, b = _broadcast.ranked_operands(ctx)
         ctx.require_dtype(a, *UNSCALED, *_quant.QUANTIZED)
         ctx.require_dtype(b, a.dtype)
         if a.dtype not in UNSCALED:

@@ -42,4 +42,5 @@ def _real(ctx: ImportContext, tensor: Tensor) -> Tensor:
     if tensor.data is None or tensor.dtype is DType.FLOAT32:
         return tensor
     ctx.require_dtype(tensor, *_float.WEIGHTS)
+    _float.require_scales(ctx, tensor)
     return ctx.constant(f"{tensor.name}.real", _float.values(tensor))

@@ -47,7 +47,7 @@ class FloatBinary(_broadcast.Broadcasting):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
         output = ctx.outputs[0]
-        operands = [_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2]]
+        operands = _broadcast.ranked_operands(ctx)
         _float.require_float(ctx, *operands, output)
         ctx.emit(cls(ctx.builtin.lower(), import_activation(ctx)), operands, output)
 

@@ -188,6 +188,7 @@ def _constants(ctx: ImportContext, operands: _lstm.Operands, name: str) -> list[
         for tensor in tensors:
             if tensor.dtype not in _float.WEIGHTS:
                 raise ctx.error("weights must be float32, float16 or int8", tensor, found=tensor.dtype.value)
+            _float.require_scales(ctx, tensor)
         if not tensors:
             return None
         return ctx.constant(f"{name}{what}", np.concatenate([_float.values(t) for t in tensors]))

@@ -59,7 +59,7 @@ class IntegerBinary(_broadcast.Broadcasting):
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
         output = ctx.outputs[0]
-        operands = [_broadcast.ranked(ctx, tensor) for tensor in ctx.inputs[:2]]
+        operands = _broadcast.ranked_operands(ctx)
         for tensor in (*operands, output):
             ctx.require_dtype(tensor, *INTEGERS)
             ctx.require_dtype(tensor, output.dtype)

@@ -26,10 +26,11 @@ class Logical(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        operands = list(ctx.inputs[:2])
         if ctx.builtin == "LOGICAL_NOT":
-            operands = [ctx.needed(0), ctx.constant(f"{ctx.outputs[0].name}.true", np.ones((1,), np.bool_))]
-        ranked = [_broadcast.ranked(ctx, tensor) for tensor in operands]
+            true = ctx.constant(f"{ctx.outputs[0].name}.true", np.ones((1,), np.bool_))
+            ranked = ctx.needed(0), _broadcast.ranked(ctx, true)
+        else:
+            ranked = _broadcast.ranked_operands(ctx)
         for tensor in (*ranked, ctx.outputs[0]):
             ctx.require_dtype(tensor, DType.BOOL)
         ctx.emit(cls(ctx.builtin.removeprefix("LOGICAL_").lower()), ranked, ctx.outputs[0])

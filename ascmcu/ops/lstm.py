@@ -167,11 +167,11 @@ def _towards_zero(value: int, divisor: int) -> int:
 
 def _import(ctx: ImportContext) -> None:
     x, output = ctx.needed(0), ctx.outputs[0]
+    time_major = bool(ctx.option("TimeMajor", False))
+    rows = _lstm.rows_of_time(ctx, x, time_major)
     operands = _lstm.import_operands(ctx, _PLACES, _NORMS)
     output_state, cell_state = ctx.needed(_OUTPUT_STATE), ctx.needed(_CELL_STATE)
     _check_types(ctx, operands, x, output, output_state, cell_state)
-    time_major = bool(ctx.option("TimeMajor", False))
-    rows = _lstm.rows_of_time(ctx, x, time_major)
     op = _operation(ctx, operands, x, output, output_state, cell_state)
     constants = _constants(ctx, op, operands, x, output_state)
     initial = _initial(op, output_state.zero_point)
@@ -219,7 +219,7 @@ def _check_types(
 
 def _cell_bits(ctx: ImportContext, cell: Tensor) -> int:
     """Integer bits of the cell state, whose scale is a power of two."""
-    scale = 0.0 if cell.quant is None else cell.quant.scale
+    scale = 0.0 if cell.quant is None or cell.quant.per_axis else cell.quant.scale
     bits = 15 + round(math.log2(scale)) if scale > 0 else -1
     # LiteRT takes what is within 0.001 of a power (CheckedLog2).
     if not 0 <= bits <= _MOST_CELL_BITS or abs(math.log2(scale) - (bits - 15)) >= 1e-3:

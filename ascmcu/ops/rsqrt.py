@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _scales
+from ascmcu.ops import _quant, _scales
 from ascmcu.ops._fixed import (
     inverse_root,
     multiply_by_quantized_multiplier,
@@ -29,13 +30,23 @@ class Rsqrt(Unary):
 
     KIND = "rsqrt"
 
+    @classmethod
+    def build(cls, ctx: ImportContext) -> Rsqrt:
+        """Of a step of the input, the inverse root is within the reference's reach."""
+        _quant.require_ratio(ctx, 1.0 / _root(ctx.needed(0).scale))
+        return cls()
+
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        root = float(np.sqrt(np.float32(source.scale)))
-        multiplier, shift = _scales.double_multiplier(1.0, over=_scales.double(root, output.scale))
+        root = _scales.double(_root(source.scale), output.scale)
+        multiplier, shift = _scales.double_multiplier(1.0, over=root)
         values, places = np.unique(x.astype(np.int64) - source.zero_point, return_inverse=True)
         results = np.array([_one(value, multiplier, shift, output) for value in values.tolist()], np.int64)
         return results[places].reshape(x.shape)
+
+
+def _root(scale: float) -> float:
+    return float(np.sqrt(np.float32(scale)))
 
 
 def _one(value: int, multiplier: int, shift: int, output: Tensor) -> int:

@@ -27,6 +27,7 @@ class WideBatchMatmul(_matmul.Matmul):
         """Emit the product; what has its vectors across is transposed first."""
         output = ctx.outputs[0]
         _wide.require_wide(ctx, *ctx.inputs[:2], output)
+        _quant.require_scales(ctx, output)
         a, b = _matmul.import_operands(ctx, ctx.inputs[:2])
         _quant.require_ratio(ctx, a.scale, b.scale, most=_wide.MOST_SCALE)
         ctx.emit(cls(), (a, b), output)

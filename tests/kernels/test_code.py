@@ -46,6 +46,8 @@ from ascmcu.m4.registers import Core
 from ascmcu.sim import run
 from tests.kernels.dead_code import dead
 from tests.sim.programs import GCC, assemble, needs_gcc
+from tests.support.facts import short
+from tests.support.snapshots import Snapshot
 
 PLAIN = Finish(13, False, -128, 127, False, "", 1)
 RELU = dataclasses.replace(PLAIN, low=0)
@@ -237,6 +239,12 @@ FORMS: list[Callable[[], Listing]] = [
 def test_nothing_is_computed_in_vain(number: int) -> None:
     """No instruction of a kernel writes what no way behind it reads."""
     assert dead(FORMS[number]()) == []
+
+
+def test_forms_are_what_they_were(snapshot: Snapshot) -> None:
+    """Each form of the assembly by its name, its instructions and a sum over its text; a form that changes runs on the
+    emulated core before this is written anew."""
+    snapshot("forms", "\n".join(short(write()) for write in FORMS) + "\n")
 
 
 def test_what_is_computed_in_vain_is_found() -> None:

@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Iterator
-from typing import Any
 
 from ascmcu import passes
 from ascmcu.frontends import tflite
 from ascmcu.ir.graph import Graph, Node, with_tensor
-from ascmcu.ir.layout import Layout, channel_planar, folded_time
 from ascmcu.ir.op import Op
 from ascmcu.ir.types import Tensor
-from ascmcu.kernels import DEFAULT_TUNING, Lowered
-from ascmcu.kernels._registry import Kernel, kernels_of
-from tests.support import cases
+from ascmcu.kernels._registry import kernels_of
+from tests.support import cases, lowering
 
 # Rows of the output: by blocks of two and four, and more than any window has.
 ROWS = 24
@@ -63,46 +59,6 @@ def _with_rows(
     return None
 
 
-def _layouts(
-    kernel: Kernel, op: Any, x: Tensor, output: Tensor, inputs: list[Tensor | None]
-) -> Iterator[tuple[Layout, Layout]]:
-    """A pair of layouts that the kernel reads and writes, with their sizes."""
-
-    def sized(kind: Layout, shape: tuple[int, ...]) -> Layout:
-        if kind.time_steps > 1:
-            return dataclasses.replace(
-                folded_time(planar=kind.planar), int16=kind.int16, pitch=shape[3] if kind.int16 else 0
-            )
-        if kind.planar:
-            width = (
-                inputs[1].shape[2]
-                if len(inputs) > 1 and inputs[1] is not None and len(inputs[1].shape) == 4
-                else 1
-            )
-            stride, padding = getattr(op, "stride", (1, 1)), getattr(op, "padding", (0, 0, 0, 0))
-            return channel_planar(shape[2], output.shape[2], stride[1], padding[2], width)
-        return kind
-
-    for read in kernel.reads:
-        for written in kernel.writes:
-            yield sized(read, x.shape), sized(written, output.shape)
-
-
-def _worked(
-    kernel: Kernel, op: Op, inputs: list[Tensor | None], output: Tensor, layouts: tuple[Layout, Layout]
-) -> Lowered | None:
-    read, written = layouts
-    laid = [
-        with_tensor(t, layout=read) if t is not None and not t.is_const and len(t.shape) == 4 else t
-        for t in inputs
-    ]
-    y = with_tensor(output, layout=written)
-    tensors = [t for t in (*laid, y) if t is not None and not t.is_const]
-    if any(t.layout.problem(t.shape) for t in tensors) or not kernel.fits(laid, y):
-        return None
-    return kernel.lower(op, laid, y, dataclasses.replace(DEFAULT_TUNING, kernel=kernel.name))
-
-
 @functools.cache
 def _tried() -> dict[str, list[tuple[dict[str, int], dict[str, int]]]]:
     """By kernel: what it does for so many rows, and for twice as many."""
@@ -116,8 +72,8 @@ def _tried() -> dict[str, list[tuple[dict[str, int], dict[str, int]]]]:
             if len(found.get(kernel.name, ())) >= 6:
                 continue
             x = next(t for t in grown[0][0] if t is not None and not t.is_const)
-            for layouts in _layouts(kernel, op, x, output, inputs):
-                made = [_worked(kernel, op, *g, layouts) for g in grown if g is not None]
+            for pair in lowering.layouts(kernel, op, x, output, inputs):
+                made = [lowering.lowered(kernel, op, *g, pair) for g in grown if g is not None]
                 counts = [dict(m.work.parts) if m is not None else {} for m in made]
                 if counts[0]:
                     found.setdefault(kernel.name, []).append((counts[0], counts[1]))

@@ -40,6 +40,16 @@ FOLDER = Path(__file__).resolve().parents[1] / "ops"
 
 
 @dataclass(frozen=True)
+class Parts:
+    """A model: its tensors, its operators, and which tensors go in and out."""
+
+    tensors: list[TensorSpec]
+    operators: list[OperatorSpec]
+    inputs: list[int]
+    outputs: list[int]
+
+
+@dataclass(frozen=True)
 class Case:
     """One row."""
 
@@ -58,10 +68,15 @@ class Case:
 
     def model(self) -> bytes:
         """The single-operator model."""
+        parts = self.parts()
+        return build(parts.tensors, parts.operators, parts.inputs, parts.outputs)
+
+    def parts(self) -> Parts:
+        """What the model is built of; made anew by every call."""
         rng = self.rng()
         if "recurrent" in self.row:
-            parts, x, y = recurrent.case_parts(self.row["op"], self.row["recurrent"], rng)
-            return build(parts.tensors, parts.operators, [x], [y])
+            layer, x, y = recurrent.case_parts(self.row["op"], self.row["recurrent"], rng)
+            return Parts(layer.tensors, layer.operators, [x], [y])
         tensors: list[TensorSpec] = []
         indices: list[int] = []
         for spec in self.row["inputs"]:
@@ -83,7 +98,7 @@ class Case:
         produced = list(range(first, len(tensors)))
         operator = OperatorSpec(self.row["op"], indices, produced, self.row.get("options", {}))
         runtime = [i for i, t in enumerate(tensors[:first]) if t.data is None]
-        return build(tensors, [operator], runtime, produced)
+        return Parts(tensors, [operator], runtime, produced)
 
     def inputs(self, count: int) -> list[list[Array]]:
         """Input sets: extremes first, then random ones."""

@@ -244,6 +244,19 @@ def test_a_constant_asks_more_than_who_imports_it_first(checkout: Path, tmp_path
     attempts.close()
 
 
+def test_who_is_named_after_the_source_is_asked_early(tmp_path: Path) -> None:
+    """Of two tests that reach a line and take as long, the one whose name has the module's in it."""
+    (tmp_path / "ascmcu").mkdir()
+    source = "def f(x):\n    return x + 1\n"
+    (tmp_path / "ascmcu" / "_toy.py").write_text(source)
+    names = ["test_all.py::test_each[other]", "test_all.py::test_each[toy: a row]", "test_few.py::test_quick"]
+    reached = reaching.Reached(
+        seconds=dict(zip(names, (1.0, 1.0, 0.5), strict=True)), lines={"ascmcu/_toy.py": {2: set(names)}}
+    )
+    (edit,) = (e for e in edits.of("ascmcu/_toy.py", source.encode()) if e.before == "+")
+    assert reached.of(tmp_path, edit, names) == [names[1], names[2], names[0]]
+
+
 def test_new_lines_are_reached_as_those_around_them(tmp_path: Path) -> None:
     """Code is edited and its tests are not: what they reach is still known."""
     source = tmp_path / "a.py"
