@@ -143,7 +143,7 @@ def _packaged(compiled: Compiled, files: Mapping[str, str], form: Form) -> dict[
     if with_dsp:
         found = cmsis_dsp.sources()
         stand_in = paths.firmware() / "dsp" / "cmsis_compiler.h"
-        dsp = packaging.vendored(found.root, cmsis_dsp.C_FILES, stand_in)
+        dsp = packaging.vendored(found.root, cmsis_dsp.C_FILES, stand_in, files.values())
     texts = licence.files(compiled.name, compiled.sha256, cmsis=with_dsp, firmware=False, vendored=with_dsp)
     package = packaging.Package(
         name=form.prefix,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from ascmcu.sim.machine import Machine
 from ascmcu.sim.microphones import Dma
 from ascmcu.sim.stm32 import UsartF4
 from ascmcu.toolchain.gcc import build_firmware
+from tests.support import tool
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 from tests.support.patience import HANG_S
 
@@ -103,6 +105,20 @@ def _run_while(machine: Machine, state: Callable[[], bool]) -> None:
     while state():
         assert machine.engine.cycles < limit, "nothing happens"
         machine.run(machine.engine.cycles + step)
+
+
+@needs_gcc
+def test_an_answer_costs_the_core_less_by_dma(tmp_path: Path) -> None:
+    """The page's table is that of the stored figures; they are measured anew by tools/sending_gain run."""
+    gain = tool.load("sending_gain")
+    text, stored = gain.PAGE.read_text(), json.loads(gain.STORED.read_text())
+    assert gain.page(text, stored) == text and set(stored["boards"]) == set(gain.BOARDS)
+    for found in (*stored["boards"].values(), gain.compared("nucleo-f446", tmp_path)):
+        for name, most in (("IS_LAYERS", 0.25), ("IS_STATISTICS", 0.3), ("IS_HELLO", 0.5), ("a clip", 1.0)):
+            by_dma, by_core = found["dma"][name], found["core"][name]
+            assert by_dma["awake_cycles"] < most * by_core["awake_cycles"]
+            assert by_dma["sent_bytes"] == by_core["sent_bytes"] > 0
+            assert by_dma["cycles"] == pytest.approx(by_core["cycles"], rel=0.01), "the wire's time"
 
 
 def test_a_stream_gives_its_bytes_once_and_to_its_own_channel() -> None:

@@ -23,9 +23,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from ascmcu import api
 from ascmcu.codegen.packaging import FORMATS
+from ascmcu.codegen.packaging.package import DSP_FUNCTIONS
 from ascmcu.toolchain import cmsis_dsp
 from ascmcu.toolchain.flags import CORE
 from tests.support import outside, toolchains
@@ -45,18 +47,20 @@ def _needs(module: str, package: str) -> pytest.MarkDecorator:
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
-    """A format's package; two of them with instances."""
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """A format's package of a network behind a front end; two of them with instances."""
     folder = tmp_path_factory.mktemp("packages")
-    (folder / "net.tflite").write_bytes(toolchains.small_network("mlperf_lfbe"))
 
-    def export(output: str) -> Path:
-        if not (folder / output).is_dir():
+    def export(output: str, name: str = NAME, features: str = "mlperf_lfbe") -> Path:
+        made = folder / f"{output}-{name}"
+        if not made.is_dir():
+            model = folder / f"{name}.tflite"
+            model.write_bytes(toolchains.small_network(features))
             api.export(
-                folder / "net.tflite", "nucleo-f446", folder / output, output=output, features="mlperf_lfbe",
-                selftest=True, prefix=NAME, instances=output in ("zephyr", "arduino"), schedule="rows",
+                model, "nucleo-f446", made, output=output, features=features, selftest=True, prefix=name,
+                instances=output in ("zephyr", "arduino") and name == NAME, schedule="rows",
             )  # fmt: skip
-        return folder / output
+        return made
 
     return export
 
@@ -87,9 +91,13 @@ def _cube(root: Path) -> Build:
     settings = configparser.ConfigParser(delimiters="=")
     settings.optionxform = str  # type: ignore[assignment, method-assign]
     settings.read(root / ".extSettings")
-    group = settings["Groups"][f"Middlewares/{NAME}"]
+    ((_, group),) = settings["Groups"].items()
     split = lambda text: tuple(p.removeprefix("../") for p in text.split(";") if p)  # noqa: E731
-    return Build(split(group), split(settings["ProjectFiles"]["HeaderPath"]), "Core/Src/network_example.c")
+    return Build(
+        split(group),
+        split(settings["ProjectFiles"]["HeaderPath"]),
+        next(str(p.relative_to(root)) for p in root.glob("Core/Src/*.c")),
+    )
 
 
 def _platformio(root: Path) -> Build:
@@ -152,6 +160,62 @@ def test_it_builds_as_its_ecosystem_builds_it(
     if compiler == "host":
         done = subprocess.run([tmp_path / "example"], capture_output=True, text=True)
         assert done.returncode == 0 and "scores" in done.stdout, done.stdout
+
+
+TWO = """#include <stdio.h>
+#include "wake_word_selftest.h"
+#include "scene_selftest.h"
+#ifdef INSTANCES
+#include "wake_word.h"
+#include "wake_word_frontend.h"
+static struct wake_word model;
+static struct wake_word_frontend frontend;
+#define WAKE_WORD (wake_word_selftest(&model) && wake_word_frontend_selftest(&model, &frontend))
+#else
+#define WAKE_WORD (wake_word_selftest() && wake_word_frontend_selftest())
+#endif
+int main(void)
+{
+    const bool passed = WAKE_WORD && scene_selftest() && scene_frontend_selftest();
+    puts(passed ? "both" : "other bits");
+    return passed ? 0 : 1;
+}
+"""
+
+
+@pytest.mark.parametrize("output", READERS)
+def test_two_packages_fit_in_one_program(output: str, exported: Callable[..., Path], tmp_path: Path) -> None:
+    """Each brings its own FFT; what every ecosystem compiles of both is linked, object by object."""
+    objects: list[Path] = []
+    (tmp_path / "main.c").write_text(TWO)
+    roots = [exported(output), exported(output, "scene", "mlperf_kws")]
+    for root in roots:
+        build = READERS[output](root)
+        includes = [f"-I{root / folder}" for folder in build.includes]
+        for source in build.sources:
+            objects.append(tmp_path / f"{Path(source).stem}.o")
+            command = ["gcc", "-w", *build.flags, *includes, "-c", root / source, "-o", objects[-1]]
+            subprocess.run(command, check=True)
+    codes = [f"-I{next(root.rglob('*_selftest.h')).parent}" for root in roots]
+    instances = ["-DINSTANCES"] if output == "arduino" else []
+    command = ["gcc", *instances, *codes, tmp_path / "main.c", *objects, "-o", tmp_path / "two", "-lm"]
+    subprocess.run(command, check=True)
+    assert subprocess.run([tmp_path / "two"], capture_output=True, text=True).stdout == "both\n"
+
+
+def test_the_vendored_fft_has_the_tables_of_its_network_and_weak_symbols(
+    exported: Callable[..., Path], tmp_path: Path
+) -> None:
+    root = exported("platformio")
+    build, made = _platformio(root), tmp_path / "dsp.o"
+    includes = [f"-I{root / folder}" for folder in build.includes]
+    subprocess.run([*ARM, "-w", *includes, "-c", root / "src" / f"{NAME}_dsp.c", "-o", made], check=True)
+    with made.open("rb") as file:
+        symbols = ELFFile(file).get_section_by_name(".symtab").iter_symbols()
+        bound = {s.name: s["st_info"]["bind"] for s in symbols if s["st_shndx"] != "SHN_UNDEF"}
+    visible = {name: bind for name, bind in bound.items() if bind != "STB_LOCAL"}
+    tables = {"twiddleCoef_512", "twiddleCoef_rfft_1024", "armBitRevIndexTable512"}
+    assert visible == dict.fromkeys(tables | set(DSP_FUNCTIONS), "STB_WEAK")
 
 
 # ---- CMake

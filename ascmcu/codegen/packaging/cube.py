@@ -25,5 +25,5 @@ def files(package: Package) -> dict[str, str]:
     sources = [f"{code}/{name}" for name in package.sources]
     return made | {
         ".extSettings": package.rendered("cube/extSettings", includes=includes, sources=sources),
-        "Core/Src/network_example.c": package.example(),
+        f"Core/Src/{package.name}_example.c": package.example(),
     }

@@ -4,15 +4,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ascmcu.codegen.instances import functions
+from ascmcu.errors import ToolError
 from ascmcu.jinja import render
 
 VERSION = "1.0.0"
 DSP = "third_party/cmsis-dsp"
+# The vendored FFT's functions that other files can call, and the file of its tables.
+DSP_FUNCTIONS = (
+    "arm_cfft_f32", "arm_radix8_butterfly_f32", "arm_bitreversal_16", "arm_bitreversal_32", "arm_bitreversal_64",
+)  # fmt: skip
+_TABLES = "Source/CommonTables/arm_common_tables.c"
+_TABLE = re.compile(r"\b(?:twiddleCoef|armBitRevIndexTable)\w*")
 _INCLUDE = re.compile(r'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -89,6 +96,11 @@ class Package:
             tuple(f"{DSP}/{folder}" for folder in ("Include", "PrivateInclude", "Core")) if self.dsp else ()
         )
 
+    @property
+    def dsp_symbols(self) -> tuple[str, ...]:
+        """What the vendored FFT defines for the linker: two packages in one program bring it twice."""
+        return (*DSP_FUNCTIONS, *_tables_used(self.code.values()))
+
     def arguments(self, function: str) -> str:
         """What a function takes in the example: its instances, if the library has such."""
         taken = functions(self.headers).get(f"{self.name}_{function}", frozenset())
@@ -149,15 +161,43 @@ def dsp_sources(dsp: Mapping[str, str]) -> list[str]:
     return [path for path in dsp if path.endswith(".c")]
 
 
-def vendored(root: Path, sources: tuple[str, ...], core: Path) -> dict[str, str]:
+def _tables_used(code: Iterable[str]) -> list[str]:
+    return sorted(set(_TABLE.findall("".join(code))))
+
+
+def _with_tables(text: str, names: Sequence[str]) -> str:
+    """The file of CMSIS-DSP's tables with these alone; the whole file has tables of 600 KB, for every length.
+
+    Raises:
+        ToolError: this version writes a table in another way.
+    """
+    kept = []
+    for name in names:
+        found = re.search(rf"^const \w+ {name}\s*\[[^;]*?\}};", text, re.MULTILINE)
+        if found is None:
+            raise ToolError(
+                "cannot find a table of CMSIS-DSP", where=_TABLES, expected=name,
+                hint="ASCMCU_CMSIS_DSP may name a folder with another version",
+            )  # fmt: skip
+        kept.append(found[0])
+    licence = text[: text.index("#include")]
+    includes = "\n".join(f'#include "{name}"' for name in _INCLUDE.findall(text) if name.startswith("arm_"))
+    return "\n\n".join(
+        [f"{licence}/* Changed: ascmcu kept only the tables that this network needs. */", includes, *kept, ""]
+    )
+
+
+def vendored(root: Path, sources: tuple[str, ...], core: Path, code: Iterable[str]) -> dict[str, str]:
     """The part of CMSIS-DSP that a front end needs: sources, the headers that they reach, its licence.
 
     Args:
         root: a folder with its ``Include``, ``PrivateInclude`` and ``Source``.
         sources: paths below it.
         core: what stands in for the one header of CMSIS-Core.
+        code: of the front end, which names its tables.
     """
     found = {path: (root / path).read_text(encoding="utf-8") for path in sources}
+    found[_TABLES] = _with_tables(found[_TABLES], _tables_used(code))
     waiting = [*found.values(), '#include "arm_common_tables.h"\n#include "dsp/transform_functions.h"\n']
     while waiting:
         for name in _INCLUDE.findall(waiting.pop()):
