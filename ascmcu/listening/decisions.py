@@ -267,6 +267,9 @@ class Decider:
 
     Args:
         decisions: the integers.
+
+    Attributes:
+        scores: of each rule, smoothed, in the last hop; 0 before the first full window.
     """
 
     def __init__(self, decisions: Decisions) -> None:
@@ -278,6 +281,7 @@ class Decider:
         d = self.decisions
         self._hop = 0
         self._open = 0
+        self.scores = [0] * len(d.rules)
         self._history = [deque([0] * d.windows, d.windows) for _ in d.rules]
         self._mean = [0] * len(d.rules)
         self._above = [0] * len(d.rules)
@@ -302,9 +306,14 @@ class Decider:
         found = []
         for number, rule in enumerate(d.rules):
             score = self._smoothed(number, score_of(outputs.reshape(-1)[rule.index], d))
+            self.scores[number] = score
             if self._decide(number, rule, score, is_open):
                 found.append(Event(number, hop - (rule.minimum_hops - 1), score))
         return found
+
+    def is_active(self, rule: int) -> bool:
+        """Whether an event of the rule has begun and not ended."""
+        return self._active[rule]
 
     def _smoothed(self, number: int, score: int) -> int:
         if self.decisions.smoothing == "mean":
