@@ -163,10 +163,11 @@ def _known() -> list[tuple[Board, str]]:
 @pytest.mark.parametrize(("board", "kind"), [pytest.param(b, k, id=f"{b.name} {k}") for b, k in _known()])
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 def test_boards_with_a_microphone(board: Board, kind: str, rate_hz: int) -> None:
-    if board.chip.name == "nrf52840" and rate_hz == 8000:
+    nearest = {"nrf52840": "12,500.0", "stm32l475vg": "9,434.0"}.get(board.chip.name, "")
+    if nearest and rate_hz == 8000:  # a microphone needs 1 MHz, and these parts add up no more bits
         with pytest.raises(BoardError, match="no such rate") as refused:
             render_microphone(board, kind, rate_hz, 1)
-        assert "12,500.0 is the nearest" in str(refused.value)
+        assert f"{nearest} is the nearest" in str(refused.value)
         return
     files = render_microphone(board, kind, rate_hz, 1)
     header = files["microphone_config.h"]
