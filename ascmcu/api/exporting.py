@@ -128,6 +128,7 @@ def export(
     compiled = compile_model(model, features=features, states=states)
     if listen:
         compiled = listening.listening(compiled, window_s=window_s, hop_s=hop_s, decisions=decisions)
+    listening.check_gate(compiled, output)
     if microphone is not None:
         compiled = listening.with_microphone(compiled, microphone, output)
     return build(
@@ -225,7 +226,7 @@ def build(
             manifest = _with_pace(part, manifest, target, found)
             if manifest.microphone:
                 warnings = (*warnings, *_build_listener(part, target, manifest.microphone, optimize))
-                manifest = _finish(part, manifest)
+                manifest = _with_listener(part, _finish(part, manifest), target)
         put_in_place(place, part)
     kept = () if manifest.listening is None else manifest.listening.kept
     return Export(folder, manifest, plan, warnings, (*compiled.notices, *listening.unkept(compiled, kept)))
@@ -248,6 +249,17 @@ def _with_pace(part: Path, manifest: Manifest, board: Board, found: Sequence[Can
     with (part / "plan.txt").open("a", encoding="utf-8") as plan:
         plan.write(f"\n{pace.text}\n")
     return _finish(part, dataclasses.replace(manifest, pace=pace))
+
+
+def _with_listener(part: Path, manifest: Manifest, board: Board) -> Manifest:
+    """The manifest with what a hop costs in ``listen.elf``."""
+    from ascmcu.api.pacing import listener_cycles
+
+    assert manifest.pace is not None
+    busy = listener_cycles(part, board, manifest)
+    return _finish(
+        part, dataclasses.replace(manifest, pace=dataclasses.replace(manifest.pace, listener_cycles=busy))
+    )
 
 
 def _build_listener(part: Path, board: Board, kind: str, optimize: gcc.Optimize) -> tuple[str, ...]:

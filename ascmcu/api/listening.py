@@ -78,6 +78,22 @@ def listening(
     return _deciding(made, heard, decisions)
 
 
+def check_gate(compiled: Compiled, output: str) -> None:
+    """Refuse a firmware whose gate nobody opens.
+
+    Raises:
+        InputError: a gate by another network, and no library.
+    """
+    decisions = compiled.decisions
+    if decisions is not None and decisions.gate_by_model and output == "firmware":
+        raise InputError(
+            "a firmware has one network, so that nobody opens a gate by another one",
+            where="--decisions, gate.model",
+            expected="--format library, with which your program runs both networks",
+            found="a firmware",
+        )
+
+
 def with_microphone(compiled: Compiled, microphone: str, output: str) -> Compiled:
     """The compiled network for a firmware with a microphone.
 

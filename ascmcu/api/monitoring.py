@@ -26,7 +26,7 @@ from ascmcu.sim import layout
 from ascmcu.sim.faults import GuestFault
 from ascmcu.sim.image import Image
 from ascmcu.sim.machine import Machine
-from ascmcu.sim.microphones import Bits, I2s, Slots, Sound
+from ascmcu.sim.receiver import Receiver
 from ascmcu.toolchain.manifest import Manifest
 
 _HEAD = struct.Struct("<IIIIB")
@@ -109,8 +109,8 @@ def listen_on_sim(
     manifest, spec = with_microphone(folder)
     board = boards.of_export(folder, manifest.board)
     pcm = recording if isinstance(recording, np.ndarray) else audio.whole_pcm(Path(recording), spec)[:, 0]
-    sound = Bits(pcm, spec.sample_rate_hz) if manifest.microphone == "pdm" else Slots(pcm)
-    machine, microphone = _machine(folder / "listen.elf", board, sound)
+    machine, microphone = _machine(folder / "listen.elf", board)
+    microphone.hear(manifest.microphone, pcm, spec.sample_rate_hz)
     before = machine.slept_cycles
     parts = clips.steps(len(pcm), spec)
     hops = []
@@ -120,7 +120,7 @@ def listen_on_sim(
             hops.append(hop)
     machine.keep_blocks()
     numerator, denominator = microphone.rate_hz
-    frames = sound.frames_per_sample
+    frames = microphone.frames_per_sample
     return Listened(
         tuple(hops),
         microphone.taken * denominator / numerator,
@@ -205,21 +205,20 @@ def with_microphone(folder: Path) -> tuple[Manifest, specs.Spec]:
     return manifest, specs.from_dict(manifest.features)
 
 
-def _machine(elf: Path, board: Board, sound: Sound) -> tuple[Machine, I2s]:
+def _machine(elf: Path, board: Board) -> tuple[Machine, Receiver]:
     machine = Machine(Image(elf), layout.of_board(board))
-    microphone = next((d for d in machine.devices if isinstance(d, I2s)), None)
+    microphone = next((d for d in machine.devices if isinstance(d, Receiver)), None)
     if microphone is None:
         raise InputError("the simulator has no microphone for this board", where=board.name)
     microphone.source_hz = board.clock.source_hz
-    microphone.sound = sound
     return machine, microphone
 
 
-def _told(machine: Machine, microphone: I2s, samples: int) -> Iterator[HeardHop]:
+def _told(machine: Machine, microphone: Receiver, samples: int) -> Iterator[HeardHop]:
     """What comes of the firmware until it has heard all samples."""
     decoder = wire.Decoder()
     port = machine.usarts[machine.layout.console]
-    while microphone.taken < samples * microphone.sound.frames_per_sample:
+    while microphone.taken < samples * microphone.frames_per_sample:
         try:
             machine.run(machine.engine.cycles + round(_SLICE_S * machine.layout.clock_hz))
         except GuestFault as fault:

@@ -19,8 +19,9 @@ from ascmcu.errors import DataError, InputError
 from ascmcu.features import spec as specs
 from ascmcu.features.pcm import Pcm
 from ascmcu.features.pcmspec import PcmSpec
-from ascmcu.listening import judging, mixing, truths
-from ascmcu.listening.judging import Truth
+from ascmcu.listening import judging, mixing, sed, truths
+from ascmcu.listening.decisions import Decisions
+from ascmcu.listening.judging import Heard, Truth
 from ascmcu.paths import PathLike, check_output, filling, real, save_whole, write_whole
 from ascmcu.results import streams
 from ascmcu.results.streams import RuleResult, StreamResult
@@ -105,6 +106,7 @@ def _result(
     seconds = heard.ends_s[-1]
     split, tolerance = chosen_on * seconds, listening.window_s
     rules = []
+    chosen_all = decisions
     for number, rule in enumerate(decisions.rules):
         mine = [t for t in known if t.label == rule.label]
         before = judging.judge(judging.reports(heard, decisions, number), mine, (0, seconds), tolerance)
@@ -114,13 +116,34 @@ def _result(
             x for x in judging.thresholds(heard, decisions, number) if decisions.real(x) == chosen.threshold
         )
         reports = judging.reports(heard, judging.with_threshold(decisions, number, on), number)
+        chosen_all = judging.with_threshold(chosen_all, number, on)
         judged = judging.judge(reports, mine, (split, seconds), tolerance)
         rules.append(RuleResult(rule.label, before, curve, chosen, judged, tuple(reports)))
+    figures, why = _sed(heard, chosen_all, known, split)
     return StreamResult(
         target.manifest.model, target.board.name, runner, recording, seconds, len(heard.ends_s), split, most_per_hour,
         tolerance, made.overruns, made.counts, made.worst_count, made.mean_count, tuple(known), tuple(rules),
-        made.checked, tuple(filter(None, map(_unsupported, rules))),
+        made.checked, tuple(filter(None, (*map(_unsupported, rules), why))), figures,
     )  # fmt: skip
+
+
+def _sed(
+    heard: Heard, decisions: Decisions, known: Sequence[Truth], split: float
+) -> tuple[sed.SedScores | None, str]:
+    """The field's figures of the part that is judged; or why there are none, in a sentence."""
+    labels = tuple(dict.fromkeys(rule.label for rule in decisions.rules))
+    first = next(n for n, end in enumerate((0.0, *heard.ends_s)) if end >= split)
+    times = (0.0, *heard.ends_s)[first:]
+    mine = [t for t in known if t.label in labels]
+    if not any(times[0] <= t.onset_s < times[-1] for t in mine):
+        return None, ""
+    if len(labels) < len(decisions.rules):
+        return None, "several rules have one class: event F1 and PSDS are not computed"
+    if missing := sed.unavailable():
+        return None, missing
+    found = [span for rule in range(len(labels)) for span in judging.spans(heard, decisions, rule)]
+    scores = judging.smoothed(heard, decisions)[first:]
+    return sed.sed_scores(found, mine, scores, times, labels), ""
 
 
 def _unsupported(rule: RuleResult) -> str:

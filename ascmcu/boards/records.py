@@ -246,12 +246,16 @@ class Probe:
 
 @dataclass(frozen=True)
 class Microphone:
-    """A microphone on the board; the benchmark firmware takes its samples over the wire and does not use it."""
+    """A microphone on the board; the benchmark firmware takes its samples over the wire and does not use it.
+
+    ``power``: the pin that switches its supply on when high, where there is one.
+    """
 
     kind: Literal["pdm", "i2s", "analog"]
     clock: str
     data: str
     count: int
+    power: str = ""
 
 
 NO_MICROPHONE = Microphone("pdm", "", "", 0)

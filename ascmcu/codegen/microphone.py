@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from ascmcu import __version__
 from ascmcu.boards import Board
+from ascmcu.boards.records import Microphone
 from ascmcu.errors import BoardError
 from ascmcu.jinja import render
 from ascmcu.listening import pdm
@@ -164,9 +165,80 @@ def _pin(board: Board, name: str, pin: str) -> Values:
     return ((f"{name}_PORT", f"{port}u", pin), (f"{name}_PIN", f"{number}u", ""))
 
 
+# ---- nRF52840: PDM
+
+# PDMCLKCTRL by what it divides 32 MHz by, and bits of a sample by RATIO: nRF52840 PS v1.7, 6.15.8.
+_NRF_CLOCKS = {32: 0x08000000, 31: 0x08400000, 30: 0x08800000, 26: 0x09800000, 25: 0x0A000000, 24: 0x0A800000}
+_NRF_RATIOS = (64, 80)
+_NRF_PINS = Microphone("pdm", clock="P0.31", data="P0.30", count=0)
+
+
+def _of_nrf_pdm(board: Board, rate_hz: int) -> Values:
+    """The chip makes the samples."""
+    found = [(d, r) for d in _NRF_CLOCKS for r in _NRF_RATIOS]
+    divider, ratio = min(found, key=lambda x: abs(Fraction(32_000_000, x[0] * x[1]) - rate_hz))
+    given = Fraction(32_000_000, divider * ratio)
+    _check_rate(board, rate_hz, given)
+    pins = board.microphone if board.microphone.count else _NRF_PINS
+    power = _pin(board, "POWER", pins.power) if pins.power else ()
+    return (
+        ("CLOCK_CODE", f"0x{_NRF_CLOCKS[divider]:08X}u", f"32 MHz / {divider}"),
+        (
+            "RATIO_80",
+            _NRF_RATIOS.index(ratio),
+            f"{ratio} bits for each sample: {float(given):g} samples a second",
+        ),
+        *_pin(board, "CLOCK", pins.clock),
+        *_pin(board, "DATA", pins.data),
+        ("POWERED", int(bool(pins.power)), "a pin switches its supply"),
+        *power,
+    )
+
+
+# ---- STM32L475: DFSDM1
+
+# Bits of half a sample, which its filter of fourth order adds up; 24 bits hold no more.
+_DFSDM_BITS = range(32, 54)
+# What the microphones' data sheets take, and the divider's field (RM0351 24.8.1).
+_DFSDM_CLOCK_HZ, _DFSDM_DIVIDERS = (1_000_000, 3_250_000), range(2, 257)
+
+
+def _of_dfsdm(board: Board, rate_hz: int) -> Values:
+    """The chip's filter gives values at twice the sample rate; the firmware's filter makes samples of them."""
+    core_hz = board.clock.sysclk_hz
+    found = [
+        (bits, divider)
+        for bits in _DFSDM_BITS
+        for divider in _DFSDM_DIVIDERS
+        if _DFSDM_CLOCK_HZ[0] <= core_hz / divider <= _DFSDM_CLOCK_HZ[1]
+    ]
+    bits, divider = min(found, key=lambda x: (abs(Fraction(core_hz, 2 * x[0] * x[1]) - rate_hz), -x[0]))
+    given = Fraction(core_hz, 2 * bits * divider)
+    _check_rate(board, rate_hz, given)
+    return (
+        ("DIVIDER", f"{divider}u", f"{core_hz / divider / 1e6:g} MHz"),
+        ("VALUE_BITS", f"{bits}u", f"of half a sample: {float(given):g} samples a second"),
+        ("VALUE_SCALE", f"{pdm.value_scale(bits)}u", "2^47 / VALUE_BITS^4"),
+        *_pin(board, "CLOCK", board.microphone.clock),
+        *_pin(board, "DATA", board.microphone.data),
+    )
+
+
+def _check_rate(board: Board, rate_hz: int, given: Fraction) -> None:
+    if abs(given / rate_hz - 1) > Fraction(1, 1000):
+        raise BoardError(
+            "the board's clock gives no such rate",
+            where=board.name,
+            expected=f"{rate_hz:,} samples a second",
+            found=f"{float(given):,.1f} is the nearest",
+        )
+
+
 PERIPHERALS = (
     Peripheral("i2s", tuple(_PLLI2S), ("stm32f4_i2s.c", "slots.c"), _of_i2s),
-    Peripheral("pdm", tuple(_PLLI2S), ("stm32f4_i2s.c", "pdm.c"), _of_pdm_bits, filters=True),
+    Peripheral("pdm", tuple(_PLLI2S), ("stm32f4_i2s.c", "pdm.c", "filter.c"), _of_pdm_bits, filters=True),
+    Peripheral("pdm", ("nrf52840",), ("nrf52_pdm.c",), _of_nrf_pdm),
+    Peripheral("pdm", ("stm32l475vg",), ("stm32l4_dfsdm.c", "filter.c"), _of_dfsdm, filters=True),
 )
 
 

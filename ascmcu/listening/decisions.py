@@ -50,14 +50,16 @@ class Rule:
 
 @dataclass(frozen=True)
 class Gate:
-    """No event begins while the sound is quiet.
+    """No event begins while the sound is quiet, or while another network has found nothing.
 
     Attributes:
         level_dbfs: of a hop's samples, root of the mean square, full scale being 32,768.
-        hold_s: seconds behind the last loud hop for which the gate stays open.
+        model: the program opens the gate when another network, such as a voice activity detector, has found something.
+        hold_s: seconds behind the hop that opened the gate for which it stays open.
     """
 
-    level_dbfs: Annotated[float, Range(-100, 0)]
+    level_dbfs: Annotated[float, Range(-100, 0)] | None = None
+    model: bool = False
     hold_s: Annotated[float, Range(0, 600)] = 0.0
 
 
@@ -70,7 +72,7 @@ class DecisionSpec:
         smoothing: of each class's score.
         windows: of the mean, 1 by default.
         weight: of the newest score in the exponential mean, 1 by default; rounded to 1/256.
-        gate: by level.
+        gate: by level, or by another network.
     """
 
     event: tuple[Rule, ...]
@@ -104,6 +106,7 @@ class Decisions:
         scale, zero_point, dtype: of the output.
         classes: how many values the output has.
         warmup_hops: hops at the start whose scores mean nothing.
+        gate_by_model: the program opens the gate, not the level.
     """
 
     rules: tuple[IntegerRule, ...]
@@ -117,6 +120,7 @@ class Decisions:
     dtype: str
     classes: int
     warmup_hops: int
+    gate_by_model: bool = False
 
     @property
     def zero_text(self) -> str:
@@ -125,7 +129,7 @@ class Decisions:
 
     @property
     def open_hops(self) -> int:
-        """Hops for which a loud one opens the gate, itself included."""
+        """Hops for which one opens the gate, itself included."""
         return self.gate_hold_hops + 1
 
     def real(self, score: int) -> float:
@@ -206,11 +210,27 @@ def integers(
             )
         )  # fmt: skip
     gate = spec.gate
-    energy = 0 if gate is None else max(1, math.ceil(10 ** (gate.level_dbfs / 10) * 32768**2 * hop_values))
+    level = _gate_level(gate, at)
+    energy = 0 if level is None else max(1, math.ceil(10 ** (level / 10) * 32768**2 * hop_values))
     return Decisions(
         tuple(rules), spec.smoothing, spec.windows or 1, max(1, round((spec.weight or 1.0) * 256)),
         energy, 0 if gate is None else hops(gate.hold_s), scale, zero_point, dtype, classes, warmup_hops,
+        gate is not None and gate.model,
     )  # fmt: skip
+
+
+def _gate_level(gate: Gate | None, at: str) -> float | None:
+    """The level that opens the gate; None without a gate, or where another network opens it."""
+    if gate is None or (gate.model and gate.level_dbfs is None):
+        return None
+    if gate.model or gate.level_dbfs is None:
+        raise InputError(
+            "a gate is by level or by another network",
+            where=f"{at}gate",
+            expected="level_dbfs, or model = true",
+            found="both" if gate.model else "neither",
+        )
+    return gate.level_dbfs
 
 
 def _check_smoothing(spec: DecisionSpec, at: str) -> None:
@@ -267,6 +287,9 @@ class Decider:
 
     Args:
         decisions: the integers.
+
+    Attributes:
+        scores: of each rule, smoothed, in the last hop; 0 before the first full window.
     """
 
     def __init__(self, decisions: Decisions) -> None:
@@ -278,6 +301,7 @@ class Decider:
         d = self.decisions
         self._hop = 0
         self._open = 0
+        self.scores = [0] * len(d.rules)
         self._history = [deque([0] * d.windows, d.windows) for _ in d.rules]
         self._mean = [0] * len(d.rules)
         self._above = [0] * len(d.rules)
@@ -293,7 +317,7 @@ class Decider:
         """
         d, hop = self.decisions, self._hop
         self._hop += 1
-        if energy >= d.gate_energy:
+        if energy >= d.gate_energy and not d.gate_by_model:
             self._open = d.open_hops
         is_open = self._open > 0
         self._open -= is_open
@@ -302,9 +326,18 @@ class Decider:
         found = []
         for number, rule in enumerate(d.rules):
             score = self._smoothed(number, score_of(outputs.reshape(-1)[rule.index], d))
+            self.scores[number] = score
             if self._decide(number, rule, score, is_open):
                 found.append(Event(number, hop - (rule.minimum_hops - 1), score))
         return found
+
+    def open_gate(self) -> None:
+        """Another network has found something: events may begin in the next hop, and for ``hold_s`` behind it."""
+        self._open = self.decisions.open_hops
+
+    def is_active(self, rule: int) -> bool:
+        """Whether an event of the rule has begun and not ended."""
+        return self._active[rule]
 
     def _smoothed(self, number: int, score: int) -> int:
         if self.decisions.smoothing == "mean":

@@ -116,6 +116,34 @@ def reports(heard: Heard, decisions: Decisions, rule: int) -> list[Report]:
     ]
 
 
+def spans(heard: Heard, decisions: Decisions, rule: int) -> list[Truth]:
+    """The events of one rule with their ends: from the start of the first hop whose score was high enough to the end of
+    the last one before the score fell below ``off``."""
+    label = decisions.rules[rule].label
+    decider = Decider(decisions)
+    starts = (0.0, *heard.ends_s)
+    found: list[Truth] = []
+    onset_s: float | None = None
+    for hop, (outputs, energy) in enumerate(zip(heard.outputs, heard.energies, strict=True)):
+        begun = [event.start_hop for event in decider(outputs, energy) if event.rule == rule]
+        if begun:
+            onset_s = starts[begun[0]]
+        elif onset_s is not None and not decider.is_active(rule):
+            found.append(Truth(onset_s, starts[hop], label))
+            onset_s = None
+    return found if onset_s is None else [*found, Truth(onset_s, heard.ends_s[-1], label)]
+
+
+def smoothed(heard: Heard, decisions: Decisions) -> npt.NDArray[np.float64]:
+    """(hops, rules): the scores that are held against the thresholds."""
+    decider = Decider(decisions)
+    rows = []
+    for outputs, energy in zip(heard.outputs, heard.energies, strict=True):
+        decider(outputs, energy)
+        rows.append([decisions.real(score) for score in decider.scores])
+    return np.array(rows, np.float64).reshape(len(rows), len(decisions.rules))
+
+
 def judge(
     found: Sequence[Report], truths: Sequence[Truth], span_s: tuple[float, float], tolerance_s: float
 ) -> Judged:

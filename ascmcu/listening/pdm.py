@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From the bits of a PDM microphone to samples: the reference of ``firmware/microphones/pdm.c``, and its filter.
+"""From the bits of a PDM microphone to samples: the reference of ``firmware/microphones/pdm.c`` and ``filter.c``, and
+the filter's taps.
 
 Four integrators and differences over 32 bits each (CIC: Hogenauer, "An economical class of digital filters for
 decimation and interpolation", 1981), then a filter at twice the sample rate, then the offset is removed.
@@ -45,6 +46,12 @@ def taps() -> tuple[int, ...]:
     return tuple(int(x) for x in np.rint(np.concatenate([half[::-1], half]) * 2**FILTER_SHIFT))
 
 
+def value_scale(bits: int) -> int:
+    """What a value of integrators over ``bits`` bits, each -1 or 1, is multiplied by: 2^32 of the product are a
+    sample's unit."""
+    return round(2**47 / float(bits) ** _STAGES)
+
+
 def decimated(words: npt.NDArray[np.uint16]) -> npt.NDArray[np.int16]:
     """The samples of half-words, of which four make one; the first bit is a word's highest."""
     words = words[: len(words) // 4 * 4]
@@ -55,9 +62,31 @@ def decimated(words: npt.NDArray[np.uint16]) -> npt.NDArray[np.int16]:
     for _ in range(_STAGES):
         values = np.diff(values, prepend=0)
     values = np.clip((values - 2**19 + 2 ** (_SHIFT - 1)) >> _SHIFT, -32768, 32767)
-    values[:_STAGES] = 0
-    filtered = np.convolve(values, taps())[1 : len(values) : 2] + 2 ** (FILTER_SHIFT - 1)
-    return _without_offset(np.clip(filtered >> FILTER_SHIFT, -32768, 32767))
+    values[:_STAGES] = 0  # these are of bits before the first
+    return filtered(values)
+
+
+def summed(bits: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.int64]:
+    """What an STM32's DFSDM makes of bits: four integrators and differences over ``count`` bits of -1 or 1
+    each. The first three values are of bits before the first: it does not give them."""
+    values = 2 * bits[: len(bits) // count * count].astype(np.int64) - 1
+    for _ in range(_STAGES):
+        values = np.cumsum(values)  # modulo 2^64, as the differences are
+    values = values[count - 1 :: count]
+    for _ in range(_STAGES):
+        values = np.diff(values, prepend=0)
+    return values[_STAGES - 1 :]
+
+
+def scaled(values: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.int64]:
+    """Such values as 16 bits: what the firmware does."""
+    return np.asarray(np.clip((values * value_scale(count)) >> 32, -32768, 32767), np.int64)
+
+
+def filtered(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:
+    """Samples of 16-bit values at twice the sample rate."""
+    sums = np.convolve(values, taps())[1 : len(values) : 2] + 2 ** (FILTER_SHIFT - 1)
+    return _without_offset(np.clip(sums >> FILTER_SHIFT, -32768, 32767))
 
 
 def _without_offset(samples: npt.NDArray[np.int64]) -> npt.NDArray[np.int16]:

@@ -196,6 +196,7 @@ class Pace:
             network of steps, which has no windows.
         longest_cycles: from the samples that end a hop to its scores. Meanwhile further samples come.
         hop_cycles: the core's between two hops.
+        listener_cycles: the most that ``listen.elf`` was busy in a hop, with its microphone; 0 without one.
     """
 
     frontend_cycles: int
@@ -203,6 +204,7 @@ class Pace:
     spared: float | None
     longest_cycles: int
     hop_cycles: int
+    listener_cycles: int = 0
 
     @property
     def load(self) -> float:
@@ -223,5 +225,12 @@ class Pace:
         return (
             f"a hop takes {self.frontend_cycles + self.network_cycles:,} of {self.hop_cycles:,} cycles "
             f"({100 * self.load:.1f} %): front end {self.frontend_cycles:,}, network {self.network_cycles:,}"
-            f"{spared}"
+            f"{spared}{self._of_listener}"
         )
+
+    @property
+    def _of_listener(self) -> str:
+        if not self.listener_cycles:
+            return ""
+        share = 100 * self.listener_cycles / self.hop_cycles
+        return f"; listen.elf with its microphone {self.listener_cycles:,} ({share:.1f} %)"

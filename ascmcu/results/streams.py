@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ascmcu.listening.judging import Judged, Point, Report, Truth
+from ascmcu.listening.sed import SedScores
 from ascmcu.results.page import standalone
 
 # Pixels of the page's drawings, and seconds of a line of the timeline.
@@ -56,6 +57,8 @@ class StreamResult:
         rules: one for each rule of the export.
         checked: how many windows were found equal to the integer interpreter's, in words; empty where none can be.
         notices: what of the table is not judged, and what a figure does not stand on.
+        sed: figures of the field over all classes, at the chosen thresholds and over the part that is judged; None
+            where its packages are missing or nothing is to be found there.
     """
 
     model: str
@@ -75,6 +78,7 @@ class StreamResult:
     rules: tuple[RuleResult, ...]
     checked: str = ""
     notices: tuple[str, ...] = ()
+    sed: SedScores | None = None
 
     def to_json(self) -> str:
         """As text, with the rates that follow; null where there is nothing to find."""
@@ -142,7 +146,16 @@ def summary(result: StreamResult) -> list[str]:
             f"delay {_delays(j)}, F1 {_f1(j)}"
         )
     checked = [result.checked] if result.checked else []
+    if result.sed is not None:
+        lines.append(f"on the rest: {_sed(result.sed)}")
     return [*lines, *checked, *(f"note: {notice}" for notice in result.notices)]
+
+
+def _sed(sed: SedScores) -> str:
+    return (
+        f"event F1 {sed.event_f1:.3f}, onset F1 {sed.onset_f1:.3f}, segment F1 {sed.segment_f1:.3f}, "
+        f"PSDS1 {sed.psds1:.3f}, PSDS2 {sed.psds2:.3f}"
+    )
 
 
 def _missed(judged: Judged) -> str:

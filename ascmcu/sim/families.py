@@ -8,6 +8,7 @@ import numpy as np
 from ascmcu.sim.core import Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device
+from ascmcu.sim.dfsdm import dfsdm_devices
 from ascmcu.sim.kinetis import kinetis_devices
 from ascmcu.sim.microphones import f4_dma
 from ascmcu.sim.mps2 import mps2_devices
@@ -24,7 +25,7 @@ from ascmcu.sim.stm32 import (
     wb_devices,
 )
 
-_STM32 = {"stm32f3": f3_devices, "stm32g4": g4_devices, "stm32l4": l4_devices, "stm32wb": wb_devices}
+_STM32 = {"stm32f3": f3_devices, "stm32g4": g4_devices, "stm32wb": wb_devices}
 
 
 def devices(
@@ -43,6 +44,9 @@ def devices(
         found, ports = f4_devices(nvic, words)
         rcc = next(device for device in found if isinstance(device, RccF4))
         return [*found, *f4_dma(nvic, cpu, rcc, ports)], ports
+    if family == "stm32l4":
+        found, ports = l4_devices(nvic, words)
+        return [*found, *dfsdm_devices(nvic, cpu)], ports
     if family in _STM32:
         return _STM32[family](nvic, words)
     if family == "nrf52":

@@ -19,6 +19,7 @@ from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device, Registers
 from ascmcu.sim.engine import NEVER
+from ascmcu.sim.receiver import Receiver
 from ascmcu.sim.stm32 import Usart, UsartF4
 
 _HSI_HZ = 16_000_000
@@ -159,18 +160,12 @@ class Bits:
         return self._modulator.words(2 * count).reshape(count, 2)
 
 
-class I2s(Device):
+class I2s(Receiver):
     """SPI2 as I2S master that receives 16 bits in slots of 16 or 32; a microphone is on its data line.
 
     Attributes:
         sound: what the microphone hears from the first frame on.
-        taken: frames that the DMA took.
-        missed: frames for which there was no DMA.
-        source_hz: what clocks the PLL where it is not the internal oscillator.
-        core_hz: of the core, in whose cycles time is counted.
     """
-
-    timed = True
 
     def __init__(self, rcc: Registers, dma: Dma) -> None:
         super().__init__("SPI2", 0x4000_3800, 0x400)
@@ -179,12 +174,14 @@ class I2s(Device):
         self.sound: Sound = Slots(())
         self._began: int | None = None
         self._frames = 0  # since it began
-        self.taken = self.missed = 0
-        self.source_hz = 8_000_000
-        self.core_hz = _HSI_HZ
 
-    def clocked(self, core_hz: int) -> None:
-        self.core_hz = core_hz
+    def hear(self, kind: str, pcm: npt.NDArray[np.int16], rate_hz: int) -> None:
+        self.sound = Bits(pcm, rate_hz) if kind == "pdm" else Slots(pcm)
+
+    @property
+    def frames_per_sample(self) -> int:  # type: ignore[override]
+        """Of the sound."""
+        return self.sound.frames_per_sample
 
     @property
     def clock_hz(self) -> tuple[int, int]:

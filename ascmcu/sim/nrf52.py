@@ -14,6 +14,7 @@ from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.cpu import Cpu
 from ascmcu.sim.devices import Device, Following, Registers
 from ascmcu.sim.engine import NEVER
+from ascmcu.sim.nrf52_pdm import Pdm, Ppi
 from ascmcu.sim.stm32 import FRAME_BITS, Chip, Rcc, Usart
 from ascmcu.sim.watchdogs import NrfWdt
 
@@ -179,7 +180,10 @@ class Uarte(Usart):
 
 
 class Timer(Registers):
-    """TIMER, 6.30: compare register 0 with its shortcut to CLEAR, and capturing what it has counted."""
+    """TIMER, 6.30: compare register 0 with its shortcut to CLEAR, and capturing what it has counted.
+
+    As a counter (MODE 1) it counts its task COUNT.
+    """
 
     timed = True
 
@@ -190,10 +194,12 @@ class Timer(Registers):
         self._due = NEVER
         self._running = False
         self._counted, self._since = 0, 0  # core cycles up to the last start or stop, and when that was
+        self._tasks = 0  # COUNT
 
     def _count(self, cycle: int) -> int:
         cycles = self._counted + (cycle - self._since if self._running else 0)
-        counter = cycles // _CORE_PER_16_MHZ >> (self.values.get(0x510, 4) & 15)
+        by_time = cycles // _CORE_PER_16_MHZ >> (self.values.get(0x510, 4) & 15)
+        counter = self._tasks if self.values.get(0x504, 0) else by_time
         return counter & ((1 << (16, 8, 24, 32)[self.values.get(0x508, 0) & 3]) - 1)
 
     def _period_cycles(self) -> int:
@@ -223,10 +229,12 @@ class Timer(Registers):
         elif offset == 0x004 and value & 1:
             self._counted += cycle - self._since if self._running else 0
             self._running, self._due = False, NEVER
+        elif offset == 0x008 and value & 1:
+            self._tasks += self._running
         elif 0x040 <= offset < 0x058 and value & 1:
             self.values[0x540 + offset - 0x040] = self._count(cycle)
         elif offset == 0x00C and value & 1:
-            self._counted, self._since = 0, cycle
+            self._counted, self._since, self._tasks = 0, cycle, 0
             self._due = cycle + self._period_cycles() if self._running and self._period_cycles() else NEVER
         elif offset == _INTENSET:
             self.values[_INTEN] = self.values.get(_INTEN, 0) | value
@@ -247,18 +255,22 @@ def nrf52_devices(nvic: Nvic, words: np.ndarray, cpu: Cpu) -> tuple[list[Device]
     clock = Clock()
     chip = Chip(clock, nvic, words)
     port = Uarte("UARTE0", 0x40002000, 2, chip, 0, cpu)
+    timers: list[Device] = [
+        Timer(f"TIMER{number}", base, irq, nvic)
+        for number, base, irq in (
+            (0, 0x40008000, 8),
+            (1, 0x40009000, 9),
+            (2, 0x4000A000, 10),
+            (3, 0x4001A000, 26),
+            (4, 0x4001B000, 27),
+        )
+    ]
+    ppi = Ppi(timers)
     devices: list[Device] = [
         clock,
-        *(
-            Timer(f"TIMER{number}", base, irq, nvic)
-            for number, base, irq in (
-                (0, 0x40008000, 8),
-                (1, 0x40009000, 9),
-                (2, 0x4000A000, 10),
-                (3, 0x4001A000, 26),
-                (4, 0x4001B000, 27),
-            )
-        ),
+        *timers,
+        ppi,
+        Pdm(nvic, cpu, ppi),
         Following("NVMC", 0x4001E000, 0x1000, {0x400: 1}, ()),
         NrfWdt(),
         Registers("GPIO", 0x50000000, 0x1000),

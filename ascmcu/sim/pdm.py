@@ -39,7 +39,7 @@ def modulate(sound: npt.NDArray[np.float64], bits: npt.NDArray[np.uint8], kept: 
 
 
 class Modulator:
-    """Words of bits in the order of time, the first bit highest; silence follows the recording.
+    """Bits in the order of time, in words the first one highest; silence follows the recording.
 
     Args:
         pcm: int16, one channel.
@@ -56,22 +56,25 @@ class Modulator:
         self._stream = soxr.ResampleStream(rate_hz, rate_hz * bits, 1, dtype="float32", quality="HQ")
         self._at = 0
         self._kept = np.zeros(6)
-        self._words = np.zeros(0, np.uint16)
+        self._bits = np.zeros(0, np.uint8)
+
+    def bits(self, count: int) -> npt.NDArray[np.uint8]:
+        """The next ones, 0 or 1."""
+        while len(self._bits) < count:
+            self._bits = np.concatenate([self._bits, self._more()])
+        taken, self._bits = self._bits[:count], self._bits[count:]
+        return taken
 
     def words(self, count: int) -> npt.NDArray[np.uint16]:
         """The next ones."""
-        while len(self._words) < count:
-            self._words = np.concatenate([self._words, self._more()])
-        taken, self._words = self._words[:count], self._words[count:]
-        return taken
+        return np.packbits(self.bits(16 * count)).view(">u2").astype(np.uint16)
 
-    def _more(self) -> npt.NDArray[np.uint16]:
+    def _more(self) -> npt.NDArray[np.uint8]:
         part = self._pcm[self._at : self._at + self._part]
         self._at += self._part
         sound = np.zeros(self._part, np.float32)
         sound[: len(part)] = part / np.float32(32768)
         raised = self._stream.resample_chunk(sound).astype(np.float64)
-        raised = raised[: len(raised) // 16 * 16]
         bits = np.zeros(len(raised), np.uint8)
         modulate(np.clip(raised, -LOUDEST, LOUDEST), bits, self._kept)
-        return np.packbits(bits).view(">u2").astype(np.uint16)
+        return bits

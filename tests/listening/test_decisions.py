@@ -80,6 +80,17 @@ def test_a_gate_by_level() -> None:
     assert _when(_run(made, hops, [quiet, quiet, loud, quiet, quiet, loud, quiet])) == [2, 6]
 
 
+def test_a_gate_by_another_network() -> None:
+    """It is closed at first; opened before hop 2, it stays open for two hops, and the level has no part in it."""
+    made = _decisions({"event": [RULE], "gate": {"model": True, "hold_s": 0.1}})
+    decider, when = Decider(made), []
+    for hop, x in enumerate(_scores(0.8, 0, 0.8, 0, 0.8, 0, 0.8)):
+        if hop in (2, 6):
+            decider.open_gate()
+        when += [hop] * len(decider(x, LOUD if hop < 2 else 0))
+    assert when == [2, 6]
+
+
 def test_no_event_before_a_window_is_full() -> None:
     assert _when(_run(_decisions({"event": [RULE]}, warmup_hops=3), _scores(0.8, 0.8, 0.8, 0.8))) == [3]
 
@@ -109,6 +120,8 @@ def test_no_event_before_a_window_is_full() -> None:
         ),
         ({"event": [RULE], "smoothing": "exponential", "windows": 2}, "int8", 'expected: smoothing = "mean"'),
         ({"event": [RULE], "windows": 2}, "int8", "no such key"),
+        ({"event": [RULE], "gate": {"hold_s": 1.0}}, "int8", "found:    neither"),
+        ({"event": [RULE], "gate": {"model": True, "level_dbfs": -40}}, "int8", "found:    both"),
     ],
 )
 def test_what_is_refused(spec: dict[str, object], dtype: str, message: str) -> None:
@@ -176,6 +189,9 @@ class _CDecider:
         count = self._c.decisions_take(outputs.ctypes.data, energy, self._events)
         return [Event(e.rule, e.start_hop, e.score) for e in self._events[:count]]
 
+    def open_gate(self) -> None:
+        self._c.decisions_open_gate()
+
 
 def _drawn(rng: random.Random) -> tuple[dict[str, object], str]:
     rules = []
@@ -195,7 +211,10 @@ def _drawn(rng: random.Random) -> tuple[dict[str, object], str]:
         str(spec["smoothing"])
     ]
     if rng.random() < 0.5:
-        spec["gate"] = {"level_dbfs": rng.uniform(-60, -10), "hold_s": rng.choice((0.0, 0.5))}
+        by: dict[str, object] = (
+            {"level_dbfs": rng.uniform(-60, -10)} if rng.random() < 0.5 else {"model": True}
+        )
+        spec["gate"] = {**by, "hold_s": rng.choice((0.0, 0.5))}
     return spec, rng.choice(("int8", "uint8", "int16", "float32"))
 
 
@@ -224,6 +243,9 @@ def test_generated_c_decides_as_the_reference_does(seed: int, tmp_path: Path) ->
     reference, compiled = Decider(made), _CDecider(made, tmp_path / "c")
     total = 0
     for x, energy in zip(hops, energies.tolist(), strict=True):
+        if made.gate_by_model and rng.random() < 0.1:
+            reference.open_gate()
+            compiled.open_gate()
         expected = reference(x, energy)
         assert compiled(x, energy) == expected
         total += len(expected)

@@ -12,7 +12,7 @@ import pytest
 from ascmcu import api, boards, paths
 from ascmcu.api.monitoring import listen_on_sim
 from ascmcu.boards import Board
-from ascmcu.codegen.microphone import PERIPHERALS, i2s_clock, render_filter, render_microphone
+from ascmcu.codegen.microphone import PERIPHERALS, i2s_clock, peripheral, render_filter, render_microphone
 from ascmcu.errors import BoardError
 from ascmcu.listening import pdm
 from ascmcu.sim import session
@@ -105,7 +105,8 @@ def test_the_firmware_does_as_the_reference(tmp_path: Path) -> None:
         [
             *("gcc", *FLAGS, "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"),
             *(f"-I{p}" for p in (tmp_path, firmware / "microphones", firmware / "kernels")),
-            *(str(firmware / "microphones" / "pdm.c"), str(tmp_path / "program.c"), "-o", str(tmp_path / "program")),
+            *(str(firmware / "microphones" / name) for name in ("pdm.c", "filter.c")),
+            *(str(tmp_path / "program.c"), "-o", str(tmp_path / "program")),
         ],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -162,10 +163,16 @@ def _known() -> list[tuple[Board, str]]:
 @pytest.mark.parametrize(("board", "kind"), [pytest.param(b, k, id=f"{b.name} {k}") for b, k in _known()])
 @pytest.mark.parametrize("rate_hz", [8000, 16000])
 def test_boards_with_a_microphone(board: Board, kind: str, rate_hz: int) -> None:
+    nearest = {"nrf52840": "12,500.0", "stm32l475vg": "9,434.0"}.get(board.chip.name, "")
+    if nearest and rate_hz == 8000:  # a microphone needs 1 MHz, and these parts add up no more bits
+        with pytest.raises(BoardError, match="no such rate") as refused:
+            render_microphone(board, kind, rate_hz, 1)
+        assert f"{nearest} is the nearest" in str(refused.value)
+        return
     files = render_microphone(board, kind, rate_hz, 1)
     header = files["microphone_config.h"]
     assert f"#define MICROPHONE_BLOCK {rate_hz // 100}u" in header
-    assert ("pdm_filter.h" in files) == ("pdm.c" in next(p for p in PERIPHERALS if p.kind == kind).sources)
+    assert ("pdm_filter.h" in files) == ("filter.c" in peripheral(board, kind).sources)
     with pytest.raises(BoardError, match="one channel"):
         render_microphone(board, kind, rate_hz, 2)
 

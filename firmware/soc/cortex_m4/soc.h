@@ -66,7 +66,7 @@ enum hal_reset soc_reset_cause(void);
 void soc_start_watchdog(void);
 void soc_feed_watchdog(void);
 
-void soc_microphone_handler(void); /* of a firmware with a microphone; its number is below the serial port's */
+void soc_microphone_handler(void); /* of a firmware with a microphone; its number is below the serial port's, or behind the tick's */
 void soc_tick_handler(void);
 
 /* ---- the common part ---- */

@@ -42,7 +42,7 @@ __attribute__((used, section(".vectors"))) static const struct {
     .core = {reset_handler, fault_entry, fault_entry, fault_entry, fault_entry, fault_entry, 0, 0, 0, 0,
              spare_handler, spare_handler, 0, spare_handler, CORE_TICK},
     .chip = {
-#if ASCMCU_MICROPHONE
+#if ASCMCU_MICROPHONE && CHIP_MICROPHONE_INTERRUPT < CHIP_SERIAL_INTERRUPT
         [0 ... CHIP_MICROPHONE_INTERRUPT - 1] = spare_handler,
         [CHIP_MICROPHONE_INTERRUPT] = soc_microphone_handler,
         [CHIP_MICROPHONE_INTERRUPT + 1 ... CHIP_SERIAL_INTERRUPT - 1] = spare_handler,
@@ -53,7 +53,13 @@ __attribute__((used, section(".vectors"))) static const struct {
 #ifdef CHIP_TICK_INTERRUPT
         [CHIP_SERIAL_INTERRUPT + 1 ... CHIP_TICK_INTERRUPT - 1] = spare_handler,
         [CHIP_TICK_INTERRUPT] = soc_tick_handler,
+#if ASCMCU_MICROPHONE && CHIP_MICROPHONE_INTERRUPT > CHIP_TICK_INTERRUPT
+        [CHIP_TICK_INTERRUPT + 1 ... CHIP_MICROPHONE_INTERRUPT - 1] = spare_handler,
+        [CHIP_MICROPHONE_INTERRUPT] = soc_microphone_handler,
+        [CHIP_MICROPHONE_INTERRUPT + 1 ... CHIP_VECTORS - 1] = spare_handler,
+#else
         [CHIP_TICK_INTERRUPT + 1 ... CHIP_VECTORS - 1] = spare_handler,
+#endif
 #else
         [CHIP_SERIAL_INTERRUPT + 1 ... CHIP_VECTORS - 1] = spare_handler,
 #endif

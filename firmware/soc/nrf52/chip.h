@@ -8,6 +8,7 @@
 
 #define CHIP_VECTORS 48
 #define CHIP_SERIAL_INTERRUPT 2 /* the peripheral's number in its address: 4.2.4 */
+#define CHIP_MICROPHONE_INTERRUPT 29 /* PDM */
 #define CHIP_TICK_INTERRUPT 8   /* TIMER0; SysTick stops in sleep, with the core's clock */
 
 /* CLOCK: 5.4 */
