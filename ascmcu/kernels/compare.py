@@ -10,7 +10,7 @@ from ascmcu.ir.types import Tensor
 from ascmcu.kernels import _broadcast
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._registry import Cost, kernel
-from ascmcu.ops.compare import LEFT_SHIFT, UNSCALED, Compare, scaling
+from ascmcu.ops.compare import LEFT_SHIFT, Compare, scaling
 
 _SYMBOLS = {
     "greater": ">",
@@ -24,7 +24,7 @@ _SYMBOLS = {
 
 @dataclass(frozen=True)
 class Params:
-    """Compile-time constants; ``fixed`` are multiplier and shift of each operand, none of floats and plain integers."""
+    """Compile-time constants; ``fixed`` are multiplier and shift of each operand, none if not scaled."""
 
     loops: tuple[_broadcast.Loop, ...]
     function: str
@@ -39,7 +39,7 @@ class Params:
 def lower(op: Compare, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Constant operands go to flash."""
     a, b = present(inputs)
-    fixed = () if a.dtype in UNSCALED else (scaling(a), scaling(b))
+    fixed = (scaling(a), scaling(b)) if op.scales(a) else ()
     operands = (_broadcast.operand(a), _broadcast.operand(b))
     params = Params(
         _broadcast.loops(inputs, output), op.function, _SYMBOLS[op.function], *operands, fixed, LEFT_SHIFT

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""RELU, RELU6 and LEAKY_RELU of int16."""
+"""RELU, RELU6, LEAKY_RELU and ABS of int16."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Params:
     above: tuple[int, int]
     below: tuple[int, int]
     negated: bool
+    absolute: bool
     low: int
     high: int
 
@@ -27,4 +28,4 @@ class Params:
 @kernel(WideActivation, cost=Cost(output=22))
 def lower(op: WideActivation, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """No constants in flash."""
-    return Lowered(Params(output.row_elements, op.above, op.below, op.negated, *op.clamp))
+    return Lowered(Params(output.row_elements, op.above, op.below, op.negated, op.absolute, *op.clamp))

@@ -93,20 +93,20 @@ def scale_once(x: Array, scale: Array | float) -> I64:
     return np.where((rounded >= INT32_MIN) & (rounded <= INT32_MAX), rounded, INT32_MIN).astype(np.int64)
 
 
-def round_float32(x: npt.NDArray[np.float32]) -> Array:
-    """``TfLiteRound`` on float32: halves away from zero, without leaving single precision."""
+def round_away(x: Array) -> Array:
+    """``TfLiteRound`` on float32 or float64: halves away from zero, without leaving the precision."""
     truncated = np.trunc(x)
     away = np.abs(x - truncated) >= np.float32(0.5)
     return truncated + np.where(away, np.copysign(np.float32(1), x), np.float32(0))
 
 
-# Beyond this every zero point leaves the 8-bit range; conversion to an integer stays defined.
-REAL_LIMIT = 1024.0
+# Beyond this every zero point leaves the 8-bit and the 16-bit range; conversion to an integer stays defined.
+REAL_LIMIT = 131072.0
 
 
 def round_bounded(x: npt.NDArray[np.float32]) -> I64:
-    """``round_float32`` as integers, as far as they matter for 8 bits."""
-    return np.clip(round_float32(x), -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
+    """``round_away`` as integers, as far as they matter for 16 bits."""
+    return np.clip(round_away(x), -REAL_LIMIT, REAL_LIMIT).astype(np.int64)
 
 
 def _saturate(x: Array) -> I64:

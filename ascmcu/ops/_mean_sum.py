@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """MEAN and SUM: integer sums, then one requantization (tflite reference_ops::QuantizedMeanOrSum).
 
-MEAN requantizes in fixed point, and so does SUM of uint8. LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 input of
-SUM as uint8 and so answers nonsense there; its BUILTIN resolver scales, biases and rounds once in float32. SUM of int8
-follows that one, and its case rows name it.
+MEAN requantizes in fixed point, and so does SUM of uint8. LiteRT 2.3.0's BUILTIN_REF resolver reads the int8 or int16
+input of SUM as uint8 and so answers nonsense there; its BUILTIN resolver scales, biases and rounds once in float32. SUM
+of int8 and of int16 follows that one, and its case rows name it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class MeanOrSum(_reduce.Reduction):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the reduction."""
-        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized, wide=cls.MEAN)
+        x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized, wide=True)
         op = cls(axes, keep_dims)
         # SUM of int8 becomes an int32 as a float: each of its elements may be 255.
         _quant.require_ratio(ctx, x.scale)

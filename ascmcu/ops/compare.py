@@ -16,8 +16,7 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.ops import _broadcast, _quant, _scales
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier
 
-# Compared as they are.
-UNSCALED = (DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL)
+_UNSCALED = (DType.FLOAT32, DType.INT32, DType.INT64, DType.BOOL)
 LEFT_SHIFT = 8  # tflite/kernels/comparisons.cc
 _FUNCTIONS: dict[str, Callable[..., Any]] = {
     "greater": np.greater,
@@ -33,7 +32,8 @@ _FUNCTIONS: dict[str, Callable[..., Any]] = {
 @dataclass(frozen=True)
 class Compare(_broadcast.Broadcasting):
     """Whether a function b. 8-bit operands are scaled first, in fixed point with 8 more bits, rounded twice
-    (tflite reference_ops::ComparisonWithScaling); float32 and plain integers are compared as they are."""
+    (tflite reference_ops::ComparisonWithScaling), and so are those of int16 for equality; float32, plain integers and
+    int16 otherwise are compared as they are."""
 
     KIND = "compare"
     function: str
@@ -41,17 +41,24 @@ class Compare(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        a, b = _broadcast.ranked_operands(ctx)
-        ctx.require_dtype(a, *UNSCALED, *_quant.QUANTIZED)
+a, b = _broadcast.ranked_operands(ctx)
+        ctx.require_dtype(a, *_UNSCALED, DType.INT16, *_quant.QUANTIZED)
         ctx.require_dtype(b, a.dtype)
-        if a.dtype not in UNSCALED:
+        op = cls(ctx.builtin.lower())
+        if op.scales(a):
             _quant.require_scales(ctx, a, b)
             if max(a.scale, b.scale) >= 1.0:
                 # The reference shifts by a negative number of bits.
                 raise ctx.error(
                     "a scale is too large to compare by", a, expected="< 1", found=max(a.scale, b.scale)
                 )
-        ctx.emit(cls(ctx.builtin.lower()), (a, b), ctx.outputs[0])
+        ctx.emit(op, (a, b), ctx.outputs[0])
+
+    def scales(self, operand: Tensor) -> bool:
+        """Whether operands of that type are scaled first."""
+        if operand.dtype is DType.INT16:
+            return self.function in ("equal", "not_equal")
+        return operand.dtype not in _UNSCALED
 
     def infer(self, inputs: Inputs) -> TensorType:
         """The broadcast shape, of booleans."""
@@ -61,12 +68,12 @@ class Compare(_broadcast.Broadcasting):
         """Bit-exact reference."""
         operands = list(present(arrays))
         for i, tensor in enumerate(present(inputs)):
-            if tensor.dtype not in UNSCALED:
+            if self.scales(tensor):
                 shifted = (operands[i].astype(np.int64) - tensor.zero_point) << LEFT_SHIFT
                 operands[i] = multiply_by_quantized_multiplier(shifted, *scaling(tensor))
         return np.asarray(_FUNCTIONS[self.function](*operands))
 
 
 def scaling(tensor: Tensor) -> tuple[int, int]:
-    """(multiplier, shift) of an 8-bit operand."""
+    """(multiplier, shift) of an operand that is scaled."""
     return _scales.single_multiplier(tensor.scale, over=1.0)

@@ -11,22 +11,23 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
-from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops import _broadcast, _quant, _scales
+from ascmcu.ir.types import Array, DType, Tensor
+from ascmcu.ops import _broadcast, _quant, _scales, _wide
 from ascmcu.ops._fixed import multiply_by_quantized_multiplier, to_output
 
 
 @register("PRELU")
 @dataclass(frozen=True)
 class Prelu(_broadcast.Broadcasting):
-    """x for x ≥ 0, else slope × x; inputs x and slope (tflite reference_ops::BroadcastPrelu4DSlow)."""
+    """x for x ≥ 0, else slope × x; inputs x and slope, which is int8 where x is int16
+    (tflite reference_ops::BroadcastPrelu4DSlow)."""
 
     KIND = "prelu"
 
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-        x, slope = _broadcast.import_operands(ctx)
+        x, slope = _import_operands(ctx)
         _quant.require_ratio(ctx, x.scale)
         _quant.require_ratio(ctx, x.scale, slope.scale)
         ctx.emit(cls(), (x, slope), ctx.outputs[0])
@@ -52,3 +53,15 @@ class Prelu(_broadcast.Broadcasting):
             multiply_by_quantized_multiplier(centred * slope_centred, *negative),
         )
         return to_output(scaled, output.zero_point, *output.dtype.integer_range).astype(output.dtype.numpy)
+
+
+def _import_operands(ctx: ImportContext) -> tuple[Tensor, Tensor]:
+    """Input and slope with the output's rank."""
+    x, slope, output = ctx.needed(0), ctx.needed(1), ctx.outputs[0]
+    if x.dtype is not DType.INT16:
+        return _broadcast.import_operands(ctx)
+    _wide.require_wide(ctx, x, output)
+    # activations.cc reads the bytes of any slope as int8.
+    ctx.require_dtype(slope, DType.INT8)
+    _quant.require_scales(ctx, x, slope, output)
+    return _broadcast.ranked(ctx, x), _broadcast.ranked(ctx, slope)

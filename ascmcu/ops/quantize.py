@@ -16,8 +16,8 @@ from ascmcu.ops import _quant, _scales
 from ascmcu.ops._elementwise import Elementwise
 from ascmcu.ops._fixed import (
     multiply_by_quantized_multiplier,
+    round_away,
     round_bounded,
-    round_float32,
     to_output,
 )
 
@@ -65,7 +65,7 @@ class Quantize(Elementwise):
         x, source = present(arrays)[0], present(inputs)[0]
         low, high = output.dtype.integer_range
         if source.dtype is DType.FLOAT32 and output.dtype is DType.INT16:
-            real = round_float32(x.astype(np.float32) / np.float32(output.scale))
+            real = round_away(x.astype(np.float32) / np.float32(output.scale))
             scaled = np.clip(np.nan_to_num(real), -_WIDE_LIMIT, _WIDE_LIMIT).astype(np.int64)
         elif source.dtype is DType.FLOAT32:
             # Bounded before the zero point is added, so that huge inputs stay in range.

@@ -13,7 +13,7 @@ from ascmcu.ir.op import Inputs, present
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
 from ascmcu.ops import _resize
-from ascmcu.ops._fixed import round_float32
+from ascmcu.ops._fixed import round_away
 
 
 @register("RESIZE_NEAREST_NEIGHBOR")
@@ -35,7 +35,7 @@ class ResizeNearest(_resize.Resize):
         steps = (extent - 1, wanted - 1) if aligned else (extent, wanted)
         scale = np.float32(np.float32(steps[0]) / np.float32(steps[1]))
         at = (np.arange(wanted, dtype=np.float32) + np.float32(0.5 if self.half_pixel else 0.0)) * scale
-        rounded = round_float32(at) if self.align_corners else np.floor(at)
+        rounded = round_away(at) if self.align_corners else np.floor(at)
         nearest = np.clip(rounded.astype(np.int64), 0, extent - 1)
         return _resize.Along(nearest, nearest, np.zeros(wanted, np.int64))
 

@@ -22,8 +22,15 @@ class Sqrt(Unary):
 
     def function(self, x: Array, source: Tensor, output: Tensor) -> Array:
         """Bit-exact reference."""
-        real = np.float32(source.scale) * (x.astype(np.int64) - source.zero_point).astype(np.float32)
-        root = np.sqrt(np.maximum(real, np.float32(0))) / np.float32(output.scale)
-        whole = np.trunc(np.minimum(root, np.float32(1024))).astype(np.int64)
-        result: Array = np.clip(whole + output.zero_point, *output.dtype.integer_range)
-        return result
+        return root(x, source, output)
+
+
+def root(x: Array, source: Tensor, output: Tensor) -> Array:
+    """The raw integers of √x, of 8 or 16 bits."""
+    low, high = output.dtype.integer_range
+    real = np.float32(source.scale) * (x.astype(np.int64) - source.zero_point).astype(np.float32)
+    found = np.sqrt(np.maximum(real, np.float32(0))) / np.float32(output.scale)
+    # Beyond this every zero point leaves the range.
+    whole = np.trunc(np.minimum(found, np.float32(2 * (high - low + 1)))).astype(np.int64)
+    result: Array = np.clip(whole + output.zero_point, low, high)
+    return result

@@ -139,14 +139,19 @@ static inline int32_t one_over_one_plus_x(int32_t a)
     return saturate_i64((int64_t)x * 2);
 }
 
+/* Zero bits above the highest that is set; 32 of 0. */
 static inline int32_t leading_zeros(uint32_t x)
 {
+#if defined(__GNUC__)
+    return x == 0u ? 32 : (int32_t)__builtin_clz(x);
+#else
     int32_t count = 0;
     while (count < 32 && !(x & 0x80000000u)) {
         x <<= 1;
         ++count;
     }
     return count;
+#endif
 }
 
 /* x 2^exponent, saturated; exponent is 0 ... 31. */

@@ -111,6 +111,9 @@ PATTERNS = {
     "repeated pixels": Pattern(_layer("UpSampling2D", 2)),
     "interpolated pixels": Pattern(_layer("UpSampling2D", 2, interpolation="bilinear")),
     "repeated steps": Pattern(_layer("UpSampling1D", 2), True),
+    "unrolled LSTM": Pattern(_layer("LSTM", 5, unroll=True), True),
+    "unrolled GRU": Pattern(_layer("GRU", 5, unroll=True, return_sequences=True), True),
+    "unrolled RNN": Pattern(_layer("SimpleRNN", 5, unroll=True), True),
     "pooling": Pattern(lambda keras, x: keras.layers.MaxPooling2D()(keras.layers.AveragePooling2D(3, 1)(x))),
 }  # fmt: skip
 

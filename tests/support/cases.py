@@ -14,7 +14,8 @@ Inputs: ``shape`` an activation; ``weights`` random constants, all alike with ``
 slice of it; ``bias`` int32, ``wide_bias`` int64; ``values`` given int32 constants (axes, shapes); ``const`` a random
 quantized constant, without a scale where ``unscaled``; ``real`` a random float32 one; ``none`` an absent one;
 ``again`` the input of that number once more.
-``dtype``, ``scale`` and ``zero_point`` may be given; ``outputs`` lists several outputs. ``resolver`` names another
+``dtype``, ``scale`` and ``zero_point`` may be given; ``positive`` keeps an activation's integers from 0 up; ``outputs``
+lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
 (tests/support/recurrent.py) in place of inputs and output.
 """
@@ -135,9 +136,10 @@ def _values(spec: dict[str, Any], number: int, rng: np.random.Generator) -> Arra
     if dtype.kind == "f":
         return (rng.normal(size=shape) * [0.0, 1e5, 3.0, 1.0][min(number, 3)]).astype(dtype)
     info = np.iinfo(dtype)
+    least = 0 if spec.get("positive") else info.min
     if number < 2:
-        return np.full(shape, [info.min, info.max][number], dtype)
-    return rng.integers(info.min, info.max + 1, size=shape).astype(dtype)
+        return np.full(shape, [least, info.max][number], dtype)
+    return rng.integers(least, info.max + 1, size=shape).astype(dtype)
 
 
 def _quantized(

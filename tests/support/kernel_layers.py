@@ -286,6 +286,8 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "wide_dense_eights": _dense(WIDE),
     "wide_function": _of("LOGISTIC", "TANH", draw=lambda rng, op: _like(rng, op, WIDE, _UNIT)),
     "wide_softmax": _softmax(WIDE, scale=2.0**-15),
+    "wide_sqrt": lambda rng: _like(rng, "SQRT", WIDE),
+    "wide_table": _of("EXP", "LOG", "GELU", draw=lambda rng, op: _like(rng, op, WIDE)),
 }
 
 

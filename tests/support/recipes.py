@@ -245,8 +245,23 @@ for _name in ("add", "mul"):
     _kind(_name, _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, True))
 # x − x has no scale, and LiteRT no defined answer.
 _kind("sub", _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, True, itself=False))
-for _name in ("maximum", "minimum"):
+for _name in ("maximum", "minimum", "where"):
     _kind(_name, _broadcast_shape)(lambda draw, shapes, i: _draw_binary(draw, shapes, i, False))
+
+
+_kind("squared_difference", _broadcast_shape)(
+    lambda draw, shapes, i: _draw_binary(draw, shapes, i, False, itself=False)
+)
+
+
+@_kind("matmul", lambda inputs, a: [(*inputs[0][:-1], inputs[1][-2])])
+def _draw_matmul(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    """By the transpose of a value that has as many columns: attention's first product."""
+    fits = [
+        k for k, s in enumerate(shapes)
+        if len(s) == len(shapes[i]) > 2 and s[:-2] == shapes[i][:-2] and s[-1] == shapes[i][-1]
+    ]  # fmt: skip
+    return ((i, _one(draw, fits)), {}) if fits else None
 
 
 @_kind("prelu", _like)
@@ -267,6 +282,10 @@ for _name in (
     "abs",
     "softmax",
     "requantize",
+    "exp",
+    "neg",
+    "log_softmax",
+    "l2_normalization",
 ):
     _kind(_name, _like)(lambda draw, shapes, i: ((i,), {}))
 
@@ -276,7 +295,72 @@ def _draw_leaky(draw: Draw, shapes: list[Shape], i: int) -> Any:
     return (i,), {"alpha": _one(draw, [0.01, 0.1, 0.25, 0.5])}
 
 
+@_kind("gelu", _like)
+def _draw_gelu(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    return (i,), {"approximate": draw(st.booleans())}
+
+
 # ---- Moving elements ----
+
+
+def _spaced(inputs: list[Shape], a: Attributes) -> list[Shape]:
+    (n, h, w, c), block = inputs[0], a["block"]
+    return [(n, h // block, w // block, c * block * block)]
+
+
+@_kind("space_to_depth", _spaced)
+def _draw_space_to_depth(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    shape = shapes[i]
+    blocks = [b for b in (2, 3) if len(shape) == 4 and shape[1] % b == 0 and shape[2] % b == 0]
+    return ((i,), {"block": _one(draw, blocks)}) if blocks else None
+
+
+def _deepened(inputs: list[Shape], a: Attributes) -> list[Shape]:
+    (n, h, w, c), block = inputs[0], a["block"]
+    return [(n, h * block, w * block, c // (block * block))]
+
+
+@_kind("depth_to_space", _deepened)
+def _draw_depth_to_space(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    blocks = [b for b in (2, 3) if len(shapes[i]) == 4 and shapes[i][3] % (b * b) == 0]
+    return ((i,), {"block": _one(draw, blocks)}) if blocks else None
+
+
+@_kind("resize", lambda inputs, a: [(inputs[0][0], *a["size"], inputs[0][3])])
+def _draw_resize(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    if len(shapes[i]) != 4:
+        return None
+    ends = _one(draw, ["none", "none", "align_corners", "half_pixel_centers"])
+    size = [_int(draw, 1, 2 * d) for d in shapes[i][1:3]]
+    return (i,), {"size": size, "nearest": draw(st.booleans()), "ends": ends}
+
+
+@_kind("tile", lambda inputs, a: [tuple(d * n for d, n in zip(inputs[0], a["multiples"], strict=True))])
+def _draw_tile(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    return (i,), {"multiples": [1, *(_one(draw, [1, 1, 2, 3]) for _ in shapes[i][1:])]}
+
+
+@_kind("reverse", _like)
+def _draw_reverse(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    return (i,), {"axis": _int(draw, 1, len(shapes[i]) - 1)}
+
+
+def _upsampled(inputs: list[Shape], a: Attributes) -> list[Shape]:
+    sizes = (
+        d * s if a["same"] else (d - 1) * s + k
+        for d, s, k in zip(inputs[0][1:3], a["stride"], a["kernel"], strict=True)
+    )
+    return [(1, *sizes, a["channels"])]
+
+
+@_kind("transpose_conv", _upsampled)
+def _draw_transpose_conv(draw: Draw, shapes: list[Shape], i: int) -> Any:
+    if len(shapes[i]) != 4:
+        return None
+    kernel, stride = ([_int(draw, 1, n), _int(draw, 1, n)] for n in (4, 3))
+    return (i,), {
+        "kernel": kernel, "stride": stride, "same": draw(st.booleans()), "channels": _int(draw, 1, 6), "dead": 0,
+    }  # fmt: skip
 
 
 @_kind("concat", lambda inputs, a: [_joined(inputs, a["axis"])])

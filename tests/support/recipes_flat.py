@@ -187,6 +187,25 @@ def _dense(flat: Flat, xs: list[int], a: Attributes) -> int:
     return flat.operator("FULLY_CONNECTED", [x, weights, bias if a["bias"] else -1], y, **options)
 
 
+def _transpose_conv(flat: Flat, xs: list[int], a: Attributes) -> int:
+    from tests.support.recipes import _upsampled
+
+    shape = _upsampled([flat.shape(xs[0])], a)[0]
+    w = _random(flat, a["channels"], *a["kernel"], flat.shape(xs[0])[3])
+    weights, bias, deviation = _weights(flat, xs[0], w, 0, a["dead"])
+    size = flat.const(np.array(shape))
+    options = {"strideH": a["stride"][0], "strideW": a["stride"][1], "padding": 0 if a["same"] else 1}
+    y = flat.tensor(shape, flat.about(deviation))
+    return flat.operator("TRANSPOSE_CONV", [size, weights, xs[0], bias], y, **options)
+
+
+def _matmul(flat: Flat, xs: list[int], a: Attributes) -> int:
+    rows = flat.shape(xs[1])[-2]
+    deviation = math.sqrt(flat.shape(xs[0])[-1]) * flat.deviation(xs[0]) * flat.deviation(xs[1])
+    y = flat.tensor((*flat.shape(xs[0])[:-1], rows), flat.about(deviation))
+    return flat.operator("BATCH_MATMUL", xs, y, adjX=False, adjY=True)
+
+
 # ---- Reductions and two operands ----
 
 
@@ -212,14 +231,26 @@ def _operands(flat: Flat, xs: list[int], a: Attributes) -> list[int]:
 def _binary(flat: Flat, xs: list[int], a: Attributes, builtin: str) -> int:
     operands = _operands(flat, xs, a)
     p, q = (flat.deviation(v) for v in operands)
+    if builtin == "SELECT_V2":
+        return _where(flat, operands)
     if builtin in ("MAXIMUM", "MINIMUM"):
         quant = flat.quant(operands[0])
         operands = [_forced(flat, v, quant) for v in operands]
     else:
-        quant = flat.about(p * q if builtin == "MUL" else math.hypot(p, q))
+        real = {"MUL": p * q, "SQUARED_DIFFERENCE": p * p + q * q}.get(builtin, math.hypot(p, q))
+        quant = flat.about(real)
     shape = np.broadcast_shapes(*(flat.shape(v) for v in operands))
     options = {"fusedActivationFunction": _ACTIVATIONS[a["act"]]} if "act" in a else {}
     return flat.operator(builtin, operands, flat.tensor(shape, quant), **options)
+
+
+def _where(flat: Flat, operands: list[int]) -> int:
+    """The greater of both by a mask: GREATER and SELECT_V2."""
+    quant = flat.quant(operands[0])
+    a, b = (_forced(flat, v, quant) for v in operands)
+    shape = np.broadcast_shapes(flat.shape(a), flat.shape(b))
+    mask = flat.operator("GREATER", [a, b], flat.tensor(shape, None, "bool"))
+    return flat.operator("SELECT_V2", [mask, a, b], flat.tensor(shape, quant))
 
 
 def _forced(flat: Flat, value: int, quant: Quant) -> int:
@@ -245,7 +276,7 @@ def _unary(builtin: str, fixed: Quant | None = None, **options: Any) -> Any:
         quant = fixed or flat.about(flat.deviation(xs[0]))
         if not fixed and builtin.startswith("RELU") and flat.rng.integers(0, 2):
             quant = flat.quant(xs[0])
-        given = {**options, **({"alpha": a["alpha"]} if "alpha" in a else {})}
+        given = {**options, **{name: a[name] for name in ("alpha", "approximate") if name in a}}
         return flat.operator(builtin, [xs[0]], flat.tensor(flat.shape(xs[0]), quant), **given)
 
     return layer
@@ -329,6 +360,23 @@ def _pad(flat: Flat, xs: list[int], a: Attributes, builtin: str) -> int:
     return flat.operator(builtin, inputs, y)
 
 
+def _resize(flat: Flat, xs: list[int], a: Attributes) -> int:
+    shape = (flat.shape(xs[0])[0], *a["size"], flat.shape(xs[0])[3])
+    options = {
+        "alignCorners": a["ends"] == "align_corners",
+        "halfPixelCenters": a["ends"] == "half_pixel_centers",
+    }
+    builtin = "RESIZE_NEAREST_NEIGHBOR" if a["nearest"] else "RESIZE_BILINEAR"
+    return _same(flat, xs[0], shape, builtin, [a["size"]], **options)
+
+
+def _blocks(flat: Flat, xs: list[int], a: Attributes, builtin: str) -> int:
+    from tests.support.recipes import _deepened, _spaced
+
+    shape = (_spaced if builtin == "SPACE_TO_DEPTH" else _deepened)([flat.shape(xs[0])], a)[0]
+    return _same(flat, xs[0], shape, builtin, [], blockSize=a["block"])
+
+
 _LAYERS: dict[str, Any] = {
     "conv": _conv,
     "depthwise": _depthwise,
@@ -354,6 +402,22 @@ _LAYERS: dict[str, Any] = {
     "abs": _unary("ABS"),
     "leaky_relu": _unary("LEAKY_RELU"),
     "requantize": _unary("QUANTIZE"),
+    "exp": _unary("EXP"),
+    "neg": _unary("NEG"),
+    "gelu": _unary("GELU"),
+    "log_softmax": _unary("LOG_SOFTMAX", Quant(16 / 256, 127)),
+    "l2_normalization": _unary("L2_NORMALIZATION", Quant(1 / 128, 0)),
+    "squared_difference": lambda f, xs, a: _binary(f, xs, a, "SQUARED_DIFFERENCE"),
+    "where": lambda f, xs, a: _binary(f, xs, a, "SELECT_V2"),
+    "matmul": _matmul,
+    "transpose_conv": _transpose_conv,
+    "space_to_depth": lambda f, xs, a: _blocks(f, xs, a, "SPACE_TO_DEPTH"),
+    "depth_to_space": lambda f, xs, a: _blocks(f, xs, a, "DEPTH_TO_SPACE"),
+    "resize": _resize,
+    "tile": lambda f, xs, a: _same(
+        f, xs[0], [d * n for d, n in zip(f.shape(xs[0]), a["multiples"], strict=True)], "TILE", [a["multiples"]]
+    ),
+    "reverse": lambda f, xs, a: _same(f, xs[0], f.shape(xs[0]), "REVERSE_V2", [[a["axis"]]]),
     "concat": _concat,
     "pack": _pack,
     "split": _split,

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from typing import Any
 
 import numpy as np
 import tflite
 
-from tests.support.recipes import Attributes, Recipe, Step
+from tests.support.recipes import Attributes, Recipe, Step, _upsampled
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 CALIBRATION_SETS = 6
@@ -114,7 +115,7 @@ def _dense(tf: Any, xs: list[Any], a: Attributes, rng: np.random.Generator) -> A
 def _binary(tf: Any, xs: list[Any], a: Attributes, rng: np.random.Generator, name: str) -> Any:
     other = xs[1] if len(xs) > 1 else tf.constant(_normal(rng, *a["const"]))
     x, y = (other, xs[0]) if a.get("const_first") else (xs[0], other)
-    return _activate(tf, getattr(tf, name)(x, y), a)
+    return _activate(tf, operator.attrgetter(name)(tf)(x, y), a)
 
 
 def _strided(tf: Any, xs: list[Any], a: Attributes) -> Any:
@@ -129,6 +130,25 @@ def _prelu(tf: Any, xs: list[Any], a: Attributes, rng: np.random.Generator) -> A
 
 def _clipped(tf: Any, x: Any) -> Any:
     return tf.minimum(tf.maximum(x, -1.0), 1.0)
+
+
+def _transpose_conv(tf: Any, xs: list[Any], a: Attributes, rng: np.random.Generator) -> Any:
+    (shape,) = _upsampled([tuple(int(d) for d in xs[0].shape)], a)
+    w, b = _normal(rng, *a["kernel"], a["channels"], int(xs[0].shape[3])), _normal(rng, a["channels"])
+    padding = "SAME" if a["same"] else "VALID"
+    return tf.nn.bias_add(tf.nn.conv2d_transpose(xs[0], w, shape, a["stride"], padding), b)
+
+
+def _where(tf: Any, xs: list[Any], a: Attributes, rng: np.random.Generator) -> Any:
+    other = xs[1] if len(xs) > 1 else tf.constant(_normal(rng, *a["const"]))
+    x, y = (other, xs[0]) if a.get("const_first") else (xs[0], other)
+    return tf.where(x > y, x, y)
+
+
+def _resize(tf: Any, xs: list[Any], a: Attributes) -> Any:
+    ends = {} if a["ends"] == "none" else {a["ends"]: True}
+    made = getattr(tf.raw_ops, "ResizeNearestNeighbor" if a["nearest"] else "ResizeBilinear")
+    return made(images=xs[0], size=a["size"], **ends)
 
 
 _LAYERS: dict[str, Any] = {
@@ -155,6 +175,20 @@ _LAYERS: dict[str, Any] = {
     "abs": lambda tf, xs, a, rng: tf.abs(xs[0]),
     "softmax": lambda tf, xs, a, rng: tf.nn.softmax(xs[0]),
     "leaky_relu": lambda tf, xs, a, rng: tf.nn.leaky_relu(xs[0], a["alpha"]),
+    "exp": lambda tf, xs, a, rng: tf.exp(xs[0]),
+    "neg": lambda tf, xs, a, rng: tf.negative(xs[0]),
+    "gelu": lambda tf, xs, a, rng: tf.nn.gelu(xs[0], a["approximate"]),
+    "log_softmax": lambda tf, xs, a, rng: tf.nn.log_softmax(xs[0]),
+    "l2_normalization": lambda tf, xs, a, rng: tf.math.l2_normalize(xs[0], -1),
+    "squared_difference": lambda tf, xs, a, rng: _binary(tf, xs, a, rng, "math.squared_difference"),
+    "where": _where,
+    "matmul": lambda tf, xs, a, rng: tf.matmul(xs[0], xs[1], transpose_b=True),
+    "transpose_conv": _transpose_conv,
+    "space_to_depth": lambda tf, xs, a, rng: tf.nn.space_to_depth(xs[0], a["block"]),
+    "depth_to_space": lambda tf, xs, a, rng: tf.nn.depth_to_space(xs[0], a["block"]),
+    "resize": lambda tf, xs, a, rng: _resize(tf, xs, a),
+    "tile": lambda tf, xs, a, rng: tf.tile(xs[0], a["multiples"]),
+    "reverse": lambda tf, xs, a, rng: tf.reverse(xs[0], [a["axis"]]),
     "concat": lambda tf, xs, a, rng: tf.concat(xs, a["axis"]),
     "pack": lambda tf, xs, a, rng: tf.stack(xs, a["axis"]),
     "split": lambda tf, xs, a, rng: list(tf.split(xs[0], a["sizes"], a["axis"])),

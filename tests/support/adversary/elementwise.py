@@ -175,8 +175,9 @@ def _reordered(
 
 @family("PRELU")
 def prelu(draw: Draw) -> Trial:
+    """The slope of int16 is int8."""
     sets, zero, scale = draw.sets(SHAPE), draw.zero_point(), draw.scale()
-    slope, alpha = _constant(draw, "alpha")
+    slope, alpha = _constant(Draw(draw.rng) if draw.name == "int16" else draw, "alpha")
     centred = flat(sets) - zero
     product = centred * alpha
     both = (scale, slope.scales[0])

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from ascmcu.ir.types import Array, Quantization, Tensor
-from ascmcu.ops import _scales
-from ascmcu.ops._fixed import I64, quantize_multiplier, round_bounded, round_float32, scale_once
+from ascmcu.ops import _lut16, _scales
+from ascmcu.ops._fixed import I64, quantize_multiplier, round_away, round_bounded, scale_once
 from ascmcu.ops._libm import expf, expm1f, logf, tanhf
 from ascmcu.ops.gelu import gelu as gelu_in_float32
 from ascmcu.ops.hard_swish import fixed_point
@@ -119,6 +119,109 @@ def _gelu_by_error_function(x: Real) -> Real:
 
 def _gelu_by_tangent(x: Real) -> Real:
     return np.asarray(0.5 * x * (1.0 + np.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3))))
+
+
+_WIDE_SHAPE = (1, 16, 16, 16)
+_WIDE_FUNCTIONS: dict[str, Callable[[Array], Array]] = {
+    "EXP": np.exp,
+    "LOG": lambda x: np.log(np.maximum(x, 1e-30)),
+    "RSQRT": lambda x: 1 / np.sqrt(np.maximum(x, 1e-30)),
+    "GELU": _gelu_by_error_function,
+}
+
+
+def _wide_table(
+    draw: Draw, builtin: str, in_float32: Callable[[Array, float], Array], *, least: int = -32768
+) -> Trial:
+    """A function between the 513 entries of a table; ``in_float32`` also gets the output's scale."""
+    scale, out_scale = draw.scale(-15, -4), draw.scale(-16, -6)
+    sets = [[np.maximum(x, least)] for (x,) in draw.sets(_WIDE_SHAPE)]
+    x, double = flat(sets), _WIDE_FUNCTIONS[builtin]
+    with np.errstate(all="ignore"):
+        table = _lut16.filled(lambda v: in_float32(v, out_scale), scale, out_scale, real=np.float32)
+        fine = _lut16.filled(
+            lambda v: in_float32(v.astype(np.float32), out_scale).astype(np.float64),
+            scale,
+            out_scale,
+            real=np.float64,
+        )
+        at = (np.arange(-256, 257) * 128).clip(-32768, 32767) * np.float32(scale)
+        plain = np.clip(
+            np.rint(np.nan_to_num(in_float32(at.astype(np.float32), out_scale) / out_scale)), -32768, 32767
+        )
+        exact = np.clip(np.nan_to_num(double(x * scale) / out_scale), -32768, 32767)
+    answers = {
+        "filled in float32": _lut16.between(table, x),
+        "filled in float64": _lut16.between(fine, x),
+        "entries not corrected": _lut16.between(plain.astype(np.int16), x),
+        "the function itself": scale_once(exact, 1.0),
+    }
+    source, y = draw.tensor("x", _WIDE_SHAPE, scale, 0), draw.tensor("y", _WIDE_SHAPE, out_scale, 0)
+    return Trial(single(builtin, [source], y), sets, answers)
+
+
+@family("EXP", name="EXP between entries", dtypes=("int16",))
+def wide_exp(draw: Draw) -> Trial:
+    return _wide_table(draw, "EXP", lambda x, _: expf(x))
+
+
+@family("GELU", name="GELU between entries", dtypes=("int16",))
+def wide_gelu(draw: Draw) -> Trial:
+    return _wide_table(draw, "GELU", lambda x, _: gelu_in_float32(x, approximate=False))
+
+
+@family("LOG", name="LOG between entries", dtypes=("int16",))
+def wide_log(draw: Draw) -> Trial:
+    """What is not positive gives the least value."""
+    return _wide_table(
+        draw,
+        "LOG",
+        lambda x, over: np.maximum(_log(x), np.float32(_scales.single(-32768.0, over))).astype(np.float32),
+    )
+
+
+@family("RSQRT", name="RSQRT between entries", dtypes=("int16",))
+def wide_rsqrt(draw: Draw) -> Trial:
+    """No negative inputs; zero gives the greatest value."""
+
+    def root(x: Array, over: float) -> Array:
+        known = np.float32(1) / np.sqrt(np.where(x > 0, x, np.float32(1)))
+        return np.where(x > 0, known, np.float32(_scales.single(32767.0, over))).astype(np.float32)
+
+    return _wide_table(draw, "RSQRT", root, least=0)
+
+
+@family("NEG", name="NEG of int16", dtypes=("int16",))
+def wide_neg(draw: Draw) -> Trial:
+    """The raw integer negated, whatever the scales are."""
+    sets, scale, out_scale = draw.sets(SHAPE), draw.scale(), draw.scale()
+    raw = flat(sets)
+    answers = {
+        "raw, wrapped": (-raw).astype(np.int16).astype(np.int64),
+        "raw, saturated": np.clip(-raw, -32768, 32767),
+        "requantized": np.clip(scale_once(-raw, scale / out_scale), -32768, 32767),
+    }
+    x, y = draw.tensor("x", SHAPE, scale, 0), draw.tensor("y", SHAPE, out_scale, 0)
+    return Trial(single("NEG", [x], y), sets, answers)
+
+
+@family("SQRT", name="SQRT of int16", dtypes=("int16",))
+def wide_sqrt(draw: Draw) -> Trial:
+    """No negative inputs; what lies behind the point is cut off."""
+    sets = [[np.abs(x.astype(np.int32)).clip(0, 32767).astype(np.int16)] for (x,) in draw.sets(_WIDE_SHAPE)]
+    out_scale = draw.scale(-14, -6)
+    whole = int(draw.rng.integers(1, 20000))
+    scale = draw.near((whole * out_scale) ** 2 / int(draw.rng.integers(1, 32768)))
+    real = np.sqrt(np.float32(scale) * flat(sets).astype(np.float32))
+    found = {
+        "divided in float32, cut off": np.trunc(real / np.float32(out_scale)),
+        "rounded": np.rint(real / np.float32(out_scale)),
+        "times the reciprocal": np.trunc(real * np.float32(_scales.single(1.0, over=out_scale))),
+        "cut off in float64": np.trunc(np.sqrt(flat(sets) * float(np.float32(scale))) / out_scale),
+    }
+    answers = {n: np.clip(v, 0, 32767).astype(np.int64) for n, v in found.items()}
+    x, y = draw.tensor("x", _WIDE_SHAPE, scale, 0), draw.tensor("y", _WIDE_SHAPE, out_scale, 0)
+    return Trial(single("SQRT", [x], y), sets, answers)
 
 
 @family("SQRT", dtypes=("int8",))
@@ -317,7 +420,7 @@ def quantize(draw: Draw) -> Trial:
 
 
 def _rounded(x: Array) -> I64:
-    return round_float32(x).astype(np.int64)
+    return round_away(x).astype(np.int64)
 
 
 def _float(name: str) -> TensorSpec:
