@@ -41,7 +41,7 @@ class Compare(_broadcast.Broadcasting):
     @classmethod
     def import_tflite(cls, ctx: ImportContext) -> None:
         """Emit the op on operands of equal rank."""
-a, b = _broadcast.ranked_operands(ctx)
+        a, b = _broadcast.ranked_operands(ctx)
         ctx.require_dtype(a, *_UNSCALED, DType.INT16, *_quant.QUANTIZED)
         ctx.require_dtype(b, a.dtype)
         op = cls(ctx.builtin.lower())
