@@ -24,8 +24,8 @@ _ALIGNMENT_BYTES = 16
 class Arranging:
     """Called with a linked image that has everything in flash, it gives the linker script of the final one.
 
-    ``placement`` is what it chose of ``arrays``, the plan's constants. ``weights`` and ``max_ram_bytes`` as in
-    ``export``.
+    ``board`` is the target; ``placement`` is what it chose of ``arrays``, the plan's constants. ``weights`` and
+    ``max_ram_bytes`` as in ``export``.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Arranging:
         weights: Weights,
         max_ram_bytes: int | None,
     ) -> None:
-        self._board = board
+        self.board = board
         self._plan = plan
         self._weights = weights
         self._max_ram_bytes = max_ram_bytes
@@ -54,7 +54,7 @@ class Arranging:
         Raises:
             BoardError: all weights are to lie in RAM, and do not fit.
         """
-        board, ram = self._board, self._board.ram
+        board, ram = self.board, self.board.ram
         origin = -(-end_of(elf, ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
         memory = None if second_memory else board.code_memory
         self._free_bytes = ram.end - origin
@@ -114,7 +114,7 @@ class Arranging:
             limited = room_bytes < free_bytes
             raise BoardError(
                 "the weights do not fit into RAM",
-                where=f"{self._board.name}, --max-ram {self._max_ram_bytes}" if limited else self._board.name,
+                where=f"{self.board.name}, --max-ram {self._max_ram_bytes}" if limited else self.board.name,
                 expected=f"≤ {max(room_bytes, 0)} bytes that the {'limit' if limited else 'firmware'} leaves free",
                 found=f"{needed_bytes} bytes",
                 hint="--weights auto copies those that gain most",

@@ -172,7 +172,10 @@ def _complete_plan(path: Path, manifest: Manifest, b: Benchmark) -> None:
         return
     pairs = zip(manifest.layers, b.layers, strict=True)
     measured = {layer.code_index: (x.count, x.off) for layer, x in pairs if x.count is not None}
-    write_whole(path, plan_text.with_measured(path.read_text(encoding="utf-8"), measured))
+    waits = "" if b.wait_states is None else f", {b.wait_states} wait states"
+    clips = f"{b.clips} {b.run_title}{'s' if b.clips > 1 else ''}"
+    where = f"{b.runner_detail or b.runner}{waits}, {clips}, {b.tool}"
+    write_whole(path, plan_text.with_measured(path.read_text(encoding="utf-8"), measured, where))
 
 
 def label_files(

@@ -62,7 +62,8 @@ def write_sources(
         stages.append((candidate.variant.name, candidate.variant.graph))
     stages += plan.stages
     _write_dumps(stages, folder / DUMPS)
-    (folder / "plan.txt").write_text(describe(plan, [c.plan for c in others]), encoding="utf-8")
+    text = _for_whom(board) + describe(plan, [c.plan for c in others])
+    (folder / "plan.txt").write_text(text, encoding="utf-8")
     (folder / "memory.svg").write_text(render_memory_map(plan, compiled.name), encoding="utf-8")
     source = _model_source(compiled, plan)
     files: dict[str, str] = dict(source.files)
@@ -89,6 +90,14 @@ def write_sources(
     return _manifest(compiled, candidate, others, source, board)
 
 
+def _for_whom(board: Board | None) -> str:
+    """The first line of ``plan.txt``: what its cycles are predicted for, and by whom."""
+    if board is None:
+        return f"cycles predicted without a board, by ascmcu {__version__}\n"
+    megahertz = f"{board.clock.sysclk_hz / 1e6:g} MHz, {board.clock.wait_states} wait states"
+    return f"cycles predicted for {board.name} at {megahertz}, by ascmcu {__version__}\n"
+
+
 def with_placement(
     manifest: Manifest, plan: Plan, others: Sequence[Candidate], arranging: Arranging, folder: Path
 ) -> tuple[Manifest, Plan]:
@@ -97,10 +106,9 @@ def with_placement(
     placement = arranging.placement
     after = placing.placed(plan, arranging.arrays, placement)
     plans = [after if c.plan is plan else arranging.guessed(c.plan) for c in others]
-    text = describe(after, plans)
-    if placement.weights or placement.code:
-        before = placing.placed(plan, arranging.arrays, Placement())
-        text += placing.describe(before, after, arranging.arrays, placement)
+    before = placing.placed(plan, arranging.arrays, Placement())
+    text = _for_whom(arranging.board) + describe(after, plans)
+    text += placing.describe(before, after, arranging.arrays, placement)
     (folder / "plan.txt").write_text(text, encoding="utf-8")
     cycles = {layer.index: layer.lowered.cycles for layer in after.running}
     layers = tuple(

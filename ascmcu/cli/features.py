@@ -37,7 +37,8 @@ def command() -> None:
 def list_(as_json: bool) -> None:
     """List the specifications that ship with ascmcu: whose features they are, memory, and cycles of a frame.
 
-    Cycles are of one channel on nucleo-f446 without wait states, and with the five of 180 MHz.
+    Cycles are of one channel on nucleo-f446 at 180 MHz and its five wait states, on the cycle model; --json has those
+    without wait states too.
     """
     from ascmcu.codegen.frontend import frontend_cost
     from ascmcu.features import measured

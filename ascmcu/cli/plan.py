@@ -63,6 +63,11 @@ def command(model: Path, board: str | None, features: str | None, as_json: bool)
         click.echo(json.dumps(result, indent=2))
         return
     _show(rows)
+    clock = "zero wait states" if chosen is None else f"{chosen.clock.sysclk_hz / 1e6:g} MHz"
+    waits = "" if chosen is None else f", {target.wait_states} wait states, for {chosen.name}"
+    click.echo(
+        f"cycles are predicted at {clock}{waits}, with all weights in flash; `export` copies what gains most"
+    )
     for notice in compiled.notices:
         click.echo(f"note: {notice}", err=True)
     if compiled.features is not None:

@@ -147,10 +147,8 @@ def describe(before: Plan, after: Plan, arrays: Sequence[WeightArray], placement
         arrays: all constants.
         placement: what start-up copies.
     """
-    lines = [
-        "",
-        f"copied at start-up: {before.cycles - after.cycles} of {before.cycles} predicted cycles spared",
-    ]
+    copied = f"{before.cycles - after.cycles} of {before.cycles} predicted cycles spared"
+    lines = ["", f"copied at start-up: {copied if placement.weights or placement.code else 'nothing'}"]
     if placement.code:
         lines.append(f"code in {placement.code_memory}: {placement.code_bytes} bytes")
         lines += [f"  {function.name}: {function.size_bytes} bytes" for function in placement.code]

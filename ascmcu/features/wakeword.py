@@ -52,9 +52,9 @@ class WakeWord:
 
 @dataclass(frozen=True)
 class _Micro:
-    probability_cutoff: float
-    sliding_window_size: int
-    feature_step_size: int = _STEP_MS_BEFORE_VERSION_2
+    probability_cutoff: Annotated[float, Range(0, 1)]
+    sliding_window_size: Annotated[int, Range(1, 1000)]
+    feature_step_size: _StepMs = _STEP_MS_BEFORE_VERSION_2
 
 
 @dataclass(frozen=True)
@@ -80,17 +80,15 @@ def load(path: Path) -> WakeWord:
         )  # fmt: skip
     try:
         file = tables.build(_File, _known(raw), "", ModelError)
-        detection = {
-            "word": file.wake_word, "cutoff": file.micro.probability_cutoff, "window": file.micro.sliding_window_size
-        }  # fmt: skip
-        found = WakeWord(
-            path.parent / Path(file.model).name,
-            tables.build(Detection, detection, "micro", ModelError),
-            tables.convert(_StepMs, file.micro.feature_step_size, "micro, feature_step_size", ModelError),
-        )
     except ModelError as error:
         error.where = ", ".join(place for place in (str(path), error.where) if place)
         raise
+    micro = file.micro
+    found = WakeWord(
+        path.parent / Path(file.model).name,
+        Detection(file.wake_word, micro.probability_cutoff, micro.sliding_window_size),
+        micro.feature_step_size,
+    )
     if not found.model.is_file():
         raise ModelError(
             "the model is not beside its description",
