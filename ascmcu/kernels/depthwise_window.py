@@ -16,6 +16,7 @@ from ascmcu.ir.types import Array, DType, Tensor
 from ascmcu.kernels._depthwise_window_code import Shape, code
 from ascmcu.kernels._lowered import Lowered, Tuning
 from ascmcu.kernels._packed_gemm import channel_constants
+from ascmcu.kernels._packed_work import open_bounds
 from ascmcu.kernels._registry import Cost, kernel
 from ascmcu.kernels._requant import accumulator_bounds
 from ascmcu.kernels._work import Work, inside, work
@@ -131,24 +132,27 @@ def lower(op: DepthwiseConv2D, inputs: Inputs, output: Tensor, tuning: Tuning) -
 
 
 def _work(k: Params, output: Tensor) -> Work:
-    """All pixels: calls, groups, and of each group the kernel rows and taps that lie on the map."""
+    """All pixels: calls, groups, and of each group the kernel rows and taps that lie on the map; those that the map's
+    edge cuts run in a loop of their own."""
     w = k.window
     across = inside(w.out_w, w.kernel_w, w.stride_w, w.dilation_w, w.pad_left, w.in_w)
     along = inside(output.shape[1], w.kernel_h, w.stride_h, w.dilation_h, w.pad_top, w.in_h)
     pixels, last = len(across) * len(along), 1 if k.left_over else 0
     groups = k.runs * k.groups + last
-    narrow = "narrow_" if w.kernel_w == 1 else ""
-    return work(
-        {
-            "pixels": pixels,
-            "calls": pixels * (k.runs + last),
-            "groups": pixels * groups,
-            f"{narrow}kernel_rows": len(across) * sum(along) * groups,
-            "taps": 0 if narrow else sum(across) * sum(along) * groups,
-            "signed": pixels * groups if k.inner.signed else 0,
-            "clamped": pixels * groups if k.inner.clamps else 0,
-        }
-    )
+    rows, cut = sum(along) * groups, [taps for taps in across if taps < w.kernel_w]
+    narrow = w.kernel_w == 1
+    counts = {
+        "pixels": pixels,
+        "calls": pixels * (k.runs + last),
+        "groups": pixels * groups,
+        "narrow_kernel_rows" if narrow else "kernel_rows": rows * len(across),
+        "taps": 0 if narrow else rows * (sum(across) - sum(cut)),
+        "cut_rows": rows * len(cut),
+        "cut_taps": rows * sum(cut),
+        "signed": _GROUP * pixels * groups if k.inner.signed else 0,
+        "bounded": _GROUP * pixels * groups * open_bounds(k.inner),
+    }
+    return work(counts)
 
 
 def _reached(op: DepthwiseConv2D, axis: int, x: Tensor, weights: Tensor, output: Tensor) -> bool:

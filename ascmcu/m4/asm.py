@@ -65,7 +65,7 @@ class Assembly:
         self._enters = tuple(routine.enters if routine else enters)
         self._entries: list[Entry] = []
         self._labels: set[str] = set()
-        self._saved: tuple[Core, ...] = ()
+        self._saved: tuple[Register, ...] = ()
         self._address = 0  # of the next instruction, from the function's beginning, which is a word's
 
     def finish(self) -> Listing:
@@ -212,6 +212,24 @@ class Assembly:
             returns=PC in registers, size=_list_size(registers, PC),
         )  # fmt: skip
 
+    def vpush(self, registers: Sequence[Fpu]) -> None:
+        """Save neighbouring FPU registers on the stack, whatever they hold."""
+        self._neighbours("vpush", registers)
+        self._saved = (*registers, *self._saved)
+        self._emit(
+            "vpush", listed(registers), "", Kind.STORE_MULTIPLE, registers=len(registers),
+            access=Access(SP.number, -1, 0, -4 * len(registers), 4), writes_back=True, saves=tuple(registers),
+        )  # fmt: skip
+
+    def vpop(self, registers: Sequence[Fpu]) -> None:
+        """Take saved FPU registers back."""
+        self._neighbours("vpop", registers)
+        self._saved = self._saved[len(registers) :]
+        self._emit(
+            "vpop", listed(registers), "", Kind.LOAD_MULTIPLE, registers=len(registers),
+            access=Access(SP.number, -1, 0, 0, 4), writes_back=True, restores=tuple(registers),
+        )  # fmt: skip
+
     def stack_argument(self, number: int) -> Address:
         """Where the AAPCS puts argument ``number`` (from 0; the fifth is the first on the stack), behind what was
         pushed."""
@@ -229,13 +247,13 @@ class Assembly:
             reads=(address.base,), writes=(to,), access=_access(address, 4),
         )  # fmt: skip
 
-    def vldm(self, base: Core, to: Sequence[Fpu]) -> None:
-        """Load words into neighbouring FPU registers."""
-        if [r.number for r in to] != list(range(to[0].number, to[0].number + len(to))):
-            raise self._refused("vldm loads neighbours", listed(to))
+    def vldm(self, base: Core, to: Sequence[Fpu], *, advance: bool = False) -> None:
+        """Load words into neighbouring FPU registers; the base may advance behind them."""
+        self._neighbours("vldm", to)
         self._emit(
-            "vldm", f"{base.text}, {listed(to)}", f"{base.name}, {_names(to)}", Kind.LOAD_MULTIPLE,
-            reads=(base,), writes=tuple(to), registers=len(to), access=Access(base.number, -1, 0, 0, 4),
+            "vldm", f"{base.text}{'!' if advance else ''}, {listed(to)}", f"{base.name}, {_names(to)}",
+            Kind.LOAD_MULTIPLE, reads=(base,), writes=(*((base,) if advance else ()), *to), registers=len(to),
+            access=Access(base.number, -1, 0, 0, 4), writes_back=advance,
         )  # fmt: skip
 
     def vmov(self, to: Core | Fpu, source: Core | Fpu) -> None:
@@ -244,6 +262,18 @@ class Assembly:
             raise self._refused("vmov moves between the register files", f"{to.text}, {source.text}")
         self._plain("vmov", *(r for r in (to, source) if isinstance(r, Core)))
         self._emit("vmov", *_operands(to, source), Kind.FP_MOVE, reads=(source,), writes=(to,))
+
+    def vmul(self, to: Fpu, a: Fpu, b: Fpu) -> None:
+        """``to = a * b``, float32."""
+        self._emit("vmul.f32", *_operands(to, a, b), Kind.FP, reads=(a, b), writes=(to,))
+
+    def vcvt_fixed(self, to: Fpu, value: Fpu, bits: int) -> None:
+        """``to = value * 2^bits`` as int32, towards zero, saturated, 0 for what is no number; in the same register."""
+        self._range("vcvt's fraction", bits, 1, 32)
+        if to.number != value.number:
+            raise self._refused("vcvt to fixed point keeps its register", f"{to.text}, {value.text}")
+        text, names = _operands(to, value)
+        self._emit("vcvt.s32.f32", f"{text}, #{bits}", names, Kind.FP, reads=(value,), writes=(to,))
 
     # ---- Moves, additions, bits ----
 
@@ -272,6 +302,10 @@ class Assembly:
     def adds(self, to: Core, a: Core, b: Operand) -> None:
         """``to = a + b``, and the flags of the sum."""
         self._data("adds", to, a, b)
+
+    def qadd(self, to: Core, a: Core, b: Core) -> None:
+        """``to = a + b`` saturated to 32 bits."""
+        self._three("qadd", to, a, b, Kind.ALU)
 
     def sub(self, to: Core, a: Core, b: Operand) -> None:
         """``to = a - b``."""
@@ -314,8 +348,13 @@ class Assembly:
         self._shift("asr", to, a, bits, 32)
 
     def cmp(self, a: Core, b: Operand, *, narrow: bool = False) -> None:
-        """The flags of ``a - b``; ``narrow`` takes two bytes where b is 0 to 255 and a is one of r0 to r7."""
+        """The flags of ``a - b``; ``narrow`` takes two bytes where b is a register, or 0 to 255 and a is one of r0 to
+        r7."""
         self._data("cmp", None, a, b, narrow=narrow)
+
+    def tst(self, a: Core, b: Operand) -> None:
+        """The flags of ``a & b``."""
+        self._data("tst", None, a, b)
 
     # ---- Halves and bytes ----
 
@@ -446,7 +485,7 @@ class Assembly:
             size=2 if narrow else 4,
         )  # fmt: skip
 
-    def mov_if(self, condition: str, to: Core, value: int) -> None:
+    def mov_if(self, condition: str, to: Core, value: int | Core) -> None:
         """Where the condition holds, another value instead of the register's. IT is the upper half of a word behind a
         narrow instruction: there it takes no cycle of its own, and what follows begins a word."""
         code = self._condition(condition)
@@ -497,8 +536,8 @@ class Assembly:
         condition: int = ALWAYS,
         target: Label | None = None,
         leaves: Label | None = None,
-        saves: tuple[Core, ...] = (),
-        restores: tuple[Core, ...] = (),
+        saves: tuple[Register, ...] = (),
+        restores: tuple[Register, ...] = (),
         calls: Routine | None = None,
         back: Label | None = None,
         returns: bool = False,
@@ -549,6 +588,12 @@ class Assembly:
             reads=(address.base, *(() if loads else two)), writes=(*advanced, *(two if loads else ())),
             registers=2, access=_access(address, 4), writes_back=address.writes_back,
         )  # fmt: skip
+
+    def _neighbours(self, mnemonic: str, registers: Sequence[Fpu]) -> None:
+        """The encoding has the first FPU register and a number."""
+        first = registers[0].number
+        if [r.number for r in registers] != list(range(first, first + len(registers))):
+            raise self._refused(f"{mnemonic} takes neighbours", listed(registers))
 
     def _single(self, mnemonic: str, register: Core, address: Address) -> None:
         """What a load or store of one register may be given."""
@@ -610,8 +655,8 @@ class Assembly:
             if isinstance(b, Shifted):
                 self._range(b.by, b.bits, 1, 32 if b.by in ("lsr", "asr") else 31)
                 text += b.suffix
-        if narrow and not (mnemonic == "cmp" and isinstance(b, int) and b <= 255 and registers[0].number < 8):
-            narrow = False
+        short = b <= 255 and registers[0].number < 8 if isinstance(b, int) else isinstance(b, Core)
+        narrow = narrow and mnemonic == "cmp" and short
         writes: list[Register] = [] if to is None else [to]
         if to is None or mnemonic in ("adds", "subs"):
             writes.append(FLAGS)

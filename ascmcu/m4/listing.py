@@ -95,8 +95,8 @@ class Line:
     condition: int = ALWAYS
     target: Label | None = None
     leaves: Label | None = None
-    saves: tuple[Core, ...] = ()
-    restores: tuple[Core, ...] = ()
+    saves: tuple[Register, ...] = ()
+    restores: tuple[Register, ...] = ()
     calls: Routine | None = None
     back: Label | None = None
     returns: bool = False
@@ -131,8 +131,8 @@ class Line:
             base_writeback=1 << base if self.writes_back else stack,
             address_registers=addressed,
             memory=self.access,
-            fp_reads=_mask(self.reads),
-            fp_writes=_mask(self.writes),
+            fp_reads=_mask((*self.reads, *self.saves)),
+            fp_writes=_mask((*self.writes, *self.restores)),
             fp_addend=0,
             condition=self.condition,
             branches=self.branches,

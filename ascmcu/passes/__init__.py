@@ -24,6 +24,7 @@ from ascmcu.passes.fold_constants import fold_constants
 from ascmcu.passes.fold_padding import fold_padding
 from ascmcu.passes.fuse_activations import fuse_activations
 from ascmcu.passes.fuse_batched_dilation import fuse_batched_dilation
+from ascmcu.passes.fuse_max_pool import fuse_max_pool
 from ascmcu.passes.fuse_scale_shift import fuse_scale_shift
 from ascmcu.passes.input_readers_first import input_readers_first
 from ascmcu.passes.pair_rows import pair_rows
@@ -53,6 +54,7 @@ PIPELINE: tuple[Pass, ...] = (
     drop_identities,
     drop_dead_nodes,
     drop_dead_channels,
+    fuse_max_pool,
 )
 
 LAYOUTS: tuple[Pass, ...] = (planar_maps, time_to_width, pair_rows, widen_maps, input_readers_first)

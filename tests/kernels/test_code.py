@@ -16,12 +16,14 @@ import pytest
 
 from ascmcu.kernels import (
     _along_time,
+    _conv2d_max_pool_code,
     _dense_fours,
     _depthwise_im2row_code,
     _depthwise_planar_code,
     _depthwise_time_code,
     _mul_fours_code,
     _packed_gemm_code,
+    _quantize_code,
     _two_mac_add,
     _wide_depthwise_code,
     _wide_pairs_code,
@@ -123,6 +125,16 @@ def _time(kernel: int, *, signed: bool = False, stride: int = 1) -> Listing:
     return _depthwise_time_code.code(shape)
 
 
+def _max_pool(depth: int, *, signed: bool = False, low: int = -128, out_w: int = 21) -> Listing:
+    shape = _conv2d_max_pool_code.Shape(13, signed, low, 127, depth, 48, out_w, 8)
+    return _conv2d_max_pool_code.code(shape)
+
+
+def _max_pool_window(depth: int, *, signed: bool = False) -> tuple[Callable[[], Listing], str]:
+    """Of four input channels one output channel, of one all four that a call takes."""
+    return partial(_max_pool, depth, signed=signed), "pixels" if depth == 1 else "channels"
+
+
 # Cycles of one more turn of a loop; written by the test, so that it is known which tests reach a kernel's code.
 TURNS: dict[str, tuple[Callable[[], Listing], str, int]] = {
     "planar 3x3, five outputs": (lambda: _planar(), "channels", 96),
@@ -141,9 +153,19 @@ TURNS: dict[str, tuple[Callable[[], Listing], str, int]] = {
     "along time, 10 taps, four outputs": (lambda: _time(10), "channels", 79),
     "along time, 15 taps, four outputs": (lambda: _time(15), "channels", 99),
     "along time, 15 taps, four outputs, signed": (lambda: _time(15, signed=True), "channels", 108),
+    "3x3 and maximum, one channel into four": (*_max_pool_window(1), 199),
+    "3x3 and maximum, one channel into four, signed": (*_max_pool_window(1, signed=True), 215),
+    "3x3 and maximum, four channels into one": (*_max_pool_window(4), 143),
+    "3x3 and maximum, four channels into one, signed": (*_max_pool_window(4, signed=True), 146),
     "addition, four elements": (lambda: _two_mac_add.code(20), "fours", 29),
     "product, four elements": (lambda: _mul_fours_code.code(Saturating(13, False, -128, 127)), "fours", 30),
     "widening, four groups of four": (lambda: _widen_code.code(), "fours", 25),
+    "float to int8, four elements": (lambda: _quantize_code.code(below=False), "fours", 44),
+    "float to int8, four elements, zero point below zero": (
+        lambda: _quantize_code.code(below=True),
+        "fours",
+        48,
+    ),
     "lookup, eight elements": (lambda: lookup_eights.code(), "eights", 30),
     "columns, four channels of four pairs": (
         lambda: _winograd_code.columns(16, (VECTORS, VECTORS)),
@@ -223,6 +245,8 @@ FORMS: list[Callable[[], Listing]] = [
     *(partial(_time, kernel, stride=stride) for kernel in range(1, 17) for stride in (1, 2)),
     *(partial(_im2row, rows, stride, out_w) for rows in (1, 2, 3) for stride in (1, 2) for out_w in range(1, 6)),
     *(partial(_planar, stride=stride, width=8 * stride, last=last) for stride in (1, 2) for last in (1, 2, 3, 4)),
+    *(partial(_max_pool, depth, signed=signed, low=low) for depth in (1, 4)
+      for signed in (False, True) for low in (-128, -5, 0, 5)),
     *(partial(two_by_four, f) for f in FINISHES), *(partial(one_by_eight, f) for f in FINISHES),
     *(partial(two_by_four, PLAIN, PairLoop(unroll, turns, rest, 16))
       for unroll, turns, rest in ((8, True, 0), (6, True, 2), (6, False, 0))),
@@ -393,6 +417,15 @@ def test_so_does_a_depthwise_row(tmp_path: Path) -> None:
     rows = {row: OUT for row in range(3)}
     found = _simulated(tmp_path, _planar(channels=7), (DATA, OUT, OUT), rows)
     assert count.cycles(_planar(channels=7), {"channels": 7}) == found
+
+
+@needs_gcc
+@pytest.mark.parametrize("depth", [1, 4])
+def test_so_does_a_row_of_maxima(depth: int, tmp_path: Path) -> None:
+    """Of one channel, every second window begins in the middle of a word: each of its four words takes one more."""
+    code = _max_pool(depth, out_w=5)
+    turns, unaligned = ({"pixels": 5}, 2 * 4) if depth == 1 else ({"pixels": 5, "channels": 8}, 0)
+    assert count.cycles(code, turns) + unaligned == _simulated(tmp_path, code, (OUT, DATA, OUT))
 
 
 @needs_gcc

@@ -248,8 +248,8 @@ def _edge(
 
 # Ops with a form for some columns of their output.
 IN_COLUMNS = {
-    "add", "average_pool2d", "concatenation", "conv2d", "depthwise_conv2d", "lookup", "max_pool2d", "mul",
-    "scale_shift", "slice", "sub",
+    "add", "average_pool2d", "concatenation", "conv2d", "conv2d_max_pool", "depthwise_conv2d", "lookup",
+    "max_pool2d", "mul", "scale_shift", "slice", "sub",
 }  # fmt: skip
 
 
@@ -477,6 +477,8 @@ def _products(drawn: Drawn) -> int:
     out = math.prod(drawn.output.shape)
     shapes = [t.shape for t in drawn.tensors if t is not None]
     match drawn.node.op.kind().removeprefix("float_").removeprefix("wide_"):
+        case "conv2d_max_pool":
+            return out * math.prod(drawn.node.op.pool) * math.prod(shapes[1][1:])
         case "conv2d":
             return out * math.prod(shapes[1][1:])
         case "depthwise_conv2d":

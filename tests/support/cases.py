@@ -17,11 +17,15 @@ quantized constant, without a scale where ``unscaled``; ``real`` a random float3
 ``dtype``, ``scale`` and ``zero_point`` may be given; ``positive`` keeps an activation's integers from 0 up; ``outputs``
 lists several outputs. ``resolver`` names another
 resolver of LiteRT where BUILTIN_REF itself is at fault, with ``reason``. ``recurrent`` describes a recurrent layer
-(tests/support/recurrent.py) in place of inputs and output.
+(tests/support/recurrent.py) in place of inputs and output. ``then`` is an operator behind, of one input, whose output
+has the quantization of what it reads::
+
+    then = { op = "MAX_POOL_2D", options = { … }, shape = [1, 2, 2, 8] }
 """
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 import zlib
 from dataclasses import dataclass
@@ -68,7 +72,7 @@ class Case:
         return np.random.default_rng(zlib.crc32(self.id.encode()))
 
     def model(self) -> bytes:
-        """The single-operator model."""
+        """The model of one operator, or of two."""
         parts = self.parts()
         return build(parts.tensors, parts.operators, parts.inputs, parts.outputs)
 
@@ -99,7 +103,15 @@ class Case:
         produced = list(range(first, len(tensors)))
         operator = OperatorSpec(self.row["op"], indices, produced, self.row.get("options", {}))
         runtime = [i for i, t in enumerate(tensors[:first]) if t.data is None]
-        return Parts(tensors, [operator], runtime, produced)
+        operators = [operator]
+        if "then" in self.row:
+            behind, read = self.row["then"], tensors[-1]
+            tensors.append(dataclasses.replace(read, name=f"{read.name} then", shape=tuple(behind["shape"])))
+            operators.append(
+                OperatorSpec(behind["op"], produced, [len(tensors) - 1], behind.get("options", {}))
+            )
+            produced = [len(tensors) - 1]
+        return Parts(tensors, operators, runtime, produced)
 
     def inputs(self, count: int) -> list[list[Array]]:
         """Input sets: extremes first, then random ones."""

@@ -16,6 +16,10 @@ from tests.support.tflite_builder import OperatorSpec, TensorSpec, build
 Row = dict[str, Any]
 WIDE: Row = {"dtype": "int16", "zero_point": 0, "scale": 0.0003}
 REAL: Row = {"dtype": "float32"}
+# The zero points of int8 that code is made for, and uint8.
+_EIGHT_BITS: tuple[Row, ...] = (
+    {"dtype": "int8", "zero_point": 12}, {"dtype": "int8", "zero_point": -128}, {"dtype": "uint8"},
+)  # fmt: skip
 # Extents of windows.
 _SIZES = (1, 2, 3, 3, 5)
 
@@ -102,6 +106,25 @@ def _winograd(rng: random.Random) -> Row:
     return _row("CONV_2D", inputs, {"shape": out}, fusedActivationFunction=act, **options)
 
 
+def _conv_max_pool(rng: random.Random) -> Row:
+    """A convolution of 3x3 and the maximum over two by two of its outputs."""
+    depth, same = rng.choice((1, 4)), rng.random() < 0.7
+    height, width, channels = rng.randint(5, 20), rng.randint(5, 40), rng.choice((4, 4, 8, 12, 16))
+    out = [d if same else d - 2 for d in (height, width)]
+    inputs = [
+        {"shape": [1, height, width, depth]},
+        _weights({}, [channels, 3, 3, depth], 0),
+        {"bias": channels},
+    ]
+    options = {"padding": 1, "strideH": 2, "strideW": 2, "filterHeight": 2, "filterWidth": 2}
+    then = {"op": "MAX_POOL_2D", "options": options, "shape": [1, out[0] // 2, out[1] // 2, channels]}
+    row = _row(
+        "CONV_2D", inputs, {"shape": [1, *out, channels], "zero_point": rng.choice((-128, -11))},
+        padding=int(not same), strideH=1, strideW=1, fusedActivationFunction=rng.choice((0, 1, 3)),
+    )  # fmt: skip
+    return {**row, "then": then}
+
+
 def _depthwise(kind: Row, widths: Sequence[int] = _SIZES) -> Callable[[random.Random], Row]:
     def own(depth: int) -> tuple[list[int], int, Row]:
         return [1, depth], depth, {"depthMultiplier": 1}
@@ -110,6 +133,12 @@ def _depthwise(kind: Row, widths: Sequence[int] = _SIZES) -> Callable[[random.Ra
         return _window(rng, "DEPTHWISE_CONV_2D", kind, own=own, widths=widths)
 
     return drawn
+
+
+def _depthwise_clamped(rng: random.Random) -> Row:
+    """Windows of any size; half of the layers with an activation."""
+    row = _depthwise({}, [*_SIZES, 4, 7])(rng)
+    return {**row, "options": {**row["options"], "fusedActivationFunction": rng.choice((0, 0, 0, 1, 2, 3))}}
 
 
 def _pool(op: str, kind: Row) -> Callable[[random.Random], Row]:
@@ -238,6 +267,7 @@ _UNIT: Row = {"dtype": "int16", "zero_point": 0, "scale": 2.0**-15}
 LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "average_pool2d": _pool("AVERAGE_POOL_2D", {}),
     "conv2d_fours": _conv({}),
+    "conv2d_max_pool": _conv_max_pool,
     "conv2d_portable": _conv({}),
     "conv2d_winograd": _winograd,
     "dense_fours": _dense({}),
@@ -247,6 +277,7 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "dense_rows": _dense_on_rows,
     "depthwise_im2row": _depthwise({}, [3]),
     "depthwise_portable": _depthwise({}),
+    "depthwise_window": _depthwise_clamped,
     "float_binary": _of(
         "ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", draw=lambda rng, op: _pair(rng, op, REAL)
     ),
@@ -272,6 +303,7 @@ LAYERS: dict[str, Callable[[random.Random], Row | bytes]] = {
     "mul": lambda rng: _pair(rng, "MUL", {}),
     "pad": _padded("PAD"),
     "prelu": _prelu,
+    "quantize": lambda rng: _like(rng, "QUANTIZE", REAL, rng.choice(_EIGHT_BITS)),
     "quantize_wide": lambda rng: _like(rng, "QUANTIZE", REAL, WIDE),
     "reduce_max": _reduction("REDUCE_MAX", {}, like_input=True),
     "requantize": lambda rng: _like(rng, "QUANTIZE", WIDE, {"dtype": "int8"}),
@@ -297,8 +329,8 @@ def _lookup_output(op: str) -> Row:
 
 # Of kernels with many parts it takes more layers to tell what each costs.
 _MANY = (
-    "average_pool2d", "conv2d_fours", "conv2d_portable", "conv2d_winograd", "depthwise_im2row", "depthwise_portable",
-    "float_conv2d", "float_depthwise_conv2d", "float_unary", "lookup",
+    "average_pool2d", "conv2d_fours", "conv2d_max_pool", "conv2d_portable", "conv2d_winograd", "depthwise_im2row",
+    "depthwise_portable", "depthwise_window", "float_conv2d", "float_depthwise_conv2d", "float_unary", "lookup",
 )  # fmt: skip
 
 
