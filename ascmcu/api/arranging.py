@@ -24,8 +24,9 @@ _ALIGNMENT_BYTES = 16
 class Arranging:
     """Called with a linked image that has everything in flash, it gives the linker script of the final one.
 
-    ``board`` is the target; ``placement`` is what it chose of ``arrays``, the plan's constants. ``weights`` and
-    ``max_ram_bytes`` as in ``export``.
+    ``board`` is the target; ``placement`` is what it chose of ``arrays``, the plan's constants. ``beside`` is the
+    memory that the buffers of features and protocol were moved to, with their bytes, where the first has no room.
+    ``weights`` and ``max_ram_bytes`` as in ``export``.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Arranging:
         self._free_bytes = 0
         self.arrays = weight_arrays(plan)
         self.placement = Placement()
+        self.beside: tuple[Memory, int] | None = None
 
     def __call__(self, elf: Path, network: Path, second_memory: bool) -> str | None:
         """The script; None where nothing is to be moved.
@@ -57,6 +59,8 @@ class Arranging:
         board, ram = self.board, self.board.ram
         origin = -(-end_of(elf, ram) // _ALIGNMENT_BYTES) * _ALIGNMENT_BYTES
         memory = None if second_memory else board.code_memory
+        if second_memory and board.spare is not None:
+            self.beside = board.spare, end_of(elf, board.spare) - board.spare.origin
         self._free_bytes = ram.end - origin
         self.placement = Placement(self._in_ram(self._free_bytes))
         if memory is not None:

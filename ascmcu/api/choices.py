@@ -73,6 +73,7 @@ class Candidate:
             number = f"{len(strips)} part{'s' if len(strips) > 1 else ''}"
             words.append(f"{number} in {sum(strips)} strips ({'+'.join(map(str, strips))})")
             words += ["columns kept"] if any(part.kept for part in self.variant.parts) else []
+            words += ["in place"] if any(part.in_place for part in self.variant.parts) else []
         words += [said for kind, said in _KINDS.items() if kind in self.variant.name]
         return ", ".join(words)
 

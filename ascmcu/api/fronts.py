@@ -27,6 +27,8 @@ _SCRATCH_BYTES = 1024
 # Ways to cut a network that are planned at most, and by how much each takes less RAM than the one before.
 _MOST_PLANS = 12
 _STEP = 0.03
+# How much more RAM than it needs a way to cut may take for layouts.
+_MORE_ROOM = 1.3
 # What an estimate may be above what its plan takes.
 _DOUBT = 1.25
 # Plans within a limit that are compared.
@@ -78,9 +80,11 @@ def front(
     chosen = _thinned(_points(compiled, target))
     for number, (variant, point) in enumerate(chosen):
         progress(number, len(chosen))
-        # As small as it can be, and with layouts that take what lies between it and the next faster one.
+        # As small as it can be; with layouts that take what lies between it and the next faster one; and with more:
+        # layouts may spare more cycles than fewer columns that are computed twice.
         before = chosen[number - 1][1].ram_bytes if number else point.ram_bytes + _LAYOUT_BYTES
-        found += [c for room in (0, before - 1) if (c := _planned(variant, point, target, room)) is not None]
+        rooms = sorted({0, before - 1, round(_MORE_ROOM * point.ram_bytes)})
+        found += _planned(variant, point, target, *rooms)
     return Front(tuple(_pareto(found)))
 
 
@@ -100,12 +104,12 @@ def within(compiled: Compiled, limit_bytes: int, target: Target = DEFAULT_TARGET
     for variant, point in known:
         if point.ram_bytes <= _DOUBT * limit_bytes and len(fitting) < _ENOUGH:
             made = _planned(variant, point, target, limit_bytes)
-            fitting += [made] if made is not None and made.plan.arena_bytes <= limit_bytes else []
+            fitting += [c for c in made if c.plan.arena_bytes <= limit_bytes]
     fitting += [c for c in landed if c.plan.arena_bytes <= limit_bytes]
     if fitting:
         return sorted(fitting, key=lambda c: c.plan.cycles)
     smallest = (_planned(*pair, target, 0) for pair in sorted(known, key=lambda pair: pair[1].ram_bytes))
-    least = next(([c] for c in smallest if c is not None), [])
+    least = next((c for c in smallest if c), [])
     return [min((*least, *landed), key=lambda c: c.plan.arena_bytes)]
 
 
@@ -170,16 +174,18 @@ def _in_room(candidate: Candidate, room_bytes: int) -> Candidate:
     return Candidate(candidate.variant, make_plan(candidate.variant.graph, ROWS, tuning, room_bytes))
 
 
-def _planned(variant: Variant, point: Point, target: Target, room_bytes: int) -> Candidate | None:
-    """A plan; ``None`` where a strip at a side has no form, which the estimate by those between does not tell."""
+def _planned(variant: Variant, point: Point, target: Target, *rooms_bytes: int) -> list[Candidate]:
+    """A plan for each room; none where a strip at a side has no form, which the estimate by those between does not
+    tell."""
+    tuning = dataclasses.replace(DEFAULT_TUNING, target=target)
     try:
         graph, sweeps = in_parts(variant.graph, point.parts)
+        graph = verify(drop_identities(graph), "strips")
+        plans = [make_plan(graph, ROWS, tuning, room) for room in rooms_bytes]
     except VerifyError:
-        return None
-    graph = verify(drop_identities(graph), "strips")
+        return []
     changed = Variant(f"{variant.name}-parts", graph, variant.permutation, point.parts, sweeps)
-    tuning = dataclasses.replace(DEFAULT_TUNING, target=target)
-    return Candidate(changed, make_plan(graph, ROWS, tuning, room_bytes))
+    return [Candidate(changed, plan) for plan in plans]
 
 
 def _pareto(found: Iterable[Candidate]) -> Iterator[Candidate]:

@@ -109,6 +109,8 @@ def with_placement(
     before = placing.placed(plan, arranging.arrays, Placement())
     text = _for_whom(arranging.board) + describe(after, plans)
     text += placing.describe(before, after, arranging.arrays, placement)
+    if arranging.beside is not None:
+        text += placing.describe_second(*arranging.beside)
     (folder / "plan.txt").write_text(text, encoding="utf-8")
     cycles = {layer.index: layer.lowered.cycles for layer in after.running}
     layers = tuple(

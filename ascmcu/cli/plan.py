@@ -95,6 +95,7 @@ def row(candidate: Candidate, room_bytes: int | None) -> dict[str, Any]:
         "layers": len(plan.running),
         "parts": [
             {"to": p.target, "strips": p.strips, "kept": list(p.kept), "staged": list(p.staged)}
+            | {"in_place": p.in_place}
             for p in variant.parts
         ],
         "landing_rows": len(plan.landings),

@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ascmcu.boards import Memory
 from ascmcu.codegen.model import WeightArray
 from ascmcu.kernels import predicted
 from ascmcu.schedule.plan import Layer, Plan
@@ -165,3 +166,11 @@ def describe(before: Plan, after: Plan, arrays: Sequence[WeightArray], placement
         f"  {a.symbol}: {a.size_bytes} bytes, {round(gains[a.symbol])} cycles to be spared" for a in rest
     ]
     return "\n".join(lines) + "\n"
+
+
+def describe_second(memory: Memory, taken_bytes: int) -> str:
+    """The end of ``plan.txt`` where the first RAM is too small for all buffers."""
+    return (
+        f"\nin {memory.name}: the buffers of features and protocol, {taken_bytes} of {memory.size_bytes} bytes; "
+        "the first RAM has no room for them beside the activations\n"
+    )

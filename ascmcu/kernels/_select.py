@@ -60,7 +60,7 @@ class _Operands:
         return hash(self._key)
 
 
-@functools.lru_cache(maxsize=1024)
+@functools.lru_cache(maxsize=4096)
 def _lowered(op: Op, operands: _Operands, tuning: Tuning) -> Lowered | None:
     """The same layer stands in many graphs while layouts and plans are compared."""
     inputs, output = operands.inputs, operands.output

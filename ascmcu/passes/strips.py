@@ -34,6 +34,8 @@ class Part:
 
     Columns of the tensors ``kept`` that the next strip needs as well are kept for it, those of the others are computed
     again. A strip of a tensor in ``staged``, which is also kept, is there as a whole before what is behind it begins.
+    With ``in_place`` the strips of ``target`` lie in the columns of ``source`` that they are made of. The next strip
+    needs some of these, which are kept for it: ``source`` is in ``kept``.
     """
 
     source: str
@@ -41,6 +43,7 @@ class Part:
     strips: int = 1
     kept: tuple[str, ...] = ()
     staged: tuple[str, ...] = ()
+    in_place: bool = False
 
     def __str__(self) -> str:
         strips = f" in {self.strips} strips" if self.strips > 1 else ""
@@ -158,17 +161,19 @@ class _Work:
     def cropped(self, part: Part, nodes: Sequence[Node]) -> None:
         """Strips of a tensor that is held."""
         x = self.tensors_now(self.renamed.get(part.source, part.source))
+        source = x.name
         for number, strip in enumerate(strips_of(self.graph, part, nodes)):
             name = f"{part.source}.strip{number}.{part.target}"
-            if part.source in strip.spans:
-                begin, end = strip.spans[part.source]
+            begin, end = strip.taken
+            if end > begin:
                 of = with_tensor(x, name=name, shape=(*x.shape[:2], end - begin, x.shape[3]), source_index=-1)
                 awaited = (self.renamed[part.target],) if number else ()
-                self.emit(Node(of.name, Crop(begin, end - begin), (x.name, *awaited), of.name), of)
-            self.strip(strip, name)
+                self.emit(Node(of.name, Crop(begin, end - begin), (source, *awaited), of.name), of)
+            self.strip(strip, name, source if part.in_place and not number else "")
+            source = self.renamed[part.target] if part.in_place else source
 
-    def strip(self, strip: Strip, source: str) -> None:
-        """The nodes of a strip, and what puts it in its place."""
+    def strip(self, strip: Strip, source: str, base: str = "") -> None:
+        """The nodes of a strip, and what puts it in its place: in that of ``base``, or of the strip before."""
         for node, output, tensors in strip.nodes(source):
             self.emit(node, output)
             self.tensors += tensors
@@ -178,9 +183,9 @@ class _Work:
         name = target if last else f"{target}.strips{number}"
         made = with_tensor(whole, name=name)
         begin = strip.spans[target][0]
-        base = (self.renamed[target],) if number else ()
+        into = (self.renamed[target],) if number else (base,) if base else ()
         op = Paste(begin, whole.shape[2])
-        self.emit(Node(f"{target}.paste{number}", op, (strip.name(target), *base), made.name), made)
+        self.emit(Node(f"{target}.paste{number}", op, (strip.name(target), *into), made.name), made)
         self.renamed[target] = made.name
 
 
@@ -195,6 +200,8 @@ def strips_of(graph: Graph, part: Part, nodes: Sequence[Node]) -> list[Strip]:
         found.append(Strip(graph, part, nodes, number, found[-1] if found else None))
     for strip, after in itertools.pairwise(found):
         strip.keep_for(after)
+        if part.in_place and after.taken[0] < strip.spans[part.target][1]:
+            raise VerifyError("a strip lies in columns that the next one reads", where=part.target)
     return found
 
 
@@ -238,6 +245,10 @@ class Strip:
             if node.output in self.spans:
                 self._need(node)
         self.forms.reverse()
+        if part.in_place:
+            _check_in_place(graph, part)
+            self.spans.setdefault(part.source, (0, 0))
+            self.made[part.source] = self._own(part.source)
 
     def keep_for(self, after: Strip) -> None:
         """Keep what the next strip has of this one."""
@@ -288,6 +299,12 @@ class Strip:
             found += macs * (end - begin) / y.shape[2]
         return found
 
+    @property
+    def taken(self) -> Span:
+        """The columns that the strip takes of the source's map; none if the strip before has kept all."""
+        spans = self.made if self.part.in_place else self.spans
+        return spans.get(self.part.source, (0, 0))
+
     def columns_of(self, tensor: str) -> int:
         """How many columns of a tensor the strip has."""
         begin, end = self.spans.get(tensor, (0, 0))
@@ -306,7 +323,7 @@ class Strip:
     def alone(self) -> tuple[Graph, dict[str, str]]:
         """The strip as a network without outputs, and the whole tensor of which each of its tensors is a part; what
         other strips keep for it, and it for them, are inputs and tensors without readers (``is_kept``)."""
-        begin, end = self.spans[self.part.source]
+        begin, end = self.taken
         x = self.graph.tensors[self.part.source]
         entry = with_tensor(x, name=f"{x.name}.entry", shape=(*x.shape[:2], end - begin, x.shape[3]))
         nodes, tensors = [], [entry]
@@ -340,6 +357,8 @@ class Strip:
                 names[name] = self.before.kept(name).name
                 if name in self.keeps:
                     yield from self._keep(name, names[name])
+        if self.part.in_place:
+            yield from self._with_kept(source, names)
         cut: dict[tuple[str, Span], str] = {}
         for node, reads, kept in self.forms:
             inputs: list[str] = []
@@ -380,6 +399,23 @@ class Strip:
             if y.name in self.keeps:
                 yield from self._keep(y.name, names[y.name])
 
+    def _with_kept(self, taken: str, names: dict[str, str]) -> Iterator[tuple[Node, Tensor, list[Tensor]]]:
+        """The source's columns that the strip before has kept and those that are taken; what is kept of them again."""
+        source = self.part.source
+        begin, end = self.made[source]
+        if begin == end:
+            return  # the strip before has kept all
+        if self.made[source] != self.spans[source]:
+            assert self.before is not None
+            both = (self.before.kept(source).name, taken)
+            # The part before may have strips of the same tensor.
+            name = f"{self.name(source)}.source"
+            joined = self._columns_of(self.graph.tensors[source], name, self.spans[source])
+            yield Node(joined.name, Concatenation(2), both, joined.name), joined, []
+            names[source] = joined.name
+        if source in self.keeps:
+            yield from self._keep(source, names[source])
+
     def _keep(self, tensor: str, name: str) -> Iterator[tuple[Node, Tensor, list[Tensor]]]:
         """A copy of the columns that the next strip needs."""
         begin, end = self.keeps[tensor]
@@ -405,6 +441,18 @@ class Strip:
 def is_kept(tensor: str) -> bool:
     """Whether a tensor of ``Strip.alone`` holds columns for the next strip, or from the one before."""
     return tensor.removesuffix(".rows").endswith(_KEPT)
+
+
+def _check_in_place(graph: Graph, part: Part) -> None:
+    if not fits_in_place(graph, part) or part.source not in part.kept:
+        where = graph.tensors[part.target].describe()
+        raise VerifyError("the strips cannot lie in the map that they are made of", where=where)
+
+
+def fits_in_place(graph: Graph, part: Part) -> bool:
+    """Whether the target of a part could lie in its source's bytes, column by column."""
+    source, target = (graph.tensors[name] for name in (part.source, part.target))
+    return part.source not in graph.inputs and (source.shape, source.dtype) == (target.shape, target.dtype)
 
 
 def _columns(target: Tensor, part: Part) -> int:

@@ -27,6 +27,8 @@ __all__ = ["LAYERS", "ROWS", "Buffer", "Layer", "Plan", "layers_of", "make_plan"
 
 # RAM that rows may take for layouts that spare cycles and not bytes.
 _LAYOUT_BYTES = 5120
+# How often a peak is lowered further where the gaps of a placement keep it from a limit.
+_GAP_ROUNDS = 3
 # Shifts that layers may agree on.
 _SHIFTS = (13, 12, 14)
 # Dense layers with more of the network's work than this may have code of their own.
@@ -53,20 +55,36 @@ def make_plan(
     """
     *choices, least = layouts(graph, mode, _tunings(graph, tuning))
     enough, lands = ENOUGH_BYTES if room_bytes is None else room_bytes, room_bytes is not None
-    lean = plan_as_is(least.graph, mode, tuning, enough, lands=lands)
+    lean = _plan_within(least.graph, mode, tuning, enough, lands=lands)
     most = lean.arena_bytes + _LAYOUT_BYTES if room_bytes is None else max(lean.arena_bytes, room_bytes)
     chosen, plan = least, lean
     cycles = {choice: _cycles(choice.graph, tuning) for choice in (*choices, least)}
     for choice in sorted((c for c in choices if cycles[c] < cycles[least]), key=lambda c: cycles[c]):
         # A placement takes longer than this bound, which scratch that gives way may still lower.
         if peak_bytes(choice.graph, mode, tuning, lands=lands) <= most + tuning.scratch_bytes:
-            found = plan_as_is(choice.graph, mode, tuning, enough, lands=lands)
+            found = _plan_within(choice.graph, mode, tuning, enough, lands=lands)
             if found.arena_bytes <= most:
                 chosen, plan = choice, found
                 break
     return dataclasses.replace(plan, stages=chosen.stages)
 
 
+def _plan_within(graph: Graph, mode: str, tuning: Tuning, enough_bytes: int, *, lands: bool) -> Plan:
+    """A plan whose peak is low enough for its placement to fit, too, which may have gaps."""
+    aimed = enough_bytes
+    plan = plan_as_is(graph, mode, tuning, aimed, lands=lands)
+    if not lands or plan.arena_bytes <= enough_bytes or plan.lower_bound_bytes > enough_bytes:
+        return plan
+    for _ in range(_GAP_ROUNDS):
+        aimed -= plan.arena_bytes - enough_bytes
+        lower = plan_as_is(graph, mode, tuning, aimed, lands=lands)
+        plan = min(plan, lower, key=lambda p: p.arena_bytes)
+        if lower.arena_bytes <= enough_bytes or lower.lower_bound_bytes > aimed:
+            break
+    return plan
+
+
+@functools.lru_cache(maxsize=16)
 def peak_bytes(graph: Graph, mode: str, tuning: Tuning = DEFAULT_TUNING, *, lands: bool = False) -> int:
     """The largest sum of live bytes, without a placement: enough to compare graphs before one is planned."""
     if mode == ROWS:
@@ -130,6 +148,7 @@ def layers_of(graph: Graph, tuning: Tuning = DEFAULT_TUNING) -> tuple[Layer, ...
     return _layers(graph, tuning)
 
 
+@functools.lru_cache(maxsize=16)
 def _cycles(graph: Graph, tuning: Tuning) -> float:
     """Cycles that a graph's layers are unlikely to pass."""
     return sum(layer.lowered.at_most_cycles for layer in _layers(graph, tuning))
@@ -167,7 +186,7 @@ def _relowered(graph: Graph, tuning: Tuning, index: int, scratch_bytes: int) -> 
     return _layer(graph, index, tuning)
 
 
-def _tunings(graph: Graph, tuning: Tuning) -> list[Tuning]:
+def _tunings(graph: Graph, tuning: Tuning) -> tuple[Tuning, ...]:
     """What each node may spend, by its part of the network's work."""
     macs = [node_macs(graph, node) for node in graph.nodes]
     total, pitches = sum(macs), common_pitches(graph)
@@ -185,7 +204,7 @@ def _tunings(graph: Graph, tuning: Tuning) -> list[Tuning]:
                 pitch=pitches.get(node.output, 0),
             )
         )
-    return found
+    return tuple(found)
 
 
 def _layer(graph: Graph, index: int, tuning: Tuning) -> Layer:

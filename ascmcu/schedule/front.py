@@ -19,11 +19,12 @@ import numpy as np
 from ascmcu.errors import VerifyError
 from ascmcu.ir.graph import Graph, node_macs
 from ascmcu.kernels import Lowered
-from ascmcu.passes.strips import Part, Strip, cuts, is_kept, middle_of, region
+from ascmcu.passes.strips import Part, Strip, cuts, fits_in_place, is_kept, middle_of, region
 from ascmcu.schedule.landing import landings
 from ascmcu.schedule.place import liveness
-from ascmcu.schedule.plan import ROWS, Layer
-from ascmcu.schedule.simulate import simulate
+from ascmcu.schedule.plan import ROWS, Buffer, Layer
+from ascmcu.schedule.simulate import Trace, simulate
+from ascmcu.schedule.spare import LEAST_BYTES
 from ascmcu.schedule.storage import behind, buffers, share
 
 # In how many strips a part may run.
@@ -35,6 +36,9 @@ _STEP_CYCLES = 150
 # Cycles that a byte costs which is copied into a strip or out of it.
 _COPY_CYCLES = 0.5
 
+
+# Operators whose scratch is as long as a row: others' is a block of it.
+_BY_COLUMNS = "depthwise"
 
 # Bytes that kept columns take, those of two strips that overlap in RAM, for each of theirs.
 _KEPT_BYTES = 1.1
@@ -121,7 +125,7 @@ class _Costs:
         least: dict[str, int] = {}
         for (source, target), point in single.items():
             # In one strip a part may have less than its ends: its target has bytes of its source.
-            held = min(self._held(point.parts[0]), point.ram_bytes)
+            held = min(*map(self._held, self._forms(point.parts[0])), point.ram_bytes)
             for node in region(self.graph, Part(source, target)):
                 least[node.output] = min(least.get(node.output, held), held)
         return max(least.values(), default=0)
@@ -142,18 +146,24 @@ class _Costs:
         return found
 
     def _forms(self, part: Part) -> list[Part]:
-        """A part that keeps no columns between strips, one that does at its narrow tensors, and one whose strips of
-        these are there as a whole."""
+        """A part that keeps no columns between strips, one that does at its narrow tensors, one that does but at the
+        first of these, which is often the largest, and one whose strips of these are there as a whole; where the map
+        allows it, also those whose strips lie in their source's bytes."""
         inside = {node.output for node in region(self.graph, part)} - {part.target}
         kept = tuple(name for name in self.narrow if name in inside)
         forms = [part]
         if kept:
             forms += [dataclasses.replace(part, kept=kept, staged=staged) for staged in ((), kept)]
+        if kept[1:]:
+            forms.append(dataclasses.replace(part, kept=kept[1:]))
+        if fits_in_place(self.graph, part):
+            forms += [dataclasses.replace(f, kept=(part.source, *f.kept), in_place=True) for f in forms]
         return forms
 
     def _held(self, part: Part) -> int:
         """Bytes of the ends that are not streamed."""
-        ends = [part.target] if part.source in self.graph.inputs else [part.source, part.target]
+        only = part.in_place or part.source in self.graph.inputs
+        ends = [part.target] if only else [part.source, part.target]
         return sum(_words(self.graph.tensors[name].size_bytes) for name in ends)
 
     def _single(self, part: Part) -> Point:
@@ -161,9 +171,21 @@ class _Costs:
         whole = {node.output: node.output for node in nodes}
         without = (part.target,) if part.source in self.graph.inputs else (part.source, part.target)
         graph = Graph(part.target, dict(self.graph.tensors), nodes, (part.source,), ()).replace()
-        ram = self._held(part) + self._peak(graph, whole, without=without)
-        if part.source not in self.graph.inputs and len(self.graph.tensors[part.target].shape) == 4:
-            ram -= self._rolled(part, graph, whole)
+        layers = [self._layer(graph, index, whole[node.output]) for index, node in enumerate(graph.nodes)]
+        trace, found = self._buffers(graph, layers, without)
+        sums, sizes = np.zeros(trace.events + 2, np.int64), np.array([b.size_bytes for b in found], np.int64)
+        for buffer, size in zip(found, sizes.tolist(), strict=True):
+            for first, last in buffer.live:
+                sums[first : last + 1] += size
+        # The held ends: the source until it is read no more, the target from its first row on.
+        source, target = (self.graph.tensors[name] for name in (part.source, part.target))
+        last_read, first_made = trace.rows[part.source].read.max(), trace.rows[part.target].made.min()
+        sums[first_made:] += _words(target.size_bytes)
+        if part.source not in self.graph.inputs:
+            sums[: last_read + 1] += _words(source.size_bytes)
+            if len(target.shape) == 4:
+                sums[first_made : last_read + 1] -= self._rolled(part, trace)
+        ram = int(sums.max(initial=0))
         return Point((part,), ram, sum(self.layers[node.output].lowered.cycles for node in nodes))
 
     def _striped(self, part: Part) -> Point | None:
@@ -179,7 +201,8 @@ class _Costs:
         # Of two, one lies at either side.
         alike = [strip] if part.strips > 2 or strip.before is None else [strip.before, strip]
         times = target.shape[2] / sum(s.columns_of(part.target) for s in alike)
-        if not strip.columns_of(part.source):
+        begin, end = strip.taken
+        if begin == end:
             return None
         work = times * sum(s.columns_work for s in alike)
         if work > _MOST_WORK * max(sum(node_macs(self.graph, node) for node in nodes), 1):
@@ -210,12 +233,15 @@ class _Costs:
         for x in (self.graph.tensors[part.source], self.graph.tensors[part.target]):
             found += _COPY_CYCLES * x.size_bytes * strip.columns_of(x.name) / x.shape[2]
             found += _STEP_CYCLES * x.shape[1]
+        if part.in_place:
+            # What is kept of the source is copied, and joined to what is taken of it.
+            found += _COPY_CYCLES * x.size_bytes * strip.columns_of(part.source) / x.shape[2]
+            found += 2 * _STEP_CYCLES * x.shape[1]
         return found
 
-    def _rolled(self, part: Part, graph: Graph, whole: Mapping[str, str]) -> int:
+    def _rolled(self, part: Part, trace: Trace) -> int:
         """Bytes that the target may have of its source's, row by row."""
-        layers = [self._layer(graph, index, whole[node.output]) for index, node in enumerate(graph.nodes)]
-        rows = simulate(graph, layers, ROWS).rows
+        rows = trace.rows
         source, target = (self.graph.tensors[name] for name in (part.source, part.target))
         apart = behind(rows[target.name], rows[source.name], target.row_bytes, source.row_bytes)
         return min(max(target.size_bytes - apart, 0), source.size_bytes)
@@ -225,13 +251,19 @@ class _Costs:
         layers = [
             self._layer(graph, index, whole.get(node.output, "")) for index, node in enumerate(graph.nodes)
         ]
+        trace, found = self._buffers(graph, layers, without)
+        sizes = np.array([b.size_bytes for b in found])
+        return int((sizes @ liveness(found, trace.events)).max(initial=0))
+
+    def _buffers(
+        self, graph: Graph, layers: Sequence[Layer], without: tuple[str, ...]
+    ) -> tuple[Trace, list[Buffer]]:
+        """The schedule, and the buffers but those of some tensors."""
         trace = simulate(graph, layers, ROWS)
         storage = share(graph, layers, trace)
         landed = landings(graph, layers, storage, trace, but=without, found=False)
         found = buffers(graph, layers, storage, trace, landed)
-        found = [b for b in found if b.name not in without]
-        sizes = np.array([b.size_bytes for b in found])
-        return int((sizes @ liveness(found, trace.events)).max(initial=0))
+        return trace, [b for b in found if b.name not in without]
 
     def _layer(self, graph: Graph, index: int, whole: str) -> Layer:
         node = graph.nodes[index]
@@ -241,10 +273,14 @@ class _Costs:
         if full is None:
             return Layer(index, node, rule, _COPY)
         lowered = full.lowered
+        part = y.row_elements / self.graph.output_tensor(full.node).row_elements
         if lowered.state is not None and not lowered.holds_state:
             dtype, count = lowered.state
-            part = y.row_elements / self.graph.output_tensor(full.node).row_elements
             lowered = dataclasses.replace(lowered, state=(dtype, round(count * part)))
+        if lowered.scratch is not None and node.op.FAMILY == _BY_COLUMNS:
+            dtype, count = lowered.scratch
+            least = min(count, LEAST_BYTES // dtype.size_bytes)
+            lowered = dataclasses.replace(lowered, scratch=(dtype, max(least, round(count * part))))
         return Layer(index, node, rule, lowered)
 
 

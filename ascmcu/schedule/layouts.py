@@ -4,7 +4,8 @@ passes that apply it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+import functools
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ascmcu.ir.graph import Graph
@@ -45,8 +46,11 @@ class LaidOut:
         return self if stage[1] is self.graph else LaidOut(stage[1], (*self.stages, stage))
 
 
-def layouts(graph: Graph, mode: str, tunings: Sequence[Tuning]) -> tuple[LaidOut, ...]:
+@functools.lru_cache(maxsize=2)
+def layouts(graph: Graph, mode: str, tunings: tuple[Tuning, ...]) -> tuple[LaidOut, ...]:
     """The graph in the layouts that are worth a comparison, without repetition; the last one takes the least RAM.
+
+    One graph is planned within several limits: its layouts are remembered.
 
     Args:
         graph: no layout of which is assigned yet.

@@ -10,16 +10,25 @@ import numpy as np
 import pytest
 
 from ascmcu import api, boards, paths
+from ascmcu.api.arranging import Arranging
 from ascmcu.benchmark import wire
 from ascmcu.benchmark.session import Session
 from ascmcu.benchmark.wire import ClockState, Counter, Kind
+from ascmcu.codegen.placing import describe_second
+from ascmcu.ir import text
 from ascmcu.runners import base
 from ascmcu.runners.base import Target
+from ascmcu.schedule import make_plan
 from ascmcu.toolchain.gcc import build_firmware
 from tests.support import outside
 from tests.support.mixer import ROW_BYTES, ROWS, mixed, mixer_target
 
 ROOT = Path(__file__).resolve().parents[2]
+ADD = """graph "add"
+input %x : i8[1,6,4,2] q(0.05 : 3) t0
+%a = add(%x, %x) {clamp=(-128, 127)} : i8[1,6,4,2] q(0.1 : -4) ; a 0
+output %a
+"""
 KWS = outside.model("mlperf_tiny_kws_int8.tflite")
 FAMILY_SAMPLES = {boards.load(name).chip.family: name for name in boards.names()}
 needs_gcc = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
@@ -116,6 +125,15 @@ def test_buffers_move_to_the_second_memory_when_the_first_is_full(tmp_path: Path
     assert report.ram_bytes["total"] > target.board.ram.size_bytes
     assert report.ram_bytes["features"] > 12000 and report.ram_bytes["padding"] < 64
     assert "these buffers are in ccm" in (tmp_path / "firmware.ld").read_text()
+    # What plan.txt says of it.
+    arranging = Arranging(target.board, make_plan(text.parse(ADD), "rows"), "flash", None)
+    assert arranging(report.elf, tmp_path / "model.o", True) is None
+    assert arranging.beside is not None
+    memory, taken_bytes = arranging.beside
+    assert memory.name == "ccm" and report.ram_bytes["features"] <= taken_bytes <= memory.size_bytes
+    assert f"in ccm: the buffers of features and protocol, {taken_bytes} of 16384 bytes" in describe_second(
+        memory, taken_bytes
+    )
     tensor = bytes(range(256)) * 11
     tensor = tensor.ljust(ROWS * ROW_BYTES, b"\x11")
     assert _run("sim", target, tensor) == mixed(tensor)

@@ -129,6 +129,37 @@ def test_kept_columns_give_the_same_bits(graph: Graph, ends: list[tuple[int, int
         assert np.array_equal(host(pushed(x, sweeps))[0].reshape(expected.shape), expected)
 
 
+@pytest.mark.parametrize(("before", "lands"), [(1, False), (3, True)])
+@pytest.mark.parametrize("strips", [2, 3, 5, 12])
+def test_strips_in_place_give_the_same_bits(graph: Graph, strips: int, before: int, lands: bool) -> None:
+    """The residual's strips lie in the bytes of the map that it is made of: one map is held, not two."""
+    first, residual = (maps(graph)[n] for n in (1, 2))
+    sequence = [
+        Part(graph.inputs[0], first, before),
+        Part(first, residual, strips, kept=(first,), in_place=True),
+        Part(residual, graph.outputs[0]),
+    ]
+    made, sweeps = in_parts(graph, sequence)
+    made = verify(drop_identities(verify(made, "strips")), "strips")
+    plan = make_plan(made, ROWS, room_bytes=0 if lands else None)
+    held = {plan.storage[node.output] for node in made.nodes if node.op.kind() in ("hold", "paste")}
+    assert len({h for h in held if not h.endswith(".halo.rows")}) == 1
+    host = HostModel(made, ROWS, sanitize=True, plan=plan)
+    rng = np.random.default_rng(strips)
+    for x in rng.integers(-128, 128, (3, *SHAPE)).astype(np.int8):
+        (expected,) = interp.run(graph, [x])
+        assert np.array_equal(interp.run(made, [pushed(x, sweeps)])[0], expected)
+        assert np.array_equal(host(pushed(x, sweeps))[0].reshape(expected.shape), expected)
+
+
+def test_strips_in_place_ask_for_a_map_of_the_same_form(graph: Graph) -> None:
+    first, residual, wider = (maps(graph)[n] for n in (1, 2, 3))
+    for source, target, kept in ((residual, wider, (residual,)), (first, residual, ())):
+        part = Part(source, target, 3, kept=kept, in_place=True)
+        with pytest.raises(VerifyError, match="cannot lie in the map"):
+            strips_of(graph, part, region(graph, part))
+
+
 def _keeping(graph: Graph, part: Part, *, staged: bool) -> Part:
     """A part in strips that keeps columns wherever it may."""
     inside = {node.output for node in region(graph, part)} - {part.target}

@@ -26,9 +26,9 @@ from ascmcu.ir.graph import Graph
 from ascmcu.ir.types import Array
 from ascmcu.ir.verify import verify
 from ascmcu.passes.drop_identities import drop_identities
-from ascmcu.passes.strips import Part, Sweeps, cuts, in_parts, region
+from ascmcu.passes.strips import Part, Sweeps, cuts, fits_in_place, in_parts, region
 from ascmcu.passes.swap_axes import swap_axes
-from ascmcu.schedule import ROWS, Plan, make_plan
+from ascmcu.schedule import ROWS, Plan, make_plan, peak_bytes
 from tests.support import chain, landing, native_compilers, on_target, recipes_flat
 from tests.support.host_model import HostModel
 from tests.support.litert import Reference
@@ -52,6 +52,7 @@ class Case:
 
     Attributes:
         strips: of all parts; 0 where the compiler chose.
+        in_place: parts whose strips lie in the bytes of the map that they are made of.
         inputs: in the shape of the plan's graph.
         expected: LiteRT's, per input.
     """
@@ -59,6 +60,7 @@ class Case:
     recipe: Recipe
     plan: Plan
     strips: int
+    in_place: int
     inputs: tuple[Array, ...]
     expected: tuple[Array, ...]
 
@@ -67,6 +69,7 @@ class Case:
         """What the record tells of it."""
         kept = sum(name.endswith(".halo") for name in self.plan.graph.tensors)
         found = Counter({"kept": kept, "landed": len(self.plan.landings), "strips": self.strips})
+        found["in place"] = self.in_place
         found["in strips" if self.strips > 1 else "in one" if self.strips else "within a limit"] += 1
         return found
 
@@ -89,7 +92,10 @@ def drawn_parts(graph: Graph, rng: np.random.Generator) -> list[Part]:
         part = Part(source, target, int(rng.integers(1, min(most, 9) + 1)))
         inside = [name for name in _cuts_inside(graph, part) if rng.random() < 0.7]
         staged = tuple(name for name in inside if rng.random() < 0.4)
-        parts.append(dataclasses.replace(part, kept=tuple(inside), staged=staged))
+        part = dataclasses.replace(part, kept=tuple(inside), staged=staged)
+        if part.strips > 1 and fits_in_place(graph, part) and rng.random() < 0.6:
+            part = dataclasses.replace(part, kept=(part.source, *part.kept), in_place=True)
+        parts.append(part)
         source = target
     return [*parts, Part(source, graph.outputs[0])]
 
@@ -100,20 +106,23 @@ def _cuts_inside(graph: Graph, part: Part) -> list[str]:
     return [name for name in cuts(graph) if name in inside and len(graph.tensors[name].shape) == 4]
 
 
-def feasible(graph: Graph, parts: Sequence[Part]) -> tuple[Graph, Sweeps | None, int]:
-    """The network in these parts, those that cannot be in their strips without kept columns, or in one strip; and how
-    many strips there are."""
+def feasible(graph: Graph, parts: Sequence[Part]) -> tuple[Graph, Sweeps | None, tuple[Part, ...]]:
+    """The network in these parts, those that cannot be in their strips without kept columns, or in one strip; and the
+    parts as they are."""
     tried = list(parts)
     for index, part in enumerate(parts):
         for form in (part, Part(part.source, part.target, part.strips), Part(part.source, part.target)):
             tried[index] = form
             try:
-                in_parts(graph, [*tried[: index + 1], Part(part.target, graph.outputs[0])][: len(tried)])
+                rest = Part(part.target, graph.outputs[0])
+                made, _ = in_parts(graph, [*tried[: index + 1], rest][: len(tried)])
+                if form.in_place:
+                    peak_bytes(drop_identities(made), ROWS)  # every row is read before another lies there
                 break
             except VerifyError:
                 continue
     made, sweeps = in_parts(graph, tried)
-    return verify(drop_identities(verify(made, "strips")), "strips"), sweeps, sum(p.strips for p in tried)
+    return verify(drop_identities(verify(made, "strips")), "strips"), sweeps, tuple(tried)
 
 
 def drawn(recipe: Recipe) -> tuple[Counter[str], list[Case]]:
@@ -133,13 +142,14 @@ def drawn(recipe: Recipe) -> tuple[Counter[str], list[Case]]:
     cases = []
     for number in range(_CHOICES):
         axes = swap_axes(graph) if number % 2 else graph
-        made, sweeps, strips = feasible(axes, drawn_parts(axes, rng))
+        made, sweeps, parts = feasible(axes, drawn_parts(axes, rng))
+        strips, in_place = sum(p.strips for p in parts), sum(p.in_place for p in parts)
         with landing.everywhere():
             plan = make_plan(made, ROWS, room_bytes=0)
         given = tuple(pushed(chain.shaped(axes, x)[0], sweeps) for x in sets)
-        cases.append(Case(recipe, plan, max(strips, 1), given, expected))
+        cases.append(Case(recipe, plan, max(strips, 1), in_place, given, expected))
     cases += [
-        Case(recipe, plan, 0, given, expected) for plan, given in _within(data, [x[0] for x in sets], rng)
+        Case(recipe, plan, 0, 0, given, expected) for plan, given in _within(data, [x[0] for x in sets], rng)
     ]
     return Counter({"networks": 1}), cases
 
