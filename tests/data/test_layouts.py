@@ -101,6 +101,10 @@ def _copied(name: str, to: str) -> Callable[[Path], None]:
     return change
 
 
+def _first_clip(root: Path, part: str = "train") -> Path:
+    return next(r.path for r in datasets.load(root).recordings if r.part == part)
+
+
 # What goes wrong in a layout → words of the refusal, or of the fault that ``data check`` names.
 TWINS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a word that is listed and absent": (
@@ -178,11 +182,60 @@ TWINS: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "no label": (
         "audiofolder", _written("train/metadata.csv", "file_name,label", "file_name,word"), "--column label=NAME",
     ),
+    "a listed clip is absent": ("esc50", _without("audio/2-200-A-0.wav"), "missing: audio/2-200-A-0.wav"),
+    "a source leaks": ("esc50", _written("meta/esc50.csv", "True,200", "True,100"), "100 (1, 2)"),
+    "a scene of the table is absent": (
+        "tau_subsets", _without("audio/bus-vienna-100-0-0-b.wav"), "missing: audio/bus-vienna-100-0-0-b.wav",
+    ),
+    "a place trains and tests": (
+        "tau_subsets", _written("meta.csv", "\tvienna-2\t", "\tvienna-0\t"), "vienna-0 (split100, test)",
+    ),
+    "a normal sound trains and tests": (
+        "machines",
+        _copied(
+            "fan/train/section_00_source_train_normal_0000_m-n_W.wav",
+            "fan/test/section_00_source_test_normal_0009_m-n_X.wav",
+        ),
+        "of equal samples, in several parts",
+    ),
+    "a car trains and tests": (
+        "toy_car", _copied("train/normal_id_01_00000000.wav", "test/normal_id_01_00000009.wav"),
+        "of equal samples, in several parts",
+    ),
+    "a name without its kind": (
+        "toy_car", _copied("train/normal_id_01_00000000.wav", "test/id_01_00000009.wav"),
+        "in no folder of a class: test/id_01_00000009.wav",
+    ),
+    "a sample trains and tests": (
+        "edge_impulse", _copied("training/01.wav", "testing/01.wav"),
+        "of equal samples, in several parts",
+    ),
+    "a snap trains and tests": (
+        "audiofolder", _copied("train/snap-1.wav", "test/snap-1.wav"), "of equal samples, in several parts",
+    ),
+    "a tagged clip is absent": ("tagged_table", lambda root: _first_clip(root).unlink(), "missing: "),
+    "a tagged clip trains and tests": (
+        "tagged_table", lambda root: _first_clip(root, "test").write_bytes(_first_clip(root).read_bytes()),
+        "of equal samples, in several parts",
+    ),
     "the same bird trains and tests": (
         "biodcase", _copied("Train/Great Tit/Train_0000_Great_Tit.wav", "Test/Great Tit/Test_0009_Great_Tit.wav"),
         "of equal samples, in several parts",
     ),
 }  # fmt: skip
+
+
+# Layouts without a list, where nobody can tell that a file is absent, and AudioSet, which nobody has as a whole.
+WITHOUT_A_LIST = ("audiomnist", "machines", "toy_car", "biodcase", "audioset")
+
+
+def test_every_layout_has_its_wrong_twins() -> None:
+    """A file that is missing, and a leak between parts, where the layout can have them."""
+    words = {name: " ".join(said for layout, _, said in TWINS.values() if layout == name) for name in LAYOUTS}
+    assert {name for name, said in words.items() if "missing: " not in said} == set(WITHOUT_A_LIST)
+    leaks = ("in several parts", "(test, train)", "(1, 2)", "(split100, test)", "also in")
+    leaky = {name for name, said in words.items() if any(leak in said for leak in leaks)}
+    assert leaky == {name for name, (_, _, parts, *_) in LAYOUTS.items() if len(parts) > 1}
 
 
 @pytest.mark.parametrize("twin", TWINS)

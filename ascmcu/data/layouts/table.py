@@ -7,6 +7,7 @@ ESC-50 and our synthetic scenes are such. A column ``labels`` or ``tags`` holds 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from ascmcu.data import listing
@@ -39,17 +40,26 @@ def read_file(table: Path, columns: Columns) -> Listing:
     rows, there = listing.rows(table)
     found = listing.columns_of(table, columns, there)
     told = [listing.values(table, number, row, found) for number, row in enumerate(rows, start=2)]
-    return listing.there(NAME, [_recording(table, one) for one in told])
+    where = _folder(table, [one["file"] for one in told])
+    return listing.there(NAME, [_recording(table, one, where) for one in told])
 
 
-def _recording(table: Path, one: dict[str, str]) -> Recording:
+def _recording(table: Path, one: dict[str, str], where: Path) -> Recording:
     """A row; with one class where the table has a column for that."""
-    found = Recording(_path(table, one["file"]), one["label"], one["part"], one["device"], one["place"])
+    path = _found(table, one["file"]) or where / one["file"]
+    found = Recording(path, one["label"], one["part"], one["device"], one["place"])
     return found if one["label"] else found.with_tags(listing.several(one["labels"]))
 
 
-def _path(table: Path, name: str) -> Path:
+def _found(table: Path, name: str) -> Path | None:
     """TAU writes audio/… in front of the name; ESC-10 writes none, and ESC-50's table lies in a folder of its own."""
     folders = (table.parent, table.parent / "audio", table.parent.parent / "audio")
-    candidates = [folder / name for folder in folders]
-    return next((candidate for candidate in candidates if candidate.is_file()), candidates[0])
+    return next((folder / name for folder in folders if (folder / name).is_file()), None)
+
+
+def _folder(table: Path, names: Sequence[str]) -> Path:
+    """Where the recordings lie that are there: those that are missing are missing from it."""
+    for name in names:
+        if (path := _found(table, name)) is not None:
+            return Path(str(path).removesuffix(name))
+    return table.parent
