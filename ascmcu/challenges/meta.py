@@ -25,7 +25,7 @@ _STEPS = {
 
 
 def make(
-    challenge: Challenge, info: Info, entrant: Entrant, recipe: Recipe | None, judged: dict[int, Judged]
+    challenge: Challenge, info: Info, entrant: Entrant, recipe: Recipe | None, judged: dict[str, Judged]
 ) -> dict[str, Any]:
     """The file's content as plain values.
 
@@ -48,7 +48,8 @@ def make(
         },
         "results": {
             "development_dataset": {
-                f"split_{subset}": _results(challenge, judged.get(subset)) for subset in challenge.subsets
+                subset.replace("split", "split_"): _results(challenge, judged.get(subset))
+                for subset in challenge.subset_names
             },
         },
     }

@@ -47,13 +47,18 @@ class Challenge:
         return not self.subsets
 
     @property
+    def subset_names(self) -> tuple[str, ...]:
+        """The subsets as the data set's lists call them, the smallest first."""
+        return tuple(f"split{share}" for share in self.subsets)
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """The header of an output file."""
         return ("filename", "scene_label", *self.classes)
 
-    def output_name(self, label: str, subset: int) -> str:
-        """The file of an output."""
-        return f"{label}.output.split_{subset}.csv"
+    def output_name(self, label: str, subset: str) -> str:
+        """The file of a subset's output."""
+        return f"{label}.output.{subset.replace('split', 'split_')}.csv"
 
 
 CHALLENGES = (

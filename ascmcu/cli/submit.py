@@ -3,19 +3,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from ascmcu.errors import InputError
-
-if TYPE_CHECKING:
-    from ascmcu.challenges.info import Info
-    from ascmcu.challenges.records import Challenge
-    from ascmcu.data.datasets import Dataset
 
 
 @click.command("submit")
@@ -71,58 +64,18 @@ def command(
     from ascmcu.cli.progress import staged
     from ascmcu.data import datasets
 
-    dataset = datasets.load(development)
-    if asked.by_device:
-        _by_device(asked, told, runs, data, dataset, output, as_json)
-        return
     models = package.entrants(asked, _named(runs))
     with staged() as progress:
-        written = package.write(asked, told, models, data, dataset, output, progress)
-    tell = Notes()
-    for notice in written.notices:
-        tell(notice)
-    results = {str(subset): dataclasses.asdict(judged) for subset, judged in written.judged.items()}
-    if as_json:
-        click.echo(
-            json.dumps({"folder": str(written.folder), "files": written.files, "results": results}, indent=2)
-        )
-        return
-    for subset, judged in written.judged.items():
-        click.echo(
-            f"split{subset}: accuracy {judged.overall.accuracy:.2f} %, log loss {judged.overall.logloss:.3f}"
-        )
-    for file in written.files:
-        click.echo(written.folder / file)
-
-
-def _by_device(
-    asked: Challenge,
-    info: Info,
-    runs: tuple[str, ...],
-    data: Path,
-    development: Dataset,
-    output: Path,
-    as_json: bool,
-) -> None:
-    """The predictions of models by device."""
-    from ascmcu.challenges import by_device
-    from ascmcu.cli.notes import Notes
-    from ascmcu.cli.progress import staged
-
-    models = by_device.entrants(asked, _named(runs))
-    with staged() as progress:
-        written = by_device.write(asked, info, models, data, development, output, progress)
+        written = package.write(asked, told, models, data, datasets.load(development), output, progress)
     tell = Notes()
     for notice in written.notices:
         tell(notice)
     if as_json:
-        click.echo(json.dumps({**dataclasses.asdict(written), "folder": str(written.folder)}, indent=2))
+        found = {"folder": str(written.folder), "files": written.files, "notices": written.notices}
+        click.echo(json.dumps({**found, **written.results}, indent=2))
         return
-    click.echo(f"accuracy {written.accuracy:.2f} % on the development set's test part")
-    for device, accuracy in written.device_accuracy.items():
-        click.echo(f"{device}: {accuracy:.2f} %")
-    for file in written.files:
-        click.echo(written.folder / file)
+    for line in (*written.lines, *(written.folder / file for file in written.files)):
+        click.echo(line)
 
 
 def _named(runs: tuple[str, ...]) -> dict[str, Path]:

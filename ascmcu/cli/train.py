@@ -7,7 +7,9 @@ import dataclasses
 import json
 import math
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
@@ -30,6 +32,16 @@ from ascmcu.train import recipe as recipes
     "-o", "--output", type=click.Path(path_type=Path), help="Folder of the run. [default: runs/RECIPE]"
 )
 @click.option("--hold-out", metavar="PART", help="Test on this part (fold) and train on the others.")
+@click.option(
+    "--start",
+    metavar="RUN",
+    help="Train the weights of this finished run further, with its network and features.",
+)
+@click.option(
+    "--per-device",
+    is_flag=True,
+    help="Make a run for each recording device, from its recordings alone. Needs --start.",
+)
 @click.option(
     "--column",
     "columns",
@@ -63,6 +75,8 @@ def command(
     data: Path | None,
     output: Path | None,
     hold_out: str | None,
+    start: str | None,
+    per_device: bool,
     columns: tuple[str, ...],
     classes: str | None,
     seed: int | None,
@@ -82,13 +96,15 @@ def command(
 
     bounds.check_names(limits)
     given = {f"training.{k}={v}" for k, v in (("seed", seed), ("epochs", epochs)) if v is not None}
-    changes = (*changes, *sorted(given))
+    begun = () if start is None else (f"start.run={json.dumps(start)}",)
+    changes = (*changes, *begun, *sorted(given))
     plain_folder = data is None and (Path(recipe).is_dir() or recipe.endswith(".csv"))
     if data is None and not plain_folder:
         raise _no_data(recipe)
-    if plain_folder and hold_out is not None:
-        raise click.UsageError("--hold-out goes with RECIPE and --data")
-    if output is not None:
+    for option, used in (("--hold-out", hold_out), ("--start", start), ("--per-device", per_device)):
+        if plain_folder and used:
+            raise click.UsageError(f"{option} goes with RECIPE and --data")
+    if output is not None and not per_device:
         folders.check(output)
     dataset = datasets.load(data or Path(recipe), datasets.Columns.named(columns))
     if classes is not None:
@@ -102,21 +118,77 @@ def command(
         folder = output or Path("runs") / chosen.name
     if silent := words.without_silence(dataset):
         click.echo(f"note: {silent}", err=True)
-    folders.check(folder)
     if hold_out is not None:
         kept_out = dataset.part(hold_out)
         others = tuple(part for part in dataset.parts if part != kept_out)
         held = dataclasses.replace(chosen.data, train=others, validate=(), test=(kept_out,))
         chosen = dataclasses.replace(chosen, data=held)
+    jobs = _by_device(chosen, dataset, folder) if per_device else [Job(chosen, folder)]
+    for job in jobs:
+        folders.check(job.folder)
     zoo.load_tensorflow()
     if limits:
         bounds.require_untrained(chosen, dataset, limits)
+    console = Console(stderr=True)
+    for job in jobs:
+        if job.device:
+            console.print(f"device {job.device}:", highlight=False)
+        _train(job, dataset, plain_folder, limits, console)
+        source = job.folder / plain.SPLIT if plain_folder else data
+        for line in [] if per_device else _next(job.folder / "model.tflite", source, chosen):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if per_device:
+        for line in _submission(chosen, jobs, data):
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if as_json:
+        told = {job.device: _metrics(job) for job in jobs}
+        click.echo(json.dumps(told if per_device else told[""], indent=2))
+
+
+@dataclass(frozen=True)
+class Job:
+    """One run: a recipe, its folder, and the device where there is a run for each."""
+
+    recipe: recipes.Recipe
+    folder: Path
+    device: str = ""
+
+
+def _by_device(chosen: recipes.Recipe, dataset: datasets.Dataset, folder: Path) -> list[Job]:
+    """A job for each of the recipe's devices, or for all that recorded its training part."""
+    if not chosen.start.run:
+        raise click.UsageError("--per-device needs a run to start from: --start RUN")
+    devices = chosen.data.devices or dataset.only(chosen.data.train).devices
+    for part in (chosen.data.train, chosen.data.validate, chosen.data.test):
+        if part:  # before the first device is trained
+            dataset.only(part).of_devices(devices or ("",))
+    strange = [device for device in devices if Path(device).name != device]
+    if strange:
+        raise InputError("a device whose name cannot be a folder's", where="--per-device", found=strange[0])
+    return [
+        Job(
+            dataclasses.replace(chosen, data=dataclasses.replace(chosen.data, devices=(device,))),
+            folder / device,
+            device,
+        )
+        for device in devices
+    ]
+
+
+def _train(
+    job: Job, dataset: datasets.Dataset, plain_folder: bool, limits: tuple[str, ...], console: Console
+) -> None:
+    """Train, quantize, and say what came out; a device's run that is there already is left as it is."""
     from ascmcu.quantize import run as quantize
     from ascmcu.train import judging, plots
     from ascmcu.train import run as train
     from ascmcu.train.loop import Epoch
+    from ascmcu.tune import limits as bounds
 
-    console = Console(stderr=True)
+    chosen, folder = job.recipe, job.folder
+    if job.device and train.is_finished(chosen, dataset, folder):
+        console.print(f"{folder} is finished: the same recipe, recordings and start", highlight=False)
+        return
     with filling(folder), staged() as progress:
 
         def on_epoch(epoch: Epoch) -> None:
@@ -139,7 +211,7 @@ def command(
     bounds.require(path, limits)
     for line in finished.heard.lines():
         console.print(line, highlight=False, markup=False)
-    told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    told = _metrics(job)
     if told["examples_per_second"]:
         where = ", ".join(told["made_with"]["trained_on"])
         console.print(f"{told['examples_per_second']:.0f} examples/s on {where}")
@@ -147,10 +219,10 @@ def command(
         if figures:
             console.print(judging.summary(form, figures))
     console.print(f"{path}  {path.stat().st_size} bytes")
-    for line in _next(path, folder / plain.SPLIT if plain_folder else data, chosen):
-        console.print(line, highlight=False, markup=False, soft_wrap=True)
-    if as_json:
-        click.echo(json.dumps(json.loads((folder / "metrics.json").read_text(encoding="utf-8")), indent=2))
+
+
+def _metrics(job: Job) -> Any:
+    return json.loads((job.folder / "metrics.json").read_text(encoding="utf-8"))
 
 
 def _no_data(recipe: str) -> Exception:
@@ -179,3 +251,11 @@ def _next(model: Path, data: Path | None, recipe: recipes.Recipe) -> list[str]:
     if data is not None and recipe.data.test:
         lines.append(f"      ascmcu bench --data {shlex.quote(str(data))} --split {recipe.data.test[0]}")
     return lines
+
+
+def _submission(recipe: recipes.Recipe, jobs: list[Job], data: Path | None) -> list[str]:
+    """The command that takes a run for each device."""
+    runs = [recipe.start.run, *(f"{job.device}={job.folder}" for job in jobs)]
+    development = [] if data is None else ["--development", str(data)]
+    words = ["ascmcu", "submit", "dcase2025-task1", *runs, *development]
+    return [f"next: {shlex.join(words)} --data EVALUATION --info info.toml"]

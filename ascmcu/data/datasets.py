@@ -86,6 +86,28 @@ class Dataset:
         )
 
     @property
+    def devices(self) -> tuple[str, ...]:
+        """The devices that recorded, sorted; empty where the data set does not say."""
+        return tuple(sorted({recording.device for recording in self.recordings} - {""}))
+
+    def of_devices(self, devices: Sequence[str]) -> Dataset:
+        """The recordings of some devices, with all the labels; every device has some.
+
+        Raises:
+            DataError: the data set does not say which device recorded what, or one of these recorded nothing.
+        """
+        absent = [device for device in devices if device not in self.devices]
+        if absent:
+            raise DataError(
+                f"no recording of device {absent[0]!r}" if self.devices else "the recordings name no devices",
+                where=str(self.root),
+                expected=", ".join(self.devices) or "a column source_label or device in the table",
+                found=", ".join(absent),
+                hint=None if self.devices else "--column device=NAME names the column",
+            )
+        return replace(self, recordings=tuple(r for r in self.recordings if r.device in devices))
+
+    @property
     def multi_label(self) -> bool:
         """Whether a recording may have several classes."""
         return any(recording.tags for recording in self.recordings)

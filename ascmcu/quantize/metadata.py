@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The ``ascmcu`` metadata of a ``.tflite``: its feature specification and labels.
+"""The ``ascmcu`` metadata of a ``.tflite``: its feature specification, its labels, and what it was trained for.
 
 TensorFlow Lite's schema keeps named buffers beside the graph (``Model.metadata``); interpreters skip them.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from tensorflow.lite.python import schema_py_generated as schema
@@ -21,14 +22,18 @@ NAME = "ascmcu"
 VERSION = 1
 
 
-def embedded(model: bytes, features: Learned | None, labels: Sequence[str]) -> bytes:
+def embedded(model: bytes, features: Learned | None, labels: Sequence[str], task: str = "") -> bytes:
     """The model with this metadata; what it had under the name is replaced.
+
+    Args:
+        task: what it was trained for, as a recipe's ``[training]`` has it; empty where that is not known.
 
     Raises:
         ModelError: the bytes are no ``.tflite``.
     """
     spec = None if features is None else features.to_dict()
-    content = {"version": VERSION, "features": spec, "labels": list(labels)}
+    content: dict[str, Any] = {"version": VERSION, "features": spec, "labels": list(labels)}
+    content |= {"task": task} if task else {}
     tree = _parse(model)
     buffer = schema.BufferT()
     buffer.data = list(json.dumps(content, separators=(",", ":")).encode())
@@ -47,20 +52,33 @@ def read(model: bytes) -> tuple[Learned | None, tuple[str, ...]] | None:
         ModelError: the bytes are no ``.tflite``, or the metadata is of another version.
         FeatureError: the specification cannot be.
     """
-    tree = _parse(model)
-    for entry in tree.metadata or []:
-        if _name(entry) == NAME:
-            content = json.loads(bytes(tree.buffers[entry.buffer].data))
-            if content.get("version") != VERSION:
-                raise ModelError(
-                    "the model's metadata is of another version",
-                    expected=VERSION,
-                    found=content.get("version"),
-                )
-            features = content["features"]
-            spec = None if features is None else specs.learned(specs.from_dict(features), NAME)
-            return spec, tuple(content["labels"])
-    return None
+    content = _content(model)
+    if content is None:
+        return None
+    features = content["features"]
+    spec = None if features is None else specs.learned(specs.from_dict(features), NAME)
+    return spec, tuple(content["labels"])
+
+
+def task(model: bytes) -> str:
+    """What the model was trained for; empty where it does not say.
+
+    Raises:
+        ModelError: the bytes are no ``.tflite``, or the metadata is of another version.
+    """
+    return str((_content(model) or {}).get("task", ""))
+
+
+def _content(model: bytes) -> dict[str, Any] | None:
+    raw = buffer(model, NAME)
+    if raw is None:
+        return None
+    content: dict[str, Any] = json.loads(raw)
+    if content.get("version") != VERSION:
+        raise ModelError(
+            "the model's metadata is of another version", expected=VERSION, found=content.get("version")
+        )
+    return content
 
 
 def buffer(model: bytes, name: str) -> bytes | None:

@@ -94,7 +94,9 @@ def labelled(model: bytes, source: Source, material: Material | None) -> bytes:
     """The model with features and labels in it, where they are known."""
     features = material.features if material and material.features else source.features
     labels = material.labels if material and material.labels else source.labels
-    return metadata.embedded(model, features, labels) if features or labels else model
+    if not (features or labels or source.task):
+        return model
+    return metadata.embedded(model, features, labels, source.task)
 
 
 def measure(source: Source, format: str, model: bytes, material: Material) -> Outcome:

@@ -30,7 +30,7 @@ def finish(run: Run) -> tuple[Path, Judged | None]:
     each clip has one class.
     """
     model = ptq.int8(run.model, run.train.examples.x)
-    model = metadata.embedded(model, run.features, run.labels)
+    model = metadata.embedded(model, run.features, run.labels, run.task)
     path = run.folder / "model.tflite"
     write_whole(path, model)
     scores = None

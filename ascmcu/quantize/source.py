@@ -21,6 +21,7 @@ from ascmcu.errors import InputError, ModelError
 from ascmcu.features.spec import Learned
 from ascmcu.quantize import flatbuffer, metadata, onnx
 from ascmcu.train.recipe import Recipe
+from ascmcu.zoo import _branches as branches
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Source:
         tflite: float32 weights and activations, input shape fixed at batch one.
         format: what the file held: ``keras``, ``saved_model``, ``onnx``, ``float``, ``fp16`` or ``dynamic``.
         keras: the Keras model, where there is one: what training and slimming need.
-        features, labels: what a ``.tflite`` carried; a run's network has the labels of its run.
+        features, labels, task: what a ``.tflite`` carried; a run's network has the labels and the task of its run.
         per_layer: the weights lie on int8 grids of one scale per layer.
     """
 
@@ -40,6 +41,7 @@ class Source:
     keras: keras.Model | None = None
     features: Learned | None = None
     labels: tuple[str, ...] = ()
+    task: str = ""
     per_layer: bool = False
 
     @property
@@ -69,20 +71,23 @@ def load(path: Path, recipe: Recipe | None = None) -> Source:
     if path.suffix.lower() == ".onnx":
         return Source(onnx.to_tflite(path), "onnx")
     model_kinds.refuse_torch(path)
-    return dataclasses.replace(of_keras(load_keras(path, recipe)), labels=_labels_of_run(path))
+    labels, task = _told_by_run(path)
+    return dataclasses.replace(of_keras(load_keras(path, recipe)), labels=labels, task=task)
 
 
-def _labels_of_run(network: Path) -> tuple[str, ...]:
-    """What the network was trained on, from the metrics that ``ascmcu train`` writes beside it."""
+def _told_by_run(network: Path) -> tuple[tuple[str, ...], str]:
+    """What the network was trained on and for, from the metrics that ``ascmcu train`` writes beside it."""
     try:
-        labels = json.loads((network.parent / "metrics.json").read_text(encoding="utf-8"))["labels"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return ()
-    return tuple(map(str, labels)) if network.name == "model.keras" else ()
+        told = json.loads((network.parent / "metrics.json").read_text(encoding="utf-8"))
+        labels, task = tuple(map(str, told["labels"])), str(told.get("task", ""))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return (), ""
+    return (labels, task) if network.name == "model.keras" else ((), "")
 
 
 def of_keras(model: keras.Model) -> Source:
-    """A Keras model."""
+    """A Keras model; branches that were trained side by side are one convolution from here on."""
+    model = branches.folded(model)
     if any(extent is None for extent in model.input_shape[1:]):
         raise ModelError("the model's input has a dynamic dimension", found=model.input_shape)
     return Source(to_float_tflite(model), "keras", model)
@@ -138,11 +143,12 @@ def _datasets(group: Any) -> list[Any]:
 
 
 def to_float_tflite(model: keras.Model) -> bytes:
-    """Convert without quantization; normalisations are folded where the converter can.
+    """Convert without quantization; branches are folded, and normalisations where the converter can.
 
     Raises:
         ModelError: TensorFlow Lite has no such operator.
     """
+    model = branches.folded(model)
     shape = tuple(model.input_shape[1:])
     made = _convert(forward(model, shape))
     if flatbuffer.subgraphs(made) == 1:
@@ -204,7 +210,8 @@ def _of_tflite(path: Path) -> Source:
     plain, format = flatbuffer.to_float(content, path.name)
     source = Source(plain, format, per_layer=format == "dynamic" and flatbuffer.per_layer_weights(content))
     features, labels = carried or (None, ())
-    return dataclasses.replace(source, features=features, labels=labels or _label_file(content))
+    task = metadata.task(content)
+    return dataclasses.replace(source, features=features, labels=labels or _label_file(content), task=task)
 
 
 def _label_file(content: bytes) -> tuple[str, ...]:

@@ -16,11 +16,12 @@ import numpy.typing as npt
 from ascmcu import paths, zoo
 from ascmcu.data import cache
 from ascmcu.data.datasets import Dataset
-from ascmcu.errors import DataError, InputError
+from ascmcu.errors import DataError
 from ascmcu.features.spec import Learned
 from ascmcu.train import examples, loop
+from ascmcu.train import folder as run_folder
+from ascmcu.train import recipe as recipes
 from ascmcu.train.examples import Array, Inputs
-from ascmcu.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -38,36 +39,33 @@ class Trained:
         return Inputs(raw, np.arange(len(dataset.recordings)), self.features)
 
 
-def require(folder: Path) -> Path:
-    """The file of a finished run's network, with every classifier that it was trained with.
-
-    Raises:
-        InputError: it holds no finished run.
-    """
-    network = next((p for p in (folder / "heads.keras", folder / "model.keras") if p.is_file()), None)
-    if network is None or not (folder / "recipe.json").is_file():
-        raise InputError(
-            "no finished training run",
-            where=str(folder),
-            expected="recipe.json and model.keras, as `ascmcu train` writes them",
-        )
-    return network
-
-
 def load(folder: Path) -> Trained:
     """Read a run's folder.
 
     Raises:
         InputError: it holds no finished run.
     """
-    network = require(folder)
-    recipe = Recipe.from_dict(
-        json.loads((folder / "recipe.json").read_text(encoding="utf-8")), str(folder / "recipe.json")
-    )
+    network = run_folder.network(folder)
+    recipe = recipes.of_run(folder)
     labels = tuple(json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["labels"])
     with zoo.quiet():
         model = keras.saving.load_model(network, compile=False)
     return Trained(folder, model, recipe.features, labels)
+
+
+def require_labels(trained: Trained, dataset: Dataset) -> None:
+    """Refuse a run of other classes than the data's.
+
+    Raises:
+        DataError: it is.
+    """
+    if trained.labels != dataset.labels:
+        raise DataError(
+            "the run has other labels",
+            where=str(trained.folder),
+            expected=", ".join(dataset.labels),
+            found=", ".join(trained.labels),
+        )
 
 
 def answers(
@@ -89,13 +87,7 @@ def answers(
     """
     told = []
     for teacher in teachers:
-        if teacher.labels != dataset.labels:
-            raise DataError(
-                "the teacher has other labels",
-                where=str(teacher.folder),
-                expected=", ".join(dataset.labels),
-                found=", ".join(teacher.labels),
-            )
+        require_labels(teacher, dataset)
         if groups and len(teacher.model.outputs) < 2:
             raise DataError("the teacher has no classifier of groups", where=str(teacher.folder))
         heads = [_kept_answers(teacher, dataset, head, on_features) for head in range(2 if groups else 1)]

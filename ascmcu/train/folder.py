@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The folder of a training run: what tells it from a folder of something else."""
+"""The folder of a training run: what tells it from a folder of something else, and from one that is not finished."""
 
 from __future__ import annotations
 
@@ -10,8 +10,25 @@ from ascmcu import paths
 from ascmcu.errors import InputError
 
 # A finished run holds the first; one that was cut off holds one of the others.
-RUN = ("recipe.json", "progress.csv", "progress.png", "state*.npz", "split.csv")
+RECIPE = "recipe.json"
+RUN = (RECIPE, "progress.csv", "progress.png", "state*.npz", "split.csv")
 STUDY = ("study.db", "study.json", "trials")
+
+
+def network(folder: Path) -> Path:
+    """The file of a finished run's network, with every classifier that it was trained with.
+
+    Raises:
+        InputError: it holds no finished run.
+    """
+    found = next((p for p in (folder / "heads.keras", folder / "model.keras") if p.is_file()), None)
+    if found is None or not (folder / RECIPE).is_file():
+        raise InputError(
+            "no finished training run",
+            where=str(folder),
+            expected=f"{RECIPE} and model.keras, as `ascmcu train` writes them",
+        )
+    return found
 
 
 def check(folder: Path, signs: Sequence[str] = RUN, kind: str = "training run") -> None:

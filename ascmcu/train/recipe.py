@@ -5,8 +5,8 @@
 ``spec``, the name of one, and the fields that differ), ``[network]`` names a file of ``zoo/`` and its options,
 ``[variation]`` how recordings are varied before their features are taken, ``[augment]`` how features are varied
 anew in every epoch, ``[training]`` the optimiser and its schedule, ``[heads]`` a second classifier of groups of
-classes, ``[teacher]`` what the network learns from beside the labels. ``[fusion]`` stands in place of
-``[network]``: trained networks become one.
+classes, ``[teacher]`` what the network learns from beside the labels, ``[start]`` the run whose weights are trained on.
+``[fusion]`` stands in place of ``[network]``: trained networks become one.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from ascmcu import paths, tables
 from ascmcu.data.variation import Variation
 from ascmcu.errors import InputError, near
 from ascmcu.features import spec as specs
-from ascmcu.features.spec import Learned
+from ascmcu.features.spec import FeatureSpec, Learned
+from ascmcu.train import folder as run_folder
 from ascmcu.train.recipe_checks import CHECKS
 
 
@@ -41,6 +42,7 @@ class Parts:
         long: of a recording that is longer than the clip, ``first`` takes its beginning, ``windows`` clips side by
             side; its scores are then the means of its clips', as `ascmcu bench --long windows` has them.
         only: only recordings of these classes are trained and validated on; all where there are none.
+        devices: only recordings of these devices, in every part; all where there are none.
     """
 
     train: tuple[str, ...]
@@ -51,6 +53,7 @@ class Parts:
     classes: tuple[str, ...] = ()
     long: str = "first"
     only: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,18 @@ class Teacher:
 
 
 @dataclass(frozen=True)
+class Start:
+    """What the training begins with.
+
+    Args:
+        run: folder of a finished run: its weights are trained on, with its network, features, groups and task.
+            Empty: fresh weights.
+    """
+
+    run: str = ""
+
+
+@dataclass(frozen=True)
 class Fusion:
     """Trained networks that answer as one.
 
@@ -245,6 +260,7 @@ class Recipe:
     heads: Heads = Heads()
     teacher: Teacher = Teacher()
     fusion: Fusion = Fusion()
+    start: Start = Start()
 
     def sections(self) -> dict[str, Any]:
         """The tables beside ``[features]`` and ``[network]``, by name."""
@@ -276,7 +292,12 @@ class Recipe:
         }
         for required in ("data", *(() if read["fusion"].runs else ("features", "network"))):
             if required not in raw:
-                raise InputError("the recipe lacks a section", where=where, expected=f"[{required}]")
+                raise InputError(
+                    "the recipe lacks a section",
+                    where=where,
+                    expected=f"[{required}]",
+                    hint=None if required == "data" else "or [start] run: the folder of a run that has it",
+                )
         recipe = Recipe(
             name=tables.convert(str, raw.get("name", Path(where).stem), f"{where}, name"),
             description=tables.convert(str, raw.get("description", ""), f"{where}, description"),
@@ -297,7 +318,12 @@ _SECTIONS: dict[str, type[Any]] = {
     "heads": Heads,
     "teacher": Teacher,
     "fusion": Fusion,
+    "start": Start,
 }
+
+
+# What a recipe that starts from a run may leave out.
+_INHERITED = ("features", "network", "heads")
 
 
 def names() -> list[str]:
@@ -331,7 +357,8 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
         changes: other values, each ``section.key=value`` with a TOML value; a bare word is a string.
 
     Raises:
-        InputError: there is none, it is no TOML, or its content is wrong.
+        InputError: there is none, it is no TOML, its content is wrong, or the run that it starts from is of another
+            network, other features or another task.
     """
     path = find(name_or_path)
     raw = {"name": path.stem, **tables.load(path)}
@@ -342,10 +369,59 @@ def load(name_or_path: str, changes: Sequence[str] = ()) -> Recipe:
             raise InputError("expected a table", where=f"{path}, {section}", found=repr(table))
         table[key] = value
     try:
-        return Recipe.from_dict(raw, str(path))
+        return _started(raw, str(path))
     except InputError as error:
         error.where = _origin(error, str(path), changes)
         raise
+
+
+def of_run(folder: Path) -> Recipe:
+    """The recipe of a finished run.
+
+    Raises:
+        InputError: the folder holds no finished run.
+    """
+    run_folder.network(folder)
+    told = folder / run_folder.RECIPE
+    return Recipe.from_dict(tables.load_json(told), str(told))
+
+
+def _started(raw: dict[str, Any], where: str) -> Recipe:
+    """The recipe; where it starts from a run, what it leaves out is that run's, and what it names must be."""
+    start = raw.get("start")
+    run = start.get("run") if isinstance(start, dict) else None
+    if not run or not isinstance(run, str):
+        return Recipe.from_dict(raw, where)
+    begun = of_run(Path(run))
+    if begun.fusion.runs:
+        raise InputError(
+            "a fusion of runs cannot be trained on", where=run, hint="start from one of its runs"
+        )
+    told = begun.to_dict()
+    training = raw.get("training", {})
+    inherited = {name: told[name] for name in _INHERITED if name not in raw}
+    if isinstance(training, dict) and "task" not in training:
+        inherited["training"] = {**training, "task": begun.training.task}
+    recipe = Recipe.from_dict({**raw, **inherited}, where)
+    same = {
+        "[network]": recipe.network == begun.network,
+        "[features]": recipe.features in (begun.features, _unfitted(begun.features)),
+        "[heads] groups": recipe.heads.groups == begun.heads.groups,
+        "[training] task": recipe.training.task == begun.training.task,
+    }
+    if not all(same.values()):
+        raise InputError(
+            "the recipe and the run that it starts from differ",
+            where=run,
+            expected=f"the same in {where}, or none there: it is then the run's",
+            found=", ".join(name for name, agrees in same.items() if not agrees),
+        )
+    return dataclasses.replace(recipe, features=begun.features)
+
+
+def _unfitted(spec: Learned) -> Learned:
+    """As a recipe has it, before the statistics of the training part are known."""
+    return spec.replace(mean=(), std=()) if isinstance(spec, FeatureSpec) else spec
 
 
 def _origin(error: InputError, path: str, changes: Sequence[str]) -> str | None:

@@ -142,6 +142,11 @@ def _check_fusion(recipe: Recipe, where: str) -> None:
     tables.one_of(recipe.fusion.rule, ("average", "logistic"), f"{where}, fusion, rule")
 
 
+def _check_start(recipe: Recipe, where: str) -> None:
+    if recipe.start.run and recipe.fusion.runs:
+        raise InputError("a fusion starts from no run", where=f"{where}, start", found="[start] and [fusion]")
+
+
 CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
     _check_numbers,
     _check_training,
@@ -150,4 +155,5 @@ CHECKS: tuple[Callable[[Recipe, str], None], ...] = (
     _check_heads,
     _check_teacher,
     _check_fusion,
+    _check_start,
 )

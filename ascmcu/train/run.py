@@ -27,7 +27,8 @@ from ascmcu.data.scores import Scores
 from ascmcu.errors import DataError
 from ascmcu.features import extract
 from ascmcu.features.spec import Learned
-from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, judging, loop, plots
+from ascmcu.train import checkpoint, distill, ensemble, examples, fusion, judging, loop, plots, start
+from ascmcu.train import folder as run_folder
 from ascmcu.train.examples import Examples, Inputs
 from ascmcu.train.history import History, Log
 from ascmcu.train.judging import Judged
@@ -37,6 +38,7 @@ from ascmcu.train.part import Part
 from ascmcu.train.recipe import Parts, Recipe
 from ascmcu.train.step import Hint
 from ascmcu.version import commit
+from ascmcu.zoo import _branches as branches
 
 
 @dataclass(frozen=True)
@@ -78,22 +80,33 @@ def train(
     """
     if not recipe.data.train:
         raise DataError("the recipe names no part to train on", expected=", ".join(dataset.parts))
-    _refuse_early(recipe, dataset)
+    _refuse_early(recipe, dataset, folder)
     heard = examine(recipe, dataset, on_recordings)
     keras.utils.set_random_seed(recipe.training.seed)
     tf.config.experimental.enable_op_determinism()
     if recipe.fusion.runs:
         recipe = dataclasses.replace(recipe, features=fusion.members(recipe)[0].features)
     features, parts = prepare(recipe, dataset, on_features)
+    recipe = dataclasses.replace(recipe, features=features)
+    name = identity(recipe, dataset)
     started = time.perf_counter()
     history = History(recipe.training)
     if recipe.fusion.runs:
         whole = fusion.build(recipe, parts)
         seconds = time.perf_counter() - started
     else:
-        job = _Job(recipe, features, dataset, parts, folder)
+        job = _Job(recipe, features, dataset, parts, folder, name)
         whole, history, seconds = _trained(job, on_epoch)
-    return _written(recipe, features, dataset, parts, folder, whole, history, seconds, heard)
+    return _written(recipe, name, dataset, parts, folder, whole, history, seconds, heard)
+
+
+def is_finished(recipe: Recipe, dataset: Dataset, folder: Path) -> bool:
+    """Whether the folder holds the quantized model of this very training: one whose features are fitted."""
+    try:
+        told = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return (folder / "model.tflite").is_file() and told.get("identity") == identity(recipe, dataset)
 
 
 def examine(recipe: Recipe, dataset: Dataset, progress: cache.Progress = lambda done, total: None) -> Intake:
@@ -111,19 +124,20 @@ def _long(recipe: Recipe) -> Long:
     return "windows" if recipe.data.long == "windows" else "first"
 
 
-def _refuse_early(recipe: Recipe, dataset: Dataset) -> None:
+def _refuse_early(recipe: Recipe, dataset: Dataset, folder: Path) -> None:
     """What cannot be built or found is told before features are extracted, which may take hours."""
-    for names in _names(recipe.data).values():
-        dataset.only(names)
+    _dealt(recipe.data, dataset)
     _refuse_task(recipe, dataset)
     if recipe.variation.responses:
         variations.response_files(Path(recipe.variation.responses))
     for needed in (*recipe.teacher.runs, *recipe.fusion.runs):
-        distill.require(Path(needed))
+        run_folder.network(Path(needed))
     if not recipe.fusion.runs:
         _Job(recipe, recipe.features, dataset, {}, Path()).built(
             recipe.features.input_shape[1:], recipe.network.options
         )
+    if recipe.start.run:
+        start.check(Path(recipe.start.run), dataset, folder)
 
 
 def _refuse_task(recipe: Recipe, dataset: Dataset) -> None:
@@ -150,20 +164,24 @@ def _refuse_task(recipe: Recipe, dataset: Dataset) -> None:
         )
 
 
+def identity(recipe: Recipe, dataset: Dataset) -> str:
+    """What a training's result depends on, as a name: the recipe, the recordings, the weights that it starts from."""
+    devices = bool(recipe.data.devices)
+    listed = [[r.path.name, r.label, r.part, *[r.device] * devices] for r in dataset.recordings]
+    begun = [start.digest(Path(recipe.start.run))] if recipe.start.run else []
+    return checkpoint.digest([recipe.to_dict(), listed, *begun])
+
+
 @dataclass(frozen=True)
 class _Job:
+    """``name`` is the training's ``identity``, which its state belongs to."""
+
     recipe: Recipe
     features: Learned
     dataset: Dataset
     parts: dict[str, Part]
     folder: Path
-
-    @property
-    def name(self) -> str:
-        """Of recipe and data, for the state."""
-        resolved = dataclasses.replace(self.recipe, features=self.features).to_dict()
-        listed = [[r.path.name, r.label, r.part] for r in self.dataset.recordings]
-        return checkpoint.digest([resolved, listed])
+    name: str = ""
 
     def built(self, shape: tuple[int, ...], options: dict[str, Any]) -> keras.Model:
         recipe = self.recipe
@@ -178,7 +196,9 @@ def _trained(job: _Job, on_epoch: Callable[[Epoch], None]) -> tuple[keras.Model,
     shape = job.features.input_shape[1:]
     whole = job.built(shape, recipe.network.options)
     seconds = 0.0
-    if recipe.network.name in ensemble.NETWORKS:
+    if recipe.start.run:
+        start.give_weights(Path(recipe.start.run), whole)
+    elif recipe.network.name in ensemble.NETWORKS:
         seconds = ensemble.members(whole, job.parts, recipe, job.folder, job.name, on_epoch)
     cropped = None
     if recipe.augment.crop_rows:
@@ -231,7 +251,7 @@ def _objectives(job: _Job) -> list[Objective]:
 
 def _written(
     recipe: Recipe,
-    features: Learned,
+    name: str,
     dataset: Dataset,
     parts: dict[str, Part],
     folder: Path,
@@ -252,8 +272,9 @@ def _written(
     # A model.tflite of an earlier run is not this network's: none is better until this one is quantized.
     (folder / "model.tflite").unlink(missing_ok=True)
     paths.save_whole(folder / "model.keras", model.save)
-    write_json(folder / "recipe.json", dataclasses.replace(recipe, features=features).to_dict())
-    write_json(folder / "metrics.json", _metrics(model, dataset, history, seconds, scores, heard, task))
+    write_json(folder / run_folder.RECIPE, recipe.to_dict())
+    metrics = _metrics(model, dataset, history, seconds, scores, heard)
+    write_json(folder / "metrics.json", {"task": task, "identity": name, **metrics})
     if history.epochs:
         history.write(folder / "history.csv")
         plots.curves(history, folder / "curves.png")
@@ -261,7 +282,7 @@ def _written(
         plots.confusions({"float": scores}, dataset.labels, folder / "confusion.png")
     for passing in (*folder.glob("state*.npz"), *folder.glob("progress.*")):
         passing.unlink()
-    return Run(folder, model, features, parts["train"], test, scores, heard, task)
+    return Run(folder, model, recipe.features, parts["train"], test, scores, heard, task)
 
 
 def prepare(
@@ -321,6 +342,8 @@ def _names(parts: Parts) -> dict[str, tuple[str, ...]]:
 def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
     """The recordings of train, validate and test, as far as there are any."""
     chosen = {name: dataset.only(names) for name, names in _names(parts).items() if names}
+    if parts.devices:
+        chosen = {name: _of_devices(part, name, parts.devices) for name, part in chosen.items()}
     if parts.only:
         chosen |= {name: _of_classes(chosen[name], parts.only) for name in chosen if name != "test"}
     if parts.validate_share and "validate" not in chosen:
@@ -329,6 +352,14 @@ def _dealt(parts: Parts, dataset: Dataset) -> dict[str, Dataset]:
         dealt = dataclasses.replace(datasets.split(learned, shares, parts.split_seed), labels=dataset.labels)
         chosen |= {name: dealt.only([name]) for name in shares}
     return chosen
+
+
+def _of_devices(dataset: Dataset, part: str, devices: tuple[str, ...]) -> Dataset:
+    try:
+        return dataset.of_devices(devices)
+    except DataError as error:
+        error.where = f"[data] devices, {part} part of {error.where}"
+        raise
 
 
 def _of_classes(dataset: Dataset, classes: tuple[str, ...]) -> Dataset:
@@ -356,13 +387,11 @@ def _metrics(
     seconds: float,
     scores: Judged | None,
     heard: Intake,
-    task: str,
 ) -> dict[str, Any]:
     return {
-        "task": task,
         "labels": list(dataset.labels),
         "recordings": dataclasses.asdict(heard),
-        "parameters": model.count_params(),
+        "parameters": branches.folded(model).count_params(),
         "epochs": len(history.epochs),
         "training_seconds": round(seconds, 1),
         "examples_per_second": round(float(np.median([e.examples_per_second for e in history.epochs])), 1)

@@ -50,7 +50,8 @@ def load_tensorflow() -> None:
             tensorflow = importlib.import_module("tensorflow")
             tensorflow.config.list_physical_devices()
             importlib.import_module("keras")
-            importlib.import_module(f"{__name__}._layers")
+            for layers in ("_layers", "_branches"):
+                importlib.import_module(f"{__name__}.{layers}")
     except ModuleNotFoundError as error:
         raise extras.missing("train", "this step needs TensorFlow", error) from error
 

@@ -54,6 +54,9 @@ WRONG = {
         train demo --data scenes --classes birds,wind,birds
         train demo --data scenes --classes birds,wnid
         train demo --data scenes --classes birds,silence
+        train demo --data scenes --start nowhere
+        train demo --data scenes --per-device
+        train scenes --start nowhere
     """,
     "tune": """
         tune

@@ -35,12 +35,22 @@ def three_class(root: Path, places: int = 4) -> Path:
     return _tables(root, rows, "\r\n")
 
 
-def mobile(root: Path, *, seconds_in_name: bool, places: int = 1, scenes: Sequence[str] = SCENES) -> Path:
-    """2020 Mobile, or 2022 with its number of the second: mono, 44.1 kHz, every place by devices a, b and s1."""
+def mobile(
+    root: Path,
+    *,
+    seconds_in_name: bool,
+    places: int = 1,
+    scenes: Sequence[str] = SCENES,
+    tested: Sequence[str] = ("a",),
+) -> Path:
+    """2020 Mobile, or 2022 with its number of the second: mono, 44.1 kHz, every place by devices a, b and s1.
+
+    The last place is tested, as the devices ``tested`` recorded it.
+    """
     rows = []
     for number, scene in enumerate(scenes):
         for place in range(places + 1):
-            for device in ("a", "b", "s1") if place < places else ("a",):
+            for device in ("a", "b", "s1") if place < places else tested:
                 moment = f"{scene}-vienna-{100 * number + place}-{7 * place}" + (
                     "-0" if seconds_in_name else ""
                 )

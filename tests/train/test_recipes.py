@@ -97,6 +97,14 @@ CASES = {
         variant={"filters": [24, 128, 128, 128, 128], "hidden": 64},
     ),
     "cp_mobile": Case("mobile-2022", 1.0, {"base": 8, "multiplier": 1.0}, mels=64, least_rate=0.02, epochs=8),
+    "cp_mobile-branches": Case(
+        "mobile-2022",
+        1.0,
+        {"base": 8, "multiplier": 1.0, "blocks": [1, 1]},
+        mels=64,
+        least_rate=0.02,
+        epochs=6,
+    ),
     "cnn_gru": Case("mobile-2022", 1.0, {"base": 8, "units": 8}, mels=64, least_rate=0.01, epochs=6),
     "tf_sepnet": Case("mobile-2022", 1.0, {"base": 8}, mels=64, least_rate=0.01, epochs=6),
     "micro_acdnet": Case(
@@ -208,7 +216,8 @@ def trained(
 
 
 def test_every_recipe_is_here() -> None:
-    assert {case.recipe or name for name, case in CASES.items()} == set(recipes.names())
+    # `device` has no network: it goes on from another recipe's run (test_start).
+    assert {case.recipe or name for name, case in CASES.items()} == set(recipes.names()) - {"device"}
 
 
 @pytest.mark.parametrize("name", CASES)
