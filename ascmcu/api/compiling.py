@@ -43,6 +43,7 @@ class Compiled:
         features: the feature specification, None where the network takes tensors.
         labels: the classes that the file names, in the order of the first output's values; empty where it names none.
         labels_source: what in the file names them.
+        task: what it was trained for, as the file's metadata says; empty where it does not.
         notices: what was assumed, a sentence each.
         detection: when the wake word that the network is of counts as heard; None for other networks.
         features_in_graph: the features that the file begins with, and how many values of the front end's are equal.
@@ -65,6 +66,7 @@ class Compiled:
     listening: Listening | None = None
     decisions: Decisions | None = None
     microphone: str = ""
+    task: str = ""
 
     def __repr__(self) -> str:
         ends = (self.source.tensors[name] for name in (self.source.inputs[0], self.source.outputs[0]))
@@ -96,7 +98,7 @@ def compile_model(
     data = loaded.data
     source, notices = _with_states(loaded.graph, states)
     notices = (*notices, *_other_signatures(data, model.name))
-    embedded, labels, labels_source = _metadata(data, source, model.name)
+    embedded, labels, labels_source, task = _metadata(data, source, model.name)
     if embedded is None and word is not None:
         embedded = word.features
     in_graph = (
@@ -112,7 +114,7 @@ def compile_model(
     name = re.sub(r"[^\w.\-]", "_", _title(model))
     compiled = Compiled(
         name, tflite.sha256(data), source, stages[-1][1], tuple(stages), spec, labels, labels_source,
-        notices, None if word is None else word.detection, in_graph,
+        notices, None if word is None else word.detection, in_graph, task=task,
     )  # fmt: skip
     if spec is None:
         return compiled
@@ -224,23 +226,23 @@ def _check_outputs(graph: Graph, where: str) -> None:
             )
 
 
-def _metadata(data: bytes, source: Graph, name: str) -> tuple[Spec | None, tuple[str, ...], str]:
-    """The feature specification and the class names that the file carries, and what in it names the classes."""
+def _metadata(data: bytes, source: Graph, name: str) -> tuple[Spec | None, tuple[str, ...], str, str]:
+    """The feature specification and the class names that the file carries, what in it names the classes, the task."""
     buffers = tflite.metadata(data, name)
     values = source.tensors[source.outputs[0]].shape[-1:] or (1,)
     named, file = model_labels.in_file(data, buffers.get(model_labels.BUFFER), values[0])
     origin = f"the model's label file {file}" if file else ""
     raw = buffers.get("ascmcu")
     if raw is None:
-        return None, named, origin
+        return None, named, origin, ""
     try:
         content = json.loads(raw)
         labels = tuple(str(label) for label in content["labels"])
-        features = content["features"]
+        features, task = content["features"], str(content.get("task", ""))
     except (ValueError, KeyError, TypeError) as error:
         raise ModelError("the model's ascmcu metadata is unreadable", where=name, found=error) from error
     spec = None if features is None else feature_specs.from_dict(features)
-    return (spec, labels, "the model's metadata") if labels else (spec, named, origin)
+    return (spec, labels, "the model's metadata", task) if labels else (spec, named, origin, task)
 
 
 def _check_features(compiled: Compiled, spec: Spec) -> None:

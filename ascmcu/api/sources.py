@@ -177,6 +177,7 @@ def _manifest(
         listening=_listening(compiled, candidate),
         decisions=compiled.decisions,
         microphone=compiled.microphone,
+        task=compiled.task,
     )
 
 

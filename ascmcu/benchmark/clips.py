@@ -148,13 +148,17 @@ def from_data(
         classes.source,
         (*classes.notices, *told, *together),
         heard,
-        _finds_anomalies(manifest, names),
+        _finds_anomalies(manifest, names, anomalies.is_of(dataset.labels)),
     )
 
 
-def _finds_anomalies(manifest: Manifest, names: Path | None) -> bool:
-    """Whether the answers are reconstructions, which tell normal from anomalous sounds."""
-    return manifest.reconstructs and names is None
+def _finds_anomalies(manifest: Manifest, names: Path | None, told_apart: bool) -> bool:
+    """Whether the answers are reconstructions, which tell normal from anomalous sounds.
+
+    Args:
+        told_apart: whether the data say which sounds are anomalies.
+    """
+    return names is None and (manifest.reconstructs or (manifest.may_reconstruct and told_apart))
 
 
 def _named(
@@ -163,7 +167,8 @@ def _named(
     """The data set as the network hears it, the classes, and what is to be said of both."""
     from ascmcu.data import words
 
-    if _finds_anomalies(manifest, names) and anomalies.is_of(dataset.labels):
+    told_apart = anomalies.is_of(dataset.labels)
+    if told_apart and _finds_anomalies(manifest, names, told_apart):
         return dataset, Classes(anomalies.LABELS, "anomaly detection"), ()
     named = _classes(manifest, names, dataset.labels)
     if dataset.multi_label:
@@ -275,7 +280,8 @@ def from_tensors(
     """
     arrays, where = _arrays(tensors, manifest.inputs)
     steps = 0
-    windows = _finds_anomalies(manifest, names)
+    finds_anomalies = _finds_anomalies(manifest, names, truth is not None)
+    windows = finds_anomalies
     for number, (spec, array) in enumerate(zip(manifest.inputs, arrays, strict=True)):
         if windows:
             array = _with_batch(array, spec)
@@ -310,7 +316,7 @@ def from_tensors(
         tuple(chosen),
         classes.source,
         classes.notices,
-        anomalies=_finds_anomalies(manifest, names),
+        anomalies=finds_anomalies,
     )
 
 
@@ -471,7 +477,7 @@ def _truth(
         known = names is not None or manifest.labels
         return (_classes(manifest, names, ()) if known else Classes((), "")), _Right()
     array, where = _array(truth)
-    if _finds_anomalies(manifest, names):
+    if _finds_anomalies(manifest, names, told_apart=True):
         return Classes(anomalies.LABELS, "anomaly detection"), _Right(_anomalous(array, where, count))
     if array.ndim == 2 and array.shape[1] > 1:
         return _several(manifest, names, array, where, count)

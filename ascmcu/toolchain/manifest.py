@@ -102,6 +102,8 @@ class Manifest:
     static RAM. ``code`` is the folder of a package's C files. ``listening``: how the network hears audio without end;
     None where it takes clips. ``pace``: what a hop of such a firmware costs. ``decisions``: what it decides from its
     scores, if anything. ``microphone``: what ``listen.elf`` hears through, where there is one.
+    ``task``: what the network was trained for (``single_label``, ``multi_label``, ``reconstruction``), as the model's
+    metadata says; empty where it does not.
     """
 
     version: int
@@ -139,6 +141,7 @@ class Manifest:
     pace: Pace | None = None
     decisions: Decisions | None = None
     microphone: str = ""
+    task: str = ""
 
     def __repr__(self) -> str:
         return (
@@ -147,11 +150,19 @@ class Manifest:
 
     @property
     def reconstructs(self) -> bool:
-        """Whether the network may be one that reconstructs its input: as many values, no classes, and no states."""
+        """Whether the network was trained to reconstruct its input."""
+        return self.task == "reconstruction"
+
+    @property
+    def may_reconstruct(self) -> bool:
+        """Whether it could be such a network, where its file does not say: several values, as many as the input has,
+        no classes, no states. Only data of normal and anomalous sounds make that a fact."""
+        if self.task:
+            return self.reconstructs
         alone = len(self.inputs) == 1 and len(self.outputs) == 1 and not self.state_bytes
         if not alone or self.labels or self.outputs[0].probabilities:
             return False
-        return math.prod(self.inputs[0].shape) == math.prod(self.outputs[0].shape)
+        return math.prod(self.inputs[0].shape) == math.prod(self.outputs[0].shape) > 1
 
     @property
     def needed_ram_bytes(self) -> int:

@@ -20,12 +20,13 @@ _STAND_INS = 4
 
 @dataclass(frozen=True)
 class Cost:
-    """Of the linked firmware: bytes of RAM that it needs, and of flash; cycles of the network per clip, where they were
-    simulated."""
+    """Of the linked firmware: bytes of RAM that it needs, and of flash; cycles per clip of the network, and of network
+    and front end together, where they were simulated, at the board's wait states."""
 
     ram_bytes: int
     flash_bytes: int
     cycles: int | None
+    clip_cycles: int | None = None
 
 
 def of(model: Path, board: str, clip: Path | None, folder: Path | None = None) -> Cost:
@@ -43,12 +44,12 @@ def of(model: Path, board: str, clip: Path | None, folder: Path | None = None) -
     with scratches.folder() as scratch:
         place = folder or scratch / "export"
         manifest = api.export(model, board, place).manifest
-        cycles = None
+        cycles = clip_cycles = None
         if clip is not None:
             counts = api.bench(place, on="sim", data=clip, limit=1).counts
             assert counts is not None
-            cycles = int(counts.network)
-        return Cost(manifest.needed_ram_bytes, manifest.flash_bytes["total"], cycles)
+            cycles, clip_cycles = int(counts.network), int(counts.network + counts.frontend)
+        return Cost(manifest.needed_ram_bytes, manifest.flash_bytes["total"], cycles, clip_cycles)
 
 
 def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
@@ -64,7 +65,7 @@ def untrained(recipe: Recipe, dataset: Dataset) -> bytes:
     # Offsets begin at zero, which some limits do not count; hardly any stays there.
     model.set_weights([w if np.any(w) else rng.normal(0.0, 0.01, w.shape) for w in model.get_weights()])
     converted = ptq.int8(model, rng.standard_normal((_STAND_INS, *shape)).astype(np.float32))
-    return metadata.embedded(converted, spec, () if task == "reconstruction" else dataset.labels)
+    return metadata.embedded(converted, spec, () if task == "reconstruction" else dataset.labels, task)
 
 
 def _stand_in(spec: Learned) -> Learned:

@@ -23,6 +23,7 @@ _LABELS = {
     "ram": "RAM / bytes",
     "flash": "flash / bytes",
     "cycles": "cycles per clip (simulated)",
+    "clip_cycles": "cycles per clip with the front end (simulated)",
 }
 
 
@@ -93,6 +94,8 @@ def columns(outcome: Outcome) -> tuple[str, ...]:
     """The head of the table: figures, then what was varied."""
     varied = tuple(sorted({name for result in outcome.results for name in result.values}))
     cycles = ("cycles",) if any(r.cycles is not None for r in outcome.results) else ()
+    if any(r.clip_cycles is not None for r in outcome.results):
+        cycles = (*cycles, "with front end")
     return ("trial", "accuracy", "RAM", "flash", *cycles, *varied)
 
 
@@ -104,6 +107,7 @@ def row(outcome: Outcome, result: Result) -> tuple[str, ...]:
         "RAM": f"{result.ram_bytes:,}",
         "flash": f"{result.flash_bytes:,}",
         "cycles": "–" if result.cycles is None else f"{result.cycles:,}",
+        "with front end": "–" if result.clip_cycles is None else f"{result.clip_cycles:,}",
     }
     return tuple(figures.get(name) or _told(result.values.get(name, "–")) for name in columns(outcome))
 

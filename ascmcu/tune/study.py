@@ -29,7 +29,13 @@ from ascmcu.tune import cost, limits
 from ascmcu.tune.cost import Cost
 from ascmcu.tune.space import Space
 
-DIRECTIONS = {"accuracy": "maximize", "ram": "minimize", "flash": "minimize", "cycles": "minimize"}
+DIRECTIONS = {
+    "accuracy": "maximize",
+    "ram": "minimize",
+    "flash": "minimize",
+    "cycles": "minimize",
+    "clip_cycles": "minimize",
+}
 SAMPLERS = ("tpe", "nsga2", "random")
 PRUNERS = ("none", "median", "hyperband")
 # A worker that was silent for three heartbeats is dead.
@@ -45,11 +51,12 @@ class StudySpec:
 
     Attributes:
         board: whose compiled cost counts.
-        objectives: of accuracy (on the validation part, of the int8 model), ram, flash, cycles.
+        objectives: of accuracy (on the validation part, of the int8 model), ram, flash, cycles (of the network, per
+            clip), clip_cycles (of network and front end).
         trials: results in all, over all workers.
         sampler, pruner: Optuna's; a pruner works on a single objective only.
         limits: challenges and boards that every trial must keep.
-        max_ram_bytes, max_flash_bytes, max_cycles: bounds of the compiled cost.
+        max_ram_bytes, max_flash_bytes, max_cycles, max_clip_cycles: bounds of the compiled cost.
         seed: of the sampler.
     """
 
@@ -62,12 +69,18 @@ class StudySpec:
     max_ram_bytes: Annotated[int | None, Range(0)] = None
     max_flash_bytes: Annotated[int | None, Range(0)] = None
     max_cycles: Annotated[int | None, Range(0)] = None
+    max_clip_cycles: Annotated[int | None, Range(0)] = None
     seed: Annotated[int, Range(0, (1 << 32) - 1)] = 1
 
     @property
     def simulates(self) -> bool:
         """Whether cycles are asked for."""
-        return "cycles" in self.objectives or self.max_cycles is not None
+        return bool({"cycles", "clip_cycles"} & set(self.objectives)) or self.bounds_cycles
+
+    @property
+    def bounds_cycles(self) -> bool:
+        """Whether cycles decide if a proposal is trained."""
+        return self.max_cycles is not None or self.max_clip_cycles is not None
 
     def exceeded(self, found: Cost) -> tuple[str, ...]:
         """The bounds that a cost breaks, with figures."""
@@ -75,6 +88,7 @@ class StudySpec:
             ("RAM bytes", found.ram_bytes, self.max_ram_bytes),
             ("flash bytes", found.flash_bytes, self.max_flash_bytes),
             ("cycles", found.cycles, self.max_cycles),
+            ("cycles with the front end", found.clip_cycles, self.max_clip_cycles),
         )
         return tuple(
             f"{value:,} {what} > {most:,}"
@@ -94,10 +108,16 @@ class Result:
     flash_bytes: int
     cycles: int | None
     front: bool
+    clip_cycles: int | None = None
 
     def objective(self, name: str) -> float:
         """The figure of that objective."""
-        figures = {"ram": self.ram_bytes, "flash": self.flash_bytes, "cycles": self.cycles}
+        figures = {
+            "ram": self.ram_bytes,
+            "flash": self.flash_bytes,
+            "cycles": self.cycles,
+            "clip_cycles": self.clip_cycles,
+        }
         return self.accuracy if name == "accuracy" else float(figures[name] or 0)
 
 
@@ -377,11 +397,13 @@ def _judged(
     model = folder / "model.tflite"
     # The cost hardly depends on what is learned: who exceeds a bound untrained need not be trained.
     paths.write_whole(model, cost.untrained(recipe, dataset))
-    _check(spec, model, cost.of(model, spec.board, clip if spec.max_cycles else None))
+    _check(spec, model, cost.of(model, spec.board, clip if spec.bounds_cycles else None))
 
     run = training.train(recipe, dataset, folder, on_epoch=watcher(optuna, spec, trial))
     _, parts = training.prepare(recipe, dataset)
-    converted = metadata.embedded(ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels)
+    converted = metadata.embedded(
+        ptq.int8(run.model, run.train.examples.x), run.features, dataset.labels, run.task
+    )
     paths.write_whole(model, converted)
     judge = parts["validate"].examples
     accuracy = float((quantize.probabilities(converted, judge.x).argmax(axis=1) == judge.y).mean())
@@ -392,6 +414,7 @@ def _judged(
         "ram": found.ram_bytes,
         "flash": found.flash_bytes,
         "cycles": found.cycles,
+        "clip_cycles": found.clip_cycles,
     }
 
 
@@ -427,6 +450,7 @@ def _outcome(optuna: Any, study: Study, shared: Any) -> Outcome:
             t.user_attrs["flash"],
             t.user_attrs["cycles"],
             t.number in best,
+            t.user_attrs.get("clip_cycles"),
         )
         for t in complete
     )

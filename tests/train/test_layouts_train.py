@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from ascmcu.cli import cli
+from ascmcu.data import datasets
 from tests.data import layouts_made as layouts
 
 RECIPE = """
@@ -53,6 +54,8 @@ CASES: dict[str, tuple[layouts.Make, list[str], str, list[str], int, str]] = {
     "edge_impulse": (layouts.edge_impulse, ["train"], "test", [], 4, ""),
     "audiofolder": (layouts.audiofolder, ["train"], "test", [], 4, ""),
     "biodcase": (layouts.biodcase, ["train", "validation"], "test", [], 4, ""),
+    "audioset": (layouts.audioset, ["train"], "test", ["--set", "training.task=multi_label"], 6, ""),
+    "a table of tags": (layouts.tagged_table, ["train"], "test", ["--set", "training.task=multi_label"], 6, ""),
 }  # fmt: skip
 
 
@@ -73,5 +76,28 @@ def test_layout_to_bench(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     _run("export", "run/model.tflite", "--board", "nucleo-f446", "-o", "build")
     found = json.loads(_run("bench", "build", "--on", "host", "--data", str(root), "--split", test, "--json"))
     assert found["clips"] == judged
-    assert 0.0 <= found["accuracy"] <= 1.0
+    score = found["accuracy"] if found["tagging"] is None else found["tagging"]["mean_average_precision"]
+    assert 0.0 <= score <= 1.0
     assert notice in " ".join(found.get("notices", []))
+
+
+def test_speakers_are_dealt_to_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AudioMNIST has no parts: `train FOLDER` deals the speakers, and none trains and tests."""
+    monkeypatch.chdir(tmp_path)
+    root = layouts.audiomnist(tmp_path / "data")
+    narrow = [
+        "--set",
+        "network.stem_filters=8",
+        "--set",
+        "network.filters=[8]",
+        "--set",
+        "network.strides=[2]",
+    ]
+    _run("train", str(root), "-o", "run", "--epochs", "1", *narrow)
+    dealt = datasets.load(tmp_path / "run" / "split.csv")
+    speakers = {part: {r.path.parent.name for r in dealt.only([part]).recordings} for part in dealt.parts}
+    assert set(speakers) == {"train", "validate", "test"}
+    assert sum(map(len, speakers.values())) == len(set().union(*speakers.values())) == 4
+    _run("export", "run/model.tflite", "--board", "nucleo-f446", "-o", "build")
+    told = _run("bench", "build", "--on", "host", "--data", "run/split.csv", "--split", "test", "--json")
+    assert json.loads(told)["clips"] == len(dealt.only(["test"]).recordings)

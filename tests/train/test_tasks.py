@@ -15,12 +15,17 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from ascmcu import api
+from ascmcu import api, zoo
 from ascmcu.cli import cli
 from ascmcu.data import datasets
+from ascmcu.quantize import metadata, ptq
 from ascmcu.results import schema
 from ascmcu.toolchain.manifest import Manifest
 from tests.data import layouts_made as layouts
+
+zoo.load_tensorflow()
+
+import keras  # noqa: E402  (after TensorFlow was told to be quiet)
 
 metrics = pytest.importorskip("sklearn.metrics")
 cross = pytest.mark.skipif(not shutil.which("arm-none-eabi-gcc"), reason="no cross compiler")
@@ -219,6 +224,51 @@ def test_anomalies_end_to_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "AUC" in run(
         "bench", "build", "--on", "host", "--data", str(root), "--split", "test", "--long", "windows"
     )
+
+
+@cross
+def test_sections_and_domains_to_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Task 2 since 2021: an area for each machine's section and domain."""
+    monkeypatch.chdir(tmp_path)
+    root = layouts.machines(tmp_path / "dev")
+    Path("machines.toml").write_text(MACHINES.format(epochs=1))
+    run("train", "machines.toml", "--data", str(root), "-o", "run")
+    run("export", "run/model.tflite", "--board", "nucleo-f446", "-o", "build")
+    assert Manifest.load(Path("build")).task == "reconstruction"
+    host, _ = benched(root, "host")
+    assert sorted(host["anomalies"]["by_machine"]) == [
+        f"{machine} section_00_{domain}" for machine in ("ToyCar", "fan") for domain in ("source", "target")
+    ]
+
+
+@cross
+def test_as_many_outputs_as_inputs_are_no_reconstruction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A denoiser's file that says nothing of its task: nothing is said of anomalies unless the data speak of them.
+    A file that names its task is believed: a network of classes has no errors, whatever its sizes are."""
+    monkeypatch.chdir(tmp_path)
+    inputs = keras.Input((4, 4, 1))
+    network = keras.Model(inputs, keras.layers.Conv2D(1, 3, padding="same")(inputs))
+    plain = ptq.int8(network, np.random.default_rng(1).standard_normal((4, 4, 4, 1)).astype(np.float32))
+    x = np.random.default_rng(2).integers(-128, 128, (4, 4, 4, 1), dtype=np.int8)
+    np.save("x.npy", x)
+    np.save("truth.npy", np.array([0, 1, 1, 0]))
+    found = {}
+    for task in ("", "single_label", "reconstruction"):
+        model = metadata.embedded(plain, None, (), task) if task else plain
+        Path("net.tflite").write_bytes(model)
+        run("export", "net.tflite", "--board", "nucleo-f446", "-o", "build")
+        tensors = ["bench", "build", "--on", "host", "--tensors", "x.npy", "--json"]
+        alone = json.loads(run(*tensors))
+        judged = json.loads(run(*tensors, "--labels", "truth.npy"))
+        errors = [any(clip["error"] is not None for clip in told["clip_results"]) for told in (alone, judged)]
+        found[task] = (*errors, judged["anomalies"] is not None)
+    assert found == {
+        "": (False, True, True),
+        "single_label": (False, False, False),
+        "reconstruction": (True, True, True),
+    }
 
 
 @cross

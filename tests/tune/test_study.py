@@ -25,6 +25,7 @@ import pytest
 from ascmcu import api, zoo
 from ascmcu.data import datasets, synth
 from ascmcu.errors import AscmcuError, InputError, LimitError
+from ascmcu.train.recipe import Recipe
 from ascmcu.tune import cost, limits, pareto, study
 
 RECIPE = """
@@ -197,7 +198,7 @@ def test_two_machines_on_one_database(recipe: Path, data: Path, tmp_path: Path, 
     """Workers that share nothing but a PostgreSQL server; cycles are those of a later export."""
     recipe.write_text(
         recipe.read_text()
-        .replace('["accuracy", "ram", "flash"]', '["accuracy", "cycles"]')
+        .replace('["accuracy", "ram", "flash"]', '["accuracy", "clip_cycles"]')
         .replace("trials = 20", "trials = 5")
     )
     folders = (tmp_path / "one" / "study", tmp_path / "two" / "study")
@@ -208,7 +209,7 @@ def test_two_machines_on_one_database(recipe: Path, data: Path, tmp_path: Path, 
     assert one == two and len(one["results"]) == 5 and not one["given_up"]
     assert not list(tmp_path.rglob("study.db"))
     assert all(
-        result["front"] is not _beaten(result, one["results"], ("cycles",)) for result in one["results"]
+        result["front"] is not _beaten(result, one["results"], ("clip_cycles",)) for result in one["results"]
     )
     best = next(result for result in one["results"] if result["front"])
     made = [folder / "trials" / str(best["number"]) / "model.tflite" for folder in folders]
@@ -216,6 +217,7 @@ def test_two_machines_on_one_database(recipe: Path, data: Path, tmp_path: Path, 
     api.export(model, "nucleo-f446", tmp_path / "again")
     counts = api.bench(tmp_path / "again", on="sim", data=data, limit=1).counts
     assert counts is not None and int(counts.network) == best["cycles"]
+    assert int(counts.network + counts.frontend) == best["clip_cycles"]
 
 
 @pytest.mark.parametrize(
@@ -343,6 +345,21 @@ def test_wrong_files(recipe: Path, change: tuple[str, str], message: str) -> Non
     recipe.write_text(recipe.read_text().replace(*change))
     with pytest.raises(InputError, match=message):
         study.load(recipe)
+
+
+def test_the_shipped_study_proposes_what_can_be_built() -> None:
+    """Every value of its search space at least once: features that exist, a network that they feed."""
+    found = study.load(Path(__file__).parents[2] / "examples" / "study" / "features.toml")
+    assert found.spec.simulates and found.spec.bounds_cycles
+    choices = {place: dimension.values for place, dimension in found.space.places}  # type: ignore[union-attr]
+    for number in range(max(map(len, choices.values()))):
+        drawn = SimpleNamespace(
+            suggest_categorical=lambda name, values, number=number: values[number % len(values)]
+        )
+        raw = found.space.draw(drawn, found.raw)
+        recipe = Recipe.from_dict({"name": "drawn", **raw}, found.where)
+        model = zoo.build(recipe.network.name, recipe.features.input_shape[1:], 10, recipe.network.options)
+        assert model.output_shape == (None, 10)
 
 
 def test_a_page_needs_nothing_else(recipe: Path) -> None:
