@@ -135,7 +135,7 @@ FIELDS: dict[str, dict[str, object]] = {
     "no padding": {"padding": (0, 0, 0, 0)},
     "padding 1": {"padding": (1, 1, 1, 1)},
     "padding 2 below, 1 at the right": {"padding": (0, 2, 0, 1)},
-    "stride 2, 1, padding 1 above, 2 at the left": {"stride": (2, 1), "padding": (1, 0, 2, 0)},
+    "stride 1, 2, padding 1 above, 1 at the left": {"stride": (1, 2), "padding": (1, 0, 1, 0)},
     "clamp -5 … 100": {"clamp": (-5, 100)},
 }
 
