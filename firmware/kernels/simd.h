@@ -84,6 +84,14 @@ static inline int32_t simd_smlad(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
+/* Two halfwords that need not begin a word. */
+static inline uint32_t simd_pair(const int16_t *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
 /* acc plus both products of two pairs of halves, modulo 2^64. */
 static inline int64_t simd_smlald(uint32_t a, uint32_t b, int64_t acc)
 {
