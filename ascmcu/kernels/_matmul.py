@@ -32,6 +32,26 @@ class Vectors:
         """Those that are left."""
         return self.width % 4
 
+    @property
+    def twos(self) -> int:
+        """Vectors of the second operand that are taken two at a time."""
+        return self.width // 2
+
+    @property
+    def odd(self) -> bool:
+        """Whether one is left then."""
+        return self.width % 2 == 1
+
+    @property
+    def quads(self) -> int:
+        """Groups of four elements in a vector."""
+        return self.depth // 4
+
+    @property
+    def whole(self) -> int:
+        """Elements in those groups."""
+        return self.quads * 4
+
 
 def vectors(inputs: Inputs, output: Tensor) -> Vectors:
     """The loops of one output row."""

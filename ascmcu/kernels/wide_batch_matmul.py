@@ -22,7 +22,7 @@ class Params:
     high: int
 
 
-@kernel(WideBatchMatmul, cost=Cost(mac=4, output=30))
+@kernel(WideBatchMatmul, cost=Cost(mac=3, output=40))
 def lower(op: WideBatchMatmul, inputs: Inputs, output: Tensor, tuning: Tuning) -> Lowered:
     """Any operands; constant ones go to flash."""
     requant = op.requantization(inputs, output)

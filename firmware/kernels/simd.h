@@ -84,6 +84,27 @@ static inline int32_t simd_smlad(uint32_t a, uint32_t b, int32_t acc)
 #endif
 }
 
+/* Two halfwords that need not begin a word. */
+static inline uint32_t simd_pair(const int16_t *at)
+{
+    uint32_t word;
+    memcpy(&word, at, sizeof word);
+    return word;
+}
+
+/* acc plus both products of two pairs of halves, modulo 2^64. */
+static inline int64_t simd_smlald(uint32_t a, uint32_t b, int64_t acc)
+{
+#if ASCMCU_DSP
+    __asm__("smlald %Q0, %R0, %1, %2" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+#else
+    const int32_t low = (int16_t)a * (int16_t)b;
+    const int32_t high = (int16_t)(a >> 16) * (int16_t)(b >> 16);
+    return acc + low + high;
+#endif
+}
+
 /* acc plus the upper half of a product, rounded, modulo 2^32. */
 static inline int32_t simd_smmlar(int32_t a, int32_t b, int32_t acc)
 {
