@@ -143,7 +143,8 @@ def test_a_firmware_that_hangs_is_reset_and_says_so(board: str, tmp_path: Path) 
         assert session.run(good, wire.Kind.TENSOR).outputs == mixed(good)
         began = link.machine.engine.cycles
         with pytest.raises(
-            LinkError, match=r"the firmware hangs: its watchdog reset the device[\s\S]*the program was at .*model"
+            LinkError,
+            match=r"the firmware hangs: its watchdog reset the device[\s\S]*the program was at .*model",
         ):
             session.run(b"\xfa" * len(good), wire.Kind.TENSOR)
         waited_s = (link.machine.engine.cycles - began) / link.machine.layout.clock_hz
