@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -335,6 +336,7 @@ def connect(runner: Runner) -> Iterator[tuple[Runner, Session]]:
                 response_s=facts.response_s,
                 silent_hint=facts.silent_hint,
                 place=starts.Names(runner.target),
+                stood_at=functools.partial(getattr, link, "stood_at"),
             )
             try:
                 session.greet(_HELLO_S if len(candidates) > 1 else facts.response_s)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import random
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
@@ -22,6 +22,8 @@ from ascmcu.benchmark import starts, wire
 from ascmcu.benchmark.wire import Cause, ErrorCode, Kind, Message, Type
 from ascmcu.errors import LinkError
 
+# Answers slower than this part of the device's time explain that none came.
+_SILENCE_PART = 0.25
 # An answer to a small request comes at once; asked again this often until the runner's patience ends.
 _ASK_AGAIN_S = 1.0
 _WRITE_S = 30.0
@@ -74,6 +76,7 @@ class Session:
         seed: of the clip numbers, which tell late frames of an earlier conversation from this one's.
         silent_hint: what to look at when nothing answers, or something else does.
         place: names an address of the firmware, for messages.
+        stood_at: where the program was when the watchdog last reset it; empty if the link cannot know.
 
     Attributes:
         heard: the last bytes that came, whatever they are; ``frames`` how many whole frames there were.
@@ -89,11 +92,13 @@ class Session:
         seed: int | None = None,
         silent_hint: str | None = None,
         place: starts.Place = starts.numbered,
+        stood_at: Callable[[], str] = str,
     ) -> None:
         self._link = link
         self._response_s = response_s
         self._silent_hint = silent_hint
         self._place = place
+        self._stood_at = stood_at
         self._slowest_s = 0.0  # answer to a question so far
         self._decoder = wire.Decoder()
         self._request = 0
@@ -159,17 +164,18 @@ class Session:
     def _step_lost(self) -> StepLost:
         return StepLost(
             "a step could not be brought to its end, and the network's states with it",
-            found=f"{self._decoder.bad_frames} damaged frames{self._pace}",
-            hint=self._hint,
+            found=f"{self._decoder.bad_frames} damaged frames{self._pace(_ASK_AGAIN_S)}",
+            hint=self._hint(_ASK_AGAIN_S),
         )
 
     def _no_end(self) -> LinkError:
         """The error for a clip that was begun anew too often: bytes are lost, or answers come too late."""
+        known = f"{self._decoder.bad_frames} damaged frames{self._pace(_ASK_AGAIN_S)}{self._last_start}"
         return LinkError(
             "a clip could not be completed",
-            found=f"{_CLIP_ATTEMPTS} attempts, {self._decoder.bad_frames} damaged frames{self._pace}{self._last_start}",
+            found=f"{_CLIP_ATTEMPTS} attempts, {known}",
             expected=f"an attempt without a loss, and every answer within {_ASK_AGAIN_S:.1f} s",
-            hint=self._hint,
+            hint=self._hint(_ASK_AGAIN_S),
         )
 
     @property
@@ -177,21 +183,23 @@ class Session:
         """For messages: the last restart, if there was one."""
         return f"; {self.restarts[-1]}" if self.restarts else ""
 
-    @property
-    def _late(self) -> bool:
-        """Whether answers come so late that they are asked for again meanwhile."""
-        return self._slowest_s > _ASK_AGAIN_S
+    def _late(self, limit_s: float) -> bool:
+        """Whether answers have come so late that the limit may pass for that reason."""
+        return self._slowest_s > limit_s
 
-    @property
-    def _pace(self) -> str:
+    def _pace(self, limit_s: float) -> str:
         """For messages: how slow answers are, where that may be the reason."""
-        return f"; up to {self._slowest_s:.1f} s for an answer" if self._late else ""
+        return f"; up to {self._slowest_s:.1f} s for an answer" if self._late(limit_s) else ""
 
-    @property
-    def _hint(self) -> str | None:
-        if self._late:
+    def _hint(self, limit_s: float) -> str | None:
+        if self._late(limit_s):
             return "answers come too late: the link delays the bytes, or an emulator or this machine is overloaded"
         return self._silent_hint
+
+    @property
+    def _silence_s(self) -> float:
+        """Answers as late as this may explain that none came at all."""
+        return _SILENCE_PART * self._response_s
 
     def layers(self, result: wire.Result) -> tuple[int, ...]:
         """The counts per layer of the clip that was just run.
@@ -294,7 +302,7 @@ class Session:
         self.restarts.append(starts.restarted(hello))
         self._bites += hello.reset is wire.Reset.WATCHDOG
         if self._bites == _BITES:
-            raise starts.hung(self._bites)
+            raise starts.hung(self._bites, self._stood_at())
 
     def _next(self, where: str, progress_s: float, wanted: int) -> Message:
         """The next message about a clip; silence, and talk without progress, are bounded.
@@ -317,8 +325,8 @@ class Session:
         raise LinkError(
             "the device has stopped answering",
             where=where,
-            found=f"no valid frame for {self._response_s:.0f} s{self._pace}",
-            hint=self._hint,
+            found=f"no valid frame for {self._response_s:.0f} s{self._pace(self._silence_s)}",
+            hint=self._hint(self._silence_s),
         )
 
     # ------------------------------------------------------------------ messages
@@ -353,8 +361,8 @@ class Session:
                 raise NoAnswer(
                     "the device does not answer",
                     found=f"nothing to {type_.name} for {patience_s:.0f} s, "
-                    f"{self._decoder.bad_frames} damaged frames{self._pace}",
-                    hint=self._hint,
+                    f"{self._decoder.bad_frames} damaged frames{self._pace(self._silence_s)}",
+                    hint=self._hint(self._silence_s),
                 )
             if self.frames:  # before the first answer it may still be starting, which is nothing to mend
                 self.repairs.asked_again += 1

@@ -97,13 +97,13 @@ def faulted(fault: wire.Fault, place: Place) -> LinkError:
     )
 
 
-def hung(resets: int) -> LinkError:
-    """The error for a device whose watchdog resets it in the same clip every time."""
+def hung(resets: int, stood_at: str = "") -> LinkError:
+    """The error for a device whose watchdog resets it in the same clip every time, and where, if anybody knows."""
     return LinkError(
         "the firmware hangs: its watchdog reset the device",
         where="the same clip every time",
-        found=f"{resets} resets",
-        hint="a debugger that halts it shows where",
+        found=f"{resets} resets{f'; the program was at {stood_at}' if stood_at else ''}",
+        hint=None if stood_at else "a debugger that halts it shows where; so does --on sim",
     )
 
 

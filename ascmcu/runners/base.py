@@ -103,6 +103,11 @@ class Runner(abc.ABC):
         trace: types.TracebackType | None,
     ) -> None: ...
 
+    @property
+    def stood_at(self) -> str:
+        """Where the program was when the watchdog reset it, where the runner can know it."""
+        return ""
+
     @abc.abstractmethod
     def read(self, timeout_s: float) -> bytes:
         """At least one byte that the device sent, or ``b""`` when none came within ``timeout_s``.

@@ -24,6 +24,7 @@ from ascmcu.toolchain.gcc import find_tool
 from ascmcu.toolchain.program import first_line
 
 _START_S = 60.0  # on a busy machine; a QEMU that ends is noticed at once
+_SILENT = "if the firmware hangs, QEMU has no watchdog that resets it: --on sim has one and says where the program was"
 # QEMU's -serial options in order: USART1, 2, 3, UART4, 5, USART6.
 _SERIAL_INDEX = {1: 0, 2: 1, 3: 2, 6: 5}
 
@@ -38,7 +39,7 @@ class QemuRunner(ProcessRunner):
         version = first_line([find_tool("qemu-system-arm", "qemu-system-arm"), "--version"])
         emulators = self.target.board.emulators
         detail = f"{version}, {emulators.qemu_machine} ({emulators.qemu_models}), -icount shift=0"
-        return RunnerFacts(self.name, "instructions", detail, response_s=60.0)
+        return RunnerFacts(self.name, "instructions", detail, response_s=60.0, silent_hint=_SILENT)
 
     def _command(self, scratch: Path) -> list[str]:
         qemu = find_tool("qemu-system-arm", "qemu-system-arm")

@@ -63,6 +63,11 @@ class SimRunner(Runner):
         states = machine.wait_states
         return RunnerFacts(self.name, "cycles", detail, response_s=24 * 3600.0, wait_states=states)
 
+    @property
+    def stood_at(self) -> str:
+        """By function and line."""
+        return self.machine.stood_at
+
     def __enter__(self) -> Self:
         machine = layout.of_board(self.target.board)
         if self.wait_states != machine.wait_states:

@@ -16,6 +16,7 @@ from ascmcu.errors import LinkError
 from ascmcu.flash import gdb
 from ascmcu.flash.base import Job
 from ascmcu.runners.base import Target
+from ascmcu.runners.qemu import QemuRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.runners.sim import SimRunner
 from ascmcu.toolchain.gcc import build_firmware
@@ -98,6 +99,35 @@ def test_one_bite_of_the_watchdog_in_each_of_two_clips_is_mended(monkeypatch: py
         device.said = lambda frame, left=bites: left.pop() if left and frame.type == wire.Type.DATA else None  # type: ignore[misc]
         assert session.run(DATA, wire.Kind.TENSOR).outputs == OUTPUT
     assert session.restarts == ["the device restarted: its watchdog reset it"] * 2
+
+
+@pytest.mark.parametrize(
+    ("slowest_s", "hint"), [(1.1, "a watchdog resets it"), (16.0, "answers come too late")]
+)
+def test_a_device_that_hangs_is_not_called_late(
+    slowest_s: float, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where nothing resets it, as in QEMU; one slow answer of a busy machine does not explain a minute of silence."""
+    clock = Clock(monkeypatch)
+    device = Device(clock)
+    session = Session(device, response_s=60.0, seed=1, silent_hint="a watchdog resets it")
+    answer = [wire.encode(wire.Type.IS_HELLO, 0, 1, hello_body())]
+
+    def late() -> bytes:
+        return answer.pop() if answer and clock.now_s >= slowest_s else b""
+
+    device.said, device.silence = lambda frame: b"", late
+    assert session.hello.layers == 3 and clock.now_s >= slowest_s
+    device.said = lambda frame: None if frame.type == wire.Type.BEGIN else b""
+    with pytest.raises(LinkError, match="has stopped answering") as silent:
+        session.run(DATA, wire.Kind.TENSOR)
+    assert hint in str(silent.value)
+
+
+@needs_qemu
+def test_what_is_said_of_a_silent_qemu(tmp_path: Path) -> None:
+    target = mixer_target(tmp_path)
+    assert "no watchdog" in QemuRunner(target).facts.silent_hint
 
 
 def _clips(*data: bytes) -> Clips:
