@@ -7,6 +7,8 @@ import functools
 import subprocess
 from pathlib import Path
 
+from ascmcu import __version__
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -28,3 +30,8 @@ def commit() -> str:
         ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return ""
+
+
+def tool() -> str:
+    """ascmcu's version, and its commit where it runs from a checkout."""
+    return f"ascmcu {__version__} ({commit()})" if commit() else f"ascmcu {__version__}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from ascmcu.api.choices import candidates
-from ascmcu.api.compiling import compile_model
-from ascmcu.data import model_kinds
+from ascmcu.api.compiling import compile_model, model_file
 from ascmcu.errors import InputError
 from ascmcu.frontends import tflite
 from ascmcu.frontends.survey import Survey
@@ -21,18 +21,19 @@ from ascmcu.schedule import LAYERS, ROWS
 from ascmcu.toolchain.manifest import Manifest
 
 
-def inspect(model: PathLike, *, features: PathLike | None = None) -> Inspection:
+def inspect(model: PathLike, *, features: PathLike | Literal[False] | None = None) -> Inspection:
     """Count layers, parameters, MACs and memory of a ``.tflite``, without a board.
 
     Args:
         model: the file.
-        features: a feature specification (name or TOML file), whose front end is counted too.
+        features: a feature specification (name or TOML file) instead of the one in the model; its front end is counted
+            too. ``False`` counts the network alone.
 
     Raises:
         ModelError: the file is no model, or one that cannot be compiled: ``survey`` says what it holds.
         FeatureError: the specification is invalid, or does not fit the network's input.
     """
-    compiled = compile_model(model, features=False if features is None else features)
+    compiled = compile_model(model, features=features)
     plans = {c.plan.mode: c.plan for c in candidates(compiled, "auto")}
     return inspection.make(
         compiled.name,
@@ -51,8 +52,7 @@ def survey(model: PathLike) -> Survey:
     Raises:
         ModelError: the file is no TensorFlow Lite model.
     """
-    model_kinds.refuse_others(Path(model))
-    return tflite.read_survey(Path(model))[0]
+    return tflite.read_survey(model_file(Path(model)))[0]
 
 
 def result(path: PathLike = "build") -> Benchmark:

@@ -40,7 +40,7 @@ def check(folder: Path, every: str | None, idle_ua: float | None) -> None:
             raise click.UsageError("--idle-ua goes with --every")
         return
     duties.seconds(every)
-    duties.require_current(boards.load(Manifest.load(folder).board))
+    duties.require_current(boards.of_export(folder, Manifest.load(folder).board))
 
 
 def duty(benchmark: Benchmark, every: str | None, idle_ua: float | None) -> Duty | None:

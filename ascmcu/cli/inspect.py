@@ -17,13 +17,15 @@ from ascmcu.cli import names
     "--features",
     default=None,
     shell_complete=names.FEATURES,
-    help="Feature specification: a name or a .toml file. Its front end counts for the boards.",
+    help="Feature specification instead of the one in MODEL: a name or a .toml file. Its front end counts for the "
+    "boards. `none` counts the network alone.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(model: Path, features: str | None, as_json: bool) -> None:
     """Show the layers of MODEL (a .tflite), their sizes, and which challenge limits and boards the model fits.
 
-    Parameters include zeros, as in DCASE. RAM is the peak of the activations. The keys of --json are the fields of
+    MODEL may also be the folder of a training run, or the JSON file of a microWakeWord model. Parameters include zeros,
+    as in DCASE. RAM is the peak of the activations. The keys of --json are the fields of
     ascmcu.results.inspection.Inspection.
 
     For a model that cannot be exported, the command shows its operators, which of them are supported, and the reason;
@@ -34,7 +36,7 @@ def command(model: Path, features: str | None, as_json: bool) -> None:
     from ascmcu.errors import DamagedError, ModelError
 
     try:
-        inspection = api.inspect(model, features=features)
+        inspection = api.inspect(model, features=False if features == "none" else features)
     except DamagedError:
         raise
     except ModelError as error:

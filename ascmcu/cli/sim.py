@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ascmcu.version import tool
+
 if TYPE_CHECKING:
     from ascmcu.sim import Result
     from ascmcu.sim.pair import Pair
@@ -193,6 +195,7 @@ def pair_text(pair: Pair) -> str:
 
 def _report(result: Result, rows: list[FunctionRow], function: str, lines: list[LineRow]) -> dict[str, Any]:
     report: dict[str, Any] = {
+        "tool": tool(),
         "cycles": result.cycles,
         "instructions": result.instructions,
         "exit_code": result.exit_code,
@@ -235,7 +238,8 @@ def _text(result: Result) -> str:
     lines = [
         f"{result.cycles:,} cycles, {result.instructions:,} instructions ({per:.2f} cycles each)",
         f"{result.machine}; flash: {result.flash}",
-        f"ended: {result.ended}{f' (exit code {result.exit_code})' if result.exited else ', without an exit code'}",
+        f"ended: {result.ending}",
+        f"by {tool()}",
     ]
     if result.total_instructions >= _LEAST_TIMED:
         lines.append(f"simulated {speed:.3g} million instructions per second")

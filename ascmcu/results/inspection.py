@@ -90,7 +90,7 @@ class Inspection:
         features_in_graph: the features of audio that the file begins with, which the front end computes in place of
             these operators; the layers are those behind them. Empty where the file begins with the network.
         boards: every known board; code and stack come on top of what is compared.
-        frontend: of the feature specification that was named; its memory counts for the boards.
+        frontend: of the feature specification that was named, or is in the model; its memory counts for the boards.
     """
 
     model: str

@@ -164,7 +164,7 @@ def of_board(board: Board) -> Layout:
         console=board.serial.usart,
         clock_hz=board.clock.sysclk_hz,
         slow_bank=_SLOW_BANKS.get(board.chip.name, (0, 0)),
-        origin=f"board {board.name}",
+        origin=f"{board.chip.name} at {board.clock.sysclk_hz / 1e6:g} MHz",
         wait_states=board.clock.wait_states,
         waits_from=f"at {board.clock.sysclk_hz / 1e6:g} MHz",
         cache=board.chip.flash_cache,

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ascmcu import __version__
 from ascmcu.errors import AscmcuError, InputError
 from ascmcu.jinja import render
 from ascmcu.sim import profile, session
 from ascmcu.sim.image import Image
 from ascmcu.sim.profile import FunctionRow
 from ascmcu.sim.session import DEFAULT_LIMIT_CYCLES, Result
+from ascmcu.version import tool
 
 _RAM = 0x2000_0000
 # Functions below this part of both programs' cycles are summed up in the page.
@@ -149,7 +149,7 @@ def html(pair: Pair) -> str:
     bars = [_Bar(row.name, _cells(row.cycles, runs, most)) for row in told]
     if any(rest):
         bars.append(_Bar("all others", _cells((rest[0], rest[1]), runs, most)))
-    return render("sim_pair.html.j2", pair=pair, runs=runs, bars=bars, tool_version=__version__)
+    return render("sim_pair.html.j2", pair=pair, runs=runs, bars=bars, tool=tool())
 
 
 def _cells(

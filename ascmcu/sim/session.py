@@ -42,6 +42,15 @@ class Result:
     exited: bool = True
 
     @property
+    def ending(self) -> str:
+        """How it ended, in words, and the program's own exit code."""
+        return (
+            f"{self.ended} (exit code {self.exit_code})"
+            if self.exited
+            else f"{self.ended}, without an exit code"
+        )
+
+    @property
     def instructions_per_host_second(self) -> float:
         """The simulator's speed."""
         return self.total_instructions / self.host_s if self.host_s > 0 else 0.0

@@ -94,6 +94,25 @@ def test_a_front_end_counts_for_the_boards(ascmcu: Ascmcu) -> None:
     assert f"the front end takes {cost.ram_bytes:,} bytes of RAM" in planned
 
 
+def test_the_front_end_of_the_model_itself_counts(ascmcu: Ascmcu, tmp_path: Path) -> None:
+    """A microWakeWord file names its own; ``none`` leaves it out."""
+    path = outside.model("microwakeword_v2_okay_nabu.tflite")
+    outside.require(path)
+    (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "nabu.json").write_text(
+        json.dumps(
+            {
+                "type": "micro", "wake_word": "Okay Nabu", "model": path.name, "version": 2,
+                "micro": {"probability_cutoff": 0.85, "sliding_window_size": 5, "feature_step_size": 10},
+            }
+        )
+    )  # fmt: skip
+    told = json.loads(ascmcu("inspect", tmp_path / "nabu.json", "--json").stdout)
+    alone = json.loads(ascmcu("inspect", tmp_path / "nabu.json", "--features", "none", "--json").stdout)
+    assert told["frontend"]["ram_bytes"] > 1000 and told["frontend"]["streams"] and alone["frontend"] is None
+    assert told["layers"] == alone["layers"]
+
+
 def test_zeros_count_where_the_year_counted_them(ascmcu: Ascmcu, tmp_path: Path) -> None:
     window = {"kernel": [1, 1], "stride": [1, 1], "same": True, "act": "none", "dilation": [1, 1]}
     steps = (Step("conv", (0,), {**window, "channels": 8, "groups": 1, "dead": 3}),)
