@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from ascmcu.cli.data import command
+from ascmcu.cli import cli
 from ascmcu.data import check, datasets
 from ascmcu.errors import DataError
 from tests.train import tau
@@ -176,17 +176,17 @@ def test_columns_are_named_on_the_command_line(tmp_path: Path) -> None:
     _recording(tmp_path / "a.wav", 1)
     (tmp_path / "list.csv").write_text("clip,kind,set\na.wav,x,train\n")
     names = ["--column", "file=clip", "--column", "label=kind", "--column", "part=set"]
-    told = CliRunner().invoke(command, ["list", str(tmp_path / "list.csv"), *names, "--json"])
+    told = CliRunner().invoke(cli, ["data", "list", str(tmp_path / "list.csv"), *names, "--json"])
     assert json.loads(told.stdout)["part"] == {"train": 1}
     with pytest.raises(DataError, match="invalid --column"):
         datasets.Columns.named(["clip=file"])
 
 
 def test_the_exit_status_says_whether_it_is_recording(esc: Path) -> None:
-    good = CliRunner().invoke(command, ["check", str(esc), "--json"])
+    good = CliRunner().invoke(cli, ["data", "check", str(esc), "--json"])
     assert (good.exit_code, json.loads(good.stdout)["faults"]) == (0, 0)
     (esc / "audio" / "1-0-A.wav").unlink()
-    bad = CliRunner().invoke(command, ["check", str(esc)])
+    bad = CliRunner().invoke(cli, ["data", "check", str(esc)])
     assert bad.exit_code == 1
     assert "fault: 1 missing: " in bad.stdout
     assert bad.stdout.endswith("\n1 fault\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.cli.data import command
+from ascmcu.cli import cli
 from ascmcu.data import check, datasets, folders
 from ascmcu.errors import DataError
 from tests.data import made
@@ -147,7 +147,7 @@ def test_links_and_names(tmp_path: Path, make: object, said: str) -> None:
         datasets.load(tmp_path)
     assert said in str(refused.value)
     str(refused.value).encode()
-    done = CliRunner().invoke(command, ["check", str(tmp_path)])
+    done = CliRunner().invoke(cli, ["data", "check", str(tmp_path)])
     assert done.exit_code == 1 and said in done.output
 
 
@@ -209,7 +209,7 @@ def test_check_names_what_has_no_place(tmp_path: Path) -> None:
     assert report.empty == ("test/cat",)
     assert report.ignored == ("__MACOSX", "test/dog/._2.wav")
     assert report.faults == 2
-    listed = CliRunner().invoke(command, ["check", str(tmp_path)]).output
+    listed = CliRunner().invoke(cli, ["data", "check", str(tmp_path)]).output
     for line in (
         "fault: 1 in no folder of a class: train/stray.wav",
         "fault: 1 classes that are nearly the same word: Dog = dog",
@@ -226,7 +226,7 @@ def test_equal_recordings_in_two_parts_and_two_classes(tmp_path: Path) -> None:
     same = (("test/cat/3.wav", "test/dog/2.wav", "train/dog/1.wav"),)
     report = check.check(tmp_path)
     assert (report.duplicates, report.leaked, report.contradictory, report.faults) == (same, same, same, 1)
-    told = CliRunner().invoke(command, ["check", str(tmp_path)]).output
+    told = CliRunner().invoke(cli, ["data", "check", str(tmp_path)]).output
     assert "fault: 1 of equal samples, in several parts: test/cat/3.wav" in told
     assert "fault: 1 of equal samples, with several classes: test/cat/3.wav" in told
     assert "of equal samples: " not in told and told.endswith("\n1 fault\n")
@@ -236,5 +236,5 @@ def test_list_counts_what_is_ignored(tmp_path: Path) -> None:
     _tree(tmp_path, "train/dog/1.wav train/dog/._1.wav")
     assert (
         "ignored, as hidden or left behind by an archiver: 1"
-        in CliRunner().invoke(command, ["list", str(tmp_path)]).output
+        in CliRunner().invoke(cli, ["data", "list", str(tmp_path)]).output
     )

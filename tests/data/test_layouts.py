@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.cli.data import command
+from ascmcu.cli import cli
 from ascmcu.data import datasets, words
 from ascmcu.errors import DataError
 from tests.data import layouts_made as layouts
@@ -73,9 +73,9 @@ def test_layout(name: str, tmp_path: Path) -> None:
     assert dataset.labels == tuple(labels.split("," if "," in labels else " "))
     assert (device, place) in {(recording.device, recording.place) for recording in dataset.recordings}
     assert all(recording.path.is_file() for recording in dataset.recordings)
-    found = CliRunner().invoke(command, ["check", str(root)])
+    found = CliRunner().invoke(cli, ["data", "check", str(root)])
     assert found.exit_code == 0, found.output
-    told = json.loads(CliRunner().invoke(command, ["list", str(root), "--json"]).output)
+    told = json.loads(CliRunner().invoke(cli, ["data", "list", str(root), "--json"]).output)
     assert told["layout"] == layout
     assert told["part"] == {part: count for part, count in sorted(parts.items()) if part}
 
@@ -243,7 +243,7 @@ def test_wrong_twin(twin: str, tmp_path: Path) -> None:
     name, change, words_of_it = TWINS[twin]
     root = LAYOUTS[name][0](tmp_path / "root")
     change(root)
-    found = CliRunner().invoke(command, ["check", str(root)])
+    found = CliRunner().invoke(cli, ["data", "check", str(root)])
     said = found.output if not isinstance(found.exception, DataError) else str(found.exception)
     assert found.exit_code == 1
     assert words_of_it in " ".join(said.split()), said

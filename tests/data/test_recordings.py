@@ -16,7 +16,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
-from ascmcu.cli.data import command
+from ascmcu.cli import cli
 from ascmcu.data import audio, found, intake
 from ascmcu.data.found import KINDS
 from ascmcu.errors import DataError
@@ -171,7 +171,7 @@ def test_check_says_it(
     spec.write_text(
         "sample_rate_hz = 16000\nclip_samples = 16000\nn_fft = 512\nhop_length = 320\nn_mels = 16\n"
     )
-    done = CliRunner().invoke(command, ["check", str(tmp_path / "data"), "--features", str(spec)])
+    done = CliRunner().invoke(cli, ["data", "check", str(tmp_path / "data"), "--features", str(spec)])
     faults = {kind for kind in kinds if KINDS[kind].severity != "note"}
     assert done.exit_code == (1 if faults else 0), done.output
     assert done.output.splitlines()[-1] == ("1 fault" if faults else "no faults")

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 
 from ascmcu import api, boards
 from ascmcu.api.monitoring import Listened, listen_on_sim
-from ascmcu.cli import monitor
+from ascmcu.cli import cli
 from ascmcu.codegen.microphone import render_microphone
 from ascmcu.errors import BoardError, InputError
 from ascmcu.listening.decisions import Decider, Event
@@ -75,10 +75,10 @@ def test_monitor_shows_events_and_what_was_lost(export: Path, heard: tuple[np.nd
     pcm, found = heard
     soundfile.write(export.parent / "street.wav", pcm[:24000], 16000, subtype="PCM_16")
     asked = [str(export), "--input", str(export.parent / "street.wav")]
-    told = CliRunner().invoke(monitor.command, asked, catch_exceptions=False)
+    told = CliRunner().invoke(cli, ["monitor", *asked], catch_exceptions=False)
     assert told.exit_code == 0 and "0 samples lost" in told.stdout
     as_json = json.loads(
-        CliRunner().invoke(monitor.command, [*asked, "--json"], catch_exceptions=False).stdout
+        CliRunner().invoke(cli, ["monitor", *asked, "--json"], catch_exceptions=False).stdout
     )
     assert as_json["lost_samples"] == 0 and len(as_json["hops"]) == 14
     for hop, known in zip(as_json["hops"], found.hops, strict=False):

@@ -24,7 +24,7 @@ from ascmcu.api.live import LivePage
 from ascmcu.api.monitoring import listen_on_serial
 from ascmcu.api.showing import Showing
 from ascmcu.benchmark import wire
-from ascmcu.cli import monitor
+from ascmcu.cli import cli
 from ascmcu.errors import InputError, LinkError
 from ascmcu.listening import truths
 from ascmcu.listening.decisions import Decisions, IntegerRule
@@ -86,7 +86,7 @@ def _frames(count: int = HOPS) -> bytes:
 
 
 def _run(*words: object) -> Result:
-    return CliRunner().invoke(monitor.command, [str(word) for word in words], catch_exceptions=False)
+    return CliRunner().invoke(cli, ["monitor", *map(str, words)], catch_exceptions=False)
 
 
 def test_a_board_is_read_until_so_much_was_heard(export: Path) -> None:

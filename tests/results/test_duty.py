@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from ascmcu import boards
 from ascmcu.boards.checks import check_power
 from ascmcu.boards.records import IdleCurrent
-from ascmcu.cli.report import command
+from ascmcu.cli import cli
 from ascmcu.errors import BoardError, InputError
 from ascmcu.results import duty
 from ascmcu.results.schema import Benchmark, Energy
@@ -85,17 +85,19 @@ def test_no_times(text: str) -> None:
 def test_the_command_line(result: Benchmark, tmp_path: Path) -> None:
     path = tmp_path / "bench-sim.json"
     path.write_text(json.dumps(result.to_dict()))
-    told = CliRunner().invoke(command, [str(path), "--every", "1s", "--json"])
+    told = CliRunner().invoke(cli, ["report", str(path), "--every", "1s", "--json"])
     assert told.exit_code == 0, told.output
     assert json.loads(told.stdout)["duty"]["active"] == pytest.approx([3000.0, 6000.0])
-    text = CliRunner().invoke(command, [str(path), "--every", "1s", "--idle-ua", "5", "--format", "text"])
+    text = CliRunner().invoke(
+        cli, ["report", str(path), "--every", "1s", "--idle-ua", "5", "--format", "text"]
+    )
     assert "10 % busy" in text.output and "as given" in text.output
-    page = CliRunner().invoke(command, [str(path), "--every", "1s", "--idle-ua", "5"])
+    page = CliRunner().invoke(cli, ["report", str(path), "--every", "1s", "--idle-ua", "5"])
     assert page.exit_code == 0 and "10 % busy" in (tmp_path / "report.html").read_text(encoding="utf-8")
-    comment = CliRunner().invoke(command, [str(path), "--every", "1s", "--format", "markdown"])
+    comment = CliRunner().invoke(cli, ["report", str(path), "--every", "1s", "--format", "markdown"])
     assert "\n\na clip every 1.00 s: 10 % busy" in comment.output
-    assert CliRunner().invoke(command, [str(path), "--every", "1s", "--format", "junit"]).exit_code == 2
-    assert CliRunner().invoke(command, [str(path), "--idle-ua", "5", "--json"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["report", str(path), "--every", "1s", "--format", "junit"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["report", str(path), "--idle-ua", "5", "--json"]).exit_code == 2
 
 
 @pytest.mark.parametrize(

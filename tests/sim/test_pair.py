@@ -13,7 +13,7 @@ from types import ModuleType
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.cli.sim import command
+from ascmcu.cli import cli
 from ascmcu.errors import InputError
 from ascmcu.sim import pair, session
 from ascmcu.sim.faults import GuestFault
@@ -68,18 +68,18 @@ def test_a_fault_says_in_which_program(elfs: tuple[Path, Path], tmp_path: Path, 
 
 def test_functions_and_what_is_in_none_add_up(elfs: tuple[Path, Path]) -> None:
     words = [str(elfs[0]), "--between", "own_a", "own_a", "--board", "nucleo-f446", "--profile"]
-    report = json.loads(CliRunner().invoke(command, [*words, "--json"]).stdout)
+    report = json.loads(CliRunner().invoke(cli, ["sim", *words, "--json"]).stdout)
     own = sum(row["exclusive_cycles"] for row in report["functions"])
     assert own + report["unattributed_cycles"] == report["cycles"]
     assert own != report["cycles"], "wait states at the edges of the stretch"
-    shown = CliRunner().invoke(command, words).stdout
+    shown = CliRunner().invoke(cli, ["sim", *words]).stdout
     (line,) = [line.split() for line in shown.splitlines() if "(in no function" in line]
     assert line[0] == f"{report['unattributed_cycles']:,}"
 
 
 def test_an_endless_loop_is_no_exit(elfs: tuple[Path, Path], tmp_path: Path) -> None:
     loop = compile_c(tmp_path, "int main(void) { for (;;); }", "-O1")
-    said = [CliRunner().invoke(command, [str(elf)]).stdout for elf in (elfs[0], loop)]
+    said = [CliRunner().invoke(cli, ["sim", str(elf)]).stdout for elf in (elfs[0], loop)]
     assert "ended: exit by semihosting (exit code 0)" in said[0]
     assert "branches to itself for good" in said[1] and "without an exit code" in said[1]
     assert "(exit code" not in said[1]
@@ -95,9 +95,9 @@ def test_programs_of_two_machines_are_refused(elfs: tuple[Path, Path], tmp_path:
 def test_the_command_line_says_the_same(elfs: tuple[Path, Path], tmp_path: Path) -> None:
     page = tmp_path / "pair.html"
     words = [*map(str, elfs), "--between", "own_a", "own_a", "--between-other", "own_b", "own_b"]
-    done = CliRunner().invoke(command, [*words, "--html", str(page)])
+    done = CliRunner().invoke(cli, ["sim", *words, "--html", str(page)])
     assert done.exit_code == 0, done.output
-    raw = CliRunner().invoke(command, [*words, "--json"])
+    raw = CliRunner().invoke(cli, ["sim", *words, "--json"])
     told = json.loads(raw.stdout)
     assert told["first"]["elf"] == "a.elf" and told["second"]["elf"] == "b.elf"
     assert f"b.elf takes {told['ratio']:.3f} times the cycles of a.elf" in done.output
@@ -110,8 +110,8 @@ def test_the_command_line_says_the_same(elfs: tuple[Path, Path], tmp_path: Path)
 
 @pytest.mark.parametrize("words", [["--flame", "x.svg"], ["--annotate"]])
 def test_options_of_one_program_are_refused(words: list[str], elfs: tuple[Path, Path]) -> None:
-    assert CliRunner().invoke(command, [*map(str, elfs), *words]).exit_code == 2
-    assert CliRunner().invoke(command, [str(elfs[0]), "--html", "x.html"]).exit_code == 2
+    assert CliRunner().invoke(cli, ["sim", *map(str, elfs), *words]).exit_code == 2
+    assert CliRunner().invoke(cli, ["sim", str(elfs[0]), "--html", "x.html"]).exit_code == 2
 
 
 def _example() -> ModuleType:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from ascmcu.cli.sim import command
+from ascmcu.cli import cli
 from ascmcu.sim import profile
 from ascmcu.sim.session import build, finish
 from tests.sim.programs import compile_c, needs_gcc
@@ -102,7 +102,7 @@ def test_annotation_counts_every_instruction_of_the_function(elf: Path) -> None:
 def test_command_line(elf: Path, tmp_path: Path) -> None:
     flame = tmp_path / "flame.svg"
     arguments = [str(elf), "--json", "--between", "bench_begin", "bench_end", "--profile", "--annotate"]
-    result = CliRunner().invoke(command, [*arguments, "--flame", str(flame)], catch_exceptions=False)
+    result = CliRunner().invoke(cli, ["sim", *arguments, "--flame", str(flame)], catch_exceptions=False)
     assert result.exit_code == 0
     report = json.loads(result.stdout)
     assert 0 < report["cycles"] < report["total_cycles"]
@@ -111,6 +111,6 @@ def test_command_line(elf: Path, tmp_path: Path) -> None:
     assert report["functions"][0]["name"] == report["annotated"]["function"] == "leaf"
     frames = [t.text for t in ElementTree.parse(flame).iter("{http://www.w3.org/2000/svg}title")]
     assert any(text is not None and text.startswith("leaf: ") for text in frames)
-    text = CliRunner().invoke(command, [str(elf), "--profile"], catch_exceptions=False).stdout
+    text = CliRunner().invoke(cli, ["sim", str(elf), "--profile"], catch_exceptions=False).stdout
     assert f"{report['total_cycles']:,} cycles" in text
     assert "leaf" in text

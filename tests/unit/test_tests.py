@@ -139,3 +139,14 @@ def test_the_page_names_every_folder() -> None:
     named = re.findall(r"`tests/([\w]+)`", table)
     folders = {path.name for path in TESTS.iterdir() if any(path.rglob("test_*.py"))}
     assert sorted(named) == sorted(folders)
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_verbs_are_called_by_the_command_line_that_has_them(path: Path) -> None:
+    """A command that is invoked by itself keeps its own ``--help`` for good, and the snapshots of help then differ."""
+    called = [
+        ast.unparse(call.args[0])
+        for call in ast.walk(ast.parse(path.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func).endswith("Runner().invoke") and call.args
+    ]
+    assert all(name in ("cli", "ascmcu.cli.cli") for name in called), called
