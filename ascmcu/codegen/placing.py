@@ -154,7 +154,8 @@ def describe(before: Plan, after: Plan, arrays: Sequence[WeightArray], placement
         lines.append(f"code in {placement.code_memory}: {placement.code_bytes} bytes")
         lines += [f"  {function.name}: {function.size_bytes} bytes" for function in placement.code]
     gains = gained(after, arrays)
-    lines.append(f"weights in RAM: {placement.weights_bytes} bytes")
+    if placement.weights:
+        lines.append(f"weights in RAM: {placement.weights_bytes} bytes")
     for array in placement.weights:
         of = ", ".join(str(index) for index in array.layers)
         spared = f"{round(gains[array.symbol])} cycles spared"
