@@ -158,6 +158,11 @@ def _changed(layer: Layer) -> Iterator[tuple[str, Layer | None, Tuning]]:
         yield f"axis {axis} twice and one", _wider(layer, shape), DEFAULT_TUNING
     for value in (-128, 0, 127):
         yield f"weights of {value}", _weights(layer, value), DEFAULT_TUNING
+    weights = layer.inputs[1] if len(layer.inputs) > 1 else None
+    if weights is not None and weights.is_const and weights.quant is not None:
+        other = dataclasses.replace(weights.quant, zero_points=(5,) * len(weights.quant.zero_points))
+        inputs = (x, with_tensor(weights, quant=other), *layer.inputs[2:])
+        yield "weights with a zero point", layer.over(inputs), DEFAULT_TUNING
     if x.quant is not None:
         other = dataclasses.replace(x.quant, zero_points=(0,) * len(x.quant.zero_points))
         yield "no zero point", layer.over((with_tensor(x, quant=other), *layer.inputs[1:])), DEFAULT_TUNING

@@ -4,7 +4,9 @@ value of a state in the old one. Nothing lies in what is read later."""
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,9 +15,10 @@ import pytest
 from ascmcu import api, passes
 from ascmcu.frontends import tflite
 from ascmcu.ir import text
+from ascmcu.ir.op import RowReads
 from ascmcu.schedule import LAYERS, ROWS, Plan, make_plan, plan_as_is
-from ascmcu.schedule.simulate import simulate
-from ascmcu.schedule.storage import share, widened_in_place
+from ascmcu.schedule.simulate import RowLives, simulate
+from ascmcu.schedule.storage import ring_rows, rows_together, share, widened_in_place
 from tests.support import chain, recipes_flat, recurrent
 from tests.support.recipes import Recipe, Step
 from tests.support.recurrent import Lstm, Svdf
@@ -173,3 +176,35 @@ def test_a_map_is_not_widened_where_it_lies(mode: str) -> None:
     plan = plan_as_is(graph, mode)
     assert plan.graph.tensors["a"].rows == 4
     assert not widened_in_place(graph, plan.layers, plan.storage, simulate(graph, plan.layers, mode))
+
+
+def test_a_ring_has_room_for_the_rows_that_live_together() -> None:
+    """A row is written when the row that lay there has been read, not while it is: by definition, for drawn lives."""
+    rng = np.random.default_rng(7)
+    heights = set()
+    for _ in range(300):
+        count = int(rng.integers(1, 7))
+        made = rng.integers(0, 6, count)
+        read = made + rng.integers(0, 4, count)
+        begun = [int(made[: row + 1].max()) for row in range(count)]
+        expected = next(
+            high
+            for high in range(1, count + 1)
+            if all(begun[row + high] > read[row] for row in range(count - high))
+        )
+        assert ring_rows(RowLives(made, read)) == expected
+        heights.add(expected)
+    assert heights >= {1, 2, 4, 6}
+
+
+def test_rows_lie_together_for_every_step_that_takes_several() -> None:
+    """Where steps read two, three and one rows of a tensor one for one, its ring is a multiple of six rows high."""
+
+    def layer(name: str, count: int) -> Any:
+        rule = SimpleNamespace(rows_per_step=count, reads=(RowReads(count, 0, count), None))
+        return SimpleNamespace(node=SimpleNamespace(inputs=("a", "k"), output=name), rule=rule)
+
+    layers = [layer("two", 2), layer("three", 3), layer("one", 1)]
+    for order in itertools.permutations(layers):
+        assert rows_together(order) == {"a": 6, "two": 2, "three": 3, "one": 1}
+    assert rows_together(layers[:1]) == {"a": 2, "two": 2}
