@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``expf``, ``expm1f``, ``logf``, ``erff`` and ``tanhf`` of this machine's C library.
+"""``expf``, ``expm1f``, ``logf``, ``erfcf`` and ``tanhf`` of this machine's C library.
 
 LiteRT fills its tables for LOGISTIC, TANH, EXP, ELU, LOG and GELU with them, so the tables' bits are the C library's:
 glibc's ``tanhf`` is off by up to two units in the last place before 2.41 and correctly rounded from then on. Asking the
@@ -24,7 +24,7 @@ _ROUNDED: dict[str, Callable[[float], float]] = {
     "tanhf": lambda x: float(np.float32(np.tanh(x))),
     "expm1f": lambda x: float(np.float32(np.expm1(x))),
     "logf": lambda x: float(np.float32(np.log(x))),
-    "erff": lambda x: float(np.float32(math.erf(x))),
+    "erfcf": lambda x: float(np.float32(math.erfc(x))),
 }
 
 
@@ -48,9 +48,9 @@ def logf(x: Float32) -> Float32:
     return _mapped("logf", x)
 
 
-def erff(x: Float32) -> Float32:
-    """The error function, element by element."""
-    return _mapped("erff", x)
+def erfcf(x: Float32) -> Float32:
+    """The complementary error function, element by element."""
+    return _mapped("erfcf", x)
 
 
 def _mapped(name: str, x: Float32) -> Float32:

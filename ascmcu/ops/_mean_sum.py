@@ -32,10 +32,11 @@ class MeanOrSum(_reduce.Reduction):
         """Emit the reduction."""
         x, axes, keep_dims = _reduce.import_reduction(ctx, _quant.require_quantized, wide=True)
         op = cls(axes, keep_dims)
-        # SUM of int8 becomes an int32 as a float: each of its elements may be 255.
+        # SUM becomes an int32 as a float: each of its elements may be 255, or 32768 of int16.
         _quant.require_ratio(ctx, x.scale)
         if not op.fixed_point(x):
-            _quant.require_ratio(ctx, x.scale, op.count(x), most=2.0**22)
+            most = 2.0**15 if x.dtype is DType.INT16 else 2.0**22
+            _quant.require_ratio(ctx, x.scale, op.count(x), most=most)
         ctx.emit(op, (x,), ctx.outputs[0])
 
     def evaluate(self, arrays: Sequence[Array | None], inputs: Inputs, output: Tensor) -> Array:

@@ -12,7 +12,7 @@ import numpy as np
 from ascmcu.ir.importing import ImportContext
 from ascmcu.ir.registry import register
 from ascmcu.ir.types import Array, Tensor
-from ascmcu.ops._libm import erff, tanhf
+from ascmcu.ops._libm import erfcf, tanhf
 from ascmcu.ops._unary import Float32, Unary, through_float32
 
 _HALF, _ONE = np.float32(0.5), np.float32(1)
@@ -42,7 +42,8 @@ class Gelu(Unary):
 
 def gelu(x: Float32, *, approximate: bool) -> Float32:
     """x × Φ(x) element by element, by the tangent where ``approximate``."""
-    inner = _ROOT_OF_2_OVER_PI * (x + _CUBIC * x * x * x) if approximate else x * _ROOT_OF_HALF
-    phi = tanhf(inner) if approximate else erff(inner)
-    result: Float32 = _HALF * x * (_ONE + phi)
-    return result
+    if not approximate:
+        # Twice Φ(x) is 1 + erf(x / √2) too, whose float32 bits are others.
+        return np.asarray(_HALF * x * erfcf(x * -_ROOT_OF_HALF), np.float32)
+    inner = _ROOT_OF_2_OVER_PI * (x + _CUBIC * x * x * x)
+    return np.asarray(_HALF * x * (_ONE + tanhf(inner)), np.float32)
