@@ -265,8 +265,8 @@ def _bad_labels(listed: Sequence[Recording]) -> dict[str, str]:
 def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Dataset:
     """Deal a data set into parts, class by class, keeping the recordings of one place together.
 
-    Of several classes the one counts that the fewest recordings have; one that too few have to fill the parts is dealt
-    among all.
+    A place with recordings of several classes, such as a speaker, counts for the class that the fewest recordings have;
+    one that too few have to fill the parts is dealt among all.
 
     Args:
         dataset: what its recordings' own parts say is replaced.
@@ -278,8 +278,8 @@ def split(dataset: Dataset, fractions: dict[str, float], seed: int = 1) -> Datas
     """
     if abs(sum(fractions.values()) - 1.0) > 1e-6:
         raise DataError("the parts' shares must sum to one", found=fractions)
-    if dataset.multi_label:
-        return _split_tagged(dataset, fractions, seed)
+    if dataset.multi_label or _places_span_classes(dataset):
+        return _split_places(dataset, fractions, seed)
     rng = np.random.default_rng(seed)
     part_of: dict[tuple[str, str], str] = {}
     for label in dataset.labels:
@@ -307,14 +307,20 @@ def _dealt(groups: Sequence[str], fractions: dict[str, float], rng: np.random.Ge
     }
 
 
-def _split_tagged(dataset: Dataset, fractions: dict[str, float], seed: int) -> Dataset:
-    """Deal recordings of several classes; a place is in one part, with the rarest of its classes."""
-    count = Counter(tag for recording in dataset.recordings for tag in recording.tags)
+def _places_span_classes(dataset: Dataset) -> bool:
+    """Whether a place has recordings of more than one class."""
+    classes: dict[str, str] = {}
+    return any(classes.setdefault(r.place, r.label) != r.label for r in dataset.recordings if r.place)
+
+
+def _split_places(dataset: Dataset, fractions: dict[str, float], seed: int) -> Dataset:
+    """Deal places of several classes; a place is in one part, with the rarest of its classes."""
+    count = Counter(name for recording in dataset.recordings for name in recording.classes)
     rarest: dict[str, str] = {}
     for recording in dataset.recordings:
         group = _group(recording)
         known = [rarest[group]] if group in rarest else []
-        rarest[group] = min((*recording.tags, *known), key=lambda tag: (count[tag], tag))
+        rarest[group] = min((*recording.classes, *known), key=lambda name: (count[name], name))
     of_tag: dict[str, list[str]] = {}
     for group, tag in sorted(rarest.items()):
         of_tag.setdefault(tag, []).append(group)

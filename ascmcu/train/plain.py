@@ -127,8 +127,10 @@ def _grouped(dataset: Dataset, told: Sequence[Found], notes: list[str]) -> Datas
         notes.append(
             f"{len(groups)} recordings in {count} groups by their names or samples; a group stays in one part"
         )
+    # Names are counted anew in every class: two of one name in two of them have nothing in common.
     recordings = tuple(
-        dataclasses.replace(r, place=group) for r, group in zip(dataset.recordings, groups, strict=True)
+        dataclasses.replace(r, place=f"{r.label}/{group}")
+        for r, group in zip(dataset.recordings, groups, strict=True)
     )
     return dataclasses.replace(dataset, recordings=recordings)
 
