@@ -16,12 +16,15 @@ from ascmcu.ir.verify import verify
 from ascmcu.kernels import DEFAULT_TUNING, Target
 from ascmcu.listening import window
 from ascmcu.listening.decisions import DecisionSpec, integers, load
+from ascmcu.listening.sharing import indivisible
 from ascmcu.listening.stepping import stepping, why_nothing, worth_keeping
 from ascmcu.listening.window import Listening
+from ascmcu.ops.conv2d_max_pool import Conv2DMaxPool
 from ascmcu.ops.float_softmax import FloatSoftmax
 from ascmcu.ops.logistic import Logistic
 from ascmcu.ops.softmax import Softmax
 from ascmcu.ops.wide_softmax import WideSoftmax
+from ascmcu.passes.fuse_max_pool import parted
 from ascmcu.paths import PathLike
 from ascmcu.schedule import LAYERS, ROWS, make_plan, peak_bytes
 
@@ -170,13 +173,23 @@ def candidates(compiled: Compiled, schedule: Schedule, target: Target, ram_bytes
     hop = compiled.listening.hop_rows
     anew = _variant("listen", compiled.graph, hop, ())
     found = [Candidate(anew, make_plan(anew.graph, mode, tuning)) for mode in modes]
-    for keep in _prefixes(worth_keeping(compiled.graph, hop)):
-        variant = _variant("listen-shared", compiled.graph, hop, keep)
+    graph = _shareable(compiled.graph, hop)
+    for keep in _prefixes(worth_keeping(graph, hop)):
+        variant = _variant("listen-shared", graph, hop, keep)
         fitting = [mode for mode in modes if peak_bytes(variant.graph, mode, tuning) <= ram_bytes]
         if fitting:
             found += [Candidate(variant, make_plan(variant.graph, mode, tuning)) for mode in fitting]
             break
     return better(found)
+
+
+def _shareable(graph: Graph, hop_rows: int) -> Graph:
+    """The graph with convolution and maximum apart where windows share rows of the one and not of the other."""
+    while True:
+        found = indivisible(graph, hop_rows)
+        if found is None or not isinstance(found[0].op, Conv2DMaxPool):
+            return graph
+        graph = verify(parted(graph, found[0]), "listen")
 
 
 def unkept(compiled: Compiled, kept: Sequence[str]) -> tuple[str, ...]:

@@ -90,7 +90,7 @@ def reads_of(graph: Graph, node: Node) -> dict[str, RowReads] | None:
     computed = graph.activations(node)
     if not computed or not all(t.has_row_axis for t in (output, *computed)):
         return None
-    window = _window(node.op, inputs)
+    window = _window(node.op, inputs, output)
     if window is not None:
         return {computed[0].name: window}
     # What is not a window takes row r of every input for row r; a constant that differs from row to row does not move.
@@ -104,10 +104,10 @@ def reads_of(graph: Graph, node: Node) -> dict[str, RowReads] | None:
     return {t.name: _ONE_FOR_ONE for t in computed}
 
 
-def _window(op: Op, inputs: tuple[Tensor | None, ...]) -> RowReads | None:
+def _window(op: Op, inputs: tuple[Tensor | None, ...], output: Tensor) -> RowReads | None:
     if isinstance(op, Convolution):
-        weights = op.operands(inputs).weights
-        return window_reads(weights.shape[1], op.stride[0], op.dilation[0], op.padding[0])
+        # Its own rule: a convolution with a maximum behind it reads the rows of several of its windows.
+        return op.row_rule(inputs, output).reads[0]
     if isinstance(op, Pool):
         return window_reads(op.kernel[0], op.stride[0], 1, op.padding[0])
     return None

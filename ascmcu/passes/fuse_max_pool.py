@@ -27,6 +27,19 @@ def fuse_max_pool(graph: Graph) -> Graph:
     return graph.replace(nodes=found) if len(found) < len(graph.nodes) else graph
 
 
+def parted(graph: Graph, node: Node) -> Graph:
+    """The graph with such a step in two again: a convolution, and the maximum over windows of its outputs."""
+    op, inputs, output = node.op, graph.input_tensors(node), graph.output_tensor(node)
+    assert isinstance(op, Conv2DMaxPool)
+    middle = dataclasses.replace(op.middle(inputs, output), name=f"{output.name}.map")
+    pair = (
+        dataclasses.replace(node, op=op.convolution, output=middle.name),
+        Node(output.name, op.pooling, (middle.name,), output.name),
+    )
+    nodes = [each for old in graph.nodes for each in (pair if old is node else (old,))]
+    return graph.replace(nodes=nodes, tensors=[middle])
+
+
 def _fused(graph: Graph, node: Node) -> Node | None:
     behind = sole_consumer(graph, node.output)
     if not isinstance(node.op, Conv2D) or behind is None or not isinstance(behind.op, MaxPool2D):
