@@ -8,19 +8,23 @@ import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ascmcu import boards
+from ascmcu import boards, extras
 from ascmcu.benchmark import clips, wire
+from ascmcu.benchmark.run import check_firmware, connect
 from ascmcu.boards import Board
 from ascmcu.data import audio
-from ascmcu.errors import InputError, LinkError
+from ascmcu.errors import InputError, LinkError, ToolError
 from ascmcu.features import spec as specs
 from ascmcu.listening.decisions import Event
 from ascmcu.paths import PathLike
 from ascmcu.runners.base import Target
+from ascmcu.runners.host import HostRunner
 from ascmcu.runners.serial import SerialRunner
 from ascmcu.sim import layout
 from ascmcu.sim.faults import GuestFault
@@ -178,6 +182,64 @@ def listen_on_serial(
                 tell(hop, None)
                 hops.append(hop)
     return tuple(hops)
+
+
+def listen_live(
+    folder: PathLike, *, seconds: float | None = None, tell: Tell = _quiet
+) -> tuple[HeardHop, ...]:
+    """Let the network run on this machine, on the sound of its microphone.
+
+    Args:
+        folder: an export with ``--microphone``.
+        seconds: until so much sound was heard; None: until an interruption (``KeyboardInterrupt``).
+        tell: called with every hop and the samples that came in it.
+
+    Returns:
+        the hops. Their cycles are 0. Where the system lost sound, it does not say how much: a hop is counted.
+
+    Raises:
+        InputError: the export has no microphone.
+        ToolError: sounddevice is missing, or finds no microphone of the rate.
+        LinkError: the network's program failed.
+    """
+    folder = Path(folder)
+    manifest, spec = with_microphone(folder)
+    assert manifest.listening is not None
+    devices = extras.load("sounddevice", "microphone", "this machine's microphone needs sounddevice")
+    target = Target(folder, boards.of_export(folder, manifest.board), manifest, frontend=True)
+    wanted = None if seconds is None else max(1, round(seconds / manifest.listening.hop_s))
+    hops: list[HeardHop] = []
+    lost = 0
+    with connect(HostRunner(target)) as (_, session), contextlib.suppress(KeyboardInterrupt):
+        check_firmware(session.hello, target)
+        with _opened(devices, spec) as stream:
+            while wanted is None or len(hops) < wanted:
+                sound, overflowed = stream.read(spec.step_samples if hops else spec.clip_samples)
+                lost += spec.step_samples if overflowed else 0
+                pcm = np.ascontiguousarray(sound, "<i2")
+                result = session.run(pcm.tobytes(), wire.Kind.AUDIO, continues=bool(hops))
+                scores = clips.outputs(manifest, result.outputs)[0].tobytes()
+                hop = HeardHop(len(hops), lost, stream.read_available, 0, tuple(result.events), scores)
+                tell(hop, pcm[:, 0])
+                hops.append(hop)
+    return tuple(hops)
+
+
+def _opened(devices: ModuleType, spec: specs.Spec) -> Any:
+    """The default microphone's stream.
+
+    Raises:
+        ToolError: there is none, or it does not give this rate.
+    """
+    rate_hz, channels = spec.sample_rate_hz, spec.audio_channels
+    try:
+        return devices.InputStream(samplerate=rate_hz, channels=channels, dtype="int16")
+    except (devices.PortAudioError, ValueError) as error:
+        raise ToolError(
+            "no microphone can be opened",
+            expected=f"int16 at {rate_hz} Hz, {channels} channel(s)",
+            found=str(error),
+        ) from error
 
 
 def _check_scores(hop: HeardHop, manifest: Manifest) -> None:

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 @click.option(
     "--serial", default=None, help="Read a board with listen.elf at this port; as in bench.",
 )  # fmt: skip
+@click.option("--live", is_flag=True, help="Run the network on this machine, on the sound of its microphone.")
 @click.option(
     "--baud", type=click.IntRange(min=1), default=None, help="With --serial: instead of the board's."
 )
 @click.option(
     "--seconds", type=Real(min=0, min_open=True), default=None,
-    help="With --serial: end after so much sound.  [default: Ctrl-C ends]",
+    help="With --serial and --live: end after so much sound.  [default: Ctrl-C ends]",
 )  # fmt: skip
 @click.option(
     "--web", is_flag=True,
@@ -50,24 +51,28 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def command(
-    folder: Path, recording: Path | None, serial: str | None, baud: int | None, seconds: float | None, web: bool,
-    port: int | None, record: Path | None, as_json: bool,
+    folder: Path, recording: Path | None, serial: str | None, live: bool, baud: int | None, seconds: float | None,
+    web: bool, port: int | None, record: Path | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Show what a firmware with a microphone hears: events, load, lost samples.
 
     DIR (default: build) is an export with --microphone. Its listen.elf runs on a board (--serial), or on the simulator,
-    where it hears a recording at its rate, in simulated time (--input).
+    where it hears a recording at its rate, in simulated time (--input). Or the network runs on this machine and hears
+    its microphone (--live).
     """
-    if (recording is None) == (serial is None):
-        raise click.UsageError("give one of --input and --serial")
-    if serial is None and (baud is not None or seconds is not None):
-        raise click.UsageError("--baud and --seconds go with --serial")
+    if (recording is not None) + (serial is not None) + live != 1:
+        raise click.UsageError("give one of --input, --serial and --live")
+    if serial is None and baud is not None:
+        raise click.UsageError("--baud goes with --serial")
+    if recording is not None and seconds is not None:
+        raise click.UsageError("--seconds goes with --serial and --live")
     if port is not None and not web:
         raise click.UsageError("--port goes with --web")
-    from ascmcu.api.monitoring import listen_on_serial, listen_on_sim
+    from ascmcu.api.monitoring import listen_live, listen_on_serial, listen_on_sim
     from ascmcu.api.showing import Showing
 
-    showing = Showing.of(folder, source=serial or str(recording), record=record)
+    source = "this machine's microphone" if live else serial or str(recording)
+    showing = Showing.of(folder, source=source, record=record)
     with showing.served(port or 0) if web else contextlib.nullcontext("") as url:
         if url:
             click.echo(f"the page is {url}", err=as_json)
@@ -77,6 +82,8 @@ def command(
         elif serial is not None:
             hops = listen_on_serial(folder, serial, baud=baud, seconds=seconds, tell=tell)
             _tell_hops(showing, hops, as_json)
+        else:
+            _tell_hops(showing, listen_live(folder, seconds=seconds, tell=tell), as_json)
         for path in showing.save():
             click.echo(f"kept {path}", err=as_json)
         if url:
@@ -114,8 +121,10 @@ def _tell_hops(showing: Showing, hops: tuple[HeardHop, ...], as_json: bool) -> N
         click.echo(json.dumps({"lost_samples": lost, "hops": _hops(hops)}, indent=2))
         return
     count, busiest = _counted(hops)
-    click.echo(f"{len(hops):,} hops: {count} events, {lost} samples lost since the board started")
-    click.echo(f"a hop took at most {busiest:,} cycles, {100 * showing.load(busiest):.1f} % of its time")
+    since = " since the board started" if busiest else ""
+    click.echo(f"{len(hops):,} hops: {count} events, {lost} samples lost{since}")
+    if busiest:
+        click.echo(f"a hop took at most {busiest:,} cycles, {100 * showing.load(busiest):.1f} % of its time")
 
 
 def _hops(hops: tuple[HeardHop, ...]) -> list[dict[str, object]]:

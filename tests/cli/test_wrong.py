@@ -101,6 +101,7 @@ WRONG = {
         monitor build --input scenes.wav --serial /dev/null
         monitor build --input scenes.wav --seconds 3
         monitor build --input scenes.wav --port 80
+        monitor build --live --baud 9600
         monitor build --serial nowhere --seconds 0
         monitor build --input scenes.wav --record build
     """,

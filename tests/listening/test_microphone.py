@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,10 +14,10 @@ import soundfile
 from click.testing import CliRunner
 
 from ascmcu import api, boards
-from ascmcu.api.monitoring import Listened, listen_on_sim
+from ascmcu.api.monitoring import Listened, listen_live, listen_on_sim
 from ascmcu.cli import cli
 from ascmcu.codegen.microphone import render_microphone
-from ascmcu.errors import BoardError, InputError
+from ascmcu.errors import BoardError, InputError, ToolError
 from ascmcu.listening.decisions import Decider, Event
 from ascmcu.sim.core import FIRST_IRQ, Nvic
 from ascmcu.sim.microphones import Dma, I2s, Slots
@@ -86,6 +88,66 @@ def test_monitor_shows_events_and_what_was_lost(export: Path, heard: tuple[np.nd
         assert len(hop["events"]) == len(known.events)
     shown = [line for line in told.stdout.splitlines() if line.startswith(" ")]
     assert len(shown) == sum(len(hop["events"]) for hop in as_json["hops"])
+
+
+class _Stream:
+    """A microphone of sounddevice, as far as it is called."""
+
+    read_available = 7
+
+    def __init__(self, pcm: np.ndarray) -> None:
+        self._pcm, self._reads = pcm, 0
+
+    def __enter__(self) -> _Stream:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def read(self, count: int) -> tuple[np.ndarray, bool]:
+        if len(self._pcm) < count:
+            raise KeyboardInterrupt
+        part, self._pcm = self._pcm[:count], self._pcm[count:]
+        self._reads += 1
+        return part.reshape(-1, 1), self._reads == 3
+
+
+def test_the_microphone_of_this_machine(
+    export: Path, heard: tuple[np.ndarray, Listened], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same scores and events as on the simulator; Ctrl-C ends it; lost sound is told."""
+    pcm, found = heard
+    asked = {}
+
+    def opened(**what: object) -> _Stream:
+        asked.update(what)
+        return _Stream(pcm)
+
+    monkeypatch.setitem(
+        sys.modules, "sounddevice", SimpleNamespace(InputStream=opened, PortAudioError=OSError)
+    )
+    told = CliRunner().invoke(cli, ["monitor", str(export), "--live", "--json"], catch_exceptions=False)
+    assert asked == {"samplerate": 16000, "channels": 1, "dtype": "int16"}
+    hops = json.loads(told.stdout)["hops"]
+    assert [bytes(hop["scores"]) for hop in hops] == [hop.scores for hop in found.hops][: len(hops)]
+    assert (
+        len(hops) > 25
+        and [len(h["events"]) for h in hops] == [len(h.events) for h in found.hops][: len(hops)]
+    )
+    assert json.loads(told.stdout)["lost_samples"] == 1600
+    some = CliRunner().invoke(
+        monitor.command, [str(export), "--live", "--seconds", "0.5"], catch_exceptions=False
+    )
+    assert some.stdout.splitlines()[-1].startswith("5 hops: ") and "cycles" not in some.stdout
+
+    def refused(**what: object) -> _Stream:
+        raise OSError("Error querying device -1")
+
+    monkeypatch.setitem(
+        sys.modules, "sounddevice", SimpleNamespace(InputStream=refused, PortAudioError=OSError)
+    )
+    with pytest.raises(ToolError, match="no microphone can be opened"):
+        listen_live(export)
 
 
 def test_what_has_no_microphone(export: Path, tmp_path: Path) -> None:
