@@ -136,7 +136,7 @@ def test_the_microphone_of_this_machine(
     )
     assert json.loads(told.stdout)["lost_samples"] == 1600
     some = CliRunner().invoke(
-        monitor.command, [str(export), "--live", "--seconds", "0.5"], catch_exceptions=False
+        cli, ["monitor", str(export), "--live", "--seconds", "0.5"], catch_exceptions=False
     )
     assert some.stdout.splitlines()[-1].startswith("5 hops: ") and "cycles" not in some.stdout
 
