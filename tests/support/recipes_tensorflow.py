@@ -175,7 +175,8 @@ _LAYERS: dict[str, Any] = {
     "abs": lambda tf, xs, a, rng: tf.abs(xs[0]),
     "softmax": lambda tf, xs, a, rng: tf.nn.softmax(xs[0]),
     "leaky_relu": lambda tf, xs, a, rng: tf.nn.leaky_relu(xs[0], a["alpha"]),
-    "exp": lambda tf, xs, a, rng: tf.exp(xs[0]),
+    # An infinite range ends the converter's process.
+    "exp": lambda tf, xs, a, rng: tf.exp(tf.minimum(xs[0], 10.0)),
     "neg": lambda tf, xs, a, rng: tf.negative(xs[0]),
     "gelu": lambda tf, xs, a, rng: tf.nn.gelu(xs[0], a["approximate"]),
     "log_softmax": lambda tf, xs, a, rng: tf.nn.log_softmax(xs[0]),
